@@ -1,0 +1,67 @@
+CREATE SCHEMA IF NOT EXISTS "leasehold";
+--> statement-breakpoint
+CREATE SEQUENCE "leasehold"."fences" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
+CREATE SEQUENCE "leasehold"."session_ids" INCREMENT BY 1 MINVALUE 1 MAXVALUE 2147483647 START WITH 1 CACHE 1 CYCLE;--> statement-breakpoint
+CREATE SEQUENCE "leasehold"."tickets" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
+CREATE TABLE "leasehold"."fence_epoch" (
+	"id" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"system_identifier" bigint,
+	"base" bigint NOT NULL,
+	"top" bigint NOT NULL,
+	"source" text NOT NULL,
+	CONSTRAINT "fence_epoch_single_row" CHECK ("leasehold"."fence_epoch"."id"),
+	CONSTRAINT "fence_epoch_source" CHECK ("leasehold"."fence_epoch"."source" in ('auto', 'manual'))
+);
+--> statement-breakpoint
+CREATE TABLE "leasehold"."leases" (
+	"key" text COLLATE "C" PRIMARY KEY NOT NULL,
+	"token" uuid,
+	"fence" bigint NOT NULL,
+	"owner" text,
+	"session_id" integer,
+	"ttl_ms" integer NOT NULL,
+	"takeover_ms" integer,
+	"min_hold_ms" integer DEFAULT 0 NOT NULL,
+	"max_hold_until" timestamp with time zone,
+	"acquired_at" timestamp with time zone,
+	"renewed_at" timestamp with time zone,
+	"expires_at" timestamp with time zone,
+	"hold_until" timestamp with time zone,
+	"revoked_at" timestamp with time zone,
+	"queued" boolean DEFAULT false NOT NULL,
+	"metadata" jsonb,
+	"released_at" timestamp with time zone,
+	"acquisitions" bigint DEFAULT 0 NOT NULL,
+	CONSTRAINT "leases_key_length" CHECK (octet_length("leasehold"."leases"."key") between 1 and 512)
+);
+--> statement-breakpoint
+CREATE TABLE "leasehold"."schema_version" (
+	"version" integer PRIMARY KEY NOT NULL,
+	"min_client" integer NOT NULL,
+	"applied_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "leasehold"."sessions" (
+	"id" integer PRIMARY KEY NOT NULL,
+	"nonce" uuid NOT NULL,
+	"owner" text NOT NULL,
+	"pid" integer NOT NULL,
+	"host" text NOT NULL,
+	"client_address" "inet",
+	"application_name" text NOT NULL,
+	"version" text NOT NULL,
+	"started_at" timestamp with time zone NOT NULL,
+	"seen_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "leasehold"."waiters" (
+	"key" text COLLATE "C" NOT NULL,
+	"ticket" bigint NOT NULL,
+	"token" uuid NOT NULL,
+	"session_id" integer,
+	"owner" text NOT NULL,
+	"enqueued_at" timestamp with time zone NOT NULL,
+	"alive_until" timestamp with time zone NOT NULL,
+	CONSTRAINT "waiters_pkey" PRIMARY KEY("key","ticket"),
+	CONSTRAINT "waiters_key_token_unique" UNIQUE("key","token")
+);

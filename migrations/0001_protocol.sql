@@ -1,0 +1,1090 @@
+-- What Drizzle has no words for, then the functions, then the rights and the first rows.
+
+create schema if not exists leasehold_internal;
+--> statement-breakpoint
+-- A database may grant to everybody by default (alter default privileges): nobody but the owner gets at the tables.
+revoke all on schema leasehold, leasehold_internal from public;
+revoke all on all tables in schema leasehold from public;
+revoke all on all sequences in schema leasehold from public;
+--> statement-breakpoint
+alter sequence leasehold.session_ids as integer;
+--> statement-breakpoint
+-- A crash of the server ends every wait and every session anyway. For sessions it is a matter of safety, too: the rows
+-- must not outlive one incarnation of the server, nor appear on a promoted standby.
+alter table leasehold.waiters set unlogged;
+alter table leasehold.sessions set unlogged;
+--> statement-breakpoint
+-- fillfactor: room for the next version of a row on its own page, so that renewals and releases are HOT updates.
+-- autovacuum: HOT pruning clears most old versions; what is left is small, and a vacuum of it is cheap (no cost delay),
+-- while waiting for the default 20 % would let a hot table grow to many times its size. Threshold 500: not for every handful of rows.
+-- vacuum_truncate: giving empty pages back takes an access exclusive lock, behind which every acquire would wait.
+alter table leasehold.leases set (
+  fillfactor = 45,
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_threshold = 500,
+  autovacuum_vacuum_cost_delay = 0,
+  autovacuum_analyze_scale_factor = 0.05,
+  vacuum_truncate = off,
+  toast.vacuum_truncate = off
+);
+alter table leasehold.waiters set (
+  fillfactor = 70,
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_threshold = 500,
+  autovacuum_vacuum_cost_delay = 0,
+  autovacuum_analyze_scale_factor = 0.05,
+  vacuum_truncate = off
+);
+alter table leasehold.sessions set (
+  fillfactor = 50,
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_threshold = 500,
+  autovacuum_vacuum_cost_delay = 0,
+  vacuum_truncate = off
+);
+--> statement-breakpoint
+comment on schema leasehold is 'Leasehold: locks with leases and fencing tokens. Read anything here; change it only through the functions and the client.';
+comment on schema leasehold_internal is 'Functions that the Leasehold client calls. They may change with every version: do not call them yourself.';
+comment on sequence leasehold.fences is 'Fencing tokens, one sequence for all keys. The upper bits of a fence are the epoch, see fence_epoch.';
+comment on sequence leasehold.tickets is 'Places in the lines of waiters: lower tickets are served first.';
+comment on sequence leasehold.session_ids is 'Numbers of sessions. Each is the second half of the advisory lock that its session holds.';
+--> statement-breakpoint
+comment on table leasehold.leases is 'One row per key: who holds it, until when, and with which fence. A released key keeps its row.';
+comment on column leasehold.leases.key is 'What is locked. The full text is the identity, prefix included.';
+comment on column leasehold.leases.token is 'The secret of the grant: who knows it may renew and release. Null when nobody holds the key.';
+comment on column leasehold.leases.fence is 'The fencing token of the last grant. Each grant of a key has a larger one than all before; a renewal keeps it.';
+comment on column leasehold.leases.owner is 'Who holds the key, or held it last, as the client named itself (by default host:pid).';
+comment on column leasehold.leases.session_id is 'The session whose death frees the key before its TTL. Null: by TTL alone.';
+comment on column leasehold.leases.ttl_ms is 'Time to live in milliseconds, as last granted or renewed.';
+comment on column leasehold.leases.takeover_ms is 'How long the session of the holder must have been silent, in milliseconds, before a dead holder''s key is granted to the next. Chosen by the holder.';
+comment on column leasehold.leases.min_hold_ms is 'A release earlier than this many milliseconds after the grant keeps the key ungrantable until then. Chosen by the holder.';
+comment on column leasehold.leases.max_hold_until is 'No renewal goes beyond this instant. Null: no such bound. Chosen by the holder.';
+comment on column leasehold.leases.acquired_at is 'When the key was last granted.';
+comment on column leasehold.leases.renewed_at is 'When the lease was last renewed; null if not since the grant.';
+comment on column leasehold.leases.expires_at is 'The lease ends here unless it is renewed before. From then on the key is free for the next one.';
+comment on column leasehold.leases.hold_until is 'Set by a release before min_hold_ms was over: the key is not granted again until then.';
+comment on column leasehold.leases.revoked_at is 'When the lease was taken away by force: it is not renewed any more.';
+comment on column leasehold.leases.queued is 'There may be waiters. False implies that there are none; true may be out of date.';
+comment on column leasehold.leases.metadata is 'What the holder chose to tell about the lease.';
+comment on column leasehold.leases.released_at is 'When the holder last released the key.';
+comment on column leasehold.leases.acquisitions is 'How many times the key was granted since its row was made.';
+--> statement-breakpoint
+comment on table leasehold.waiters is 'The lines: one row per acquire that waits for a key. Unlogged: empty after a crash of the server, and waiting clients queue again by themselves.';
+comment on column leasehold.waiters.key is 'The key waited for.';
+comment on column leasehold.waiters.ticket is 'The place in the line: the lowest ticket that is still alive is next.';
+comment on column leasehold.waiters.token is 'The secret that the grant will have.';
+comment on column leasehold.waiters.session_id is 'The session of the waiting client, which is notified when its turn has come. Null: it only polls.';
+comment on column leasehold.waiters.owner is 'Who waits, as the client named itself.';
+comment on column leasehold.waiters.enqueued_at is 'When the wait began, or when it was queued again after a crash of the server.';
+comment on column leasehold.waiters.alive_until is 'Each look of the waiting client moves this ahead. Past it the entry is skipped: the client is dead or frozen.';
+--> statement-breakpoint
+comment on table leasehold.sessions is 'One row per process that holds locks with presence. Unlogged: sessions exist within one incarnation of the server only.';
+comment on column leasehold.sessions.id is 'The number of the session. It holds the advisory lock (1279480140, id) for as long as it lives.';
+comment on column leasehold.sessions.nonce is 'Random identity of the session, by which it knows its own connection again.';
+comment on column leasehold.sessions.owner is 'Who it is, as the client named itself.';
+comment on column leasehold.sessions.pid is 'The server process of the session''s connection, as in pg_stat_activity.';
+comment on column leasehold.sessions.host is 'The name of the client''s machine, as the client gave it.';
+comment on column leasehold.sessions.client_address is 'The address that the connection came from. Null: a Unix socket.';
+comment on column leasehold.sessions.application_name is 'application_name of the connection.';
+comment on column leasehold.sessions.version is 'The version of the Leasehold client.';
+comment on column leasehold.sessions.started_at is 'When the session was opened.';
+comment on column leasehold.sessions.seen_at is 'The last heartbeat. A session whose lock is free and that was not seen for takeover_ms is dead.';
+--> statement-breakpoint
+comment on table leasehold.fence_epoch is 'The upper part of fences: one row. It keeps fences rising over a failover, a restore into another cluster and pg_upgrade.';
+comment on column leasehold.fence_epoch.id is 'Always true: there is one row.';
+comment on column leasehold.fence_epoch.system_identifier is 'The cluster in which the last fences were issued (pg_control_system). Null: not known.';
+comment on column leasehold.fence_epoch.base is 'What is added to the timeline (less one) to give the epoch. Source manual: the epoch itself.';
+comment on column leasehold.fence_epoch.top is 'The largest epoch that was used. Another cluster starts above it.';
+comment on column leasehold.fence_epoch.source is 'auto: the epoch follows the timeline of the server. manual: this service hides it, and an operator raises the epoch after a failover or a restore.';
+--> statement-breakpoint
+comment on table leasehold.schema_version is 'The versions of this schema that were applied; the largest one counts.';
+comment on column leasehold.schema_version.version is 'Version of the schema.';
+comment on column leasehold.schema_version.min_client is 'The oldest client version that can work with it.';
+comment on column leasehold.schema_version.applied_at is 'When it was applied.';
+--> statement-breakpoint
+create function leasehold_internal.schema_info()
+returns table (version integer, min_client integer)
+language sql stable security definer
+set search_path = leasehold, pg_temp
+as $$
+  select applied.version, applied.min_client from leasehold.schema_version as applied order by applied.version desc limit 1;
+$$;
+--> statement-breakpoint
+comment on function leasehold_internal.schema_info() is 'The version of the schema, and the oldest client that can work with it.';
+--> statement-breakpoint
+-- functions
+-- Times travel as milliseconds since 1970 in a float8: exact to the microsecond, and untouched by a client's date parsers.
+create function leasehold_internal._ms(at timestamptz) returns float8
+language sql stable parallel safe
+return (extract(epoch from at) * 1000)::float8;
+--> statement-breakpoint
+-- Locking first and comparing afterwards only works if each statement sees what was committed before it, and only on a primary.
+create function leasehold_internal._check_transaction() returns void
+language plpgsql stable
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using
+      errcode = 'LH004',
+      message = format('leasehold needs the isolation level "read committed", this transaction has "%s"', current_setting('transaction_isolation')),
+      hint = format('Run: alter role %I set default_transaction_isolation = ''read committed''', session_user);
+  end if;
+  if pg_is_in_recovery() then
+    raise exception using
+      errcode = 'LH004',
+      message = 'this server is a standby: it cannot grant a lease',
+      hint = 'Connect to the primary, or name several hosts in the URL.';
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- The first half of every fence: what a restore, an upgrade or a promotion adds, so that fences rise over each of them.
+-- pg_control_checkpoint() lags right after a promotion; the name of the current WAL file does not.
+create function leasehold_internal._epoch() returns bigint
+language plpgsql volatile
+as $$
+declare
+  known leasehold.fence_epoch;
+  identifier bigint;
+  timeline bigint;
+  new_base bigint;
+  epoch bigint;
+begin
+  select * into strict known from leasehold.fence_epoch e where e.id;
+  if known.source = 'manual' then
+    return known.base << 40;
+  end if;
+
+  identifier := (select system_identifier from pg_control_system());
+  timeline := ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint;
+  new_base := case when identifier = known.system_identifier then known.base else known.top + 1 end;
+  epoch := new_base + timeline - 1;
+
+  -- Skipping is fine: the value depends on nothing that another writer could change.
+  if identifier <> known.system_identifier or epoch > known.top then
+    perform from leasehold.fence_epoch e
+      where e.id and e.system_identifier = known.system_identifier and e.top = known.top for update skip locked;
+    if found then
+      update leasehold.fence_epoch e
+         set system_identifier = identifier, base = new_base, top = greatest(e.top, epoch)
+       where e.id;
+    end if;
+  end if;
+  return epoch << 40;
+end
+$$;
+--> statement-breakpoint
+-- Seen from this very connection: a session in another database, an old one or a forged one is not alive.
+create function leasehold_internal._is_alive(session integer, session_nonce uuid) returns boolean
+language plpgsql volatile
+as $$
+begin
+  if not exists (select from leasehold.sessions s where s.id = session and s.nonce = session_nonce) then
+    return false;
+  end if;
+  return current_setting('leasehold.session', true) = session_nonce::text
+      or not pg_try_advisory_xact_lock_shared(1279480140, session);
+end
+$$;
+--> statement-breakpoint
+-- Confirmed dead. The order matters: with the presence lock in hand (to the end of the transaction) no heartbeat can be
+-- written any more, so what the next statement reads is the last one. Read first, a late heartbeat slips in between.
+create function leasehold_internal._is_dead(session integer, takeover integer) returns boolean
+language plpgsql volatile
+as $$
+begin
+  if session is null then
+    return false;
+  end if;
+  if exists (select from leasehold.sessions s where s.id = session and s.nonce::text = current_setting('leasehold.session', true)) then
+    return false;
+  end if;
+  if not pg_try_advisory_xact_lock_shared(1279480140, session) then
+    return false;
+  end if;
+  if takeover = 0 then
+    return true;
+  end if;
+  return coalesce((
+    select greatest(s.seen_at, pg_postmaster_start_time()) + takeover * interval '1 millisecond' < clock_timestamp()
+      from leasehold.sessions s
+     where s.id = session
+  ), false);
+end
+$$;
+--> statement-breakpoint
+-- The one predicate. Decides only on a row that the caller has locked; on an unlocked one it is a hint.
+create function leasehold_internal._is_grantable(lease leasehold.leases) returns boolean
+language plpgsql volatile
+as $$
+begin
+  if lease.token is null then
+    return lease.hold_until is null or lease.hold_until <= clock_timestamp();
+  end if;
+  return lease.expires_at <= clock_timestamp() or leasehold_internal._is_dead(lease.session_id, lease.takeover_ms);
+end
+$$;
+--> statement-breakpoint
+-- The token at the head of a key's line: the earliest ticket whose process still looks.
+create function leasehold_internal._head(waited_key text) returns uuid
+language sql volatile
+begin atomic
+  select w.token
+    from leasehold.waiters w
+   where w.key = waited_key and w.alive_until > clock_timestamp()
+   order by w.ticket
+   limit 1;
+end;
+--> statement-breakpoint
+-- Whether this token stands first, or nobody does.
+create function leasehold_internal._is_next(lease leasehold.leases, asking uuid) returns boolean
+language plpgsql volatile
+as $$
+declare
+  head uuid;
+begin
+  if not lease.queued then
+    return true;
+  end if;
+  head := leasehold_internal._head(lease.key);
+  return head is null or head = asking;
+end
+$$;
+--> statement-breakpoint
+-- Takes this token out of the line, and those who no longer look: only an empty line may lose its flag, and a lapsed entry that
+-- its owner could bring back must not be one that the fast path overlooks. Called under the lease row's lock.
+create function leasehold_internal._leave_line(line text, leaving uuid) returns void
+language plpgsql volatile
+as $$
+begin
+  delete from leasehold.waiters w where w.key = line and w.token = leaving;
+  delete from leasehold.waiters w
+   where w.ctid = any (array(
+     select d.ctid from leasehold.waiters d where d.key = line and d.alive_until <= clock_timestamp() for update skip locked));
+end
+$$;
+--> statement-breakpoint
+-- When a waiter should look again by itself: at the expiry, at the end of a minimum hold, or when a silent session counts as dead.
+create function leasehold_internal._next_change(lease leasehold.leases) returns float8
+language sql volatile
+begin atomic
+  select leasehold_internal._ms(
+    case
+      when (lease).token is null then (lease).hold_until
+      else least((lease).expires_at, (
+        select greatest(s.seen_at, pg_postmaster_start_time()) + (lease).takeover_ms * interval '1 millisecond'
+          from leasehold.sessions s
+         where s.id = (lease).session_id))
+    end);
+end;
+--> statement-breakpoint
+-- A free row for a key that has none, each in a subtransaction: a twin that somebody keeps uncommitted costs 5 ms, not the batch.
+create function leasehold_internal._create(new_key text) returns void
+language plpgsql volatile
+set lock_timeout = '5ms'
+as $$
+begin
+  if not exists (select from leasehold.leases l where l.key = new_key) then
+    insert into leasehold.leases (key, fence, ttl_ms) values (new_key, 0, 0) on conflict do nothing;
+  end if;
+exception when lock_not_available then
+  null;
+end
+$$;
+--> statement-breakpoint
+-- Who keeps a row locked, where it can be known: xmax is a transaction, or a multixact with several.
+create function leasehold_internal._blocking_pid(blocked_key text) returns integer
+language plpgsql volatile
+as $$
+declare
+  locker xid;
+  blocker integer;
+begin
+  locker := (select l.xmax from leasehold.leases l where l.key = blocked_key);
+  if locker is null or locker = '0'::xid then
+    return null;
+  end if;
+  blocker := (select k.pid from pg_locks k where k.locktype = 'transactionid' and k.transactionid = locker and k.granted limit 1);
+  if blocker is null then
+    blocker := (
+      select k.pid
+        from pg_get_multixact_members(locker) m
+        join pg_locks k on k.locktype = 'transactionid' and k.transactionid = m.xid and k.granted
+       limit 1);
+  end if;
+  return blocker;
+exception when others then
+  return null; -- not a multixact of this server's
+end
+$$;
+--> statement-breakpoint
+-- acquire, and the look of one who waits. Reads before it writes: a try that fails leaves no trace in the WAL.
+create function leasehold_internal.acquire(
+  p_session integer,
+  p_nonce uuid,
+  p_takeover_ms integer,
+  p_careful boolean,
+  p_keys text[],
+  p_tokens uuid[],
+  p_owners text[],
+  p_ttls integer[],
+  p_min_holds integer[],
+  p_max_holds bigint[],
+  p_metadata text[],
+  p_not_after float8[],
+  p_waits boolean[],
+  p_tickets bigint[]
+) returns table (
+  item integer,
+  outcome text,
+  fence bigint,
+  acquired float8,
+  expires float8,
+  ticket bigint,
+  holder text,
+  holderfence bigint,
+  holdersession integer,
+  look float8,
+  blocker integer,
+  now float8
+)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+set enable_seqscan = off
+set lock_timeout = '100ms'
+as $$
+#variable_conflict use_column
+declare
+  asked record;
+  won record;
+  lease leasehold.leases;
+  is_done boolean[] := array_fill(false, array[cardinality(p_keys)]);
+  is_locked boolean;
+  has_grant boolean := false;
+  at timestamptz;
+begin
+  perform leasehold_internal._check_transaction();
+
+  if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
+    return query
+      select i, 'unproven', null::bigint, null::float8, null::float8, null::bigint, null::text, null::bigint, null::integer, null::float8, null::integer,
+             leasehold_internal._ms(clock_timestamp())
+        from generate_series(1, cardinality(p_keys)) i;
+    return;
+  end if;
+
+  -- Free keys without a line, and keys that were never seen: one statement for all of them.
+  for won in
+    with want as materialized (
+      select distinct on (u.key) u.*
+        from unnest(p_keys, p_tokens, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata, p_not_after) with ordinality
+          as u (key, token, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, not_after, item)
+       order by u.key, u.item
+    ),
+    locked as materialized (
+      select l.key
+        from want w
+        join leasehold.leases l on l.key = w.key
+       where l.token is null and not l.queued and (l.hold_until is null or l.hold_until <= clock_timestamp())
+         for update of l skip locked
+    ),
+    missing as materialized (
+      select w.*, row_number() over (order by w.key) as place
+        from want w
+       where not p_careful and not exists (select from leasehold.leases l where l.key = w.key)
+    ),
+    granted as (
+      update leasehold.leases l
+         set token = x.token,
+             fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),
+             owner = x.owner,
+             session_id = p_session,
+             ttl_ms = x.ttl_ms,
+             takeover_ms = p_takeover_ms,
+             min_hold_ms = x.min_hold_ms,
+             max_hold_until = x.at + x.max_hold_ms * interval '1 millisecond',
+             acquired_at = x.at,
+             renewed_at = x.at,
+             expires_at = x.at + least(x.ttl_ms, x.max_hold_ms) * interval '1 millisecond',
+             hold_until = null,
+             revoked_at = null,
+             metadata = x.metadata::jsonb,
+             released_at = null,
+             acquisitions = l.acquisitions + 1
+        from (select w.*, clock_timestamp() as at from locked k join want w on w.key = k.key) x
+       where l.key = x.key and leasehold_internal._ms(x.at) < x.not_after
+      returning x.item, l.fence, l.acquired_at, l.expires_at
+    ),
+    -- A twin that another transaction has inserted and not yet committed would be waited for: whoever inserts holds this lock
+    -- until then. At most 100 of them, for all advisory locks of a server share one small table.
+    inserted as (
+      insert into leasehold.leases (
+        key, token, fence, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
+        acquired_at, renewed_at, expires_at, metadata, acquisitions)
+      select x.key, x.token, (select leasehold_internal._epoch()) + nextval('leasehold.fences'), x.owner, p_session, x.ttl_ms, p_takeover_ms, x.min_hold_ms,
+             x.at + x.max_hold_ms * interval '1 millisecond',
+             x.at, x.at, x.at + least(x.ttl_ms, x.max_hold_ms) * interval '1 millisecond', x.metadata::jsonb, 1
+        from (
+          select m.*, clock_timestamp() as at
+            from missing m
+           where m.place > 100 or pg_try_advisory_xact_lock(1279480141, hashtext(m.key))
+           order by m.key
+        ) x
+       where leasehold_internal._ms(x.at) < x.not_after
+      on conflict do nothing
+      returning token, fence, acquired_at, expires_at
+    )
+    select g.item, g.fence, g.acquired_at, g.expires_at from granted g
+    union all
+    select w.item, i.fence, i.acquired_at, i.expires_at from inserted i join want w on w.token = i.token
+  loop
+    item := won.item;
+    outcome := 'granted';
+    fence := won.fence;
+    acquired := leasehold_internal._ms(won.acquired_at);
+    expires := leasehold_internal._ms(won.expires_at);
+    now := leasehold_internal._ms(clock_timestamp());
+    is_done[item] := true;
+    has_grant := true;
+    return next;
+  end loop;
+
+  -- The rest one by one, in key order: held, expired, orphaned, cooling, waited for, or asked for twice.
+  if not (true = all (is_done)) then
+    for asked in
+      select u.*
+        from unnest(p_keys, p_tokens, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata, p_not_after, p_waits, p_tickets) with ordinality
+          as u (key, token, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, not_after, waits, ticket, item)
+       order by u.key, u.item
+    loop
+      continue when is_done[asked.item];
+      item := asked.item;
+      outcome := null; fence := null; acquired := null; expires := null; ticket := null;
+      holder := null; holderfence := null; holdersession := null; look := null; blocker := null;
+      is_locked := false;
+
+      if p_careful then
+        perform leasehold_internal._create(asked.key);
+      end if;
+      lease := null;
+      select l.* into lease from leasehold.leases l where l.key = asked.key;
+
+      if leasehold_internal._ms(clock_timestamp()) >= asked.not_after then
+        outcome := 'late';
+      elsif lease.key is null then
+        outcome := 'busy';
+      elsif lease.token = asked.token and lease.expires_at > clock_timestamp() then
+        -- The same grant, asked for again: written once, so that this commit too waits until it is durable.
+        update leasehold.leases l
+           set session_id = p_session, takeover_ms = p_takeover_ms
+         where l.key = (select k.key from leasehold.leases k where k.key = asked.key and k.token = asked.token for no key update skip locked)
+           and l.expires_at > clock_timestamp()
+        returning l.* into lease;
+        outcome := case when found then 'granted' else 'busy' end;
+        if outcome = 'granted' then
+          delete from leasehold.waiters w where w.key = asked.key and w.token = asked.token;
+        end if;
+      else
+        outcome := 'held';
+        -- Without the lock this is a hint: who cannot be next leaves the row alone, so that looks never make the head find it busy.
+        if leasehold_internal._is_next(lease, asked.token) and leasehold_internal._is_grantable(lease) then
+          select l.* into lease from leasehold.leases l where l.key = asked.key for update skip locked;
+          is_locked := found;
+          if not is_locked then
+            outcome := 'busy';
+            select l.* into lease from leasehold.leases l where l.key = asked.key;
+          -- With the lock it is a decision, each part in a statement that begins after the lock.
+          elsif leasehold_internal._ms(clock_timestamp()) >= asked.not_after then
+            outcome := 'late';
+          elsif leasehold_internal._is_next(lease, asked.token) and leasehold_internal._is_grantable(lease) then
+            outcome := 'granted';
+            if lease.queued then
+              perform leasehold_internal._leave_line(asked.key, asked.token);
+            end if;
+            at := clock_timestamp();
+            update leasehold.leases l
+               set token = asked.token,
+                   fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),
+                   owner = asked.owner,
+                   session_id = p_session,
+                   ttl_ms = asked.ttl_ms,
+                   takeover_ms = p_takeover_ms,
+                   min_hold_ms = asked.min_hold_ms,
+                   max_hold_until = at + asked.max_hold_ms * interval '1 millisecond',
+                   acquired_at = at,
+                   renewed_at = at,
+                   expires_at = at + least(asked.ttl_ms, asked.max_hold_ms) * interval '1 millisecond',
+                   hold_until = null,
+                   revoked_at = null,
+                   queued = l.queued and exists (select from leasehold.waiters w where w.key = asked.key),
+                   metadata = asked.metadata::jsonb,
+                   released_at = null,
+                   acquisitions = l.acquisitions + 1
+             where l.key = asked.key
+            returning l.* into lease;
+          end if;
+        end if;
+
+        if asked.waits and outcome in ('held', 'busy') then
+          -- A look that finds its place writes no more often than the place needs.
+          update leasehold.waiters w
+             set alive_until = clock_timestamp() + interval '3 seconds'
+           where w.key = asked.key and w.token = asked.token and w.alive_until < clock_timestamp() + interval '2500 milliseconds';
+          ticket := (select w.ticket from leasehold.waiters w where w.key = asked.key and w.token = asked.token);
+          if ticket is null then
+            -- This lock passes a guard's key share, and orders the line.
+            perform from leasehold.leases l where l.key = asked.key for no key update skip locked;
+            if found then
+              insert into leasehold.waiters as w (key, ticket, token, session_id, owner, enqueued_at, alive_until)
+              values (asked.key, coalesce(asked.ticket, (select leasehold_internal._epoch()) + nextval('leasehold.tickets')),
+                      asked.token, p_session, asked.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds')
+              on conflict (key, token) do update set alive_until = excluded.alive_until
+              returning w.ticket into ticket;
+              update leasehold.leases l set queued = true where l.key = asked.key and not l.queued;
+              select l.* into lease from leasehold.leases l where l.key = asked.key;
+              -- Freed since the hint was read: nobody was told to wake us, so we look again at once.
+              if outcome = 'held' and leasehold_internal._is_grantable(lease) then
+                look := 0;
+              end if;
+            else
+              outcome := 'busy';
+            end if;
+          end if;
+          if outcome = 'held' then
+            outcome := 'queued';
+            look := coalesce(look, leasehold_internal._next_change(lease));
+          end if;
+        end if;
+      end if;
+
+      now := leasehold_internal._ms(clock_timestamp());
+      if outcome = 'granted' then
+        fence := lease.fence;
+        acquired := leasehold_internal._ms(lease.acquired_at);
+        expires := leasehold_internal._ms(lease.expires_at);
+        has_grant := true;
+      else
+        if lease.token is not null then
+          expires := leasehold_internal._ms(lease.expires_at);
+        elsif lease.hold_until > clock_timestamp() then
+          expires := leasehold_internal._ms(lease.hold_until);
+        end if;
+        if expires is not null then
+          holder := lease.owner;
+          holderfence := lease.fence;
+          holdersession := lease.session_id;
+        end if;
+        if outcome = 'busy' then
+          blocker := leasehold_internal._blocking_pid(asked.key);
+        end if;
+      end if;
+      return next;
+    end loop;
+  end if;
+
+  -- Asynchronous commit lost an acknowledged fence in a crash.
+  if has_grant and current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- release frees at once, also an expired lease of this token. A null fence matches any: the last word of an acquire (abandon).
+create function leasehold_internal._free(p_keys text[], p_tokens uuid[], p_fences bigint[])
+returns table (item integer, outcome text, wake integer, reason text, now float8)
+language plpgsql volatile
+as $$
+#variable_conflict use_column
+declare
+  freed record;
+  asked record;
+  lease leasehold.leases;
+  is_done boolean[] := array_fill(false, array[cardinality(p_keys)]);
+begin
+  for freed in
+    with want as materialized (
+      select u.* from unnest(p_keys, p_tokens, p_fences) with ordinality as u (key, token, fence, item)
+    ),
+    locked as materialized (
+      select l.key, w.item
+        from want w
+        join leasehold.leases l on l.key = w.key
+       where l.token = w.token and (w.fence is null or l.fence = w.fence)
+       order by l.key
+         for no key update of l skip locked
+    )
+    update leasehold.leases l
+       set token = null,
+           session_id = null,
+           released_at = x.at,
+           hold_until = case when l.expires_at > x.at and l.min_hold_ms > 0 then l.acquired_at + l.min_hold_ms * interval '1 millisecond' end
+      from (select k.*, clock_timestamp() as at from locked k) x
+     where l.key = x.key
+    returning x.item, l.key, l.queued, l.expires_at <= x.at as expired
+  loop
+    item := freed.item;
+    outcome := case when freed.expired then 'expired' else 'released' end;
+    reason := case when freed.expired then 'expired' end;
+    wake := case when freed.queued then leasehold_internal._head_session(freed.key) end;
+    now := leasehold_internal._ms(clock_timestamp());
+    is_done[item] := true;
+    return next;
+  end loop;
+
+  if not (true = all (is_done)) then
+    for asked in
+      select u.* from unnest(p_keys, p_tokens, p_fences) with ordinality as u (key, token, fence, item)
+    loop
+      continue when is_done[asked.item];
+      lease := null;
+      select l.* into lease from leasehold.leases l where l.key = asked.key;
+      item := asked.item;
+      wake := null;
+      reason := leasehold_internal._loss(lease, asked.token, asked.fence);
+      outcome := case when reason is null then 'busy' else 'gone' end;
+      now := leasehold_internal._ms(clock_timestamp());
+      return next;
+    end loop;
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- Why a lease is not this token's any more, or null when it still is.
+create function leasehold_internal._loss(lease leasehold.leases, holding uuid, held_fence bigint) returns text
+language sql volatile
+begin atomic
+  select case
+    when (lease).token = holding and (held_fence is null or (lease).fence = held_fence) then
+      case
+        when (lease).revoked_at is not null then 'forced'
+        when (lease).expires_at > clock_timestamp() then null
+        when (lease).max_hold_until <= clock_timestamp() then 'max-hold'
+        else 'expired'
+      end
+    when (lease).token is null and (lease).fence = held_fence and (lease).revoked_at is not null then 'forced'
+    when (lease).token is null and coalesce((lease).fence = held_fence, true) then 'expired'
+    else 'taken'
+  end;
+end;
+--> statement-breakpoint
+-- The session to wake: that of the first live entry.
+create function leasehold_internal._head_session(waited_key text) returns integer
+language sql volatile
+begin atomic
+  select w.session_id
+    from leasehold.waiters w
+   where w.key = waited_key and w.alive_until > clock_timestamp()
+   order by w.ticket
+   limit 1;
+end;
+--> statement-breakpoint
+create function leasehold_internal.release(p_relaxed boolean, p_keys text[], p_tokens uuid[], p_fences bigint[])
+returns table (item integer, outcome text, wake integer, reason text, now float8)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+as $$
+begin
+  perform leasehold_internal._check_transaction();
+  return query select * from leasehold_internal._free(p_keys, p_tokens, p_fences);
+  if p_relaxed then
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- abandon ends an acquire by its token alone: its place in the line goes, and so does what was granted meanwhile.
+create function leasehold_internal.abandon(p_relaxed boolean, p_keys text[], p_tokens uuid[])
+returns table (item integer, outcome text, wake integer, reason text, now float8)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  freed record;
+  lease leasehold.leases;
+begin
+  perform leasehold_internal._check_transaction();
+  for freed in
+    select f.* from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)])) f order by p_keys[f.item], f.item
+  loop
+    item := freed.item; outcome := freed.outcome; wake := freed.wake; reason := freed.reason; now := freed.now;
+    delete from leasehold.waiters w where w.key = p_keys[item] and w.token = p_tokens[item];
+    if found then
+      -- Whoever comes next may have been waiting for us alone.
+      select l.* into lease from leasehold.leases l where l.key = p_keys[item];
+      if leasehold_internal._is_grantable(lease) then
+        wake := leasehold_internal._head_session(p_keys[item]);
+      end if;
+    end if;
+    return next;
+  end loop;
+  if p_relaxed then
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- renew: strict (an expired lease is lost even when nobody took it), never creates, never steals, never shortens.
+create function leasehold_internal.renew(
+  p_session integer,
+  p_nonce uuid,
+  p_takeover_ms integer,
+  p_keys text[],
+  p_tokens uuid[],
+  p_fences bigint[],
+  p_ttls integer[]
+) returns table (item integer, outcome text, expires float8, reason text, now float8)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  won record;
+  asked record;
+  lease leasehold.leases;
+  is_done boolean[] := array_fill(false, array[cardinality(p_keys)]);
+begin
+  perform leasehold_internal._check_transaction();
+  if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
+    return query
+      select i, 'unproven', null::float8, null::text, leasehold_internal._ms(clock_timestamp())
+        from generate_series(1, cardinality(p_keys)) i;
+    return;
+  end if;
+
+  for won in
+    with want as materialized (
+      select u.* from unnest(p_keys, p_tokens, p_fences, p_ttls) with ordinality as u (key, token, fence, ttl_ms, item)
+    ),
+    locked as materialized (
+      select l.key, w.item, w.ttl_ms
+        from want w
+        join leasehold.leases l on l.key = w.key
+       where l.token = w.token and l.fence = w.fence
+       order by l.key
+         for no key update of l skip locked
+    )
+    update leasehold.leases l
+       set expires_at = greatest(l.expires_at, least(x.at + x.ttl_ms * interval '1 millisecond', l.max_hold_until)),
+           renewed_at = x.at,
+           ttl_ms = coalesce(x.ttl_ms, l.ttl_ms),
+           session_id = p_session,
+           takeover_ms = p_takeover_ms
+      from (select k.*, clock_timestamp() as at from locked k) x
+     where l.key = x.key and l.expires_at > x.at and l.revoked_at is null
+    returning x.item, l.expires_at
+  loop
+    item := won.item;
+    outcome := 'renewed';
+    expires := leasehold_internal._ms(won.expires_at);
+    now := leasehold_internal._ms(clock_timestamp());
+    is_done[item] := true;
+    return next;
+  end loop;
+
+  if not (true = all (is_done)) then
+    for asked in
+      select u.* from unnest(p_keys, p_tokens, p_fences) with ordinality as u (key, token, fence, item)
+    loop
+      continue when is_done[asked.item];
+      lease := null;
+      select l.* into lease from leasehold.leases l where l.key = asked.key;
+      item := asked.item;
+      expires := null;
+      reason := leasehold_internal._loss(lease, asked.token, asked.fence);
+      outcome := case when reason is null then 'busy' else 'lost' end;
+      now := leasehold_internal._ms(clock_timestamp());
+      return next;
+    end loop;
+  end if;
+  if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- One lease whose row was busy: this one waits for it, briefly. Under SKIP LOCKED alone 94 % of renewals starved.
+create function leasehold_internal.renew_busy(
+  p_session integer, p_nonce uuid, p_takeover_ms integer, p_key text, p_token uuid, p_fence bigint, p_ttl integer
+) returns table (item integer, outcome text, expires float8, reason text, now float8)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+set enable_seqscan = off
+set lock_timeout = '200ms'
+as $$
+begin
+  perform leasehold_internal._check_transaction();
+  perform from leasehold.leases l where l.key = p_key and l.token = p_token and l.fence = p_fence for no key update;
+  return query
+    select * from leasehold_internal.renew(p_session, p_nonce, p_takeover_ms, array[p_key], array[p_token], array[p_fence], array[p_ttl]);
+end
+$$;
+--> statement-breakpoint
+-- A statement of its own after the release: notifying commits stand in one line over the whole server.
+create function leasehold_internal.notify(p_sessions integer[]) returns void
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+as $$
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  perform pg_notify('leasehold_' || s, '') from unnest(p_sessions) s;
+end
+$$;
+--> statement-breakpoint
+create function leasehold_internal._holds_presence(session integer) returns boolean
+language sql volatile
+begin atomic
+  select exists (
+    select from pg_locks k
+     where k.locktype = 'advisory' and k.objsubid = 2 and k.mode = 'ExclusiveLock' and k.granted and k.pid = pg_backend_pid()
+       and k.classid = 1279480140 and k.objid = session::oid
+       and k.database = (select d.oid from pg_database d where d.datname = current_database()));
+end;
+--> statement-breakpoint
+create function leasehold_internal.new_session_id() returns integer
+language sql volatile security definer
+set search_path = leasehold, pg_temp
+begin atomic
+  select nextval('leasehold.session_ids')::integer;
+end;
+--> statement-breakpoint
+-- Called on the session's own connection, once it holds the presence lock.
+create function leasehold_internal.open_session(p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text)
+returns table (pid integer, started float8, now float8)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+as $$
+begin
+  perform leasehold_internal._check_transaction();
+  if not leasehold_internal._holds_presence(p_id) then
+    raise exception using errcode = 'LH004', message = format('this connection does not hold the presence lock of session %s', p_id),
+      hint = 'A session needs a connection of its own: not a transaction pooler.';
+  end if;
+  perform set_config('leasehold.session', p_nonce::text, false);
+  insert into leasehold.sessions as s (id, nonce, owner, pid, host, client_address, application_name, version, started_at, seen_at)
+  values (p_id, p_nonce, p_owner, pg_backend_pid(), p_host, inet_client_addr(), current_setting('application_name'), p_version,
+          clock_timestamp(), clock_timestamp())
+  on conflict (id) do update
+    set nonce = excluded.nonce, owner = excluded.owner, pid = excluded.pid, host = excluded.host, client_address = excluded.client_address,
+        application_name = excluded.application_name, version = excluded.version, seen_at = excluded.seen_at;
+  return query
+    select pg_backend_pid(),
+           (select leasehold_internal._ms(a.backend_start) from pg_stat_activity a where a.pid = pg_backend_pid()),
+           leasehold_internal._ms(clock_timestamp());
+end
+$$;
+--> statement-breakpoint
+-- Proves the backend, the lock and the primary, and only then writes.
+create function leasehold_internal.heartbeat(p_id integer, p_nonce uuid)
+returns table (alive boolean, pid integer, now float8)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+begin
+  perform leasehold_internal._check_transaction();
+  perform set_config('synchronous_commit', 'off', true);
+  alive := false;
+  if current_setting('leasehold.session', true) = p_nonce::text and leasehold_internal._holds_presence(p_id) then
+    update leasehold.sessions s
+       set seen_at = clock_timestamp()
+     where s.id = p_id and s.nonce = p_nonce and s.pid = pg_backend_pid();
+    alive := found;
+  end if;
+  pid := pg_backend_pid();
+  now := leasehold_internal._ms(clock_timestamp());
+  return next;
+end
+$$;
+--> statement-breakpoint
+create function leasehold_internal.close_session(p_id integer, p_nonce uuid) returns void
+language sql volatile security definer
+set search_path = leasehold, pg_temp
+begin atomic
+  delete from leasehold.sessions s where s.id = p_id and s.nonce = p_nonce;
+end;
+--> statement-breakpoint
+-- Reads only, and takes no lock that another could notice: whether a session lives is read from pg_locks.
+create function leasehold_internal.inspect(p_key text)
+returns table (
+  state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, expires float8, ttl integer,
+  metadata text, waiters integer, blocker integer, now float8)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  lease leasehold.leases;
+begin
+  select l.* into lease from leasehold.leases l where l.key = p_key;
+  waiters := (select count(*) from leasehold.waiters w where w.key = p_key and w.alive_until > clock_timestamp());
+  alive := case when lease.session_id is not null then leasehold_internal._seems_alive(lease.session_id, lease.takeover_ms) end;
+  state := case
+    when lease.token is null and lease.hold_until > clock_timestamp() then 'cooling'
+    when lease.token is null then 'free'
+    when lease.expires_at <= clock_timestamp() then 'expired'
+    when alive = false then 'orphaned'
+    else 'held'
+  end;
+  owner := lease.owner;
+  fence := lease.fence;
+  session := lease.session_id;
+  acquired := leasehold_internal._ms(lease.acquired_at);
+  renewed := leasehold_internal._ms(lease.renewed_at);
+  expires := leasehold_internal._ms(case when state = 'cooling' then lease.hold_until else lease.expires_at end);
+  ttl := lease.ttl_ms;
+  metadata := lease.metadata::text;
+  blocker := leasehold_internal._blocking_pid(p_key);
+  now := leasehold_internal._ms(clock_timestamp());
+  return next;
+end
+$$;
+--> statement-breakpoint
+create function leasehold_internal._seems_alive(session integer, takeover integer) returns boolean
+language sql volatile
+begin atomic
+  select exists (
+    select from pg_locks k
+     where k.locktype = 'advisory' and k.objsubid = 2 and k.mode = 'ExclusiveLock' and k.granted
+       and k.classid = 1279480140 and k.objid = session::oid
+       and k.database = (select d.oid from pg_database d where d.datname = current_database()))
+  or not coalesce((
+    select greatest(s.seen_at, pg_postmaster_start_time()) + takeover * interval '1 millisecond' < clock_timestamp()
+      from leasehold.sessions s
+     where s.id = session), false);
+end;
+--> statement-breakpoint
+-- Takes a lease from its holder. Not immediately: renewals answer forced, and the key is free when the holder lets go or at the
+-- expiry last given. Immediately: free now, while the holder may still believe that it holds.
+create function leasehold_internal.force_release(p_key text, p_fence bigint, p_immediate boolean)
+returns table (outcome text, fence bigint, owner text, expires float8, wake integer, blocker integer)
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  lease leasehold.leases;
+begin
+  perform leasehold_internal._check_transaction();
+  select l.* into lease from leasehold.leases l where l.key = p_key for no key update skip locked;
+  if not found and exists (select from leasehold.leases l where l.key = p_key) then
+    outcome := 'busy';
+    blocker := leasehold_internal._blocking_pid(p_key);
+  elsif lease.token is null and not coalesce(p_immediate and lease.hold_until > clock_timestamp(), false)
+     or p_fence is not null and lease.fence <> p_fence then
+    outcome := 'gone';
+  else
+    outcome := case when p_immediate then 'released' else 'revoked' end;
+    update leasehold.leases l
+       set revoked_at = clock_timestamp(),
+           token = case when not p_immediate then l.token end,
+           session_id = case when not p_immediate then l.session_id end,
+           released_at = case when p_immediate then clock_timestamp() end,
+           hold_until = null
+     where l.key = p_key;
+    fence := lease.fence;
+    owner := lease.owner;
+    expires := leasehold_internal._ms(lease.expires_at);
+    wake := case when p_immediate then leasehold_internal._head_session(p_key) end;
+  end if;
+  return next;
+end
+$$;
+--> statement-breakpoint
+-- Whether the connection that sends commands is on the same server and database as the session.
+create function leasehold_internal.sees_session(p_session integer, p_nonce uuid) returns boolean
+language plpgsql volatile security definer
+set search_path = leasehold, pg_temp
+as $$
+begin
+  perform leasehold_internal._check_transaction();
+  return p_session is null or leasehold_internal._is_alive(p_session, p_nonce);
+end
+$$;
+--> statement-breakpoint
+create function leasehold_internal.fence_source() returns text
+language sql stable security definer
+set search_path = leasehold, pg_temp
+begin atomic
+  select e.source from leasehold.fence_epoch e where e.id;
+end;
+--> statement-breakpoint
+create function leasehold.bump_epoch(above bigint default null) returns bigint
+language plpgsql volatile
+set search_path = leasehold, pg_temp
+as $$
+declare
+  epoch bigint := leasehold_internal._epoch() >> 40;
+  raised bigint := greatest(epoch, above >> 40) + 1;
+begin
+  update leasehold.fence_epoch e
+     set base = e.base + raised - epoch, top = greatest(e.top, raised)
+   where e.id;
+  return raised << 40;
+end
+$$;
+--> statement-breakpoint
+comment on function leasehold.bump_epoch(bigint) is 'Makes all later fences larger than all before, and than "above" if that is given. For an operator who restored a snapshot in place, or where the service hides what tells a failover.';
+--> statement-breakpoint
+create function leasehold.grant_usage(role text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  target name;
+  callable regprocedure;
+begin
+  -- Two grants at once on one object fail with "tuple concurrently updated"; migrate() holds this lock, too.
+  perform pg_advisory_xact_lock(1279480142, 0);
+
+  -- The exact name first, so that 'App' needs no quotes of its own; then what psql users write: app, "App".
+  select rolname into target from pg_roles where rolname = role;
+  if target is null then
+    begin
+      select rolname into target from pg_roles where oid = to_regrole(role);
+    exception when invalid_name or syntax_error or name_too_long then
+      target := null; -- not an identifier, so no role's name either
+    end;
+  end if;
+  if target is null then
+    raise exception 'role "%" does not exist', role
+      using errcode = 'undefined_object',
+            hint = 'Create it first, or look up its exact name with: select rolname from pg_roles;';
+  end if;
+
+  execute format('grant usage on schema leasehold, leasehold_internal to %I', target);
+  -- A leading underscore marks what only other functions call.
+  for callable in
+    select oid from pg_proc where pronamespace = 'leasehold_internal'::regnamespace and left(proname, 1) <> '_' order by proname
+  loop
+    execute format('grant execute on function %s to %I', callable, target);
+  end loop;
+end;
+$$;
+--> statement-breakpoint
+comment on function leasehold.grant_usage(text) is 'Lets a role take locks with the Leasehold client, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
+--> statement-breakpoint
+revoke all on all routines in schema leasehold, leasehold_internal from public;
+--> statement-breakpoint
+do $$
+declare
+  identifier bigint;
+begin
+  begin
+    perform pg_walfile_name(pg_current_wal_lsn());
+    identifier := (select system_identifier from pg_control_system());
+  exception when insufficient_privilege or feature_not_supported or object_not_in_prerequisite_state then
+    identifier := null; -- the service hides them: the epoch is raised by hand
+  end;
+  insert into leasehold.fence_epoch (system_identifier, base, top, source)
+  values (identifier, 0, 0, case when identifier is null then 'manual' else 'auto' end);
+end;
+$$;
+--> statement-breakpoint
+insert into leasehold.schema_version (version, min_client) values (1, 1);

@@ -1,0 +1,32 @@
+export {
+  type InvalidKeyData,
+  InvalidKeyError,
+  type InvalidOptionData,
+  InvalidOptionError,
+} from "./errors/argument-errors.js";
+export {
+  ClosedError,
+  type NotMigratedData,
+  NotMigratedError,
+  type NotPermittedData,
+  NotPermittedError,
+  type UnavailableData,
+  UnavailableError,
+  type UnsafeBackendData,
+  UnsafeBackendError,
+  type UnsupportedData,
+  UnsupportedError,
+} from "./errors/backend-errors.js";
+export { LeaseholdError, type LeaseholdErrorCode, type LeaseholdErrorJson } from "./errors/base.js";
+export {
+  type HolderInfo,
+  type LeaseLostData,
+  LeaseLostError,
+  type LossReason,
+  type NotAcquiredData,
+  NotAcquiredError,
+  type NotHeldData,
+  NotHeldError,
+  type WaitTimeoutData,
+  WaitTimeoutError,
+} from "./errors/lock-errors.js";

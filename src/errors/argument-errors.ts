@@ -1,0 +1,60 @@
+import { describe, describeType } from "../describe.js";
+import { brand, type CommonData, LeaseholdError } from "./base.js";
+
+/** What `InvalidKeyError` is made of. `received` is the value itself; the error keeps a description of it only. */
+export interface InvalidKeyData extends CommonData {
+  readonly expected: string;
+  readonly received: unknown;
+}
+
+/** The key cannot be used. Nothing was sent. */
+export class InvalidKeyError extends LeaseholdError {
+  static {
+    brand(InvalidKeyError, "InvalidKeyError");
+  }
+
+  override readonly code = "invalid-key" as const;
+  readonly expected: string;
+  /** What came, as text. */
+  readonly received: string;
+
+  constructor({ expected, received, message, cause }: InvalidKeyData) {
+    const came = describe(received);
+    super(message ?? `key: expected ${expected}, got ${came}`, cause);
+    this.expected = expected;
+    this.received = came;
+  }
+}
+
+/** What `InvalidOptionError` is made of. `received` is the value itself; the error keeps a description of it only. */
+export interface InvalidOptionData extends CommonData {
+  readonly option: string;
+  readonly expected: string;
+  readonly received: unknown;
+}
+
+/** An option or an argument cannot be used. Nothing was sent. */
+export class InvalidOptionError extends LeaseholdError {
+  static {
+    brand(InvalidOptionError, "InvalidOptionError");
+  }
+
+  override readonly code = "invalid-option" as const;
+  readonly option: string;
+  readonly expected: string;
+  /** What came, as text; the type alone where the value could hold a password. */
+  readonly received: string;
+
+  constructor({ option, expected, received, message, cause }: InvalidOptionData) {
+    const came = mayHoldSecret(option) ? describeType(received) : describe(received);
+    super(message ?? `${option}: expected ${expected}, got ${came}`, cause);
+    this.option = option;
+    this.expected = expected;
+    this.received = came;
+  }
+}
+
+/** An address carries its password, and somebody may have put an address or a password into any option like these. */
+function mayHoldSecret(option: string): boolean {
+  return /url|password|ssl|sql|connection|token|secret/i.test(option);
+}

@@ -1,0 +1,140 @@
+import { quote } from "../describe.js";
+import { brand, type CommonData, LeaseholdError } from "./base.js";
+
+/** The locker was closed, before the call or while it waited. */
+export class ClosedError extends LeaseholdError {
+  static {
+    brand(ClosedError, "ClosedError");
+  }
+
+  override readonly code = "closed" as const;
+
+  constructor({ message, cause }: CommonData = {}) {
+    super(message ?? "This locker is closed. Make a new one with createLocker().", cause);
+  }
+}
+
+/** What `NotMigratedError` is made of. */
+export interface NotMigratedData extends CommonData {
+  readonly found: number | null;
+  readonly needed: number;
+}
+
+/** The schema `leasehold` is missing in this database, or too old for this client. */
+export class NotMigratedError extends LeaseholdError {
+  static {
+    brand(NotMigratedError, "NotMigratedError");
+  }
+
+  override readonly code = "not-migrated" as const;
+  /** The version of the schema in the database; null when there is none. */
+  readonly found: number | null;
+  /** The version that this client needs. */
+  readonly needed: number;
+
+  constructor({ found, needed, message, cause }: NotMigratedData) {
+    const state =
+      found === null
+        ? "This database has no schema leasehold"
+        : `The schema leasehold has version ${found}, this client needs ${needed}`;
+    super(message ?? `${state}. Run \`await locker.migrate()\` once, as a role that may create schemas.`, cause);
+    this.found = found;
+    this.needed = needed;
+  }
+}
+
+/** What `NotPermittedError` is made of: `statement` is the line to run, `role` the one that lacks the right. */
+export interface NotPermittedData extends CommonData {
+  readonly statement: string;
+  readonly role?: string | null | undefined;
+}
+
+/** The role lacks a right. `statement` is the line that grants it. */
+export class NotPermittedError extends LeaseholdError {
+  static {
+    brand(NotPermittedError, "NotPermittedError");
+  }
+
+  override readonly code = "not-permitted" as const;
+  /** The SQL to run, as the owner of the schema or as an administrator. */
+  readonly statement: string;
+  readonly role: string | null;
+
+  constructor({ statement, role = null, message, cause }: NotPermittedData) {
+    const who = role === null ? "This role" : `The role ${quote(role)}`;
+    super(message ?? `${who} lacks a right. As the owner of the schema or an administrator, run: ${statement}`, cause);
+    this.statement = statement;
+    this.role = role;
+  }
+}
+
+/** What `UnsafeBackendError` is made of: sentences without their full stops. */
+export interface UnsafeBackendData extends CommonData {
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+/** Locks would not be safe in this set-up: a transaction pooler, a standby, two databases. */
+export class UnsafeBackendError extends LeaseholdError {
+  static {
+    brand(UnsafeBackendError, "UnsafeBackendError");
+  }
+
+  override readonly code = "unsafe-backend" as const;
+  readonly problem: string;
+  readonly remedy: string;
+
+  constructor({ problem, remedy, message, cause }: UnsafeBackendData) {
+    super(message ?? `${problem}. ${remedy}.`, cause);
+    this.problem = problem;
+    this.remedy = remedy;
+  }
+}
+
+/** What `UnavailableError` is made of. */
+export interface UnavailableData extends CommonData {
+  readonly outcome: "not-sent" | "unknown";
+}
+
+/**
+ * Postgres did not answer in time. `outcome` is `not-sent` when nothing can have happened, and `unknown` when the request
+ * was on its way: it may or may not have taken effect.
+ */
+export class UnavailableError extends LeaseholdError {
+  static {
+    brand(UnavailableError, "UnavailableError");
+  }
+
+  override readonly code = "unavailable" as const;
+  readonly outcome: "not-sent" | "unknown";
+
+  constructor({ outcome, message, cause }: UnavailableData) {
+    super(message ?? outcomeText[outcome], cause);
+    this.outcome = outcome;
+  }
+}
+
+const outcomeText: Readonly<Record<UnavailableData["outcome"], string>> = {
+  "not-sent":
+    "Postgres could not be reached, and nothing was sent. Check that it runs and that the address is right, then try again.",
+  unknown:
+    "Postgres did not answer in time; the request may or may not have taken effect. Check that Postgres can be reached, then try again.",
+};
+
+/** What `UnsupportedError` is made of. */
+export interface UnsupportedData extends CommonData {
+  readonly message: string;
+}
+
+/** What was asked for does not work with this server, schema or version. */
+export class UnsupportedError extends LeaseholdError {
+  static {
+    brand(UnsupportedError, "UnsupportedError");
+  }
+
+  override readonly code = "unsupported" as const;
+
+  constructor({ message, cause }: UnsupportedData) {
+    super(message, cause);
+  }
+}

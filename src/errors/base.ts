@@ -1,0 +1,111 @@
+import { describe } from "../describe.js";
+
+/** Every `code` that an error of this library can have. */
+export type LeaseholdErrorCode =
+  | "not-acquired"
+  | "wait-timeout"
+  | "not-held"
+  | "lease-lost"
+  | "invalid-key"
+  | "invalid-option"
+  | "closed"
+  | "not-migrated"
+  | "not-permitted"
+  | "unsafe-backend"
+  | "unavailable"
+  | "unsupported";
+
+/** An error as data: what `JSON.stringify(error)` writes. The data of the error's class stand beside these. */
+export interface LeaseholdErrorJson {
+  readonly name: string;
+  readonly code: LeaseholdErrorCode;
+  readonly message: string;
+  readonly cause?: { readonly name: string; readonly message: string; readonly code?: string };
+  readonly [data: string]: unknown;
+}
+
+/**
+ * The base of every error that this library throws. `code` says which it is, `message` what to do about it, `cause` where
+ * it came from. `instanceof` also knows the errors of another copy of this package.
+ *
+ * ```ts
+ * try {
+ *   await locker.acquire("order:42");
+ * } catch (error) {
+ *   if (error instanceof LeaseholdError && error.code === "wait-timeout") return "busy";
+ *   throw error;
+ * }
+ * ```
+ */
+export abstract class LeaseholdError extends Error {
+  static {
+    brand(LeaseholdError, "LeaseholdError");
+  }
+
+  abstract readonly code: LeaseholdErrorCode;
+
+  constructor(message: string, cause: unknown) {
+    super(message, cause === undefined ? undefined : { cause: withoutParameters(cause) });
+  }
+
+  /** JSON-safe: a fence is a decimal string, a Date is in ISO form. Holds no token. */
+  toJSON(): LeaseholdErrorJson {
+    const { name, code, message, cause } = this;
+    const data = Object.entries(this).map(([key, value]) => [key, toJsonValue(value, 2)]);
+    return {
+      ...Object.fromEntries(data),
+      name,
+      code,
+      message,
+      ...(cause === undefined ? {} : { cause: causeToJson(cause) }),
+    };
+  }
+}
+
+/**
+ * Gives a class its name and its brand. The name is a literal, for a minifier renames classes. The brand is a registered
+ * symbol on the prototype, for a class of another copy of this package is another class; subclasses inherit it.
+ */
+export function brand(errorClass: { readonly prototype: object }, name: string): void {
+  const symbol = Symbol.for(`leasehold.${name}`);
+  Object.defineProperty(errorClass.prototype, symbol, { value: true });
+  Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true, writable: true });
+  Object.defineProperty(errorClass, Symbol.hasInstance, {
+    value: function hasInstance(this: unknown, value: unknown): boolean {
+      // A user's own subclass inherits this function, but not the brand: for that one, JavaScript's own rule.
+      if (this !== errorClass) return Function.prototype[Symbol.hasInstance].call(this, value);
+      return typeof value === "object" && value !== null && symbol in value;
+    },
+  });
+}
+
+/**
+ * A client in debug mode puts the parameters of the failed statement on its error, for all to see: a lock's token is
+ * among them. Such a cause is replaced by a copy that lacks them; any other is kept as it is.
+ */
+function withoutParameters(cause: unknown): unknown {
+  if (!(cause instanceof Error) || !Object.prototype.propertyIsEnumerable.call(cause, "parameters")) return cause;
+  const { parameters, args, ...kept } = Object.getOwnPropertyDescriptors(cause) as Record<string, PropertyDescriptor>;
+  return Object.defineProperties(Object.setPrototypeOf(new Error(), Object.getPrototypeOf(cause)), kept);
+}
+
+function toJsonValue(value: unknown, depth: number): unknown {
+  if (typeof value === "bigint") return value.toString();
+  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+  if (value === null || value === undefined || typeof value === "string" || typeof value === "boolean") return value;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  if (depth === 1 || Object.getPrototypeOf(value) !== Object.prototype) return describe(value);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toJsonValue(inner, depth - 1)]));
+}
+
+function causeToJson(cause: unknown): NonNullable<LeaseholdErrorJson["cause"]> {
+  if (!(cause instanceof Error)) return { name: "Error", message: describe(cause) };
+  const code = "code" in cause && typeof cause.code === "string" ? { code: cause.code } : {};
+  return { name: cause.name, message: cause.message, ...code };
+}
+
+/** What every constructor takes besides its own data. */
+export interface CommonData {
+  readonly message?: string | undefined;
+  readonly cause?: unknown;
+}

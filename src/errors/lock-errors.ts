@@ -1,0 +1,153 @@
+import { quote } from "../describe.js";
+import { brand, type CommonData, LeaseholdError } from "./base.js";
+
+/** Who holds a key, as far as Postgres told. */
+export interface HolderInfo {
+  /** The `owner` option of the holder; null when it gave none. */
+  readonly owner: string | null;
+  /** The fence of the holder's grant. */
+  readonly fence: bigint;
+  /** Whether the holder is this very locker's process. */
+  readonly isThisProcess: boolean;
+  /** When the lease ends unless it is renewed, by the server's clock; null when that is not known. */
+  readonly expiresAt: Date | null;
+}
+
+/**
+ * Why a held lock was lost:
+ * - `expired`: it was not renewed in time, and its TTL ran out;
+ * - `taken`: Postgres no longer knows the grant, another holder may have it;
+ * - `max-hold`: it was held for `maxHoldMs`;
+ * - `forced`: an operator took it away with `forceRelease`;
+ * - `closed`: the locker was closed.
+ */
+export type LossReason = "expired" | "taken" | "max-hold" | "forced" | "closed";
+
+/** What `NotAcquiredError` is made of. */
+export interface NotAcquiredData extends CommonData {
+  readonly key: string;
+  readonly holder?: HolderInfo | null | undefined;
+  readonly blockingPid?: number | null | undefined;
+}
+
+/** The key could not be locked: another holder has it, or somebody's open transaction has locked its row. */
+export class NotAcquiredError extends LeaseholdError {
+  static {
+    brand(NotAcquiredError, "NotAcquiredError");
+  }
+
+  override readonly code: "not-acquired" | "wait-timeout" = "not-acquired";
+  readonly key: string;
+  /** Who held the key at the last look; null when nobody did, or when it could not be read. */
+  readonly holder: HolderInfo | null;
+  /** The server process whose open transaction has locked the key's row; null when there is none, or it is not known. */
+  readonly blockingPid: number | null;
+
+  constructor({ key, holder = null, blockingPid = null, message, cause }: NotAcquiredData) {
+    super(
+      message ??
+        `Could not lock ${quote(key)}${standing(holder, blockingPid)}. Try again later, or wait in line with acquire or withLock.`,
+      cause,
+    );
+    this.key = key;
+    this.holder = holder;
+    this.blockingPid = blockingPid;
+  }
+}
+
+/** What `WaitTimeoutError` is made of. */
+export interface WaitTimeoutData extends NotAcquiredData {
+  readonly waitMs: number;
+  readonly isHeldHere?: boolean | undefined;
+}
+
+/** The key was not granted within `waitMs`. The place in the line is given up. */
+export class WaitTimeoutError extends NotAcquiredError {
+  static {
+    brand(WaitTimeoutError, "WaitTimeoutError");
+  }
+
+  override readonly code = "wait-timeout" as const;
+  /** How long the call was willing to wait, in milliseconds. */
+  readonly waitMs: number;
+  /** Whether this process itself held the key all the while. */
+  readonly isHeldHere: boolean;
+
+  constructor({ waitMs, isHeldHere = false, message, ...rest }: WaitTimeoutData) {
+    const advice = isHeldHere
+      ? "This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first."
+      : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
+    const waited = `Waited ${waitMs} ms for ${quote(rest.key)}${standing(rest.holder, rest.blockingPid)}`;
+    super({ ...rest, message: message ?? `${waited}. ${advice}` });
+    this.waitMs = waitMs;
+    this.isHeldHere = isHeldHere;
+  }
+}
+
+/** What `NotHeldError` is made of. */
+export interface NotHeldData extends CommonData {
+  readonly key: string;
+  readonly fence?: bigint | null | undefined;
+}
+
+/** The lock is not held, or cannot be proven to be held right now: what it protects must not be touched. */
+export class NotHeldError extends LeaseholdError {
+  static {
+    brand(NotHeldError, "NotHeldError");
+  }
+
+  override readonly code: "not-held" | "lease-lost" = "not-held";
+  readonly key: string;
+  /** The fence of the grant that this is about; null when there was none. */
+  readonly fence: bigint | null;
+
+  constructor({ key, fence = null, message, cause }: NotHeldData) {
+    super(message ?? `The lock on ${grant(key, fence)} is not held. Acquire it again before going on.`, cause);
+    this.key = key;
+    this.fence = fence;
+  }
+}
+
+/** What `LeaseLostError` is made of. */
+export interface LeaseLostData extends NotHeldData {
+  readonly reason: LossReason;
+}
+
+/** A lock that was held is lost for good. What was done since may have met the work of the next holder. */
+export class LeaseLostError extends NotHeldError {
+  static {
+    brand(LeaseLostError, "LeaseLostError");
+  }
+
+  override readonly code = "lease-lost" as const;
+  readonly reason: LossReason;
+
+  constructor({ reason, message, ...rest }: LeaseLostData) {
+    super({ ...rest, message: message ?? `Lost the lock on ${grant(rest.key, rest.fence)}: ${lossText[reason]}` });
+    this.reason = reason;
+  }
+}
+
+const lossText: Readonly<Record<LossReason, string>> = {
+  expired:
+    "it was not renewed in time and its TTL ran out. A blocked event loop, a suspended machine or a long outage does that; a larger ttlMs outlasts it.",
+  taken: "Postgres no longer knows this grant, and another holder may have the key. Stop what it protected.",
+  "max-hold": "it was held for maxHoldMs. Raise maxHoldMs if the work may take longer.",
+  forced: "it was taken away with forceRelease. Stop what it protected.",
+  closed: "the locker was closed. Wait for the work to end first, or give close() a drainMs.",
+};
+
+function grant(key: string, fence: bigint | null | undefined): string {
+  return fence === null || fence === undefined ? quote(key) : `${quote(key)} (fence ${fence})`;
+}
+
+function standing(holder: HolderInfo | null | undefined, blockingPid: number | null | undefined): string {
+  const held = holder
+    ? `, held by ${holder.isThisProcess ? "this process, " : ""}${holder.owner === null ? "an unnamed owner" : quote(holder.owner)} (fence ${holder.fence})`
+    : "";
+  const blocked =
+    blockingPid === null || blockingPid === undefined
+      ? ""
+      : `${held ? " and" : ","} blocked by the open transaction of server process ${blockingPid}`;
+  return held + blocked;
+}

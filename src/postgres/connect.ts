@@ -1,0 +1,112 @@
+import { type Instant, now } from "../clock.js";
+import { UnsafeBackendError } from "../errors.js";
+import type { ConnectionTarget } from "./connection-url.js";
+import { withTimeout } from "./deadline.js";
+import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
+
+/** What a fresh connection says about its server. */
+export interface Hello {
+  readonly pid: number;
+  /** The pid that the connection was opened with: another one behind most poolers. */
+  readonly announcedPid: number | null;
+  readonly startedMs: number;
+  readonly serverVersion: string;
+  readonly database: string;
+  readonly role: string;
+  readonly clock: ClockSample;
+}
+
+/** The server's time in an answer, between two moments of this process. */
+export interface ClockSample {
+  readonly sentAt: Instant;
+  readonly receivedAt: Instant;
+  readonly serverMs: number;
+}
+
+export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
+  readonly hosts: HostList;
+  /** Statements for a connection that is ours alone; none behind a pooler, where they would stick to a stranger's. */
+  readonly settings: readonly string[];
+}
+
+/** The hosts of an address. All connections of a locker try the one first that worked last. */
+export class HostList {
+  readonly target: ConnectionTarget;
+  #first = 0;
+
+  constructor(target: ConnectionTarget) {
+    this.target = target;
+  }
+
+  /** The hosts in the order to try them; one entry, null, for a unix socket. */
+  inOrder(): readonly ({ readonly host: string; readonly port: number } | null)[] {
+    const { hosts } = this.target;
+    return hosts.length === 0 ? [null] : [...hosts.slice(this.#first), ...hosts.slice(0, this.#first)];
+  }
+
+  prefer(host: { readonly host: string; readonly port: number } | null): void {
+    this.#first = host === null ? 0 : Math.max(0, this.target.hosts.indexOf(host));
+  }
+}
+
+/** What our own connections set, whatever the role, the database or the server have as defaults. */
+export const ownSettings: readonly string[] = [
+  "set default_transaction_isolation = 'read committed'",
+  "set default_transaction_read_only = off",
+  "set statement_timeout = 0",
+  "set lock_timeout = 0",
+  "set idle_in_transaction_session_timeout = 0",
+  "set idle_session_timeout = 0",
+  "set jit = off",
+];
+
+const HELLO = `select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
+  (extract(epoch from a.backend_start) * 1000)::float8 as started, current_setting('server_version') as version,
+  current_database() as database, session_user::text as role, (extract(epoch from clock_timestamp()) * 1000)::float8 as now
+  from (select 1) one left join pg_stat_activity a on a.pid = pg_backend_pid()`;
+
+/**
+ * Connects to the first host that is a primary. Each host has `connectTimeoutMs`.
+ * @throws the last host's error; UnsafeBackendError when the only ones that answer are standbys
+ */
+export async function connect(options: ConnectOptions): Promise<{ link: Link; hello: Hello }> {
+  let failure: unknown = new LinkClosed("the address names no host");
+  for (const host of options.hosts.inOrder()) {
+    const link = new Link({ ...options, host, target: options.hosts.target });
+    try {
+      const hello = await withTimeout(greet(link, options.settings), options.connectTimeoutMs, () => link.destroy());
+      options.hosts.prefer(host);
+      return { link, hello };
+    } catch (error) {
+      link.destroy();
+      if (!(failure instanceof UnsafeBackendError)) {
+        failure = error;
+      }
+    }
+  }
+  throw failure;
+}
+
+async function greet(link: Link, settings: readonly string[]): Promise<Hello> {
+  const sentAt = now();
+  const answer = await link.query([...settings, HELLO].join(";\n"));
+  const receivedAt = now();
+  // Several statements answer with an array of results, one statement with its rows.
+  const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
+  const row = rows[0] as Row;
+  if (row.standby === true) {
+    throw new UnsafeBackendError({
+      problem: "This server is a standby: it cannot grant a lease",
+      remedy: "Connect to the primary; a URL may name several hosts",
+    });
+  }
+  return {
+    pid: Number(row.pid),
+    announcedPid: rows.state?.pid ?? null,
+    startedMs: Number(row.started),
+    serverVersion: String(row.version),
+    database: String(row.database),
+    role: String(row.role),
+    clock: { sentAt, receivedAt, serverMs: Number(row.now) },
+  };
+}

@@ -1,0 +1,204 @@
+import net from "node:net";
+import postgres from "postgres";
+import { startTimer, type Timer } from "../clock.js";
+import type { ConnectionTarget } from "./connection-url.js";
+import { interpolate } from "./literal.js";
+
+/** A value of a parameter. Arrays are sent as text (see array-literal.ts), so that no client's serializers touch them. */
+export type Parameter = string | number | boolean | null;
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What `Link.open` needs besides the address. */
+export interface LinkOptions {
+  readonly target: ConnectionTarget;
+  readonly host: { readonly host: string; readonly port: number } | null;
+  readonly applicationName: string;
+  readonly connectTimeoutMs: number;
+  /** Server settings sent at the start. Poolers refuse most of them. */
+  readonly startup: Readonly<Record<string, string>>;
+  /** Named prepared statements; false behind a transaction pooler. */
+  readonly prepare: boolean;
+  readonly onNotify?: () => void;
+  /** A commit was answered, but the wait for its synchronous standby had been cancelled. */
+  readonly onUnconfirmedCommit?: () => void;
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
+
+/** The connection is gone, and with it the answers to what was sent over it. */
+export class LinkClosed extends Error {}
+
+/**
+ * One connection to one backend, for one life: when the socket closes, the link is dead for good. postgres.js by itself would
+ * connect again, silently, to a backend that holds none of what the old one held (porsager/postgres #1195).
+ *
+ * The socket is made here, so that it can be cut without waiting for the other side, and keeps the process alive only while
+ * an answer is awaited.
+ */
+export class Link {
+  readonly #sql: postgres.Sql;
+  readonly #options: LinkOptions;
+  readonly #onClose = new Set<() => void>();
+  #socket: net.Socket | null = null;
+  #inFlight = 0;
+  #isDead = false;
+  #error: Error | null = null;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    const { target, host } = options;
+    // A dead client must not connect again: each attempt after the first is refused by #connect.
+    let attempts = 0;
+    this.#sql = postgres({
+      ...options.extra,
+      host: [host?.host ?? "localhost"],
+      port: [host?.port ?? 5432],
+      ...(target.path === null ? {} : { path: target.path }),
+      database: target.database,
+      user: target.user,
+      pass: target.password,
+      ssl: target.ssl,
+      sslnegotiation: target.sslnegotiation,
+      connection: { ...target.startup, ...options.startup, application_name: options.applicationName },
+      max: 1,
+      max_lifetime: null,
+      idle_timeout: 0,
+      connect_timeout: 0,
+      keep_alive: 0,
+      fetch_types: false,
+      prepare: options.prepare,
+      target_session_attrs: null,
+      socket: () => {
+        attempts += 1;
+        if (attempts > 1 || this.#isDead) {
+          throw new LinkClosed("this connection is closed");
+        }
+        return this.#connect();
+      },
+      onclose: () => this.destroy(new LinkClosed("the connection was closed")),
+      onnotify: () => options.onNotify?.(),
+      onnotice: (notice: { routine?: string }) => {
+        if (notice.routine === "SyncRepWaitForLSN") {
+          options.onUnconfirmedCommit?.();
+        }
+      },
+      // biome-ignore lint: postgres.js accepts these options, its published types know only a part of them
+    } as unknown as postgres.Options<Record<string, never>>);
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  /** Calls once when the link is dead; at once if it is. Returns what takes the listener off. */
+  onClose(listener: () => void): () => void {
+    if (this.#isDead) {
+      listener();
+      return () => undefined;
+    }
+    this.#onClose.add(listener);
+    return () => this.#onClose.delete(listener);
+  }
+
+  /** Rejects with the server's error, or with LinkClosed when there is no answer and there will be none. */
+  async query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
+    if (this.#isDead) {
+      throw this.#error ?? new LinkClosed("this connection is closed");
+    }
+    this.#inFlight += 1;
+    this.#socket?.ref();
+    try {
+      return this.#options.prepare
+        ? await this.#sql.unsafe(text, [...parameters], { prepare: true })
+        : await this.#sql.unsafe(interpolate(text, parameters));
+    } catch (error) {
+      throw this.#judge(error);
+    } finally {
+      this.#inFlight -= 1;
+      if (this.#inFlight === 0) {
+        this.#socket?.unref();
+      }
+    }
+  }
+
+  /** Ends it in the orderly way, within a second. */
+  async end(): Promise<void> {
+    if (!this.#isDead) {
+      const orderly = new Promise<void>((resolve) => {
+        this.onClose(resolve);
+        startTimer(1_000, resolve, { keepsAlive: true });
+      });
+      this.#sql.end({ timeout: 1 }).catch(() => undefined);
+      await orderly;
+    }
+    this.destroy(new LinkClosed("this connection was ended"));
+  }
+
+  /** Cuts it at once, whatever the other side does. What is in flight rejects. */
+  destroy(error: Error = new LinkClosed("this connection was cut")): void {
+    if (this.#isDead) {
+      return;
+    }
+    this.#isDead = true;
+    this.#error = error;
+    this.#socket?.destroy();
+    this.#sql.end({ timeout: 0 }).catch(() => undefined);
+    for (const listener of this.#onClose) {
+      listener();
+    }
+    this.#onClose.clear();
+  }
+
+  #judge(error: unknown): unknown {
+    if (error instanceof Error && "severity" in error && "code" in error) {
+      // After FATAL the server closes; the next query was once rejected with the error of this one.
+      if (error.severity === "FATAL" || error.severity === "PANIC") {
+        this.destroy(error);
+      }
+      return error;
+    }
+    const cause = error instanceof Error ? error : new Error(String(error));
+    this.destroy(cause);
+    return cause instanceof LinkClosed ? cause : new LinkClosed(cause.message, { cause });
+  }
+
+  #connect(): Promise<net.Socket> {
+    const { target, host, connectTimeoutMs } = this.#options;
+    return new Promise((resolve, reject) => {
+      const socket =
+        target.path === null ? net.connect(host?.port ?? 5432, host?.host ?? "localhost") : net.connect(target.path);
+      this.#socket = socket;
+      let timer: Timer | null = null;
+      const settle = (error: Error | null): void => {
+        timer?.cancel();
+        socket.off("connect", onConnect);
+        socket.off("error", settle);
+        socket.off("close", onClose);
+        if (error === null) {
+          resolve(socket);
+        } else {
+          socket.on("error", () => undefined);
+          socket.destroy();
+          reject(error);
+        }
+      };
+      const onConnect = (): void => {
+        socket.setNoDelay(true);
+        socket.setKeepAlive(true, 5_000);
+        // postgres.js asks for the name that a certificate must have.
+        Object.assign(socket, { host: host?.host });
+        settle(null);
+      };
+      const onClose = (): void => settle(new LinkClosed("the connection was closed while connecting"));
+      socket.once("connect", onConnect);
+      socket.once("error", settle);
+      socket.once("close", onClose);
+      timer = startTimer(
+        connectTimeoutMs,
+        () =>
+          settle(Object.assign(new Error(`no connection within ${connectTimeoutMs} ms`), { code: "CONNECT_TIMEOUT" })),
+        { keepsAlive: true },
+      );
+    });
+  }
+}

@@ -1,0 +1,124 @@
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  inet,
+  integer,
+  jsonb,
+  type PgSchema,
+  type PgSequence,
+  type PgTable,
+  pgSchema,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from "drizzle-orm/pg-core";
+
+/**
+ * The tables, from which drizzle-kit generates `migrations/0000_tables.sql`. What Drizzle has no words for (unlogged,
+ * storage parameters, comments) and all functions are in `migrations/0001_protocol.sql`. This file is read by drizzle-kit
+ * and by tests; nothing at run time imports it.
+ */
+export const leasehold: PgSchema<"leasehold"> = pgSchema("leasehold");
+
+// Collation "C": the order in which every function locks its keys must be the same on each server and locale (a deadlock
+// otherwise), and must not change under the index when the operating system's collations do.
+const keyText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' });
+
+const instant = (name: string) => timestamp(name, { withTimezone: true });
+
+/** One sequence for all keys, so that purging a row never makes a fence go back. Cache 1: a cached block would be issued out of order. */
+export const fences: PgSequence = leasehold.sequence("fences", { startWith: 1, minValue: 1, cache: 1 });
+
+/** The order of every line. */
+export const tickets: PgSequence = leasehold.sequence("tickets", { startWith: 1, minValue: 1, cache: 1 });
+
+/** Each is the second half of a two-integer advisory lock, hence the bound. */
+export const sessionIds: PgSequence = leasehold.sequence("session_ids", {
+  startWith: 1,
+  minValue: 1,
+  maxValue: 2_147_483_647,
+  cache: 1,
+  cycle: true,
+});
+
+// No index but the primary key: an index on a column that renewal or release changes ends HOT updates (500 of 500 became 0).
+export const leases: PgTable = leasehold.table(
+  "leases",
+  {
+    key: keyText("key").primaryKey(),
+    token: uuid("token"),
+    fence: bigint("fence", { mode: "bigint" }).notNull(),
+    owner: text("owner"),
+    sessionId: integer("session_id"),
+    ttlMs: integer("ttl_ms").notNull(),
+    takeoverMs: integer("takeover_ms"),
+    minHoldMs: integer("min_hold_ms").notNull().default(0),
+    maxHoldUntil: instant("max_hold_until"),
+    acquiredAt: instant("acquired_at"),
+    renewedAt: instant("renewed_at"),
+    expiresAt: instant("expires_at"),
+    holdUntil: instant("hold_until"),
+    revokedAt: instant("revoked_at"),
+    queued: boolean("queued").notNull().default(false),
+    metadata: jsonb("metadata"),
+    releasedAt: instant("released_at"),
+    acquisitions: bigint("acquisitions", { mode: "bigint" }).notNull().default(sql`0`),
+  },
+  (table) => [check("leases_key_length", sql`octet_length(${table.key}) between 1 and 512`)],
+);
+
+export const waiters: PgTable = leasehold.table(
+  "waiters",
+  {
+    key: keyText("key").notNull(),
+    ticket: bigint("ticket", { mode: "bigint" }).notNull(),
+    token: uuid("token").notNull(),
+    sessionId: integer("session_id"),
+    owner: text("owner").notNull(),
+    enqueuedAt: instant("enqueued_at").notNull(),
+    aliveUntil: instant("alive_until").notNull(),
+  },
+  (table) => [
+    primaryKey({ name: "waiters_pkey", columns: [table.key, table.ticket] }),
+    unique("waiters_key_token_unique").on(table.key, table.token),
+  ],
+);
+
+export const sessions: PgTable = leasehold.table("sessions", {
+  id: integer("id").primaryKey(),
+  nonce: uuid("nonce").notNull(),
+  owner: text("owner").notNull(),
+  pid: integer("pid").notNull(),
+  host: text("host").notNull(),
+  clientAddress: inet("client_address"),
+  applicationName: text("application_name").notNull(),
+  version: text("version").notNull(),
+  startedAt: instant("started_at").notNull(),
+  seenAt: instant("seen_at").notNull(),
+});
+
+export const fenceEpoch: PgTable = leasehold.table(
+  "fence_epoch",
+  {
+    id: boolean("id").primaryKey().default(true),
+    systemIdentifier: bigint("system_identifier", { mode: "bigint" }),
+    base: bigint("base", { mode: "bigint" }).notNull(),
+    top: bigint("top", { mode: "bigint" }).notNull(),
+    source: text("source", { enum: ["auto", "manual"] }).notNull(),
+  },
+  (table) => [
+    check("fence_epoch_single_row", sql`${table.id}`),
+    check("fence_epoch_source", sql`${table.source} in ('auto', 'manual')`),
+  ],
+);
+
+export const schemaVersion: PgTable = leasehold.table("schema_version", {
+  version: integer("version").primaryKey(),
+  minClient: integer("min_client").notNull(),
+  appliedAt: instant("applied_at").notNull().default(sql`clock_timestamp()`),
+});

@@ -1,0 +1,95 @@
+import {
+  LeaseholdError,
+  NotMigratedError,
+  NotPermittedError,
+  UnavailableError,
+  UnsafeBackendError,
+  UnsupportedError,
+} from "../errors.js";
+import { RequestTimeout } from "./deadline.js";
+import { SCHEMA_VERSION } from "./schema-version.js";
+
+/**
+ * What to do about a failed statement, told by its SQLSTATE and never by its text:
+ * - `transient`: the connection, the server's state or a timeout; ask again
+ * - `conflict`: a deadlock or a serialization failure; nothing was done, ask again at once
+ * - `blocked`: it would have waited for a stranger's lock
+ * - `item`: bad data; in a batch, one item of it
+ * - `definite`: asking again will not help
+ */
+export type Trouble = "transient" | "conflict" | "blocked" | "item" | "definite";
+
+const bySqlState: Readonly<Record<string, Trouble>> = {
+  "40001": "conflict",
+  "40P01": "conflict",
+  "55P03": "blocked",
+  "25006": "transient", // a primary that became a standby: the next connection finds another
+  "57014": "transient",
+};
+
+const byClass: Readonly<Record<string, Trouble>> = {
+  "08": "transient",
+  "22": "item",
+  "23": "item",
+  "53": "transient",
+  "57": "transient",
+  "58": "transient",
+  XX: "transient",
+};
+
+export function sqlState(error: unknown): string | null {
+  return error instanceof Error && "severity" in error && "code" in error && typeof error.code === "string" ? error.code : null;
+}
+
+export function troubleOf(error: unknown): Trouble {
+  if (error instanceof LeaseholdError) {
+    return error instanceof UnavailableError ? "transient" : "definite";
+  }
+  const state = sqlState(error);
+  if (state === null) {
+    return "transient";
+  }
+  return bySqlState[state] ?? byClass[state.slice(0, 2)] ?? "definite";
+}
+
+/** The error that a user sees. `wasSent`: whether the statement may have reached the server. */
+export function toPublicError(error: unknown, { wasSent, role }: { wasSent: boolean; role: string }): LeaseholdError {
+  if (error instanceof LeaseholdError) {
+    return error;
+  }
+  const state = sqlState(error);
+  switch (state) {
+    case "42P01":
+    case "42883":
+    case "3F000":
+      return new NotMigratedError({ found: null, needed: SCHEMA_VERSION, cause: error });
+    case "42501":
+      return new NotPermittedError({ statement: `select leasehold.grant_usage('${role.replaceAll("'", "''")}');`, role, cause: error });
+    case "25006":
+      return new UnsafeBackendError({
+        problem: "This server accepts no writes: it is a standby, or the role or database is set to read only",
+        remedy: "Connect to the primary; a URL may name several hosts",
+        cause: error,
+      });
+    case "LH004": {
+      const { message, hint } = error as Error & { hint?: string };
+      return new UnsupportedError({ message: `${message}. ${hint ?? ""}`.trim(), cause: error });
+    }
+  }
+  if (troubleOf(error) !== "definite" || state?.startsWith("28") || state === "3D000") {
+    const { message } = error as Error;
+    const timedOut = error instanceof RequestTimeout;
+    return new UnavailableError({
+      outcome: wasSent && state === null ? "unknown" : "not-sent",
+      cause: error,
+      ...(timedOut || state === null ? {} : { message: `Postgres refused: ${message} (SQLSTATE ${state}). Nothing was done.` }),
+    });
+  }
+  return new UnsupportedError({ message: `Postgres answered with an error that this version does not know: ${(error as Error).message}`, cause: error });
+}
+
+/** Wrong password, no such database: waiting does not help, unlike with a server that is starting. */
+export function isRefusal(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== null && (state.startsWith("28") || state === "3D000" || state === "42501");
+}

@@ -1,0 +1,31 @@
+/** Every statement of the hot paths, one text each: a prepared statement is known by its text. */
+
+export const ACQUIRE = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, now
+  from leasehold_internal.acquire($1::int, $2::uuid, $3::int, $4::text::bool, $5::text::text[], $6::text::uuid[], $7::text::text[], $8::text::int[],
+    $9::text::int[], $10::text::bigint[], $11::text::text[], $12::text::float8[], $13::text::bool[], $14::text::bigint[])`;
+
+export const RELEASE = `select item, outcome, wake, reason, now
+  from leasehold_internal.release(true, $1::text::text[], $2::text::uuid[], $3::text::bigint[])`;
+
+export const ABANDON = `select item, outcome, wake, reason, now
+  from leasehold_internal.abandon(true, $1::text::text[], $2::text::uuid[])`;
+
+export const RENEW = `select item, outcome, expires, reason, now
+  from leasehold_internal.renew($1::int, $2::uuid, $3::int, $4::text::text[], $5::text::uuid[], $6::text::bigint[], $7::text::int[])`;
+
+export const RENEW_BUSY = `select item, outcome, expires, reason, now
+  from leasehold_internal.renew_busy($1::int, $2::uuid, $3::int, $4::text, $5::uuid, $6::bigint, $7::int)`;
+
+export const NOTIFY = "select leasehold_internal.notify($1::text::int[])";
+
+export const INSPECT = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, now
+  from leasehold_internal.inspect($1::text)`;
+
+export const FORCE_RELEASE = `select outcome, fence, owner, expires, wake, blocker
+  from leasehold_internal.force_release($1::text, $2::bigint, $3::text::bool)`;
+
+export const SCHEMA_INFO = "select version, min_client as minclient from leasehold_internal.schema_info()";
+
+export const SEES_SESSION = "select leasehold_internal.sees_session($1::int, $2::uuid) as seen, leasehold_internal.fence_source() as source";
+
+export const PING = "select current_setting('server_version') as version";

@@ -1,0 +1,159 @@
+import type { Instant } from "./clock.js";
+import type { LossReason } from "./errors.js";
+
+/**
+ * The port between the client and the leases. It speaks in single requests; how they are batched and sent is the store's.
+ * Every method rejects with a LeaseholdError, UnavailableError when asking again may help.
+ */
+export interface Store {
+  /** Brings the schema up to date. Safe when many processes do it at once. */
+  migrate(options: MigrateOptions): Promise<void>;
+  /** Connects and runs every refusal of an unsafe set-up. Later calls are cheap. */
+  open(timeoutMs: number): Promise<void>;
+  acquire(request: AcquireRequest): Promise<AcquireAnswer>;
+  release(request: ReleaseRequest): Promise<ReleaseAnswer>;
+  /** Ends an acquire by its token alone: takes it out of the line, and frees what it was granted. */
+  abandon(request: AbandonRequest): Promise<ReleaseAnswer>;
+  renew(request: RenewRequest): Promise<RenewAnswer>;
+  check(key: string): Promise<KeyState>;
+  forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
+  ping(): Promise<{ readonly ms: number; readonly serverVersion: string }>;
+  /** An estimate of the server's time at a local moment that is never ahead of it; null before the first answer. */
+  serverTimeAt(instant: Instant): number | null;
+  readonly presence: Presence;
+  /** Gives every connection back. The next request opens them again. */
+  rest(): Promise<void>;
+}
+
+export interface MigrateOptions {
+  /** Roles that may lock afterwards, without any right to the tables. Default: only the role that migrates. */
+  readonly grantTo?: string | readonly string[] | undefined;
+}
+
+/** What the process's session says about its leases. */
+export interface Presence {
+  /** Counts the sessions that stood. A lease is proven by what was sent under the current one. 0 without presence. */
+  readonly incarnation: number;
+  /** Whether a heartbeat that succeeded was sent so recently that nobody can have confirmed this process dead. */
+  readonly isBelieved: boolean;
+  /** The session's number, as in the rows of the leases; null when there is none. */
+  readonly sessionId: number | null;
+}
+
+export interface StoreEvents {
+  /** Somebody who waits here may be next. */
+  onWake(): void;
+  /** A new session stands: what is held must be renewed under it, and who waits should look. */
+  onReconnected(): void;
+  onError(error: unknown): void;
+}
+
+export interface AcquireRequest {
+  readonly key: string;
+  readonly token: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly minHoldMs: number;
+  readonly maxHoldMs: number | null;
+  /** JSON text. */
+  readonly metadata: string | null;
+  /** The server does nothing from this moment of its own clock on. */
+  readonly notAfterMs: number;
+  /** Whether to stand in line when the key is not granted. */
+  readonly waits: boolean;
+  /** The place from an earlier answer. */
+  readonly ticket: bigint | null;
+}
+
+export type AcquireAnswer =
+  | ({ readonly outcome: "granted" } & Grant)
+  | { readonly outcome: "queued"; readonly ticket: bigint; readonly lookInMs: number | null; readonly holder: Holder | null }
+  | { readonly outcome: "held"; readonly holder: Holder | null }
+  | {
+      readonly outcome: "busy";
+      readonly ticket: bigint | null;
+      readonly holder: Holder | null;
+      readonly blockingPid: number | null;
+    }
+  /** Arrived after `notAfterMs`. */
+  | { readonly outcome: "late" }
+  /** The session was not seen alive: nothing was done. */
+  | { readonly outcome: "unproven" };
+
+export interface Proof {
+  /** The local moment until which the lease surely lasts, margin included. */
+  readonly until: Instant;
+  readonly expiresAtMs: number;
+  /** The session under which this was asked. */
+  readonly incarnation: number;
+}
+
+export interface Grant extends Proof {
+  readonly fence: bigint;
+  readonly acquiredAtMs: number;
+}
+
+export interface Holder {
+  readonly owner: string | null;
+  readonly fence: bigint;
+  readonly sessionId: number | null;
+  readonly expiresAtMs: number;
+}
+
+export interface ReleaseRequest {
+  readonly key: string;
+  readonly token: string;
+  readonly fence: bigint;
+}
+
+export interface AbandonRequest {
+  readonly key: string;
+  readonly token: string;
+}
+
+/** released: freed now · expired: freed, but it had expired before · gone: not ours any more · busy: somebody locks the row */
+export interface ReleaseAnswer {
+  readonly outcome: "released" | "expired" | "gone" | "busy";
+  readonly reason: LossReason | null;
+}
+
+export interface RenewRequest {
+  readonly key: string;
+  readonly token: string;
+  readonly fence: bigint;
+  /** null: proves the lease and leaves its expiry. */
+  readonly ttlMs: number | null;
+}
+
+export type RenewAnswer =
+  | ({ readonly outcome: "renewed" } & Proof)
+  | { readonly outcome: "lost"; readonly reason: LossReason }
+  | { readonly outcome: "busy" }
+  | { readonly outcome: "unproven" };
+
+export interface KeyState {
+  readonly state: "free" | "cooling" | "held" | "orphaned" | "expired";
+  readonly owner: string | null;
+  readonly fence: bigint | null;
+  readonly sessionId: number | null;
+  readonly isSessionAlive: boolean | null;
+  readonly acquiredAtMs: number | null;
+  readonly expiresAtMs: number | null;
+  readonly remainingMs: number | null;
+  readonly metadata: string | null;
+  readonly waiters: number;
+  readonly blockingPid: number | null;
+}
+
+export interface ForceReleaseRequest {
+  readonly key: string;
+  readonly fence: bigint | null;
+  readonly isImmediate: boolean;
+}
+
+export interface ForceReleaseAnswer {
+  readonly outcome: "revoked" | "released" | "gone" | "busy";
+  readonly fence: bigint | null;
+  readonly owner: string | null;
+  readonly expiresAtMs: number | null;
+}

@@ -1,0 +1,126 @@
+import { now, startTimer, type Timer } from "./clock.js";
+
+/** Looks that are due within this time of each other go together, in one statement. */
+const TOGETHER_MS = 200;
+
+/** One place in a line, as this process sees it. */
+export class Wait {
+  readonly key: string;
+  /** Null before the first answer. */
+  ticket: bigint | null = null;
+  dueAtMs = 0;
+  slackMs = 0;
+  isWoken = false;
+  resume: (() => void) | null = null;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+}
+
+/**
+ * This process's waits. They hold no connection, only an entry in a table and here, and take turns on one timer. The timer
+ * keeps the process alive: somebody awaits the lock.
+ */
+export class Waiting {
+  readonly #waits = new Set<Wait>();
+  #timer: Timer | null = null;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  get size(): number {
+    return this.#waits.size;
+  }
+
+  join(wait: Wait): void {
+    this.#waits.add(wait);
+  }
+
+  leave(wait: Wait): void {
+    this.#waits.delete(wait);
+    wait.resume?.();
+    wait.resume = null;
+    if (this.#waits.size === 0) {
+      this.#setTimer(Number.POSITIVE_INFINITY);
+    }
+  }
+
+  /** Until it is woken, or the time is over; up to `slackMs` earlier when others look then. */
+  async pause(wait: Wait, ms: number, slackMs: number): Promise<void> {
+    if (wait.isWoken || !this.#waits.has(wait)) {
+      wait.isWoken = false;
+      return;
+    }
+    wait.dueAtMs = now().monotonicMs + ms;
+    wait.slackMs = slackMs;
+    const resumed = new Promise<void>((resolve) => {
+      wait.resume = resolve;
+    });
+    if (wait.dueAtMs < this.#timerAtMs) {
+      this.#setTimer(wait.dueAtMs);
+    }
+    await resumed;
+    wait.resume = null;
+    wait.isWoken = false;
+  }
+
+  /** A NOTIFY does not say which key: of each, the first in line here looks. */
+  wakeAll(): void {
+    const firsts = new Map<string, Wait>();
+    for (const wait of this.#waits) {
+      const first = firsts.get(wait.key);
+      if (first === undefined || comesBefore(wait, first)) {
+        firsts.set(wait.key, wait);
+      }
+    }
+    for (const wait of firsts.values()) {
+      wake(wait);
+    }
+  }
+
+  wakeKey(key: string): void {
+    let first: Wait | null = null;
+    for (const wait of this.#waits) {
+      if (wait.key === key && (first === null || comesBefore(wait, first))) {
+        first = wait;
+      }
+    }
+    if (first !== null) {
+      wake(first);
+    }
+  }
+
+  #setTimer(atMs: number): void {
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer =
+      atMs === Number.POSITIVE_INFINITY ? null : startTimer(atMs - now().monotonicMs, () => this.#fire(), { keepsAlive: true });
+  }
+
+  #fire(): void {
+    const nowMs = now().monotonicMs;
+    let next = Number.POSITIVE_INFINITY;
+    for (const wait of this.#waits) {
+      if (wait.resume === null) {
+        continue;
+      }
+      if (wait.dueAtMs - Math.min(wait.slackMs, TOGETHER_MS) <= nowMs) {
+        wait.resume();
+      } else {
+        next = Math.min(next, wait.dueAtMs);
+      }
+    }
+    this.#setTimer(next);
+  }
+}
+
+function comesBefore(a: Wait, b: Wait): boolean {
+  return a.ticket !== null && (b.ticket === null || a.ticket < b.ticket);
+}
+
+function wake(wait: Wait): void {
+  if (wait.resume === null) {
+    wait.isWoken = true;
+  } else {
+    wait.resume();
+  }
+}

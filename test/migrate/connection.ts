@@ -1,0 +1,16 @@
+import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
+import { Link } from "../../src/postgres/link.js";
+
+/** A connection for `migrateDatabase`, as a locker makes it. */
+export function connectTo(url: string): () => Link {
+  const target = parseConnectionUrl(url, "url");
+  return () =>
+    new Link({
+      target,
+      host: target.hosts[0] ?? null,
+      applicationName: "leasehold migrate",
+      connectTimeoutMs: 5_000,
+      startup: {},
+      prepare: false,
+    });
+}

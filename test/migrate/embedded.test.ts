@@ -1,0 +1,134 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { is } from "drizzle-orm";
+import { readMigrationFiles } from "drizzle-orm/migrator";
+import { getTableConfig, PgTable } from "drizzle-orm/pg-core";
+import { drizzle } from "drizzle-orm/postgres-js";
+import { migrate as migrateByDrizzle } from "drizzle-orm/postgres-js/migrator";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { migrations } from "../../src/postgres/migrations.generated.js";
+import * as schema from "../../src/postgres/schema.js";
+import { changeUrl, openClient } from "../support/client.js";
+import { type Cluster, startCluster } from "../support/cluster.js";
+import { connectTo } from "./connection.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const migrationsFolder = `${root}/migrations`;
+const tables = Object.values(schema).filter((value) => is(value, PgTable));
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+});
+
+afterAll(() => cluster.destroy());
+
+test("the embedded migrations are those of the folder", () => {
+  const embedded = migrations.map(({ statements, when, hash }) => ({
+    sql: statements,
+    folderMillis: when,
+    hash,
+    bps: true,
+  }));
+  expect(embedded).toEqual(readMigrationFiles({ migrationsFolder }));
+  // byte for byte, with the tags too
+  const check = spawnSync(process.execPath, ["--import", "tsx", "scripts/embed-migrations.ts", "--check"], {
+    cwd: root,
+  });
+  expect({ status: check.status, stderr: String(check.stderr) }).toEqual({ status: 0, stderr: "" });
+});
+
+test("each migration comes later than the one before, for drizzle skips what does not", () => {
+  const times = migrations.map(({ when }) => when);
+  expect(times).toEqual([...new Set(times)].sort((a, b) => a - b));
+});
+
+test("drizzle-kit finds its files consistent, and nothing in the tables that no migration has", async () => {
+  const check = spawnSync(process.execPath, ["node_modules/drizzle-kit/bin.cjs", "check"], { cwd: root });
+  expect(String(check.stdout)).toContain("Everything's fine");
+
+  // By require: drizzle-kit's own ES module of this entry calls a require that does not exist there.
+  const { generateDrizzleJson, generateMigration } = createRequire(import.meta.url)("drizzle-kit/api");
+  const latest = JSON.parse(
+    readFileSync(`${migrationsFolder}/meta/${migrations.at(-1)?.tag.slice(0, 4)}_snapshot.json`, "utf8"),
+  );
+  const current = generateDrizzleJson(schema, latest.id, ["leasehold"]);
+  expect(await generateMigration(latest, current)).toEqual([]);
+});
+
+test("the migrated tables are those of schema.ts", async () => {
+  const { url } = await emptyDatabase("tables");
+  await migrateDatabase(connectTo(url));
+  const sql = await openClient(url);
+  const rows = await sql`
+    select c.relname::text as table, a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull as required
+    from pg_class c join pg_attribute a on a.attrelid = c.oid
+    where c.relnamespace = 'leasehold'::regnamespace and c.relkind = 'r' and c.relname <> 'migrations'
+      and a.attnum > 0 and not a.attisdropped
+    order by c.relname collate "C", a.attnum`;
+  const declared = tables
+    .map((table) => getTableConfig(table))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap(({ name, columns }) =>
+      columns.map((column) => ({
+        table: name,
+        name: column.name,
+        type: column.getSQLType().replace(' COLLATE "C"', ""),
+        required: column.notNull,
+      })),
+    );
+  expect([...rows]).toEqual(declared);
+  await sql.end();
+});
+
+test("who migrates with drizzle from the folder, and who with migrate(), find the work of the other done", async () => {
+  const byFolder = await emptyDatabase("by_folder");
+  await migrateFromFolder(byFolder.url);
+  const books = await migrationBooks(byFolder.url);
+  await migrateDatabase(connectTo(byFolder.url));
+  expect(await migrationBooks(byFolder.url)).toEqual(books);
+
+  const byUs = await emptyDatabase("by_us");
+  await migrateDatabase(connectTo(byUs.url));
+  expect(await migrationBooks(byUs.url)).toEqual(books);
+  await migrateFromFolder(byUs.url);
+  expect(await migrationBooks(byUs.url)).toEqual(books);
+});
+
+test("a database that has the tables alone gets the rest", async () => {
+  const { url } = await emptyDatabase("first_half");
+  const sql = await openClient(url);
+  const [tablesOnly] = migrations;
+  if (tablesOnly === undefined) throw new Error("there is no first migration");
+  await sql.unsafe(tablesOnly.statements.join("\n"));
+  await sql.unsafe("create table leasehold.migrations (id serial primary key, hash text not null, created_at bigint)");
+  await sql`insert into leasehold.migrations (hash, created_at) values (${tablesOnly.hash}, ${tablesOnly.when})`;
+  await sql.end();
+  await migrateDatabase(connectTo(url));
+  expect(await migrationBooks(url)).toHaveLength(migrations.length);
+});
+
+async function emptyDatabase(name: string): Promise<{ url: string }> {
+  await (await cluster.sql()).unsafe(`create database ${name}`);
+  return { url: changeUrl(cluster.url, { database: name }) };
+}
+
+async function migrateFromFolder(url: string): Promise<void> {
+  const sql = await openClient(url);
+  await migrateByDrizzle(drizzle(sql), {
+    migrationsFolder,
+    migrationsSchema: "leasehold",
+    migrationsTable: "migrations",
+  });
+  await sql.end();
+}
+
+async function migrationBooks(url: string): Promise<unknown[]> {
+  const sql = await openClient(url);
+  const rows = await sql`select id, hash, created_at from leasehold.migrations order by id`;
+  await sql.end();
+  return [...rows];
+}

@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type postgres from "postgres";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { migrations } from "../../src/postgres/migrations.generated.js";
+import { changeUrl, openClient } from "../support/client.js";
+import { type Cluster, startCluster } from "../support/cluster.js";
+import { connectTo } from "./connection.js";
+
+const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
+const children: ChildProcess[] = [];
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+});
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const exit = once(child, "exit");
+    child.kill("SIGKILL");
+    await exit;
+  }
+});
+
+afterAll(() => cluster.destroy());
+
+test("8 processes that start at once on an empty database all succeed, and one of them migrates", async () => {
+  const { url, sql } = await emptyDatabase("eight");
+  const starting = Array.from({ length: 8 }, () => startWorker(url));
+  const workers = await Promise.all(starting);
+  for (const { child } of workers) child.stdin?.write("go\n");
+  expect(await Promise.all(workers.map(({ exit }) => exit))).toEqual(
+    Array.from({ length: 8 }, () => ({ status: 0, stderr: "" })),
+  );
+  expect(await applied(sql)).toEqual(migrations.map(({ hash }) => hash));
+  expect(await sql`select version, min_client from leasehold.schema_version`).toEqual([{ version: 1, min_client: 1 }]);
+  await sql.end();
+});
+
+test("a process killed in the middle leaves nothing behind, and the next one finishes without waiting long", async () => {
+  const { url, sql } = await emptyDatabase("killed");
+  // It stands still where the tables are made and the functions are not, far longer than this test may take.
+  await sql.unsafe(`
+    create function public.stand_still() returns event_trigger language plpgsql as $$ begin perform pg_sleep(600); end $$;
+    create event trigger stand_still on ddl_command_end when tag in ('CREATE FUNCTION')
+      execute function public.stand_still()`);
+  const { child, exit } = await startWorker(url);
+  child.stdin?.write("go\n");
+  await until(async () => (await sleeping(sql)).length === 1);
+  child.kill("SIGKILL");
+  await exit;
+
+  await sql`drop event trigger stand_still`;
+  await migrateDatabase(connectTo(url));
+
+  expect(await applied(sql)).toEqual(migrations.map(({ hash }) => hash));
+  expect(await sleeping(sql)).toEqual([]);
+  await sql.end();
+});
+
+test("another process that migrates is waited for, and not for ever", async () => {
+  const { url, sql } = await emptyDatabase("waiting");
+  const other = await openClient(url);
+  await other`select pg_advisory_lock(1279480142, 0)`;
+
+  const impatient = migrateDatabase(connectTo(url), { lockTimeoutMs: 300 });
+  await expect(impatient).rejects.toMatchObject({ code: "unavailable", outcome: "not-sent" });
+
+  const patient = migrateDatabase(connectTo(url));
+  await until(async () => (await sql`select from pg_locks where locktype = 'advisory' and not granted`).length === 1);
+  await other.end();
+  await patient;
+  expect(await applied(sql)).toHaveLength(migrations.length);
+  await sql.end();
+});
+
+test("a connection that is ended in the middle is an error, and running it again is safe", async () => {
+  const { url, sql } = await emptyDatabase("ended");
+  await sql`select pg_advisory_lock(1279480142, 0)`;
+  const interrupted = migrateDatabase(connectTo(url));
+  const refused = expect(interrupted).rejects.toMatchObject({ code: "unavailable", outcome: "not-sent" });
+  await until(async () => {
+    const ended = await sql`
+      select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and not granted`;
+    return ended.length === 1;
+  });
+  await refused;
+  await sql`select pg_advisory_unlock(1279480142, 0)`;
+  expect(await sql`select from pg_namespace where nspname like 'leasehold%'`).toHaveLength(0);
+  await migrateDatabase(connectTo(url));
+  expect(await applied(sql)).toHaveLength(migrations.length);
+  await sql.end();
+});
+
+async function emptyDatabase(name: string): Promise<{ url: string; sql: postgres.Sql }> {
+  await (await cluster.sql()).unsafe(`create database ${name}`);
+  const url = changeUrl(cluster.url, { database: name });
+  return { url, sql: await openClient(url) };
+}
+
+async function startWorker(url: string) {
+  const child = spawn(process.execPath, ["--import", "tsx", worker, url], { stdio: ["pipe", "pipe", "pipe"] });
+  children.push(child);
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const exit = once(child, "exit").then(([status]) => ({ status, stderr }));
+  await Promise.race([once(child.stdout, "data"), exit]);
+  return { child, exit };
+}
+
+async function applied(sql: postgres.Sql): Promise<unknown[]> {
+  return (await sql`select hash from leasehold.migrations order by created_at`).map(({ hash }) => hash);
+}
+
+function sleeping(sql: postgres.Sql) {
+  return sql`select pid from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`;
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
+}

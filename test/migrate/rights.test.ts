@@ -1,0 +1,223 @@
+import type postgres from "postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { changeUrl, openClient } from "../support/client.js";
+import { type Cluster, startCluster } from "../support/cluster.js";
+import { connectTo } from "./connection.js";
+
+const APP = `Mixed "Case" app's`;
+let cluster: Cluster;
+let admin: postgres.Sql;
+let url: string;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  const sql = await cluster.sql();
+  await sql.unsafe("create database rights");
+  url = changeUrl(cluster.url, { database: "rights" });
+  admin = await openClient(url);
+  await createRole(APP);
+  await migrateDatabase(connectTo(url), { grantTo: APP });
+});
+
+afterAll(async () => {
+  await admin.end();
+  await cluster.destroy();
+});
+
+test("a role that was granted usage can call what the client calls", async () => {
+  const app = await openClient(as(APP));
+  expect(await app`select version, min_client from leasehold_internal.schema_info()`).toEqual([
+    { version: 1, min_client: 1 },
+  ]);
+  const refused = await app`
+    select p.oid::regprocedure::text as name from pg_proc p
+    where p.pronamespace = 'leasehold_internal'::regnamespace and left(p.proname, 1) <> '_'
+      and not has_function_privilege(p.oid, 'execute')`;
+  expect([...refused]).toEqual([]);
+  await app.end();
+});
+
+test("it can neither read nor write a table, nor use a sequence", async () => {
+  const app = await openClient(as(APP));
+  const relations = await admin`
+    select relname::text as name, relkind::text as kind from pg_class
+    where relnamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and relkind in ('r', 'v', 'm', 'S', 'p', 'f')`;
+  expect(relations.length).toBeGreaterThanOrEqual(8);
+  const forbidden = relations.flatMap(({ name, kind }) =>
+    kind === "S"
+      ? [
+          `select nextval('leasehold.${name}')`,
+          `select setval('leasehold.${name}', 1)`,
+          `select * from leasehold.${name}`,
+        ]
+      : [
+          `select * from leasehold.${name}`,
+          `insert into leasehold.${name} default values`,
+          `delete from leasehold.${name}`,
+          `truncate leasehold.${name}`,
+        ],
+  );
+  for (const statement of [
+    ...forbidden,
+    "update leasehold.leases set token = null",
+    "select token from leasehold.leases",
+    "create table leasehold.mine (n int)",
+    "create function leasehold_internal.mine() returns int language sql as 'select 1'",
+    `select leasehold.grant_usage('${APP.replaceAll("'", "''")}')`,
+  ]) {
+    await expect(app.unsafe(statement), statement).rejects.toMatchObject({ code: "42501" });
+  }
+  await app.end();
+});
+
+test("functions that only other functions call are nobody's but the owner's", async () => {
+  await admin.unsafe("create function leasehold_internal._secret() returns int language sql as 'select 1'");
+  await admin.unsafe("revoke all on function leasehold_internal._secret() from public");
+  await admin`select leasehold.grant_usage(${APP})`;
+  const app = await openClient(as(APP));
+  await expect(app`select leasehold_internal._secret()`).rejects.toMatchObject({ code: "42501" });
+  const callable = await app`
+    select p.oid::regprocedure::text as name from pg_proc p
+    where p.pronamespace = 'leasehold_internal'::regnamespace and left(p.proname, 1) = '_'
+      and has_function_privilege(p.oid, 'execute')`;
+  expect([...callable]).toEqual([]);
+  await app.end();
+  await admin.unsafe("drop function leasehold_internal._secret()");
+});
+
+test("without a grant a role can call nothing, and a role that was never named has no way in", async () => {
+  await createRole("stranger");
+  const callable = await admin`
+    select p.oid::regprocedure::text as name from pg_proc p
+    where p.pronamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace)
+      and has_function_privilege('stranger', p.oid, 'execute')`;
+  expect([...callable]).toEqual([]);
+  const stranger = await openClient(as("stranger"));
+  await expect(stranger`select * from leasehold_internal.schema_info()`).rejects.toMatchObject({ code: "42501" });
+  await stranger.end();
+});
+
+test("a function that runs with the owner's rights has a search path that nobody else can put anything into", async () => {
+  const open = await admin`
+    select p.oid::regprocedure::text as name, p.proconfig as settings from pg_proc p
+    where p.pronamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and p.prosecdef
+      and not coalesce(p.proconfig @> array['search_path=leasehold, pg_temp'], false)`;
+  expect([...open]).toEqual([]);
+});
+
+test.each([
+  ["its exact name", "Exact Name", "Exact Name"],
+  ["its name as psql takes it, folded", "FOLDED", "folded"],
+  ["its name as psql takes it, quoted", '"Quoted"', "Quoted"],
+  ["its exact name before the one that psql would take", "Both", "Both"],
+])("grant_usage knows a role by %s", async (_, given, name) => {
+  await createRole(name);
+  if (name === "Both") await createRole("both");
+  await admin`select leasehold.grant_usage(${given})`;
+  const [row] = await admin`
+    select has_function_privilege(${name}::text, 'leasehold_internal.schema_info()', 'execute') as granted,
+           has_schema_privilege(${name}::text, 'leasehold_internal', 'usage') as usage`;
+  expect(row).toEqual({ granted: true, usage: true });
+  if (name === "Both") {
+    expect(await admin`select has_schema_privilege('both', 'leasehold', 'usage') as usage`).toEqual([{ usage: false }]);
+  }
+});
+
+test.each(["missing", "", "public", "a.b", '"', "a b"])(
+  "grant_usage says that a role %j does not exist",
+  async (name) => {
+    await expect(admin`select leasehold.grant_usage(${name})`).rejects.toMatchObject({
+      code: "42704",
+      message: `role "${name}" does not exist`,
+    });
+  },
+);
+
+test("migrate() names a role that does not exist, and grants to none of the others then", async () => {
+  await createRole("first_of_two");
+  await expect(migrateDatabase(connectTo(url), { grantTo: ["first_of_two", "missing"] })).rejects.toMatchObject({
+    code: "invalid-option",
+    option: "grantTo",
+    received: expect.stringContaining("missing"),
+  });
+  const [row] = await admin`select has_schema_privilege('first_of_two', 'leasehold', 'usage') as granted`;
+  expect(row).toEqual({ granted: false });
+});
+
+test("an application role may call migrate() at each start, once all is done", async () => {
+  await migrateDatabase(connectTo(as(APP)), { grantTo: APP });
+  await createRole("newcomer");
+  const refused = migrateDatabase(connectTo(as(APP)), { grantTo: "newcomer" });
+  await expect(refused).rejects.toMatchObject({
+    code: "not-permitted",
+    statement: "select leasehold.grant_usage('newcomer');",
+  });
+});
+
+test("a role that was granted nothing is told the line to run, and the line helps", async () => {
+  await createRole("New App");
+  const error = await migrateDatabase(connectTo(as("New App"))).catch((error: unknown) => error);
+  expect(error).toMatchObject({ code: "not-permitted", statement: "select leasehold.grant_usage('New App');" });
+  await admin.unsafe((error as { statement: string }).statement);
+  await migrateDatabase(connectTo(as("New App")));
+});
+
+test("a role that may not create schemas is told the line to run, and the line helps", async () => {
+  await createRole("My Owner");
+  await admin.unsafe('create database "NotMine"');
+  const theirs = changeUrl(as("My Owner"), { database: "NotMine" });
+  const error = await migrateDatabase(connectTo(theirs)).catch((error: unknown) => error);
+  expect(error).toMatchObject({
+    code: "not-permitted",
+    statement: 'grant create on database "NotMine" to "My Owner";',
+    role: "My Owner",
+  });
+  await admin.unsafe((error as { statement: string }).statement);
+  await migrateDatabase(connectTo(theirs), { grantTo: APP });
+
+  const app = await openClient(changeUrl(as(APP), { database: "NotMine" }));
+  expect(await app`select version from leasehold_internal.schema_info()`).toEqual([{ version: 1 }]);
+  await app.end();
+});
+
+test("a role to which the schema does not belong is told the line that lets it go on", async () => {
+  await createRole("the_owner");
+  await createRole("the_other");
+  await admin.unsafe("create database half_done");
+  const half = await openClient(changeUrl(cluster.url, { database: "half_done" }));
+  await half.unsafe("grant create on database half_done to the_owner, the_other");
+  await half.unsafe("create schema leasehold authorization the_owner");
+  await half.end();
+  const theirs = changeUrl(as("the_other"), { database: "half_done" });
+  await expect(migrateDatabase(connectTo(theirs))).rejects.toMatchObject({
+    code: "not-permitted",
+    statement: 'grant "the_owner" to "the_other";',
+  });
+  await admin.unsafe('grant "the_owner" to "the_other"');
+  await migrateDatabase(connectTo(theirs));
+});
+
+test("where the service hides its identity and timeline, the epoch is raised by hand", async () => {
+  await admin.unsafe("create database hidden");
+  const sql = await openClient(changeUrl(cluster.url, { database: "hidden" }));
+  await createRole("hosted");
+  await sql.unsafe("grant create on database hidden to hosted");
+  await sql.unsafe("revoke execute on function pg_control_system() from public");
+  await migrateDatabase(connectTo(changeUrl(as("hosted"), { database: "hidden" })));
+  expect(await sql`select system_identifier, base, top, source from leasehold.fence_epoch`).toEqual([
+    { system_identifier: null, base: "0", top: "0", source: "manual" },
+  ]);
+  expect(await admin`select source, system_identifier is not null as known from leasehold.fence_epoch`).toEqual([
+    { source: "auto", known: true },
+  ]);
+  await sql.end();
+});
+
+async function createRole(name: string): Promise<void> {
+  await (await cluster.sql()).unsafe(`create role "${name.replaceAll('"', '""')}" login password 'secret'`);
+}
+
+function as(role: string): string {
+  return changeUrl(url, { user: role, password: "secret" });
+}

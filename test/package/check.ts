@@ -1,0 +1,214 @@
+// The package as a stranger gets it: packed, judged by publint and attw, installed from its tarball, and used.
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { changeUrl } from "../support/client.js";
+import { type Cluster, startCluster } from "../support/cluster.js";
+import { createFrom } from "../support/create-database.js";
+import { guard } from "../support/guardian.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const bin = (name: string) => join(root, "node_modules", ".bin", name);
+const execute = promisify(execFile);
+
+/** What a program writes; if it fails, that is the error's text. */
+async function run(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Promise<string> {
+  try {
+    return (await execute(program, args, { cwd, env: { ...process.env, ...env }, maxBuffer: 1e8, timeout: 180_000 }))
+      .stdout;
+  } catch (error) {
+    const { stdout, stderr, message } = error as { stdout?: string; stderr?: string; message: string };
+    throw new Error([message, stdout, stderr].filter(Boolean).join("\n"));
+  }
+}
+
+// What every consumer below does, whichever way it got the package.
+const use = `
+async function main(createLocker) {
+  const locker = createLocker({ url: process.env.DATABASE_URL });
+  try {
+    await locker.migrate();
+    const fence = await locker.withLock("package", async (lock) => lock.fence);
+    if (typeof fence !== "bigint") throw new Error("no fence");
+  } finally {
+    await locker.close();
+  }
+  console.log("used");
+}
+`;
+
+const typed = `
+import { createLocker, LeaseLostError, type Lock, type LockerOptions } from "leasehold";
+const options: LockerOptions = { url: "postgres://localhost/app", ttlMs: 30_000 };
+const locker = createLocker(options);
+export const value: Promise<number> = locker.withLock("key", async (lock: Lock) => Number(lock.fence), { waitMs: 5_000 });
+export const isLost = (error: unknown): boolean => error instanceof LeaseLostError && error.reason === "expired";
+`;
+
+const folder = await mkdtemp(join(tmpdir(), "leasehold-package-"));
+const guardian = guard('rm -rf "$1"', folder);
+const consumer = join(folder, "consumer");
+let tarball = "";
+let cluster: Cluster | undefined;
+let passed = 0;
+let failed = 0;
+
+async function check(name: string, body: () => Promise<void>): Promise<void> {
+  const start = performance.now();
+  const error = await body().then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error === undefined) passed++;
+  else failed++;
+  console.log(`${error === undefined ? "ok  " : "FAIL"} ${name} (${Math.round(performance.now() - start)} ms)`);
+  if (error !== undefined) console.log(error instanceof Error ? error.message : error);
+}
+
+/** Runs a consumer on a new, empty database. */
+async function runConsumer(file: string, cwd: string): Promise<void> {
+  cluster ??= await startCluster();
+  const database = `package_${passed + failed}`;
+  await createFrom(cluster.url, database, "template0");
+  const output = await run(process.execPath, [file], cwd, { DATABASE_URL: changeUrl(cluster.url, { database }) });
+  if (output.trim() !== "used") throw new Error(`wrote ${JSON.stringify(output)}`);
+}
+
+try {
+  await check("the tarball holds what it should, and nothing else", async () => {
+    const [packed] = JSON.parse(await run("npm", ["pack", "--json", "--pack-destination", folder], root));
+    tarball = join(folder, packed.filename);
+    const files: string[] = packed.files.map(({ path }: { path: string }) => path);
+    for (const file of [
+      "dist/index.js",
+      "dist/index.d.ts",
+      "migrations/0000_tables.sql",
+      "LICENSE",
+      "README.md",
+      "CHANGELOG.md",
+    ]) {
+      if (!files.includes(file)) throw new Error(`${file} is missing`);
+    }
+    const stray = files.filter(
+      (file) => !/^(dist|migrations)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(file),
+    );
+    if (stray.length > 0) throw new Error(`not for users: ${stray.join(", ")}`);
+  });
+
+  await check("publint", async () => {
+    const pack = {
+      tarball: await readFile(tarball).then(
+        ({ buffer, byteOffset, byteLength }) => buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer,
+      ),
+    };
+    const { messages, pkg } = await publint({ pack, strict: true });
+    if (messages.length > 0) throw new Error(messages.map((message) => formatMessage(message, pkg)).join("\n"));
+  });
+
+  await check("are the types wrong?", async () => {
+    // ESM only: `require` of it works from Node 20.19 on, which the profile takes for an error in CommonJS
+    await run(bin("attw"), [tarball, "--profile", "esm-only", "--no-color", "--no-emoji"], root);
+  });
+
+  await check("it installs, without install scripts of its own", async () => {
+    await mkdir(consumer);
+    await writeFile(join(consumer, "package.json"), JSON.stringify({ name: "consumer", private: true }));
+    await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", tarball], consumer);
+  });
+
+  await check("its types compile, strictly, with and without a bundler", async () => {
+    await writeFile(join(consumer, "typed.mts"), typed);
+    for (const module of ["nodenext", "bundler"]) {
+      const resolution =
+        module === "bundler" ? ["--module", "esnext", "--moduleResolution", "bundler"] : ["--module", "nodenext"];
+      const types = ["--types", "node", "--typeRoots", join(root, "node_modules", "@types")];
+      await run(
+        bin("tsc"),
+        [
+          "--noEmit",
+          "--strict",
+          "--exactOptionalPropertyTypes",
+          "--target",
+          "es2022",
+          ...resolution,
+          ...types,
+          "typed.mts",
+        ],
+        consumer,
+      );
+    }
+  });
+
+  await check("import", async () => {
+    await writeFile(
+      join(consumer, "import.mjs"),
+      `import { createLocker } from "leasehold";\n${use}\nawait main(createLocker);\n`,
+    );
+    await runConsumer("import.mjs", consumer);
+  });
+
+  await check("require", async () => {
+    await writeFile(
+      join(consumer, "require.cjs"),
+      `const { createLocker } = require("leasehold");\n${use}\nvoid main(createLocker);\n`,
+    );
+    await runConsumer("require.cjs", consumer);
+  });
+
+  await check("the main entry does not load drizzle-orm", async () => {
+    const module = join(consumer, "node_modules", "drizzle-orm");
+    await rename(module, `${module}-hidden`);
+    try {
+      await run(process.execPath, ["--input-type=module", "-e", 'await import("leasehold")'], consumer);
+    } finally {
+      await rename(`${module}-hidden`, module);
+    }
+  });
+
+  for (const format of ["esm", "cjs"] as const) {
+    await check(`bundled into one ${format} file, with migrate()`, async () => {
+      const name = format === "esm" ? "bundle.mjs" : "bundle.cjs";
+      const lonely = join(folder, `bundled-${format}`); // no node_modules, no migrations folder beside it
+      await mkdir(lonely);
+      await writeFile(
+        join(consumer, "bundled.mjs"),
+        `import { createLocker } from "leasehold";\n${use}\nvoid main(createLocker);\n`,
+      );
+      const banner = {
+        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      };
+      await build({
+        absWorkingDir: consumer,
+        entryPoints: ["bundled.mjs"],
+        outfile: join(lonely, name),
+        bundle: true,
+        platform: "node",
+        target: "node20",
+        format,
+        logLevel: "silent",
+        ...(format === "esm" ? { banner } : {}),
+      });
+      await runConsumer(name, lonely);
+    });
+  }
+} finally {
+  await cluster?.destroy();
+  await rm(folder, { recursive: true, force: true });
+  guardian.release();
+}
+
+console.log(`package: ${passed} passed, ${failed} failed`);
+// for .ci/run, which adds up
+if (process.env.CHECK_COUNTS) await writeFile(process.env.CHECK_COUNTS, `${passed} ${failed}\n`);
+process.exitCode = failed === 0 ? 0 : 1;

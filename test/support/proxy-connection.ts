@@ -1,0 +1,172 @@
+import { connect, type Socket } from "node:net";
+import { FirstPackets, Messages, Statements } from "./proxy-messages.js";
+import { Pipe, reset } from "./proxy-pipe.js";
+
+export type Direction = "both" | "to-server" | "to-client";
+
+/** What becomes of a statement that the client sends: it passes, waits in the proxy, or runs and its answer vanishes. */
+export type Treatment = "pass" | "hold" | { readonly dropAnswer: "cut" | "blackhole"; done(): void };
+
+export interface Statement {
+  readonly sql: string;
+  readonly connection: ProxyConnection;
+}
+
+export interface ConnectionRules {
+  delayMs(direction: "to-server" | "to-client"): number;
+  /** Asked once for each statement that is about to run. */
+  treat(statement: Statement): Treatment;
+}
+
+interface Unit {
+  treatment: Treatment;
+  answered?: () => void;
+}
+
+/**
+ * A client's connection through the proxy. What the client sends is counted in units: all up to a Sync, or a Query. The
+ * server answers each with one ReadyForQuery, so that an answer is found by counting.
+ */
+export class ProxyConnection {
+  readonly #client: Socket;
+  readonly #server: Socket;
+  readonly #toServer: Pipe;
+  readonly #toClient: Pipe;
+  readonly #rules: ConnectionRules;
+  readonly #first = new FirstPackets();
+  readonly #sent = new Messages();
+  readonly #answers = new Messages();
+  readonly #statements = new Statements();
+  #parameters: Readonly<Record<string, string>> | undefined;
+  #isOpaque = false;
+  #awaitsByte = false;
+  #current: Unit = { treatment: "pass" };
+  readonly #unanswered: Unit[] = [{ treatment: "pass" }]; // the answer to the start-up
+  #held: { unit: Unit; messages: Buffer[] } | undefined;
+  #isClientGone = false;
+  readonly closed: Promise<void>;
+
+  constructor(client: Socket, target: { host: string; port: number }, rules: ConnectionRules) {
+    this.#client = client.setNoDelay(true);
+    this.#server = connect(target.port, target.host).setNoDelay(true);
+    this.#rules = rules;
+    this.#toServer = new Pipe(this.#server, () => rules.delayMs("to-server"));
+    this.#toClient = new Pipe(client, () => rules.delayMs("to-client"));
+    client.on("data", (chunk) => this.#fromClient(chunk)).on("error", () => {});
+    this.#server.on("data", (chunk) => this.#fromServer(chunk)).on("error", () => {});
+    client.on("end", () => this.#clientEnds()).on("close", () => this.#clientEnds());
+    this.#server.on("end", () => this.#toClient.send("end"));
+    const isClosed = (socket: Socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    this.#server.on("close", (hadError) => this.#toClient.send(hadError ? "reset" : "end"));
+    this.closed = Promise.all([isClosed(client), isClosed(this.#server)]).then(() => {});
+  }
+
+  /** Of the start-up packet; undefined until that has come. */
+  get applicationName(): string | undefined {
+    return this.#parameters?.application_name;
+  }
+
+  /** Both ends are reset. */
+  cut(): void {
+    reset(this.#client);
+    reset(this.#server);
+  }
+
+  /** Nothing passes any more, and neither end is told; `heal` lets pass what was sent meanwhile. */
+  blackhole(direction: Direction = "both"): void {
+    if (direction !== "to-client") this.#toServer.shut("blackhole");
+    if (direction !== "to-server") this.#toClient.shut("blackhole");
+  }
+
+  heal(): void {
+    this.#toServer.open("blackhole");
+    this.#toClient.open("blackhole");
+  }
+
+  /** Sends on what a `hold` kept back; resolves when the server has answered it, or is gone. */
+  async forwardHeld(): Promise<void> {
+    const held = this.#held;
+    if (!held) return;
+    this.#held = undefined;
+    const answered = new Promise<void>((resolve) => {
+      held.unit.answered = resolve;
+    });
+    held.unit.treatment = "pass";
+    for (const message of held.messages) this.#message(message);
+    await Promise.race([answered, this.closed]);
+    if (this.#isClientGone && !this.#held) this.#toServer.send("end");
+  }
+
+  #clientEnds(): void {
+    if (this.#isClientGone) return;
+    this.#isClientGone = true;
+    // a statement on its way arrives even when its sender is gone: the server is not told before
+    if (!this.#held) this.#toServer.send("end");
+  }
+
+  #fromClient(chunk: Buffer): void {
+    if (this.#isOpaque) {
+      this.#toServer.send(chunk);
+      return;
+    }
+    if (this.#parameters) {
+      for (const message of this.#sent.push(chunk)) this.#message(message);
+      return;
+    }
+    const next = this.#first.push(chunk);
+    if (!next) return;
+    this.#toServer.send(next.bytes);
+    if (next.packet.kind === "cancel") this.#isOpaque = true;
+    if (next.packet.kind === "request") this.#awaitsByte = true;
+    if (next.packet.kind === "startup") this.#parameters = next.packet.parameters;
+    if (next.rest.length > 0) this.#fromClient(next.rest);
+  }
+
+  #message(message: Buffer): void {
+    if (this.#held) {
+      this.#held.messages.push(message);
+      return;
+    }
+    const type = String.fromCharCode(message[0] ?? 0);
+    const sql = this.#statements.runBy(message);
+    if (sql !== undefined && this.#current.treatment === "pass" && !this.#current.answered) {
+      this.#current.treatment = this.#rules.treat({ sql, connection: this });
+      if (this.#current.treatment === "hold") {
+        this.#held = { unit: this.#current, messages: [message] };
+        return;
+      }
+    }
+    if (this.#unanswered.at(-1) !== this.#current && type !== "p" && type !== "X") this.#unanswered.push(this.#current);
+    this.#toServer.send(message);
+    if (type === "Q" || type === "S") this.#current = { treatment: "pass" };
+  }
+
+  #fromServer(chunk: Buffer): void {
+    if (this.#isOpaque) {
+      this.#toClient.send(chunk);
+      return;
+    }
+    if (this.#awaitsByte) {
+      this.#awaitsByte = false;
+      // from here on it is encrypted: nothing to be seen
+      this.#isOpaque = chunk[0] !== "N".charCodeAt(0);
+      this.#toClient.send(chunk.subarray(0, 1));
+      if (chunk.length > 1) this.#fromServer(chunk.subarray(1));
+      return;
+    }
+    for (const message of this.#answers.push(chunk)) {
+      const unit = this.#unanswered[0];
+      const isEnd = message[0] === "Z".charCodeAt(0);
+      if (isEnd) this.#unanswered.shift();
+      if (isEnd) unit?.answered?.();
+      if (unit && typeof unit.treatment === "object") {
+        if (!isEnd) continue;
+        if (unit.treatment.dropAnswer === "cut") this.cut();
+        for (const pipe of [this.#toServer, this.#toClient]) pipe.shut("an answer is missing"); // `heal` changes nothing
+        unit.treatment.done();
+        return;
+      }
+      this.#toClient.send(message);
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// The folders that servers run in, and the template that they are copied from: initdb takes 0.5 s, a copy 0.06 s.
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type Guardian, guard } from "./guardian.js";
+import { embeddedBinaries, type ServerBinaries, serverEnvironment, serverUser } from "./server-binaries.js";
+
+const run = promisify(execFile);
+
+// SIGQUIT is an immediate stop. What was made to stand still must be able to hear it.
+const cleanUp = `
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ]; then
+  kill -QUIT "$pid"; kill -CONT "$pid"
+  n=0; while kill -0 "$pid" && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+fi 2>/dev/null
+rm -rf "$1"`;
+
+/** A temporary folder that the server's user owns. It goes, and the server in it, when this process ends in any way. */
+export class ServerFolder {
+  readonly path: string;
+  readonly #guardian: Guardian;
+
+  constructor(path: string) {
+    this.path = path;
+    this.#guardian = guard(cleanUp, path);
+  }
+
+  static async make(): Promise<ServerFolder> {
+    const folder = new ServerFolder(await mkdtemp(join(tmpdir(), "leasehold-postgres-")));
+    const { uid, gid } = serverUser();
+    if (uid !== undefined && gid !== undefined) await chown(folder.path, uid, gid);
+    return folder;
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true, maxRetries: 5 });
+    this.#guardian.release();
+  }
+}
+
+/** Makes a new data folder, with a password for its superuser beside it. */
+export async function initialise(binaries: ServerBinaries, folder: string): Promise<void> {
+  const passwordFile = join(folder, "password");
+  await writeFile(passwordFile, randomBytes(12).toString("hex"), { mode: 0o600 });
+  const { uid, gid } = serverUser();
+  if (uid !== undefined && gid !== undefined) await chown(passwordFile, uid, gid);
+  await run(
+    binaries.initdb,
+    [
+      ...["-D", join(folder, "data"), "-U", "postgres", "--auth=scram-sha-256", `--pwfile=${passwordFile}`],
+      // a linguistic order, so that a place that forgets collate "C" is found out
+      ...["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US", "--no-sync"],
+    ],
+    { ...serverUser(), env: serverEnvironment(), cwd: folder },
+  );
+}
+
+const templateVariable = "LEASEHOLD_TEST_CLUSTER_TEMPLATE";
+let template: Promise<ServerFolder> | undefined;
+
+/** Made once in a run: what `prepareTemplate` made in the parent process, or else here, when first needed. */
+export async function copyTemplate(folder: string): Promise<void> {
+  const from = process.env[templateVariable] ?? (await prepareTemplate());
+  await run("cp", ["-Rp", join(from, "data"), join(from, "password"), folder], { ...serverUser(), cwd: folder });
+}
+
+/** Makes the template of all clusters of this process and of those that it starts. */
+export async function prepareTemplate(): Promise<string> {
+  template ??= (async () => {
+    const folder = await ServerFolder.make();
+    await initialise(await embeddedBinaries(), folder.path);
+    return folder;
+  })();
+  const { path } = await template;
+  process.env[templateVariable] = path;
+  return path;
+}
+
+export async function removeTemplate(): Promise<void> {
+  delete process.env[templateVariable];
+  await (await template)?.remove();
+  template = undefined;
+}
