@@ -1,5 +1,5 @@
 // Captured when this module is loaded: fake timers that a user's test installs later must not stop renewals.
-const { setTimeout, clearTimeout, Date } = globalThis;
+const { setTimeout, clearTimeout, Date: WallClock } = globalThis;
 const monotonic = performance.now.bind(performance);
 
 /**
@@ -12,7 +12,7 @@ export interface Instant {
 }
 
 export function now(): Instant {
-  return { monotonicMs: monotonic(), wallMs: Date.now() };
+  return { monotonicMs: monotonic(), wallMs: WallClock.now() };
 }
 
 export function after(instant: Instant, ms: number): Instant {
@@ -21,7 +21,7 @@ export function after(instant: Instant, ms: number): Instant {
 
 /** Milliseconds until the deadline; zero or less when it is past. */
 export function msUntil(deadline: Instant): number {
-  return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - Date.now());
+  return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - WallClock.now());
 }
 
 export function isPast(deadline: Instant): boolean {
@@ -30,7 +30,7 @@ export function isPast(deadline: Instant): boolean {
 
 /** Milliseconds that passed since: the larger of what the two clocks say. */
 export function msSince(instant: Instant): number {
-  return Math.max(monotonic() - instant.monotonicMs, Date.now() - instant.wallMs);
+  return Math.max(monotonic() - instant.monotonicMs, WallClock.now() - instant.wallMs);
 }
 
 /** Milliseconds that passed since on the monotonic clock alone: for measuring and pacing, where safety is not at stake. */
@@ -54,7 +54,11 @@ export interface Timer {
 const MAX_DELAY_MS = 2_147_483_647;
 
 /** Calls once after `ms`. Does not keep the process alive, unless asked to. A longer delay than a timer can have is cut. */
-export function startTimer(ms: number, callback: () => void, { keepsAlive = false } = {}): Timer {
+export function startTimer(
+  ms: number,
+  callback: () => void,
+  { keepsAlive = false }: { keepsAlive?: boolean } = {},
+): Timer {
   const handle = setTimeout(callback, Math.min(Math.max(Math.ceil(ms), 0), MAX_DELAY_MS));
   if (!keepsAlive) {
     handle.unref();

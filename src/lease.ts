@@ -12,6 +12,8 @@ export interface LeaseInit {
   readonly hasPresence: boolean;
   /** Called once, when the lease is lost. */
   readonly onLost: (lease: Lease, error: LeaseLostError) => void;
+  /** Called once, when it is neither held nor being released any more. */
+  readonly onEnd: () => void;
 }
 
 /**
@@ -31,6 +33,7 @@ export class Lease {
   readonly #presence: Presence;
   readonly #hasPresence: boolean;
   readonly #onLost: (lease: Lease, error: LeaseLostError) => void;
+  readonly #onEnd: () => void;
   #phase: "held" | "releasing" | "released" | "lost" = "held";
   #until: Instant;
   #expiresAtMs: number;
@@ -39,7 +42,7 @@ export class Lease {
   #loss: LeaseLostError | null = null;
   #controller: AbortController | null = null;
 
-  constructor({ key, token, grant, options, presence, hasPresence, onLost }: LeaseInit) {
+  constructor({ key, token, grant, options, presence, hasPresence, onLost, onEnd }: LeaseInit) {
     this.key = key;
     this.token = token;
     this.fence = grant.fence;
@@ -49,6 +52,7 @@ export class Lease {
     this.#presence = presence;
     this.#hasPresence = hasPresence;
     this.#onLost = onLost;
+    this.#onEnd = onEnd;
     this.#until = grant.until;
     this.#expiresAtMs = grant.expiresAtMs;
     this.#incarnation = grant.incarnation;
@@ -138,6 +142,7 @@ export class Lease {
     this.#loss = new LeaseLostError({ key: this.key, fence: this.fence, reason });
     this.#controller?.abort(this.#loss);
     this.#onLost(this, this.#loss);
+    this.#onEnd();
   }
 
   /** The locker is closing: the signal fires, while the lease stands until it is released. */
@@ -160,6 +165,7 @@ export class Lease {
   endRelease(loss: LossReason | null): void {
     if (loss === null) {
       this.#phase = "released";
+      this.#onEnd();
       return;
     }
     this.#phase = "held";
@@ -182,8 +188,9 @@ export class Lease {
     });
   }
 
-  /** The local moment of the grant plus a duration. */
-  since(ms: number): Instant {
-    return after(this.grantedAt, ms);
+  /** The local moment `ms` from now, or the lease's own deadline if that comes first. */
+  within(ms: number): Instant {
+    const deadline = after(now(), ms);
+    return msUntil(deadline) < msUntil(this.#until) ? deadline : this.#until;
   }
 }

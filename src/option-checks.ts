@@ -6,7 +6,12 @@ import { InvalidOptionError } from "./errors.js";
 export const MAX_MS = 2_147_483_647;
 
 /** Throws InvalidOptionError unless `value` is an integer of `least` to `most`, or `Infinity` where that is allowed. */
-export function checkMs(option: string, value: unknown, least: number, { mayBeInfinite = false } = {}): number {
+export function checkMs(
+  option: string,
+  value: unknown,
+  least: number,
+  { mayBeInfinite = false }: { mayBeInfinite?: boolean } = {},
+): number {
   if (mayBeInfinite && value === Number.POSITIVE_INFINITY) return value;
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= MAX_MS) return value;
   const or = mayBeInfinite ? " or Infinity" : "";
@@ -110,4 +115,10 @@ function editDistance(a: string, b: string): number {
     above = current;
   }
   return above.at(-1) ?? 0;
+}
+
+/** A fencing token, as `lock.fence` gives it. */
+export function checkFence(option: string, value: unknown): bigint {
+  if (typeof value === "bigint" && value >= 0n && value <= 9_223_372_036_854_775_807n) return value;
+  throw new InvalidOptionError({ option, expected: "a fence: a bigint of 0 and up", received: value });
 }

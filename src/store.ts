@@ -67,7 +67,12 @@ export interface AcquireRequest {
 
 export type AcquireAnswer =
   | ({ readonly outcome: "granted" } & Grant)
-  | { readonly outcome: "queued"; readonly ticket: bigint; readonly lookInMs: number | null; readonly holder: Holder | null }
+  | {
+      readonly outcome: "queued";
+      readonly ticket: bigint;
+      readonly lookInMs: number | null;
+      readonly holder: Holder | null;
+    }
   | { readonly outcome: "held"; readonly holder: Holder | null }
   | {
       readonly outcome: "busy";
@@ -156,4 +161,5 @@ export interface ForceReleaseAnswer {
   readonly fence: bigint | null;
   readonly owner: string | null;
   readonly expiresAtMs: number | null;
+  readonly blockingPid: number | null;
 }

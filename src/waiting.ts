@@ -93,7 +93,9 @@ export class Waiting {
     this.#timer?.cancel();
     this.#timerAtMs = atMs;
     this.#timer =
-      atMs === Number.POSITIVE_INFINITY ? null : startTimer(atMs - now().monotonicMs, () => this.#fire(), { keepsAlive: true });
+      atMs === Number.POSITIVE_INFINITY
+        ? null
+        : startTimer(atMs - now().monotonicMs, () => this.#fire(), { keepsAlive: true });
   }
 
   #fire(): void {

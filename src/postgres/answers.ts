@@ -7,12 +7,17 @@ import { localBound } from "./server-clock.js";
 export function toAcquireAnswer(row: Row, answer: Answer, incarnation: number): AcquireAnswer {
   switch (row.outcome) {
     case "granted":
-      return { outcome: "granted", fence: BigInt(String(row.fence)), acquiredAtMs: Number(row.acquired), ...toProof(row, answer, incarnation) };
+      return {
+        outcome: "granted",
+        fence: BigInt(String(row.fence)),
+        acquiredAtMs: Number(row.acquired),
+        ...toProof(row, answer, incarnation),
+      };
     case "queued":
       return {
         outcome: "queued",
         ticket: BigInt(String(row.ticket)),
-        lookInMs: row.look === null ? null : Number(row.look) - Number(row.now),
+        lookInMs: toLookInMs(row),
         holder: toHolder(row),
       };
     case "held":
@@ -70,7 +75,17 @@ export function toKeyState(answer: Answer): KeyState {
 
 function toProof(row: Row, answer: Answer, incarnation: number): Proof {
   const expiresAtMs = Number(row.expires);
-  return { until: localBound(expiresAtMs, { sentAt: answer.sentAt, serverMs: Number(row.now) }), expiresAtMs, incarnation };
+  return {
+    until: localBound(expiresAtMs, { sentAt: answer.sentAt, serverMs: Number(row.now) }),
+    expiresAtMs,
+    incarnation,
+  };
+}
+
+/** 0: at once. What has passed already decided nothing: then the poll is soon enough. */
+function toLookInMs({ look, now }: Row): number | null {
+  const ms = look === null || look === 0 ? (look as 0 | null) : Math.ceil(Number(look) - Number(now)) + 1;
+  return ms === null || ms < 0 ? null : ms;
 }
 
 function toHolder(row: Row): Holder | null {

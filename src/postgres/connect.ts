@@ -1,7 +1,7 @@
 import { type Instant, now } from "../clock.js";
 import { UnsafeBackendError } from "../errors.js";
+import { withTimeout } from "../timeout.js";
 import type { ConnectionTarget } from "./connection-url.js";
-import { withTimeout } from "./deadline.js";
 import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
 
 /** What a fresh connection says about its server. */

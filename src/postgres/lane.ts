@@ -1,7 +1,7 @@
 import { type Instant, now } from "../clock.js";
 import type { PostgresClient } from "../options.js";
+import { withTimeout } from "../timeout.js";
 import type { ClockSample, Hello } from "./connect.js";
-import { withTimeout } from "./deadline.js";
 import { type Link, LinkClosed, type Parameter, type Row } from "./link.js";
 
 /** Rows, and when this process asked and heard. */
@@ -31,7 +31,11 @@ export class OwnLane implements Lane {
   readonly #onClock: (sample: ClockSample) => void;
   #link: Promise<Link> | null = null;
 
-  constructor(connect: () => Promise<{ link: Link; hello: Hello }>, timeoutMs: number, onClock: (sample: ClockSample) => void) {
+  constructor(
+    connect: () => Promise<{ link: Link; hello: Hello }>,
+    timeoutMs: number,
+    onClock: (sample: ClockSample) => void,
+  ) {
     this.#connect = connect;
     this.#timeoutMs = timeoutMs;
     this.#onClock = onClock;

@@ -82,7 +82,6 @@ export class Link {
           options.onUnconfirmedCommit?.();
         }
       },
-      // biome-ignore lint: postgres.js accepts these options, its published types know only a part of them
     } as unknown as postgres.Options<Record<string, never>>);
   }
 

@@ -1,5 +1,5 @@
 import { InvalidOptionError, LeaseholdError, NotPermittedError, UnavailableError } from "../errors.js";
-import { RequestTimeout } from "./deadline.js";
+import { RequestTimeout } from "../timeout.js";
 import { LinkClosed } from "./link.js";
 import { quoteIdentifier, quoteLiteral, type Server } from "./migrate-state.js";
 import { sqlState, toPublicError } from "./server-errors.js";

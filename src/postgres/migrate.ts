@@ -1,7 +1,7 @@
 import { elapsedMs, now, sleep } from "../clock.js";
 import { UnsupportedError } from "../errors.js";
 import { checkMs, checkText } from "../option-checks.js";
-import { withTimeout } from "./deadline.js";
+import { withTimeout } from "../timeout.js";
 import { isRetryable, toMigrateError } from "./migrate-errors.js";
 import {
   isUsable,

@@ -29,11 +29,15 @@ export async function refusePooler({ link, hello, session, connect }: Options): 
         others.push((await connect()).link);
       }
       await Promise.all(others.map((other) => other.query("begin; select pg_backend_pid()")));
-      const [row] = await link.query("select * from leasehold_internal.heartbeat($1::int, $2::uuid)", [session.id, session.nonce]);
+      const [row] = await link.query("select * from leasehold_internal.heartbeat($1::int, $2::uuid)", [
+        session.id,
+        session.nonce,
+      ]);
       await Promise.all(others.map((other) => other.query("rollback")));
       if (row?.alive !== true || Number(row.pid) !== hello.pid) {
         throw new UnsafeBackendError({
-          problem: "The session's connection goes through a transaction pooler: its backend changes, and locks taken on it protect nothing",
+          problem:
+            "The session's connection goes through a transaction pooler: its backend changes, and locks taken on it protect nothing",
           remedy: 'Give the direct address of Postgres as directUrl, or set presence: "off"',
         });
       }

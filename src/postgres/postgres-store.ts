@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { type Instant, msUntil, now, after } from "../clock.js";
+import { after, type Instant, msUntil, now } from "../clock.js";
 import { type LeaseholdError, UnavailableError, UnsafeBackendError } from "../errors.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import type {
@@ -9,6 +9,7 @@ import type {
   ForceReleaseAnswer,
   ForceReleaseRequest,
   KeyState,
+  MigrateOptions,
   Presence,
   ReleaseAnswer,
   ReleaseRequest,
@@ -24,7 +25,8 @@ import { Batcher } from "./batch.js";
 import { type ConnectOptions, connect, type Hello, HostList, ownSettings } from "./connect.js";
 import type { ConnectionTarget } from "./connection-url.js";
 import { type Answer, GivenLane, type Lane, NotSent, OwnLane } from "./lane.js";
-import { type Link, type Parameter, type Row } from "./link.js";
+import type { Link, Parameter, Row } from "./link.js";
+import { migrateDatabase } from "./migrate.js";
 import { refusePooler } from "./pooler-test.js";
 import { checkSchema } from "./schema-check.js";
 import { ServerClock } from "./server-clock.js";
@@ -43,6 +45,7 @@ export class PostgresStore implements Store {
   readonly #options: ResolvedLockerOptions;
   readonly #events: StoreEvents;
   readonly #clock = new ServerClock();
+  readonly #directHosts: HostList;
   readonly #session: Session | null;
   readonly #commands: Lane;
   readonly #renewals: Lane;
@@ -70,6 +73,7 @@ export class PostgresStore implements Store {
       throw new TypeError("the options name no address"); // resolveLockerOptions has refused that
     }
     const directHosts = new HostList(directTarget);
+    this.#directHosts = directHosts;
     const hosts = target === directTarget ? directHosts : new HostList(target);
     const mayBePooled = options.presence === "off" || hosts !== directHosts || target.isPooledHint;
     const ours = { prepare: true, settings: ownSettings };
@@ -125,6 +129,11 @@ export class PostgresStore implements Store {
     this.#renews = new Batcher((items) => this.#sendRenewals(items), MAX_BATCH);
   }
 
+  async migrate(options: MigrateOptions): Promise<void> {
+    const settings = { prepare: false, settings: ownSettings };
+    await migrateDatabase(async () => (await this.#connect(this.#directHosts, "migrate", settings)).link, options);
+  }
+
   async open(timeoutMs: number): Promise<void> {
     const deadline = after(now(), timeoutMs);
     await this.#publicly(async () => {
@@ -176,13 +185,16 @@ export class PostgresStore implements Store {
 
   forceRelease({ key, fence, isImmediate }: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
     return this.#publicly(async () => {
-      const [row] = (await this.#ask(this.#commands, sql.FORCE_RELEASE, [key, fence === null ? null : String(fence), isImmediate])).rows;
+      const [row] = (
+        await this.#ask(this.#commands, sql.FORCE_RELEASE, [key, fence === null ? null : String(fence), isImmediate])
+      ).rows;
       this.#wake([row?.wake]);
       return {
         outcome: row?.outcome as ForceReleaseAnswer["outcome"],
         fence: row?.fence == null ? null : BigInt(String(row.fence)),
         owner: (row?.owner ?? null) as string | null,
         expiresAtMs: (row?.expires ?? null) as number | null,
+        blockingPid: (row?.blocker ?? null) as number | null,
       };
     });
   }
@@ -232,7 +244,10 @@ export class PostgresStore implements Store {
       throw error;
     }
     if (this.#hasUnconfirmedCommit) {
-      throw new UnavailableError({ outcome: "unknown", message: "The wait for a synchronous standby was cancelled: nothing that this statement granted is sure." });
+      throw new UnavailableError({
+        outcome: "unknown",
+        message: "The wait for a synchronous standby was cancelled: nothing that this statement granted is sure.",
+      });
     }
     const results = inOrder(items.length, answer, (row) => toAcquireAnswer(row, answer, standing?.incarnation ?? 0));
     await this.#judgeSight(standing, results[0]?.outcome === "unproven");

@@ -6,7 +6,7 @@ import {
   UnsafeBackendError,
   UnsupportedError,
 } from "../errors.js";
-import { RequestTimeout } from "./deadline.js";
+import { RequestTimeout } from "../timeout.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
 
 /**
@@ -38,7 +38,9 @@ const byClass: Readonly<Record<string, Trouble>> = {
 };
 
 export function sqlState(error: unknown): string | null {
-  return error instanceof Error && "severity" in error && "code" in error && typeof error.code === "string" ? error.code : null;
+  return error instanceof Error && "severity" in error && "code" in error && typeof error.code === "string"
+    ? error.code
+    : null;
 }
 
 export function troubleOf(error: unknown): Trouble {
@@ -64,7 +66,11 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
     case "3F000":
       return new NotMigratedError({ found: null, needed: SCHEMA_VERSION, cause: error });
     case "42501":
-      return new NotPermittedError({ statement: `select leasehold.grant_usage('${role.replaceAll("'", "''")}');`, role, cause: error });
+      return new NotPermittedError({
+        statement: `select leasehold.grant_usage('${role.replaceAll("'", "''")}');`,
+        role,
+        cause: error,
+      });
     case "25006":
       return new UnsafeBackendError({
         problem: "This server accepts no writes: it is a standby, or the role or database is set to read only",
@@ -82,10 +88,15 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
     return new UnavailableError({
       outcome: wasSent && state === null ? "unknown" : "not-sent",
       cause: error,
-      ...(timedOut || state === null ? {} : { message: `Postgres refused: ${message} (SQLSTATE ${state}). Nothing was done.` }),
+      ...(timedOut || state === null
+        ? {}
+        : { message: `Postgres refused: ${message} (SQLSTATE ${state}). Nothing was done.` }),
     });
   }
-  return new UnsupportedError({ message: `Postgres answered with an error that this version does not know: ${(error as Error).message}`, cause: error });
+  return new UnsupportedError({
+    message: `Postgres answered with an error that this version does not know: ${(error as Error).message}`,
+    cause: error,
+  });
 }
 
 /** Wrong password, no such database: waiting does not help, unlike with a server that is starting. */

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { after, driftMarginMs, elapsedMs, type Instant, isPast, now, sleep, startTimer, type Timer } from "../clock.js";
 import { UnsafeBackendError } from "../errors.js";
+import { withTimeout } from "../timeout.js";
 import type { ClockSample, Hello } from "./connect.js";
-import { withTimeout } from "./deadline.js";
 import { type Link, LinkClosed } from "./link.js";
 import { sqlState } from "./server-errors.js";
 
@@ -157,7 +157,8 @@ export class Session {
   async #run(signal: AbortSignal): Promise<void> {
     let backoffMs = 0;
     while (!signal.aborted) {
-      const delayMs = backoffMs === 0 ? Math.random() * FIRST_BACKOFF_MS * (this.#incarnation === 0 ? 0 : 1) : backoffMs;
+      const delayMs =
+        backoffMs === 0 ? Math.random() * FIRST_BACKOFF_MS * (this.#incarnation === 0 ? 0 : 1) : backoffMs;
       await sleep(delayMs * (0.8 + 0.4 * Math.random()), { signal });
       backoffMs = Math.min(Math.max(FIRST_BACKOFF_MS, backoffMs * 2), MAX_BACKOFF_MS);
       try {
@@ -194,7 +195,9 @@ export class Session {
       if (signal.aborted) {
         throw new LinkClosed("the session was closed");
       }
-      const standing = await withTimeout(this.#register(link, hello), this.#options.requestTimeoutMs, () => link.destroy());
+      const standing = await withTimeout(this.#register(link, hello), this.#options.requestTimeoutMs, () =>
+        link.destroy(),
+      );
       if (!this.#isInspected) {
         await this.#options.inspect(link, hello, standing);
         this.#isInspected = true;
@@ -226,7 +229,13 @@ export class Session {
     const nonce = randomUUID();
     await link.query(`listen leasehold_${id}`);
     const { owner, host, version } = this.#options;
-    await link.query("select * from leasehold_internal.open_session($1::int, $2::uuid, $3, $4, $5)", [id, nonce, owner, host, version]);
+    await link.query("select * from leasehold_internal.open_session($1::int, $2::uuid, $3, $4, $5)", [
+      id,
+      nonce,
+      owner,
+      host,
+      version,
+    ]);
     this.#id = id;
     this.#backend = { pid: hello.pid, startedMs: hello.startedMs };
     this.#incarnation += 1;
@@ -314,11 +323,15 @@ export class Session {
 
   async #beat(link: Link, standing: Standing): Promise<void> {
     const sentAt = now();
-    const [row] = await link.query("select * from leasehold_internal.heartbeat($1::int, $2::uuid)", [standing.id, standing.nonce]);
+    const [row] = await link.query("select * from leasehold_internal.heartbeat($1::int, $2::uuid)", [
+      standing.id,
+      standing.nonce,
+    ]);
     this.#events.onClock({ sentAt, receivedAt: now(), serverMs: Number(row?.now) });
     if (Number(row?.pid) !== this.#backend?.pid) {
       throw new UnsafeBackendError({
-        problem: "The session's connection changed its backend: a transaction pooler stands in between, and locks taken on it protect nothing",
+        problem:
+          "The session's connection changed its backend: a transaction pooler stands in between, and locks taken on it protect nothing",
         remedy: 'Give the direct address as directUrl, or set presence: "off"',
       });
     }

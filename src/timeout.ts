@@ -1,4 +1,4 @@
-import { startTimer } from "../clock.js";
+import { startTimer } from "./clock.js";
 
 /** No answer within the time given. The outcome of what was sent is unknown. */
 export class RequestTimeout extends Error {}

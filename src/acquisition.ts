@@ -1,0 +1,281 @@
+import { randomUUID } from "node:crypto";
+import { after, driftMarginMs, type Instant, isPast, msUntil, now, sleep } from "./clock.js";
+import { LeaseholdError, UnavailableError } from "./errors.js";
+import type { ResolvedAcquireOptions } from "./resolve-options.js";
+import type { AcquireAnswer, Grant, Holder, ReleaseAnswer, Store } from "./store.js";
+import { RequestTimeout, withTimeout } from "./timeout.js";
+import { Wait, type Waiting } from "./waiting.js";
+
+/** How often a waiter looks by itself. NOTIFY is a hint; this is what a wake-up that was lost costs. */
+const POLL_MS = 1_000;
+const JITTER = 0.2;
+const BUSY_MS = 50;
+/** A try asks again so long as the row is locked: 3 times within some 20 ms. */
+const TRY_BUSY_MS = [5, 10] as const;
+const FIRST_RETRY_MS = 10;
+const MAX_RETRY_MS = 500;
+/** An entry in the line lapses by itself after this. */
+const LAPSE_MS = 3_000;
+
+export interface Granted extends Grant {
+  readonly outcome: "granted";
+}
+
+export interface NotGranted {
+  readonly outcome: "held" | "busy" | "timeout";
+  readonly holder: Holder | null;
+  readonly blockingPid: number | null;
+}
+
+export interface AcquisitionInit {
+  readonly store: Store;
+  readonly waiting: Waiting;
+  readonly key: string;
+  readonly options: ResolvedAcquireOptions;
+  readonly requestTimeoutMs: number;
+}
+
+/**
+ * The life of one acquire: attempts and looks with one token, until granted, refused, timed out or ended, and the last word
+ * that makes sure that nothing stays behind.
+ */
+export class Acquisition {
+  readonly key: string;
+  readonly token: string = randomUUID();
+  readonly #store: Store;
+  readonly #waiting: Waiting;
+  readonly #options: ResolvedAcquireOptions;
+  readonly #requestTimeoutMs: number;
+  readonly #wait: Wait;
+  #ended: { readonly error: unknown } | null = null;
+  readonly #onEnd = new AbortController();
+  #attempts = 0;
+  #openAttempts = 0;
+  readonly #onAnswered = new Set<() => void>();
+  /** Until then an attempt without an answer may still run. */
+  #unresolvedUntil: Instant | null = null;
+  #lastWord: Promise<void> | null = null;
+
+  constructor({ store, waiting, key, options, requestTimeoutMs }: AcquisitionInit) {
+    this.#store = store;
+    this.#waiting = waiting;
+    this.key = key;
+    this.#options = options;
+    this.#requestTimeoutMs = requestTimeoutMs;
+    this.#wait = new Wait(key);
+  }
+
+  /** Gives the acquire up, at once. What was sent is cleaned up by `lastWord`. */
+  end(error: unknown): void {
+    if (this.#ended === null) {
+      this.#ended = { error };
+      this.#waiting.leave(this.#wait);
+      this.#onEnd.abort();
+    }
+  }
+
+  /**
+   * @throws what `end` was given, as soon as it was
+   * @throws UnavailableError when Postgres did not answer for `requestTimeoutMs`
+   */
+  async run(): Promise<Granted | NotGranted> {
+    const ended = new Promise<never>((_, reject) => {
+      this.#onEnd.signal.addEventListener("abort", () => reject(this.#ended?.error), { once: true });
+    });
+    const { waitMs } = this.#options;
+    if (waitMs > 0) {
+      this.#waiting.join(this.#wait);
+    }
+    try {
+      return await Promise.race([ended, waitMs > 0 ? this.#stand() : this.#try()]);
+    } finally {
+      this.#waiting.leave(this.#wait);
+    }
+  }
+
+  async #try(): Promise<Granted | NotGranted> {
+    for (let tries = 0; ; tries += 1) {
+      const answer = await this.#look(false);
+      if (answer.outcome === "granted") {
+        return answer;
+      }
+      const pauseMs = TRY_BUSY_MS[tries];
+      if (answer.outcome !== "busy" || pauseMs === undefined) {
+        return refusal(answer.outcome === "busy" ? "busy" : "held", answer);
+      }
+      await this.#sleep(pauseMs);
+    }
+  }
+
+  async #stand(): Promise<Granted | NotGranted> {
+    const deadline = after(now(), this.#options.waitMs);
+    let busyMs = BUSY_MS;
+    for (;;) {
+      const answer = await this.#look(true);
+      if (answer.outcome === "granted") {
+        return answer;
+      }
+      if ("ticket" in answer && answer.ticket !== null) {
+        this.#wait.ticket = answer.ticket;
+      }
+      const leftMs = deadline.monotonicMs - now().monotonicMs;
+      if (leftMs <= 0) {
+        return refusal("timeout", answer);
+      }
+      let pauseMs: number;
+      if (answer.outcome === "busy") {
+        pauseMs = busyMs;
+        busyMs = Math.min(busyMs * 2, POLL_MS);
+      } else {
+        busyMs = BUSY_MS;
+        pauseMs = POLL_MS;
+      }
+      pauseMs *= 1 - JITTER + 2 * JITTER * Math.random();
+      const lookInMs = (answer.outcome === "queued" ? answer.lookInMs : null) ?? pauseMs;
+      await this.#waiting.pause(this.#wait, Math.min(pauseMs, lookInMs, leftMs), lookInMs < pauseMs ? 0 : pauseMs / 4);
+      this.#throwIfEnded();
+    }
+  }
+
+  /** One look, asked again until it is answered or Postgres was silent for `requestTimeoutMs`. */
+  async #look(waits: boolean): Promise<Exclude<AcquireAnswer, { outcome: "late" | "unproven" }>> {
+    const deadline = after(now(), this.#requestTimeoutMs);
+    let failure: unknown = null;
+    for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+      this.#throwIfEnded();
+      try {
+        await this.#store.open(Math.max(1, msUntil(deadline)));
+        this.#throwIfEnded();
+        const answer = await withTimeout(this.#attempt(waits, deadline), msUntil(deadline));
+        if (answer.outcome !== "late" && answer.outcome !== "unproven") {
+          return answer;
+        }
+        failure = null;
+      } catch (error) {
+        if (error instanceof RequestTimeout) {
+          throw new UnavailableError({ outcome: "unknown", cause: error });
+        }
+        if (!(error instanceof UnavailableError) || isRefused(error)) {
+          throw error;
+        }
+        failure = error;
+      }
+      if (msUntil(deadline) <= retryMs) {
+        throw failure ?? new UnavailableError({ outcome: "unknown" });
+      }
+      await this.#sleep(retryMs);
+    }
+  }
+
+  async #attempt(waits: boolean, deadline: Instant): Promise<AcquireAnswer> {
+    const options = this.#options;
+    // `open` has heard from the server, so its time is known.
+    const notAfterMs = this.#store.serverTimeAt(deadline) ?? 0;
+    this.#attempts += 1;
+    this.#openAttempts += 1;
+    try {
+      return await this.#store.acquire({
+        key: this.key,
+        token: this.token,
+        owner: options.owner,
+        ttlMs: options.ttlMs,
+        minHoldMs: options.minHoldMs,
+        maxHoldMs: options.maxHoldMs === Number.POSITIVE_INFINITY ? null : options.maxHoldMs,
+        metadata: options.metadata.json,
+        notAfterMs,
+        waits,
+        ticket: this.#wait.ticket,
+      });
+    } catch (error) {
+      if (!(error instanceof LeaseholdError) || (error instanceof UnavailableError && error.outcome === "unknown")) {
+        this.#unresolvedUntil = deadline;
+      }
+      throw error;
+    } finally {
+      this.#openAttempts -= 1;
+      if (this.#openAttempts === 0) {
+        for (const resume of this.#onAnswered) {
+          resume();
+        }
+        this.#onAnswered.clear();
+      }
+    }
+  }
+
+  #throwIfEnded(): void {
+    if (this.#ended !== null) {
+      throw this.#ended.error;
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await sleep(ms, { keepsAlive: true, signal: this.#onEnd.signal });
+  }
+
+  /** Whether something of it may still be in the database although it was not granted. */
+  get isUnfinished(): boolean {
+    return this.#options.waitMs > 0 || this.#openAttempts > 0 || this.#unresolvedUntil !== null;
+  }
+
+  /**
+   * Frees what was granted. By token and fence when there was one attempt; else by the token alone, which also reaches a
+   * second grant. While an attempt may still run, the last word follows in the background.
+   */
+  async release(fence: bigint, background: (work: Promise<void>) => void): Promise<ReleaseAnswer> {
+    const { key, token } = this;
+    if (this.#unresolvedUntil !== null) {
+      background(this.lastWord());
+    }
+    return this.#attempts > 1 && this.#unresolvedUntil === null
+      ? await this.#store.abandon({ key, token })
+      : await this.#store.release({ key, token, fence });
+  }
+
+  /**
+   * Once no attempt can run any more: takes this token out of the line, and frees what it was granted, asked until it was
+   * answered once, or until what it could find has expired by itself. Never rejects.
+   */
+  lastWord(): Promise<void> {
+    this.#lastWord ??= this.#sayLastWord();
+    return this.#lastWord;
+  }
+
+  async #sayLastWord(): Promise<void> {
+    if (this.#attempts === 0) {
+      return;
+    }
+    if (this.#openAttempts > 0) {
+      await new Promise<void>((resolve) => this.#onAnswered.add(resolve));
+    }
+    if (this.#unresolvedUntil !== null) {
+      await sleep(msUntil(this.#unresolvedUntil) + driftMarginMs(this.#requestTimeoutMs), { keepsAlive: true });
+    }
+    const pointlessAfter = after(now(), this.#options.ttlMs + LAPSE_MS);
+    for (let retryMs = FIRST_RETRY_MS; !isPast(pointlessAfter); retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+      try {
+        const { outcome } = await this.#store.abandon({ key: this.key, token: this.token });
+        if (outcome !== "busy") {
+          this.#waiting.wakeKey(this.key);
+          return;
+        }
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) {
+          return;
+        }
+      }
+      await sleep(retryMs);
+    }
+  }
+}
+
+function refusal(
+  outcome: NotGranted["outcome"],
+  answer: { holder: Holder | null; blockingPid?: number | null },
+): NotGranted {
+  return { outcome, holder: answer.holder, blockingPid: answer.blockingPid ?? null };
+}
+
+/** A wrong password does not become right by waiting. */
+function isRefused({ cause }: UnavailableError): boolean {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^28|^3D000$/.test(cause.code);
+}

@@ -1,0 +1,28 @@
+export { createLocker } from "./create-locker.js";
+export {
+  ClosedError,
+  type HolderInfo,
+  InvalidKeyError,
+  InvalidOptionError,
+  LeaseholdError,
+  type LeaseholdErrorCode,
+  type LeaseholdErrorJson,
+  LeaseLostError,
+  type LossReason,
+  NotAcquiredError,
+  NotHeldError,
+  NotMigratedError,
+  NotPermittedError,
+  UnavailableError,
+  UnsafeBackendError,
+  UnsupportedError,
+  WaitTimeoutError,
+} from "./errors.js";
+export { key } from "./key.js";
+export type { LeaseInfo } from "./lease-info.js";
+export type { KeepAliveOptions, Lock } from "./lock.js";
+export type { CloseOptions, ForceReleaseOptions, Locker, TryResult } from "./locker.js";
+export type { JsonObject, JsonValue } from "./metadata.js";
+export type { AcquireOptions, LeaseOptions, LockerOptions, PostgresClient, TryOptions } from "./options.js";
+export type { ConnectionOptions } from "./postgres/connection-options.js";
+export type { MigrateOptions } from "./store.js";

@@ -1,0 +1,55 @@
+import type { JsonValue } from "./metadata.js";
+import type { KeyState } from "./store.js";
+
+/**
+ * What `check` says about a key that is not free. `held`: granted. `cooling`: released, but kept from everybody until its
+ * minimum hold is over. `orphaned`: its holder's process is confirmed dead. `expired`: nobody renewed it. The last two are
+ * granted to the next who asks.
+ */
+export interface LeaseInfo {
+  readonly key: string;
+  readonly state: "held" | "cooling" | "orphaned" | "expired";
+  /** The holder as it named itself; while cooling, the last one. */
+  readonly holder: string | null;
+  readonly isThisProcess: boolean;
+  readonly fence: bigint;
+  readonly acquiredAt: Date | null;
+  /** When the key is free at the latest, by the server's clock. */
+  readonly expiresAt: Date | null;
+  readonly remainingMs: number;
+  /** Null for a holder without presence. */
+  readonly isSessionAlive: boolean | null;
+  readonly metadata: JsonValue;
+  readonly waiters: number;
+  /** The backend whose transaction keeps the row locked, if one does and it can be known. */
+  readonly blockingPid: number | null;
+  /** JSON-safe: the fence is a decimal string. */
+  toJSON(): Readonly<Record<string, unknown>>;
+}
+
+export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean): LeaseInfo | null {
+  if (state.state === "free" || state.fence === null) {
+    return null;
+  }
+  const data = {
+    key,
+    state: state.state,
+    holder: state.owner,
+    isThisProcess,
+    fence: state.fence,
+    acquiredAt: toDate(state.acquiredAtMs),
+    expiresAt: toDate(state.expiresAtMs),
+    remainingMs: state.remainingMs ?? 0,
+    isSessionAlive: state.isSessionAlive,
+    metadata: state.metadata === null ? null : (JSON.parse(state.metadata) as JsonValue),
+    waiters: state.waiters,
+    blockingPid: state.blockingPid,
+  };
+  return Object.defineProperty(data, "toJSON", {
+    value: () => ({ ...data, fence: data.fence.toString() }),
+  }) as LeaseInfo;
+}
+
+function toDate(ms: number | null): Date | null {
+  return ms === null ? null : new Date(ms);
+}
