@@ -33,6 +33,8 @@ export interface AcquisitionInit {
   readonly key: string;
   readonly options: ResolvedAcquireOptions;
   readonly requestTimeoutMs: number;
+  /** Fires when the locker is closed for good: then no last word can be said any more. */
+  readonly closed: AbortSignal;
 }
 
 /**
@@ -46,9 +48,12 @@ export class Acquisition {
   readonly #waiting: Waiting;
   readonly #options: ResolvedAcquireOptions;
   readonly #requestTimeoutMs: number;
+  readonly #closed: AbortSignal;
   readonly #wait: Wait;
   #ended: { readonly error: unknown } | null = null;
-  readonly #onEnd = new AbortController();
+  #onEnd: ((error: unknown) => void) | null = null;
+  /** Made when something sleeps: most acquires never do. */
+  #interrupt: AbortController | null = null;
   #attempts = 0;
   #openAttempts = 0;
   readonly #onAnswered = new Set<() => void>();
@@ -56,12 +61,13 @@ export class Acquisition {
   #unresolvedUntil: Instant | null = null;
   #lastWord: Promise<void> | null = null;
 
-  constructor({ store, waiting, key, options, requestTimeoutMs }: AcquisitionInit) {
+  constructor({ store, waiting, key, options, requestTimeoutMs, closed }: AcquisitionInit) {
     this.#store = store;
     this.#waiting = waiting;
     this.key = key;
     this.#options = options;
     this.#requestTimeoutMs = requestTimeoutMs;
+    this.#closed = closed;
     this.#wait = new Wait(key);
   }
 
@@ -70,7 +76,8 @@ export class Acquisition {
     if (this.#ended === null) {
       this.#ended = { error };
       this.#waiting.leave(this.#wait);
-      this.#onEnd.abort();
+      this.#interrupt?.abort();
+      this.#onEnd?.(error);
     }
   }
 
@@ -80,7 +87,7 @@ export class Acquisition {
    */
   async run(): Promise<Granted | NotGranted> {
     const ended = new Promise<never>((_, reject) => {
-      this.#onEnd.signal.addEventListener("abort", () => reject(this.#ended?.error), { once: true });
+      this.#onEnd = reject;
     });
     const { waitMs } = this.#options;
     if (waitMs > 0) {
@@ -188,7 +195,7 @@ export class Acquisition {
       });
     } catch (error) {
       if (!(error instanceof LeaseholdError) || (error instanceof UnavailableError && error.outcome === "unknown")) {
-        this.#unresolvedUntil = deadline;
+        this.#unresolvedUntil = after(deadline, driftMarginMs(this.#requestTimeoutMs));
       }
       throw error;
     } finally {
@@ -209,7 +216,9 @@ export class Acquisition {
   }
 
   async #sleep(ms: number): Promise<void> {
-    await sleep(ms, { keepsAlive: true, signal: this.#onEnd.signal });
+    this.#throwIfEnded();
+    this.#interrupt ??= new AbortController();
+    await sleep(ms, { keepsAlive: true, signal: this.#interrupt.signal });
   }
 
   /** Whether something of it may still be in the database although it was not granted. */
@@ -223,10 +232,11 @@ export class Acquisition {
    */
   async release(fence: bigint, background: (work: Promise<void>) => void): Promise<ReleaseAnswer> {
     const { key, token } = this;
-    if (this.#unresolvedUntil !== null) {
+    if (this.#unresolvedUntil !== null && !isPast(this.#unresolvedUntil)) {
       background(this.lastWord());
+      return await this.#store.release({ key, token, fence });
     }
-    return this.#attempts > 1 && this.#unresolvedUntil === null
+    return this.#attempts > 1
       ? await this.#store.abandon({ key, token })
       : await this.#store.release({ key, token, fence });
   }
@@ -248,10 +258,17 @@ export class Acquisition {
       await new Promise<void>((resolve) => this.#onAnswered.add(resolve));
     }
     if (this.#unresolvedUntil !== null) {
-      await sleep(msUntil(this.#unresolvedUntil) + driftMarginMs(this.#requestTimeoutMs), { keepsAlive: true });
+      await sleep(msUntil(this.#unresolvedUntil), {
+        keepsAlive: true,
+        signal: this.#closed,
+      });
     }
     const pointlessAfter = after(now(), this.#options.ttlMs + LAPSE_MS);
-    for (let retryMs = FIRST_RETRY_MS; !isPast(pointlessAfter); retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
+    for (
+      let retryMs = FIRST_RETRY_MS;
+      !isPast(pointlessAfter) && !this.#closed.aborted;
+      retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)
+    ) {
       try {
         const { outcome } = await this.#store.abandon({ key: this.key, token: this.token });
         if (outcome !== "busy") {
@@ -263,7 +280,7 @@ export class Acquisition {
           return;
         }
       }
-      await sleep(retryMs);
+      await sleep(retryMs, { signal: this.#closed });
     }
   }
 }

@@ -71,6 +71,7 @@ export class Locker {
   readonly #activity: Activity;
   readonly #actions: LockActions;
   readonly #onReleased = new Set<() => void>();
+  readonly #onClosed = new AbortController();
   #closing: Promise<void> | null = null;
 
   /** @internal Use `createLocker`. */
@@ -258,6 +259,7 @@ export class Locker {
       key,
       options,
       requestTimeoutMs: this.#options.requestTimeoutMs,
+      closed: this.#onClosed.signal,
     });
     const onAbort = (): void => acquisition.end(signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -439,10 +441,13 @@ export class Locker {
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
     const settleUntil = after(now(), this.#options.requestTimeoutMs * 1.1);
     while (this.#background.size > 0 && msUntil(settleUntil) > 0) {
-      await Promise.race([Promise.all(this.#background), sleep(msUntil(settleUntil), { keepsAlive: true })]);
+      const settled = new AbortController();
+      void Promise.all(this.#background).then(() => settled.abort());
+      await sleep(msUntil(settleUntil), { keepsAlive: true, signal: settled.signal });
     }
     this.#activity.stop();
-    await this.#store.rest();
+    this.#onClosed.abort();
+    await this.#store.close();
   }
 
   async #nextRelease(ms: number): Promise<void> {

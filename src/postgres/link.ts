@@ -124,8 +124,11 @@ export class Link {
   async end(): Promise<void> {
     if (!this.#isDead) {
       const orderly = new Promise<void>((resolve) => {
-        this.onClose(resolve);
-        startTimer(1_000, resolve, { keepsAlive: true });
+        const timer = startTimer(1_000, resolve, { keepsAlive: true });
+        this.onClose(() => {
+          timer.cancel();
+          resolve();
+        });
       });
       this.#sql.end({ timeout: 1 }).catch(() => undefined);
       await orderly;

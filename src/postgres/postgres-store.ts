@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { after, type Instant, msUntil, now } from "../clock.js";
-import { type LeaseholdError, UnavailableError, UnsafeBackendError } from "../errors.js";
+import { ClosedError, type LeaseholdError, UnavailableError, UnsafeBackendError } from "../errors.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import type {
   AbandonRequest,
@@ -59,6 +59,7 @@ export class PostgresStore implements Store {
   readonly #toNotify = new Set<number>();
   #isNotifying = false;
   #isChecked = false;
+  #isClosed = false;
   #unseen = 0;
   #hasUnconfirmedCommit = false;
   #role = "";
@@ -204,6 +205,11 @@ export class PostgresStore implements Store {
       const { rows, sentAt, receivedAt } = await this.#commands.query(sql.PING, []);
       return { ms: receivedAt.monotonicMs - sentAt.monotonicMs, serverVersion: String(rows[0]?.version) };
     });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.rest();
   }
 
   async rest(): Promise<void> {
@@ -403,6 +409,9 @@ export class PostgresStore implements Store {
   }
 
   async #publicly<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) {
+      throw new ClosedError();
+    }
     try {
       return await work();
     } catch (error) {

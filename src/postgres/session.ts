@@ -185,6 +185,11 @@ export class Session {
       for (const waiter of this.#waiting) {
         waiter.reject(error);
       }
+      // A set-up that never worked will not work by itself: the next call tries again.
+      if (this.#incarnation === 0) {
+        this.#running?.abort();
+        this.#running = null;
+      }
     }
     this.#events.onError(error);
   }
