@@ -260,10 +260,12 @@ create function leasehold_internal._leave_line(line text, leaving uuid) returns 
 language plpgsql volatile
 as $$
 begin
-  delete from leasehold.waiters w where w.key = line and w.token = leaving;
   delete from leasehold.waiters w
    where w.ctid = any (array(
-     select d.ctid from leasehold.waiters d where d.key = line and d.alive_until <= clock_timestamp() for update skip locked));
+     select d.ctid
+       from leasehold.waiters d
+      where d.key = line and (d.token = leaving or d.alive_until <= clock_timestamp())
+        for update skip locked));
 end
 $$;
 --> statement-breakpoint
@@ -275,10 +277,12 @@ begin
   if lease.token is null then
     return leasehold_internal._ms(lease.hold_until);
   end if;
+  -- Once a session is silent for longer than that and yet not dead (a frozen process), the expiry is next.
   return leasehold_internal._ms(least(lease.expires_at, (
-    select greatest(s.seen_at, pg_postmaster_start_time()) + lease.takeover_ms * interval '1 millisecond'
+    select quiet.until
       from leasehold.sessions s
-     where s.id = lease.session_id)));
+     cross join lateral (select greatest(s.seen_at, pg_postmaster_start_time()) + lease.takeover_ms * interval '1 millisecond' as until) quiet
+     where s.id = lease.session_id and quiet.until > clock_timestamp())));
 end
 $$;
 --> statement-breakpoint
@@ -552,14 +556,25 @@ begin
           -- A look that finds its place writes no more often than the place needs.
           update leasehold.waiters w
              set alive_until = clock_timestamp() + interval '3 seconds'
-           where w.key = asked.key and w.token = asked.token and w.alive_until < clock_timestamp() + interval '2500 milliseconds';
+           where w.ctid = (
+             select a.ctid
+               from leasehold.waiters a
+              where a.key = asked.key and a.token = asked.token and a.alive_until < clock_timestamp() + interval '2500 milliseconds'
+                for update skip locked);
           ticket := (select w.ticket from leasehold.waiters w where w.key = asked.key and w.token = asked.token);
           if ticket is null then
             -- This lock passes a guard's key share, and orders the line.
             perform from leasehold.leases l where l.key = asked.key for no key update skip locked;
             if found then
               insert into leasehold.waiters as w (key, ticket, token, session_id, owner, enqueued_at, alive_until)
-              values (asked.key, coalesce(asked.ticket, (select leasehold_internal._epoch()) + nextval('leasehold.tickets')),
+              values (asked.key,
+                      -- The old place, unless a crash forgot that it was given away and gave it to another.
+                      case
+                        when asked.ticket is null
+                          or exists (select from leasehold.waiters o where o.key = asked.key and o.ticket = asked.ticket and o.token <> asked.token)
+                        then leasehold_internal._epoch() + nextval('leasehold.tickets')
+                        else asked.ticket
+                      end,
                       asked.token, p_session, asked.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds')
               on conflict (key, token) do update set alive_until = excluded.alive_until
               returning w.ticket into ticket;
@@ -606,15 +621,19 @@ begin
     end loop;
   end if;
 
-  -- Asynchronous commit lost an acknowledged fence in a crash.
-  if has_grant and current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
+  -- Asynchronous commit lost an acknowledged fence in a crash. A place in the line does not survive one anyway, and whoever holds
+  -- or is next must not find the row locked while it is written to the disk.
+  if not has_grant then
+    perform set_config('synchronous_commit', 'off', true);
+  elsif current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
     perform set_config('synchronous_commit', 'on', true);
   end if;
 end
 $$;
 --> statement-breakpoint
 -- release frees at once, also an expired lease of this token. A null fence matches any: the last word of an acquire (abandon).
-create function leasehold_internal._free(p_keys text[], p_tokens uuid[], p_fences bigint[])
+-- What was held keeps its key ungrantable until its minimum hold is over; a grant that nobody heard of does not.
+create function leasehold_internal._free(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
 returns table (item integer, outcome text, wake integer, reason text, now float8)
 language plpgsql volatile
 as $$
@@ -637,7 +656,8 @@ begin
          set token = null,
              session_id = null,
              released_at = at,
-             hold_until = case when l.expires_at > at and l.min_hold_ms > 0 then l.acquired_at + l.min_hold_ms * interval '1 millisecond' end
+             hold_until = case when p_held[1] and l.expires_at > at and l.min_hold_ms > 0
+               then l.acquired_at + l.min_hold_ms * interval '1 millisecond' end
        where l.key = p_keys[1]
       returning l.* into lease;
       item := 1;
@@ -651,10 +671,10 @@ begin
   else
     for freed in
       with want as materialized (
-        select u.* from unnest(p_keys, p_tokens, p_fences) with ordinality as u (key, token, fence, item)
+        select u.* from unnest(p_keys, p_tokens, p_fences, p_held) with ordinality as u (key, token, fence, held, item)
       ),
       locked as materialized (
-        select l.key, w.item
+        select l.key, w.item, w.held
           from want w
           join leasehold.leases l on l.key = w.key
          where l.token = w.token and (w.fence is null or l.fence = w.fence)
@@ -665,7 +685,8 @@ begin
          set token = null,
              session_id = null,
              released_at = x.at,
-             hold_until = case when l.expires_at > x.at and l.min_hold_ms > 0 then l.acquired_at + l.min_hold_ms * interval '1 millisecond' end
+             hold_until = case when x.held and l.expires_at > x.at and l.min_hold_ms > 0
+               then l.acquired_at + l.min_hold_ms * interval '1 millisecond' end
         from (select k.*, clock_timestamp() as at from locked k) x
        where l.key = x.key
       returning x.item, l.key, l.queued, l.expires_at <= x.at as expired
@@ -690,7 +711,8 @@ begin
       item := asked.item;
       wake := null;
       reason := leasehold_internal._loss(lease, asked.token, asked.fence);
-      outcome := case when reason is null then 'busy' else 'gone' end;
+      -- Still there, so its row is locked. Also one that was revoked or has expired: a renewal may be on its way to its commit.
+      outcome := case when reason is null or lease.token = asked.token and reason <> 'taken' then 'busy' else 'gone' end;
       now := leasehold_internal._ms(clock_timestamp());
       return next;
     end loop;
@@ -711,6 +733,7 @@ begin
         when lease.max_hold_until <= clock_timestamp() then 'max-hold'
         else 'expired'
       end
+    when lease.key is null then 'taken' -- no such row: a failover has lost the grant
     when lease.token is null and lease.fence = held_fence and lease.revoked_at is not null then 'forced'
     when lease.token is null and coalesce(lease.fence = held_fence, true) then 'expired'
     else 'taken'
@@ -739,7 +762,7 @@ set search_path = leasehold, pg_temp
 as $$
 begin
   perform leasehold_internal._check_transaction();
-  return query select * from leasehold_internal._free(p_keys, p_tokens, p_fences);
+  return query select * from leasehold_internal._free(p_keys, p_tokens, p_fences, array_fill(true, array[cardinality(p_keys)]));
   if p_relaxed then
     perform set_config('synchronous_commit', 'off', true);
   end if;
@@ -747,7 +770,9 @@ end
 $$;
 --> statement-breakpoint
 -- abandon ends an acquire by its token alone: its place in the line goes, and so does what was granted meanwhile.
-create function leasehold_internal.abandon(p_relaxed boolean, p_keys text[], p_tokens uuid[])
+-- p_doubted: an attempt of it had no answer. It may have passed its not_after check and be on its way to its commit (a slow disk,
+-- a synchronous standby that is away); then it holds the row, or the right to insert it, and this is not its end yet.
+create function leasehold_internal.abandon(p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[])
 returns table (item integer, outcome text, wake integer, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = leasehold, pg_temp
@@ -760,11 +785,30 @@ declare
 begin
   perform leasehold_internal._check_transaction();
   for freed in
-    select f.* from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)])) f order by p_keys[f.item], f.item
+    select f.* from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
+     order by p_keys[f.item], f.item
   loop
     item := freed.item; outcome := freed.outcome; wake := freed.wake; reason := freed.reason; now := freed.now;
-    delete from leasehold.waiters w where w.key = p_keys[item] and w.token = p_tokens[item];
-    if found then
+    if outcome = 'gone' and p_doubted[item] then
+      lease := null;
+      select l.* into lease from leasehold.leases l where l.key = p_keys[item] for no key update skip locked;
+      if lease.token = p_tokens[item] and lease.expires_at > clock_timestamp()
+        or lease.key is null and exists (select from leasehold.leases l where l.key = p_keys[item])
+        or lease.key is null and not pg_try_advisory_xact_lock(1279480141, hashtext(p_keys[item]))
+      then
+        outcome := 'busy';
+        reason := null;
+      end if;
+    end if;
+    delete from leasehold.waiters w
+     where w.ctid = (
+       select a.ctid from leasehold.waiters a where a.key = p_keys[item] and a.token = p_tokens[item] for update skip locked);
+    if not found then
+      if outcome = 'gone' and exists (select from leasehold.waiters a where a.key = p_keys[item] and a.token = p_tokens[item]) then
+        outcome := 'busy';
+        reason := null;
+      end if;
+    else
       -- Whoever comes next may have been waiting for us alone.
       select l.* into lease from leasehold.leases l where l.key = p_keys[item];
       if leasehold_internal._is_grantable(lease) then
@@ -821,7 +865,10 @@ begin
          for no key update of l skip locked
     )
     update leasehold.leases l
-       set expires_at = greatest(l.expires_at, least(x.at + x.ttl_ms * interval '1 millisecond', l.max_hold_until)),
+       set expires_at = case
+             when x.ttl_ms is null then l.expires_at
+             else greatest(l.expires_at, least(x.at + x.ttl_ms * interval '1 millisecond', l.max_hold_until))
+           end,
            renewed_at = x.at,
            ttl_ms = coalesce(x.ttl_ms, l.ttl_ms),
            session_id = p_session,

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { after, driftMarginMs, type Instant, isPast, msUntil, now, sleep } from "./clock.js";
+import { after, driftMarginMs, type Instant, isPast, monotonicMsUntil, msUntil, now, sleep } from "./clock.js";
 import { LeaseholdError, UnavailableError } from "./errors.js";
 import type { ResolvedAcquireOptions } from "./resolve-options.js";
 import type { AcquireAnswer, Grant, Holder, ReleaseAnswer, Store } from "./store.js";
@@ -59,6 +59,8 @@ export class Acquisition {
   readonly #onAnswered = new Set<() => void>();
   /** Until then an attempt without an answer may still run. */
   #unresolvedUntil: Instant | null = null;
+  /** Its holder has let go of it: what the last word finds then is that grant. */
+  #wasHeld = false;
   #lastWord: Promise<void> | null = null;
 
   constructor({ store, waiting, key, options, requestTimeoutMs, closed }: AcquisitionInit) {
@@ -232,12 +234,13 @@ export class Acquisition {
    */
   async release(fence: bigint, background: (work: Promise<void>) => void): Promise<ReleaseAnswer> {
     const { key, token } = this;
-    if (this.#unresolvedUntil !== null && !isPast(this.#unresolvedUntil)) {
+    this.#wasHeld = true;
+    if (this.#unresolvedUntil !== null && monotonicMsUntil(this.#unresolvedUntil) > 0) {
       background(this.lastWord());
       return await this.#store.release({ key, token, fence });
     }
     return this.#attempts > 1
-      ? await this.#store.abandon({ key, token })
+      ? await this.#store.abandon({ key, token, wasHeld: true, isDoubted: this.#unresolvedUntil !== null })
       : await this.#store.release({ key, token, fence });
   }
 
@@ -250,6 +253,11 @@ export class Acquisition {
     return this.#lastWord;
   }
 
+  /** What is not there any more may have been freed by it. */
+  get hasLastWord(): boolean {
+    return this.#lastWord !== null;
+  }
+
   async #sayLastWord(): Promise<void> {
     if (this.#attempts === 0) {
       return;
@@ -258,7 +266,7 @@ export class Acquisition {
       await new Promise<void>((resolve) => this.#onAnswered.add(resolve));
     }
     if (this.#unresolvedUntil !== null) {
-      await sleep(msUntil(this.#unresolvedUntil), {
+      await sleep(monotonicMsUntil(this.#unresolvedUntil), {
         keepsAlive: true,
         signal: this.#closed,
       });
@@ -270,7 +278,12 @@ export class Acquisition {
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)
     ) {
       try {
-        const { outcome } = await this.#store.abandon({ key: this.key, token: this.token });
+        const { outcome } = await this.#store.abandon({
+          key: this.key,
+          token: this.token,
+          wasHeld: this.#wasHeld,
+          isDoubted: this.#unresolvedUntil !== null,
+        });
         if (outcome !== "busy") {
           this.#waiting.wakeKey(this.key);
           return;

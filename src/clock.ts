@@ -24,6 +24,11 @@ export function msUntil(deadline: Instant): number {
   return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - WallClock.now());
 }
 
+/** Like `msUntil` on the monotonic clock alone: for what must not come too early when the wall clock is set forward. */
+export function monotonicMsUntil(deadline: Instant): number {
+  return deadline.monotonicMs - monotonic();
+}
+
 export function isPast(deadline: Instant): boolean {
   return msUntil(deadline) <= 0;
 }

@@ -40,6 +40,7 @@ export class Lease {
   #incarnation: number;
   #timer: Timer | null = null;
   #loss: LeaseLostError | null = null;
+  #closing: LeaseLostError | null = null;
   #controller: AbortController | null = null;
 
   constructor({ key, token, grant, options, presence, hasPresence, onLost, onEnd }: LeaseInit) {
@@ -90,8 +91,9 @@ export class Lease {
     this.#expireIfPast();
     if (this.#controller === null) {
       this.#controller = new AbortController();
-      if (this.#loss !== null) {
-        this.#controller.abort(this.#loss);
+      const reason = this.#loss ?? this.#closing;
+      if (reason !== null) {
+        this.#controller.abort(reason);
       }
     }
     return this.#controller.signal;
@@ -147,9 +149,14 @@ export class Lease {
 
   /** The locker is closing: the signal fires, while the lease stands until it is released. */
   announceClosing(): LeaseLostError {
-    const error = new LeaseLostError({ key: this.key, fence: this.fence, reason: "closed" });
-    this.#controller?.abort(error);
-    return error;
+    this.#closing ??= new LeaseLostError({ key: this.key, fence: this.fence, reason: "closed" });
+    this.#controller?.abort(this.#closing);
+    return this.#closing;
+  }
+
+  /** The locker releases it beneath its holder, for whom that is no ordinary release. */
+  takeForClosing(): void {
+    this.#loss ??= this.announceClosing();
   }
 
   /** False when it is not held any more, so that there is nothing to release. */

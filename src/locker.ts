@@ -1,6 +1,9 @@
+import { setMaxListeners } from "node:events";
+import { onAbort } from "./abort-listeners.js";
 import { Acquisition, type Granted, type NotGranted } from "./acquisition.js";
 import { type Activity, startIdleWatch } from "./activity.js";
-import { after, msUntil, now, sleep } from "./clock.js";
+import { after, isPast, msUntil, now, sleep } from "./clock.js";
+import { describe, quote } from "./describe.js";
 import {
   ClosedError,
   type HolderInfo,
@@ -56,8 +59,10 @@ export interface CloseOptions {
 interface Held {
   readonly lease: Lease;
   readonly lock: Lock;
-  readonly acquisition: Acquisition;
 }
+
+/** What a last word needs when it is due: a connection, and one round trip. */
+const LAST_WORD_MS = 250;
 
 /** Takes locks. One per process is enough: it holds any number of them over three connections. */
 export class Locker {
@@ -67,6 +72,8 @@ export class Locker {
   readonly #renewals: Renewals;
   readonly #held = new Map<string, Held>();
   readonly #acquisitions = new Set<Acquisition>();
+  /** By lease, never by key: what an older handle does must not reach a newer grant of its key. */
+  readonly #acquisitionOf = new WeakMap<Lease, Acquisition>();
   readonly #background = new Set<Promise<void>>();
   readonly #activity: Activity;
   readonly #actions: LockActions;
@@ -77,6 +84,8 @@ export class Locker {
   /** @internal Use `createLocker`. */
   constructor(options: ResolvedLockerOptions, makeStore: (events: StoreEvents) => Store) {
     this.#options = options;
+    // Each acquire that waits to say its last word listens there.
+    setMaxListeners(0, this.#onClosed.signal);
     this.#store = makeStore({
       onWake: () => this.#waiting.wakeAll(),
       onReconnected: () => this.#renewals.proveAll(),
@@ -261,13 +270,13 @@ export class Locker {
       requestTimeoutMs: this.#options.requestTimeoutMs,
       closed: this.#onClosed.signal,
     });
-    const onAbort = (): void => acquisition.end(signal?.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const stopListening = signal === null ? null : onAbort(signal, () => acquisition.end(signal.reason));
     this.#acquisitions.add(acquisition);
     const leave = this.#activity.enter();
     try {
       const result = await acquisition.run();
       if (result.outcome === "granted") {
+        refuseIfPast(result, key, options.ttlMs);
         return this.#hold(acquisition, result, options);
       }
       if (acquisition.isUnfinished) {
@@ -280,7 +289,7 @@ export class Locker {
     } finally {
       leave();
       this.#acquisitions.delete(acquisition);
-      signal?.removeEventListener("abort", onAbort);
+      stopListening?.();
     }
   }
 
@@ -302,8 +311,15 @@ export class Locker {
       onEnd: leave,
     });
     const lock = new Lock(lease, this.#actions);
-    this.#held.set(lease.key, { lease, lock, acquisition });
+    this.#acquisitionOf.set(lease, acquisition);
     this.#renewals.add(lease);
+    // Forced away, or the server's clock was set: two grants of one key in this process mean that the older one is over.
+    const previous = this.#held.get(lease.key)?.lease;
+    const over = previous !== undefined && previous.fence > lease.fence ? lease : previous;
+    if (over !== lease) {
+      this.#held.set(lease.key, { lease, lock });
+    }
+    over?.lose("taken");
     if (options.keepAlive) {
       this.#renewals.keepAlive(lease, options.renewEveryMs, null);
     }
@@ -365,7 +381,7 @@ export class Locker {
   }
 
   async #release(lease: Lease): Promise<void> {
-    const acquisition = this.#held.get(lease.key)?.acquisition;
+    const acquisition = this.#acquisitionOf.get(lease);
     refuseUnlessHeld(lease);
     if (acquisition === undefined || !lease.startRelease()) {
       refuseUnlessHeld(lease);
@@ -383,7 +399,8 @@ export class Locker {
         if (answer.outcome !== "busy") {
           this.#waiting.wakeKey(lease.key);
           // Nothing there although nobody said so before: an attempt of ours that lost its answer did it.
-          const isLost = answer.outcome === "expired" || (answer.outcome === "gone" && !isRepeated);
+          const isLost =
+            answer.outcome === "expired" || (answer.outcome === "gone" && !isRepeated && !acquisition.hasLastWord);
           lease.endRelease(isLost ? (answer.reason ?? "expired") : null);
           if (lease.loss !== null) {
             throw lease.loss;
@@ -430,16 +447,20 @@ export class Locker {
     for (const { lease } of this.#held.values()) {
       lease.announceClosing();
     }
+    // Within this turn of the event loop each of them hands over its last word, or a grant that came just before.
+    await sleep(0, { keepsAlive: true });
     const drainUntil = after(now(), drainMs);
     while (this.#held.size > 0 && drainMs > 0 && msUntil(drainUntil) > 0) {
       await this.#nextRelease(msUntil(drainUntil));
     }
-    const releases = [...this.#held.values()].map(({ lease }) =>
-      this.#release(lease).catch(() => lease.lose("closed")),
-    );
+    const releases = [...this.#held.values()].map(({ lease }) => {
+      const released = this.#release(lease).catch(() => lease.lose("closed"));
+      lease.takeForClosing();
+      return released;
+    });
     await Promise.all(releases);
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
-    const settleUntil = after(now(), this.#options.requestTimeoutMs * 1.1);
+    const settleUntil = after(now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
     while (this.#background.size > 0 && msUntil(settleUntil) > 0) {
       const settled = new AbortController();
       void Promise.all(this.#background).then(() => settled.abort());
@@ -508,25 +529,42 @@ export class Locker {
     return isOurSession || (fence !== null && this.#held.get(key)?.lease.fence === fence);
   }
 
-  /** What a callback throws must not reach the protocol. */
-  #call(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
+  /** What a callback of the user's throws must not reach the protocol. */
+  #call(callback: () => unknown): void {
+    callGuarded(callback, (error) => {
       if (this.#options.onError === null) {
-        process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+        warn(error);
       } else {
         this.#reportError(error);
       }
-    }
+    });
   }
 
   #reportError(error: unknown): void {
-    try {
-      this.#options.onError?.(error);
-    } catch (thrown) {
-      process.emitWarning(thrown instanceof Error ? thrown : new Error(String(thrown)));
-    }
+    callGuarded(() => this.#options.onError?.(error), warn);
+  }
+}
+
+/** An async function is a callback as well: nobody else would catch its rejection. */
+function callGuarded(callback: () => unknown, onFailure: (error: unknown) => void): void {
+  try {
+    Promise.resolve(callback()).catch(onFailure);
+  } catch (error) {
+    onFailure(error);
+  }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : new Error(describe(error)));
+}
+
+/** The answer took longer than the lease lasts: what could be returned is not a lock. */
+function refuseIfPast({ until }: Granted, key: string, ttlMs: number): void {
+  if (isPast(until)) {
+    throw new UnavailableError({
+      outcome: "unknown",
+      message: `The lock on ${quote(key)} was granted, but had ended when the answer came: that took longer than ttlMs, ${ttlMs} ms. It is released in the background. Raise ttlMs, or find out why answers take so long.`,
+    });
   }
 }
 

@@ -59,7 +59,10 @@ export class Renewals {
     const entry = this.#entries.get(lease);
     if (entry !== undefined) {
       entry.everyMs = null;
-      entry.dueAtMs = Number.POSITIVE_INFINITY;
+      // One that is unproven is still asked about.
+      if (lease.isHeld) {
+        entry.dueAtMs = Number.POSITIVE_INFINITY;
+      }
     }
   }
 

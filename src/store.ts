@@ -116,6 +116,10 @@ export interface ReleaseRequest {
 export interface AbandonRequest {
   readonly key: string;
   readonly token: string;
+  /** Whether it was held: then the minimum hold counts, as with a release. */
+  readonly wasHeld: boolean;
+  /** Whether an attempt had no answer. Then `busy` also says that it may still be on its way to its commit. */
+  readonly isDoubted: boolean;
 }
 
 /** released: freed now · expired: freed, but it had expired before · gone: not ours any more · busy: somebody locks the row */

@@ -27,6 +27,8 @@ export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly hosts: HostList;
   /** Statements for a connection that is ours alone; none behind a pooler, where they would stick to a stranger's. */
   readonly settings: readonly string[];
+  /** Gives it up at once. */
+  readonly signal: AbortSignal | null;
 }
 
 /** The hosts of an address. All connections of a locker try the one first that worked last. */
@@ -56,7 +58,10 @@ export const ownSettings: readonly string[] = [
   "set statement_timeout = 0",
   "set lock_timeout = 0",
   "set idle_in_transaction_session_timeout = 0",
-  "set idle_session_timeout = 0",
+  // Those that not every version has.
+  "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')",
+  // Times travel as float8, which a lower value would round.
+  "set extra_float_digits = 1",
   "set jit = off",
 ];
 
@@ -72,7 +77,12 @@ const HELLO = `select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
 export async function connect(options: ConnectOptions): Promise<{ link: Link; hello: Hello }> {
   let failure: unknown = new LinkClosed("the address names no host");
   for (const host of options.hosts.inOrder()) {
+    if (options.signal?.aborted) {
+      throw new LinkClosed("given up while connecting");
+    }
     const link = new Link({ ...options, host, target: options.hosts.target });
+    const onAbort = (): void => link.destroy(new LinkClosed("given up while connecting"));
+    options.signal?.addEventListener("abort", onAbort, { once: true });
     try {
       const hello = await withTimeout(greet(link, options.settings), options.connectTimeoutMs, () => link.destroy());
       options.hosts.prefer(host);
@@ -82,6 +92,8 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
       if (!(failure instanceof UnsafeBackendError)) {
         failure = error;
       }
+    } finally {
+      options.signal?.removeEventListener("abort", onAbort);
     }
   }
   throw failure;

@@ -26,13 +26,14 @@ export interface Lane {
  * the connection: there is no way to tell a slow server from a cut line, and what follows on it would wait as well.
  */
 export class OwnLane implements Lane {
-  readonly #connect: () => Promise<{ link: Link; hello: Hello }>;
+  readonly #connect: (signal: AbortSignal) => Promise<{ link: Link; hello: Hello }>;
   readonly #timeoutMs: number;
   readonly #onClock: (sample: ClockSample) => void;
   #link: Promise<Link> | null = null;
+  #connecting = new AbortController();
 
   constructor(
-    connect: () => Promise<{ link: Link; hello: Hello }>,
+    connect: (signal: AbortSignal) => Promise<{ link: Link; hello: Hello }>,
     timeoutMs: number,
     onClock: (sample: ClockSample) => void,
   ) {
@@ -56,6 +57,8 @@ export class OwnLane implements Lane {
   async end(): Promise<void> {
     const link = this.#link;
     this.#link = null;
+    this.#connecting.abort();
+    this.#connecting = new AbortController();
     await link?.then((open) => open.end()).catch(() => undefined);
   }
 
@@ -65,7 +68,7 @@ export class OwnLane implements Lane {
   }
 
   #open(): Promise<Link> {
-    const opening = this.#connect().then(({ link, hello }) => {
+    const opening = this.#connect(this.#connecting.signal).then(({ link, hello }) => {
       this.#onClock(hello.clock);
       link.onClose(() => {
         if (this.#link === opening) {

@@ -1,6 +1,7 @@
 import net from "node:net";
 import postgres from "postgres";
 import { startTimer, type Timer } from "../clock.js";
+import { realTimersFor, realTimersInNextMicrotask, withRealTimers } from "../real-timers.js";
 import type { ConnectionTarget } from "./connection-url.js";
 import { interpolate } from "./literal.js";
 
@@ -25,6 +26,11 @@ export interface LinkOptions {
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
+/** More than postgres.js takes between a message about the password and its answer. */
+const MICROTASKS_OF_LOGIN = 40;
+/** The first byte of what the server says about it. */
+const AUTHENTICATION = 0x52;
+
 /** The connection is gone, and with it the answers to what was sent over it. */
 export class LinkClosed extends Error {}
 
@@ -41,6 +47,7 @@ export class Link {
   readonly #onClose = new Set<() => void>();
   #socket: net.Socket | null = null;
   #inFlight = 0;
+  #isLoggedIn = false;
   #isDead = false;
   #error: Error | null = null;
 
@@ -56,7 +63,7 @@ export class Link {
       ...(target.path === null ? {} : { path: target.path }),
       database: target.database,
       user: target.user,
-      pass: target.password,
+      pass: withTimersOfLogin(target.password),
       ssl: target.ssl,
       sslnegotiation: target.sslnegotiation,
       connection: { ...target.startup, ...options.startup, application_name: options.applicationName },
@@ -107,9 +114,14 @@ export class Link {
     this.#inFlight += 1;
     this.#socket?.ref();
     try {
-      return this.#options.prepare
-        ? await this.#sql.unsafe(text, [...parameters], { prepare: true })
-        : await this.#sql.unsafe(interpolate(text, parameters));
+      const query = this.#options.prepare
+        ? this.#sql.unsafe(text, [...parameters], { prepare: true })
+        : this.#sql.unsafe(interpolate(text, parameters));
+      // postgres.js begins with it in the next microtask.
+      realTimersInNextMicrotask(() => query.execute());
+      const rows = await query;
+      this.#isLoggedIn = true;
+      return rows;
     } catch (error) {
       throw this.#judge(error);
     } finally {
@@ -130,7 +142,7 @@ export class Link {
           resolve();
         });
       });
-      this.#sql.end({ timeout: 1 }).catch(() => undefined);
+      this.#endClient(1);
       await orderly;
     }
     this.destroy(new LinkClosed("this connection was ended"));
@@ -144,11 +156,17 @@ export class Link {
     this.#isDead = true;
     this.#error = error;
     this.#socket?.destroy();
-    this.#sql.end({ timeout: 0 }).catch(() => undefined);
+    this.#endClient(0);
     for (const listener of this.#onClose) {
       listener();
     }
     this.#onClose.clear();
+  }
+
+  #endClient(timeout: number): void {
+    realTimersInNextMicrotask(() => {
+      this.#sql.end({ timeout }).catch(() => undefined);
+    });
   }
 
   #judge(error: unknown): unknown {
@@ -170,6 +188,7 @@ export class Link {
       const socket =
         target.path === null ? net.connect(host?.port ?? 5432, host?.host ?? "localhost") : net.connect(target.path);
       this.#socket = socket;
+      this.#guardTimers(socket);
       let timer: Timer | null = null;
       const settle = (error: Error | null): void => {
         timer?.cancel();
@@ -190,6 +209,7 @@ export class Link {
         // postgres.js asks for the name that a certificate must have.
         Object.assign(socket, { host: host?.host });
         settle(null);
+        realTimersFor(MICROTASKS_OF_LOGIN);
       };
       const onClose = (): void => settle(new LinkClosed("the connection was closed while connecting"));
       socket.once("connect", onConnect);
@@ -203,4 +223,29 @@ export class Link {
       );
     });
   }
+
+  /** postgres.js writes by setImmediate. A user's fake one would keep renewals from being sent (see real-timers.ts). */
+  #guardTimers(socket: net.Socket): void {
+    const { emit } = socket;
+    const emitWithRealTimers = (...args: unknown[]): boolean => {
+      const [event, chunk] = args;
+      const hasListeners = withRealTimers(() => Reflect.apply(emit, socket, args));
+      if (!this.#isLoggedIn && event === "data" && (chunk as Uint8Array)[0] === AUTHENTICATION) {
+        realTimersFor(MICROTASKS_OF_LOGIN);
+      }
+      return hasListeners;
+    };
+    socket.emit = emitWithRealTimers as typeof emit;
+  }
+}
+
+function withTimersOfLogin(password: ConnectionTarget["password"]): ConnectionTarget["password"] {
+  if (typeof password !== "function") {
+    return password;
+  }
+  return async () => {
+    const text = await password();
+    realTimersFor(MICROTASKS_OF_LOGIN);
+    return text;
+  };
 }

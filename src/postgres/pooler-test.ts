@@ -12,6 +12,8 @@ interface Options {
   readonly session: { readonly id: number; readonly nonce: string };
   /** Opens another connection to the same address. */
   readonly connect: () => Promise<{ link: Link }>;
+  /** When it fires, the other connections are cut: one that waits for a pooler's backend would wait for ever. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -19,9 +21,15 @@ interface Options {
  * transaction pooler has to give. Asking once missed PgBouncer in 43 of 60 runs.
  * @throws UnsafeBackendError
  */
-export async function refusePooler({ link, hello, session, connect }: Options): Promise<void> {
+export async function refusePooler({ link, hello, session, connect, signal }: Options): Promise<void> {
   const isSuspicious = hello.announcedPid !== hello.pid;
   const others: Link[] = [];
+  const cutOthers = (): void => {
+    for (const other of others) {
+      other.destroy();
+    }
+  };
+  signal.addEventListener("abort", cutOthers, { once: true });
   try {
     for (let round = 0; round < (isSuspicious ? SUSPICIOUS_ROUNDS : ROUNDS); round += 1) {
       // The first round is over before another connection is opened: most setups need no more.
@@ -43,8 +51,7 @@ export async function refusePooler({ link, hello, session, connect }: Options): 
       }
     }
   } finally {
-    for (const other of others) {
-      other.destroy();
-    }
+    signal.removeEventListener("abort", cutOthers);
+    cutOthers();
   }
 }

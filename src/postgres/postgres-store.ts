@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { after, type Instant, msUntil, now } from "../clock.js";
+import { after, type Instant, isPast, msUntil, now } from "../clock.js";
 import { ClosedError, type LeaseholdError, UnavailableError, UnsafeBackendError } from "../errors.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import type {
@@ -18,6 +18,7 @@ import type {
   Store,
   StoreEvents,
 } from "../store.js";
+import { withTimeout } from "../timeout.js";
 import { VERSION } from "../version.js";
 import { toAcquireAnswer, toKeyState, toReleaseAnswer, toRenewAnswer } from "./answers.js";
 import { plainArray, textArray } from "./array-literal.js";
@@ -40,6 +41,13 @@ const MAX_BATCH = 1_000;
 /** How often the commands connection may not see a session that answers its heartbeat before that is an error. */
 const MAX_UNSEEN = 3;
 
+/** A renewal whose row was locked waits this long for its turn at waiting for it; then a batch is tried again. */
+const BUSY_TURN_MS = 500;
+
+interface BusyRenewal extends RenewRequest {
+  readonly giveUpAt: Instant;
+}
+
 /** The store on Postgres: three connections at most, for the session, for commands and for renewals. */
 export class PostgresStore implements Store {
   readonly #options: ResolvedLockerOptions;
@@ -54,6 +62,8 @@ export class PostgresStore implements Store {
   readonly #releases: Batcher<ReleaseRequest, ReleaseAnswer>;
   readonly #abandons: Batcher<AbandonRequest, ReleaseAnswer>;
   readonly #renews: Batcher<RenewRequest, RenewAnswer>;
+  /** One at a time, for each may wait for its row: batches of others pass in between. */
+  readonly #busyRenews: Batcher<BusyRenewal, RenewAnswer>;
   /** Missing keys whose insert would wait for a stranger's transaction: they go one by one. */
   readonly #stuckKeys = new Set<string>();
   readonly #toNotify = new Set<number>();
@@ -61,7 +71,7 @@ export class PostgresStore implements Store {
   #isChecked = false;
   #isClosed = false;
   #unseen = 0;
-  #hasUnconfirmedCommit = false;
+  #unconfirmedCommits = 0;
   #role = "";
   readonly presence: Presence;
 
@@ -77,12 +87,16 @@ export class PostgresStore implements Store {
     this.#directHosts = directHosts;
     const hosts = target === directTarget ? directHosts : new HostList(target);
     const mayBePooled = options.presence === "off" || hosts !== directHosts || target.isPooledHint;
-    const ours = { prepare: true, settings: ownSettings };
-    const pooled = { prepare: false, settings: [] };
+    const ours = { prepare: true, settings: ownSettings, signal: null };
+    const pooled = { prepare: false, settings: [], signal: null };
     const { requestTimeoutMs } = options;
     const onClock = this.#clock.learn.bind(this.#clock);
     const own = (lane: string): OwnLane =>
-      new OwnLane(() => this.#connect(hosts, lane, mayBePooled ? pooled : ours), requestTimeoutMs, onClock);
+      new OwnLane(
+        (signal) => this.#connect(hosts, lane, { ...(mayBePooled ? pooled : ours), signal }),
+        requestTimeoutMs,
+        onClock,
+      );
     this.#commands = options.sql === null ? own("commands") : new GivenLane(options.sql, requestTimeoutMs);
     this.#renewals = own("renewals");
     this.#session =
@@ -90,15 +104,16 @@ export class PostgresStore implements Store {
         ? null
         : new Session(
             {
-              connect: (onNotify) => this.#connect(directHosts, "session", { ...ours, onNotify }),
+              connect: (onNotify, signal) => this.#connect(directHosts, "session", { ...ours, onNotify, signal }),
               owner: options.owner,
               host: hostname(),
               version: VERSION,
               takeoverDelayMs: options.takeoverDelayMs,
               requestTimeoutMs,
-              inspect: async (link, hello, session) => {
+              inspect: async (link, hello, session, signal) => {
                 checkSchema(await link.query(sql.SCHEMA_INFO));
-                await refusePooler({ link, hello, session, connect: () => this.#connect(directHosts, "test", ours) });
+                const connect = (): Promise<{ link: Link }> => this.#connect(directHosts, "test", { ...ours, signal });
+                await refusePooler({ link, hello, session, connect, signal });
               },
             },
             {
@@ -128,25 +143,25 @@ export class PostgresStore implements Store {
     this.#releases = new Batcher((items) => this.#sendReleases(items), MAX_BATCH);
     this.#abandons = new Batcher((items) => this.#sendAbandons(items), MAX_BATCH);
     this.#renews = new Batcher((items) => this.#sendRenewals(items), MAX_BATCH);
+    this.#busyRenews = new Batcher((items) => Promise.all(items.map((item) => this.#renewBusy(item))), 1);
   }
 
   async migrate(options: MigrateOptions): Promise<void> {
-    const settings = { prepare: false, settings: ownSettings };
+    const settings = { prepare: false, settings: ownSettings, signal: null };
     await migrateDatabase(async () => (await this.#connect(this.#directHosts, "migrate", settings)).link, options);
   }
 
   async open(timeoutMs: number): Promise<void> {
     const deadline = after(now(), timeoutMs);
     await this.#publicly(async () => {
-      const standing = await this.#session?.open(timeoutMs);
-      if (this.#isChecked) {
-        return;
+      try {
+        const standing = await this.#session?.open(timeoutMs);
+        if (!this.#isChecked) {
+          await withTimeout(this.#check(standing ?? null, deadline), Math.max(1, msUntil(deadline)));
+        }
+      } catch (error) {
+        throw error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
       }
-      if (this.#session === null) {
-        checkSchema((await this.#commands.query(sql.SCHEMA_INFO, [])).rows);
-      }
-      await this.#checkSight(standing ?? null, deadline);
-      this.#isChecked = true;
     });
   }
 
@@ -176,7 +191,9 @@ export class PostgresStore implements Store {
   renew(request: RenewRequest): Promise<RenewAnswer> {
     return this.#publicly(async () => {
       const answer = await this.#renews.add(request);
-      return answer.outcome === "busy" ? await this.#renewBusy(request) : answer;
+      return answer.outcome === "busy"
+        ? await this.#busyRenews.add({ ...request, giveUpAt: after(now(), BUSY_TURN_MS) })
+        : answer;
     });
   }
 
@@ -221,7 +238,7 @@ export class PostgresStore implements Store {
     if (this.#session !== null && standing === null) {
       return items.map(() => ({ outcome: "unproven" }));
     }
-    this.#hasUnconfirmedCommit = false;
+    const unconfirmed = this.#unconfirmedCommits;
     let answer: Answer;
     try {
       answer = await this.#ask(this.#commands, sql.ACQUIRE, [
@@ -249,12 +266,7 @@ export class PostgresStore implements Store {
       }
       throw error;
     }
-    if (this.#hasUnconfirmedCommit) {
-      throw new UnavailableError({
-        outcome: "unknown",
-        message: "The wait for a synchronous standby was cancelled: nothing that this statement granted is sure.",
-      });
-    }
+    this.#refuseUnconfirmed(unconfirmed);
     const results = inOrder(items.length, answer, (row) => toAcquireAnswer(row, answer, standing?.incarnation ?? 0));
     await this.#judgeSight(standing, results[0]?.outcome === "unproven");
     return results;
@@ -274,6 +286,8 @@ export class PostgresStore implements Store {
     const answer = await this.#ask(this.#commands, sql.ABANDON, [
       textArray(items.map((item) => item.key)),
       plainArray(items.map((item) => item.token)),
+      plainArray(items.map((item) => item.wasHeld)),
+      plainArray(items.map((item) => item.isDoubted)),
     ]);
     this.#wake(answer.rows.map((row) => row.wake));
     return inOrder(items.length, answer, toReleaseAnswer);
@@ -284,6 +298,7 @@ export class PostgresStore implements Store {
     if (this.#session !== null && standing === null) {
       return items.map(() => ({ outcome: "unproven" }));
     }
+    const unconfirmed = this.#unconfirmedCommits;
     const answer = await this.#ask(this.#renewals, sql.RENEW, [
       standing?.id ?? null,
       standing?.nonce ?? null,
@@ -293,17 +308,33 @@ export class PostgresStore implements Store {
       plainArray(items.map((item) => item.fence)),
       plainArray(items.map((item) => item.ttlMs)),
     ]);
+    this.#refuseUnconfirmed(unconfirmed);
     const results = inOrder(items.length, answer, (row) => toRenewAnswer(row, answer, standing?.incarnation ?? 0));
     await this.#judgeSight(standing, results[0]?.outcome === "unproven");
     return results;
   }
 
+  /** @throws UnavailableError when a commit since then is not known to have reached its synchronous standby */
+  #refuseUnconfirmed(before: number): void {
+    if (this.#unconfirmedCommits !== before) {
+      throw new UnavailableError({
+        outcome: "unknown",
+        message:
+          "The wait for a synchronous standby was cancelled: nothing that this statement granted or renewed is sure.",
+      });
+    }
+  }
+
   /** Waits for the row, alone: under SKIP LOCKED a lease that is often locked would never be renewed. */
-  async #renewBusy({ key, token, fence, ttlMs }: RenewRequest): Promise<RenewAnswer> {
+  async #renewBusy({ key, token, fence, ttlMs, giveUpAt }: BusyRenewal): Promise<RenewAnswer> {
+    if (isPast(giveUpAt)) {
+      return { outcome: "busy" };
+    }
     const standing = this.#session?.standing ?? null;
     if (this.#session !== null && standing === null) {
       return { outcome: "unproven" };
     }
+    const unconfirmed = this.#unconfirmedCommits;
     try {
       const answer = await this.#ask(this.#renewals, sql.RENEW_BUSY, [
         standing?.id ?? null,
@@ -314,6 +345,7 @@ export class PostgresStore implements Store {
         String(fence),
         ttlMs,
       ]);
+      this.#refuseUnconfirmed(unconfirmed);
       return toRenewAnswer(answer.rows[0] as Row, answer, standing?.incarnation ?? 0);
     } catch (error) {
       if (troubleOf(error) === "blocked") {
@@ -369,6 +401,14 @@ export class PostgresStore implements Store {
     }
   }
 
+  async #check(standing: Standing | null, deadline: Instant): Promise<void> {
+    if (this.#session === null) {
+      checkSchema((await this.#commands.query(sql.SCHEMA_INFO, [])).rows);
+    }
+    await this.#checkSight(standing, deadline);
+    this.#isChecked = true;
+  }
+
   async #checkSight(standing: Standing | null, deadline: Instant): Promise<void> {
     for (let session = standing; ; ) {
       const { rows } = await this.#commands.query(sql.SEES_SESSION, [session?.id ?? null, session?.nonce ?? null]);
@@ -392,8 +432,9 @@ export class PostgresStore implements Store {
   async #connect(
     hosts: HostList,
     purpose: string,
-    how: Pick<ConnectOptions, "prepare" | "settings"> & { readonly onNotify?: () => void },
+    how: Pick<ConnectOptions, "prepare" | "settings" | "signal"> & { readonly onNotify?: () => void },
   ): Promise<{ link: Link; hello: Hello }> {
+    this.#refuseIfClosed();
     const made = await connect({
       ...how,
       hosts,
@@ -401,17 +442,26 @@ export class PostgresStore implements Store {
       connectTimeoutMs: this.#options.connectTimeoutMs,
       startup: {},
       onUnconfirmedCommit: () => {
-        this.#hasUnconfirmedCommit = true;
+        this.#unconfirmedCommits += 1;
       },
     });
+    if (this.#isClosed) {
+      made.link.destroy();
+    }
+    this.#refuseIfClosed();
     this.#role = made.hello.role;
     return made;
   }
 
-  async #publicly<T>(work: () => Promise<T>): Promise<T> {
+  /** What was asked for before may still go on after a close: it must not connect again. */
+  #refuseIfClosed(): void {
     if (this.#isClosed) {
       throw new ClosedError();
     }
+  }
+
+  async #publicly<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseIfClosed();
     try {
       return await work();
     } catch (error) {

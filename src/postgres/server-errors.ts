@@ -79,16 +79,18 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
       });
     case "LH004": {
       const { message, hint } = error as Error & { hint?: string };
-      return new UnsupportedError({ message: `${message}. ${hint ?? ""}`.trim(), cause: error });
+      const remedy = (hint ?? "Connect to the primary, without a transaction pooler in between").replace(/\.$/, "");
+      return new UnsafeBackendError({ problem: message, remedy, cause: error });
     }
   }
   if (troubleOf(error) !== "definite" || state?.startsWith("28") || state === "3D000") {
     const { message } = error as Error;
     const timedOut = error instanceof RequestTimeout;
+    const isUnknown = wasSent && (state === null || endsConnection(state));
     return new UnavailableError({
-      outcome: wasSent && state === null ? "unknown" : "not-sent",
+      outcome: isUnknown ? "unknown" : "not-sent",
       cause: error,
-      ...(timedOut || state === null
+      ...(timedOut || isUnknown || state === null
         ? {}
         : { message: `Postgres refused: ${message} (SQLSTATE ${state}). Nothing was done.` }),
     });
@@ -97,6 +99,11 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
     message: `Postgres answered with an error that this version does not know: ${(error as Error).message}`,
     cause: error,
   });
+}
+
+/** The connection ended with it: a pooler says so (08P01) also when the server had committed and only the answer was lost. */
+function endsConnection(state: string): boolean {
+  return /^(08|57P01|57P02)/.test(state);
 }
 
 /** Wrong password, no such database: waiting does not help, unlike with a server that is starting. */

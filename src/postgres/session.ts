@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { after, driftMarginMs, elapsedMs, type Instant, isPast, now, sleep, startTimer, type Timer } from "../clock.js";
-import { UnsafeBackendError } from "../errors.js";
-import { withTimeout } from "../timeout.js";
+import { LeaseholdError, UnavailableError, UnsafeBackendError } from "../errors.js";
+import { RequestTimeout, withTimeout } from "../timeout.js";
 import type { ClockSample, Hello } from "./connect.js";
 import { type Link, LinkClosed } from "./link.js";
 import { sqlState } from "./server-errors.js";
@@ -14,14 +14,19 @@ const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 1_000;
 
 export interface SessionOptions {
-  readonly connect: (onNotify: () => void) => Promise<{ link: Link; hello: Hello }>;
+  readonly connect: (onNotify: () => void, signal: AbortSignal) => Promise<{ link: Link; hello: Hello }>;
   readonly owner: string;
   readonly host: string;
   readonly version: string;
   readonly takeoverDelayMs: number;
   readonly requestTimeoutMs: number;
   /** Refuses a backend before the first session on it is used: schema, pooler. */
-  readonly inspect: (link: Link, hello: Hello, session: { id: number; nonce: string }) => Promise<void>;
+  readonly inspect: (
+    link: Link,
+    hello: Hello,
+    session: { id: number; nonce: string },
+    signal: AbortSignal,
+  ) => Promise<void>;
 }
 
 export interface SessionEvents {
@@ -58,9 +63,10 @@ export class Session {
   /** When the last heartbeat was sent that succeeded in this incarnation. */
   #seenSince: Instant | null = null;
   #heartbeat: Timer | null = null;
-  #isHeartbeatInFlight = false;
   #isInspected = false;
   #running: AbortController | null = null;
+  /** Settles when no connection is being made into a session any more. Never rejects. */
+  #establishing: Promise<unknown> = Promise.resolve();
   #waiting = new Set<{ resolve: (standing: Standing) => void; reject: (error: unknown) => void }>();
   #lastError: unknown = null;
 
@@ -132,14 +138,19 @@ export class Session {
     for (const waiter of this.#waiting) {
       waiter.reject(new LinkClosed("the session was closed"));
     }
-    if (link === null) {
-      return;
+    if (link !== null) {
+      if (standing !== null) {
+        await this.#leave(link, standing);
+      }
+      await link.end();
     }
-    if (standing !== null) {
-      const leave = link.query("select leasehold_internal.close_session($1, $2)", [standing.id, standing.nonce]);
-      await withTimeout(leave, this.#options.requestTimeoutMs, () => link.destroy()).catch(() => undefined);
-    }
-    await link.end();
+    // A connection that became a session just now takes its row back.
+    await this.#establishing;
+  }
+
+  async #leave(link: Link, { id, nonce }: Pick<Standing, "id" | "nonce">): Promise<void> {
+    const left = link.query("select leasehold_internal.close_session($1, $2)", [id, nonce]);
+    await withTimeout(left, this.#options.requestTimeoutMs, () => link.destroy()).catch(() => undefined);
   }
 
   /** Drops the connection, as if it had been lost: a new one follows. */
@@ -181,12 +192,13 @@ export class Session {
 
   #fail(error: unknown): void {
     this.#lastError = error;
-    if (error instanceof UnsafeBackendError || isFinal(error)) {
+    const isDefinite = error instanceof LeaseholdError && !(error instanceof UnavailableError);
+    if (isDefinite || isFinal(error)) {
       for (const waiter of this.#waiting) {
         waiter.reject(error);
       }
       // A set-up that never worked will not work by itself: the next call tries again.
-      if (this.#incarnation === 0) {
+      if (!this.#isInspected) {
         this.#running?.abort();
         this.#running = null;
       }
@@ -195,34 +207,57 @@ export class Session {
   }
 
   async #establish(signal: AbortSignal): Promise<Link> {
-    const { link, hello } = await this.#options.connect(() => this.#events.onWake());
+    const { link, hello } = await this.#options.connect(() => this.#events.onWake(), signal);
+    const establishing = this.#becomeSession(link, hello, signal);
+    this.#establishing = establishing.catch(() => undefined);
+    return await establishing;
+  }
+
+  async #becomeSession(link: Link, hello: Hello, signal: AbortSignal): Promise<Link> {
+    let standing: Standing | null = null;
     try {
-      if (signal.aborted) {
-        throw new LinkClosed("the session was closed");
-      }
-      const standing = await withTimeout(this.#register(link, hello), this.#options.requestTimeoutMs, () =>
+      refuseIfClosed(signal);
+      standing = await withTimeout(this.#register(link, hello, signal), this.#options.requestTimeoutMs, () =>
         link.destroy(),
       );
       if (!this.#isInspected) {
-        await this.#options.inspect(link, hello, standing);
+        await this.#inspect(link, hello, standing, signal);
         this.#isInspected = true;
       }
-      if (signal.aborted) {
-        throw new LinkClosed("the session was closed");
-      }
+      refuseIfClosed(signal);
       this.#link = link;
       this.#lastError = null;
       this.#stand(standing);
       return link;
     } catch (error) {
+      const cause = this.#isInspected || link.isDead ? error : blamePooler(error, hello);
+      if (standing !== null) {
+        await this.#leave(link, standing);
+      }
       link.destroy();
-      throw error;
+      throw cause;
     }
   }
 
-  async #register(link: Link, hello: Hello): Promise<Standing> {
+  async #inspect(link: Link, hello: Hello, standing: Standing, closing: AbortSignal): Promise<void> {
+    const given = new AbortController();
+    const { requestTimeoutMs } = this.#options;
+    // Whoever waits for the session should hear what is wrong with it, and not that it took too long.
+    const patienceMs = hello.announcedPid === hello.pid ? requestTimeoutMs : requestTimeoutMs / 2;
+    const giveUp = (): void => given.abort();
+    closing.addEventListener("abort", giveUp, { once: true });
+    try {
+      await withTimeout(this.#options.inspect(link, hello, standing, given.signal), patienceMs);
+    } finally {
+      giveUp();
+      closing.removeEventListener("abort", giveUp);
+    }
+  }
+
+  async #register(link: Link, hello: Hello, signal: AbortSignal): Promise<Standing> {
     await link.query(sessionSettings(this.#options.takeoverDelayMs));
-    if (this.#backend !== null && this.#backend.pid !== hello.pid) {
+    // Before the inspection it may have been a pooler's, with a stranger on it by now.
+    if (this.#isInspected && this.#backend !== null && this.#backend.pid !== hello.pid) {
       // What still stands of us on a line that is cut holds the lock until the server notices. A pid alone may be a stranger's.
       await link.query(
         `select pg_terminate_backend(pid) from pg_stat_activity
@@ -241,6 +276,10 @@ export class Session {
       host,
       version,
     ]);
+    if (signal.aborted) {
+      await this.#leave(link, { id, nonce });
+    }
+    refuseIfClosed(signal);
     this.#id = id;
     this.#backend = { pid: hello.pid, startedMs: hello.startedMs };
     this.#incarnation += 1;
@@ -307,19 +346,20 @@ export class Session {
   async #heartbeatTurn(): Promise<void> {
     const link = this.#link;
     const standing = this.#standing;
-    if (link === null || standing === null || this.#isHeartbeatInFlight) {
+    if (link === null || standing === null) {
       return;
     }
-    this.#isHeartbeatInFlight = true;
     try {
       const { takeoverDelayMs, requestTimeoutMs } = this.#options;
       const patienceMs = Math.min(requestTimeoutMs, Math.max(takeoverDelayMs / 2, MAX_HEARTBEAT_MS));
       await withTimeout(this.#beat(link, standing), patienceMs, () => link.destroy());
     } catch (error) {
-      link.destroy();
-      this.#fail(error);
+      // A link that is being closed still has to say goodbye.
+      if (this.#link === link) {
+        link.destroy();
+        this.#fail(error);
+      }
     } finally {
-      this.#isHeartbeatInFlight = false;
       if (this.#standing === standing) {
         this.#scheduleHeartbeat();
       }
@@ -328,12 +368,14 @@ export class Session {
 
   async #beat(link: Link, standing: Standing): Promise<void> {
     const sentAt = now();
+    // As it is when this is sent: close() forgets it while an answer is on its way.
+    const pid = this.#backend?.pid;
     const [row] = await link.query("select * from leasehold_internal.heartbeat($1::int, $2::uuid)", [
       standing.id,
       standing.nonce,
     ]);
     this.#events.onClock({ sentAt, receivedAt: now(), serverMs: Number(row?.now) });
-    if (Number(row?.pid) !== this.#backend?.pid) {
+    if (Number(row?.pid) !== pid) {
       throw new UnsafeBackendError({
         problem:
           "The session's connection changed its backend: a transaction pooler stands in between, and locks taken on it protect nothing",
@@ -354,9 +396,34 @@ export class Session {
   }
 }
 
+function refuseIfClosed(signal: AbortSignal): void {
+  if (signal.aborted) {
+    throw new LinkClosed("the session was closed");
+  }
+}
+
+/**
+ * What a transaction pooler does to a session that is being set up: statements and locks are on other backends than they were
+ * put on, or there is no backend left. A session pooler, which also makes up a pid, does none of this.
+ */
+function blamePooler(error: unknown, hello: Hello): unknown {
+  const isOdd =
+    error instanceof RequestTimeout ||
+    error instanceof LinkClosed ||
+    ["26000", "42P05", "55P03", "LH004"].includes(sqlState(error) ?? "");
+  return !isOdd || hello.announcedPid === hello.pid
+    ? error
+    : new UnsafeBackendError({
+        problem:
+          "The session's connection seems to go through a transaction pooler: it does not keep its backend, or gets none, and locks taken on it protect nothing",
+        remedy: 'Give the direct address of Postgres as directUrl, or set presence: "off"',
+        cause: error,
+      });
+}
+
 function isFinal(error: unknown): boolean {
   const state = sqlState(error);
-  return state !== null && /^(28|3D000|3F000|42)/.test(state);
+  return state !== null && /^(28|3D000|3F000|42|LH004)/.test(state);
 }
 
 /**

@@ -8,7 +8,7 @@ export const RELEASE = `select item, outcome, wake, reason, now
   from leasehold_internal.release(true, $1::text::text[], $2::text::uuid[], $3::text::bigint[])`;
 
 export const ABANDON = `select item, outcome, wake, reason, now
-  from leasehold_internal.abandon(true, $1::text::text[], $2::text::uuid[])`;
+  from leasehold_internal.abandon(true, $1::text::text[], $2::text::uuid[], $3::text::bool[], $4::text::bool[])`;
 
 export const RENEW = `select item, outcome, expires, reason, now
   from leasehold_internal.renew($1::int, $2::uuid, $3::int, $4::text::text[], $5::text::uuid[], $6::text::bigint[], $7::text::int[])`;

@@ -72,6 +72,11 @@ export class ProxyConnection {
     reset(this.#server);
   }
 
+  /** Only the client's end is reset. The server hears of it when it has run what a `hold` keeps back. */
+  cutClient(): void {
+    reset(this.#client);
+  }
+
   /** Nothing passes any more, and neither end is told; `heal` lets pass what was sent meanwhile. */
   blackhole(direction: Direction = "both"): void {
     if (direction !== "to-client") this.#toServer.shut("blackhole");

@@ -17,7 +17,7 @@ export function reset(socket: Socket): void {
 export class Pipe {
   readonly #to: Socket;
   readonly #delayMs: () => number;
-  readonly #waiting: (Buffer | "end" | "reset")[] = [];
+  readonly #waiting: { readonly what: Buffer | "end" | "reset"; readonly since: number }[] = [];
   readonly #reasons = new Set<string>();
   #sending = false;
 
@@ -27,7 +27,7 @@ export class Pipe {
   }
 
   send(what: Buffer | "end" | "reset"): void {
-    this.#waiting.push(what);
+    this.#waiting.push({ what, since: performance.now() });
     void this.#flush();
   }
 
@@ -44,12 +44,13 @@ export class Pipe {
     if (this.#sending) return;
     this.#sending = true;
     while (this.#waiting.length > 0 && this.#reasons.size === 0) {
-      const delayMs = this.#delayMs();
+      // each from when it came: what comes together arrives together
+      const delayMs = (this.#waiting[0]?.since ?? 0) + this.#delayMs() - performance.now();
       if (delayMs > 0) {
         await sleep(delayMs, undefined, { ref: false });
         if (this.#reasons.size > 0) break;
       }
-      const next = this.#waiting.shift();
+      const next = this.#waiting.shift()?.what;
       if (next === "end") this.#to.end();
       else if (next === "reset") reset(this.#to);
       else if (next && this.#to.writable) this.#to.write(next);

@@ -1,0 +1,147 @@
+// The bank: a few accounts, and how money is moved between them under the locks of both.
+import postgres from "postgres";
+import type { Lock } from "../../src/index.js";
+
+/** The connection to Postgres was lost in the middle of a transaction. */
+export class ConnectionLost extends Error {
+  override readonly name = "ConnectionLost";
+}
+
+export type Sql = postgres.Sql<{ bigint: bigint }>;
+
+export const keys: readonly string[] = [1, 2, 3, 4, 5, 6].map((number) => `account:${number}`);
+export const openingBalance = 10_000n;
+
+export interface Side {
+  readonly lock: Lock;
+  readonly balance: bigint;
+}
+
+/** An account turned a write down, because it has seen a larger fence: another worker was granted the lock since. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  readonly key: string;
+  readonly fence: bigint;
+  readonly newest: bigint;
+
+  constructor(key: string, fence: bigint, newest: bigint) {
+    super(`${key} has seen fence ${newest}: a write with fence ${fence} comes too late`);
+    this.key = key;
+    this.fence = fence;
+    this.newest = newest;
+  }
+}
+
+const clientOptions = { onnotice: () => {}, types: { bigint: postgres.BigInt } };
+
+export function connect(url: string): Sql {
+  return postgres(url, { ...clientOptions, max: 2 });
+}
+
+export async function openBank(sql: Sql): Promise<void> {
+  await sql`create table accounts (key text primary key, balance bigint not null, fence bigint not null default 0)`;
+  await sql`create table transfers (
+    id bigint generated always as identity primary key,
+    worker text not null, source text not null, target text not null, amount bigint not null)`;
+  // the log for the verdict at the end: who worked on what, and when
+  await sql`create table grants (
+    key text not null, fence bigint not null, worker text not null,
+    granted_at timestamptz not null, began_at timestamptz not null default clock_timestamp(), ended_at timestamptz,
+    number bigint generated always as identity, primary key (key, fence))`;
+  await sql`insert into accounts (key, balance) select unnest(${sql.array([...keys])}::text[]), ${openingBalance}`;
+}
+
+export interface Transfer {
+  readonly source: Side;
+  readonly target: Side;
+  readonly amount: bigint;
+  /** Called when the money has left the source and has not reached the target. */
+  readonly halfway: () => Promise<void>;
+}
+
+/** The accounts as one worker sees them, over one connection. */
+export class Bank {
+  readonly #worker: string;
+  readonly #sql: Sql;
+  #losses = 0;
+
+  constructor(url: string, worker: string) {
+    this.#worker = worker;
+    const onclose = () => {
+      this.#losses += 1;
+    };
+    this.#sql = postgres(url, { ...clientOptions, max: 1, onclose });
+  }
+
+  /**
+   * Reads a balance, and closes the account to all older fences at the same time: a holder that lost its lock cannot change
+   * any more what was read here.
+   */
+  async readBalance(lock: Lock): Promise<bigint> {
+    return await this.#transaction(async (sql) => {
+      await sql`
+        insert into grants (key, fence, worker, granted_at)
+        select key, fence, ${this.#worker}, acquired_at from leasehold.leases where key = ${lock.key} and fence = ${lock.fence}`;
+      const [account] = await sql<{ balance: bigint }[]>`
+        update accounts set fence = ${lock.fence} where key = ${lock.key} and fence <= ${lock.fence} returning balance`;
+      return account?.balance ?? (await refuse(sql, lock));
+    });
+  }
+
+  /** Writes what was computed from the balances that were read. The locks make that right: no row was kept locked. */
+  async move({ source, target, amount, halfway }: Transfer): Promise<void> {
+    await this.#transaction(async (sql) => {
+      await writeBalance(sql, source.lock, source.balance - amount);
+      await halfway();
+      await writeBalance(sql, target.lock, target.balance + amount);
+      await sql`
+        insert into transfers (worker, source, target, amount)
+        values (${this.#worker}, ${source.lock.key}, ${target.lock.key}, ${amount})`;
+      for (const { lock } of [source, target]) {
+        await sql`update grants set ended_at = clock_timestamp() where key = ${lock.key} and fence = ${lock.fence}`;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#sql.end({ timeout: 1 });
+  }
+
+  /**
+   * By hand, because the server crashes in the middle: `sql.begin` of postgres.js then ends the process now and then, for it
+   * writes to the socket that is gone (as `sql.reserve` does, porsager/postgres #1208). And left to itself, a client goes on
+   * over a new connection, outside of the transaction.
+   */
+  async #transaction<T>(work: (sql: Query) => Promise<T>): Promise<T> {
+    await this.#sql`begin`;
+    const losses = this.#losses;
+    const query = ((...args: Parameters<Query>) => {
+      if (losses !== this.#losses) throw new ConnectionLost();
+      return this.#sql(...args);
+    }) as Query;
+    try {
+      const result = await work(query);
+      await query`commit`;
+      return result;
+    } catch (error) {
+      await this.#sql`rollback`.catch(() => {});
+      throw error;
+    }
+  }
+}
+
+type Query = <T extends readonly postgres.MaybeRow[] = postgres.Row[]>(
+  text: TemplateStringsArray,
+  ...values: readonly (string | bigint)[]
+) => postgres.PendingQuery<T>;
+
+async function writeBalance(sql: Query, lock: Lock, balance: bigint): Promise<void> {
+  const { count } = await sql`
+    update accounts set balance = ${balance}, fence = ${lock.fence} where key = ${lock.key} and fence <= ${lock.fence}`;
+  if (count === 0) await refuse(sql, lock);
+}
+
+async function refuse(sql: Query, lock: Lock): Promise<never> {
+  const [account] = await sql<{ fence: bigint }[]>`select fence from accounts where key = ${lock.key}`;
+  throw new Refused(lock.key, lock.fence, account?.fence ?? 0n);
+}

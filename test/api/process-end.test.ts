@@ -1,0 +1,51 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { createDatabase } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
+import { openLocker } from "../support/lockers.js";
+import { startProxy } from "../support/proxy.js";
+
+const database = await createDatabase();
+const script = fileURLToPath(new URL("./scripts/no-close.ts", import.meta.url));
+
+/** How the script ends; it is killed after a time in which any script has ended. */
+function run(url: string, mode: string): Promise<{ code: unknown; signal: unknown; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const args = ["--import", "tsx", script, url, mode];
+    // less than the 60 s of idleTimeoutMs and ttlMs: it must not be these that end it
+    execFile(process.execPath, args, { timeout: 30_000, killSignal: "SIGKILL" }, (error, stdout, stderr) =>
+      resolve({ code: error?.code ?? 0, signal: error?.signal ?? null, stdout, stderr }),
+    );
+  });
+}
+
+test.each(["unused", "ready", "idle", "presence-off", "refused"])(
+  "a script that forgets close() ends: %s",
+  async (mode) => {
+    expectLeft(database, "sessions"); // nobody told the server
+    expect(await run(database.url, mode)).toEqual({ code: 0, signal: null, stdout: "end of script\n", stderr: "" });
+  },
+);
+
+test("a script that holds a lock at its end ends, and the lock passes on by the rules of a crash", async () => {
+  expectLeft(database, "sessions");
+  expect(await run(database.url, "holding")).toMatchObject({ code: 0, signal: null, stdout: "end of script\n" });
+
+  await using locker = openLocker(database);
+  const info = await locker.check("script");
+  expect(info).toMatchObject({ state: expect.stringMatching(/^(held|orphaned)$/), isThisProcess: false });
+  const lock = await locker.acquire("script"); // after the default of 5 s, far from the TTL of 60 s
+  expect(lock.fence).toBeGreaterThan(info?.fence ?? 0n);
+  await lock.release();
+});
+
+test("a script whose server went silent ends as well", async () => {
+  expectLeft(database, "sessions");
+  await using proxy = await startProxy(database.url);
+  void proxy.onStatement(/heartbeat|release/).then(() => proxy.blackhole("to-client"));
+  // release waits for requestTimeoutMs, and then nothing keeps the process
+  const { signal } = await run(proxy.url(database.url), "idle");
+  expect(signal).toBeNull();
+  expectLeft(database, "leases", "sessions");
+});

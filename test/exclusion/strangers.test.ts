@@ -1,0 +1,144 @@
+// A row, or an uncommitted insert, that somebody keeps open holds up its own key alone (P6).
+import type postgres from "postgres";
+import { beforeAll, expect, test } from "vitest";
+import { openClient } from "../support/client.js";
+import { createDatabase, type TestDatabase } from "../support/database.js";
+import { openLocker } from "../support/lockers.js";
+
+const FOR_MS = process.env.LEASEHOLD_LONG ? 8_000 : 1_500;
+
+/** Two databases, used alike and at the same time; in one of them a stranger keeps a transaction open. */
+let undisturbed: TestDatabase;
+let disturbed: TestDatabase;
+
+beforeAll(async () => {
+  undisturbed = await createDatabase();
+  disturbed = await createDatabase();
+});
+
+interface Stranger {
+  readonly name: string;
+  /** The key that it holds up. */
+  readonly key: string;
+  open(sql: postgres.TransactionSql): Promise<unknown>;
+}
+
+const strangers: Stranger[] = [
+  {
+    name: "locks the row of a key",
+    key: "theirs",
+    open: (sql) => sql`select from leasehold.leases where key = 'theirs' for update`,
+  },
+  {
+    name: "locks the row of a key as a guard does",
+    key: "theirs",
+    open: (sql) => sql`select from leasehold.leases where key = 'theirs' for key share`,
+  },
+  {
+    name: "locks the row of a lease that is held and renewed",
+    key: "kept 0",
+    open: (sql) => sql`select from leasehold.leases where key = 'kept 0' for update`,
+  },
+  {
+    name: "has inserted a new key",
+    key: "new",
+    open: (sql) => sql`insert into leasehold.leases (key, fence, ttl_ms) values ('new', 0, 0)`,
+  },
+  {
+    name: "has acquired a new key",
+    key: "new",
+    open: (sql) => sql`
+      select outcome from leasehold_internal.acquire(null, null, null, false, array['new'], array[gen_random_uuid()],
+        array['stranger'], array[1000], array[0], array[null]::bigint[], array[null]::text[],
+        array[${Number.MAX_SAFE_INTEGER}::float8], array[false], array[null]::bigint[])`,
+  },
+];
+
+interface Counts {
+  /** Acquired and released, of keys that the stranger has nothing to do with. */
+  readonly cycles: number;
+  readonly renewals: number;
+  /** How often its own key was asked for, and granted. */
+  readonly tries: number;
+  readonly granted: number;
+}
+
+/** Works on other keys while the stranger's key is tried and waited for in the same batches, and while locks are renewed. */
+async function prepare(database: TestDatabase) {
+  const locker = openLocker(database, { ttlMs: 60_000 });
+  const keeper = openLocker(database, { ttlMs: 20_000, renewEveryMs: 100 });
+  const kept = await Promise.all(Array.from({ length: 20 }, (_, n) => keeper.acquire(`kept ${n}`)));
+  await locker.ready();
+  const renewed = async () => {
+    const { sql } = database;
+    const rows = await sql`select key, renewed_at::text as at from leasehold.leases where key ~ '^kept [1-9]'`;
+    return new Set(rows.map(({ key, at }) => `${key} ${at}`));
+  };
+
+  const run = async (key: string): Promise<Counts> => {
+    const counts = { cycles: 0, renewals: 0, tries: 0, granted: 0 };
+    const end = performance.now() + FOR_MS;
+    const cycle = async (own: string): Promise<void> => {
+      while (performance.now() < end) {
+        await (await locker.acquire(own)).release();
+        counts.cycles += 1;
+      }
+    };
+    const bother = async (): Promise<void> => {
+      while (performance.now() < end) {
+        const lock = await locker.tryAcquire(key);
+        await lock?.release();
+        counts.tries += 1;
+        counts.granted += lock === null ? 0 : 1;
+      }
+    };
+    const watch = async (): Promise<void> => {
+      for (let before = await renewed(); performance.now() < end; ) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        const after = await renewed();
+        for (const row of after) counts.renewals += before.has(row) ? 0 : 1;
+        before = after;
+      }
+    };
+    const waiting = locker.acquire(key, { waitMs: FOR_MS }).then(
+      (lock) => lock.release(),
+      () => undefined,
+    );
+    await Promise.all([...Array.from({ length: 16 }, (_, n) => cycle(`own ${n}`)), bother(), watch()]);
+    await waiting;
+    expect(kept.every((lock) => lock.held)).toBe(true);
+    return counts;
+  };
+  const close = async () => void (await Promise.all([locker.close(), keeper.close()]));
+  return { run, [Symbol.asyncDispose]: close };
+}
+
+test.for(strangers.map((stranger) => [stranger.name, stranger] as const))(
+  "an open transaction that %s slows no other",
+  async ([, { key, open }]) => {
+    for (const { sql } of [undisturbed, disturbed]) {
+      await sql`delete from leasehold.leases where key in ('theirs', 'new')`;
+      await sql`insert into leasehold.leases (key, fence, ttl_ms) values ('theirs', 0, 0)`;
+    }
+    await using calm = await prepare(undisturbed);
+    await using bothered = await prepare(disturbed);
+    const stranger = await openClient(disturbed.url);
+
+    let counts: Counts[] = [];
+    const rollback = new Error("rolled back");
+    const transaction = stranger.begin(async (sql) => {
+      await open(sql);
+      counts = await Promise.all([calm.run(key), bothered.run(key)]);
+      throw rollback;
+    });
+    await expect(transaction).rejects.toBe(rollback);
+    await stranger.end();
+
+    const [alone, beside] = counts;
+    // its own key it does hold up
+    expect(beside?.tries).toBeGreaterThan(0);
+    expect(beside?.granted).toBe(0);
+    expect(beside?.cycles).toBeGreaterThan((alone?.cycles ?? 0) / 3);
+    expect(beside?.renewals).toBeGreaterThan((alone?.renewals ?? 0) / 3);
+  },
+);

@@ -1,0 +1,23 @@
+import type { Lock, Locker } from "../../src/index.js";
+
+/** Every call that asks Postgres, by its name. The locks are held, each for one call. */
+export function everyCall(
+  locker: Locker,
+  { renewed, released }: { readonly renewed: Lock; readonly released: Lock },
+): Readonly<Record<string, () => Promise<unknown>>> {
+  return { ...everyCallWithoutLock(locker), renew: () => renewed.renew(), release: () => released.release() };
+}
+
+export function everyCallWithoutLock(locker: Locker): Readonly<Record<string, () => Promise<unknown>>> {
+  return {
+    ready: () => locker.ready(),
+    acquire: () => locker.acquire("every-acquire", { waitMs: Number.POSITIVE_INFINITY }),
+    tryAcquire: () => locker.tryAcquire("every-try"),
+    withLock: () => locker.withLock("every-with", () => 1),
+    tryWithLock: () => locker.tryWithLock("every-try-with", () => 1),
+    check: () => locker.check("every-check"),
+    isLocked: () => locker.isLocked("every-is-locked"),
+    forceRelease: () => locker.forceRelease("every-force"),
+    ping: () => locker.ping(),
+  };
+}

@@ -1,0 +1,101 @@
+// What a role, a database or a server may have as defaults, to the harm of a lock library.
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import type { UnsafeBackendError } from "../../src/index.js";
+import { createDatabase, createRole } from "../support/database.js";
+import { leaseRow } from "../support/lease-row.js";
+import { openLocker } from "../support/lockers.js";
+import { until } from "../support/until.js";
+
+const database = await createDatabase();
+const { sql } = database;
+
+const hostile = {
+  default_transaction_isolation: "repeatable read",
+  default_transaction_read_only: "on",
+  default_transaction_deferrable: "on",
+  statement_timeout: "50ms",
+  lock_timeout: "10ms",
+  idle_session_timeout: "300ms",
+  idle_in_transaction_session_timeout: "20ms",
+  transaction_timeout: "60ms",
+  search_path: "pg_temp",
+  bytea_output: "escape",
+  DateStyle: "German, DMY",
+  IntervalStyle: "sql_standard",
+  TimeZone: "Pacific/Chatham",
+  extra_float_digits: "-15",
+  synchronous_commit: "off",
+  enable_indexscan: "off",
+};
+
+/** Those that this server knows. */
+async function settings(): Promise<Record<string, string>> {
+  const known = new Set((await sql`select lower(name) as name from pg_settings`).map(({ name }) => name));
+  return Object.fromEntries(Object.entries(hostile).filter(([name]) => known.has(name.toLowerCase())));
+}
+
+test("a role's hostile defaults are really those of its sessions", async () => {
+  const { name } = await createRole(database, { settings: await settings(), grantUsage: true });
+  const [row] = await sql`select cardinality(rolconfig) as count from pg_roles where rolname = ${name}`;
+  expect(row?.count).toBeGreaterThanOrEqual(15);
+});
+
+test("with hostile defaults a lock is taken, kept past every one of these timeouts, handed on in line, and released", async () => {
+  const role = await createRole(database, { settings: await settings(), grantUsage: true });
+  const errors: unknown[] = [];
+  await using locker = openLocker(role.url, { ttlMs: 1_500, onError: (error) => errors.push(error) });
+  await using other = openLocker(role.url, { ttlMs: 1_500, onError: (error) => errors.push(error) });
+  await locker.ready();
+  const lock = await locker.acquire("hostile");
+  const { signal } = lock;
+  const { pid, expiresAt } = await leaseRow(sql, "hostile");
+  const waiting = other.acquire("hostile");
+
+  // longer than the TTL, and several times the timeout of idle sessions; the commands connection is idle all the while
+  await until("it was renewed past its first TTL", async () => (await leaseRow(sql, "hostile")).now > expiresAt + 300);
+
+  expect(signal.aborted).toBe(false);
+  expect(lock.held).toBe(true);
+  expect(await leaseRow(sql, "hostile")).toMatchObject({ pid, token: lock.token });
+  await lock.release();
+  await using next = await waiting;
+  expect(next.fence).toBeGreaterThan(lock.fence);
+  expect(await locker.check("hostile")).toMatchObject({ state: "held", fence: next.fence });
+  expect(errors).toEqual([]);
+});
+
+test("a statement that has to wait longer than the role's timeouts is not cut short", async () => {
+  const role = await createRole(database, { settings: await settings(), grantUsage: true });
+  await using locker = openLocker(role.url);
+  const lock = await locker.acquire("slow");
+  let releasing: Promise<void> | undefined;
+
+  await sql.begin(async (transaction) => {
+    await transaction`lock table leasehold.leases in access exclusive mode`;
+    releasing = lock.release();
+    await until("the release waits", async () => {
+      const waiting =
+        await transaction`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+      return waiting.length > 0;
+    });
+    await sleep(150);
+  });
+  await releasing;
+
+  expect(await leaseRow(sql, "slow")).toMatchObject({ token: null });
+});
+
+test("without presence nothing is set for a connection that may be a pooler's: what matters is refused by name, with the line that helps", async () => {
+  const { default_transaction_isolation } = hostile;
+  const role = await createRole(database, { settings: { default_transaction_isolation }, grantUsage: true });
+  await using refused = openLocker(role.url, { presence: "off" });
+
+  const error = await refused.acquire("off").catch((reason: unknown) => reason);
+
+  expect(error).toMatchObject({ name: "UnsafeBackendError", problem: expect.stringContaining("read committed") });
+  const line = /alter role .*/.exec((error as UnsafeBackendError).remedy)?.[0] ?? "";
+  await sql.unsafe(line);
+  await using helped = openLocker(role.url, { presence: "off" });
+  expect(await helped.withLock("off", ({ held }) => held)).toBe(true);
+});

@@ -1,0 +1,126 @@
+// PgBouncer in transaction mode, with other clients busy on it. Where it is not installed these tests are skipped, loudly.
+import postgres from "postgres";
+import { expect, test } from "vitest";
+import { createDatabase } from "../support/database.js";
+import { leaseRow } from "../support/lease-row.js";
+import { openLocker } from "../support/lockers.js";
+import { startPgBouncer } from "../support/pgbouncer.js";
+import { until } from "../support/until.js";
+
+const database = await createDatabase();
+const { sql } = database;
+
+/** Clients that run short transactions all the time, as an application does. */
+function busyClients(url: string, count: number): AsyncDisposable & { readonly turns: () => number } {
+  let isOver = false;
+  let turns = 0;
+  const clients = Array.from({ length: count }, () => postgres(url, { max: 1, prepare: false, fetch_types: false }));
+  const work = clients.map(async (client) => {
+    while (!isOver) {
+      await client.unsafe("begin; select pg_sleep(0.002); commit");
+      turns += 1;
+    }
+    await client.end();
+  });
+  return {
+    turns: () => turns,
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      await Promise.all(work);
+    },
+  };
+}
+
+test.for([1, 2, 5])(
+  "under presence a transaction pooler is refused by name, whatever its load and its pool (of %i)",
+  async (poolSize, { skip }) => {
+    await using pgbouncer = await startPgBouncer(database.url, { poolSize });
+    if (!pgbouncer) return skip("PgBouncer is not installed");
+    const url = pgbouncer.url(database.url);
+    await using busy = busyClients(url, 4);
+    await until("they are busy", () => busy.turns() > 20);
+
+    for (let attempt = 0; attempt < (poolSize === 1 ? 1 : 3); attempt += 1) {
+      await using locker = openLocker(url, { requestTimeoutMs: 2_000 });
+      const error = await locker.ready().catch((reason: unknown) => reason);
+      expect(error).toMatchObject({
+        name: "UnsafeBackendError",
+        code: "unsafe-backend",
+        remedy: expect.stringContaining("directUrl"),
+      });
+      await expect(locker.acquire("refused")).rejects.toMatchObject({ code: "unsafe-backend" });
+    }
+    // nor did it harm a stranger: not one of the others' connections was cut
+    const before = busy.turns();
+    await until("they are still busy", () => busy.turns() > before + 20);
+    expect(await sql`select from leasehold.leases where key = 'refused' and token is not null`).toHaveLength(0);
+    // what its sessions left with the pooler's connections goes with those
+    await sql`delete from leasehold.sessions`;
+  },
+);
+
+test("without presence everything works through a transaction pooler under load", async ({ skip }) => {
+  await using pgbouncer = await startPgBouncer(database.url, { poolSize: 3 });
+  if (!pgbouncer) return skip("PgBouncer is not installed");
+  const url = pgbouncer.url(database.url);
+  await using busy = busyClients(url, 4);
+  await until("they are busy", () => busy.turns() > 20);
+  const options = { presence: "off", ttlMs: 1_500 } as const;
+  await using one = openLocker(url, options);
+  await using two = openLocker(url, options);
+
+  await everythingWorks(one, two, "off");
+});
+
+test("with a direct address for the session the pooled one serves everything else, with presence", async ({ skip }) => {
+  await using pgbouncer = await startPgBouncer(database.url, { poolSize: 3 });
+  if (!pgbouncer) return skip("PgBouncer is not installed");
+  const url = pgbouncer.url(database.url);
+  await using busy = busyClients(url, 4);
+  await until("they are busy", () => busy.turns() > 20);
+  const options = { directUrl: database.url, ttlMs: 1_500 };
+  await using one = openLocker(url, options);
+  await using two = openLocker(url, options);
+
+  await everythingWorks(one, two, "direct");
+  const [row] = await sql`
+    select count(*)::int as direct from pg_stat_activity
+    where datname = current_database() and application_name = 'leasehold session'`;
+  expect(row?.direct).toBe(2);
+  expect((await sql`select from leasehold.sessions`).length).toBe(2);
+});
+
+async function everythingWorks(
+  one: ReturnType<typeof openLocker>,
+  two: ReturnType<typeof openLocker>,
+  key: string,
+): Promise<void> {
+  await Promise.all([one.ready(), two.ready()]);
+  const lock = await one.acquire(key, { metadata: { "it's": "a \\ backslash" } });
+  const { signal } = lock;
+  expect(await two.tryAcquire(key)).toBeNull();
+  expect(await two.check(key)).toMatchObject({ state: "held", metadata: { "it's": "a \\ backslash" } });
+  const { expiresAt } = await leaseRow(sql, key);
+  const waiting = two.acquire(key);
+  await until("it was renewed past its first TTL", async () => (await leaseRow(sql, key)).now > expiresAt);
+  expect(signal.aborted).toBe(false);
+  expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token });
+  await lock.release();
+  const next = await waiting;
+  expect(next.fence).toBeGreaterThan(lock.fence);
+  await next.renew(5_000);
+  await next.release();
+
+  const fences: bigint[] = [];
+  await Promise.all(
+    [one, two, one, two].map(async (locker) => {
+      for (let turn = 0; turn < 4; turn += 1)
+        await locker.withLock(`${key}-hot`, (held) => {
+          held.assertHeld();
+          fences.push(held.fence);
+        });
+    }),
+  );
+  expect(fences).toHaveLength(16);
+  expect(fences).toEqual([...new Set(fences)].sort((a, b) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { startCluster } from "../support/cluster.js";
+import { createDatabase } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
+import { openLockProcess } from "../support/lock-process.js";
+import { openLocker } from "../support/lockers.js";
+
+const database = await createDatabase();
+const { sql } = database;
+
+function expectRising(fences: readonly bigint[]): void {
+  for (const [index, fence] of fences.slice(1).entries()) expect(fence).toBeGreaterThan(fences[index] as bigint);
+}
+
+test("a key's fence rises over release, renewal, expiry, the death of its holder, force and the loss of its row", async () => {
+  await using locker = openLocker(database, { takeoverDelayMs: 1_000 });
+  await using dying = await openLockProcess(database, { options: { ttlMs: 20_000, takeoverDelayMs: 1_000 } });
+  const fences: bigint[] = [];
+
+  const released = await locker.acquire("a");
+  fences.push(released.fence);
+  await released.release();
+  const renewed = await locker.acquire("a");
+  const before = renewed.fence;
+  await renewed.renew(40_000);
+  expect(renewed.fence).toBe(before);
+  expect((await sql`select fence::text from leasehold.leases where key = 'a'`)[0]?.fence).toBe(String(before));
+  fences.push(renewed.fence);
+  await renewed.release();
+  const expiring = await locker.acquire("a", { ttlMs: 100, keepAlive: false });
+  fences.push(expiring.fence);
+  fences.push((await dying.acquire("a")).fence);
+  await dying.worker.kill("SIGKILL");
+  const taken = await locker.acquire("a");
+  fences.push(taken.fence);
+  await locker.forceRelease("a", { immediate: true });
+  const forced = await locker.acquire("a");
+  fences.push(forced.fence);
+  await forced.release();
+  // as the purge of a row that was free for long
+  await sql`delete from leasehold.leases where key = 'a'`;
+  await using last = await locker.acquire("a");
+  fences.push(last.fence);
+
+  expect(fences).toHaveLength(7);
+  expectRising(fences);
+  await taken.release().catch(() => {});
+  expectLeft(database, "sessions");
+});
+
+test("fences rise over crashes of Postgres", async () => {
+  await using cluster = await startCluster();
+  await using fresh = await createDatabase({ on: cluster });
+  // the release may be lost in the crash: then the TTL frees the key
+  await using locker = openLocker(fresh, { ttlMs: 1_000 });
+  const fences: bigint[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    for (let step = 0; step < 5; step += 1) {
+      const lock = await locker.acquire("a");
+      fences.push(lock.fence);
+      if (step < 4) await lock.release();
+      else await Promise.allSettled([cluster.restart("immediate"), lock.release()]);
+    }
+  }
+
+  expectRising(fences);
+  expect(fences[0]).toBe(1n);
+  // what was acknowledged was durable
+  const [row] = await fresh.sql`select fence::text, acquisitions::int from leasehold.leases where key = 'a'`;
+  expect(row).toEqual({ fence: String(fences.at(-1)), acquisitions: fences.length });
+}, 120_000);
+
+test("a grant is durable when it is answered, also for a role that does not wait for its commits", async () => {
+  await using cluster = await startCluster({ settings: { synchronous_commit: "off", wal_writer_delay: "10s" } });
+  await using fresh = await createDatabase({ on: cluster });
+  await using locker = openLocker(fresh, { ttlMs: 60_000 });
+  const [setting] = await fresh.sql`show synchronous_commit`;
+  expect(setting).toEqual({ synchronous_commit: "off" });
+  await locker.ready();
+
+  const locks = await Promise.all(["a", "b", "c"].map((key) => locker.acquire(key)));
+  await cluster.restart("immediate");
+
+  const rows = await fresh.sql`select key, fence::text, token::text from leasehold.leases order by key`;
+  const wanted = locks.map(({ key, fence, token }) => ({ key, fence: String(fence), token }));
+  expect(rows.map((row) => ({ ...row }))).toEqual(wanted.sort((a, b) => (a.key < b.key ? -1 : 1)));
+});

@@ -1,0 +1,102 @@
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import { createDatabase } from "../support/database.js";
+import { leaseRow } from "../support/lease-row.js";
+import { openLocker } from "../support/lockers.js";
+import { startProxy } from "../support/proxy.js";
+import { until } from "../support/until.js";
+
+const database = await createDatabase();
+const { sql } = database;
+
+/**
+ * The statements that a client sends, as somebody with nothing but these would send them: alone and in a batch, which go
+ * different ways in the function.
+ */
+async function send(what: "release" | "renew", key: string, token: string, fence: bigint): Promise<string> {
+  const outcomes: string[] = [];
+  for (const fillers of [[], ["filler-1", "filler-2"]]) {
+    const keys = [...fillers, key];
+    const tokens = keys.map((name) => (name === key ? token : randomUUID()));
+    const fences = keys.map(() => fence);
+    const ttls = keys.map(() => 60_000);
+    const answers =
+      what === "release"
+        ? await sql`select item, outcome from leasehold_internal.release(
+            false, ${array(keys)}::text::text[], ${array(tokens)}::text::uuid[], ${array(fences)}::text::bigint[])`
+        : await sql`select item, outcome from leasehold_internal.renew(
+            null, null, null, ${array(keys)}::text::text[], ${array(tokens)}::text::uuid[], ${array(fences)}::text::bigint[], ${array(ttls)}::text::int[])`;
+    expect(answers).toHaveLength(keys.length);
+    outcomes.push(answers.find(({ item }) => item === keys.length)?.outcome);
+  }
+  expect(outcomes[1]).toBe(outcomes[0]);
+  return outcomes[0] as string;
+}
+
+function array(items: readonly unknown[]): string {
+  return `{${items.join(",")}}`;
+}
+
+test("who was replaced can neither renew nor release, by the handle or by its token and fence", async () => {
+  await using locker = openLocker(database, { presence: "off" });
+  const old = await locker.acquire("a", { ttlMs: 100, keepAlive: false });
+  const current = await locker.acquire("a", { ttlMs: 60_000 });
+  const before = await leaseRow(sql, "a");
+  const lost = { name: "LeaseLostError", code: "lease-lost" };
+
+  await expect(old.renew()).rejects.toMatchObject(lost);
+  await expect(old.release()).rejects.toMatchObject(lost);
+  expect(await send("renew", "a", old.token, old.fence)).toBe("lost");
+  expect(await send("release", "a", old.token, old.fence)).toBe("gone");
+  // the fence must match as well as the token, for a retried acquire has one token and two grants
+  expect(await send("renew", "a", current.token, old.fence)).toBe("lost");
+  expect(await send("release", "a", current.token, old.fence)).toBe("gone");
+  expect(await send("renew", "a", randomUUID(), current.fence)).toBe("lost");
+  expect(await send("release", "a", randomUUID(), current.fence)).toBe("gone");
+
+  const after = await leaseRow(sql, "a");
+  expect(after).toEqual({ ...before, now: after.now });
+  expect(current.held).toBe(true);
+  await current.release();
+});
+
+test("what has expired stays lost though nobody took it: no renewal brings it back, by the handle or by token and fence", async () => {
+  await using proxy = await startProxy(database.url);
+  await using locker = openLocker(proxy.url(database.url));
+  const lock = await locker.acquire("expired", { ttlMs: 300, keepAlive: false });
+  // else the client would let go of it when it notices
+  proxy.blackhole("both");
+  await until("it has expired on the server", async () => {
+    const { now, expiresAt } = await leaseRow(sql, "expired");
+    return now > expiresAt;
+  });
+  const before = await leaseRow(sql, "expired");
+  expect(before.token).toBe(lock.token);
+
+  expect(await send("renew", "expired", lock.token, lock.fence)).toBe("lost");
+  await expect(lock.renew()).rejects.toMatchObject({ name: "LeaseLostError", reason: "expired" });
+  await expect(lock.release()).rejects.toMatchObject({ name: "LeaseLostError", reason: "expired" });
+
+  expect(lock.held).toBe(false);
+  expect((await leaseRow(sql, "expired")).expiresAt).toBe(before.expiresAt);
+  proxy.heal();
+  expect(await locker.isLocked("expired")).toBe(false);
+});
+
+test("a renewal never shortens a lease, and after a release none is sent any more", async () => {
+  await using locker = openLocker(database, { ttlMs: 30_000 });
+  const lock = await locker.acquire("shrink", { keepAlive: false });
+  const before = await leaseRow(sql, "shrink");
+
+  await lock.renew(1_000);
+  const shorter = await leaseRow(sql, "shrink");
+  await lock.renew(60_000);
+  const longer = await leaseRow(sql, "shrink");
+  await lock.release();
+
+  expect(shorter.expiresAt).toBe(before.expiresAt);
+  expect(longer.expiresAt).toBeGreaterThan(before.expiresAt);
+  expect(await send("renew", "shrink", lock.token, lock.fence)).toBe("lost");
+  await expect(lock.renew()).rejects.toMatchObject({ code: "not-held" });
+  expect((await leaseRow(sql, "shrink")).token).toBeNull();
+});

@@ -1,0 +1,28 @@
+// What the line of a key looks like from outside.
+import type { TestDatabase } from "../support/database.js";
+import { until } from "../support/until.js";
+
+export interface Entry {
+  readonly ticket: string;
+  readonly token: string;
+  readonly aliveMs: number;
+}
+
+/** In the order of the line, lapsed entries included. */
+export async function lineOf({ sql }: TestDatabase, key: string): Promise<Entry[]> {
+  return await sql<Entry[]>`
+    select ticket::text, token::text, (extract(epoch from alive_until) * 1000)::float8 as "aliveMs"
+      from leasehold.waiters w where key = ${key} order by w.ticket`;
+}
+
+/** Resolves once so many stand in the line of the key. */
+export function untilQueued(database: TestDatabase, key: string, count: number): Promise<Entry[]> {
+  return until(`${count} wait for ${key}`, async () => {
+    const line = await lineOf(database, key);
+    return line.length >= count && line;
+  });
+}
+
+export async function isQueued({ sql }: TestDatabase, key: string): Promise<boolean | undefined> {
+  return (await sql`select queued from leasehold.leases where key = ${key}`)[0]?.queued;
+}

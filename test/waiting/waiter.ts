@@ -1,0 +1,39 @@
+// A process that waits in lines. Each wait is by a name of the test's, and told when it was granted.
+import { createLocker, type Lock, type LockerOptions } from "../../src/index.js";
+import { emit, serve } from "../support/worker.js";
+
+export interface WaitArgs {
+  readonly key: string;
+  readonly name: string;
+  /** Keep what was granted; else it is released at once. */
+  readonly keeps?: boolean;
+}
+
+export interface Grant {
+  readonly name: string;
+  readonly token: string;
+  readonly fence: bigint;
+}
+
+serve((options: LockerOptions) => {
+  const locker = createLocker({ waitMs: 60_000, ...options });
+  const kept = new Map<string, Lock>();
+  const wait = async ({ key, name, keeps = false }: WaitArgs): Promise<Grant> => {
+    const lock = await locker.acquire(key);
+    const grant = { name, token: lock.token, fence: lock.fence };
+    if (keeps) kept.set(name, lock);
+    else await lock.release();
+    emit("granted", grant);
+    return grant;
+  };
+  return {
+    ready: () => locker.ready(),
+    wait,
+    /** Does not wait for the grant: see the event. */
+    start: (args: WaitArgs) => {
+      wait(args).catch((error: unknown) => emit("failed", { name: args.name, error: String(error) }));
+    },
+    release: (name: string) => kept.get(name)?.release(),
+    close: () => locker.close(),
+  };
+});
