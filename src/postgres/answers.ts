@@ -1,5 +1,13 @@
 import type { LossReason } from "../errors.js";
-import type { AcquireAnswer, Holder, KeyState, Proof, ReleaseAnswer, RenewAnswer } from "../store.js";
+import type {
+  AcquireAnswer,
+  ForceReleaseAnswer,
+  Holder,
+  KeyState,
+  Proof,
+  ReleaseAnswer,
+  RenewAnswer,
+} from "../store.js";
 import type { Answer } from "./lane.js";
 import type { Row } from "./link.js";
 import { localBound } from "./server-clock.js";
@@ -53,6 +61,17 @@ export function toRenewAnswer(row: Row, answer: Answer, incarnation: number): Re
     default:
       throw new TypeError(`renew answered ${String(row.outcome)}`);
   }
+}
+
+export function toForceReleaseAnswer(answer: Answer): ForceReleaseAnswer {
+  const row = answer.rows[0] as Row; // one row, always
+  return {
+    outcome: row.outcome as ForceReleaseAnswer["outcome"],
+    fence: row.fence === null ? null : BigInt(String(row.fence)),
+    owner: row.owner as string | null,
+    expiresAtMs: row.expires as number | null,
+    blockingPid: row.blocker as number | null,
+  };
 }
 
 export function toKeyState(answer: Answer): KeyState {

@@ -16,14 +16,11 @@ export interface LinkOptions {
   readonly host: { readonly host: string; readonly port: number } | null;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
-  /** Server settings sent at the start. Poolers refuse most of them. */
-  readonly startup: Readonly<Record<string, string>>;
   /** Named prepared statements; false behind a transaction pooler. */
   readonly prepare: boolean;
   readonly onNotify?: () => void;
   /** A commit was answered, but the wait for its synchronous standby had been cancelled. */
   readonly onUnconfirmedCommit?: () => void;
-  readonly extra?: Readonly<Record<string, unknown>>;
 }
 
 /** More than postgres.js takes between a message about the password and its answer. */
@@ -57,7 +54,6 @@ export class Link {
     // A dead client must not connect again: each attempt after the first is refused by #connect.
     let attempts = 0;
     this.#sql = postgres({
-      ...options.extra,
       host: [host?.host ?? "localhost"],
       port: [host?.port ?? 5432],
       ...(target.path === null ? {} : { path: target.path }),
@@ -66,7 +62,7 @@ export class Link {
       pass: withTimersOfLogin(target.password),
       ssl: target.ssl,
       sslnegotiation: target.sslnegotiation,
-      connection: { ...target.startup, ...options.startup, application_name: options.applicationName },
+      connection: { ...target.startup, application_name: options.applicationName },
       max: 1,
       max_lifetime: null,
       idle_timeout: 0,

@@ -11,7 +11,7 @@ interface Options {
   readonly hello: Hello;
   readonly session: { readonly id: number; readonly nonce: string };
   /** Opens another connection to the same address. */
-  readonly connect: () => Promise<{ link: Link }>;
+  readonly connect: () => Promise<Link>;
   /** When it fires, the other connections are cut: one that waits for a pooler's backend would wait for ever. */
   readonly signal: AbortSignal;
 }
@@ -34,7 +34,7 @@ export async function refusePooler({ link, hello, session, connect, signal }: Op
     for (let round = 0; round < (isSuspicious ? SUSPICIOUS_ROUNDS : ROUNDS); round += 1) {
       // The first round is over before another connection is opened: most setups need no more.
       if (others.length < 2) {
-        others.push((await connect()).link);
+        others.push(await connect());
       }
       await Promise.all(others.map((other) => other.query("begin; select pg_backend_pid()")));
       const [row] = await link.query("select * from leasehold_internal.heartbeat($1::int, $2::uuid)", [

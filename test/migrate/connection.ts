@@ -10,7 +10,6 @@ export function connectTo(url: string): () => Link {
       host: target.hosts[0] ?? null,
       applicationName: "leasehold migrate",
       connectTimeoutMs: 5_000,
-      startup: {},
       prepare: false,
     });
 }

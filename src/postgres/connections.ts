@@ -1,0 +1,98 @@
+import { ClosedError } from "../errors.js";
+import type { ResolvedLockerOptions } from "../resolve-options.js";
+import { type ClockSample, type ConnectOptions, connect, type Hello, HostList, ownSettings } from "./connect.js";
+import { GivenLane, type Lane, OwnLane } from "./lane.js";
+import type { Link } from "./link.js";
+import { targetOfClient } from "./target-of-client.js";
+
+type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify">;
+
+/** A connection that is ours alone, whatever lies in between. */
+const direct = { prepare: true, settings: ownSettings };
+/** One that may be a pooler's: nothing may stick to it. */
+const pooled = { prepare: false, settings: [] };
+
+/** All connections of a locker and how each is made. Three stay: the session's, and the lanes for commands and renewals. */
+export class Connections {
+  readonly commands: Lane;
+  readonly renewals: Lane;
+  readonly #options: ResolvedLockerOptions;
+  readonly #directHosts: HostList;
+  #isClosed = false;
+  #unconfirmedCommits = 0;
+  #role = "";
+
+  constructor(options: ResolvedLockerOptions, onClock: (sample: ClockSample) => void) {
+    this.#options = options;
+    const { requestTimeoutMs } = options;
+    const directTarget = options.directTarget ?? (options.sql === null ? null : targetOfClient(options.sql));
+    const target = options.target ?? directTarget;
+    if (directTarget === null || target === null) {
+      throw new TypeError("the options name no address"); // resolveLockerOptions has refused that
+    }
+    this.#directHosts = new HostList(directTarget);
+    const hosts = target === directTarget ? this.#directHosts : new HostList(target);
+    const mayBePooled = options.presence === "off" || hosts !== this.#directHosts || target.isPooledHint;
+    const how = mayBePooled ? pooled : direct;
+    const own = (purpose: string): OwnLane =>
+      new OwnLane((signal) => this.#connect(hosts, purpose, { ...how, signal }), requestTimeoutMs, onClock);
+    this.commands = options.sql === null ? own("commands") : new GivenLane(options.sql, requestTimeoutMs);
+    this.renewals = own("renewals");
+  }
+
+  /** The role that the newest connection logged in as. */
+  get role(): string {
+    return this.#role;
+  }
+
+  /** Counts the commits that were answered although the wait for their synchronous standby had been cancelled. */
+  get unconfirmedCommits(): number {
+    return this.#unconfirmedCommits;
+  }
+
+  /** A connection to `directUrl` for one purpose, the caller's to end. */
+  directly(purpose: string, how: Pick<How, "signal" | "onNotify">): Promise<{ link: Link; hello: Hello }> {
+    return this.#connect(this.#directHosts, purpose, { ...direct, ...how });
+  }
+
+  /** The same for migrations, whose statements differ each time. */
+  forMigration(): Promise<{ link: Link; hello: Hello }> {
+    return this.#connect(this.#directHosts, "migrate", { ...direct, prepare: false, signal: null });
+  }
+
+  /** Gives the lanes' connections back. The next statement opens them again. */
+  async rest(): Promise<void> {
+    await Promise.all([this.commands.end(), this.renewals.end()]);
+  }
+
+  /** From now on none is made: what was asked for before may still go on after a close. */
+  refuse(): void {
+    this.#isClosed = true;
+  }
+
+  refuseIfClosed(): void {
+    if (this.#isClosed) {
+      throw new ClosedError();
+    }
+  }
+
+  async #connect(hosts: HostList, purpose: string, how: How): Promise<{ link: Link; hello: Hello }> {
+    this.refuseIfClosed();
+    const { applicationName } = hosts.target;
+    const made = await connect({
+      ...how,
+      hosts,
+      applicationName: `leasehold ${purpose}${applicationName === null ? "" : ` ${applicationName}`}`.slice(0, 63),
+      connectTimeoutMs: this.#options.connectTimeoutMs,
+      onUnconfirmedCommit: () => {
+        this.#unconfirmedCommits += 1;
+      },
+    });
+    if (this.#isClosed) {
+      made.link.destroy();
+    }
+    this.refuseIfClosed();
+    this.#role = made.hello.role;
+    return made;
+  }
+}

@@ -1,0 +1,280 @@
+import { after, type Instant, isPast, now } from "../clock.js";
+import { UnavailableError } from "../errors.js";
+import type {
+  AbandonRequest,
+  AcquireAnswer,
+  AcquireRequest,
+  ForceReleaseAnswer,
+  ForceReleaseRequest,
+  KeyState,
+  ReleaseAnswer,
+  ReleaseRequest,
+  RenewAnswer,
+  RenewRequest,
+} from "../store.js";
+import { toAcquireAnswer, toForceReleaseAnswer, toKeyState, toReleaseAnswer, toRenewAnswer } from "./answers.js";
+import { plainArray, textArray } from "./array-literal.js";
+import { Batcher } from "./batch.js";
+import type { Connections } from "./connections.js";
+import type { Answer, Lane } from "./lane.js";
+import type { Parameter, Row } from "./link.js";
+import { Notifier } from "./notifier.js";
+import type { ServerClock } from "./server-clock.js";
+import { troubleOf } from "./server-errors.js";
+import type { Session, Standing } from "./session.js";
+import type { Sight } from "./sight.js";
+import * as sql from "./statements.js";
+
+/** Items in one statement: enough to amortize the commit, few enough that a statement stays short. */
+const MAX_BATCH = 1_000;
+/** A renewal whose row was locked waits this long for its turn at waiting for it; then a batch is tried again. */
+const BUSY_TURN_MS = 500;
+
+export interface RequestsInit {
+  readonly connections: Connections;
+  readonly session: Session | null;
+  readonly sight: Sight;
+  readonly clock: ServerClock;
+  readonly takeoverDelayMs: number;
+}
+
+interface BusyRenewal extends RenewRequest {
+  readonly giveUpAt: Instant;
+}
+
+/** Turns requests into statements, many of one kind into one, and rows into answers. */
+export class Requests {
+  readonly #connections: Connections;
+  readonly #session: Session | null;
+  readonly #sight: Sight;
+  readonly #clock: ServerClock;
+  readonly #takeoverDelayMs: number;
+  readonly #notifier: Notifier;
+  readonly #acquires = new Batcher<AcquireRequest, AcquireAnswer>((items) => this.#sendAcquires(items), MAX_BATCH);
+  readonly #carefulAcquires = new Batcher<AcquireRequest, AcquireAnswer>(
+    (items) => this.#sendCarefulAcquires(items),
+    MAX_BATCH,
+  );
+  readonly #releases = new Batcher<ReleaseRequest, ReleaseAnswer>((items) => this.#sendReleases(items), MAX_BATCH);
+  readonly #abandons = new Batcher<AbandonRequest, ReleaseAnswer>((items) => this.#sendAbandons(items), MAX_BATCH);
+  readonly #renews = new Batcher<RenewRequest, RenewAnswer>((items) => this.#sendRenewals(items), MAX_BATCH);
+  /** One at a time, for each may wait for its row: batches of others pass in between. */
+  readonly #busyRenews = new Batcher<BusyRenewal, RenewAnswer>((items) => this.#sendBusyRenewals(items), 1);
+  /** Missing keys whose insert would wait for a stranger's transaction: they go one by one. */
+  readonly #stuckKeys = new Set<string>();
+
+  constructor({ connections, session, sight, clock, takeoverDelayMs }: RequestsInit) {
+    this.#connections = connections;
+    this.#session = session;
+    this.#sight = sight;
+    this.#clock = clock;
+    this.#takeoverDelayMs = takeoverDelayMs;
+    this.#notifier = new Notifier(connections.commands);
+  }
+
+  async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+    const { key } = request;
+    const answer = await (this.#stuckKeys.has(key) ? this.#carefulAcquires : this.#acquires).add(request);
+    if (answer.outcome !== "busy" || answer.holder !== null) {
+      this.#stuckKeys.delete(key);
+    }
+    return answer;
+  }
+
+  release(request: ReleaseRequest): Promise<ReleaseAnswer> {
+    return this.#releases.add(request);
+  }
+
+  abandon(request: AbandonRequest): Promise<ReleaseAnswer> {
+    return this.#abandons.add(request);
+  }
+
+  async renew(request: RenewRequest): Promise<RenewAnswer> {
+    const answer = await this.#renews.add(request);
+    return answer.outcome === "busy"
+      ? await this.#busyRenews.add({ ...request, giveUpAt: after(now(), BUSY_TURN_MS) })
+      : answer;
+  }
+
+  async check(key: string): Promise<KeyState> {
+    return toKeyState(await this.#command(sql.INSPECT, [key]));
+  }
+
+  async forceRelease({ key, fence, isImmediate }: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
+    const answer = await this.#command(sql.FORCE_RELEASE, [key, fence === null ? null : String(fence), isImmediate]);
+    this.#wake(answer.rows);
+    return toForceReleaseAnswer(answer);
+  }
+
+  async ping(): Promise<{ ms: number; serverVersion: string }> {
+    const { rows, sentAt, receivedAt } = await this.#connections.commands.query(sql.PING, []);
+    return { ms: receivedAt.monotonicMs - sentAt.monotonicMs, serverVersion: String(rows[0]?.version) };
+  }
+
+  async #sendAcquires(items: readonly AcquireRequest[]): Promise<readonly AcquireAnswer[]> {
+    try {
+      return await this.#askAcquires(items, false);
+    } catch (error) {
+      if (troubleOf(error) !== "blocked") {
+        throw error;
+      }
+      for (const { key } of items) {
+        this.#stuckKeys.add(key);
+      }
+      return await this.#askAcquires(items, true);
+    }
+  }
+
+  #sendCarefulAcquires(items: readonly AcquireRequest[]): Promise<readonly AcquireAnswer[]> {
+    return this.#askAcquires(items, true);
+  }
+
+  async #askAcquires(items: readonly AcquireRequest[], isCareful: boolean): Promise<readonly AcquireAnswer[]> {
+    const proven = await this.#provenly(this.#connections.commands, sql.ACQUIRE, [
+      String(isCareful),
+      textArray(items.map((item) => item.key)),
+      plainArray(items.map((item) => item.token)),
+      textArray(items.map((item) => item.owner)),
+      plainArray(items.map((item) => item.ttlMs)),
+      plainArray(items.map((item) => item.minHoldMs)),
+      plainArray(items.map((item) => item.maxHoldMs)),
+      textArray(items.map((item) => item.metadata)),
+      plainArray(items.map((item) => item.notAfterMs)),
+      plainArray(items.map((item) => item.waits)),
+      plainArray(items.map((item) => item.ticket)),
+    ]);
+    return proven === null
+      ? items.map(() => ({ outcome: "unproven" }))
+      : await this.#judged(items, proven, (row) => toAcquireAnswer(row, proven.answer, proven.incarnation));
+  }
+
+  async #sendReleases(items: readonly ReleaseRequest[]): Promise<readonly ReleaseAnswer[]> {
+    const answer = await this.#command(sql.RELEASE, [
+      textArray(items.map((item) => item.key)),
+      plainArray(items.map((item) => item.token)),
+      plainArray(items.map((item) => item.fence)),
+    ]);
+    this.#wake(answer.rows);
+    return inOrder(items.length, answer, toReleaseAnswer);
+  }
+
+  async #sendAbandons(items: readonly AbandonRequest[]): Promise<readonly ReleaseAnswer[]> {
+    const answer = await this.#command(sql.ABANDON, [
+      textArray(items.map((item) => item.key)),
+      plainArray(items.map((item) => item.token)),
+      plainArray(items.map((item) => item.wasHeld)),
+      plainArray(items.map((item) => item.isDoubted)),
+    ]);
+    this.#wake(answer.rows);
+    return inOrder(items.length, answer, toReleaseAnswer);
+  }
+
+  async #sendRenewals(items: readonly RenewRequest[]): Promise<readonly RenewAnswer[]> {
+    const proven = await this.#provenly(this.#connections.renewals, sql.RENEW, [
+      textArray(items.map((item) => item.key)),
+      plainArray(items.map((item) => item.token)),
+      plainArray(items.map((item) => item.fence)),
+      plainArray(items.map((item) => item.ttlMs)),
+    ]);
+    return proven === null
+      ? items.map(() => ({ outcome: "unproven" }))
+      : await this.#judged(items, proven, (row) => toRenewAnswer(row, proven.answer, proven.incarnation));
+  }
+
+  /** Waits for the row, alone: under SKIP LOCKED a lease that is often locked would never be renewed. */
+  async #sendBusyRenewals([item]: readonly BusyRenewal[]): Promise<readonly RenewAnswer[]> {
+    if (item === undefined || isPast(item.giveUpAt)) {
+      return [{ outcome: "busy" }];
+    }
+    const { key, token, fence, ttlMs } = item;
+    try {
+      const proven = await this.#provenly(this.#connections.renewals, sql.RENEW_BUSY, [
+        key,
+        token,
+        String(fence),
+        ttlMs,
+      ]);
+      return proven === null
+        ? [{ outcome: "unproven" }]
+        : await this.#judged([item], proven, (row) => toRenewAnswer(row, proven.answer, proven.incarnation));
+    } catch (error) {
+      if (troubleOf(error) === "blocked") {
+        return [{ outcome: "busy" }];
+      }
+      throw error;
+    }
+  }
+
+  #command(text: string, parameters: readonly Parameter[]): Promise<Answer> {
+    return this.#ask(this.#connections.commands, text, parameters);
+  }
+
+  /**
+   * Asks in the name of the session, which the server checks. Null when none stands.
+   * @throws UnavailableError when a commit meanwhile is not known to have reached its synchronous standby
+   */
+  async #provenly(lane: Lane, text: string, parameters: readonly Parameter[]): Promise<Proven | null> {
+    const standing = this.#session?.standing ?? null;
+    if (this.#session !== null && standing === null) {
+      return null;
+    }
+    const { unconfirmedCommits } = this.#connections;
+    const takeoverDelayMs = standing === null ? null : this.#takeoverDelayMs;
+    const answer = await this.#ask(lane, text, [
+      standing?.id ?? null,
+      standing?.nonce ?? null,
+      takeoverDelayMs,
+      ...parameters,
+    ]);
+    if (this.#connections.unconfirmedCommits !== unconfirmedCommits) {
+      throw new UnavailableError({
+        outcome: "unknown",
+        message:
+          "The wait for a synchronous standby was cancelled: nothing that this statement granted or renewed is sure.",
+      });
+    }
+    return { answer, standing, incarnation: standing?.incarnation ?? 0 };
+  }
+
+  async #judged<Result extends { readonly outcome: string }>(
+    items: readonly unknown[],
+    { answer, standing }: Proven,
+    read: (row: Row) => Result,
+  ): Promise<readonly Result[]> {
+    const results = inOrder(items.length, answer, read);
+    await this.#sight.judge(standing, results[0]?.outcome !== "unproven");
+    return results;
+  }
+
+  async #ask(lane: Lane, text: string, parameters: readonly Parameter[]): Promise<Answer> {
+    const answer = await lane.query(text, parameters);
+    const serverMs = Number(answer.rows[0]?.now);
+    if (serverMs > 0) {
+      this.#clock.learn({ sentAt: answer.sentAt, receivedAt: answer.receivedAt, serverMs });
+    }
+    return answer;
+  }
+
+  #wake(rows: readonly Row[]): void {
+    for (const { wake } of rows) {
+      if (typeof wake === "number" && wake !== this.#session?.id) {
+        this.#notifier.add(wake);
+      }
+    }
+  }
+}
+
+interface Proven {
+  readonly answer: Answer;
+  readonly standing: Standing | null;
+  readonly incarnation: number;
+}
+
+/** Answers name their item by its place, counted from 1, and come in any order. */
+function inOrder<Result>(count: number, answer: Answer, read: (row: Row) => Result): readonly Result[] {
+  const results = new Array<Result>(count);
+  for (const row of answer.rows) {
+    results[Number(row.item) - 1] = read(row);
+  }
+  return results;
+}

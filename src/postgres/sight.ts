@@ -1,0 +1,63 @@
+import { type Instant, msUntil } from "../clock.js";
+import { type LeaseholdError, UnsafeBackendError } from "../errors.js";
+import type { Lane } from "./lane.js";
+import type { Session, Standing } from "./session.js";
+import { SEES_SESSION } from "./statements.js";
+
+/** How often the commands connection may not see a session that answers its heartbeat before that is an error. */
+const MAX_UNSEEN = 3;
+
+/** Whether the connection for commands sees the session alive: else the two are on different databases or servers. */
+export class Sight {
+  readonly #session: Session | null;
+  readonly #commands: Lane;
+  readonly #onWarning: (error: LeaseholdError) => void;
+  #unseen = 0;
+
+  constructor(session: Session | null, commands: Lane, onWarning: (error: LeaseholdError) => void) {
+    this.#session = session;
+    this.#commands = commands;
+    this.#onWarning = onWarning;
+  }
+
+  /** A new session stands: what was not seen before says nothing about it. */
+  reset(): void {
+    this.#unseen = 0;
+  }
+
+  /** Asks until the session is seen, or is not for the last time. @throws {UnsafeBackendError} */
+  async check(standing: Standing | null, deadline: Instant): Promise<void> {
+    for (let session = standing; ; ) {
+      const { rows } = await this.#commands.query(SEES_SESSION, [session?.id ?? null, session?.nonce ?? null]);
+      const isSeen = rows[0]?.seen === true;
+      await this.judge(session, isSeen);
+      if (isSeen) {
+        if (rows[0]?.source === "manual") {
+          this.#onWarning(
+            new UnsafeBackendError({
+              problem: "This service hides what tells a failover: fences rise over it only when an operator helps",
+              remedy: "After a failover or a restore, run: select leasehold.bump_epoch();",
+            }),
+          );
+        }
+        return;
+      }
+      session = (await this.#session?.open(Math.max(1, msUntil(deadline)))) ?? null;
+    }
+  }
+
+  /** Takes what a statement said of the session that it named. @throws {UnsafeBackendError} the third time in a row */
+  async judge(standing: Standing | null, isSeen: boolean): Promise<void> {
+    if (isSeen || standing === null || this.#session?.standing !== standing) {
+      this.#unseen = 0;
+      return;
+    }
+    this.#unseen += (await this.#session.beatNow()) ? 1 : 0;
+    if (this.#unseen >= MAX_UNSEEN) {
+      throw new UnsafeBackendError({
+        problem: "The connection for commands does not see the session: the two are on different databases or servers",
+        remedy: "Let url and directUrl name the same database of the same server",
+      });
+    }
+  }
+}
