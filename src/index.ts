@@ -21,8 +21,16 @@ export {
 export { key } from "./key.js";
 export type { LeaseInfo } from "./lease-info.js";
 export type { KeepAliveOptions, Lock } from "./lock.js";
-export type { CloseOptions, ForceReleaseOptions, Locker, TryResult } from "./locker.js";
+export type { Locker, TryResult } from "./locker.js";
 export type { JsonObject, JsonValue } from "./metadata.js";
-export type { AcquireOptions, LeaseOptions, LockerOptions, PostgresClient, TryOptions } from "./options.js";
+export type {
+  AcquireOptions,
+  CloseOptions,
+  ForceReleaseOptions,
+  LeaseOptions,
+  LockerOptions,
+  PostgresClient,
+  TryOptions,
+} from "./options.js";
 export type { ConnectionOptions } from "./postgres/connection-options.js";
 export type { MigrateOptions } from "./store.js";

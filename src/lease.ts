@@ -1,13 +1,23 @@
 import { after, type Instant, isPast, msUntil, now, startTimer, type Timer } from "./clock.js";
 import { LeaseLostError, type LossReason, NotHeldError } from "./errors.js";
-import type { ResolvedAcquireOptions } from "./resolve-options.js";
+import type { CheckedMetadata } from "./metadata.js";
 import type { Grant, Presence, Proof } from "./store.js";
+
+/** What the holder asked for. */
+export interface LeaseTerms {
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly renewEveryMs: number;
+  /** `Infinity` when unbounded. */
+  readonly maxHoldMs: number;
+  readonly metadata: CheckedMetadata;
+}
 
 export interface LeaseInit {
   readonly key: string;
   readonly token: string;
   readonly grant: Grant;
-  readonly options: ResolvedAcquireOptions;
+  readonly terms: LeaseTerms;
   readonly presence: Presence;
   readonly hasPresence: boolean;
   /** Called once, when the lease is lost. */
@@ -26,7 +36,7 @@ export class Lease {
   readonly key: string;
   readonly token: string;
   readonly fence: bigint;
-  readonly options: ResolvedAcquireOptions;
+  readonly terms: LeaseTerms;
   readonly acquiredAtMs: number;
   readonly grantedAt: Instant = now();
   ttlMs: number;
@@ -43,12 +53,12 @@ export class Lease {
   #closing: LeaseLostError | null = null;
   #controller: AbortController | null = null;
 
-  constructor({ key, token, grant, options, presence, hasPresence, onLost, onEnd }: LeaseInit) {
+  constructor({ key, token, grant, terms, presence, hasPresence, onLost, onEnd }: LeaseInit) {
     this.key = key;
     this.token = token;
     this.fence = grant.fence;
-    this.options = options;
-    this.ttlMs = options.ttlMs;
+    this.terms = terms;
+    this.ttlMs = terms.ttlMs;
     this.acquiredAtMs = grant.acquiredAtMs;
     this.#presence = presence;
     this.#hasPresence = hasPresence;
@@ -181,7 +191,7 @@ export class Lease {
 
   #expireIfPast(): void {
     if (this.#phase === "held" && isPast(this.#until)) {
-      const { maxHoldMs } = this.options;
+      const { maxHoldMs } = this.terms;
       this.lose(this.#expiresAtMs >= this.acquiredAtMs + maxHoldMs ? "max-hold" : "expired");
     }
   }

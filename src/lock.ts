@@ -68,7 +68,7 @@ export class Lock {
   }
 
   get owner(): string {
-    return this.#lease.options.owner;
+    return this.#lease.terms.owner;
   }
 
   /** As last granted or renewed, in milliseconds. */
@@ -77,7 +77,7 @@ export class Lock {
   }
 
   get metadata(): JsonValue {
-    return this.#lease.options.metadata.value;
+    return this.#lease.terms.metadata.value;
   }
 
   get acquiredAt(): Date {

@@ -2,33 +2,19 @@ import { setMaxListeners } from "node:events";
 import { onAbort } from "./abort-listeners.js";
 import { Acquisition, type Granted, type NotGranted } from "./acquisition.js";
 import { type Activity, startIdleWatch } from "./activity.js";
-import { after, isPast, msUntil, now, sleep } from "./clock.js";
-import { describe, quote } from "./describe.js";
-import {
-  ClosedError,
-  type HolderInfo,
-  LeaseLostError,
-  NotAcquiredError,
-  NotHeldError,
-  UnavailableError,
-  WaitTimeoutError,
-} from "./errors.js";
+import { Background } from "./background.js";
+import { Callbacks } from "./callbacks.js";
+import { isPast, sleep } from "./clock.js";
+import { quote } from "./describe.js";
+import { ClosedError, type HolderInfo, NotAcquiredError, UnavailableError, WaitTimeoutError } from "./errors.js";
+import { Holdings } from "./holdings.js";
 import { checkKey } from "./key.js";
-import { Lease } from "./lease.js";
 import { type LeaseInfo, toLeaseInfo } from "./lease-info.js";
-import { type KeepAliveOptions, Lock, type LockActions } from "./lock.js";
-import {
-  checkBoolean,
-  checkFence,
-  checkFunction,
-  checkMs,
-  checkNames,
-  checkRenewEveryMs,
-  checkTtlMs,
-} from "./option-checks.js";
-import type { AcquireOptions, TryOptions } from "./options.js";
-import { Renewals, renewNow } from "./renewals.js";
+import { Lock } from "./lock.js";
+import { checkBoolean, checkFence, checkFunction, checkMs, checkNames } from "./option-checks.js";
+import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "./options.js";
 import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
+import { runUnder } from "./run.js";
 import type { Holder, MigrateOptions, Store, StoreEvents } from "./store.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
 import { Waiting } from "./waiting.js";
@@ -38,29 +24,6 @@ export type TryResult<Value> =
   | { readonly acquired: true; readonly value: Value; readonly heldMs: number }
   | { readonly acquired: false; readonly holder: HolderInfo | null };
 
-/** Options of `forceRelease`. */
-export interface ForceReleaseOptions {
-  /** Only if the key is held with this fence: not a grant that came after the one that was meant. */
-  readonly fence?: bigint | undefined;
-  /**
-   * Frees the key now, although its holder may still believe that it holds: exclusion is broken on purpose, and only fences
-   * protect what is written. Default false: the holder is told at its next renewal, and the key is free when it lets go or at
-   * the expiry it was last given.
-   */
-  readonly immediate?: boolean | undefined;
-}
-
-/** Options of `close`. */
-export interface CloseOptions {
-  /** How long to wait for the bodies of `withLock` and for held locks to be released. An integer of 0 ms and up; default 0. */
-  readonly drainMs?: number | undefined;
-}
-
-interface Held {
-  readonly lease: Lease;
-  readonly lock: Lock;
-}
-
 /** What a last word needs when it is due: a connection, and one round trip. */
 const LAST_WORD_MS = 250;
 
@@ -69,15 +32,11 @@ export class Locker {
   readonly #options: ResolvedLockerOptions;
   readonly #store: Store;
   readonly #waiting = new Waiting();
-  readonly #renewals: Renewals;
-  readonly #held = new Map<string, Held>();
-  readonly #acquisitions = new Set<Acquisition>();
-  /** By lease, never by key: what an older handle does must not reach a newer grant of its key. */
-  readonly #acquisitionOf = new WeakMap<Lease, Acquisition>();
-  readonly #background = new Set<Promise<void>>();
+  readonly #callbacks: Callbacks;
   readonly #activity: Activity;
-  readonly #actions: LockActions;
-  readonly #onReleased = new Set<() => void>();
+  readonly #background: Background;
+  readonly #holdings: Holdings;
+  readonly #acquisitions = new Set<Acquisition>();
   readonly #onClosed = new AbortController();
   #closing: Promise<void> | null = null;
 
@@ -86,20 +45,20 @@ export class Locker {
     this.#options = options;
     // Each acquire that waits to say its last word listens there.
     setMaxListeners(0, this.#onClosed.signal);
-    this.#store = makeStore({
+    const callbacks = new Callbacks(options.onError);
+    const store = makeStore({
       onWake: () => this.#waiting.wakeAll(),
-      onReconnected: () => this.#renewals.proveAll(),
-      onError: (error) => this.#reportError(error),
+      onReconnected: () => this.#holdings.proveAll(),
+      onError: (error) => callbacks.report(error),
     });
-    this.#renewals = new Renewals(this.#store, (error) => this.#reportError(error));
-    this.#activity = startIdleWatch(options.idleTimeoutMs, () => this.#store.rest());
-    this.#actions = {
-      renew: (lease, ttlMs) => this.#renew(lease, ttlMs),
-      release: (lease) => this.#release(lease),
-      keepAlive: (lease, keepAlive) => this.#keepAlive(lease, keepAlive),
-      stopKeepAlive: (lease) => this.#renewals.stopKeepAlive(lease),
-      reportError: (error) => this.#reportError(error),
-    };
+    const activity = startIdleWatch(options.idleTimeoutMs, () => store.rest());
+    const background = new Background(activity);
+    const waiting = this.#waiting;
+    this.#callbacks = callbacks;
+    this.#store = store;
+    this.#activity = activity;
+    this.#background = background;
+    this.#holdings = new Holdings({ options, store, waiting, activity, background, callbacks });
   }
 
   /**
@@ -139,7 +98,7 @@ export class Locker {
       waitMs: resolved.waitMs,
       holder: this.#holderInfo(fullKey, result.holder),
       blockingPid: result.blockingPid,
-      isHeldHere: this.#held.has(fullKey),
+      isHeldHere: this.#holdings.get(fullKey) !== undefined,
     });
   }
 
@@ -199,12 +158,12 @@ export class Locker {
 
   /** The lock on this key that this process holds. */
   get(key: string): Lock | undefined {
-    return this.#held.get(this.fullKey(key))?.lock;
+    return this.#holdings.get(this.fullKey(key));
   }
 
   /** All locks that this process holds. */
   locks(): readonly Lock[] {
-    return [...this.#held.values()].map(({ lock }) => lock);
+    return this.#holdings.all();
   }
 
   /** The key with the locker's prefix, as it stands in the table. @throws {InvalidKeyError} */
@@ -277,14 +236,16 @@ export class Locker {
       const result = await acquisition.run();
       if (result.outcome === "granted") {
         refuseIfPast(result, key, options.ttlMs);
-        return this.#hold(acquisition, result, options);
+        const lock = this.#holdings.hold(acquisition, result, options);
+        this.#callbacks.call(() => this.#options.onAcquired?.(lock));
+        return lock;
       }
       if (acquisition.isUnfinished) {
-        this.#inBackground(acquisition.lastWord());
+        this.#background.add(acquisition.lastWord());
       }
       return result;
     } catch (error) {
-      this.#inBackground(acquisition.lastWord());
+      this.#background.add(acquisition.lastWord());
       throw error;
     } finally {
       leave();
@@ -293,199 +254,24 @@ export class Locker {
     }
   }
 
-  #hold(acquisition: Acquisition, grant: Granted, options: ResolvedAcquireOptions): Lock {
-    const leave = this.#activity.enter();
-    const lease = new Lease({
-      key: acquisition.key,
-      token: acquisition.token,
-      grant,
-      options,
-      presence: this.#store.presence,
-      hasPresence: this.#options.presence === "on",
-      onLost: (lost, error) => {
-        this.#forget(lost);
-        // A renewal that was on its way may still commit.
-        this.#inBackground(acquisition.lastWord());
-        this.#call(() => options.onLost?.(lock, error));
-      },
-      onEnd: leave,
-    });
-    const lock = new Lock(lease, this.#actions);
-    this.#acquisitionOf.set(lease, acquisition);
-    this.#renewals.add(lease);
-    // Forced away, or the server's clock was set: two grants of one key in this process mean that the older one is over.
-    const previous = this.#held.get(lease.key)?.lease;
-    const over = previous !== undefined && previous.fence > lease.fence ? lease : previous;
-    if (over !== lease) {
-      this.#held.set(lease.key, { lease, lock });
-    }
-    over?.lose("taken");
-    if (options.keepAlive) {
-      this.#renewals.keepAlive(lease, options.renewEveryMs, null);
-    }
-    // The session was replaced while the grant was on its way.
-    if (lease.phase === "held" && !lease.isHeld) {
-      this.#renewals.prove(lease);
-    }
-    this.#call(() => this.#options.onAcquired?.(lock));
-    return lock;
-  }
-
-  #forget(lease: Lease): void {
-    this.#renewals.remove(lease);
-    if (this.#held.get(lease.key)?.lease === lease) {
-      this.#held.delete(lease.key);
-    }
-    for (const listener of this.#onReleased) {
-      listener();
-    }
-  }
-
-  async #run<Value>(lock: Lock, body: (lock: Lock) => Value | PromiseLike<Value>): Promise<Value> {
-    let value: Value;
-    try {
-      value = await body(lock);
-    } catch (error) {
-      await this.#letGo(lock);
-      throw error;
-    }
-    const failure = await this.#letGo(lock);
-    if (failure instanceof LeaseLostError) {
-      throw failure;
-    }
-    return value;
-  }
-
-  /** Releases without throwing, and says what release would have thrown. A lock that the body released is no failure. */
-  async #letGo(lock: Lock): Promise<unknown> {
-    try {
-      await lock.release();
-      return null;
-    } catch (error) {
-      if (error instanceof LeaseLostError || !(error instanceof NotHeldError)) {
-        if (!(error instanceof LeaseLostError)) {
-          this.#reportError(error);
-        }
-        return error;
-      }
-      return null;
-    }
-  }
-
-  async #renew(lease: Lease, ttlMs: number | undefined): Promise<void> {
-    const wantedMs = ttlMs === undefined ? lease.ttlMs : checkTtlMs(ttlMs);
-    refuseUnlessHeld(lease);
-    await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
-    refuseUnlessHeld(lease);
-    lease.ttlMs = wantedMs;
-  }
-
-  async #release(lease: Lease): Promise<void> {
-    const acquisition = this.#acquisitionOf.get(lease);
-    refuseUnlessHeld(lease);
-    if (acquisition === undefined || !lease.startRelease()) {
-      refuseUnlessHeld(lease);
-      return;
-    }
-    this.#forget(lease);
-    const deadline = after(now(), this.#options.requestTimeoutMs);
-    let isRepeated = false;
-    for (let retryMs = 5; ; retryMs = Math.min(retryMs * 2, 200)) {
-      try {
-        const answer = await withTimeout(
-          acquisition.release(lease.fence, (work) => this.#inBackground(work)),
-          Math.max(1, msUntil(deadline)),
-        );
-        if (answer.outcome !== "busy") {
-          this.#waiting.wakeKey(lease.key);
-          // Nothing there although nobody said so before: an attempt of ours that lost its answer did it.
-          const isLost =
-            answer.outcome === "expired" || (answer.outcome === "gone" && !isRepeated && !acquisition.hasLastWord);
-          lease.endRelease(isLost ? (answer.reason ?? "expired") : null);
-          if (lease.loss !== null) {
-            throw lease.loss;
-          }
-          return;
-        }
-        if (msUntil(deadline) <= retryMs) {
-          throw new UnavailableError({
-            outcome: "not-sent",
-            message: `The row of ${JSON.stringify(lease.key)} is locked by another transaction: it could not be released. The release is tried again in the background until the lease expires.`,
-          });
-        }
-      } catch (error) {
-        const isPassing = error instanceof UnavailableError || error instanceof RequestTimeout;
-        if (!isPassing || msUntil(deadline) <= retryMs) {
-          if (lease.phase === "releasing") {
-            lease.endRelease(null);
-            this.#inBackground(acquisition.lastWord());
-          }
-          throw error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
-        }
-        isRepeated ||= !(error instanceof UnavailableError) || error.outcome === "unknown";
-      }
-      await sleep(retryMs, { keepsAlive: true });
-    }
-  }
-
-  #keepAlive(lease: Lease, options: KeepAliveOptions): void {
-    const given = checkNames("keepAlive's options", options, ["everyMs", "onError"]);
-    const everyMs =
-      given.everyMs === undefined
-        ? Math.min(lease.options.renewEveryMs, Math.max(20, Math.floor(lease.ttlMs / 3)))
-        : checkRenewEveryMs(given.everyMs, lease.ttlMs, "everyMs");
-    const onError =
-      given.onError === undefined ? null : checkFunction<(error: unknown) => void>("onError", given.onError);
-    refuseUnlessHeld(lease);
-    this.#renewals.keepAlive(lease, everyMs, onError === null ? null : (error) => this.#call(() => onError(error)));
+  #run<Value>(lock: Lock, body: (lock: Lock) => Value | PromiseLike<Value>): Promise<Value> {
+    return runUnder(lock, body, (error) => this.#callbacks.report(error));
   }
 
   async #close(drainMs: number): Promise<void> {
     for (const acquisition of this.#acquisitions) {
       acquisition.end(new ClosedError({ message: "The locker was closed while this call waited." }));
     }
-    for (const { lease } of this.#held.values()) {
-      lease.announceClosing();
-    }
+    this.#holdings.announceClosing();
     // Within this turn of the event loop each of them hands over its last word, or a grant that came just before.
     await sleep(0, { keepsAlive: true });
-    const drainUntil = after(now(), drainMs);
-    while (this.#held.size > 0 && drainMs > 0 && msUntil(drainUntil) > 0) {
-      await this.#nextRelease(msUntil(drainUntil));
-    }
-    const releases = [...this.#held.values()].map(({ lease }) => {
-      const released = this.#release(lease).catch(() => lease.lose("closed"));
-      lease.takeForClosing();
-      return released;
-    });
-    await Promise.all(releases);
+    await this.#holdings.drain(drainMs);
+    await this.#holdings.releaseAll();
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
-    const settleUntil = after(now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
-    while (this.#background.size > 0 && msUntil(settleUntil) > 0) {
-      const settled = new AbortController();
-      void Promise.all(this.#background).then(() => settled.abort());
-      await sleep(msUntil(settleUntil), { keepsAlive: true, signal: settled.signal });
-    }
+    await this.#background.settle(this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
     this.#activity.stop();
     this.#onClosed.abort();
     await this.#store.close();
-  }
-
-  async #nextRelease(ms: number): Promise<void> {
-    const stop = new AbortController();
-    const listener = (): void => stop.abort();
-    this.#onReleased.add(listener);
-    await sleep(ms, { keepsAlive: true, signal: stop.signal });
-    this.#onReleased.delete(listener);
-  }
-
-  #inBackground(work: Promise<void>): void {
-    const leave = this.#activity.enter();
-    const task = work.finally(() => {
-      this.#background.delete(task);
-      leave();
-    });
-    this.#background.add(task);
   }
 
   /** Counts as use, so that the connections are kept meanwhile. */
@@ -526,36 +312,8 @@ export class Locker {
 
   #isOurs(key: string, fence: bigint | null, sessionId: number | null): boolean {
     const isOurSession = sessionId !== null && sessionId === this.#store.presence.sessionId;
-    return isOurSession || (fence !== null && this.#held.get(key)?.lease.fence === fence);
+    return isOurSession || (fence !== null && this.#holdings.get(key)?.fence === fence);
   }
-
-  /** What a callback of the user's throws must not reach the protocol. */
-  #call(callback: () => unknown): void {
-    callGuarded(callback, (error) => {
-      if (this.#options.onError === null) {
-        warn(error);
-      } else {
-        this.#reportError(error);
-      }
-    });
-  }
-
-  #reportError(error: unknown): void {
-    callGuarded(() => this.#options.onError?.(error), warn);
-  }
-}
-
-/** An async function is a callback as well: nobody else would catch its rejection. */
-function callGuarded(callback: () => unknown, onFailure: (error: unknown) => void): void {
-  try {
-    Promise.resolve(callback()).catch(onFailure);
-  } catch (error) {
-    onFailure(error);
-  }
-}
-
-function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : new Error(describe(error)));
 }
 
 /** The answer took longer than the lease lasts: what could be returned is not a lock. */
@@ -565,11 +323,5 @@ function refuseIfPast({ until }: Granted, key: string, ttlMs: number): void {
       outcome: "unknown",
       message: `The lock on ${quote(key)} was granted, but had ended when the answer came: that took longer than ttlMs, ${ttlMs} ms. It is released in the background. Raise ttlMs, or find out why answers take so long.`,
     });
-  }
-}
-
-function refuseUnlessHeld(lease: Lease): void {
-  if (lease.phase !== "held") {
-    throw lease.loss ?? lease.notHeld("it was released");
   }
 }

@@ -131,3 +131,21 @@ export interface AcquireOptions extends LeaseOptions {
 
 /** Options of `tryAcquire` and `tryWithLock`, which do not wait. */
 export type TryOptions = Omit<AcquireOptions, "waitMs">;
+
+/** Options of `forceRelease`. */
+export interface ForceReleaseOptions {
+  /** Only if the key is held with this fence: not a grant that came after the one that was meant. */
+  readonly fence?: bigint | undefined;
+  /**
+   * Frees the key now, although its holder may still believe that it holds: exclusion is broken on purpose, and only fences
+   * protect what is written. Default false: the holder is told at its next renewal, and the key is free when it lets go or at
+   * the expiry it was last given.
+   */
+  readonly immediate?: boolean | undefined;
+}
+
+/** Options of `close`. */
+export interface CloseOptions {
+  /** How long to wait for the bodies of `withLock` and for held locks to be released. An integer of 0 ms and up; default 0. */
+  readonly drainMs?: number | undefined;
+}

@@ -24,6 +24,7 @@ export class Wait {
  */
 export class Waiting {
   readonly #waits = new Set<Wait>();
+  readonly #byKey = new Map<string, Set<Wait>>();
   #timer: Timer | null = null;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
@@ -33,10 +34,20 @@ export class Waiting {
 
   join(wait: Wait): void {
     this.#waits.add(wait);
+    const line = this.#byKey.get(wait.key);
+    if (line === undefined) {
+      this.#byKey.set(wait.key, new Set([wait]));
+    } else {
+      line.add(wait);
+    }
   }
 
   leave(wait: Wait): void {
     this.#waits.delete(wait);
+    const line = this.#byKey.get(wait.key);
+    if (line?.delete(wait) && line.size === 0) {
+      this.#byKey.delete(wait.key);
+    }
     wait.resume?.();
     wait.resume = null;
     if (this.#waits.size === 0) {
@@ -65,27 +76,15 @@ export class Waiting {
 
   /** A NOTIFY does not say which key: of each, the first in line here looks. */
   wakeAll(): void {
-    const firsts = new Map<string, Wait>();
-    for (const wait of this.#waits) {
-      const first = firsts.get(wait.key);
-      if (first === undefined || comesBefore(wait, first)) {
-        firsts.set(wait.key, wait);
-      }
-    }
-    for (const wait of firsts.values()) {
-      wake(wait);
+    for (const line of this.#byKey.values()) {
+      wakeFirst(line);
     }
   }
 
   wakeKey(key: string): void {
-    let first: Wait | null = null;
-    for (const wait of this.#waits) {
-      if (wait.key === key && (first === null || comesBefore(wait, first))) {
-        first = wait;
-      }
-    }
-    if (first !== null) {
-      wake(first);
+    const line = this.#byKey.get(key);
+    if (line !== undefined) {
+      wakeFirst(line);
     }
   }
 
@@ -115,14 +114,20 @@ export class Waiting {
   }
 }
 
-function comesBefore(a: Wait, b: Wait): boolean {
-  return a.ticket !== null && (b.ticket === null || a.ticket < b.ticket);
+function wakeFirst(line: Iterable<Wait>): void {
+  let first: Wait | null = null;
+  for (const wait of line) {
+    if (first === null || comesBefore(wait, first)) {
+      first = wait;
+    }
+  }
+  if (first?.resume === null) {
+    first.isWoken = true;
+  } else {
+    first?.resume();
+  }
 }
 
-function wake(wait: Wait): void {
-  if (wait.resume === null) {
-    wait.isWoken = true;
-  } else {
-    wait.resume();
-  }
+function comesBefore(a: Wait, b: Wait): boolean {
+  return a.ticket !== null && (b.ticket === null || a.ticket < b.ticket);
 }

@@ -1,7 +1,8 @@
 import { InvalidOptionError, LeaseholdError, NotPermittedError, UnavailableError } from "../errors.js";
 import { RequestTimeout } from "../timeout.js";
 import { LinkClosed } from "./link.js";
-import { quoteIdentifier, quoteLiteral, type Server } from "./migrate-state.js";
+import type { Server } from "./migrate-state.js";
+import { quoteIdentifier, quoteLiteral } from "./quote.js";
 import { sqlState, toPublicError } from "./server-errors.js";
 
 /** What is known of the place where a migration failed. */

@@ -1,4 +1,5 @@
 import { NotPermittedError, UnsafeBackendError, UnsupportedError } from "../errors.js";
+import { quoteIdentifier, quoteLiteral } from "./quote.js";
 import { CLIENT_VERSION, SCHEMA_VERSION } from "./schema-version.js";
 
 /** One connection to one backend, which never changes to another by itself. */
@@ -99,19 +100,11 @@ export async function rolesWithoutUsage(
          and has_schema_privilege(r.oid, 'leasehold_internal', 'usage')
          and not exists (
            select from pg_proc p
-           where p.pronamespace = 'leasehold_internal'::regnamespace and left(p.proname, 1) <> '_'
+           where p.pronamespace = 'leasehold_internal'::regnamespace and left(p.proname, 1) <> '_' and p.proname <> 'force_release'
              and not has_function_privilege(r.oid, p.oid, 'execute'))`,
       [role],
     );
     if (rows.length === 0) lacking.push(role);
   }
   return lacking;
-}
-
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteLiteral(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

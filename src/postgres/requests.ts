@@ -1,5 +1,5 @@
 import { after, type Instant, isPast, now } from "../clock.js";
-import { UnavailableError } from "../errors.js";
+import { NotPermittedError, UnavailableError } from "../errors.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
@@ -19,8 +19,9 @@ import type { Connections } from "./connections.js";
 import type { Answer, Lane } from "./lane.js";
 import type { Parameter, Row } from "./link.js";
 import { Notifier } from "./notifier.js";
+import { quoteIdentifier } from "./quote.js";
 import type { ServerClock } from "./server-clock.js";
-import { troubleOf } from "./server-errors.js";
+import { sqlState, troubleOf } from "./server-errors.js";
 import type { Session, Standing } from "./session.js";
 import type { Sight } from "./sight.js";
 import * as sql from "./statements.js";
@@ -101,7 +102,10 @@ export class Requests {
   }
 
   async forceRelease({ key, fence, isImmediate }: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
-    const answer = await this.#command(sql.FORCE_RELEASE, [key, fence === null ? null : String(fence), isImmediate]);
+    const parameters = [key, fence === null ? null : String(fence), isImmediate];
+    const answer = await this.#command(sql.FORCE_RELEASE, parameters).catch((error: unknown) => {
+      throw sqlState(error) === "42501" ? notAdministrator(this.#connections.role, error) : error;
+    });
     this.#wake(answer.rows);
     return toForceReleaseAnswer(answer);
   }
@@ -268,6 +272,12 @@ interface Proven {
   readonly answer: Answer;
   readonly standing: Standing | null;
   readonly incarnation: number;
+}
+
+/** `grant_usage`, which every other call needs, does not include this. */
+function notAdministrator(role: string, cause: unknown): NotPermittedError {
+  const statement = `grant execute on function leasehold_internal.force_release(text, bigint, boolean) to ${quoteIdentifier(role)};`;
+  return new NotPermittedError({ statement, role, cause });
 }
 
 /** Answers name their item by its place, counted from 1, and come in any order. */

@@ -1,0 +1,190 @@
+import type { Acquisition, Granted } from "./acquisition.js";
+import type { Activity } from "./activity.js";
+import type { Background } from "./background.js";
+import type { Callbacks } from "./callbacks.js";
+import { after, msUntil, now, sleep } from "./clock.js";
+import { Lease } from "./lease.js";
+import { type KeepAliveOptions, Lock, type LockActions } from "./lock.js";
+import { checkFunction, checkNames, checkRenewEveryMs, checkTtlMs } from "./option-checks.js";
+import { releaseNow } from "./release.js";
+import { Renewals, renewNow } from "./renewals.js";
+import type { ResolvedAcquireOptions, ResolvedLockerOptions } from "./resolve-options.js";
+import type { Store } from "./store.js";
+import type { Waiting } from "./waiting.js";
+
+export interface HoldingsInit {
+  readonly options: ResolvedLockerOptions;
+  readonly store: Store;
+  readonly waiting: Waiting;
+  readonly activity: Activity;
+  readonly background: Background;
+  readonly callbacks: Callbacks;
+}
+
+interface Held {
+  readonly lease: Lease;
+  readonly lock: Lock;
+}
+
+/** The locks that this process holds, and what their handles can do with them. */
+export class Holdings implements LockActions {
+  readonly #options: ResolvedLockerOptions;
+  readonly #store: Store;
+  readonly #waiting: Waiting;
+  readonly #activity: Activity;
+  readonly #background: Background;
+  readonly #callbacks: Callbacks;
+  readonly #renewals: Renewals;
+  readonly #held = new Map<string, Held>();
+  /** By lease, never by key: what an older handle does must not reach a newer grant of its key. */
+  readonly #acquisitionOf = new WeakMap<Lease, Acquisition>();
+  #onChange: (() => void) | null = null;
+
+  constructor({ options, store, waiting, activity, background, callbacks }: HoldingsInit) {
+    this.#options = options;
+    this.#store = store;
+    this.#waiting = waiting;
+    this.#activity = activity;
+    this.#background = background;
+    this.#callbacks = callbacks;
+    this.#renewals = new Renewals(store, (error) => callbacks.report(error));
+  }
+
+  get(key: string): Lock | undefined {
+    return this.#held.get(key)?.lock;
+  }
+
+  all(): readonly Lock[] {
+    return [...this.#held.values()].map(({ lock }) => lock);
+  }
+
+  /** Makes a lock of a grant, and keeps it until it is released or lost. */
+  hold(acquisition: Acquisition, grant: Granted, options: ResolvedAcquireOptions): Lock {
+    const leave = this.#activity.enter();
+    const lease = new Lease({
+      key: acquisition.key,
+      token: acquisition.token,
+      grant,
+      terms: options,
+      presence: this.#store.presence,
+      hasPresence: this.#options.presence === "on",
+      onLost: (lost, error) => {
+        this.#forget(lost);
+        // A renewal that was on its way may still commit.
+        this.#background.add(acquisition.lastWord());
+        this.#callbacks.call(() => options.onLost?.(lock, error));
+      },
+      onEnd: leave,
+    });
+    const lock = new Lock(lease, this);
+    this.#acquisitionOf.set(lease, acquisition);
+    this.#renewals.add(lease);
+    this.#enter({ lease, lock });
+    if (options.keepAlive) {
+      this.#renewals.keepAlive(lease, options.renewEveryMs, null);
+    }
+    // The session was replaced while the grant was on its way.
+    if (lease.phase === "held" && !lease.isHeld) {
+      this.#renewals.prove(lease);
+    }
+    return lock;
+  }
+
+  async renew(lease: Lease, ttlMs: number | undefined): Promise<void> {
+    const wantedMs = ttlMs === undefined ? lease.ttlMs : checkTtlMs(ttlMs);
+    refuseUnlessHeld(lease);
+    await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
+    refuseUnlessHeld(lease);
+    lease.ttlMs = wantedMs;
+  }
+
+  async release(lease: Lease): Promise<void> {
+    const acquisition = this.#acquisitionOf.get(lease) as Acquisition; // set with the lease
+    refuseUnlessHeld(lease);
+    lease.startRelease();
+    this.#forget(lease);
+    try {
+      await releaseNow(lease, acquisition, this.#options.requestTimeoutMs, (work) => this.#background.add(work));
+    } finally {
+      this.#waiting.wakeKey(lease.key);
+    }
+  }
+
+  keepAlive(lease: Lease, options: KeepAliveOptions): void {
+    const given = checkNames("keepAlive's options", options, ["everyMs", "onError"]);
+    const everyMs =
+      given.everyMs === undefined
+        ? Math.min(lease.terms.renewEveryMs, Math.max(20, Math.floor(lease.ttlMs / 3)))
+        : checkRenewEveryMs(given.everyMs, lease.ttlMs, "everyMs");
+    const onError =
+      given.onError === undefined ? null : checkFunction<(error: unknown) => void>("onError", given.onError);
+    refuseUnlessHeld(lease);
+    const report = onError === null ? null : (error: unknown) => this.#callbacks.call(() => onError(error));
+    this.#renewals.keepAlive(lease, everyMs, report);
+  }
+
+  stopKeepAlive(lease: Lease): void {
+    this.#renewals.stopKeepAlive(lease);
+  }
+
+  reportError(error: unknown): void {
+    this.#callbacks.report(error);
+  }
+
+  /** A new session stands: every lease must show under it that it is still held. */
+  proveAll(): void {
+    this.#renewals.proveAll();
+  }
+
+  /** The locker is closing: the signals fire, while the locks stand until they are released. */
+  announceClosing(): void {
+    for (const { lease } of this.#held.values()) {
+      lease.announceClosing();
+    }
+  }
+
+  /** Resolves when nothing is held any more, or after `ms`. */
+  async drain(ms: number): Promise<void> {
+    const deadline = after(now(), ms);
+    while (this.#held.size > 0 && msUntil(deadline) > 0) {
+      const changed = new AbortController();
+      this.#onChange = () => changed.abort();
+      await sleep(msUntil(deadline), { keepsAlive: true, signal: changed.signal });
+    }
+    this.#onChange = null;
+  }
+
+  /** Releases everything beneath its holders. Never rejects. */
+  async releaseAll(): Promise<void> {
+    const releases = [...this.#held.values()].map(({ lease }) => {
+      const released = this.release(lease).catch(() => lease.lose("closed"));
+      lease.takeForClosing();
+      return released;
+    });
+    await Promise.all(releases);
+  }
+
+  /** Forced away, or the server's clock was set: of two grants of one key in this process, the older one is over. */
+  #enter({ lease, lock }: Held): void {
+    const previous = this.#held.get(lease.key)?.lease;
+    const over = previous !== undefined && previous.fence > lease.fence ? lease : previous;
+    if (over !== lease) {
+      this.#held.set(lease.key, { lease, lock });
+    }
+    over?.lose("taken");
+  }
+
+  #forget(lease: Lease): void {
+    this.#renewals.remove(lease);
+    if (this.#held.get(lease.key)?.lease === lease) {
+      this.#held.delete(lease.key);
+    }
+    this.#onChange?.();
+  }
+}
+
+function refuseUnlessHeld(lease: Lease): void {
+  if (lease.phase !== "held") {
+    throw lease.loss ?? lease.notHeld("it was released");
+  }
+}
