@@ -61,6 +61,8 @@ export class Acquisition {
   #unresolvedUntil: Instant | null = null;
   /** Its holder has let go of it: what the last word finds then is that grant. */
   #wasHeld = false;
+  /** The longest that the lease was asked to last without another renewal. */
+  #longestTtlMs: number;
   #lastWord: Promise<void> | null = null;
 
   constructor({ store, waiting, key, options, requestTimeoutMs, closed }: AcquisitionInit) {
@@ -71,6 +73,12 @@ export class Acquisition {
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#closed = closed;
     this.#wait = new Wait(key);
+    this.#longestTtlMs = options.ttlMs;
+  }
+
+  /** A renewal that asks for so much is about to be sent. */
+  extend(ttlMs: number): void {
+    this.#longestTtlMs = Math.max(this.#longestTtlMs, ttlMs);
   }
 
   /** Gives the acquire up, at once. What was sent is cleaned up by `lastWord`. */
@@ -271,7 +279,7 @@ export class Acquisition {
         signal: this.#closed,
       });
     }
-    const pointlessAfter = after(now(), this.#options.ttlMs + LAPSE_MS);
+    const pointlessAfter = after(now(), this.#longestTtlMs + LAPSE_MS);
     for (
       let retryMs = FIRST_RETRY_MS;
       !isPast(pointlessAfter) && !this.#closed.aborted;

@@ -93,13 +93,14 @@ export class Holdings implements LockActions {
   async renew(lease: Lease, ttlMs: number | undefined): Promise<void> {
     const wantedMs = ttlMs === undefined ? lease.ttlMs : checkTtlMs(ttlMs);
     refuseUnlessHeld(lease);
+    this.#acquisition(lease).extend(wantedMs);
     await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
     refuseUnlessHeld(lease);
     lease.ttlMs = wantedMs;
   }
 
   async release(lease: Lease): Promise<void> {
-    const acquisition = this.#acquisitionOf.get(lease) as Acquisition; // set with the lease
+    const acquisition = this.#acquisition(lease);
     refuseUnlessHeld(lease);
     lease.startRelease();
     this.#forget(lease);
@@ -162,6 +163,10 @@ export class Holdings implements LockActions {
       return released;
     });
     await Promise.all(releases);
+  }
+
+  #acquisition(lease: Lease): Acquisition {
+    return this.#acquisitionOf.get(lease) as Acquisition; // set when it was held
   }
 
   /** Forced away, or the server's clock was set: of two grants of one key in this process, the older one is over. */
