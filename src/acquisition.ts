@@ -56,7 +56,7 @@ export class Acquisition {
   #interrupt: AbortController | null = null;
   #attempts = 0;
   #openAttempts = 0;
-  readonly #onAnswered = new Set<() => void>();
+  #onAnswered: (() => void) | null = null;
   /** Until then an attempt without an answer may still run. */
   #unresolvedUntil: Instant | null = null;
   /** Its holder has let go of it: what the last word finds then is that grant. */
@@ -95,19 +95,11 @@ export class Acquisition {
    * @throws what `end` was given, as soon as it was
    * @throws UnavailableError when Postgres did not answer for `requestTimeoutMs`
    */
-  async run(): Promise<Granted | NotGranted> {
-    const ended = new Promise<never>((_, reject) => {
+  run(): Promise<Granted | NotGranted> {
+    return new Promise((resolve, reject) => {
       this.#onEnd = reject;
+      (this.#options.waitMs > 0 ? this.#stand() : this.#try()).then(resolve, reject);
     });
-    const { waitMs } = this.#options;
-    if (waitMs > 0) {
-      this.#waiting.join(this.#wait);
-    }
-    try {
-      return await Promise.race([ended, waitMs > 0 ? this.#stand() : this.#try()]);
-    } finally {
-      this.#waiting.leave(this.#wait);
-    }
   }
 
   async #try(): Promise<Granted | NotGranted> {
@@ -125,6 +117,15 @@ export class Acquisition {
   }
 
   async #stand(): Promise<Granted | NotGranted> {
+    this.#waiting.join(this.#wait);
+    try {
+      return await this.#lookAgainAndAgain();
+    } finally {
+      this.#waiting.leave(this.#wait);
+    }
+  }
+
+  async #lookAgainAndAgain(): Promise<Granted | NotGranted> {
     const deadline = after(now(), this.#options.waitMs);
     let busyMs = BUSY_MS;
     for (;;) {
@@ -211,10 +212,7 @@ export class Acquisition {
     } finally {
       this.#openAttempts -= 1;
       if (this.#openAttempts === 0) {
-        for (const resume of this.#onAnswered) {
-          resume();
-        }
-        this.#onAnswered.clear();
+        this.#onAnswered?.();
       }
     }
   }
@@ -271,7 +269,9 @@ export class Acquisition {
       return;
     }
     if (this.#openAttempts > 0) {
-      await new Promise<void>((resolve) => this.#onAnswered.add(resolve));
+      await new Promise<void>((resolve) => {
+        this.#onAnswered = resolve;
+      });
     }
     if (this.#unresolvedUntil !== null) {
       await sleep(monotonicMsUntil(this.#unresolvedUntil), {

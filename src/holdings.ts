@@ -36,8 +36,6 @@ export class Holdings implements LockActions {
   readonly #callbacks: Callbacks;
   readonly #renewals: Renewals;
   readonly #held = new Map<string, Held>();
-  /** By lease, never by key: what an older handle does must not reach a newer grant of its key. */
-  readonly #acquisitionOf = new WeakMap<Lease, Acquisition>();
   #onChange: (() => void) | null = null;
 
   constructor({ options, store, waiting, activity, background, callbacks }: HoldingsInit) {
@@ -62,8 +60,7 @@ export class Holdings implements LockActions {
   hold(acquisition: Acquisition, grant: Granted, options: ResolvedAcquireOptions): Lock {
     const leave = this.#activity.enter();
     const lease = new Lease({
-      key: acquisition.key,
-      token: acquisition.token,
+      acquisition,
       grant,
       terms: options,
       presence: this.#store.presence,
@@ -77,7 +74,6 @@ export class Holdings implements LockActions {
       onEnd: leave,
     });
     const lock = new Lock(lease, this);
-    this.#acquisitionOf.set(lease, acquisition);
     this.#renewals.add(lease);
     this.#enter({ lease, lock });
     if (options.keepAlive) {
@@ -93,19 +89,18 @@ export class Holdings implements LockActions {
   async renew(lease: Lease, ttlMs: number | undefined): Promise<void> {
     const wantedMs = ttlMs === undefined ? lease.ttlMs : checkTtlMs(ttlMs);
     refuseUnlessHeld(lease);
-    this.#acquisition(lease).extend(wantedMs);
+    lease.acquisition.extend(wantedMs);
     await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
     refuseUnlessHeld(lease);
     lease.ttlMs = wantedMs;
   }
 
   async release(lease: Lease): Promise<void> {
-    const acquisition = this.#acquisition(lease);
     refuseUnlessHeld(lease);
     lease.startRelease();
     this.#forget(lease);
     try {
-      await releaseNow(lease, acquisition, this.#options.requestTimeoutMs, (work) => this.#background.add(work));
+      await releaseNow(lease, this.#options.requestTimeoutMs, (work) => this.#background.add(work));
     } finally {
       this.#waiting.wakeKey(lease.key);
     }
@@ -163,10 +158,6 @@ export class Holdings implements LockActions {
       return released;
     });
     await Promise.all(releases);
-  }
-
-  #acquisition(lease: Lease): Acquisition {
-    return this.#acquisitionOf.get(lease) as Acquisition; // set when it was held
   }
 
   /** Forced away, or the server's clock was set: of two grants of one key in this process, the older one is over. */

@@ -1,3 +1,4 @@
+import type { Acquisition } from "./acquisition.js";
 import { after, type Instant, isPast, msUntil, now, startTimer, type Timer } from "./clock.js";
 import { LeaseLostError, type LossReason, NotHeldError } from "./errors.js";
 import type { CheckedMetadata } from "./metadata.js";
@@ -14,8 +15,7 @@ export interface LeaseTerms {
 }
 
 export interface LeaseInit {
-  readonly key: string;
-  readonly token: string;
+  readonly acquisition: Acquisition;
   readonly grant: Grant;
   readonly terms: LeaseTerms;
   readonly presence: Presence;
@@ -35,6 +35,8 @@ export interface LeaseInit {
 export class Lease {
   readonly key: string;
   readonly token: string;
+  /** What it was granted to: it says the last word. Kept here and never by key, so that an older handle does not reach a newer grant. */
+  readonly acquisition: Acquisition;
   readonly fence: bigint;
   readonly terms: LeaseTerms;
   readonly acquiredAtMs: number;
@@ -53,9 +55,10 @@ export class Lease {
   #closing: LeaseLostError | null = null;
   #controller: AbortController | null = null;
 
-  constructor({ key, token, grant, terms, presence, hasPresence, onLost, onEnd }: LeaseInit) {
-    this.key = key;
-    this.token = token;
+  constructor({ acquisition, grant, terms, presence, hasPresence, onLost, onEnd }: LeaseInit) {
+    this.key = acquisition.key;
+    this.token = acquisition.token;
+    this.acquisition = acquisition;
     this.fence = grant.fence;
     this.terms = terms;
     this.ttlMs = terms.ttlMs;

@@ -1,4 +1,3 @@
-import type { Acquisition } from "./acquisition.js";
 import { after, msUntil, now, sleep } from "./clock.js";
 import { UnavailableError } from "./errors.js";
 import type { Lease } from "./lease.js";
@@ -15,12 +14,8 @@ type InBackground = (work: Promise<void>) => void;
  * over, then in the background.
  * @throws LeaseLostError when it had been lost before @throws UnavailableError
  */
-export async function releaseNow(
-  lease: Lease,
-  acquisition: Acquisition,
-  timeoutMs: number,
-  inBackground: InBackground,
-): Promise<void> {
+export async function releaseNow(lease: Lease, timeoutMs: number, inBackground: InBackground): Promise<void> {
+  const { acquisition } = lease;
   const deadline = after(now(), timeoutMs);
   let isRepeated = false;
   for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {

@@ -74,6 +74,7 @@ const leaseNames: Names<LeaseOptions> = {
   onLost: true,
 };
 const acquireNames: Names<AcquireOptions> = { waitMs: true, signal: true, ...leaseNames };
+const acquireNameList = Object.keys(acquireNames);
 const lockerNames: Names<LockerOptions> = {
   url: true,
   directUrl: true,
@@ -139,7 +140,7 @@ export function resolveAcquireOptions(
   options: unknown,
   { waits }: { readonly waits: boolean },
 ): ResolvedAcquireOptions {
-  const given = checkNames("the options of this call", options, Object.keys(acquireNames));
+  const given = checkNames("the options of this call", options, acquireNameList);
   if (!waits && given.waitMs !== undefined) {
     const expected = "no waitMs: tryAcquire and tryWithLock do not wait; acquire and withLock do";
     throw new InvalidOptionError({ option: "waitMs", expected, received: given.waitMs });

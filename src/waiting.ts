@@ -24,7 +24,7 @@ export class Wait {
  */
 export class Waiting {
   readonly #waits = new Set<Wait>();
-  readonly #byKey = new Map<string, Set<Wait>>();
+  readonly #byKey = new Map<string, Wait[]>();
   #timer: Timer | null = null;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
@@ -36,17 +36,21 @@ export class Waiting {
     this.#waits.add(wait);
     const line = this.#byKey.get(wait.key);
     if (line === undefined) {
-      this.#byKey.set(wait.key, new Set([wait]));
+      this.#byKey.set(wait.key, [wait]);
     } else {
-      line.add(wait);
+      line.push(wait);
     }
   }
 
   leave(wait: Wait): void {
-    this.#waits.delete(wait);
-    const line = this.#byKey.get(wait.key);
-    if (line?.delete(wait) && line.size === 0) {
+    if (!this.#waits.delete(wait)) {
+      return;
+    }
+    const line = this.#byKey.get(wait.key)?.filter((other) => other !== wait) ?? [];
+    if (line.length === 0) {
       this.#byKey.delete(wait.key);
+    } else {
+      this.#byKey.set(wait.key, line);
     }
     wait.resume?.();
     wait.resume = null;
