@@ -3,7 +3,9 @@ import type postgres from "postgres";
 import { beforeAll, expect, test } from "vitest";
 import { openClient } from "../support/client.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
+import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
+import { until } from "../support/until.js";
 
 const FOR_MS = process.env.LEASEHOLD_LONG ? 8_000 : 1_500;
 
@@ -142,3 +144,31 @@ test.for(strangers.map((stranger) => [stranger.name, stranger] as const))(
     expect(beside?.renewals).toBeGreaterThan((alone?.renewals ?? 0) / 3);
   },
 );
+
+test("thirty leases whose rows somebody keeps locked end at their TTL, and no other lease of the process with them", async () => {
+  const ttlMs = 2_000;
+  const lost = new Set<string>();
+  await using locker = openLocker(disturbed, { ttlMs, onLost: ({ key }) => lost.add(key) });
+  const [taken, spared] = ["taken", "spared"].map((name) => Array.from({ length: 30 }, (_, n) => `${name} ${n}`));
+  const locks = await Promise.all([...(taken ?? []), ...(spared ?? [])].map((key) => locker.acquire(key)));
+  const stranger = await openClient(disturbed.url);
+
+  const rollback = new Error("rolled back");
+  const transaction = stranger.begin(async (sql) => {
+    const rows = await sql`select from leasehold.leases where key like 'taken %' for update`;
+    expect(rows).toHaveLength(30);
+    await until("all of those are lost", () => taken?.every((key) => lost.has(key)));
+    const { now } = await leaseRow(disturbed.sql, "spared 0");
+    await until(
+      "two more TTLs are over",
+      async () => (await leaseRow(disturbed.sql, "spared 0")).now > now + 2 * ttlMs,
+    );
+    throw rollback;
+  });
+  await expect(transaction).rejects.toBe(rollback);
+  await stranger.end();
+
+  expect([...lost].sort()).toEqual(taken?.sort());
+  expect(locks.filter(({ held }) => held).map(({ key }) => key)).toEqual(spared);
+  for (const key of spared ?? []) await locker.get(key)?.release();
+});

@@ -1,4 +1,4 @@
-// Keeps statements of one connection in the middle of their work, on the server, until the gate is opened.
+// Keeps statements of one connection in the middle of their work or in their commit, on the server, until the gate is opened.
 import type { TestDatabase } from "../support/database.js";
 import { until } from "../support/until.js";
 
@@ -9,7 +9,13 @@ export class Gate {
     this.#database = database;
   }
 
-  static async build(database: TestDatabase): Promise<Gate> {
+  /** `row`: before a row is written. `commit`: all is done and locked, and nobody else can see it yet. */
+  static async build(database: TestDatabase, stage: "row" | "commit" = "row"): Promise<Gate> {
+    const trigger = (table: string) =>
+      stage === "row"
+        ? `create trigger gate before insert or update on ${table} for each row execute function wait_at_gate();`
+        : `create constraint trigger gate after insert or update on ${table} deferrable initially deferred
+             for each row execute function wait_at_gate();`;
     await database.sql.unsafe(`
       create table gate (shut_for text);
       create function wait_at_gate() returns trigger language plpgsql security definer set search_path = public as $$
@@ -19,8 +25,8 @@ export class Gate {
         end loop;
         return new;
       end $$;
-      create trigger gate before insert or update on leasehold.leases for each row execute function wait_at_gate();
-      create trigger gate before insert or update on leasehold.sessions for each row execute function wait_at_gate();`);
+      ${trigger("leasehold.leases")}
+      ${trigger("leasehold.sessions")}`);
     return new Gate(database);
   }
 

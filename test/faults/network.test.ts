@@ -90,8 +90,9 @@ test.each(presences)(
     await using lock = await locker.acquire(key);
     const { signal } = lock;
     const fences: bigint[] = [];
+    let cuts = 0;
     const turns = async (name: string) => {
-      for (let turn = 0; turn < 5; turn += 1) {
+      while (cuts < 4) {
         fences.push(await locker.withLock(name, ({ fence }) => fence));
       }
     };
@@ -100,7 +101,6 @@ test.each(presences)(
     const working = Promise.all([turns(`${key}-a`), turns(`${key}-b`)]).then(() => {
       isDone = true;
     });
-    let cuts = 0;
     while (!isDone) {
       // in the middle of whatever comes next
       await Promise.race([proxy.onStatement(/leasehold_internal\.(acquire|release|renew|heartbeat)\(/), working]);
@@ -110,8 +110,7 @@ test.each(presences)(
       await Promise.race([until("it works again", () => fences.length >= cuts), working]);
     }
 
-    expect(cuts).toBeGreaterThan(3);
-    expect(new Set(fences).size).toBe(10);
+    expect(new Set(fences).size).toBe(fences.length);
     await until("it is held again", () => lock.held);
     expect(signal.aborted).toBe(false);
     expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });

@@ -148,12 +148,41 @@ test("commands and session in different databases are refused by name", async ()
   await using elsewhere = await createDatabase();
   await using locker = openLocker(database, { directUrl: elsewhere.url });
 
-  for (const call of [locker.ready(), locker.acquire("a"), locker.tryAcquire("b")]) {
-    await expect(call).rejects.toMatchObject({
-      name: "UnsafeBackendError",
-      problem: expect.stringContaining("different databases"),
-      remedy: expect.stringContaining("directUrl"),
-    });
-  }
+  const refusal = {
+    name: "UnsafeBackendError",
+    problem: expect.stringContaining("different databases"),
+    remedy: expect.stringContaining("directUrl"),
+  };
+  await Promise.all(
+    [locker.ready(), locker.acquire("a"), locker.tryAcquire("b")].map((call) =>
+      expect(call).rejects.toMatchObject(refusal),
+    ),
+  );
   expect(await database.sql`select from leasehold.leases where token is not null`).toHaveLength(0);
 });
+
+test.each([
+  ["presence: off", { presence: "off" }],
+  ["presence: on", { presence: "on" }],
+  ["presence: on, and the direct address answers", { presence: "on", directUrl: database.url }],
+] as const)(
+  "a server that accepts and says nothing holds up no call and no close() for longer than requestTimeoutMs, however long a connection may take (%s)",
+  async (_, options) => {
+    await using server = await fakeServer(() => {});
+    const url = changeUrl(database.url, { host: "127.0.0.1", port: server.port });
+    const locker = createLocker({ url, ...options, requestTimeoutMs, connectTimeoutMs: 60_000 });
+
+    const outcomes = await Promise.all(
+      Object.entries(everyCallWithoutLock(locker)).map(
+        async ([call, run]) => [call, await settled(run(), requestTimeoutMs)] as const,
+      ),
+    );
+    const pending = settled(locker.acquire("pending"), requestTimeoutMs);
+    const closed = await settled(locker.close(), requestTimeoutMs);
+
+    for (const [call, { error }] of outcomes) expect(error, call).toBeInstanceOf(UnavailableError);
+    expect(closed).toEqual({ value: undefined });
+    expect(await pending).toMatchObject({ error: { name: "ClosedError" } });
+    expect(await database.sql`select from leasehold.sessions`).toHaveLength(0);
+  },
+);

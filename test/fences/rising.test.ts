@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { openClient } from "../support/client.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
@@ -46,6 +47,35 @@ test("a key's fence rises over release, renewal, expiry, the death of its holder
   expectRising(fences);
   await taken.release().catch(() => {});
   expectLeft(database, "sessions");
+});
+
+test("a fence is drawn by a grant alone, once it has the row: not by a try, a look or a batch that finds it locked or held", async () => {
+  await using locker = openLocker(database);
+  await using other = openLocker(database, { presence: "off" });
+  const keys = ["drawn-1", "drawn-2", "drawn-3"];
+  const drawn = async () => BigInt((await sql`select last_value::text as n from leasehold.fences`)[0]?.n);
+  const tryAll = () => Promise.all(keys.map((key) => locker.tryAcquire(key)));
+  const none = keys.map(() => null);
+  for (const lock of await Promise.all(keys.map((key) => other.acquire(key)))) await lock.release();
+  const before = await drawn();
+  const stranger = await openClient(database.url);
+
+  await stranger.begin(async (tx) => {
+    // free by all that can be read, and not to be had
+    await tx`select from leasehold.leases where key in ${tx(keys)} for update`;
+    expect(await locker.tryAcquire("drawn-1")).toBeNull();
+    expect(await tryAll()).toEqual(none);
+    await expect(locker.acquire("drawn-1", { waitMs: 100 })).rejects.toMatchObject({ code: "wait-timeout" });
+    expect(await drawn()).toBe(before);
+  });
+  await stranger.end();
+  const held = await Promise.all(keys.map((key) => other.acquire(key)));
+  expect(await locker.tryAcquire("drawn-1")).toBeNull();
+  expect(await tryAll()).toEqual(none);
+  await expect(locker.acquire("drawn-1", { waitMs: 100 })).rejects.toMatchObject({ code: "wait-timeout" });
+
+  expect(await drawn()).toBe(before + 3n);
+  for (const lock of held) await lock.release();
 });
 
 test("fences rise over crashes of Postgres", async () => {

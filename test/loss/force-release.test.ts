@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
-import { createDatabase } from "../support/database.js";
+import { describe, expect, test } from "vitest";
+import { type Locker, NotPermittedError } from "../../src/index.js";
+import { createDatabase, createRole } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLockProcess } from "../support/lock-process.js";
 import { openLocker } from "../support/lockers.js";
@@ -79,3 +80,87 @@ test("forceRelease with a fence spares a newer grant, and says when there is not
 
   await expect(current.renew()).rejects.toMatchObject({ reason: "forced" });
 });
+
+describe.each(["on", "off"] as const)(
+  "forced at once, and granted anew to its own process (presence %s)",
+  (presence) => {
+    async function acquireTwice(locker: Locker, operator: Locker, key: string) {
+      const older = await locker.acquire(key);
+      const wait = locker.acquire(key);
+      await until("it waits for itself", async () => (await sql`select from leasehold.waiters`).length > 0);
+      expect(await operator.forceRelease(key, { immediate: true })).toBe(true);
+      return { older, newer: await wait };
+    }
+
+    test("the older handle is lost as soon as there is a newer one", async () => {
+      const losses: string[] = [];
+      await using locker = openLocker(database, {
+        presence,
+        keepAlive: false,
+        onLost: (lock, error) => losses.push(`${lock.fence} ${error.reason}`),
+      });
+      await using operator = openLocker(database);
+      const { older, newer } = await acquireTwice(locker, operator, `anew-${presence}`);
+
+      expect(older.held).toBe(false);
+      expect(losses).toEqual([`${older.fence} taken`]);
+      expect(newer.held).toBe(true);
+      expect(locker.locks()).toEqual([newer]);
+      await newer.release();
+      expect(losses).toHaveLength(1);
+    });
+
+    test("what the older handle releases is not the newer grant, and nobody else gets the key", async () => {
+      const key = `stale-${presence}`;
+      await using locker = openLocker(database, { presence, keepAlive: false });
+      await using third = openLocker(database);
+      const { older, newer } = await acquireTwice(locker, third, key);
+
+      await expect(older.release()).rejects.toMatchObject({ name: "LeaseLostError", reason: "taken" });
+      await older[Symbol.asyncDispose]();
+
+      expect(await third.tryAcquire(key)).toBeNull();
+      expect(await leaseRow(sql, key)).toMatchObject({ token: newer.token, fence: newer.fence });
+      await newer.renew();
+      expect(newer.held).toBe(true);
+      expect(locker.get(key)).toBe(newer);
+      await newer.release();
+    });
+  },
+);
+
+test.each([
+  ["presence on", "app", "on"],
+  ["presence off, with a name that must be quoted", `It's "me"`, "off"],
+] as const)(
+  "an application's role may not force anybody out until it was granted that: the message has the line to run (%s)",
+  async (_, label, presence) => {
+    const key = `granted-${presence}`;
+    const role = await createRole(database, { grantUsage: true, label });
+    await using holder = openLocker(database, { ttlMs: 60_000, keepAlive: false });
+    await using app = openLocker(role.url, { presence });
+    const lock = await holder.acquire(key);
+    // of its own it may do everything
+    await app.withLock(`${key}-own`, () => undefined);
+
+    const refusals = await Promise.all(
+      [{}, { immediate: true }, { fence: lock.fence }].map((options) =>
+        app.forceRelease(key, options).catch((reason: unknown) => reason),
+      ),
+    );
+
+    const quoted = `"${role.name.replaceAll('"', '""')}"`;
+    const statement = `grant execute on function leasehold_internal.force_release(text, bigint, boolean) to ${quoted};`;
+    for (const refusal of refusals) {
+      expect(refusal).toBeInstanceOf(NotPermittedError);
+      expect(refusal).toMatchObject({ role: role.name, statement, message: expect.stringContaining(statement) });
+    }
+    await lock.renew();
+    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token });
+    const [line] = /grant execute .*;/.exec((refusals[0] as Error).message) ?? [];
+    await sql.unsafe(line as string);
+    expect(await app.forceRelease(key, { immediate: true })).toBe(true);
+    expect((await leaseRow(sql, key)).token).toBeNull();
+    await expect(lock.renew()).rejects.toMatchObject({ name: "LeaseLostError", reason: "forced" });
+  },
+);

@@ -65,3 +65,26 @@ test("withLock rejects with max-hold when the body outlasts it, and lets the bod
   await expect(work).rejects.toMatchObject({ name: "LeaseLostError", reason: "max-hold" });
   expect(hasEnded).toBe(true);
 });
+
+test("a lease that only proves itself after a reconnect ends when it would have ended, with maxHoldMs as without", async () => {
+  const ttlMs = 20_000;
+  await using locker = openLocker(database, { ttlMs, keepAlive: false });
+  const keys = ["bounded", "unbounded"];
+  const locks = [await locker.acquire("bounded", { maxHoldMs: 3_600_000 }), await locker.acquire("unbounded")];
+  const before = await Promise.all(keys.map((key) => leaseRow(sql, key)));
+  const areProven = async () =>
+    (await sql`select from leasehold.leases where key in ${sql(keys)} and renewed_at > acquired_at`).length === 2;
+
+  expect(await sql`select pg_terminate_backend(${before[0]?.pid as number}) as done`).toEqual([{ done: true }]);
+  await until("they are proven under the new session", areProven);
+  await until("their process knows", () => locks.every(({ held }) => held));
+
+  for (const [index, lock] of locks.entries()) {
+    const after = await leaseRow(sql, lock.key);
+    expect(after.pid).not.toBe(before[index]?.pid);
+    expect(after.expiresAt).toBe(before[index]?.expiresAt);
+    expect(lock.expiresAt.getTime()).toBe(Math.floor(after.expiresAt));
+    expect(lock.remainingMs).toBeLessThanOrEqual(ttlMs);
+    await lock.release();
+  }
+});

@@ -4,9 +4,20 @@ import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLockProcess } from "../support/lock-process.js";
 import { openLocker } from "../support/lockers.js";
+import { startProxy } from "../support/proxy.js";
+import { until } from "../support/until.js";
 
 const database = await createDatabase();
 const { sql } = database;
+const acquire = /leasehold_internal\.acquire\(/;
+const hourMs = 3_600_000;
+/** What follows an answer that is dropped. */
+const then = "blackhole";
+
+const isFree = (key: string) => async () => (await leaseRow(sql, key)).token === null;
+const grants = async (key: string) =>
+  (await sql`select acquisitions::int as n from leasehold.leases where key = ${key}`)[0]?.n as number;
+const isQueued = async () => (await sql`select from leasehold.waiters`).length > 0;
 
 test("a key released before its minimum hold is over is kept from everybody until then, its own process included", async () => {
   await using locker = openLocker(database);
@@ -59,3 +70,99 @@ test("a minimum hold that was over at the release keeps nobody out", async () =>
   expect(next?.held).toBe(true);
   await next?.release();
 });
+
+// taken back alone and in a batch, which go different ways in the function
+test.each([1, 4])(
+  "grants whose answer never came keep nobody out once they are taken back, whatever their minimum hold (%i at once)",
+  async (count) => {
+    const keys = Array.from({ length: count }, (_, n) => `unheard-${count}-${n}`);
+    await using proxy = await startProxy(database.url);
+    await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 600, minHoldMs: hourMs });
+    await using other = openLocker(database);
+    await locker.ready();
+    const { dropped } = proxy.dropAnswerOf(acquire, { then });
+
+    const acquiring = Promise.allSettled(keys.map((key) => locker.acquire(key)));
+    await dropped;
+    expect(await Promise.all(keys.map(grants))).toEqual(keys.map(() => 1));
+    expect((await acquiring).map(({ status }) => status)).toEqual(keys.map(() => "rejected"));
+
+    for (const key of keys) {
+      await until("it is taken back", isFree(key));
+      const lock = await other.tryAcquire(key);
+      expect(lock?.held).toBe(true);
+      await lock?.release();
+    }
+  },
+);
+
+test("a wait that is cancelled while its grant is on its way keeps nobody out, whatever its minimum hold", async () => {
+  await using proxy = await startProxy(database.url);
+  await using waiter = openLocker(proxy.url(database.url), { minHoldMs: hourMs });
+  await using other = openLocker(database);
+  const held = await other.acquire("cancelled");
+  const controller = new AbortController();
+  const refused = expect(waiter.acquire("cancelled", { signal: controller.signal })).rejects.toThrow("never mind");
+  await until("it waits", isQueued);
+  const look = proxy.holdStatement(acquire);
+  await held.release();
+  await look.arrived;
+
+  controller.abort(new Error("never mind"));
+  await refused;
+  await look.forward();
+
+  expect(await grants("cancelled")).toBe(2);
+  await until("it is taken back", isFree("cancelled"));
+  const lock = await other.tryAcquire("cancelled");
+  expect(lock?.held).toBe(true);
+  await lock?.release();
+});
+
+// released alone and in a batch, by token alone since more than one look was sent
+test.each([1, 3])(
+  "the minimum hold of locks that were waited for begins with their grant, and a release keeps to it (%i at once)",
+  async (count) => {
+    const keys = Array.from({ length: count }, (_, n) => `waited-${count}-${n}`);
+    await using holder = openLocker(database);
+    await using waiter = openLocker(database);
+    const held = await Promise.all(keys.map((key) => holder.acquire(key)));
+    const waiting = keys.map((key) => waiter.acquire(key, { minHoldMs: hourMs }));
+    await until("all wait", async () => (await sql`select from leasehold.waiters`).length === count);
+    for (const lock of held) await lock.release();
+    const locks = await Promise.all(waiting);
+
+    await Promise.all(locks.map((lock) => lock.release()));
+
+    for (const key of keys) {
+      const { token, acquiredAt, holdUntil } = await leaseRow(sql, key);
+      expect({ token, holdUntil }).toEqual({ token: null, holdUntil: acquiredAt + hourMs });
+      expect(await holder.tryAcquire(key)).toBeNull();
+    }
+  },
+);
+
+test.each(["on", "off"] as const)(
+  "a release that never arrived is made up for in the background, and keeps to the minimum hold (presence %s)",
+  async (presence) => {
+    const key = `made-up-${presence}`;
+    await using proxy = await startProxy(database.url);
+    await using locker = openLocker(proxy.url(database.url), {
+      presence,
+      requestTimeoutMs: 600,
+      ttlMs: 60_000,
+      minHoldMs: hourMs,
+    });
+    const lock = await locker.acquire(key);
+    const release = proxy.holdStatement(/leasehold_internal\.release\(/);
+    const lastWord = proxy.onStatement(/leasehold_internal\.abandon\(/);
+
+    await expect(lock.release()).rejects.toMatchObject({ name: "UnavailableError", outcome: "unknown" });
+    await lastWord;
+    await until("it is freed", isFree(key));
+
+    const { acquiredAt, holdUntil } = await leaseRow(sql, key);
+    expect(holdUntil).toBe(acquiredAt + hourMs);
+    release.discard();
+  },
+);

@@ -34,7 +34,8 @@ test("a role that was granted usage can call what the client calls", async () =>
     select p.oid::regprocedure::text as name from pg_proc p
     where p.pronamespace = 'leasehold_internal'::regnamespace and left(p.proname, 1) <> '_'
       and not has_function_privilege(p.oid, 'execute')`;
-  expect([...refused]).toEqual([]);
+  // taking a lock from its holder is for administrators
+  expect([...refused]).toEqual([{ name: "leasehold_internal.force_release(text,bigint,boolean)" }]);
   await app.end();
 });
 

@@ -90,7 +90,7 @@ export async function createRole(database: TestDatabase, options: RoleOptions = 
   for (const [setting, value] of Object.entries(options.settings ?? {})) {
     await sql.unsafe(`alter role ${quote(name)} set ${setting} = '${value}'`);
   }
-  if (options.grantUsage) await sql.unsafe(`select leasehold.grant_usage('${quote(name)}')`);
+  if (options.grantUsage) await sql`select leasehold.grant_usage(${name})`;
   return { name, url: changeUrl(database.url, { user: name, password }) };
 }
 

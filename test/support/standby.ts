@@ -11,12 +11,17 @@ const run = promisify(execFile);
 /** Copies a running primary's data folder into one that a server can be started on as its standby. */
 export async function makeStandby(primary: postgres.Sql, from: string, to: string, primaryUrl: string): Promise<void> {
   // start and stop belong to one session: `primary` has one connection
-  await primary`select pg_backup_start('standby', fast => true)`;
+  const [server] = await primary`select current_setting('server_version_num')::int < 150000 as isold`;
+  await primary.unsafe(
+    server?.isold ? "select pg_start_backup('standby', true, false)" : "select pg_backup_start('standby', true)",
+  );
   // what vanishes while it is copied is not needed: the WAL from the start on makes the copy whole
   await run("cp", ["-Rp", from, to], { ...serverUser(), cwd: "/" }).catch((error) => {
     if (!/No such file/.test(String(error.stderr))) throw error;
   });
-  const [label] = await primary`select labelfile as text from pg_backup_stop(wait_for_archive => false)`;
+  const [label] = await primary.unsafe(
+    `select labelfile as text from ${server?.isold ? "pg_stop_backup(false, false)" : "pg_backup_stop(false)"}`,
+  );
   for (const file of ["postmaster.pid", "postmaster.opts"]) await rm(join(to, file), { force: true });
   for (const folder of ["pg_replslot", "pg_wal"]) {
     for (const entry of await readdir(join(to, folder), { withFileTypes: true })) {
