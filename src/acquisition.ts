@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { after, driftMarginMs, type Instant, isPast, monotonicMsUntil, msUntil, now, sleep } from "./clock.js";
-import { LeaseholdError, UnavailableError } from "./errors.js";
+import { Attempts } from "./attempts.js";
+import { after, type Instant, isPast, msUntil, now, sleep } from "./clock.js";
+import { UnavailableError } from "./errors.js";
 import type { ResolvedAcquireOptions } from "./resolve-options.js";
-import type { AcquireAnswer, Grant, Holder, ReleaseAnswer, Store } from "./store.js";
+import type { AcquireAnswer, AcquireRequest, Grant, Holder, ReleaseAnswer, Store } from "./store.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
 import { Wait, type Waiting } from "./waiting.js";
 
@@ -50,15 +51,11 @@ export class Acquisition {
   readonly #requestTimeoutMs: number;
   readonly #closed: AbortSignal;
   readonly #wait: Wait;
+  readonly #attempts: Attempts;
   #ended: { readonly error: unknown } | null = null;
   #onEnd: ((error: unknown) => void) | null = null;
   /** Made when something sleeps: most acquires never do. */
   #interrupt: AbortController | null = null;
-  #attempts = 0;
-  #openAttempts = 0;
-  #onAnswered: (() => void) | null = null;
-  /** Until then an attempt without an answer may still run. */
-  #unresolvedUntil: Instant | null = null;
   /** Its holder has let go of it: what the last word finds then is that grant. */
   #wasHeld = false;
   /** The longest that the lease was asked to last without another renewal. */
@@ -73,6 +70,7 @@ export class Acquisition {
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#closed = closed;
     this.#wait = new Wait(key);
+    this.#attempts = new Attempts(requestTimeoutMs);
     this.#longestTtlMs = options.ttlMs;
   }
 
@@ -185,36 +183,22 @@ export class Acquisition {
     }
   }
 
-  async #attempt(waits: boolean, deadline: Instant): Promise<AcquireAnswer> {
+  #attempt(waits: boolean, deadline: Instant): Promise<AcquireAnswer> {
     const options = this.#options;
-    // `open` has heard from the server, so its time is known.
-    const notAfterMs = this.#store.serverTimeAt(deadline) ?? 0;
-    this.#attempts += 1;
-    this.#openAttempts += 1;
-    try {
-      return await this.#store.acquire({
-        key: this.key,
-        token: this.token,
-        owner: options.owner,
-        ttlMs: options.ttlMs,
-        minHoldMs: options.minHoldMs,
-        maxHoldMs: options.maxHoldMs === Number.POSITIVE_INFINITY ? null : options.maxHoldMs,
-        metadata: options.metadata.json,
-        notAfterMs,
-        waits,
-        ticket: this.#wait.ticket,
-      });
-    } catch (error) {
-      if (!(error instanceof LeaseholdError) || (error instanceof UnavailableError && error.outcome === "unknown")) {
-        this.#unresolvedUntil = after(deadline, driftMarginMs(this.#requestTimeoutMs));
-      }
-      throw error;
-    } finally {
-      this.#openAttempts -= 1;
-      if (this.#openAttempts === 0) {
-        this.#onAnswered?.();
-      }
-    }
+    const request: AcquireRequest = {
+      key: this.key,
+      token: this.token,
+      owner: options.owner,
+      ttlMs: options.ttlMs,
+      minHoldMs: options.minHoldMs,
+      maxHoldMs: options.maxHoldMs === Number.POSITIVE_INFINITY ? null : options.maxHoldMs,
+      metadata: options.metadata.json,
+      // `open` has heard from the server, so its time is known.
+      notAfterMs: this.#store.serverTimeAt(deadline) ?? 0,
+      waits,
+      ticket: this.#wait.ticket,
+    };
+    return this.#attempts.track(deadline, this.#store.acquire(request));
   }
 
   #throwIfEnded(): void {
@@ -231,7 +215,7 @@ export class Acquisition {
 
   /** Whether something of it may still be in the database although it was not granted. */
   get isUnfinished(): boolean {
-    return this.#options.waitMs > 0 || this.#openAttempts > 0 || this.#unresolvedUntil !== null;
+    return this.#options.waitMs > 0 || this.#attempts.hasDoubt;
   }
 
   /**
@@ -241,12 +225,12 @@ export class Acquisition {
   async release(fence: bigint, background: (work: Promise<void>) => void): Promise<ReleaseAnswer> {
     const { key, token } = this;
     this.#wasHeld = true;
-    if (this.#unresolvedUntil !== null && monotonicMsUntil(this.#unresolvedUntil) > 0) {
+    if (this.#attempts.hasUnresolved) {
       background(this.lastWord());
       return await this.#store.release({ key, token, fence });
     }
-    return this.#attempts > 1
-      ? await this.#store.abandon({ key, token, wasHeld: true, isDoubted: this.#unresolvedUntil !== null })
+    return this.#attempts.count > 1
+      ? await this.#store.abandon({ key, token, wasHeld: true, isDoubted: this.#attempts.hasLost })
       : await this.#store.release({ key, token, fence });
   }
 
@@ -265,20 +249,10 @@ export class Acquisition {
   }
 
   async #sayLastWord(): Promise<void> {
-    if (this.#attempts === 0) {
+    if (this.#attempts.count === 0) {
       return;
     }
-    if (this.#openAttempts > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onAnswered = resolve;
-      });
-    }
-    if (this.#unresolvedUntil !== null) {
-      await sleep(monotonicMsUntil(this.#unresolvedUntil), {
-        keepsAlive: true,
-        signal: this.#closed,
-      });
-    }
+    await this.#attempts.ended(this.#closed);
     const pointlessAfter = after(now(), this.#longestTtlMs + LAPSE_MS);
     for (
       let retryMs = FIRST_RETRY_MS;
@@ -290,7 +264,7 @@ export class Acquisition {
           key: this.key,
           token: this.token,
           wasHeld: this.#wasHeld,
-          isDoubted: this.#unresolvedUntil !== null,
+          isDoubted: this.#attempts.hasLost,
         });
         if (outcome !== "busy") {
           this.#waiting.wakeKey(this.key);

@@ -18,30 +18,34 @@ beforeAll(async () => {
 
 const dropped = async () => Number((await silent.sql`select count(*) as n from public.dropped`)[0]?.n);
 
-/** Releases a key while another locker waits for it, several times over: how long each handover took. */
-async function handovers(database: TestDatabase): Promise<number[]> {
+/** How long it takes from a release until another locker, which waits, has the lock. */
+async function handover(database: TestDatabase): Promise<number> {
   await using holder = openLocker(database);
   await using waiter = openLocker(database);
-  const keys = Array.from({ length: 8 }, (_, n) => `handover ${n}`);
-  const held = await Promise.all(keys.map((key) => holder.acquire(key)));
-  const waits = keys.map(async (key) => {
-    const lock = await waiter.acquire(key);
-    const at = performance.now();
-    await lock.release();
-    return at;
-  });
-  for (const key of keys) await untilQueued(database, key, 1);
+  const held = await holder.acquire("handover");
+  const waiting = waiter.acquire("handover");
+  await untilQueued(database, "handover", 1);
   const releasedAt = performance.now();
-  await Promise.all(held.map((lock) => lock.release()));
-  return (await Promise.all(waits)).map((at) => at - releasedAt).sort((a, b) => a - b);
+  await held.release();
+  const lock = await waiting;
+  const tookMs = performance.now() - releasedAt;
+  await lock.release();
+  return tookMs;
+}
+
+/** A poll may be due at once, by luck: not so each time. */
+async function slowest(measure: () => Promise<number>): Promise<number> {
+  let ms = 0;
+  for (let round = 0; round < 5; round += 1) ms = Math.max(ms, await measure());
+  return ms;
 }
 
 test("a release wakes the next in line at once, without waiting for its poll", async () => {
   const before = await dropped();
-  const [woken, polled] = [await handovers(notifying), await handovers(silent)];
+  const [woken, polled] = [await slowest(() => handover(notifying)), await slowest(() => handover(silent))];
 
   expect(await dropped()).toBeGreaterThan(before);
-  expect(woken.at(-1)).toBeLessThan((polled[0] ?? 0) / 2);
+  expect(woken).toBeLessThan(polled / 2);
 });
 
 test("with every NOTIFY dropped the line is served all the same, and in order", async () => {
@@ -73,11 +77,10 @@ test("a waiter of the same locker is woken without a NOTIFY", async () => {
   await using locker = openLocker(silent);
   const before = await dropped();
 
-  const same = await sameLocker();
+  const same = await slowest(sameLocker);
 
   expect(await dropped()).toBe(before);
-  const polled = await handovers(silent);
-  expect(same).toBeLessThan((polled[0] ?? 0) / 2);
+  expect(same).toBeLessThan((await slowest(() => handover(silent))) / 2);
 
   async function sameLocker(): Promise<number> {
     const held = await locker.acquire("same");
