@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Attempts } from "./attempts.js";
 import { after, type Instant, isPast, msUntil, now, sleep } from "./clock.js";
 import { UnavailableError } from "./errors.js";
-import type { ResolvedAcquireOptions } from "./resolve-options.js";
+import type { CheckedMetadata } from "./metadata.js";
 import type { AcquireAnswer, AcquireRequest, Grant, Holder, ReleaseAnswer, Store } from "./store.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
 import { Wait, type Waiting } from "./waiting.js";
@@ -28,11 +28,23 @@ export interface NotGranted {
   readonly blockingPid: number | null;
 }
 
+/** What is asked for. */
+export interface AcquisitionTerms {
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly minHoldMs: number;
+  /** `Infinity` when unbounded. */
+  readonly maxHoldMs: number;
+  readonly metadata: CheckedMetadata;
+  /** `Infinity` when unbounded; 0 when the call does not wait. */
+  readonly waitMs: number;
+}
+
 export interface AcquisitionInit {
   readonly store: Store;
   readonly waiting: Waiting;
   readonly key: string;
-  readonly options: ResolvedAcquireOptions;
+  readonly terms: AcquisitionTerms;
   readonly requestTimeoutMs: number;
   /** Fires when the locker is closed for good: then no last word can be said any more. */
   readonly closed: AbortSignal;
@@ -47,7 +59,7 @@ export class Acquisition {
   readonly token: string = randomUUID();
   readonly #store: Store;
   readonly #waiting: Waiting;
-  readonly #options: ResolvedAcquireOptions;
+  readonly #terms: AcquisitionTerms;
   readonly #requestTimeoutMs: number;
   readonly #closed: AbortSignal;
   readonly #wait: Wait;
@@ -62,16 +74,16 @@ export class Acquisition {
   #longestTtlMs: number;
   #lastWord: Promise<void> | null = null;
 
-  constructor({ store, waiting, key, options, requestTimeoutMs, closed }: AcquisitionInit) {
+  constructor({ store, waiting, key, terms, requestTimeoutMs, closed }: AcquisitionInit) {
     this.#store = store;
     this.#waiting = waiting;
     this.key = key;
-    this.#options = options;
+    this.#terms = terms;
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#closed = closed;
     this.#wait = new Wait(key);
     this.#attempts = new Attempts(requestTimeoutMs);
-    this.#longestTtlMs = options.ttlMs;
+    this.#longestTtlMs = terms.ttlMs;
   }
 
   /** A renewal that asks for so much is about to be sent. */
@@ -96,7 +108,7 @@ export class Acquisition {
   run(): Promise<Granted | NotGranted> {
     return new Promise((resolve, reject) => {
       this.#onEnd = reject;
-      (this.#options.waitMs > 0 ? this.#stand() : this.#try()).then(resolve, reject);
+      (this.#terms.waitMs > 0 ? this.#stand() : this.#try()).then(resolve, reject);
     });
   }
 
@@ -124,7 +136,7 @@ export class Acquisition {
   }
 
   async #lookAgainAndAgain(): Promise<Granted | NotGranted> {
-    const deadline = after(now(), this.#options.waitMs);
+    const deadline = after(now(), this.#terms.waitMs);
     let busyMs = BUSY_MS;
     for (;;) {
       const answer = await this.#look(true);
@@ -184,15 +196,15 @@ export class Acquisition {
   }
 
   #attempt(waits: boolean, deadline: Instant): Promise<AcquireAnswer> {
-    const options = this.#options;
+    const terms = this.#terms;
     const request: AcquireRequest = {
       key: this.key,
       token: this.token,
-      owner: options.owner,
-      ttlMs: options.ttlMs,
-      minHoldMs: options.minHoldMs,
-      maxHoldMs: options.maxHoldMs === Number.POSITIVE_INFINITY ? null : options.maxHoldMs,
-      metadata: options.metadata.json,
+      owner: terms.owner,
+      ttlMs: terms.ttlMs,
+      minHoldMs: terms.minHoldMs,
+      maxHoldMs: terms.maxHoldMs === Number.POSITIVE_INFINITY ? null : terms.maxHoldMs,
+      metadata: terms.metadata.json,
       // `open` has heard from the server, so its time is known.
       notAfterMs: this.#store.serverTimeAt(deadline) ?? 0,
       waits,
@@ -215,7 +227,7 @@ export class Acquisition {
 
   /** Whether something of it may still be in the database although it was not granted. */
   get isUnfinished(): boolean {
-    return this.#options.waitMs > 0 || this.#attempts.hasDoubt;
+    return this.#terms.waitMs > 0 || this.#attempts.hasDoubt;
   }
 
   /**

@@ -225,7 +225,7 @@ export class Locker {
       store: this.#store,
       waiting: this.#waiting,
       key,
-      options,
+      terms: options,
       requestTimeoutMs: this.#options.requestTimeoutMs,
       closed: this.#onClosed.signal,
     });

@@ -3,6 +3,7 @@ import type { PostgresClient } from "../options.js";
 import { withTimeout } from "../timeout.js";
 import type { ClockSample, Hello } from "./connect.js";
 import { type Link, LinkClosed, type Parameter, type Row } from "./link.js";
+import { inOneTrip } from "./one-trip.js";
 
 /** Rows, and when this process asked and heard. */
 export interface Answer {
@@ -103,7 +104,7 @@ export class GivenLane implements Lane {
 
   async query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
     const sentAt = now();
-    const query = this.#sql.unsafe(text, [...parameters], { prepare: this.#sql.options.prepare !== false });
+    const query = inOneTrip(this.#sql.unsafe(text, [...parameters], { prepare: this.#sql.options.prepare !== false }));
     const rows = await withTimeout(Promise.resolve(query), this.#timeoutMs).catch((error: unknown) => {
       const isServers = error instanceof Error && "severity" in error;
       throw isServers || !(error instanceof Error) ? error : new LinkClosed(error.message, { cause: error });

@@ -3,7 +3,7 @@ import postgres from "postgres";
 import { startTimer, type Timer } from "../clock.js";
 import { realTimersFor, realTimersInNextMicrotask, withRealTimers } from "../real-timers.js";
 import type { ConnectionTarget } from "./connection-url.js";
-import { interpolate } from "./literal.js";
+import { inOneTrip } from "./one-trip.js";
 
 /** A value of a parameter. Arrays are sent as text (see array-literal.ts), so that no client's serializers touch them. */
 export type Parameter = string | number | boolean | null;
@@ -16,7 +16,10 @@ export interface LinkOptions {
   readonly host: { readonly host: string; readonly port: number } | null;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
-  /** Named prepared statements; false behind a transaction pooler. */
+  /**
+   * Named prepared statements. False where a transaction pooler may stand in between: one statement need not meet what
+   * another has prepared.
+   */
   readonly prepare: boolean;
   readonly onNotify?: () => void;
   /** A commit was answered, but the wait for its synchronous standby had been cancelled. */
@@ -110,9 +113,7 @@ export class Link {
     this.#inFlight += 1;
     this.#socket?.ref();
     try {
-      const query = this.#options.prepare
-        ? this.#sql.unsafe(text, [...parameters], { prepare: true })
-        : this.#sql.unsafe(interpolate(text, parameters));
+      const query = inOneTrip(this.#sql.unsafe(text, [...parameters], { prepare: this.#options.prepare }));
       // postgres.js begins with it in the next microtask.
       realTimersInNextMicrotask(() => query.execute());
       const rows = await query;
