@@ -46,7 +46,7 @@ export interface LeaseOptions {
   /** Who others see as the holder. 1 to 256 bytes; default `host name:process id`. Grants nothing: the token does. */
   readonly owner?: string | undefined;
   /**
-   * Is called once when a held lock is lost, not on an ordinary release. What it throws goes to `onError`.
+   * Is called once when a held lock is lost, not on an ordinary release nor by `close`. What it throws goes to `onError`.
    * Given to a call, it stands in place of the locker's.
    */
   readonly onLost?: ((lock: Lock, error: LeaseLostError) => void) | undefined;
