@@ -790,12 +790,14 @@ begin
   loop
     item := freed.item; outcome := freed.outcome; wake := freed.wake; reason := freed.reason; now := freed.now;
     if outcome = 'gone' and p_doubted[item] then
+      -- An attempt may be on its way to its commit: then it has locked the row, or holds the lock of those who insert, or has
+      -- inserted what this runs into.
+      if not exists (select from leasehold.leases l where l.key = p_keys[item]) and pg_try_advisory_xact_lock(1279480141, hashtext(p_keys[item])) then
+        perform leasehold_internal._create(p_keys[item]);
+      end if;
       lease := null;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item] for no key update skip locked;
-      if lease.token = p_tokens[item] and lease.expires_at > clock_timestamp()
-        or lease.key is null and exists (select from leasehold.leases l where l.key = p_keys[item])
-        or lease.key is null and not pg_try_advisory_xact_lock(1279480141, hashtext(p_keys[item]))
-      then
+      if lease.key is null or lease.token = p_tokens[item] and lease.expires_at > clock_timestamp() then
         outcome := 'busy';
         reason := null;
       end if;

@@ -199,7 +199,10 @@ export class Locker {
 
   /** One round trip on the connection for commands. */
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }> {
-    return this.#active(() => this.#settle(this.#store.ping()));
+    return this.#active(async () => {
+      await this.#store.open(this.#options.requestTimeoutMs);
+      return await this.#settle(this.#store.ping());
+    });
   }
 
   /**

@@ -58,6 +58,37 @@ test.each(keys)(
   },
 );
 
+test.each([
+  ["of more new keys at once than one statement guards", Array.from({ length: 150 }, (_, n) => `new-${n}`)],
+  ["of a new key that somebody else was about to make", ["stuck"]],
+])("neither do grants %s", async (_, keys) => {
+  const { sql, url } = databases.commit;
+  const gate = gates.commit;
+  await using proxy = await startProxy(url);
+  await using locker = openLocker(proxy.url(url), { presence: "off", requestTimeoutMs, ttlMs: 90_000 });
+  const madeByAnother = sql.begin(async (tx) => {
+    await tx`insert into leasehold.leases (key, fence, ttl_ms) values ('stuck', 0, 0)`;
+    expect(await locker.tryAcquire("stuck")).toBeNull();
+    throw new Error("rolled back");
+  });
+  await expect(madeByAnother).rejects.toThrow("rolled back");
+
+  await gate.shut(commands);
+  const lastWord = proxy.onStatement(abandon);
+  const outcomes = keys.map((key) => settled(locker.acquire(key), requestTimeoutMs));
+  await gate.standing(commands);
+  for (const outcome of outcomes) expect(await outcome).toMatchObject({ error: { name: "UnavailableError" } });
+  await lastWord;
+  await locker.ping();
+  await gate.open();
+
+  await until("they are committed and freed", async () => {
+    const rows =
+      await sql`select from leasehold.leases where key in ${sql(keys)} and acquisitions = 1 and token is null`;
+    return rows.length === keys.length;
+  });
+});
+
 test.each(places)(
   "a place in the line that commits only after its last word was first said is given back (hung at its %s, presence: %s)",
   async (stage, presence) => {
