@@ -35,6 +35,7 @@ alter table leasehold.waiters set (
   autovacuum_analyze_scale_factor = 0.05,
   vacuum_truncate = off
 );
+alter table leasehold.resource_fences set (fillfactor = 70, vacuum_truncate = off);
 alter table leasehold.sessions set (
   fillfactor = 50,
   autovacuum_vacuum_scale_factor = 0.02,
@@ -93,9 +94,15 @@ comment on column leasehold.sessions.seen_at is 'The last heartbeat. A session w
 comment on table leasehold.fence_epoch is 'The upper part of fences: one row. It keeps fences rising over a failover, a restore into another cluster and pg_upgrade.';
 comment on column leasehold.fence_epoch.id is 'Always true: there is one row.';
 comment on column leasehold.fence_epoch.system_identifier is 'The cluster in which the last fences were issued (pg_control_system). Null: not known.';
+comment on column leasehold.fence_epoch.database_id is 'Random identity of this database, made when the tables were. It stands in for system_identifier where the service hides that.';
 comment on column leasehold.fence_epoch.base is 'What is added to the timeline (less one) to give the epoch. Source manual: the epoch itself.';
 comment on column leasehold.fence_epoch.top is 'The largest epoch that was used. Another cluster starts above it.';
 comment on column leasehold.fence_epoch.source is 'auto: the epoch follows the timeline of the server. manual: this service hides it, and an operator raises the epoch after a failover or a restore.';
+--> statement-breakpoint
+comment on table leasehold.resource_fences is 'High-water marks: the largest fence with which each resource was used, see check_fence. A row may be deleted once nothing stale can come any more.';
+comment on column leasehold.resource_fences.resource is 'What the writers call the resource.';
+comment on column leasehold.resource_fences.fence is 'The largest fence that was checked. Smaller ones are refused.';
+comment on column leasehold.resource_fences.checked_at is 'When the mark rose last.';
 --> statement-breakpoint
 comment on table leasehold.schema_version is 'The versions of this schema that were applied; the largest one counts.';
 comment on column leasehold.schema_version.version is 'Version of the schema.';
@@ -300,29 +307,58 @@ exception when lock_not_available then
 end
 $$;
 --> statement-breakpoint
--- Who keeps a row locked, where it can be known: xmax is a transaction, or a multixact with several.
-create function leasehold_internal._blocking_pid(blocked_key text) returns integer
+-- The transactions that keep a row locked: xmax is one, or a multixact with several (guards), finished ones among them.
+create function leasehold_internal._lockers(blocked_key text) returns setof xid
 language plpgsql volatile
 as $$
 declare
   locker xid;
-  blocker integer;
 begin
   locker := (select l.xmax from leasehold.leases l where l.key = blocked_key);
   if locker is null or locker = '0'::xid then
-    return null;
+    return;
   end if;
-  blocker := (select k.pid from pg_locks k where k.locktype = 'transactionid' and k.transactionid = locker and k.granted limit 1);
-  if blocker is null then
-    blocker := (
-      select k.pid
-        from pg_get_multixact_members(locker) m
-        join pg_locks k on k.locktype = 'transactionid' and k.transactionid = m.xid and k.granted
-       limit 1);
+  if exists (select from pg_locks k where k.locktype = 'transactionid' and k.transactionid = locker and k.granted) then
+    return next locker;
+    return;
   end if;
-  return blocker;
+  return query select m.xid from pg_get_multixact_members(locker) m;
 exception when others then
-  return null; -- not a multixact of this server's
+  return; -- not a multixact of this server's
+end
+$$;
+--> statement-breakpoint
+-- Who keeps a row locked, where it can be known.
+create function leasehold_internal._blocking_pid(blocked_key text) returns integer
+language plpgsql volatile
+as $$
+begin
+  return (
+    select k.pid
+      from leasehold_internal._lockers(blocked_key) x
+      join pg_locks k on k.locktype = 'transactionid' and k.transactionid = x and k.granted
+     where k.pid is not null
+     limit 1);
+end
+$$;
+--> statement-breakpoint
+-- A prepared transaction has no process any more. Its locks still have the name of the session that it came from, by which a
+-- subtransaction's lock leads to the transaction itself.
+create function leasehold_internal._blocking_gid(blocked_key text) returns text
+language plpgsql volatile
+as $$
+begin
+  if current_setting('max_prepared_transactions') = '0' then
+    return null; -- as on most servers
+  end if;
+  return (
+    select p.gid
+      from leasehold_internal._lockers(blocked_key) x
+      join pg_locks k on k.locktype = 'transactionid' and k.transactionid = x and k.granted and k.pid is null
+      join pg_locks o on o.locktype = 'transactionid' and o.virtualtransaction = k.virtualtransaction and o.granted and o.pid is null
+      join pg_prepared_xacts p on p.transaction = o.transactionid
+     order by p.prepared
+     limit 1);
 end
 $$;
 --> statement-breakpoint
@@ -1012,7 +1048,7 @@ end;
 create function leasehold_internal.inspect(p_key text)
 returns table (
   state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, expires float8, ttl integer,
-  metadata text, waiters integer, blocker integer, now float8)
+  metadata text, waiters integer, blocker integer, gid text, now float8)
 language plpgsql volatile security definer
 set search_path = leasehold, pg_temp
 set enable_seqscan = off
@@ -1040,6 +1076,7 @@ begin
   ttl := lease.ttl_ms;
   metadata := lease.metadata::text;
   blocker := leasehold_internal._blocking_pid(p_key);
+  gid := leasehold_internal._blocking_gid(p_key);
   now := leasehold_internal._ms(clock_timestamp());
   return next;
 end
@@ -1164,14 +1201,17 @@ begin
   for callable in
     select oid from pg_proc
      where pronamespace = 'leasehold_internal'::regnamespace and left(proname, 1) <> '_' and proname <> 'force_release'
-     order by proname
+        or pronamespace = 'leasehold'::regnamespace and proname in (
+             'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
+             'refuse_old_fence', 'require_guard') -- create trigger asks for the right to its function
+     order by pronamespace, proname
   loop
     execute format('grant execute on function %s to %I', callable, target);
   end loop;
 end;
 $$;
 --> statement-breakpoint
-comment on function leasehold.grant_usage(text) is 'Lets a role take locks with the Leasehold client, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
+comment on function leasehold.grant_usage(text) is 'Lets a role take locks with the Leasehold client, and guard and fence its writes, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
 --> statement-breakpoint
 revoke all on all routines in schema leasehold, leasehold_internal from public;
 --> statement-breakpoint
