@@ -307,58 +307,50 @@ exception when lock_not_available then
 end
 $$;
 --> statement-breakpoint
--- The transactions that keep a row locked: xmax is one, or a multixact with several (guards), finished ones among them.
-create function leasehold_internal._lockers(blocked_key text) returns setof xid
+-- Who keeps a row locked, where it can be known: a server process, or a prepared transaction, which has none any more.
+create function leasehold_internal._blocker(blocked_key text, out pid integer, out gid text)
 language plpgsql volatile
 as $$
 declare
-  locker xid;
+  lockers xid[] := array(select l.xmax from leasehold.leases l where l.key = blocked_key and l.xmax <> '0'::xid);
+  holders text[];
+  next_xid numeric := pg_snapshot_xmax(pg_current_snapshot())::text;
 begin
-  locker := (select l.xmax from leasehold.leases l where l.key = blocked_key);
-  if locker is null or locker = '0'::xid then
+  if cardinality(lockers) = 0 then
     return;
   end if;
-  if exists (select from pg_locks k where k.locktype = 'transactionid' and k.transactionid = locker and k.granted) then
-    return next locker;
-    return;
+  -- xmax is a transaction, or a multixact of several (guards), finished ones among them.
+  holders := array(select k.virtualtransaction from pg_locks k where k.locktype = 'transactionid' and k.transactionid = any (lockers) and k.granted);
+  if cardinality(holders) = 0 then
+    begin
+      lockers := array(select m.xid from pg_get_multixact_members(lockers[1]) m);
+    exception when others then
+      null; -- a transaction, then
+    end;
+    holders := array(select k.virtualtransaction from pg_locks k where k.locktype = 'transactionid' and k.transactionid = any (lockers) and k.granted);
   end if;
-  return query select m.xid from pg_get_multixact_members(locker) m;
-exception when others then
-  return; -- not a multixact of this server's
-end
-$$;
---> statement-breakpoint
--- Who keeps a row locked, where it can be known.
-create function leasehold_internal._blocking_pid(blocked_key text) returns integer
-language plpgsql volatile
-as $$
-begin
-  return (
-    select k.pid
-      from leasehold_internal._lockers(blocked_key) x
-      join pg_locks k on k.locktype = 'transactionid' and k.transactionid = x and k.granted
-     where k.pid is not null
-     limit 1);
-end
-$$;
---> statement-breakpoint
--- A prepared transaction has no process any more. Its locks still have the name of the session that it came from, by which a
--- subtransaction's lock leads to the transaction itself.
-create function leasehold_internal._blocking_gid(blocked_key text) returns text
-language plpgsql volatile
-as $$
-begin
-  if current_setting('max_prepared_transactions') = '0' then
-    return null; -- as on most servers
+  -- A subtransaction that was released has no lock of its own any more, and nothing leads from it to its transaction. But
+  -- whoever locked a row has locked the table, too: with no more than one of these, that is it.
+  if cardinality(holders) = 0 and 'in progress' = any (array(
+       select pg_xact_status((x.full_xid - case when x.full_xid > next_xid + 2147483648 then 4294967296 else 0 end)::text::xid8)
+         from (select next_xid - next_xid % 4294967296 + locker::text::numeric as full_xid from unnest(lockers) locker) x))
+  then
+    holders := array(
+      select k.virtualtransaction
+        from pg_locks k
+       where k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass and k.mode = 'RowShareLock' and k.granted
+         and k.database = (select d.oid from pg_database d where d.datname = current_database())
+         and k.pid is distinct from pg_backend_pid());
+    if cardinality(holders) > 1 then
+      return;
+    end if;
   end if;
-  return (
-    select p.gid
-      from leasehold_internal._lockers(blocked_key) x
-      join pg_locks k on k.locktype = 'transactionid' and k.transactionid = x and k.granted and k.pid is null
-      join pg_locks o on o.locktype = 'transactionid' and o.virtualtransaction = k.virtualtransaction and o.granted and o.pid is null
-      join pg_prepared_xacts p on p.transaction = o.transactionid
-     order by p.prepared
-     limit 1);
+  select k.pid, p.gid into pid, gid
+    from pg_locks k
+    left join pg_prepared_xacts p on k.pid is null and p.transaction = k.transactionid
+   where k.locktype = 'transactionid' and k.virtualtransaction = any (holders) and k.granted and (k.pid is not null or p.gid is not null)
+   order by k.pid
+   limit 1;
 end
 $$;
 --> statement-breakpoint
@@ -650,7 +642,7 @@ begin
         end if;
         -- A try has nobody to tell it to.
         if outcome = 'busy' and asked.waits then
-          blocker := leasehold_internal._blocking_pid(asked.key);
+          blocker := (leasehold_internal._blocker(asked.key)).pid;
         end if;
       end if;
       return next;
@@ -1075,8 +1067,7 @@ begin
   expires := leasehold_internal._ms(case when state = 'cooling' then lease.hold_until else lease.expires_at end);
   ttl := lease.ttl_ms;
   metadata := lease.metadata::text;
-  blocker := leasehold_internal._blocking_pid(p_key);
-  gid := leasehold_internal._blocking_gid(p_key);
+  select b.pid, b.gid into blocker, gid from leasehold_internal._blocker(p_key) b;
   now := leasehold_internal._ms(clock_timestamp());
   return next;
 end
@@ -1112,7 +1103,7 @@ begin
   select l.* into lease from leasehold.leases l where l.key = p_key for no key update skip locked;
   if not found and exists (select from leasehold.leases l where l.key = p_key) then
     outcome := 'busy';
-    blocker := leasehold_internal._blocking_pid(p_key);
+    blocker := (leasehold_internal._blocker(p_key)).pid;
   elsif lease.token is null and not coalesce(p_immediate and lease.hold_until > clock_timestamp(), false)
      or p_fence is not null and lease.fence <> p_fence then
     outcome := 'gone';

@@ -154,6 +154,7 @@ export interface KeyState {
   readonly metadata: string | null;
   readonly waiters: number;
   readonly blockingPid: number | null;
+  readonly blockingTransaction: string | null;
 }
 
 export interface ForceReleaseRequest {

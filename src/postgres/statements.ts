@@ -18,7 +18,7 @@ export const RENEW_BUSY = `select item, outcome, expires, reason, now
 
 export const NOTIFY = "select leasehold_internal.notify($1::text::int[])";
 
-export const INSPECT = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, now
+export const INSPECT = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, gid, now
   from leasehold_internal.inspect($1::text)`;
 
 export const FORCE_RELEASE = `select outcome, fence, owner, expires, wake, blocker
