@@ -361,6 +361,7 @@ comment on function leasehold.unfence_table(regclass, name) is 'Takes off what f
 create function leasehold.require_guard() returns trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on -- the expression means to every writer what it meant when it was given
 as $$
 declare
   -- Columns are called by their names, with or without the name of the table. A line of its own for the expression: it may end in a comment.
@@ -413,6 +414,7 @@ comment on function leasehold.require_guard() is 'Trigger function of guard_tabl
 create function leasehold_internal.check_key_expression(target regclass, key text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
   quoted text := leasehold_internal.protectable(target);
@@ -480,7 +482,7 @@ begin
     if exists (
          select from leasehold_internal.guard_triggers(target) t
           where t.tgrelid = target and t.tgname = 'zz_leasehold_guard' and t.tgenabled in ('O', 'A')
-            and t.tgargs = convert_to(key, getdatabaseencoding()) || '\000' || convert_to(table_name, getdatabaseencoding()) || '\000')
+            and t.tgargs = convert_to(key, getdatabaseencoding()) || E'\\000' || convert_to(table_name, getdatabaseencoding()) || E'\\000')
        and not exists (
          select from (select s.relid from pg_partition_tree(target) s union select target) s
           where not exists (
