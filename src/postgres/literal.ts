@@ -8,7 +8,7 @@ export function interpolate(text: string, parameters: readonly Parameter[]): str
   return text.replace(/\$(\d+)/g, (_, place: string) => literal(parameters[Number(place) - 1] ?? null));
 }
 
-// An escape string means the same whatever standard_conforming_strings says.
+/** An escape string means the same whatever standard_conforming_strings and backslash_quote say. */
 function literal(value: Parameter): string {
-  return value === null ? "null" : ` E'${String(value).replace(/['\\]/g, "\\$&")}'`;
+  return value === null ? "null" : ` E'${String(value).replace(/['\\]/g, "$&$&")}'`;
 }

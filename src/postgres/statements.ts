@@ -26,7 +26,11 @@ export const FORCE_RELEASE = `select outcome, fence, owner, expires, wake, block
 
 export const SCHEMA_INFO = "select version, min_client as minclient from leasehold_internal.schema_info()";
 
-export const SEES_SESSION =
-  "select leasehold_internal.sees_session($1::int, $2::uuid) as seen, leasehold_internal.fence_source() as source";
+export const SEES_SESSION = `select leasehold_internal.sees_session($1::int, $2::uuid) as seen, leasehold_internal.fence_source() as source,
+  leasehold_internal.place() as place`;
+
+export const PLACE = "select leasehold_internal.place() as place";
+
+export const CHECK_FENCE = "select leasehold.check_fence($1::text, $2::bigint)";
 
 export const PING = "select current_setting('server_version') as version";
