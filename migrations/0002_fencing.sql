@@ -225,7 +225,25 @@ begin
 end
 $$;
 --> statement-breakpoint
-create function leasehold_internal.fence_column(target regclass, column_name name) returns smallint
+-- Partitions have their table's triggers, old-fashioned children do not.
+create function leasehold_internal.warn_of_children(target regclass) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  children text := (
+    select string_agg(i.inhrelid::regclass::text, ', ' order by i.inhrelid)
+      from pg_inherits i join pg_class c on c.oid = i.inhparent
+     where i.inhparent = target and c.relkind = 'r');
+begin
+  if children is not null then
+    raise warning using message = format('tables that inherit from %s are not protected with it: %s', target, children),
+      hint = 'Protect each of them by itself.';
+  end if;
+end
+$$;
+--> statement-breakpoint
+create function leasehold_internal.check_fence_column(target regclass, column_name name) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -248,7 +266,6 @@ begin
     raise exception using errcode = 'LH003', message = format('the column %I of %s is generated: nobody can write a fence into it', column_name, quoted),
       hint = format('Take an ordinary column: alter table %s add column fence bigint;', quoted);
   end if;
-  return col.attnum;
 end
 $$;
 --> statement-breakpoint
@@ -262,12 +279,16 @@ declare
   was bigint;
   comes bigint;
 begin
-  -- The column may have another name by now.
+  -- The column may have another name by now, and only the trigger of the whole table, not those of its partitions, depends on it.
+  with recursive fencing as (
+    select t.oid, t.tgrelid, t.tgparentid from pg_trigger t where t.tgrelid = tg_relid and t.tgname = tg_name
+    union all
+    select p.oid, p.tgrelid, p.tgparentid from fencing f join pg_trigger p on p.oid = f.tgparentid
+  )
   select a.attname into fence_column
-    from pg_trigger t
-    join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = t.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = tg_relid
-    join pg_attribute a on a.attrelid = tg_relid and a.attnum = d.refobjsubid and a.attnum > 0
-   where t.tgrelid = tg_relid and t.tgname = tg_name
+    from fencing f
+    join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = f.tgrelid
+    join pg_attribute a on a.attrelid = f.tgrelid and a.attnum = d.refobjsubid and a.attnum > 0
    limit 1;
   if fence_column is not null then
     execute format('select ($1).%1$I, ($2).%1$I', fence_column) into was, comes using old, new;
@@ -286,17 +307,23 @@ $$;
 comment on function leasehold.refuse_old_fence() is 'Trigger function of fence_table.';
 --> statement-breakpoint
 -- The trigger that fences a column. By what it depends on, not by its name: a column can be renamed, and numbers change in a restore.
-create function leasehold_internal.fence_trigger(target regclass, attnum smallint) returns pg_trigger
+-- A partition has its trigger from its table, whose trigger has the dependency.
+create function leasehold_internal.fence_trigger(target regclass, fence_column name) returns pg_trigger
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
+  with recursive fencing as (
+    select t.oid as id, t.oid, t.tgrelid, t.tgparentid
+      from pg_trigger t
+     where t.tgrelid = target and t.tgfoid = 'leasehold.refuse_old_fence()'::regprocedure
+    union all
+    select f.id, p.oid, p.tgrelid, p.tgparentid from fencing f join pg_trigger p on p.oid = f.tgparentid
+  )
   select t
-    from pg_trigger t
-   where t.tgrelid = target and t.tgfoid = 'leasehold.refuse_old_fence()'::regprocedure
-     and exists (
-       select from pg_depend d
-        where d.classid = 'pg_trigger'::regclass and d.objid = t.oid
-          and d.refclassid = 'pg_class'::regclass and d.refobjid = target and d.refobjsubid = fence_trigger.attnum)
+    from fencing f
+    join pg_depend d on d.classid = 'pg_trigger'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass and d.refobjid = f.tgrelid
+    join pg_attribute a on a.attrelid = f.tgrelid and a.attnum = d.refobjsubid and a.attname = fence_column
+    join pg_trigger t on t.oid = f.id
    order by t.tgname
    limit 1;
 end;
@@ -307,16 +334,18 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   quoted text := leasehold_internal.protectable(target);
-  attnum smallint := leasehold_internal.fence_column(target, column_name);
-  present pg_trigger := leasehold_internal.fence_trigger(target, attnum);
+  present pg_trigger;
   -- Triggers fire in the order of their names, and a later one could still change the row: this one comes late.
   trigger_name name := 'zz_leasehold_fence_' || column_name;
 begin
+  perform leasehold_internal.check_fence_column(target, column_name);
+  perform leasehold_internal.warn_of_children(target);
+  present := leasehold_internal.fence_trigger(target, column_name);
   if present.tgenabled in ('O', 'A') then
     return;
   end if;
   execute format('lock table only %s in share row exclusive mode', quoted);
-  present := leasehold_internal.fence_trigger(target, attnum);
+  present := leasehold_internal.fence_trigger(target, column_name);
   if present.tgenabled in ('O', 'A') then
     return; -- by another transaction, in the meantime
   end if;
@@ -325,7 +354,7 @@ begin
   end if;
   -- Cut off to 63 bytes, or still that of a column which had this name before.
   if octet_length('zz_leasehold_fence_' || column_name) > 63 or exists (select from pg_trigger t where t.tgrelid = target and t.tgname = trigger_name) then
-    trigger_name := 'zz_leasehold_fence_' || md5(column_name || attnum);
+    trigger_name := 'zz_leasehold_fence_' || md5(clock_timestamp()::text);
   end if;
   -- As a condition of the trigger it costs no call for a row that is fine.
   execute format(
@@ -343,8 +372,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   quoted text := leasehold_internal.protectable(target);
-  present pg_trigger := leasehold_internal.fence_trigger(target, leasehold_internal.fence_column(target, column_name));
+  present pg_trigger := leasehold_internal.fence_trigger(target, column_name);
 begin
+  perform leasehold_internal.check_fence_column(target, column_name);
   if present.tgparentid <> 0 then
     raise exception using errcode = 'LH003', message = format('%s is a partition, and fenced through the table that it is a part of', quoted),
       hint = format('Unfence that table: select leasehold.unfence_table(%L, %L);', (select p.tgrelid::regclass from pg_trigger p where p.oid = present.tgparentid), column_name);
@@ -369,6 +399,7 @@ declare
   row_named text := ').*) as ' || quote_ident(tg_argv[1]) || ')';
   keys text[];
   key text;
+  is_guarded boolean;
 begin
   if tg_op = 'TRUNCATE' then
     raise exception using errcode = 'LH005',
@@ -396,8 +427,12 @@ begin
         hint = 'Give every row a key, or guard the table with an expression that is never null.',
         schema = tg_table_schema, table = tg_table_name;
     end if;
-    -- Who has never guarded anything may not even be allowed to ask.
-    if coalesce(current_setting('leasehold.guards', true), '') = '' or not leasehold.is_guarded(key) then
+    -- Who guards nothing may have no right to ask: then the name of what to ask must not even be read.
+    is_guarded := false;
+    if coalesce(current_setting('leasehold.guards', true), '') <> '' then
+      is_guarded := leasehold.is_guarded(key);
+    end if;
+    if not is_guarded then
       raise exception using errcode = 'LH005',
         message = format('a row of %I.%I cannot be written: this transaction does not guard the key %L', tg_table_schema, tg_table_name, key),
         hint = format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key),
@@ -418,6 +453,10 @@ set standard_conforming_strings = on
 as $$
 declare
   quoted text := leasehold_internal.protectable(target);
+  columns text := (
+    select string_agg(quote_ident(a.attname), ', ')
+      from pg_attribute a
+     where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v');
   key_type regtype;
 begin
   if coalesce(key, '') !~ '[^[:space:]]' then
@@ -427,8 +466,8 @@ begin
   begin
     execute format(
       'select pg_typeof(k.key) from (values (true)) as one (row) left join (select (%s
-       ) as key from (select * from %s) as %I where false) as k on true',
-      key, quoted, (select c.relname from pg_class c where c.oid = target))
+       ) as key from (select %s from %s) as %I where false) as k on true',
+      key, columns, quoted, (select c.relname from pg_class c where c.oid = target))
       into strict key_type;
   exception
     when insufficient_privilege then
@@ -436,7 +475,7 @@ begin
     when syntax_error_or_access_rule_violation or feature_not_supported or data_exception or cardinality_violation or no_data_found or too_many_rows then
       raise exception using errcode = 'LH003', message = format('the key of %s is no expression over its columns: %s', quoted, key),
         detail = sqlerrm,
-        hint = 'Give an SQL expression such as: ''account:'' || id. Names of your own functions need their schema.';
+        hint = 'Give an SQL expression such as: ''account:'' || id. Virtual generated columns have no value in a trigger; your own functions need their schema.';
   end;
   if (select t.typcategory from pg_type t where t.oid = key_type) <> 'S' then
     raise exception using errcode = 'LH003', message = format('the key of %s is of type %s, a key is a text: %s', quoted, key_type, key),
@@ -471,6 +510,7 @@ declare
   partition regclass;
 begin
   perform leasehold_internal.check_key_expression(target, key);
+  perform leasehold_internal.warn_of_children(target);
   for attempt in 1..2 loop
     select p.tgrelid into parent
       from leasehold_internal.guard_triggers(target) t join pg_trigger p on p.oid = t.tgparentid
