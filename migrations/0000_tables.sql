@@ -6,6 +6,7 @@ CREATE SEQUENCE "leasehold"."tickets" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372
 CREATE TABLE "leasehold"."fence_epoch" (
 	"id" boolean PRIMARY KEY DEFAULT true NOT NULL,
 	"system_identifier" bigint,
+	"database_id" uuid DEFAULT gen_random_uuid() NOT NULL,
 	"base" bigint NOT NULL,
 	"top" bigint NOT NULL,
 	"source" text NOT NULL,
@@ -33,6 +34,13 @@ CREATE TABLE "leasehold"."leases" (
 	"released_at" timestamp with time zone,
 	"acquisitions" bigint DEFAULT 0 NOT NULL,
 	CONSTRAINT "leases_key_length" CHECK (octet_length("leasehold"."leases"."key") between 1 and 512)
+);
+--> statement-breakpoint
+CREATE TABLE "leasehold"."resource_fences" (
+	"resource" text COLLATE "C" PRIMARY KEY NOT NULL,
+	"fence" bigint NOT NULL,
+	"checked_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "resource_fences_resource_length" CHECK (octet_length("leasehold"."resource_fences"."resource") between 1 and 512)
 );
 --> statement-breakpoint
 CREATE TABLE "leasehold"."schema_version" (

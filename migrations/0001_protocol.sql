@@ -35,6 +35,7 @@ alter table leasehold.waiters set (
   autovacuum_analyze_scale_factor = 0.05,
   vacuum_truncate = off
 );
+alter table leasehold.resource_fences set (fillfactor = 70, vacuum_truncate = off);
 alter table leasehold.sessions set (
   fillfactor = 50,
   autovacuum_vacuum_scale_factor = 0.02,
@@ -93,9 +94,15 @@ comment on column leasehold.sessions.seen_at is 'The last heartbeat. A session w
 comment on table leasehold.fence_epoch is 'The upper part of fences: one row. It keeps fences rising over a failover, a restore into another cluster and pg_upgrade.';
 comment on column leasehold.fence_epoch.id is 'Always true: there is one row.';
 comment on column leasehold.fence_epoch.system_identifier is 'The cluster in which the last fences were issued (pg_control_system). Null: not known.';
+comment on column leasehold.fence_epoch.database_id is 'Random identity of this database, made when the tables were. It stands in for system_identifier where the service hides that.';
 comment on column leasehold.fence_epoch.base is 'What is added to the timeline (less one) to give the epoch. Source manual: the epoch itself.';
 comment on column leasehold.fence_epoch.top is 'The largest epoch that was used. Another cluster starts above it.';
 comment on column leasehold.fence_epoch.source is 'auto: the epoch follows the timeline of the server. manual: this service hides it, and an operator raises the epoch after a failover or a restore.';
+--> statement-breakpoint
+comment on table leasehold.resource_fences is 'High-water marks: the largest fence with which each resource was used, see check_fence. A row may be deleted once nothing stale can come any more.';
+comment on column leasehold.resource_fences.resource is 'What the writers call the resource.';
+comment on column leasehold.resource_fences.fence is 'The largest fence that was checked. Smaller ones are refused.';
+comment on column leasehold.resource_fences.checked_at is 'When the mark rose last.';
 --> statement-breakpoint
 comment on table leasehold.schema_version is 'The versions of this schema that were applied; the largest one counts.';
 comment on column leasehold.schema_version.version is 'Version of the schema.';
@@ -300,29 +307,50 @@ exception when lock_not_available then
 end
 $$;
 --> statement-breakpoint
--- Who keeps a row locked, where it can be known: xmax is a transaction, or a multixact with several.
-create function leasehold_internal._blocking_pid(blocked_key text) returns integer
+-- Who keeps a row locked, where it can be known: a server process, or a prepared transaction, which has none any more.
+create function leasehold_internal._blocker(blocked_key text, out pid integer, out gid text)
 language plpgsql volatile
 as $$
 declare
-  locker xid;
-  blocker integer;
+  lockers xid[] := array(select l.xmax from leasehold.leases l where l.key = blocked_key and l.xmax <> '0'::xid);
+  holders text[];
+  next_xid numeric := pg_snapshot_xmax(pg_current_snapshot())::text;
 begin
-  locker := (select l.xmax from leasehold.leases l where l.key = blocked_key);
-  if locker is null or locker = '0'::xid then
-    return null;
+  if cardinality(lockers) = 0 then
+    return;
   end if;
-  blocker := (select k.pid from pg_locks k where k.locktype = 'transactionid' and k.transactionid = locker and k.granted limit 1);
-  if blocker is null then
-    blocker := (
-      select k.pid
-        from pg_get_multixact_members(locker) m
-        join pg_locks k on k.locktype = 'transactionid' and k.transactionid = m.xid and k.granted
-       limit 1);
+  -- xmax is a transaction, or a multixact of several (guards), finished ones among them.
+  holders := array(select k.virtualtransaction from pg_locks k where k.locktype = 'transactionid' and k.transactionid = any (lockers) and k.granted);
+  if cardinality(holders) = 0 then
+    begin
+      lockers := array(select m.xid from pg_get_multixact_members(lockers[1]) m);
+    exception when others then
+      null; -- a transaction, then
+    end;
+    holders := array(select k.virtualtransaction from pg_locks k where k.locktype = 'transactionid' and k.transactionid = any (lockers) and k.granted);
   end if;
-  return blocker;
-exception when others then
-  return null; -- not a multixact of this server's
+  -- A subtransaction that was released has no lock of its own any more, and nothing leads from it to its transaction. But
+  -- whoever locked a row has locked the table, too: with no more than one of these, that is it.
+  if cardinality(holders) = 0 and 'in progress' = any (array(
+       select pg_xact_status((x.full_xid - case when x.full_xid > next_xid + 2147483648 then 4294967296 else 0 end)::text::xid8)
+         from (select next_xid - next_xid % 4294967296 + locker::text::numeric as full_xid from unnest(lockers) locker) x))
+  then
+    holders := array(
+      select k.virtualtransaction
+        from pg_locks k
+       where k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass and k.mode = 'RowShareLock' and k.granted
+         and k.database = (select d.oid from pg_database d where d.datname = current_database())
+         and k.pid is distinct from pg_backend_pid());
+    if cardinality(holders) > 1 then
+      return;
+    end if;
+  end if;
+  select k.pid, p.gid into pid, gid
+    from pg_locks k
+    left join pg_prepared_xacts p on k.pid is null and p.transaction = k.transactionid
+   where k.locktype = 'transactionid' and k.virtualtransaction = any (holders) and k.granted and (k.pid is not null or p.gid is not null)
+   order by k.pid
+   limit 1;
 end
 $$;
 --> statement-breakpoint
@@ -614,7 +642,7 @@ begin
         end if;
         -- A try has nobody to tell it to.
         if outcome = 'busy' and asked.waits then
-          blocker := leasehold_internal._blocking_pid(asked.key);
+          blocker := (leasehold_internal._blocker(asked.key)).pid;
         end if;
       end if;
       return next;
@@ -1014,7 +1042,7 @@ end;
 create function leasehold_internal.inspect(p_key text)
 returns table (
   state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, expires float8, ttl integer,
-  metadata text, waiters integer, blocker integer, now float8)
+  metadata text, waiters integer, blocker integer, gid text, now float8)
 language plpgsql volatile security definer
 set search_path = leasehold, pg_temp
 set enable_seqscan = off
@@ -1041,7 +1069,7 @@ begin
   expires := leasehold_internal._ms(case when state = 'cooling' then lease.hold_until else lease.expires_at end);
   ttl := lease.ttl_ms;
   metadata := lease.metadata::text;
-  blocker := leasehold_internal._blocking_pid(p_key);
+  select b.pid, b.gid into blocker, gid from leasehold_internal._blocker(p_key) b;
   now := leasehold_internal._ms(clock_timestamp());
   return next;
 end
@@ -1077,7 +1105,7 @@ begin
   select l.* into lease from leasehold.leases l where l.key = p_key for no key update skip locked;
   if not found and exists (select from leasehold.leases l where l.key = p_key) then
     outcome := 'busy';
-    blocker := leasehold_internal._blocking_pid(p_key);
+    blocker := (leasehold_internal._blocker(p_key)).pid;
   elsif lease.token is null and not coalesce(p_immediate and lease.hold_until > clock_timestamp(), false)
      or p_fence is not null and lease.fence <> p_fence then
     outcome := 'gone';
@@ -1166,14 +1194,17 @@ begin
   for callable in
     select oid from pg_proc
      where pronamespace = 'leasehold_internal'::regnamespace and left(proname, 1) <> '_' and proname <> 'force_release'
-     order by proname
+        or pronamespace = 'leasehold'::regnamespace and proname in (
+             'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
+             'refuse_old_fence', 'require_guard') -- create trigger asks for the right to its function
+     order by pronamespace, proname
   loop
     execute format('grant execute on function %s to %I', callable, target);
   end loop;
 end;
 $$;
 --> statement-breakpoint
-comment on function leasehold.grant_usage(text) is 'Lets a role take locks with the Leasehold client, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
+comment on function leasehold.grant_usage(text) is 'Lets a role take locks with the Leasehold client, and guard and fence its writes, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
 --> statement-breakpoint
 revoke all on all routines in schema leasehold, leasehold_internal from public;
 --> statement-breakpoint

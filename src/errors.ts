@@ -27,6 +27,8 @@ export {
   NotAcquiredError,
   type NotHeldData,
   NotHeldError,
+  type StaleFenceData,
+  StaleFenceError,
   type WaitTimeoutData,
   WaitTimeoutError,
 } from "./errors/lock-errors.js";

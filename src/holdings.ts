@@ -3,13 +3,17 @@ import type { Activity } from "./activity.js";
 import type { Background } from "./background.js";
 import type { Callbacks } from "./callbacks.js";
 import { after, msUntil, now, sleep } from "./clock.js";
+import type { HolderInfo } from "./errors.js";
+import { Guard } from "./fencing/guard.js";
 import { Lease } from "./lease.js";
 import { type KeepAliveOptions, Lock, type LockActions } from "./lock.js";
 import { checkFunction, checkNames, checkRenewEveryMs, checkTtlMs } from "./option-checks.js";
+import type { PostgresClient } from "./options.js";
 import { releaseNow } from "./release.js";
 import { Renewals, renewNow } from "./renewals.js";
 import type { ResolvedAcquireOptions, ResolvedLockerOptions } from "./resolve-options.js";
-import type { Store } from "./store.js";
+import type { Holder, Store } from "./store.js";
+import { withTimeout } from "./timeout.js";
 import type { Waiting } from "./waiting.js";
 
 export interface HoldingsInit {
@@ -20,6 +24,9 @@ export interface HoldingsInit {
   readonly background: Background;
   readonly callbacks: Callbacks;
 }
+
+/** Who holds a key is worth waiting for as long as this, by one whose guard was refused. */
+const HOLDER_MS = 1_000;
 
 interface Held {
   readonly lease: Lease;
@@ -123,6 +130,39 @@ export class Holdings implements LockActions {
     this.#renewals.stopKeepAlive(lease);
   }
 
+  guard(lease: Lease): Guard {
+    refuseUnlessHeld(lease);
+    const { key, fence, terms } = lease;
+    return new Guard({
+      key,
+      fence,
+      timeoutMs: terms.guardTimeoutMs,
+      place: this.#store.place,
+      onStale: () => this.#findHolder(lease),
+      onElsewhere: () => this.#background.add(this.#store.findPlace().catch((error) => this.#callbacks.report(error))),
+    });
+  }
+
+  get sql(): PostgresClient | null {
+    return this.#options.sql;
+  }
+
+  holderInfo(key: string, holder: Holder | null): HolderInfo | null {
+    return holder === null
+      ? null
+      : {
+          owner: holder.owner,
+          fence: holder.fence,
+          isThisProcess: this.isOurs(key, holder.fence, holder.sessionId),
+          expiresAt: new Date(holder.expiresAtMs),
+        };
+  }
+
+  isOurs(key: string, fence: bigint | null, sessionId: number | null): boolean {
+    const isOurSession = sessionId !== null && sessionId === this.#store.presence.sessionId;
+    return isOurSession || (fence !== null && this.get(key)?.fence === fence);
+  }
+
   reportError(error: unknown): void {
     this.#callbacks.report(error);
   }
@@ -158,6 +198,18 @@ export class Holdings implements LockActions {
       return released;
     });
     await Promise.all(releases);
+  }
+
+  /** A guard says that the lease is over: then the lease, and its signal, shall hear of it now and not at the next renewal. */
+  async #findHolder(lease: Lease): Promise<HolderInfo | null> {
+    this.#renewals.prove(lease);
+    try {
+      const holder = await withTimeout(this.#store.holderOf(lease.key), HOLDER_MS);
+      // Its own row, when it was taken away by force.
+      return holder?.fence === lease.fence ? null : this.holderInfo(lease.key, holder);
+    } catch {
+      return null;
+    }
   }
 
   /** Forced away, or the server's clock was set: of two grants of one key in this process, the older one is over. */

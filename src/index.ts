@@ -13,11 +13,19 @@ export {
   NotHeldError,
   NotMigratedError,
   NotPermittedError,
+  StaleFenceError,
   UnavailableError,
   UnsafeBackendError,
   UnsupportedError,
   WaitTimeoutError,
 } from "./errors.js";
+export type { NodePostgresTransactionOptions } from "./fencing/node-postgres.js";
+export type {
+  GuardedDatabase,
+  GuardedTransaction,
+  TransactionOf,
+  TransactionOptionsOf,
+} from "./fencing/transaction-of.js";
 export { key } from "./key.js";
 export type { LeaseInfo } from "./lease-info.js";
 export type { KeepAliveOptions, Lock } from "./lock.js";

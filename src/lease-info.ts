@@ -23,6 +23,8 @@ export interface LeaseInfo {
   readonly waiters: number;
   /** The backend whose transaction keeps the row locked, if one does and it can be known. */
   readonly blockingPid: number | null;
+  /** The name of a prepared transaction that keeps the row locked: it has no backend, and ends with COMMIT or ROLLBACK PREPARED alone. */
+  readonly blockingTransaction: string | null;
   /** JSON-safe: the fence is a decimal string. */
   toJSON(): Readonly<Record<string, unknown>>;
 }
@@ -44,6 +46,7 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
     metadata: state.metadata === null ? null : (JSON.parse(state.metadata) as JsonValue),
     waiters: state.waiters,
     blockingPid: state.blockingPid,
+    blockingTransaction: state.blockingTransaction,
   };
   return Object.defineProperty(data, "toJSON", {
     value: () => ({ ...data, fence: data.fence.toString() }),

@@ -11,6 +11,8 @@ export interface LeaseTerms {
   readonly renewEveryMs: number;
   /** `Infinity` when unbounded. */
   readonly maxHoldMs: number;
+  /** Null: `ttlMs`, at least 1,000. */
+  readonly guardTimeoutMs: number | null;
   readonly metadata: CheckedMetadata;
 }
 

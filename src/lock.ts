@@ -1,7 +1,21 @@
 import { inspect } from "node:util";
+import type { TransactionSql } from "postgres";
 import { elapsedMs } from "./clock.js";
+import { InvalidOptionError } from "./errors.js";
+import type { Guard } from "./fencing/guard.js";
+import type { PostgresJsTransaction } from "./fencing/postgres-js.js";
+import { guardOpen, runGuarded } from "./fencing/transaction.js";
+import type {
+  GuardedDatabase,
+  GuardedTransaction,
+  Settled,
+  TransactionOf,
+  TransactionOptionsOf,
+} from "./fencing/transaction-of.js";
 import type { Lease } from "./lease.js";
 import type { JsonValue } from "./metadata.js";
+import { checkFunction } from "./option-checks.js";
+import type { PostgresClient } from "./options.js";
 
 /** What a lock can ask of its locker. */
 export interface LockActions {
@@ -10,6 +24,10 @@ export interface LockActions {
   keepAlive(lease: Lease, options: KeepAliveOptions): void;
   stopKeepAlive(lease: Lease): void;
   reportError(error: unknown): void;
+  /** @throws {LeaseLostError} @throws {NotHeldError} when it is known that the lease is over; what is not known is asked of Postgres */
+  guard(lease: Lease): Guard;
+  /** The client that the locker was given. */
+  readonly sql: PostgresClient | null;
 }
 
 /** Options of `lock.keepAlive`. */
@@ -137,6 +155,58 @@ export class Lock {
   keepAlive(options: KeepAliveOptions = {}): () => void {
     this.#actions.keepAlive(this.#lease, options);
     return () => this.#actions.stopKeepAlive(this.#lease);
+  }
+
+  /**
+   * Opens a transaction by your library's own means, guards it, and runs `body` with the library's own `tx`. What it writes
+   * is committed only if this grant is still the current one at the guard; from there to its end nobody else is granted the
+   * key, whatever becomes of this process. `guardTimeoutMs` bounds it. `options` are the library's own: an isolation level, say.
+   *
+   * ```ts
+   * await lock.transaction(db, async (tx) => {
+   *   await tx.insert(payments).values({ order: 42 });
+   * });
+   * ```
+   * @throws the body's own error, after the rollback; what the library throws
+   * @throws {StaleFenceError} when the lock was taken over, was released or has expired: nothing was written
+   * @throws {LeaseLostError} @throws {NotHeldError} when that is known already: nothing was sent
+   * @throws {InvalidOptionError} for a database of an unknown library, or another one than the lock is in
+   */
+  transaction<Database extends GuardedDatabase, Value>(
+    database: Database,
+    body: (tx: TransactionOf<Database>) => Value | PromiseLike<Value>,
+    options?: TransactionOptionsOf<Database>,
+  ): Promise<Settled<Value>>;
+  /** The same on the client that the locker was made with, `createLocker({ sql })`. */
+  transaction<Value, Tx extends PostgresJsTransaction = TransactionSql>(
+    body: (tx: Tx) => Value | PromiseLike<Value>,
+  ): Promise<Settled<Value>>;
+  async transaction(first: unknown, second?: unknown, options?: unknown): Promise<unknown> {
+    const isBodyAlone = second === undefined && typeof first === "function" && !("unsafe" in first);
+    const body = checkFunction<(tx: never) => unknown>("body", isBodyAlone ? first : second);
+    const guard = this.#actions.guard(this.#lease);
+    const database = isBodyAlone ? this.#actions.sql : first;
+    if (isBodyAlone && database === null) {
+      const expected = "a database before the body: this locker was not made with `sql`, so it has none of its own";
+      throw new InvalidOptionError({ option: "db", expected, received: undefined });
+    }
+    return await runGuarded(guard, database, body, options);
+  }
+
+  /**
+   * Guards a transaction that is open, as `lock.transaction` does; what was written in it before counts, too. Once Postgres
+   * has refused, the whole transaction fails, even if the error is swallowed.
+   *
+   * ```ts
+   * await db.transaction(async (tx) => {
+   *   await lock.guard(tx);
+   *   await tx.update(accounts).set({ balance: 0n });
+   * });
+   * ```
+   * @throws {InvalidOptionError} when no transaction is open there, and as `lock.transaction`
+   */
+  async guard(tx: GuardedTransaction): Promise<void> {
+    await guardOpen(this.#actions.guard(this.#lease), tx);
   }
 
   /** Releases, and never throws: an error of the block must not be masked. End the block with `assertHeld()`. */

@@ -6,16 +6,23 @@ import { Background } from "./background.js";
 import { Callbacks } from "./callbacks.js";
 import { isPast, sleep } from "./clock.js";
 import { quote } from "./describe.js";
-import { ClosedError, type HolderInfo, NotAcquiredError, UnavailableError, WaitTimeoutError } from "./errors.js";
+import {
+  ClosedError,
+  type HolderInfo,
+  NotAcquiredError,
+  StaleFenceError,
+  UnavailableError,
+  WaitTimeoutError,
+} from "./errors.js";
 import { Holdings } from "./holdings.js";
 import { checkKey } from "./key.js";
 import { type LeaseInfo, toLeaseInfo } from "./lease-info.js";
 import { Lock } from "./lock.js";
-import { checkBoolean, checkFence, checkFunction, checkMs, checkNames } from "./option-checks.js";
+import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "./option-checks.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "./options.js";
 import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
 import { runUnder } from "./run.js";
-import type { Holder, MigrateOptions, Store, StoreEvents } from "./store.js";
+import type { MigrateOptions, Store, StoreEvents } from "./store.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
 import { Waiting } from "./waiting.js";
 
@@ -96,7 +103,7 @@ export class Locker {
     throw new WaitTimeoutError({
       key: fullKey,
       waitMs: resolved.waitMs,
-      holder: this.#holderInfo(fullKey, result.holder),
+      holder: this.#holdings.holderInfo(fullKey, result.holder),
       blockingPid: result.blockingPid,
       isHeldHere: this.#holdings.get(fullKey) !== undefined,
     });
@@ -134,7 +141,7 @@ export class Locker {
     const fullKey = this.fullKey(key);
     const result = await this.#acquire(fullKey, resolveAcquireOptions(this.#options, options, { waits: false }));
     if (!(result instanceof Lock)) {
-      return { acquired: false, holder: this.#holderInfo(fullKey, result.holder) };
+      return { acquired: false, holder: this.#holdings.holderInfo(fullKey, result.holder) };
     }
     const value = await this.#run(result, body);
     return { acquired: true, value, heldMs: result.heldMs };
@@ -146,7 +153,7 @@ export class Locker {
     return this.#active(async () => {
       await this.#store.open(this.#options.requestTimeoutMs);
       const state = await this.#settle(this.#store.check(fullKey));
-      return toLeaseInfo(fullKey, state, this.#isOurs(fullKey, state.fence, state.sessionId));
+      return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
     });
   }
 
@@ -194,6 +201,28 @@ export class Locker {
         this.#waiting.wakeKey(fullKey);
       }
       return answer.outcome !== "gone";
+    });
+  }
+
+  /**
+   * Raises the mark of a resource to this fence, for a writer that shares no transaction with Postgres: a service behind HTTP, say,
+   * which calls this before each write with the fence that came along. A fence as large as the mark passes, a smaller one never
+   * does again. The resource is any text of 1 to 512 bytes; the locker's prefix is not put in front of it.
+   *
+   * ```ts
+   * await locker.checkFence("bucket/report.pdf", BigInt(request.headers["x-fence"]));
+   * ```
+   * @throws {StaleFenceError} when the resource has seen a larger fence @throws {UnavailableError}
+   */
+  checkFence(resource: string, fence: bigint): Promise<void> {
+    const checkedResource = checkText("resource", resource, 1, 512);
+    const checkedFence = checkFence("fence", fence);
+    return this.#active(async () => {
+      await this.#store.open(this.#options.requestTimeoutMs);
+      if ((await this.#settle(this.#store.checkFence(checkedResource, checkedFence))) === "stale") {
+        const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
+        throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
+      }
     });
   }
 
@@ -300,22 +329,6 @@ export class Locker {
     if (this.#closing !== null) {
       throw new ClosedError();
     }
-  }
-
-  #holderInfo(key: string, holder: Holder | null): HolderInfo | null {
-    return holder === null
-      ? null
-      : {
-          owner: holder.owner,
-          fence: holder.fence,
-          isThisProcess: this.#isOurs(key, holder.fence, holder.sessionId),
-          expiresAt: new Date(holder.expiresAtMs),
-        };
-  }
-
-  #isOurs(key: string, fence: bigint | null, sessionId: number | null): boolean {
-    const isOurSession = sessionId !== null && sessionId === this.#store.presence.sessionId;
-    return isOurSession || (fence !== null && this.#holdings.get(key)?.fence === fence);
   }
 }
 

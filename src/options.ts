@@ -39,6 +39,12 @@ export interface LeaseOptions {
    */
   readonly maxHoldMs?: number | undefined;
   /**
+   * How long a guarded transaction may stay open: it bounds what an abandoned one blocks. Postgres ends a statement, or an
+   * idle transaction, that takes longer; from Postgres 17 on, the whole transaction. Limits of yours that are lower stay.
+   * An integer of 100 to 2,147,483,647 ms; default `ttlMs`, at least 1,000.
+   */
+  readonly guardTimeoutMs?: number | undefined;
+  /**
    * Anything that JSON can say, up to 64 KiB of it, stored with the lease for others to read: never put a secret there.
    * Plain values only (no Date, no class instance, no bigint), without NUL and lone surrogates. Default null.
    */

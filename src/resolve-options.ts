@@ -55,6 +55,8 @@ interface ResolvedLeaseOptions {
   readonly minHoldMs: number;
   /** `Infinity` when unbounded. */
   readonly maxHoldMs: number;
+  /** Null: each lock's `ttlMs`, at least 1,000. */
+  readonly guardTimeoutMs: number | null;
   readonly metadata: CheckedMetadata;
   readonly owner: string;
   readonly onLost: ((lock: Lock, error: LeaseLostError) => void) | null;
@@ -69,6 +71,7 @@ const leaseNames: Names<LeaseOptions> = {
   renewEveryMs: true,
   minHoldMs: true,
   maxHoldMs: true,
+  guardTimeoutMs: true,
   metadata: true,
   owner: true,
   onLost: true,
@@ -108,6 +111,7 @@ export function resolveLockerOptions(
     keepAlive: true,
     minHoldMs: 0,
     maxHoldMs: Number.POSITIVE_INFINITY,
+    guardTimeoutMs: null,
     metadata: checkMetadata(null),
     owner: `${hostname()}:${process.pid}`,
     onLost: null,
@@ -161,12 +165,14 @@ export function resolveAcquireOptions(
 }
 
 function resolveLeaseOptions(given: Given, defaults: ResolvedLeaseOptions): ResolvedLeaseOptions {
-  const { ttlMs, keepAlive, metadata, owner, onLost } = given;
+  const { ttlMs, keepAlive, guardTimeoutMs, metadata, owner, onLost } = given;
   return {
     ttlMs: ttlMs === undefined ? defaults.ttlMs : checkTtlMs(ttlMs),
     keepAlive: keepAlive === undefined ? defaults.keepAlive : checkBoolean("keepAlive", keepAlive),
     minHoldMs: ms(given, "minHoldMs", defaults.minHoldMs, 0),
     maxHoldMs: ms(given, "maxHoldMs", defaults.maxHoldMs, 1, { mayBeInfinite: true }),
+    guardTimeoutMs:
+      guardTimeoutMs === undefined ? defaults.guardTimeoutMs : checkMs("guardTimeoutMs", guardTimeoutMs, 100),
     metadata: metadata === undefined ? defaults.metadata : checkMetadata(metadata),
     owner: owner === undefined ? defaults.owner : checkText("owner", owner, 1, 256),
     onLost: onLost === undefined ? defaults.onLost : checkFunction("onLost", onLost),

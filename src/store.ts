@@ -17,6 +17,14 @@ export interface Store {
   renew(request: RenewRequest): Promise<RenewAnswer>;
   check(key: string): Promise<KeyState>;
   forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
+  /** Raises a resource's mark to this fence; `stale` when it is higher already. */
+  checkFence(resource: string, fence: bigint): Promise<"passed" | "stale">;
+  /** Who holds the key, asked on no connection that the user's own transactions may keep busy. */
+  holderOf(key: string): Promise<Holder | null>;
+  /** Names the database of the leases: a guard elsewhere is refused. Null before the first `open`. */
+  readonly place: string | null;
+  /** Learns `place` again. */
+  findPlace(): Promise<void>;
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }>;
   /** An estimate of the server's time at a local moment that is never ahead of it; null before the first answer. */
   serverTimeAt(instant: Instant): number | null;
@@ -154,6 +162,7 @@ export interface KeyState {
   readonly metadata: string | null;
   readonly waiters: number;
   readonly blockingPid: number | null;
+  readonly blockingTransaction: string | null;
 }
 
 export interface ForceReleaseRequest {

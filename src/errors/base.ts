@@ -6,6 +6,7 @@ export type LeaseholdErrorCode =
   | "wait-timeout"
   | "not-held"
   | "lease-lost"
+  | "stale-fence"
   | "invalid-key"
   | "invalid-option"
   | "closed"

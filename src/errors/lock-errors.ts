@@ -137,6 +137,44 @@ const lossText: Readonly<Record<LossReason, string>> = {
   closed: "the locker was closed. Wait for the work to end first, or give close() a drainMs.",
 };
 
+/** What `StaleFenceError` is made of. */
+export interface StaleFenceData extends CommonData {
+  readonly key: string;
+  readonly fence: bigint;
+  readonly holder?: HolderInfo | null | undefined;
+}
+
+/**
+ * Postgres refused the writes of a grant that is over: of a transaction under `lock.transaction` or `lock.guard`, or in
+ * `locker.checkFence`. Nothing that the transaction wrote is kept.
+ */
+export class StaleFenceError extends LeaseholdError {
+  static {
+    brand(StaleFenceError, "StaleFenceError");
+  }
+
+  override readonly code = "stale-fence" as const;
+  /** The key of the lock; of `checkFence`, the resource. */
+  readonly key: string;
+  /** The fence that was refused. */
+  readonly fence: bigint;
+  /** Who held the key right after; null when nobody did, or when it could not be asked. */
+  readonly holder: HolderInfo | null;
+
+  constructor({ key, fence, holder = null, message, cause }: StaleFenceData) {
+    const now = holder === null ? "" : `. The key is${standing(holder, null).slice(1)}`;
+    const advice =
+      "Nothing of this transaction is kept. Stop what the lock protected, or acquire it again and start over.";
+    super(
+      message ?? `Postgres refused the writes under ${grant(key, fence)}: that grant is over${now}. ${advice}`,
+      cause,
+    );
+    this.key = key;
+    this.fence = fence;
+    this.holder = holder;
+  }
+}
+
 function grant(key: string, fence: bigint | null | undefined): string {
   return fence === null || fence === undefined ? quote(key) : `${quote(key)} (fence ${fence})`;
 }

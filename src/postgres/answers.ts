@@ -89,6 +89,7 @@ export function toKeyState(answer: Answer): KeyState {
     metadata: row.metadata as string | null,
     waiters: Number(row.waiters),
     blockingPid: row.blocker as number | null,
+    blockingTransaction: row.gid as string | null,
   };
 }
 

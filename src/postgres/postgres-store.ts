@@ -8,6 +8,7 @@ import type {
   AcquireRequest,
   ForceReleaseAnswer,
   ForceReleaseRequest,
+  Holder,
   KeyState,
   MigrateOptions,
   Presence,
@@ -21,6 +22,7 @@ import type {
 import { withTimeout } from "../timeout.js";
 import { VERSION } from "../version.js";
 import { Connections } from "./connections.js";
+import { checkFence, holderOf } from "./fence-requests.js";
 import { NotSent } from "./lane.js";
 import { migrateDatabase } from "./migrate.js";
 import { refusePooler } from "./pooler-test.js";
@@ -119,6 +121,22 @@ export class PostgresStore implements Store {
 
   ping(): Promise<{ ms: number; serverVersion: string }> {
     return this.#publicly(() => this.#requests.ping());
+  }
+
+  get place(): string | null {
+    return this.#sight.place;
+  }
+
+  findPlace(): Promise<void> {
+    return this.#publicly(() => this.#sight.findPlace());
+  }
+
+  checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {
+    return this.#publicly(() => checkFence(this.#connections.commands, resource, fence));
+  }
+
+  holderOf(key: string): Promise<Holder | null> {
+    return this.#publicly(() => holderOf(this.#connections.renewals, key));
   }
 
   async close(): Promise<void> {

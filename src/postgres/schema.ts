@@ -20,7 +20,7 @@ import {
 
 /**
  * The tables, from which drizzle-kit generates `migrations/0000_tables.sql`. What Drizzle has no words for (unlogged,
- * storage parameters, comments) and all functions are in `migrations/0001_protocol.sql`. This file is read by drizzle-kit
+ * storage parameters, comments) and all functions are in the migrations after it. This file is read by drizzle-kit
  * and by tests; nothing at run time imports it.
  */
 export const leasehold: PgSchema<"leasehold"> = pgSchema("leasehold");
@@ -107,6 +107,7 @@ export const fenceEpoch: PgTable = leasehold.table(
   {
     id: boolean("id").primaryKey().default(true),
     systemIdentifier: bigint("system_identifier", { mode: "bigint" }),
+    databaseId: uuid("database_id").notNull().default(sql`gen_random_uuid()`),
     base: bigint("base", { mode: "bigint" }).notNull(),
     top: bigint("top", { mode: "bigint" }).notNull(),
     source: text("source", { enum: ["auto", "manual"] }).notNull(),
@@ -115,6 +116,17 @@ export const fenceEpoch: PgTable = leasehold.table(
     check("fence_epoch_single_row", sql`${table.id}`),
     check("fence_epoch_source", sql`${table.source} in ('auto', 'manual')`),
   ],
+);
+
+/** High-water marks for writers that cannot share a transaction with their lease. No index but the primary key: raising a mark is a HOT update. */
+export const resourceFences: PgTable = leasehold.table(
+  "resource_fences",
+  {
+    resource: keyText("resource").primaryKey(),
+    fence: bigint("fence", { mode: "bigint" }).notNull(),
+    checkedAt: instant("checked_at").notNull(),
+  },
+  (table) => [check("resource_fences_resource_length", sql`octet_length(${table.resource}) between 1 and 512`)],
 );
 
 export const schemaVersion: PgTable = leasehold.table("schema_version", {

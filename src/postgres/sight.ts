@@ -2,7 +2,7 @@ import { type Instant, msUntil } from "../clock.js";
 import { type LeaseholdError, UnsafeBackendError } from "../errors.js";
 import type { Lane } from "./lane.js";
 import type { Session, Standing } from "./session.js";
-import { SEES_SESSION } from "./statements.js";
+import { PLACE, SEES_SESSION } from "./statements.js";
 
 /** How often the commands connection may not see a session that answers its heartbeat before that is an error. */
 const MAX_UNSEEN = 3;
@@ -13,11 +13,23 @@ export class Sight {
   readonly #commands: Lane;
   readonly #onWarning: (error: LeaseholdError) => void;
   #unseen = 0;
+  #place: string | null = null;
 
   constructor(session: Session | null, commands: Lane, onWarning: (error: LeaseholdError) => void) {
     this.#session = session;
     this.#commands = commands;
     this.#onWarning = onWarning;
+  }
+
+  /** Which database the leases are in, for a guard in a transaction of the user's; null before the first check. */
+  get place(): string | null {
+    return this.#place;
+  }
+
+  /** Asks again: an upgrade of the server or a restore has made it another one. */
+  async findPlace(): Promise<void> {
+    const { rows } = await this.#commands.query(PLACE, []);
+    this.#place = String(rows[0]?.place);
   }
 
   /** A new session stands: what was not seen before says nothing about it. */
@@ -32,6 +44,7 @@ export class Sight {
       const isSeen = rows[0]?.seen === true;
       await this.judge(session, isSeen);
       if (isSeen) {
+        this.#place = String(rows[0]?.place);
         if (rows[0]?.source === "manual") {
           this.#onWarning(
             new UnsafeBackendError({

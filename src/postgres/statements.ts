@@ -18,7 +18,7 @@ export const RENEW_BUSY = `select item, outcome, expires, reason, now
 
 export const NOTIFY = "select leasehold_internal.notify($1::text::int[])";
 
-export const INSPECT = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, now
+export const INSPECT = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, gid, now
   from leasehold_internal.inspect($1::text)`;
 
 export const FORCE_RELEASE = `select outcome, fence, owner, expires, wake, blocker
@@ -26,7 +26,11 @@ export const FORCE_RELEASE = `select outcome, fence, owner, expires, wake, block
 
 export const SCHEMA_INFO = "select version, min_client as minclient from leasehold_internal.schema_info()";
 
-export const SEES_SESSION =
-  "select leasehold_internal.sees_session($1::int, $2::uuid) as seen, leasehold_internal.fence_source() as source";
+export const SEES_SESSION = `select leasehold_internal.sees_session($1::int, $2::uuid) as seen, leasehold_internal.fence_source() as source,
+  leasehold_internal.place() as place`;
+
+export const PLACE = "select leasehold_internal.place() as place";
+
+export const CHECK_FENCE = "select leasehold.check_fence($1::text, $2::bigint)";
 
 export const PING = "select current_setting('server_version') as version";

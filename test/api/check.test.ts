@@ -40,6 +40,7 @@ describe("check says who has a key", () => {
       metadata: { job: 7 },
       waiters: 2,
       blockingPid: null,
+      blockingTransaction: null,
     });
     expect(strange?.remainingMs).toBeGreaterThan(10_000);
     expect(strange?.remainingMs).toBeLessThanOrEqual(20_000);

@@ -16,6 +16,7 @@ describe("what is left out comes from the locker", () => {
       renewEveryMs: 500,
       minHoldMs: 3,
       maxHoldMs: 60_000,
+      guardTimeoutMs: 4_000,
       owner: "me",
       onLost,
     };
@@ -38,6 +39,7 @@ describe("what is left out comes from the locker", () => {
       renewEveryMs: 100,
       minHoldMs: 5,
       maxHoldMs: 900,
+      guardTimeoutMs: 100,
       owner: "other",
       onLost,
     };
@@ -87,6 +89,8 @@ describe("what cannot be used is refused by name", () => {
     ["renewEveryMs", 10],
     ["minHoldMs", -1],
     ["maxHoldMs", 0],
+    ["guardTimeoutMs", 99],
+    ["guardTimeoutMs", Number.POSITIVE_INFINITY],
     ["metadata", 1n],
     ["owner", ""],
     ["onLost", 1],

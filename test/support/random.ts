@@ -1,9 +1,19 @@
 // Chance that can be repeated: LEASEHOLD_SEED=<the seed that was printed>.
 
-/** Numbers from 0 to below 1 (mulberry32). Prints its seed. */
+/** Numbers from 0 to below 1. Prints its seed. */
 export function seeded(what: string): () => number {
+  return randomFrom(chooseSeed(what));
+}
+
+/** The seed of this run, printed. */
+export function chooseSeed(what: string): number {
   const seed = Number(process.env.LEASEHOLD_SEED ?? Math.floor(Math.random() * 2 ** 32));
   console.log(`[tests] ${what}: LEASEHOLD_SEED=${seed}`);
+  return seed;
+}
+
+/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
+export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -1,0 +1,36 @@
+import { hasMethods, inTwo, membersOf, type Recognised, type Run, type Transact, type Unfit } from "./library.js";
+
+/** A Prisma client, by its shape; what `$extends` makes of one, too. */
+export interface PrismaDatabase {
+  $transaction(body: (tx: unknown) => Promise<unknown>, options?: never): Promise<unknown>;
+  $executeRawUnsafe(query: string): PromiseLike<unknown>;
+}
+
+/** What the body of an interactive transaction is given, by its shape. */
+export interface PrismaTransaction {
+  $executeRawUnsafe(query: string): PromiseLike<unknown>;
+}
+
+export function recognisePrisma(value: unknown): Recognised | Unfit | null {
+  const members = membersOf(value);
+  if (members === null || !hasMethods(members, "$executeRawUnsafe", "$queryRawUnsafe")) return null;
+  const { _activeProvider: provider } = members;
+  if (typeof provider === "string" && !/postgres/i.test(provider)) return { why: `a Prisma client for ${provider}` };
+  if (hasMethods(members, "$transaction")) {
+    return { transact: transact(members as unknown as PrismaDatabase), enter: null };
+  }
+  return { transact: null, enter: inTwo(runOn(members as unknown as PrismaTransaction)) };
+}
+
+function transact(prisma: PrismaDatabase): Transact {
+  return (guard, body, options) =>
+    prisma.$transaction(async (tx) => {
+      await guard.judge(inTwo(runOn(tx as PrismaTransaction))(guard.statements));
+      return await body(tx);
+    }, options as never);
+}
+
+/** `execute` and not `query`, which cannot read a result of type void. Prisma sends nothing before `then` is called. */
+function runOn(tx: PrismaTransaction): Run {
+  return (text) => Promise.resolve(tx.$executeRawUnsafe(text));
+}

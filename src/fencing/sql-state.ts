@@ -1,0 +1,20 @@
+interface WithState {
+  readonly code?: unknown;
+  readonly cause?: unknown;
+  readonly meta?: { readonly code?: unknown; readonly driverAdapterError?: unknown };
+  readonly originalCode?: unknown;
+}
+
+/** More than any library wraps. */
+const DEEPEST = 10;
+
+/**
+ * The first of these SQLSTATEs on an error, however a library has wrapped it: as its cause (Drizzle), or in `meta` (Prisma,
+ * whose own codes look like SQLSTATEs). Null when it has none of them.
+ */
+export function findSqlState<State extends string>(error: unknown, states: readonly State[], depth = 0): State | null {
+  if (typeof error !== "object" || error === null || depth > DEEPEST) return null;
+  const { code, cause, meta, originalCode } = error as WithState;
+  const found = states.find((state) => state === code || state === originalCode || state === meta?.code);
+  return found ?? findSqlState(cause ?? meta?.driverAdapterError, states, depth + 1);
+}

@@ -1,0 +1,193 @@
+// Every library under one face: the same tests go over all of them.
+import { sql as drizzleSql } from "drizzle-orm";
+import { drizzle as drizzleNodePostgres } from "drizzle-orm/node-postgres";
+import { drizzle as drizzlePostgresJs } from "drizzle-orm/postgres-js";
+import { CompiledQuery, Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+import postgres from "postgres";
+import type { Lock } from "../../src/index.js";
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** Runs SQL in a transaction, and resolves to its rows. */
+export type Run = (text: string) => Promise<readonly Row[]>;
+
+/** `tx` is the library's own; it fits the library that it came from. */
+type Body<Value> = (run: Run, tx: never) => Promise<Value>;
+
+export interface Opened extends AsyncDisposable {
+  /** What `lock.transaction` is given. */
+  readonly db: unknown;
+  /** `lock.transaction`, with `isolation` as this library calls it. */
+  guarded<Value>(lock: Lock, body: Body<Value>, isolation?: "serializable"): Promise<Value>;
+  /** The library's own way of opening a transaction. */
+  plain<Value>(body: Body<Value>): Promise<Value>;
+  /** Within a transaction, one that can be undone by itself. */
+  nested(tx: never, body: (run: Run) => Promise<void>): Promise<void>;
+}
+
+export interface Library {
+  readonly name: string;
+  open(url: string): Opened;
+}
+
+const options = { max: 2, onnotice: () => {}, connection: { application_name: "test of transactions" } };
+const config = (url: string): pg.PoolConfig => ({
+  connectionString: url,
+  max: 2,
+  application_name: "test of transactions",
+});
+
+const postgresJs: Library = {
+  name: "postgres.js",
+  open(url) {
+    const sql = postgres(url, options);
+    const runOn =
+      (tx: postgres.TransactionSql): Run =>
+      async (text) =>
+        await tx.unsafe(text);
+    return {
+      db: sql,
+      guarded: (lock, body, isolation) =>
+        lock.transaction(sql, (tx) => body(runOn(tx), tx as never), isolation && `isolation level ${isolation}`),
+      plain: async (body) => (await sql.begin((tx) => body(runOn(tx), tx as never))) as never,
+      nested: async (tx: postgres.TransactionSql, body) => {
+        await tx.savepoint((nested) => body(runOn(nested)));
+      },
+      [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+    };
+  },
+};
+
+const overPostgresJs: Library = {
+  name: "Drizzle over postgres.js",
+  open(url) {
+    const sql = postgres(url, options);
+    const db = drizzlePostgresJs(sql);
+    type Tx = Parameters<Parameters<typeof db.transaction>[0]>[0];
+    const runOn =
+      (tx: Tx): Run =>
+      (text) =>
+        tx.execute(drizzleSql.raw(text));
+    return {
+      db,
+      guarded: (lock, body, isolationLevel) =>
+        lock.transaction(db, (tx) => body(runOn(tx), tx as never), isolationLevel && { isolationLevel }) as never,
+      plain: (body) => db.transaction((tx) => body(runOn(tx), tx as never)),
+      nested: (tx: Tx, body) => tx.transaction((nested) => body(runOn(nested))),
+      [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+    };
+  },
+};
+
+const overNodePostgres: Library = {
+  name: "Drizzle over node-postgres",
+  open(url) {
+    const pool = new pg.Pool(config(url));
+    const db = drizzleNodePostgres(pool);
+    type Tx = Parameters<Parameters<typeof db.transaction>[0]>[0];
+    const runOn =
+      (tx: Tx): Run =>
+      async (text) =>
+        (await tx.execute(drizzleSql.raw(text))).rows;
+    return {
+      db,
+      guarded: (lock, body, isolationLevel) =>
+        lock.transaction(db, (tx) => body(runOn(tx), tx as never), isolationLevel && { isolationLevel }) as never,
+      plain: (body) => db.transaction((tx) => body(runOn(tx), tx as never)),
+      nested: (tx: Tx, body) => tx.transaction((nested) => body(runOn(nested))),
+      [Symbol.asyncDispose]: () => pool.end(),
+    };
+  },
+};
+
+const kysely: Library = {
+  name: "Kysely",
+  open(url) {
+    const db = new Kysely<Record<string, never>>({ dialect: new PostgresDialect({ pool: new pg.Pool(config(url)) }) });
+    const runOn =
+      (tx: typeof db): Run =>
+      async (text) =>
+        (await tx.executeQuery<Row>(CompiledQuery.raw(text))).rows;
+    return {
+      db,
+      guarded: (lock, body, isolationLevel) =>
+        lock.transaction(db, (tx) => body(runOn(tx), tx as never), isolationLevel && { isolationLevel }) as never,
+      plain: (body) => db.transaction().execute((tx) => body(runOn(tx), tx as never)),
+      nested: (tx: typeof db, body) => bySavepoint(runOn(tx), body),
+      [Symbol.asyncDispose]: () => db.destroy(),
+    };
+  },
+};
+
+const rowsOf =
+  (client: pg.Client): Run =>
+  async (text) =>
+    (await client.query(text)).rows;
+
+const pool: Library = {
+  name: "a pool of node-postgres",
+  open(url) {
+    const db = new pg.Pool(config(url));
+    return {
+      db,
+      guarded: (lock, body, isolationLevel) =>
+        lock.transaction(db, (tx) => body(rowsOf(tx), tx as never), isolationLevel && { isolationLevel }) as never,
+      plain: async (body) => {
+        const client = await db.connect();
+        try {
+          return await byHand(client, body);
+        } finally {
+          client.release();
+        }
+      },
+      nested: (tx: pg.Client, body) => bySavepoint(rowsOf(tx), body),
+      [Symbol.asyncDispose]: () => db.end(),
+    };
+  },
+};
+
+const client: Library = {
+  name: "a client of node-postgres",
+  open(url) {
+    const db = new pg.Client(config(url));
+    const connected = db.connect();
+    return {
+      db,
+      guarded: (lock, body, isolationLevel) =>
+        lock.transaction(db, (tx) => body(rowsOf(tx), tx as never), isolationLevel && { isolationLevel }) as never,
+      plain: (body) => byHand(db, body),
+      nested: (tx: pg.Client, body) => bySavepoint(rowsOf(tx), body),
+      [Symbol.asyncDispose]: async () => {
+        await connected;
+        await db.end();
+      },
+    };
+  },
+};
+
+async function byHand<Value>(db: pg.Client, body: Body<Value>): Promise<Value> {
+  await db.query("begin");
+  try {
+    const value = await body(rowsOf(db), db as never);
+    await db.query("commit");
+    return value;
+  } catch (error) {
+    await db.query("rollback");
+    throw error;
+  }
+}
+
+/** For the libraries that have no nested transactions. */
+async function bySavepoint(run: Run, body: (run: Run) => Promise<void>): Promise<void> {
+  await run("savepoint nested");
+  try {
+    await body(run);
+    await run("release nested");
+  } catch (error) {
+    await run("rollback to nested");
+    throw error;
+  }
+}
+
+export const libraries: readonly Library[] = [postgresJs, overPostgresJs, overNodePostgres, kysely, pool, client];
