@@ -6,6 +6,9 @@ create schema if not exists leasehold_internal;
 revoke all on schema leasehold, leasehold_internal from public;
 revoke all on all tables in schema leasehold from public;
 revoke all on all sequences in schema leasehold from public;
+-- Nor at the types of their rows: a column of such a type, in a table of anybody's, would block later changes of the table.
+revoke usage on type leasehold.fence_epoch, leasehold.leases, leasehold.resource_fences, leasehold.schema_version, leasehold.sessions,
+  leasehold.waiters from public;
 --> statement-breakpoint
 alter sequence leasehold.session_ids as integer;
 --> statement-breakpoint

@@ -119,6 +119,6 @@ function editDistance(a: string, b: string): number {
 
 /** A fencing token, as `lock.fence` gives it. */
 export function checkFence(option: string, value: unknown): bigint {
-  if (typeof value === "bigint" && value >= 0n && value <= 9_223_372_036_854_775_807n) return value;
-  throw new InvalidOptionError({ option, expected: "a fence: a bigint of 0 and up", received: value });
+  if (typeof value === "bigint" && value >= 1n && value <= 9_223_372_036_854_775_807n) return value;
+  throw new InvalidOptionError({ option, expected: "a fence: a bigint of 1 and up", received: value });
 }

@@ -17,18 +17,17 @@ export interface Side {
   readonly balance: bigint;
 }
 
-/** An account turned a write down, because it has seen a larger fence: another worker was granted the lock since. */
+/** Postgres turned a write down: the guard found that the lock is another worker's by now. */
 export class Refused extends Error {
   override readonly name = "Refused";
-  readonly key: string;
-  readonly fence: bigint;
-  readonly newest: bigint;
+  readonly code: string;
+  /** Who has it instead, as Postgres says. */
+  readonly detail: string;
 
-  constructor(key: string, fence: bigint, newest: bigint) {
-    super(`${key} has seen fence ${newest}: a write with fence ${fence} comes too late`);
-    this.key = key;
-    this.fence = fence;
-    this.newest = newest;
+  constructor(error: postgres.PostgresError) {
+    super(error.message, { cause: error });
+    this.code = error.code;
+    this.detail = error.detail ?? "";
   }
 }
 
@@ -39,7 +38,7 @@ export function connect(url: string): Sql {
 }
 
 export async function openBank(sql: Sql): Promise<void> {
-  await sql`create table accounts (key text primary key, balance bigint not null, fence bigint not null default 0)`;
+  await sql`create table accounts (key text primary key, balance bigint not null)`;
   await sql`create table transfers (
     id bigint generated always as identity primary key,
     worker text not null, source text not null, target text not null, amount bigint not null)`;
@@ -73,24 +72,27 @@ export class Bank {
     this.#sql = postgres(url, { ...clientOptions, max: 1, onclose });
   }
 
-  /**
-   * Reads a balance, and closes the account to all older fences at the same time: a holder that lost its lock cannot change
-   * any more what was read here.
-   */
+  /** What is computed from it is written later, in another transaction: no row stays locked meanwhile. */
   async readBalance(lock: Lock): Promise<bigint> {
-    return await this.#transaction(async (sql) => {
+    const [account] = await this.#transaction(async (sql) => {
       await sql`
         insert into grants (key, fence, worker, granted_at)
         select key, fence, ${this.#worker}, acquired_at from leasehold.leases where key = ${lock.key} and fence = ${lock.fence}`;
-      const [account] = await sql<{ balance: bigint }[]>`
-        update accounts set fence = ${lock.fence} where key = ${lock.key} and fence <= ${lock.fence} returning balance`;
-      return account?.balance ?? (await refuse(sql, lock));
+      return await sql<{ balance: bigint }[]>`select balance from accounts where key = ${lock.key}`;
     });
+    if (account === undefined) throw new Error(`there is no ${lock.key}`);
+    return account.balance;
   }
 
-  /** Writes what was computed from the balances that were read. The locks make that right: no row was kept locked. */
+  /**
+   * Writes what was computed from the balances that were read, if both locks are still ours: the guards ask Postgres itself,
+   * and from then to the commit nobody else is granted them. `lock.transaction(sql, ...)` does the same, but sends nothing for
+   * a lock that it knows to be lost; here Postgres is asked whatever the lock says.
+   */
   async move({ source, target, amount, halfway }: Transfer): Promise<void> {
     await this.#transaction(async (sql) => {
+      await guard(sql, source.lock);
+      await guard(sql, target.lock);
       await writeBalance(sql, source.lock, source.balance - amount);
       await halfway();
       await writeBalance(sql, target.lock, target.balance + amount);
@@ -135,13 +137,14 @@ type Query = <T extends readonly postgres.MaybeRow[] = postgres.Row[]>(
   ...values: readonly (string | bigint)[]
 ) => postgres.PendingQuery<T>;
 
-async function writeBalance(sql: Query, lock: Lock, balance: bigint): Promise<void> {
-  const { count } = await sql`
-    update accounts set balance = ${balance}, fence = ${lock.fence} where key = ${lock.key} and fence <= ${lock.fence}`;
-  if (count === 0) await refuse(sql, lock);
+async function guard(sql: Query, { key, fence }: Lock): Promise<void> {
+  try {
+    await sql`select leasehold.guard(${key}, ${fence})`;
+  } catch (error) {
+    throw error instanceof postgres.PostgresError && error.code === "LH001" ? new Refused(error) : error;
+  }
 }
 
-async function refuse(sql: Query, lock: Lock): Promise<never> {
-  const [account] = await sql<{ fence: bigint }[]>`select fence from accounts where key = ${lock.key}`;
-  throw new Refused(lock.key, lock.fence, account?.fence ?? 0n);
+async function writeBalance(sql: Query, { key }: Lock, balance: bigint): Promise<void> {
+  await sql`update accounts set balance = ${balance} where key = ${key}`;
 }

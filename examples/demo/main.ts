@@ -1,5 +1,6 @@
-// npm run demo: four processes move money between accounts, each transfer under the locks of its two accounts. Meanwhile one
-// of them is killed, one is frozen, and Postgres crashes. In the end everything must add up: the exit code says whether.
+// npm run demo: four processes move money between accounts, each transfer in a transaction that guards the locks of its two
+// accounts. Meanwhile one of them is killed, one is frozen, and Postgres crashes. In the end everything must add up: the exit
+// code says whether.
 import { constants } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { createLocker } from "../../src/index.js";
@@ -85,10 +86,9 @@ class Demo {
     if (resumed.loss !== null) screen.say(`  its lock tells it: ${resumed.loss}`);
     const { refusal } = resumed;
     screen.say(
-      refusal
-        ? `  its write is refused: it has fence ${refusal.fence}, ${refusal.key} has seen ${refusal.newest}`
-        : "  its write was taken",
+      refusal ? `  Postgres refuses its write (${refusal.code}): ${refusal.message}` : "  its write was taken",
     );
+    if (refusal) screen.say(`  ${refusal.detail}`);
     return resumed;
   }
 

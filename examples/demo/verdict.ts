@@ -27,11 +27,9 @@ export async function judge(sql: Sql, story: Story): Promise<readonly Verdict[]>
     await fences(sql),
     await overlaps(sql),
     {
-      invariant: "the frozen worker's late write was refused",
-      holds: late.outcome === "refused" && !late.held,
-      seen: late.refusal
-        ? `it had fence ${late.refusal.fence}, ${late.refusal.key} had seen ${late.refusal.newest}; held: ${late.held}`
-        : `it was ${late.outcome}`,
+      invariant: "the frozen worker's late write was refused by Postgres",
+      holds: late.refusal?.code === "LH001" && !late.held,
+      seen: late.refusal ? `${late.refusal.code}; held: ${late.held}` : `it was ${late.outcome}`,
     },
     {
       invariant: "no write was refused to a worker that held its locks",

@@ -28,7 +28,8 @@ export interface Resumed {
   /** What the locks said right before the write, which was tried whatever they said. */
   readonly held: boolean;
   readonly loss: string | null;
-  readonly refusal: { readonly key: string; readonly fence: bigint; readonly newest: bigint } | null;
+  /** What Postgres said to it. */
+  readonly refusal: { readonly code: string; readonly message: string; readonly detail: string } | null;
 }
 
 serve(async ({ url, name, ttlMs, takeoverDelayMs }: WorkerArgs) => {
@@ -84,7 +85,7 @@ serve(async ({ url, name, ttlMs, takeoverDelayMs }: WorkerArgs) => {
     const amount = wanted < sourceBalance ? wanted : sourceBalance;
     await delay(1 + Math.random() * 8); // the work that the locks are for
     await pause("before writing");
-    // No assertHeld() here, on purpose. It would stop this one, but not the worker that freezes right after it: the fence does.
+    // No assertHeld() here, on purpose. It would stop this one, but not the worker that freezes right after it: the guard does.
     const held = isHeld();
     const loss = locks.map(({ signal }) => signal.reason as LeaseholdError | undefined).find(Boolean)?.message ?? null;
     try {
@@ -98,9 +99,9 @@ serve(async ({ url, name, ttlMs, takeoverDelayMs }: WorkerArgs) => {
     } catch (error) {
       if (error instanceof Refused) {
         if (isHeld()) wronglyRefused += 1;
-        const { key, fence, newest } = error;
+        const { code, message, detail } = error;
         if (isPaused)
-          emit("resumed", { outcome: "refused", held, loss, refusal: { key, fence, newest } } satisfies Resumed);
+          emit("resumed", { outcome: "refused", held, loss, refusal: { code, message, detail } } satisfies Resumed);
       }
       throw error;
     }

@@ -8,6 +8,8 @@ import {
   type Transact,
   type Unfit,
 } from "./library.js";
+import { listenForErrors } from "./node-postgres.js";
+import { PostgresJsScope } from "./postgres-js-scope.js";
 
 /** A Drizzle database for Postgres, over any driver, by its shape. */
 export interface DrizzleDatabase {
@@ -20,7 +22,7 @@ export interface DrizzleDatabase {
 const KIND: unique symbol = Symbol.for("drizzle:entityKind") as never;
 
 /** The drivers that send what has no parameters by the simple protocol. */
-const simple: ReadonlySet<unknown> = new Set(["NodePgSession", "PostgresJsSession", "NeonSession", "VercelPgSession"]);
+const simple: ReadonlySet<string> = new Set(["NodePgSession", "PostgresJsSession", "NeonSession", "VercelPgSession"]);
 
 export function recogniseDrizzle(value: unknown): Recognised | Unfit | null {
   const given = membersOf(value);
@@ -31,21 +33,47 @@ export function recogniseDrizzle(value: unknown): Recognised | Unfit | null {
   if (names.length === 0) return null;
   if (!names.includes("PgDatabase")) return { why: `a Drizzle database for another kind of server (${names[0]})` };
   const drizzle = database as unknown as DrizzleDatabase;
-  return { transact: transact(drizzle), enter: enter(drizzle) };
+  const isOpen = names.includes("PgTransaction");
+  return { transact: transact(drizzle, isOpen), enter: enter(drizzle) };
 }
 
-function transact(database: DrizzleDatabase): Transact {
-  return (guard, body, options) =>
-    database.transaction(async (tx) => {
-      await guard.judge(enter(tx as DrizzleDatabase)(guard.statements));
+function transact(database: DrizzleDatabase, isOpen: boolean): Transact {
+  return (guard, body, options) => {
+    const work = async (tx: DrizzleDatabase) => {
+      await guard.judge(enter(tx)(guard.statements));
       return await body(tx);
-    }, options as never);
+    };
+    const begin = (callback: (tx: DrizzleDatabase) => Promise<unknown>) =>
+      database.transaction(callback as (tx: unknown) => Promise<unknown>, options as never);
+    if (isOpen) return begin(work); // what it is nested in looks after the connection
+    if (driverOf(database) === "PostgresJsSession") {
+      const scope = new PostgresJsScope();
+      return scope.run(begin, (tx) => {
+        const session = sessionOf(tx);
+        session.client = scope.fence(session.client);
+        return work(tx);
+      });
+    }
+    let stopListening = (): void => undefined;
+    return begin((tx) => {
+      stopListening = listenForErrors(sessionOf(tx).client);
+      return work(tx);
+    }).finally(() => stopListening());
+  };
 }
 
 function enter(tx: DrizzleDatabase): Enter {
   const run = (text: string) => Promise.resolve(tx.execute(text));
-  const session = membersOf((tx as { readonly session?: unknown }).session);
-  return session !== null && kindsOf(session).some((name) => simple.has(name)) ? inOne(run) : inTwo(run);
+  return simple.has(driverOf(tx)) ? inOne(run) : inTwo(run);
+}
+
+function driverOf(database: DrizzleDatabase): string {
+  return kindsOf(sessionOf(database))[0] ?? "";
+}
+
+/** Each transaction has its own, with the driver's client or transaction in it. */
+function sessionOf(database: DrizzleDatabase): { client?: unknown } {
+  return (database as unknown as { readonly session?: { client?: unknown } }).session ?? {};
 }
 
 /** From its class up to the one at the base. */

@@ -37,8 +37,8 @@ interface Connection {
   executeQuery(query: object): Promise<unknown>;
 }
 
-/** The classes of connections that send what has no parameters by the simple protocol. */
-const simple: ReadonlySet<string> = new Set(["PostgresConnection", "PostgresJSConnection"]);
+/** The classes of connections, Kysely's own, that send what has no parameters by the simple protocol. */
+const simple: ReadonlySet<string> = new Set(["PostgresConnection"]);
 
 export function recogniseKysely(value: unknown): Recognised | Unfit | null {
   const members = membersOf(value);

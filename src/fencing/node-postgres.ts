@@ -70,7 +70,34 @@ async function transact(
   begin: string,
   onBroken?: () => void,
 ): Promise<unknown> {
-  await open(client, guard, begin, onBroken);
+  const stopListening = listenForErrors(client);
+  try {
+    await open(client, guard, begin, onBroken);
+    return await finish(client, body, onBroken);
+  } finally {
+    stopListening();
+  }
+}
+
+/**
+ * A client that a pool has given out has nobody who listens for its errors: one that the server ends between two statements,
+ * after `guardTimeoutMs` say, would end the process. The next statement is told of it anyway. Returns what ends it.
+ */
+export function listenForErrors(client: unknown): () => void {
+  const members = membersOf(client);
+  if (members === null || !hasMethods(members, "on", "off")) return () => undefined;
+  const emitter = client as NodeJS.EventEmitter;
+  const ignore = (): void => undefined;
+  emitter.on("error", ignore);
+  return () => void emitter.off("error", ignore);
+}
+
+/** Runs the body and commits, or rolls back. */
+async function finish(
+  client: NodePostgresClient,
+  body: (tx: unknown) => unknown,
+  onBroken?: () => void,
+): Promise<unknown> {
   try {
     const value = await body(client);
     const { command } = await client.query("commit");

@@ -1,4 +1,5 @@
 import { type Enter, hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
+import { PostgresJsScope } from "./postgres-js-scope.js";
 
 /** A client made with `postgres()`, by its shape. */
 export interface PostgresJsDatabase {
@@ -26,11 +27,17 @@ export function recognisePostgresJs(value: unknown): Recognised | null {
 }
 
 function transact(sql: PostgresJsDatabase): Transact {
-  return (guard, body, options) =>
-    sql.begin(typeof options === "string" ? options : "", async (tx) => {
-      await guard.judge(enter(tx as PostgresJsTransaction)(guard.statements));
-      return await body(tx);
-    });
+  return (guard, body, options) => {
+    const scope = new PostgresJsScope();
+    return scope.run<PostgresJsTransaction>(
+      (callback) => sql.begin(typeof options === "string" ? options : "", callback as (tx: unknown) => unknown),
+      async (own) => {
+        const tx = scope.fence(own);
+        await guard.judge(enter(tx)(guard.statements));
+        return await body(tx);
+      },
+    );
+  };
 }
 
 /** Without parameters, so by the simple protocol. */

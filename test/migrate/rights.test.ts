@@ -111,6 +111,47 @@ test("a function that runs with the owner's rights has a search path that nobody
   expect([...open]).toEqual([]);
 });
 
+test("what a role may call runs under a search path of its own, with whose rights ever, and evaluates nothing for the owner", async () => {
+  const open = await admin`
+    select p.oid::regprocedure::text as name from pg_proc p
+    where p.pronamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace)
+      and has_function_privilege(${APP}::text, p.oid, 'execute')
+      and not coalesce(p.proconfig && array['search_path=leasehold, pg_temp', 'search_path=pg_catalog, pg_temp'], false)`;
+  expect([...open]).toEqual([]);
+  // an expression or a name of the caller's is only ever executed with the caller's rights
+  const dynamic = await admin`
+    select p.oid::regprocedure::text as name from pg_proc p
+    where p.pronamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace)
+      and p.prosrc ~ '\\mexecute\\M' and p.prosecdef`;
+  expect([...dynamic]).toEqual([]);
+});
+
+test("nothing is open to everybody, also where the database gives everything to everybody by default", async () => {
+  await admin.unsafe("create database generous");
+  const theirs = changeUrl(cluster.url, { database: "generous" });
+  const sql = await openClient(theirs);
+  for (const what of ["tables", "sequences", "functions", "types", "schemas"]) {
+    await sql.unsafe(`alter default privileges grant all on ${what} to public`);
+  }
+  await migrateDatabase(connectTo(theirs));
+  await createRole("passer_by");
+  const allowed = await sql`
+    select p.oid::regprocedure::text as name from pg_proc p
+     where p.pronamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and has_function_privilege('passer_by', p.oid, 'execute')
+    union all
+    select c.oid::regclass::text from pg_class c
+     where c.relnamespace = 'leasehold'::regnamespace and c.relname not like 'migrations%'
+       and case when c.relkind = 'S' then has_sequence_privilege('passer_by', c.oid, 'usage, select, update')
+                when c.relkind = 'r' then has_table_privilege('passer_by', c.oid, 'select, insert, update, delete, truncate, references, trigger') end
+    union all
+    select t.oid::regtype::text from pg_type t join pg_class c on c.oid = t.typrelid
+     where t.typnamespace = 'leasehold'::regnamespace and c.relname not like 'migrations%' and has_type_privilege('passer_by', t.oid, 'usage')
+    union all
+    select n.nspname from pg_namespace n where n.nspname like 'leasehold%' and has_schema_privilege('passer_by', n.oid, 'usage, create')`;
+  expect([...allowed]).toEqual([]);
+  await sql.end();
+});
+
 test.each([
   ["its exact name", "Exact Name", "Exact Name"],
   ["its name as psql takes it, folded", "FOLDED", "folded"],

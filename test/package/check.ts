@@ -50,10 +50,31 @@ async function main(createLocker) {
 
 const typed = `
 import { createLocker, LeaseLostError, type Lock, type LockerOptions } from "leasehold";
+import postgres from "postgres";
 const options: LockerOptions = { url: "postgres://localhost/app", ttlMs: 30_000 };
 const locker = createLocker(options);
 export const value: Promise<number> = locker.withLock("key", async (lock: Lock) => Number(lock.fence), { waitMs: 5_000 });
+export const settled: Promise<number> = locker.withLock("key", (lock) =>
+  lock.transaction(postgres(), async (tx) => {
+    await tx\`select 1\`;
+    return 1;
+  }),
+);
 export const isLost = (error: unknown): boolean => error instanceof LeaseLostError && error.reason === "expired";
+`;
+
+const typedDrizzle = `
+import { type SQL, sql } from "drizzle-orm";
+import { bigint, integer, pgTable } from "drizzle-orm/pg-core";
+import { fencedBy, fenceTable, guardTable, unfenceTable, unguardTable } from "leasehold/drizzle";
+const accounts = pgTable("accounts", { id: integer().primaryKey(), fence: bigint({ mode: "bigint" }).notNull() });
+export const statements: SQL[] = [
+  fenceTable(accounts, accounts.fence),
+  unfenceTable(accounts, accounts.fence),
+  guardTable(accounts, sql\`'account:' || \${accounts.id}\`),
+  unguardTable(accounts),
+  fencedBy(accounts.fence, 5n),
+];
 `;
 
 const folder = await mkdtemp(join(tmpdir(), "leasehold-package-"));
@@ -93,6 +114,8 @@ try {
     for (const file of [
       "dist/index.js",
       "dist/index.d.ts",
+      "dist/drizzle.js",
+      "dist/drizzle.d.ts",
       "migrations/0000_tables.sql",
       "LICENSE",
       "README.md",
@@ -127,28 +150,24 @@ try {
     await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", tarball], consumer);
   });
 
-  await check("its types compile, strictly, with and without a bundler", async () => {
-    await writeFile(join(consumer, "typed.mts"), typed);
-    for (const module of ["nodenext", "bundler"]) {
-      const resolution =
-        module === "bundler" ? ["--module", "esnext", "--moduleResolution", "bundler"] : ["--module", "nodenext"];
-      const types = ["--types", "node", "--typeRoots", join(root, "node_modules", "@types")];
-      await run(
-        bin("tsc"),
-        [
-          "--noEmit",
-          "--strict",
-          "--exactOptionalPropertyTypes",
-          "--target",
-          "es2022",
-          ...resolution,
-          ...types,
-          "typed.mts",
-        ],
-        consumer,
-      );
-    }
-  });
+  for (const module of ["nodenext", "bundler"]) {
+    const resolution = module === "bundler" ? ["esnext", "--moduleResolution", "bundler"] : ["nodenext"];
+    const strict = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--module"];
+    const types = ["--types", "node", "--typeRoots", join(root, "node_modules", "@types")];
+    const compile = (file: string, ...more: string[]) =>
+      run(bin("tsc"), [...strict, ...resolution, ...types, ...more, file], consumer);
+
+    await check(`its types compile, strictly (${module})`, async () => {
+      await writeFile(join(consumer, "typed.mts"), typed);
+      await compile("typed.mts");
+    });
+
+    await check(`those of the entry for Drizzle, too (${module})`, async () => {
+      await writeFile(join(consumer, "typed-drizzle.mts"), typedDrizzle);
+      // Drizzle's own do not without this: they name drivers that are not installed
+      await compile("typed-drizzle.mts", "--skipLibCheck");
+    });
+  }
 
   await check("import", async () => {
     await writeFile(
@@ -174,6 +193,12 @@ try {
     } finally {
       await rename(`${module}-hidden`, module);
     }
+  });
+
+  await check("the entry for Drizzle has its functions", async () => {
+    const list = 'console.log(Object.keys(await import("leasehold/drizzle")).sort().join())';
+    const names = await run(process.execPath, ["--input-type=module", "-e", list], consumer);
+    if (names.trim() !== "fenceTable,fencedBy,guardTable,unfenceTable,unguardTable") throw new Error(names);
   });
 
   for (const format of ["esm", "cjs"] as const) {

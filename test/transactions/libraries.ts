@@ -54,7 +54,7 @@ const postgresJs: Library = {
       nested: async (tx: postgres.TransactionSql, body) => {
         await tx.savepoint((nested) => body(runOn(nested)));
       },
-      [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+      [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }),
     };
   },
 };
@@ -75,7 +75,7 @@ const overPostgresJs: Library = {
         lock.transaction(db, (tx) => body(runOn(tx), tx as never), isolationLevel && { isolationLevel }) as never,
       plain: (body) => db.transaction((tx) => body(runOn(tx), tx as never)),
       nested: (tx: Tx, body) => tx.transaction((nested) => body(runOn(nested))),
-      [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+      [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }),
     };
   },
 };
@@ -104,7 +104,10 @@ const overNodePostgres: Library = {
 const kysely: Library = {
   name: "Kysely",
   open(url) {
-    const db = new Kysely<Record<string, never>>({ dialect: new PostgresDialect({ pool: new pg.Pool(config(url)) }) });
+    const pool = new pg.Pool(config(url));
+    // what a pool has given out has nobody who listens for its errors, and Kysely does not let us at it
+    pool.on("connect", (given) => given.on("error", () => {}));
+    const db = new Kysely<Record<string, never>>({ dialect: new PostgresDialect({ pool }) });
     const runOn =
       (tx: typeof db): Run =>
       async (text) =>
@@ -151,6 +154,7 @@ const client: Library = {
   name: "a client of node-postgres",
   open(url) {
     const db = new pg.Client(config(url));
+    db.on("error", () => {});
     const connected = db.connect();
     return {
       db,
