@@ -192,7 +192,8 @@ begin
   if not exists (select from leasehold.sessions s where s.id = session and s.nonce = session_nonce) then
     return false;
   end if;
-  return current_setting('leasehold.session', true) = session_nonce::text
+  -- Null where nothing was ever set: then "null or false" would be neither alive nor not.
+  return coalesce(current_setting('leasehold.session', true) = session_nonce::text, false)
       or not pg_try_advisory_xact_lock_shared(1279480140, session);
 end
 $$;

@@ -3,13 +3,14 @@ import type { KeyState } from "./store.js";
 
 /**
  * What `check` says about a key that is not free. `held`: granted. `cooling`: released, but kept from everybody until its
- * minimum hold is over. `orphaned`: its holder's process is confirmed dead. `expired`: nobody renewed it. The last two are
- * granted to the next who asks.
+ * minimum hold is over. `blocked`: released, but a transaction that guarded it is open still. `orphaned`: its holder's process is
+ * confirmed dead. `expired`: nobody renewed it. The last two are granted to the next who asks, once no open transaction
+ * guards them any more (`blockingPid`).
  */
 export interface LeaseInfo {
   readonly key: string;
-  readonly state: "held" | "cooling" | "orphaned" | "expired";
-  /** The holder as it named itself; while cooling, the last one. */
+  readonly state: "held" | "cooling" | "blocked" | "orphaned" | "expired";
+  /** The holder as it named itself; while cooling or blocked, the last one. */
   readonly holder: string | null;
   readonly isThisProcess: boolean;
   readonly fence: bigint;
@@ -30,18 +31,20 @@ export interface LeaseInfo {
 }
 
 export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean): LeaseInfo | null {
-  if (state.state === "free" || state.fence === null) {
+  const isBlocked = state.blockingPid !== null || state.blockingTransaction !== null;
+  if (state.fence === null || (state.state === "free" && !isBlocked)) {
     return null;
   }
+  const isReleased = state.state === "free";
   const data = {
     key,
-    state: state.state,
+    state: state.state === "free" ? "blocked" : state.state,
     holder: state.owner,
     isThisProcess,
     fence: state.fence,
     acquiredAt: toDate(state.acquiredAtMs),
-    expiresAt: toDate(state.expiresAtMs),
-    remainingMs: state.remainingMs ?? 0,
+    expiresAt: isReleased ? null : toDate(state.expiresAtMs),
+    remainingMs: isReleased ? 0 : (state.remainingMs ?? 0),
     isSessionAlive: state.isSessionAlive,
     metadata: state.metadata === null ? null : (JSON.parse(state.metadata) as JsonValue),
     waiters: state.waiters,
@@ -51,6 +54,11 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
   return Object.defineProperty(data, "toJSON", {
     value: () => ({ ...data, fence: data.fence.toString() }),
   }) as LeaseInfo;
+}
+
+/** Whether an acquire would have to wait. */
+export function isKept({ state, blockingPid, blockingTransaction }: LeaseInfo): boolean {
+  return state === "held" || state === "cooling" || blockingPid !== null || blockingTransaction !== null;
 }
 
 function toDate(ms: number | null): Date | null {

@@ -16,7 +16,7 @@ import {
 } from "./errors.js";
 import { Holdings } from "./holdings.js";
 import { checkKey } from "./key.js";
-import { type LeaseInfo, toLeaseInfo } from "./lease-info.js";
+import { isKept, type LeaseInfo, toLeaseInfo } from "./lease-info.js";
 import { Lock } from "./lock.js";
 import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "./option-checks.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "./options.js";
@@ -160,7 +160,7 @@ export class Locker {
   /** Whether an acquire would have to wait. @throws {UnavailableError} when it cannot know */
   async isLocked(key: string): Promise<boolean> {
     const info = await this.check(key);
-    return info !== null && (info.state === "held" || info.state === "cooling");
+    return info !== null && isKept(info);
   }
 
   /** The lock on this key that this process holds. */

@@ -16,10 +16,12 @@ export function recognisePrisma(value: unknown): Recognised | Unfit | null {
   if (members === null || !hasMethods(members, "$executeRawUnsafe", "$queryRawUnsafe")) return null;
   const { _activeProvider: provider } = members;
   if (typeof provider === "string" && !/postgres/i.test(provider)) return { why: `a Prisma client for ${provider}` };
-  if (hasMethods(members, "$transaction")) {
-    return { transact: transact(members as unknown as PrismaDatabase), enter: null };
-  }
-  return { transact: null, enter: inTwo(runOn(members as unknown as PrismaTransaction)) };
+  // What a body is given lacks `$connect`. Since Prisma 7 it can nest a transaction in its own.
+  const isOpen = !hasMethods(members, "$connect");
+  return {
+    transact: hasMethods(members, "$transaction") ? transact(members as unknown as PrismaDatabase) : null,
+    enter: isOpen ? inTwo(runOn(members as unknown as PrismaTransaction)) : null,
+  };
 }
 
 function transact(prisma: PrismaDatabase): Transact {

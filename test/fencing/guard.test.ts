@@ -23,6 +23,8 @@ test("the current grant passes, and the transaction knows what it guards", async
   expect(await session.run("select leasehold.is_guarded(null)")).toEqual([{ is_guarded: false }]);
   await session.commit();
   expect(await session.isGuarded("a")).toBe(false);
+  // nothing is left for who gets the connection from the pool next
+  expect(await session.setting("leasehold.guards")).toBe("");
 });
 
 test("every other fence and state of the lease is refused, and told from the others", async () => {
@@ -140,6 +142,23 @@ test("a grant that commits while the guard waits for it is seen", async () => {
   await session.rollback();
   await sql`update leasehold.leases set token = null where key = 'in flight'`;
   await lock.release().catch(() => undefined);
+});
+
+test("a row that is deleted and made again while the guard waits is not taken for the one that it locked", async () => {
+  await using locker = openLocker(database, { presence: "off", keepAlive: false });
+  await using session = await openSession(database);
+  await using purging = await openSession(database);
+  await using lock = await locker.acquire("again");
+  await purging.run("begin; select from leasehold.leases where key = 'again' for update");
+  await session.begin();
+  const guard = session.guard("again", lock.fence);
+  const refused = expect(guard).rejects.toMatchObject({ code: "LH001" });
+  await waitsForLock(database, session);
+  await purging.run(`
+    with row as (delete from leasehold.leases where key = 'again' returning *) select * into temp kept from row;
+    insert into leasehold.leases table kept; commit`);
+  await refused;
+  await session.rollback();
 });
 
 test("a grant whose transaction fails makes the guard wait, and changes nothing", async () => {

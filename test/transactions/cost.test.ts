@@ -7,8 +7,11 @@ import { libraries } from "./libraries.js";
 
 const database = await createDatabase();
 
-/** Node-postgres has no transactions of its own: there the guard comes along with the `begin`. */
-const added = (name: string) => (name.endsWith("of node-postgres") ? 0 : 1);
+/**
+ * Node-postgres has no transactions of its own: there the guard comes along with the `begin`. Prisma takes one statement at a
+ * time, so that what finds out whether there is a transaction goes alone.
+ */
+const added = (name: string) => (name.endsWith("of node-postgres") ? 0 : name.startsWith("Prisma") ? 2 : 1);
 
 describe.each(libraries)("$name", (library) => {
   test(`lock.transaction adds ${added(library.name)} round trips to the library's own`, async () => {
@@ -30,8 +33,11 @@ describe.each(libraries)("$name", (library) => {
     expect(guarded).toHaveLength(3 + added(library.name));
     expect(guarded.filter((text) => text.includes("leasehold_internal.guard("))).toHaveLength(1);
   });
+});
 
-  test("lock.guard adds one, which also finds out whether there is a transaction", async () => {
+test.each(libraries.filter(({ name }) => added(name) < 2))(
+  "lock.guard adds one, which also finds out whether there is a transaction: $name",
+  async (library) => {
     await using locker = openLocker(database);
     await using proxy = await startProxy(database.url);
     await using opened = library.open(proxy.url(database.url));
@@ -45,5 +51,5 @@ describe.each(libraries)("$name", (library) => {
         expect.stringMatching(/^savepoint leasehold_guard; release .*; select leasehold_internal\.guard\(/),
       ]);
     });
-  });
-});
+  },
+);

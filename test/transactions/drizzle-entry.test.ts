@@ -9,7 +9,7 @@ import { drizzle as drizzlePostgresJs } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import pg from "pg";
 import postgres from "postgres";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { fencedBy, fenceTable, guardTable, unfenceTable, unguardTable } from "../../src/drizzle.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -151,6 +151,7 @@ describe("names as the database writes them", () => {
 
 test("in a migration of Drizzle's: as text in its file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "leasehold-drizzle-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
   const dialect = new PgDialect();
   const statements = [fenceTable(accounts, accounts.fence), guardTable(odd, sql`'order:' || ${odd.id}`)].map((each) => {
     const { sql, params } = dialect.sqlToQuery(each);
@@ -171,7 +172,6 @@ test("in a migration of Drizzle's: as text in its file", async () => {
     '"My ""Schema"""."Order\'s"',
     "accounts",
   ]);
-  await rm(folder, { recursive: true });
 });
 
 describe.each(drivers)("a conditional update over %s", (driver) => {

@@ -6,6 +6,7 @@ import { CompiledQuery, Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import postgres from "postgres";
 import type { Lock } from "../../src/index.js";
+import { makePrismaClient, type PrismaClient } from "./prisma-stand-in.js";
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -123,6 +124,30 @@ const kysely: Library = {
   },
 };
 
+const prisma: Library = {
+  name: "Prisma (a stand-in)",
+  open(url) {
+    const db = makePrismaClient(config(url));
+    type Tx = Parameters<Parameters<PrismaClient["$transaction"]>[0]>[0];
+    const runOn =
+      (tx: Tx): Run =>
+      async (text) =>
+        await tx.$queryRawUnsafe<Row[]>(text);
+    return {
+      db,
+      guarded: (lock, body, isolation) =>
+        lock.transaction(
+          db,
+          (tx) => body(runOn(tx), tx as never),
+          isolation && { isolationLevel: "Serializable" },
+        ) as never,
+      plain: (body) => db.$transaction((tx) => body(runOn(tx), tx as never)),
+      nested: (tx: Tx, body) => tx.$transaction((nested) => body(runOn(nested))),
+      [Symbol.asyncDispose]: () => db.$disconnect(),
+    };
+  },
+};
+
 const rowsOf =
   (client: pg.Client): Run =>
   async (text) =>
@@ -194,4 +219,12 @@ async function bySavepoint(run: Run, body: (run: Run) => Promise<void>): Promise
   }
 }
 
-export const libraries: readonly Library[] = [postgresJs, overPostgresJs, overNodePostgres, kysely, pool, client];
+export const libraries: readonly Library[] = [
+  postgresJs,
+  overPostgresJs,
+  overNodePostgres,
+  kysely,
+  prisma,
+  pool,
+  client,
+];

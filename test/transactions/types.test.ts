@@ -7,6 +7,7 @@ import pg from "pg";
 import postgres from "postgres";
 import { describe, expectTypeOf, test } from "vitest";
 import type { Lock } from "../../src/index.js";
+import type { PrismaClient } from "./prisma-stand-in.js";
 
 const accounts = pgTable("accounts", { id: integer().primaryKey(), fence: bigint({ mode: "bigint" }).notNull() });
 const schema = { accounts };
@@ -84,6 +85,22 @@ describe("tx has the library's own type", () => {
       }),
     );
   });
+});
+
+test("Prisma: tx has the type that the generated client gives, and the options are its own", () => {
+  const prisma = null as unknown as PrismaClient;
+  compiled((lock) =>
+    lock.transaction(
+      prisma,
+      async (tx) => {
+        expectTypeOf(tx).toEqualTypeOf<Omit<PrismaClient, "$connect" | "$disconnect">>();
+        await lock.guard(tx);
+      },
+      { isolationLevel: "Serializable", timeout: 1_000 },
+    ),
+  );
+  // @ts-expect-error: no such level
+  compiled((lock) => lock.transaction(prisma, async () => {}, { isolationLevel: "unsafe" }));
 });
 
 describe("the result is what the body returned", () => {

@@ -1,0 +1,47 @@
+// Stops a function of the database in its middle: where it reads `leasehold.sessions`.
+import type postgres from "postgres";
+import { until } from "./until.js";
+
+export interface PausedReads extends AsyncDisposable {
+  /** Until a reader has its value and stands still. */
+  reached(): Promise<void>;
+  /** Lets it go on, and all that come later. */
+  goOn(): Promise<void>;
+}
+
+/** From now on whoever reads this column of `leasehold.sessions` waits, with what it has read, until `goOn`. */
+export async function pauseReads(sql: postgres.Sql, column: "nonce" | "seen_at"): Promise<PausedReads> {
+  const columns = await sql<{ name: string }[]>`
+    select attname as name from pg_attribute where attrelid = 'leasehold.sessions'::regclass and attnum > 0 and not attisdropped
+     order by attnum`;
+  const list = columns.map(({ name }) => (name === column ? `public.pause(${name}) as ${name}` : name));
+  // Not by a lock, for functions that would wait for one give up soon. Each look of the loop has a snapshot of its own.
+  await sql.unsafe(`
+    create table public.gate (is_open boolean not null);
+    insert into public.gate values (false);
+    create function public.pause(anyelement) returns anyelement language plpgsql volatile as $$
+    begin
+      while not (select g.is_open from public.gate g) loop perform pg_sleep(0.01); end loop;
+      return $1;
+    end $$;
+    alter table leasehold.sessions rename to real_sessions;
+    create view leasehold.sessions as select ${list.join(", ")} from leasehold.real_sessions;`);
+  return {
+    reached: async () => {
+      await until("somebody stands still", async () => {
+        const found = await sql`
+          select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`;
+        return found.length > 0;
+      });
+    },
+    goOn: async () => void (await sql`update public.gate set is_open = true`),
+    [Symbol.asyncDispose]: async () => {
+      await sql.unsafe(`
+        update public.gate set is_open = true;
+        drop view leasehold.sessions;
+        alter table leasehold.real_sessions rename to sessions;
+        drop function public.pause(anyelement);
+        drop table public.gate;`);
+    },
+  };
+}
