@@ -3,17 +3,23 @@ import { UnsafeBackendError } from "../errors.js";
 import { withTimeout } from "../timeout.js";
 import type { ConnectionTarget } from "./connection-url.js";
 import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
+import { EXACT_TIMES } from "./statements.js";
 
 /** What a fresh connection says about its server. */
 export interface Hello {
   readonly pid: number;
-  /** The pid that the connection was opened with: another one behind most poolers. */
+  /** The pid that the connection was opened with. */
   readonly announcedPid: number | null;
   readonly startedMs: number;
   readonly serverVersion: string;
   readonly database: string;
   readonly role: string;
   readonly clock: ClockSample;
+}
+
+/** Whether this may be Postgres itself: poolers announce a pid that they made up, unless they pass on the backend's. */
+export function seemsDirect({ pid, announcedPid }: Hello): boolean {
+  return announcedPid === pid;
 }
 
 /** The server's time in an answer, between two moments of this process. */
@@ -60,7 +66,7 @@ export const ownSettings: readonly string[] = [
   "set idle_in_transaction_session_timeout = 0",
   // Those that not every version has.
   "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')",
-  // Times travel as float8, which a lower value would round.
+  // Of heartbeats; the other statements see to it themselves.
   "set extra_float_digits = 1",
   "set jit = off",
 ];
@@ -68,7 +74,7 @@ export const ownSettings: readonly string[] = [
 const HELLO = `select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
   (extract(epoch from a.backend_start) * 1000)::float8 as started, current_setting('server_version') as version,
   current_database() as database, session_user::text as role, (extract(epoch from clock_timestamp()) * 1000)::float8 as now
-  from (select 1) one left join pg_stat_activity a on a.pid = pg_backend_pid()`;
+  from ${EXACT_TIMES} left join pg_stat_activity a on a.pid = pg_backend_pid()`;
 
 /**
  * Connects to the first host that is a primary. Each host has `connectTimeoutMs`.
@@ -86,6 +92,9 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
     try {
       const hello = await withTimeout(greet(link, options.settings), options.connectTimeoutMs, () => link.destroy());
       options.hosts.prefer(host);
+      if (seemsDirect(hello)) {
+        link.pipeline();
+      }
       return { link, hello };
     } catch (error) {
       link.destroy();

@@ -1,15 +1,19 @@
 import { ClosedError } from "../errors.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
-import { type ClockSample, type ConnectOptions, connect, type Hello, HostList, ownSettings } from "./connect.js";
-import { GivenLane, type Lane, OwnLane } from "./lane.js";
-import type { Link } from "./link.js";
+import { Bystander } from "./bystander.js";
+import { type ClockSample, type ConnectOptions, connect, HostList, ownSettings } from "./connect.js";
+import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
 import { targetOfClient } from "./target-of-client.js";
 
 type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify">;
 
 /** A connection that is ours alone, whatever lies in between. */
 const direct = { prepare: true, settings: ownSettings };
-/** One that may be a pooler's: nothing may stick to it. */
+/**
+ * One that may be a pooler's: a setting would stick to a stranger's connection, and a prepared statement be missing on the
+ * next. A pid that is the announced one proves nothing, for a pooler may pass it on; and an unnamed statement with its
+ * parameters costs 0.1 ms more than a named one.
+ */
 const pooled = { prepare: false, settings: [] };
 
 /** All connections of a locker and how each is made. Three stay: the session's, and the lanes for commands and renewals. */
@@ -18,6 +22,8 @@ export class Connections {
   readonly renewals: Lane;
   readonly #options: ResolvedLockerOptions;
   readonly #directHosts: HostList;
+  /** Those lanes that go where the session goes, over connections like its own. */
+  readonly #directLanes: readonly OwnLane[];
   #isClosed = false;
   #unconfirmedCommits = 0;
   #role = "";
@@ -36,8 +42,11 @@ export class Connections {
     const how = mayBePooled ? pooled : direct;
     const own = (purpose: string): OwnLane =>
       new OwnLane((signal) => this.#connect(hosts, purpose, { ...how, signal }), requestTimeoutMs, onClock);
-    this.commands = options.sql === null ? own("commands") : new GivenLane(options.sql, requestTimeoutMs);
-    this.renewals = own("renewals");
+    const renewals = own("renewals");
+    const commands = options.sql === null ? own("commands") : new GivenLane(options.sql, requestTimeoutMs);
+    this.renewals = renewals;
+    this.commands = commands;
+    this.#directLanes = mayBePooled ? [] : [renewals, commands].filter((lane) => lane instanceof OwnLane);
   }
 
   /** The role that the newest connection logged in as. */
@@ -51,12 +60,21 @@ export class Connections {
   }
 
   /** A connection to `directUrl` for one purpose, the caller's to end. */
-  directly(purpose: string, how: Pick<How, "signal" | "onNotify">): Promise<{ link: Link; hello: Hello }> {
+  directly(purpose: string, how: Pick<How, "signal" | "onNotify">): Promise<Made> {
     return this.#connect(this.#directHosts, purpose, { ...direct, ...how });
   }
 
+  /**
+   * Two more connections to `directUrl`, to watch the session's beside them: those of the lanes, which will be needed
+   * anyway, or else some for this alone. Never more than three at once.
+   */
+  bystanders(signal: AbortSignal): readonly [Bystander, Bystander] {
+    const [first, second] = this.#directLanes;
+    return [this.#bystander(first, signal), this.#bystander(second, signal)];
+  }
+
   /** The same for migrations, whose statements differ each time. */
-  forMigration(): Promise<{ link: Link; hello: Hello }> {
+  forMigration(): Promise<Made> {
     return this.#connect(this.#directHosts, "migrate", { ...direct, prepare: false, signal: null });
   }
 
@@ -76,7 +94,23 @@ export class Connections {
     }
   }
 
-  async #connect(hosts: HostList, purpose: string, how: How): Promise<{ link: Link; hello: Hello }> {
+  #bystander(lane: OwnLane | undefined, signal: AbortSignal): Bystander {
+    if (lane === undefined) {
+      const made = this.directly("test", { signal });
+      const cut = (): void => void made.then(({ link }) => link.destroy()).catch(() => undefined);
+      return new Bystander({ made, lane: null, end: cut });
+    }
+    const { made, giveBack } = lane.lend();
+    const end = (isSound: boolean): void => {
+      giveBack();
+      if (!isSound) {
+        void lane.end();
+      }
+    };
+    return new Bystander({ made, lane, end });
+  }
+
+  async #connect(hosts: HostList, purpose: string, how: How): Promise<Made> {
     this.refuseIfClosed();
     const { applicationName } = hosts.target;
     const made = await connect({

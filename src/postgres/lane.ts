@@ -15,6 +15,12 @@ export interface Answer {
 /** A statement failed before it was sent: nothing can have happened. */
 export class NotSent extends Error {}
 
+/** A connection, and what it said when it was opened. */
+export interface Made {
+  readonly link: Link;
+  readonly hello: Hello;
+}
+
 /** Where statements of one purpose go. */
 export interface Lane {
   /** @throws NotSent (its cause says why), the server's error, LinkClosed or RequestTimeout (outcome unknown) */
@@ -27,14 +33,16 @@ export interface Lane {
  * the connection: there is no way to tell a slow server from a cut line, and what follows on it would wait as well.
  */
 export class OwnLane implements Lane {
-  readonly #connect: (signal: AbortSignal) => Promise<{ link: Link; hello: Hello }>;
+  readonly #connect: (signal: AbortSignal) => Promise<Made>;
   readonly #timeoutMs: number;
   readonly #onClock: (sample: ClockSample) => void;
-  #link: Promise<Link> | null = null;
+  #made: Promise<Made> | null = null;
   #connecting = new AbortController();
+  /** While the connection is lent; resolves when it is back. */
+  #loan: Promise<void> | null = null;
 
   constructor(
-    connect: (signal: AbortSignal) => Promise<{ link: Link; hello: Hello }>,
+    connect: (signal: AbortSignal) => Promise<Made>,
     timeoutMs: number,
     onClock: (sample: ClockSample) => void,
   ) {
@@ -46,7 +54,7 @@ export class OwnLane implements Lane {
   async query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
     let link: Link;
     try {
-      link = await this.#ready();
+      link = await this.#usable();
     } catch (error) {
       throw new NotSent("not connected", { cause: error });
     }
@@ -55,32 +63,61 @@ export class OwnLane implements Lane {
     return { rows, sentAt, receivedAt: now() };
   }
 
+  /** The connection itself, opened if need be. From when it is there until it is given back, statements wait. */
+  lend(): { readonly made: Promise<Made>; giveBack(): void } {
+    let resolveLoan = (): void => undefined;
+    const loan = new Promise<void>((resolve) => {
+      resolveLoan = resolve;
+    });
+    let isBack = false;
+    const made = this.#ready().then((ready) => {
+      this.#loan = isBack ? null : loan;
+      return ready;
+    });
+    const giveBack = (): void => {
+      isBack = true;
+      this.#loan = null;
+      resolveLoan();
+    };
+    return { made, giveBack };
+  }
+
   async end(): Promise<void> {
-    const link = this.#link;
-    this.#link = null;
+    const made = this.#made;
+    this.#made = null;
     this.#connecting.abort();
     this.#connecting = new AbortController();
-    await link?.then((open) => open.end()).catch(() => undefined);
+    await made?.then(({ link }) => link.end()).catch(() => undefined);
   }
 
-  #ready(): Promise<Link> {
-    this.#link ??= this.#open();
-    return this.#link;
+  async #usable(): Promise<Link> {
+    for (;;) {
+      const { link } = await this.#ready();
+      if (this.#loan === null) {
+        return link;
+      }
+      await this.#loan;
+    }
   }
 
-  #open(): Promise<Link> {
-    const opening = this.#connect(this.#connecting.signal).then(({ link, hello }) => {
-      this.#onClock(hello.clock);
-      link.onClose(() => {
-        if (this.#link === opening) {
-          this.#link = null;
+  #ready(): Promise<Made> {
+    this.#made ??= this.#open();
+    return this.#made;
+  }
+
+  #open(): Promise<Made> {
+    const opening = this.#connect(this.#connecting.signal).then((made) => {
+      this.#onClock(made.hello.clock);
+      made.link.onClose(() => {
+        if (this.#made === opening) {
+          this.#made = null;
         }
       });
-      return link;
+      return made;
     });
     opening.catch(() => {
-      if (this.#link === opening) {
-        this.#link = null;
+      if (this.#made === opening) {
+        this.#made = null;
       }
     });
     return opening;

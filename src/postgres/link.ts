@@ -47,6 +47,9 @@ export class Link {
   readonly #onClose = new Set<() => void>();
   #socket: net.Socket | null = null;
   #inFlight = 0;
+  #isPipelined = false;
+  /** Settles when nothing is sent or waits to be. */
+  #queue: Promise<unknown> = Promise.resolve();
   #isLoggedIn = false;
   #isDead = false;
   #error: Error | null = null;
@@ -105,8 +108,26 @@ export class Link {
     return () => this.#onClose.delete(listener);
   }
 
+  /**
+   * From now on statements are sent without waiting for the answer to the one before. Only to Postgres itself: when such a
+   * connection is cut, PgBouncer (1.18) takes the first answer for the last one, hands the backend on, and the second answer
+   * goes to a stranger, who is one behind from then on.
+   */
+  pipeline(): void {
+    this.#isPipelined = true;
+  }
+
   /** Rejects with the server's error, or with LinkClosed when there is no answer and there will be none. */
-  async query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
+  query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
+    if (this.#isPipelined) {
+      return this.#send(text, parameters);
+    }
+    const answer = this.#queue.then(() => this.#send(text, parameters));
+    this.#queue = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #send(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
     if (this.#isDead) {
       throw this.#error ?? new LinkClosed("this connection is closed");
     }
@@ -139,7 +160,7 @@ export class Link {
           resolve();
         });
       });
-      this.#endClient(1);
+      void this.#queue.then(() => this.#endClient(1));
       await orderly;
     }
     this.destroy(new LinkClosed("this connection was ended"));

@@ -23,9 +23,9 @@ import { withTimeout } from "../timeout.js";
 import { VERSION } from "../version.js";
 import { Connections } from "./connections.js";
 import { checkFence, holderOf } from "./fence-requests.js";
+import { Inspection } from "./inspection.js";
 import { NotSent } from "./lane.js";
 import { migrateDatabase } from "./migrate.js";
-import { refusePooler } from "./pooler-test.js";
 import { Requests } from "./requests.js";
 import { checkSchema } from "./schema-check.js";
 import { ServerClock } from "./server-clock.js";
@@ -154,16 +154,10 @@ export class PostgresStore implements Store {
     return new Session(
       {
         connect: (onNotify, signal) => connections.directly("session", { onNotify, signal }),
-        owner,
-        host: hostname(),
-        version: VERSION,
+        inspection: () => new Inspection(connections, this.#sight, requestTimeoutMs),
+        identity: { owner, host: hostname(), version: VERSION },
         takeoverDelayMs,
         requestTimeoutMs,
-        inspect: async (link, hello, session, signal) => {
-          checkSchema(await link.query(SCHEMA_INFO));
-          const connect = async () => (await connections.directly("test", { signal })).link;
-          await refusePooler({ link, hello, session, connect, signal });
-        },
       },
       {
         onWake: () => this.#events.onWake(),
@@ -178,10 +172,12 @@ export class PostgresStore implements Store {
   }
 
   async #check(standing: Standing | null, deadline: Instant): Promise<void> {
+    const seen = this.#sight.check(standing, deadline);
     if (this.#session === null) {
+      seen.catch(() => undefined); // the schema comes first
       checkSchema((await this.#connections.commands.query(SCHEMA_INFO, [])).rows);
     }
-    await this.#sight.check(standing, deadline);
+    await seen;
     this.#isChecked = true;
   }
 

@@ -1,32 +1,34 @@
-import { randomUUID } from "node:crypto";
-import { after, driftMarginMs, elapsedMs, type Instant, isPast, now, sleep, startTimer, type Timer } from "../clock.js";
-import { LeaseholdError, UnavailableError, UnsafeBackendError } from "../errors.js";
-import { RequestTimeout, withTimeout } from "../timeout.js";
+import { after, driftMarginMs, type Instant, isPast, sleep } from "../clock.js";
+import { LeaseholdError, UnavailableError } from "../errors.js";
+import { withTimeout } from "../timeout.js";
 import type { ClockSample, Hello } from "./connect.js";
+import { Heartbeat } from "./heartbeat.js";
+import type { Made } from "./lane.js";
 import { type Link, LinkClosed } from "./link.js";
+import { Pending } from "./pending.js";
+import { blamePooler } from "./pooler-test.js";
+import { type Backend, type Identity, register, unregister } from "./registration.js";
 import { sqlState } from "./server-errors.js";
 
-/** First half of the advisory lock that each session holds. */
-export const PRESENCE_CLASS = 1_279_480_140;
-
-const MAX_HEARTBEAT_MS = 1_000;
 const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 1_000;
 
+/** Refuses a backend before the first session on it is used. */
+export interface Inspector {
+  /** While the session's connection is being made, if there is no reason to think that this will fail. */
+  prepare(): void;
+  inspect(link: Link, hello: Hello, session: Standing): Promise<void>;
+  /** Also of one that was neither prepared nor made, or in the middle of either. */
+  end(): void;
+}
+
 export interface SessionOptions {
-  readonly connect: (onNotify: () => void, signal: AbortSignal) => Promise<{ link: Link; hello: Hello }>;
-  readonly owner: string;
-  readonly host: string;
-  readonly version: string;
+  readonly connect: (onNotify: () => void, signal: AbortSignal) => Promise<Made>;
+  /** A new one for each attempt, until the first that succeeds. */
+  readonly inspection: () => Inspector;
+  readonly identity: Identity;
   readonly takeoverDelayMs: number;
   readonly requestTimeoutMs: number;
-  /** Refuses a backend before the first session on it is used: schema, pooler. */
-  readonly inspect: (
-    link: Link,
-    hello: Hello,
-    session: { id: number; nonce: string },
-    signal: AbortSignal,
-  ) => Promise<void>;
 }
 
 export interface SessionEvents {
@@ -59,15 +61,15 @@ export class Session {
   #standing: Standing | null = null;
   #incarnation = 0;
   #link: Link | null = null;
-  #backend: { readonly pid: number; readonly startedMs: number } | null = null;
+  #backend: Backend | null = null;
   /** When the last heartbeat was sent that succeeded in this incarnation. */
   #seenSince: Instant | null = null;
-  #heartbeat: Timer | null = null;
+  #heartbeat: Heartbeat | null = null;
   #isInspected = false;
   #running: AbortController | null = null;
   /** Settles when no connection is being made into a session any more. Never rejects. */
   #establishing: Promise<unknown> = Promise.resolve();
-  #waiting = new Set<{ resolve: (standing: Standing) => void; reject: (error: unknown) => void }>();
+  readonly #pending = new Pending<Standing>();
   #lastError: unknown = null;
 
   constructor(options: SessionOptions, events: SessionEvents) {
@@ -94,12 +96,9 @@ export class Session {
    * With a delay of 0 there is no such time, and a lease's own expiry is all there is.
    */
   get isBelieved(): boolean {
-    return this.#options.takeoverDelayMs === 0 || (this.believedUntil !== null && !isPast(this.believedUntil));
-  }
-
-  get believedUntil(): Instant | null {
     const { takeoverDelayMs } = this.#options;
-    return this.#seenSince === null ? null : after(this.#seenSince, takeoverDelayMs - driftMarginMs(takeoverDelayMs));
+    const ms = takeoverDelayMs - driftMarginMs(takeoverDelayMs);
+    return takeoverDelayMs === 0 || (this.#seenSince !== null && !isPast(after(this.#seenSince, ms)));
   }
 
   /** Resolves when the session stands, and starts it if need be. Rejects with the last error after `timeoutMs`. */
@@ -108,19 +107,10 @@ export class Session {
       return this.#standing;
     }
     this.#start();
-    let waiter: { resolve: (standing: Standing) => void; reject: (error: unknown) => void } | undefined;
-    const standing = new Promise<Standing>((resolve, reject) => {
-      waiter = { resolve, reject };
-      this.#waiting.add(waiter);
-    });
     try {
-      return await withTimeout(standing, timeoutMs);
+      return await this.#pending.wait(timeoutMs);
     } catch (error) {
       throw this.#lastError ?? error;
-    } finally {
-      if (waiter !== undefined) {
-        this.#waiting.delete(waiter);
-      }
     }
   }
 
@@ -130,32 +120,19 @@ export class Session {
     this.#running = null;
     const link = this.#link;
     const standing = this.#standing;
-    this.#stand(null);
-    this.#link = null;
+    this.#fall();
     this.#id = null;
     this.#backend = null;
     this.#seenSince = null;
-    for (const waiter of this.#waiting) {
-      waiter.reject(new LinkClosed("the session was closed"));
-    }
+    this.#pending.reject(new LinkClosed("the session was closed"));
     if (link !== null) {
       if (standing !== null) {
-        await this.#leave(link, standing);
+        await unregister(link, standing, this.#options.requestTimeoutMs);
       }
       await link.end();
     }
     // A connection that became a session just now takes its row back.
     await this.#establishing;
-  }
-
-  async #leave(link: Link, { id, nonce }: Pick<Standing, "id" | "nonce">): Promise<void> {
-    const left = link.query("select leasehold_internal.close_session($1, $2)", [id, nonce]);
-    await withTimeout(left, this.#options.requestTimeoutMs, () => link.destroy()).catch(() => undefined);
-  }
-
-  /** Drops the connection, as if it had been lost: a new one follows. */
-  drop(): void {
-    this.#link?.destroy();
   }
 
   #start(): void {
@@ -179,7 +156,7 @@ export class Session {
         if (signal.aborted) {
           return;
         }
-        this.#stand(null);
+        this.#fall();
         this.#events.onError(new LinkClosed("the session's connection was lost; reconnecting"));
       } catch (error) {
         if (signal.aborted) {
@@ -194,9 +171,7 @@ export class Session {
     this.#lastError = error;
     const isDefinite = error instanceof LeaseholdError && !(error instanceof UnavailableError);
     if (isDefinite || isFinal(error)) {
-      for (const waiter of this.#waiting) {
-        waiter.reject(error);
-      }
+      this.#pending.reject(error);
       // A set-up that never worked will not work by itself: the next call tries again.
       if (!this.#isInspected) {
         this.#running?.abort();
@@ -207,77 +182,61 @@ export class Session {
   }
 
   async #establish(signal: AbortSignal): Promise<Link> {
-    const { link, hello } = await this.#options.connect(() => this.#events.onWake(), signal);
-    const establishing = this.#becomeSession(link, hello, signal);
-    this.#establishing = establishing.catch(() => undefined);
-    return await establishing;
+    const inspection = this.#isInspected ? null : this.#options.inspection();
+    const endInspection = (): void => inspection?.end();
+    signal.addEventListener("abort", endInspection, { once: true });
+    try {
+      // After a failure one connection is enough to see whether it goes on.
+      if (this.#lastError === null) {
+        inspection?.prepare();
+      }
+      const made = await this.#options.connect(() => this.#events.onWake(), signal);
+      const establishing = this.#becomeSession(made, inspection, signal);
+      this.#establishing = establishing.catch(() => undefined);
+      return await establishing;
+    } finally {
+      signal.removeEventListener("abort", endInspection);
+      endInspection();
+    }
   }
 
-  async #becomeSession(link: Link, hello: Hello, signal: AbortSignal): Promise<Link> {
+  async #becomeSession({ link, hello }: Made, inspection: Inspector | null, signal: AbortSignal): Promise<Link> {
+    const { requestTimeoutMs } = this.#options;
     let standing: Standing | null = null;
     try {
       refuseIfClosed(signal);
-      standing = await withTimeout(this.#register(link, hello, signal), this.#options.requestTimeoutMs, () =>
-        link.destroy(),
-      );
-      if (!this.#isInspected) {
-        await this.#inspect(link, hello, standing, signal);
+      standing = await withTimeout(this.#register(link, hello, signal), requestTimeoutMs, () => link.destroy());
+      if (inspection !== null) {
+        await inspection.inspect(link, hello, standing);
         this.#isInspected = true;
       }
       refuseIfClosed(signal);
-      this.#link = link;
       this.#lastError = null;
-      this.#stand(standing);
+      this.#stand(link, standing, hello.pid);
       return link;
     } catch (error) {
       const cause = this.#isInspected || link.isDead ? error : blamePooler(error, hello);
       if (standing !== null) {
-        await this.#leave(link, standing);
+        await unregister(link, standing, requestTimeoutMs);
       }
       link.destroy();
       throw cause;
     }
   }
 
-  async #inspect(link: Link, hello: Hello, standing: Standing, closing: AbortSignal): Promise<void> {
-    const given = new AbortController();
-    const { requestTimeoutMs } = this.#options;
-    // Whoever waits for the session should hear what is wrong with it, and not that it took too long.
-    const patienceMs = hello.announcedPid === hello.pid ? requestTimeoutMs : requestTimeoutMs / 2;
-    const giveUp = (): void => given.abort();
-    closing.addEventListener("abort", giveUp, { once: true });
-    try {
-      await withTimeout(this.#options.inspect(link, hello, standing, given.signal), patienceMs);
-    } finally {
-      giveUp();
-      closing.removeEventListener("abort", giveUp);
-    }
-  }
-
   async #register(link: Link, hello: Hello, signal: AbortSignal): Promise<Standing> {
-    await link.query(sessionSettings(this.#options.takeoverDelayMs));
-    // Before the inspection it may have been a pooler's, with a stranger on it by now.
-    if (this.#isInspected && this.#backend !== null && this.#backend.pid !== hello.pid) {
-      // What still stands of us on a line that is cut holds the lock until the server notices. A pid alone may be a stranger's.
-      await link.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
-          where pid = $1::int and (extract(epoch from backend_start) * 1000)::float8 = $2::float8`,
-        [this.#backend.pid, this.#backend.startedMs],
-      );
-    }
-    const id = await this.#takeLock(link);
-    const nonce = randomUUID();
-    await link.query(`listen leasehold_${id}`);
-    const { owner, host, version } = this.#options;
-    await link.query("select * from leasehold_internal.open_session($1::int, $2::uuid, $3, $4, $5)", [
-      id,
-      nonce,
-      owner,
-      host,
-      version,
-    ]);
+    const { identity, takeoverDelayMs, requestTimeoutMs } = this.#options;
+    const { id, nonce, firstBeat } = await register({
+      link,
+      hello,
+      identity,
+      takeoverDelayMs,
+      knownId: this.#id,
+      // Before the inspection it may have been a pooler's, with a stranger on it by now.
+      lastBackend: this.#isInspected && this.#backend?.pid !== hello.pid ? this.#backend : null,
+    });
     if (signal.aborted) {
-      await this.#leave(link, { id, nonce });
+      await unregister(link, { id, nonce }, requestTimeoutMs);
     }
     refuseIfClosed(signal);
     this.#id = id;
@@ -285,114 +244,45 @@ export class Session {
     this.#incarnation += 1;
     this.#seenSince = null;
     const standing = { id, nonce, incarnation: this.#incarnation };
-    await this.#beat(link, standing);
+    this.#hear(await firstBeat, standing);
     return standing;
   }
 
-  /** The lock of the number that leases name, or of a new number when somebody else has that one (after a failover). */
-  async #takeLock(link: Link): Promise<number> {
-    for (let known = this.#id; ; known = null) {
-      const id = known ?? Number((await link.query("select leasehold_internal.new_session_id() as id"))[0]?.id);
-      try {
-        await link.query(`select pg_advisory_lock(${PRESENCE_CLASS}, ${id})`);
-        return id;
-      } catch (error) {
-        if (sqlState(error) !== "55P03") {
-          throw error;
-        }
-      }
-    }
-  }
-
-  #stand(standing: Standing | null): void {
+  #stand(link: Link, standing: Standing, pid: number): void {
+    const { takeoverDelayMs, requestTimeoutMs } = this.#options;
+    this.#link = link;
     this.#standing = standing;
-    this.#heartbeat?.cancel();
-    this.#heartbeat = null;
-    if (standing === null) {
-      this.#link = null;
-      return;
-    }
-    this.#scheduleHeartbeat();
-    for (const waiter of this.#waiting) {
-      waiter.resolve(standing);
-    }
+    this.#heartbeat = new Heartbeat(
+      { link, session: standing, pid },
+      {
+        takeoverDelayMs,
+        requestTimeoutMs,
+        onBeat: (sample) => this.#hear(sample, standing),
+        onFailure: (error) => this.#fail(error),
+      },
+    );
+    this.#pending.resolve(standing);
     this.#events.onConnected();
     this.#events.onWake();
   }
 
-  #scheduleHeartbeat(): void {
-    const { takeoverDelayMs } = this.#options;
-    const everyMs = takeoverDelayMs === 0 ? MAX_HEARTBEAT_MS : Math.min(takeoverDelayMs / 5, MAX_HEARTBEAT_MS);
-    this.#heartbeat = startTimer(everyMs, () => void this.#heartbeatTurn());
+  #fall(): void {
+    this.#heartbeat?.stop();
+    this.#heartbeat = null;
+    this.#standing = null;
+    this.#link = null;
   }
 
   /** A heartbeat out of turn. Whether it succeeded; when it does not, the connection is dropped. */
   async beatNow(): Promise<boolean> {
-    const link = this.#link;
-    const standing = this.#standing;
-    if (link === null || standing === null) {
-      return false;
-    }
-    try {
-      await withTimeout(this.#beat(link, standing), this.#options.requestTimeoutMs, () => link.destroy());
-      return true;
-    } catch (error) {
-      link.destroy();
-      this.#fail(error);
-      return false;
-    }
+    return (await this.#heartbeat?.now()) ?? false;
   }
 
-  async #heartbeatTurn(): Promise<void> {
-    const link = this.#link;
-    const standing = this.#standing;
-    if (link === null || standing === null) {
-      return;
+  #hear(sample: ClockSample, { incarnation }: Standing): void {
+    this.#events.onClock(sample);
+    if (this.#incarnation === incarnation) {
+      this.#seenSince = sample.sentAt;
     }
-    try {
-      const { takeoverDelayMs, requestTimeoutMs } = this.#options;
-      const patienceMs = Math.min(requestTimeoutMs, Math.max(takeoverDelayMs / 2, MAX_HEARTBEAT_MS));
-      await withTimeout(this.#beat(link, standing), patienceMs, () => link.destroy());
-    } catch (error) {
-      // A link that is being closed still has to say goodbye.
-      if (this.#link === link) {
-        link.destroy();
-        this.#fail(error);
-      }
-    } finally {
-      if (this.#standing === standing) {
-        this.#scheduleHeartbeat();
-      }
-    }
-  }
-
-  async #beat(link: Link, standing: Standing): Promise<void> {
-    const sentAt = now();
-    // As it is when this is sent: close() forgets it while an answer is on its way.
-    const pid = this.#backend?.pid;
-    const [row] = await link.query("select * from leasehold_internal.heartbeat($1::int, $2::uuid)", [
-      standing.id,
-      standing.nonce,
-    ]);
-    this.#events.onClock({ sentAt, receivedAt: now(), serverMs: Number(row?.now) });
-    if (Number(row?.pid) !== pid) {
-      throw new UnsafeBackendError({
-        problem:
-          "The session's connection changed its backend: a transaction pooler stands in between, and locks taken on it protect nothing",
-        remedy: 'Give the direct address as directUrl, or set presence: "off"',
-      });
-    }
-    if (row?.alive !== true) {
-      throw new LinkClosed("the session's lock or row is gone");
-    }
-    if (this.#incarnation === standing.incarnation) {
-      this.#seenSince = sentAt;
-    }
-  }
-
-  /** For debugging and tests: milliseconds since the last heartbeat that succeeded was sent. */
-  get silentMs(): number | null {
-    return this.#seenSince === null ? null : elapsedMs(this.#seenSince);
   }
 }
 
@@ -402,42 +292,7 @@ function refuseIfClosed(signal: AbortSignal): void {
   }
 }
 
-/**
- * What a transaction pooler does to a session that is being set up: statements and locks are on other backends than they were
- * put on, or there is no backend left. A session pooler, which also makes up a pid, does none of this.
- */
-function blamePooler(error: unknown, hello: Hello): unknown {
-  const isOdd =
-    error instanceof RequestTimeout ||
-    error instanceof LinkClosed ||
-    ["26000", "42P05", "55P03", "LH004"].includes(sqlState(error) ?? "");
-  return !isOdd || hello.announcedPid === hello.pid
-    ? error
-    : new UnsafeBackendError({
-        problem:
-          "The session's connection seems to go through a transaction pooler: it does not keep its backend, or gets none, and locks taken on it protect nothing",
-        remedy: 'Give the direct address of Postgres as directUrl, or set presence: "off"',
-        cause: error,
-      });
-}
-
 function isFinal(error: unknown): boolean {
   const state = sqlState(error);
   return state !== null && /^(28|3D000|3F000|42|LH004)/.test(state);
-}
-
-/**
- * A cut line must end the old backend before the takeover delay is over, for its lock counts as life; and a backend that
- * waits for the lock must notice that its client died.
- */
-function sessionSettings(takeoverDelayMs: number): string {
-  const seconds = Math.max(1, Math.floor(takeoverDelayMs / 4_000));
-  return `set lock_timeout = '1s';
-    set tcp_keepalives_idle = ${seconds};
-    set tcp_keepalives_interval = ${seconds};
-    set tcp_keepalives_count = 2;
-    do $$ begin
-      perform set_config('client_connection_check_interval', '1s', false);
-    exception when others then null; -- this platform cannot
-    end $$`;
 }

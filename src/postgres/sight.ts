@@ -1,6 +1,7 @@
 import { type Instant, msUntil } from "../clock.js";
 import { type LeaseholdError, UnsafeBackendError } from "../errors.js";
 import type { Lane } from "./lane.js";
+import type { Row } from "./link.js";
 import type { Session, Standing } from "./session.js";
 import { PLACE, SEES_SESSION } from "./statements.js";
 
@@ -14,6 +15,7 @@ export class Sight {
   readonly #onWarning: (error: LeaseholdError) => void;
   #unseen = 0;
   #place: string | null = null;
+  #foreseen: { readonly standing: Standing; readonly rows: Promise<readonly Row[]> } | null = null;
 
   constructor(session: Session | null, commands: Lane, onWarning: (error: LeaseholdError) => void) {
     this.#session = session;
@@ -37,15 +39,21 @@ export class Sight {
     this.#unseen = 0;
   }
 
+  /** What `check` will ask first was asked already, of the connection for commands, while other things went on. */
+  foresee(standing: Standing, rows: Promise<readonly Row[]>): void {
+    rows.catch(() => undefined);
+    this.#foreseen = { standing, rows };
+  }
+
   /** Asks until the session is seen, or is not for the last time. @throws {UnsafeBackendError} */
   async check(standing: Standing | null, deadline: Instant): Promise<void> {
     for (let session = standing; ; ) {
-      const { rows } = await this.#commands.query(SEES_SESSION, [session?.id ?? null, session?.nonce ?? null]);
-      const isSeen = rows[0]?.seen === true;
+      const row = await this.#look(session);
+      const isSeen = row?.seen === true;
       await this.judge(session, isSeen);
       if (isSeen) {
-        this.#place = String(rows[0]?.place);
-        if (rows[0]?.source === "manual") {
+        this.#place = String(row.place);
+        if (row.source === "manual") {
           this.#onWarning(
             new UnsafeBackendError({
               problem: "This service hides what tells a failover: fences rise over it only when an operator helps",
@@ -57,6 +65,19 @@ export class Sight {
       }
       session = (await this.#session?.open(Math.max(1, msUntil(deadline)))) ?? null;
     }
+  }
+
+  async #look(session: Standing | null): Promise<Row | undefined> {
+    const foreseen = this.#foreseen;
+    this.#foreseen = null;
+    if (foreseen !== null && foreseen.standing === session) {
+      const rows = await foreseen.rows.catch(() => []); // it is asked again
+      if (rows[0]?.seen === true) {
+        return rows[0];
+      }
+    }
+    const { rows } = await this.#commands.query(SEES_SESSION, [session?.id ?? null, session?.nonce ?? null]);
+    return rows[0];
   }
 
   /** Takes what a statement said of the session that it named. @throws {UnsafeBackendError} the third time in a row */

@@ -65,6 +65,30 @@ test("with hostile defaults a lock is taken, kept past every one of these timeou
   expect(errors).toEqual([]);
 });
 
+test.each(["on", "off"] as const)(
+  "times are exact although the role's floats are not (presence: %s)",
+  async (presence) => {
+    const key = `digits-${presence}`;
+    // of milliseconds since 1970 it leaves whole hours
+    const role = await createRole(database, { settings: { extra_float_digits: -10 }, grantUsage: true });
+    await using locker = openLocker(role.url, { presence });
+    await using other = openLocker(role.url, { presence });
+
+    await using lock = await locker.acquire(key, { ttlMs: 20_000 });
+    const granted = await leaseRow(sql, key);
+    expect(lock.expiresAt.getTime() - granted.expiresAt).toBeCloseTo(0, -1);
+    expect(lock.remainingMs).toBeGreaterThan(0);
+    expect(lock.remainingMs).toBeLessThan(20_000);
+    expect((await other.check(key))?.expiresAt).toEqual(lock.expiresAt);
+    expect(await other.tryWithLock(key, () => 1)).toMatchObject({ holder: { expiresAt: lock.expiresAt } });
+
+    await lock.renew(40_000);
+    const renewed = await leaseRow(sql, key);
+    expect(renewed.expiresAt).toBeGreaterThan(granted.expiresAt + 10_000);
+    expect(lock.expiresAt.getTime() - renewed.expiresAt).toBeCloseTo(0, -1);
+  },
+);
+
 test("a statement that has to wait longer than the role's timeouts is not cut short", async () => {
   const role = await createRole(database, { settings: await settings(), grantUsage: true });
   await using locker = openLocker(role.url);

@@ -145,3 +145,18 @@ test.each(presences)(
     expect(await locker.withLock(key, ({ held }) => held)).toBe(true);
   },
 );
+
+test.each(["on", "off", "pooled"] as const)(
+  "the first call on a slow line is done within the default timeout of a request (presence: %s)",
+  async (presence) => {
+    await using proxy = await startProxy(database.url);
+    // from Europe to the west of America: 33 round trips would be too many
+    proxy.delayMs.toServer = 75;
+    proxy.delayMs.toClient = 75;
+    const url = proxy.url(database.url);
+    await using locker =
+      presence === "pooled" ? openLocker(`${url}?pgbouncer=true`, { directUrl: url }) : openLocker(url, { presence });
+
+    expect(await locker.withLock(`first-${presence}`, ({ held }) => held)).toBe(true);
+  },
+);

@@ -5,7 +5,9 @@ import { createDatabase } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startPgBouncer } from "../support/pgbouncer.js";
+import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
+import { Gate } from "./gate.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -24,6 +26,34 @@ function busyClients(url: string, count: number): AsyncDisposable & { readonly t
   });
   return {
     turns: () => turns,
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      await Promise.all(work);
+    },
+  };
+}
+
+/** Clients that ask for something of their own all the time, and keep what they got instead. */
+function curiousClients(
+  url: string,
+  count: number,
+): AsyncDisposable & { readonly turns: () => number; readonly wrong: readonly unknown[] } {
+  let isOver = false;
+  let turns = 0;
+  const wrong: unknown[] = [];
+  const clients = Array.from({ length: count }, () => postgres(url, { max: 1, prepare: false, fetch_types: false }));
+  const work = clients.map(async (client, number) => {
+    while (!isOver) {
+      const asked = `${number}: ${turns}`;
+      const rows = await client.unsafe(`select '${asked}' as asked`);
+      if (rows[0]?.asked !== asked) wrong.push({ asked, rows });
+      turns += 1;
+    }
+    await client.end({ timeout: 1 });
+  });
+  return {
+    turns: () => turns,
+    wrong,
     async [Symbol.asyncDispose]() {
       isOver = true;
       await Promise.all(work);
@@ -88,6 +118,36 @@ test("with a direct address for the session the pooled one serves everything els
     where datname = current_database() and application_name = 'leasehold session'`;
   expect(row?.direct).toBe(2);
   expect((await sql`select from leasehold.sessions`).length).toBe(2);
+});
+
+test("a locker that is cut off in the middle of a statement leaves its answer to no stranger", async ({ skip }) => {
+  await using gated = await createDatabase();
+  const gate = await Gate.build(gated);
+  await using pgbouncer = await startPgBouncer(gated.url, { poolSize: 3 });
+  if (!pgbouncer) return skip("PgBouncer is not installed");
+  await using proxy = await startProxy(pgbouncer.url(gated.url));
+  await using locker = openLocker(proxy.url(gated.url), { presence: "off" });
+  await locker.ready();
+  await using strangers = curiousClients(pgbouncer.url(gated.url), 4);
+
+  for (let round = 0; round < 5; round += 1) {
+    await gate.shut("leasehold commands");
+    // two statements of one moment, of which the second is not answered
+    const both = Promise.all([locker.check("other"), locker.acquire(`cut ${round}`)]);
+    const pid = await gate.standing("leasehold commands");
+    proxy.cutAll();
+    const turns = strangers.turns();
+    await until("strangers are served", () => strangers.turns() > turns + 20);
+    await gate.open();
+    await until("the statement has ended", async () => {
+      const rows = await gated.sql`select from pg_stat_activity where pid = ${pid} and wait_event = 'PgSleep'`;
+      return rows.length === 0;
+    });
+    const [, lock] = await both;
+    await lock.release();
+  }
+
+  expect(strangers.wrong).toEqual([]);
 });
 
 async function everythingWorks(

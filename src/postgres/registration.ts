@@ -1,0 +1,137 @@
+import { randomUUID } from "node:crypto";
+import { withTimeout } from "../timeout.js";
+import type { ClockSample, Hello } from "./connect.js";
+import { beat } from "./heartbeat.js";
+import type { Link } from "./link.js";
+import { sqlState } from "./server-errors.js";
+
+/** First half of the advisory lock that each session holds. */
+const PRESENCE_CLASS = 1_279_480_140;
+
+/** A server process: a pid alone may be a stranger's by now. */
+export interface Backend {
+  readonly pid: number;
+  readonly startedMs: number;
+}
+
+/** What a session tells of its process. */
+export interface Identity {
+  readonly owner: string;
+  readonly host: string;
+  readonly version: string;
+}
+
+export interface RegisterOptions {
+  readonly link: Link;
+  readonly hello: Hello;
+  readonly identity: Identity;
+  readonly takeoverDelayMs: number;
+  /** The number that leases name; null for a session without a past. */
+  readonly knownId: number | null;
+  /** What may still stand of the session, and hold its lock: it is ended first. */
+  readonly lastBackend: Backend | null;
+}
+
+export interface Registration {
+  readonly id: number;
+  readonly nonce: string;
+  /** The first heartbeat, which was sent together with the row. */
+  readonly firstBeat: Promise<ClockSample>;
+}
+
+/**
+ * Makes a connection into a session. Lock, LISTEN, row, in this order: whoever sees the row may count on the lock and on
+ * being heard.
+ *
+ * Two round trips where the link pipelines. The server runs what it is sent in order, and goes on after a failure; so none
+ * of it relies on what came before: the row is refused to a connection that does not hold the lock, and the heartbeat fails
+ * without the row. The first failure is the one that is told, and ends the connection with all that it got so far.
+ */
+export async function register(options: RegisterOptions): Promise<Registration> {
+  const { link, hello, identity, takeoverDelayMs, knownId, lastBackend } = options;
+  const [, , id] = await Promise.all([
+    link.query(sessionSettings(takeoverDelayMs)),
+    lastBackend === null ? null : endBackend(link, lastBackend),
+    takeLock(link, knownId),
+  ]);
+  const session = { id, nonce: randomUUID() };
+  const opened = Promise.all([link.query(`listen leasehold_${id}`), openSession(link, session, identity)]);
+  const firstBeat = beat({ link, session, pid: hello.pid });
+  firstBeat.catch(() => undefined); // before anybody waits for it
+  await opened;
+  return { ...session, firstBeat };
+}
+
+/** Takes the row back. Never fails: at worst a row stays behind for which nobody holds a lock. */
+export async function unregister(
+  link: Link,
+  { id, nonce }: Pick<Registration, "id" | "nonce">,
+  timeoutMs: number,
+): Promise<void> {
+  const left = link.query("select leasehold_internal.close_session($1, $2)", [id, nonce]);
+  await withTimeout(left, timeoutMs, () => link.destroy()).catch(() => undefined);
+}
+
+/** The lock of the number that leases name, or of a new number when somebody else has that one (after a failover). */
+async function takeLock(link: Link, knownId: number | null): Promise<number> {
+  for (let known = knownId; ; known = null) {
+    const number = known === null ? "leasehold_internal.new_session_id()" : `(values (${known}))`;
+    try {
+      const [row] = await link.query(
+        `select own.id, pg_advisory_lock(${PRESENCE_CLASS}, own.id) from ${number} as own (id)`,
+      );
+      return Number(row?.id);
+    } catch (error) {
+      if (sqlState(error) !== "55P03") {
+        throw error;
+      }
+    }
+  }
+}
+
+function endBackend(link: Link, { pid, startedMs }: Backend): Promise<unknown> {
+  return link.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where pid = $1::int and (extract(epoch from backend_start) * 1000)::float8 = $2::float8`,
+    [pid, startedMs],
+  );
+}
+
+function openSession(
+  link: Link,
+  { id, nonce }: Pick<Registration, "id" | "nonce">,
+  { owner, host, version }: Identity,
+): Promise<unknown> {
+  return link.query("select * from leasehold_internal.open_session($1::int, $2::uuid, $3, $4, $5)", [
+    id,
+    nonce,
+    owner,
+    host,
+    version,
+  ]);
+}
+
+/**
+ * A cut line must end the old backend before the takeover delay is over, for its lock counts as life; and a backend that
+ * waits for the lock must notice that its client died. Keepalives find a line that was idle when it was cut;
+ * `tcp_user_timeout` one with something on its way to us, which without it kept the lock for more than 40 s instead of 3.
+ */
+function sessionSettings(takeoverDelayMs: number): string {
+  const seconds = Math.max(1, Math.floor(takeoverDelayMs / 4_000));
+  const wherePossible = { tcp_user_timeout: `${3 * seconds}s`, client_connection_check_interval: "1s" };
+  return `set lock_timeout = '1s';
+    set tcp_keepalives_idle = ${seconds};
+    set tcp_keepalives_interval = ${seconds};
+    set tcp_keepalives_count = 2;
+    ${Object.entries(wherePossible)
+      .map(([name, value]) => setWherePossible(name, value))
+      .join("")}`;
+}
+
+/** For what a version or a platform may not have. */
+function setWherePossible(name: string, value: string): string {
+  return `do $$ begin
+      perform set_config('${name}', '${value}', false);
+    exception when others then null;
+    end $$;`;
+}
