@@ -1,0 +1,45 @@
+/** What the examples of the documentation take for granted, as a file of declarations beside them. */
+export const surroundings = `
+import type * as drizzleOrm from "drizzle-orm";
+import type { NodePgDatabase } from "drizzle-orm/node-postgres";
+import type { Kysely } from "kysely";
+import type * as leasehold from "leasehold";
+import type pg from "pg";
+import type postgres from "postgres";
+import type { accounts as Accounts } from "./tables.js";
+
+interface Prisma {
+  $transaction<R>(fn: (tx: Omit<Prisma, "$transaction" | "$connect">) => Promise<R>, options?: { timeout?: number }): Promise<R>;
+  $executeRawUnsafe(query: string): Promise<number>;
+  $connect(): Promise<void>;
+  readonly account: { update(args: { where: { id: number }; data: { balance: bigint } }): Promise<unknown> };
+}
+
+declare global {
+  const { createLocker, key, StaleFenceError }: typeof leasehold;
+  const { and, eq }: typeof drizzleOrm;
+  const locker: leasehold.Locker;
+  const rows: readonly string[];
+  function importRow(row: string, fence: bigint): Promise<void>;
+  const lock: leasehold.Lock;
+  const sql: postgres.Sql<{ bigint: bigint }>;
+  const db: NodePgDatabase;
+  const accounts: typeof Accounts;
+  const pool: pg.Pool;
+  const kysely: Kysely<{ accounts: { id: number; balance: bigint } }>;
+  const prisma: Prisma;
+  const connection: { execute(text: string): Promise<void> };
+  function render(): Promise<ArrayBuffer>;
+  function upload(name: string, what: ArrayBuffer, options: { signal: AbortSignal }): Promise<void>;
+}
+`;
+
+/** The tables of their application: tables.ts. */
+export const tables = `
+import { bigint, integer, pgTable } from "drizzle-orm/pg-core";
+export const accounts = pgTable("accounts", {
+  id: integer().primaryKey(),
+  balance: bigint({ mode: "bigint" }).notNull(),
+  fence: bigint({ mode: "bigint" }).notNull().default(0n),
+});
+`;
