@@ -125,8 +125,8 @@ test("redis-semaphore #24: no timer throws, whatever fails for how long", async 
       ttlMs: 900,
       renewEveryMs: 50,
       takeoverDelayMs: 1_000,
-      requestTimeoutMs: 200,
-      connectTimeoutMs: 200,
+      requestTimeoutMs: 1_000,
+      connectTimeoutMs: 1_000,
     });
     const lock = await locker.acquire("a");
     await proxy.refuse(true);
