@@ -1,9 +1,10 @@
-// A fence is drawn once the row is locked. Drawn before, it is smaller than that of a grant which came in between.
+// A fence is drawn, and the clock read, once the row is locked: before, a grant may have come in between.
 import { expect, test } from "vitest";
 import { ask, giveBack } from "../support/ask.js";
 import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
+import { leaseRow } from "../support/lease-row.js";
 import { pauseReads } from "../support/paused-reads.js";
 
 const database = await createDatabase();
@@ -13,7 +14,7 @@ test.each([
   ["alone", ["a"]],
   ["in a batch", ["a", "b", "c"]],
 ])(
-  "a grant that stood still before its lock has a larger fence than one that went by meanwhile: %s",
+  "a grant that stood still before its lock is later, by its fence and its time, than one that went by meanwhile: %s",
   async (_, keys) => {
     const session = { id: 7, nonce: crypto.randomUUID() };
     expectLeft(database, "sessions");
@@ -30,12 +31,17 @@ test.each([
     await reads.reached();
     const between = await ask(sql, keys);
     await giveBack(sql, between);
+    const [{ released } = {}] = await sql`select extract(epoch from clock_timestamp())::float8 * 1000 as released`;
     await reads.goOn();
     const granted = await asked;
 
     expect(between.map(({ outcome }) => outcome)).toEqual(keys.map(() => "granted"));
     expect(granted.map(({ outcome }) => outcome)).toEqual(keys.map(() => "granted"));
-    for (const [index, { fence }] of granted.entries()) expect(fence).toBeGreaterThan(between[index]?.fence as bigint);
+    for (const [index, { key, fence }] of granted.entries()) {
+      expect(fence).toBeGreaterThan(between[index]?.fence as bigint);
+      const row = await leaseRow(sql, key);
+      expect(row.acquiredAt).toBeGreaterThan(released);
+    }
     await giveBack(sql, granted);
     await slow.end();
   },

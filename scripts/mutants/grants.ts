@@ -1,0 +1,257 @@
+// Faults in who is granted a key.
+//
+// Not here, because they change nothing that could be seen: the second of the two looks at `not_after` for one key, under the
+// lock (nothing between them waits). Without both, the key is granted too late.
+import type { Mutant } from "./mutant.js";
+
+const file = "migrations/0001_protocol.sql";
+const grant = "select l.* into lease from leasehold.leases l where l.key = asked.key for update skip locked;";
+const batch = "for update of l skip locked\n      ),\n      missing";
+const exclusion = ["test/fencing/exclusion.test.ts"];
+
+export const grants: readonly Mutant[] = [
+  {
+    name: "grant: passes a guard (one key)",
+    file,
+    edits: [[grant, grant.replace("for update", "for no key update")]],
+    tests: exclusion,
+  },
+  {
+    name: "grant: passes a guard (batch)",
+    file,
+    edits: [[batch, batch.replace("for update", "for no key update")]],
+    tests: exclusion,
+  },
+  {
+    name: "grant: no lock (one key)",
+    file,
+    edits: [[grant, grant.replace(" for update skip locked", "")]],
+    tests: ["test/exclusion/contention.test.ts"],
+  },
+  {
+    name: "grant: no lock (batch)",
+    file,
+    edits: [[`           ${batch}`, batch.replace("for update of l skip locked\n", "")]],
+    tests: exclusion,
+  },
+  {
+    name: "grant: waits for a locked row (one key)",
+    file,
+    edits: [[grant, grant.replace(" skip locked", "")]],
+    tests: ["test/fencing/exclusion.test.ts", "test/exclusion/strangers.test.ts"],
+  },
+  {
+    name: "grant: waits for a locked row (batch)",
+    file,
+    edits: [[batch, batch.replace(" skip locked", "")]],
+    tests: ["test/fencing/exclusion.test.ts", "test/exclusion/strangers.test.ts"],
+  },
+  {
+    name: "grant: decided before the lock",
+    file,
+    edits: [
+      [
+        "elsif leasehold_internal._is_next(lease, asked.token) and leasehold_internal._is_grantable(lease) then",
+        "elsif true then",
+      ],
+    ],
+    tests: ["test/exclusion/decided.test.ts"],
+  },
+  {
+    name: "grant: fence drawn before the lock (one key)",
+    file,
+    edits: [
+      [
+        "  has_grant boolean := false;\n",
+        "  has_grant boolean := false;\n  drawn bigint := leasehold_internal._epoch() + nextval('leasehold.fences');\n",
+      ],
+      [
+        "set token = asked.token,\n                   fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),",
+        "set token = asked.token,\n                   fence = drawn,",
+      ],
+    ],
+    tests: ["test/fences/drawn.test.ts"],
+  },
+  {
+    name: "grant: fence drawn before the lock (batch)",
+    file,
+    edits: [
+      [
+        "  has_grant boolean := false;\n",
+        "  has_grant boolean := false;\n  drawn bigint := leasehold_internal._epoch() + nextval('leasehold.fences');\n",
+      ],
+      [
+        "set token = x.token,\n               fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),",
+        "set token = x.token,\n               fence = drawn,",
+      ],
+    ],
+    tests: ["test/fences/drawn.test.ts"],
+  },
+  {
+    name: "grant: the clock read before the lock (one key)",
+    file,
+    edits: [
+      [
+        "at := clock_timestamp();\n            update leasehold.leases l",
+        "at := statement_timestamp();\n            update leasehold.leases l",
+      ],
+    ],
+    tests: ["test/fences/drawn.test.ts"],
+  },
+  {
+    name: "grant: the clock read before the lock (batch)",
+    file,
+    edits: [
+      [
+        "from (select w.*, clock_timestamp() as at from locked k",
+        "from (select w.*, statement_timestamp() as at from locked k",
+      ],
+    ],
+    tests: ["test/fences/drawn.test.ts"],
+  },
+  {
+    name: "is_alive: null where nothing was set",
+    file,
+    edits: [
+      [
+        "return coalesce(current_setting('leasehold.session', true) = session_nonce::text, false)",
+        "return current_setting('leasehold.session', true) = session_nonce::text",
+      ],
+    ],
+    tests: ["test/presence/unproven.test.ts"],
+  },
+  {
+    name: "is_alive: the presence lock is not asked",
+    file,
+    edits: [["      or not pg_try_advisory_xact_lock_shared(1279480140, session);", "      or true;"]],
+    tests: ["test/presence/unproven.test.ts"],
+  },
+  {
+    name: "grant: the fence stays what it was",
+    file,
+    edits: [
+      [
+        "set token = asked.token,\n                   fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),",
+        "set token = asked.token,",
+      ],
+    ],
+    tests: ["test/fences/rising.test.ts"],
+  },
+  {
+    name: "grant: a held lease counts as free",
+    file,
+    edits: [
+      [
+        "return lease.expires_at <= clock_timestamp() or leasehold_internal._is_dead(lease.session_id, lease.takeover_ms);",
+        "return true;",
+      ],
+    ],
+    tests: ["test/exclusion/contention.test.ts"],
+  },
+  {
+    name: "grant: a late acquire is granted a new key",
+    file,
+    edits: [
+      [
+        "if leasehold_internal._ms(clock_timestamp()) >= asked.not_after then\n        outcome := 'late';\n      elsif lease.key is null",
+        "if lease.key is null",
+      ],
+    ],
+    tests: ["test/waiting/late.test.ts"],
+  },
+  {
+    name: "grant: a late acquire is granted (one key)",
+    file,
+    edits: [
+      [
+        "if leasehold_internal._ms(clock_timestamp()) >= asked.not_after then\n        outcome := 'late';\n      elsif lease.key is null",
+        "if lease.key is null",
+      ],
+      [
+        "elsif leasehold_internal._ms(clock_timestamp()) >= asked.not_after then\n            outcome := 'late';\n          elsif",
+        "elsif",
+      ],
+    ],
+    tests: ["test/waiting/late.test.ts"],
+  },
+  {
+    name: "grant: a late acquire is granted (batch)",
+    file,
+    edits: [["where l.key = x.key and leasehold_internal._ms(x.at) < x.not_after", "where l.key = x.key"]],
+    tests: ["test/waiting/late.test.ts"],
+  },
+  {
+    name: "grant: a late acquire is granted new keys (batch)",
+    file,
+    edits: [["         where leasehold_internal._ms(x.at) < x.not_after\n        on conflict", "        on conflict"]],
+    tests: ["test/waiting/late.test.ts"],
+  },
+  {
+    name: "grant: to a session that is not alive",
+    file,
+    edits: [
+      [
+        "if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then\n    return query\n      select i, 'unproven', null::bigint",
+        "if false then\n    return query\n      select i, 'unproven', null::bigint",
+      ],
+    ],
+    tests: ["test/presence/unproven.test.ts"],
+  },
+  {
+    name: "renew: by a session that is not alive",
+    file,
+    edits: [
+      [
+        "if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then\n    return query\n      select i, 'unproven', null::float8",
+        "if false then\n    return query\n      select i, 'unproven', null::float8",
+      ],
+    ],
+    tests: ["test/presence/unproven.test.ts"],
+  },
+  {
+    name: "is_alive: any nonce will do",
+    file,
+    edits: [["where s.id = session and s.nonce = session_nonce)", "where s.id = session)"]],
+    tests: ["test/presence/unproven.test.ts"],
+  },
+  {
+    name: "is_dead: the heartbeat read before the presence lock",
+    file,
+    edits: [
+      [
+        "create function leasehold_internal._is_dead(session integer, takeover integer) returns boolean\nlanguage plpgsql volatile\nas $$\nbegin\n",
+        `create function leasehold_internal._is_dead(session integer, takeover integer) returns boolean\nlanguage plpgsql volatile\nas $$\ndeclare
+  is_silent boolean := coalesce((
+    select greatest(s.seen_at, pg_postmaster_start_time()) + takeover * interval '1 millisecond' < clock_timestamp()
+      from leasehold.sessions s where s.id = session), false);
+begin\n`,
+      ],
+      [
+        `  return coalesce((
+    select greatest(s.seen_at, pg_postmaster_start_time()) + takeover * interval '1 millisecond' < clock_timestamp()
+      from leasehold.sessions s
+     where s.id = session
+  ), false);`,
+        "  return is_silent;",
+      ],
+    ],
+    tests: ["test/presence/confirmed-dead.test.ts"],
+  },
+  {
+    name: "is_dead: the presence lock is not asked",
+    file,
+    edits: [
+      [
+        "if not pg_try_advisory_xact_lock_shared(1279480140, session) then\n    return false;",
+        "if false then\n    return false;",
+      ],
+    ],
+    tests: ["test/presence/crash.test.ts"],
+  },
+  {
+    name: "is_dead: the heartbeat is not asked",
+    file,
+    edits: [["if takeover = 0 then\n    return true;", "if true then\n    return true;"]],
+    tests: ["test/presence/reconnect.test.ts", "test/presence/takeover-delay.test.ts"],
+  },
+];

@@ -1,0 +1,9 @@
+/** One fault, put in on purpose. */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  /** Pairs of what stands there, exactly once, and what comes in its place. More than one where a fault has two ends. */
+  readonly edits: readonly (readonly [find: string, replacement: string])[];
+  /** The files in which a test must fail, likeliest first. */
+  readonly tests: readonly string[];
+}
