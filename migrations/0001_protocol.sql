@@ -791,6 +791,7 @@ create function leasehold_internal.release(p_relaxed boolean, p_keys text[], p_t
 returns table (item integer, outcome text, wake integer, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = leasehold, pg_temp
+set enable_seqscan = off
 as $$
 begin
   perform leasehold_internal._check_transaction();

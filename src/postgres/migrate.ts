@@ -90,9 +90,8 @@ async function attempt(
   lockTimeoutMs: number,
   progress: Progress,
 ): Promise<void> {
-  await connection.query("begin isolation level read committed");
+  await connection.query(`begin isolation level read committed; ${settings(lockTimeoutMs)}`);
   try {
-    await settle(connection, lockTimeoutMs);
     await migrate(connection, roles);
     progress.isCommitting = true;
     await connection.query("commit");
@@ -137,9 +136,12 @@ async function apply(connection: MigrationConnection, server: Server): Promise<v
   }
 }
 
-/** What a role or a database has as its defaults must neither cut a migration short nor lead it elsewhere. */
-async function settle(connection: MigrationConnection, lockTimeoutMs: number): Promise<void> {
-  await connection.query(`
+/**
+ * What a role or a database has as its defaults must neither cut a migration short nor lead it elsewhere. In one message with
+ * the `begin`: an idle transaction may be cut within a millisecond.
+ */
+function settings(lockTimeoutMs: number): string {
+  return `
     set local lock_timeout = ${lockTimeoutMs};
     set local search_path = pg_catalog;
     set local client_min_messages = warning;
@@ -151,7 +153,7 @@ async function settle(connection: MigrationConnection, lockTimeoutMs: number): P
       perform set_config(name, '1s', true) from pg_settings where name = 'client_connection_check_interval';
     exception when invalid_parameter_value then
       null; -- not on this platform
-    end $$`);
+    end $$`;
 }
 
 function checkGrantTo(value: unknown): readonly string[] {
