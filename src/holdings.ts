@@ -2,13 +2,14 @@ import type { Acquisition, Granted } from "./acquisition.js";
 import type { Activity } from "./activity.js";
 import type { Background } from "./background.js";
 import type { Callbacks } from "./callbacks.js";
-import { after, msUntil, now, sleep } from "./clock.js";
-import type { HolderInfo } from "./errors.js";
+import { after, isPast, msUntil, now, sleep } from "./clock.js";
+import { quote } from "./describe.js";
+import { type HolderInfo, UnavailableError } from "./errors.js";
 import { Guard } from "./fencing/guard.js";
 import { Lease } from "./lease.js";
 import { type KeepAliveOptions, Lock, type LockActions } from "./lock.js";
 import { checkFunction, checkNames, checkRenewEveryMs, checkTtlMs } from "./option-checks.js";
-import type { PostgresClient } from "./options.js";
+import type { PostgresClient } from "./postgres-client.js";
 import { releaseNow } from "./release.js";
 import { Renewals, renewNow } from "./renewals.js";
 import type { ResolvedAcquireOptions, ResolvedLockerOptions } from "./resolve-options.js";
@@ -63,8 +64,9 @@ export class Holdings implements LockActions {
     return [...this.#held.values()].map(({ lock }) => lock);
   }
 
-  /** Makes a lock of a grant, and keeps it until it is released or lost. */
+  /** Makes a lock of a grant, and keeps it until it is released or lost. @throws UnavailableError when it is over already */
   hold(acquisition: Acquisition, grant: Granted, options: ResolvedAcquireOptions): Lock {
+    refuseIfPast(grant, acquisition.key, options.ttlMs);
     const leave = this.#activity.enter();
     const lease = new Lease({
       acquisition,
@@ -234,5 +236,15 @@ export class Holdings implements LockActions {
 function refuseUnlessHeld(lease: Lease): void {
   if (lease.phase !== "held") {
     throw lease.loss ?? lease.notHeld("it was released");
+  }
+}
+
+/** The answer took longer than the lease lasts: what could be returned is not a lock. */
+function refuseIfPast({ until }: Granted, key: string, ttlMs: number): void {
+  if (isPast(until)) {
+    throw new UnavailableError({
+      outcome: "unknown",
+      message: `The lock on ${quote(key)} was granted, but had ended when the answer came: that took longer than ttlMs, ${ttlMs} ms. It is released in the background. Raise ttlMs, or find out why answers take so long.`,
+    });
   }
 }

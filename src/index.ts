@@ -37,8 +37,8 @@ export type {
   ForceReleaseOptions,
   LeaseOptions,
   LockerOptions,
-  PostgresClient,
   TryOptions,
 } from "./options.js";
 export type { ConnectionOptions } from "./postgres/connection-options.js";
+export type { PostgresClient } from "./postgres-client.js";
 export type { MigrateOptions } from "./store.js";

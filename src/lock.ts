@@ -15,7 +15,7 @@ import type {
 import type { Lease } from "./lease.js";
 import type { JsonValue } from "./metadata.js";
 import { checkFunction } from "./option-checks.js";
-import type { PostgresClient } from "./options.js";
+import type { PostgresClient } from "./postgres-client.js";
 
 /** What a lock can ask of its locker. */
 export interface LockActions {

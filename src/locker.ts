@@ -1,10 +1,10 @@
 import { setMaxListeners } from "node:events";
 import { onAbort } from "./abort-listeners.js";
-import { Acquisition, type Granted, type NotGranted } from "./acquisition.js";
+import { Acquisition, type NotGranted } from "./acquisition.js";
 import { type Activity, startIdleWatch } from "./activity.js";
 import { Background } from "./background.js";
 import { Callbacks } from "./callbacks.js";
-import { isPast, sleep } from "./clock.js";
+import { sleep } from "./clock.js";
 import { quote } from "./describe.js";
 import {
   ClosedError,
@@ -151,8 +151,7 @@ export class Locker {
   check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
     return this.#active(async () => {
-      await this.#store.open(this.#options.requestTimeoutMs);
-      const state = await this.#settle(this.#store.check(fullKey));
+      const state = await this.#ask(() => this.#store.check(fullKey));
       return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
     });
   }
@@ -188,8 +187,7 @@ export class Locker {
     const fence = given.fence === undefined ? null : checkFence("fence", given.fence);
     const isImmediate = given.immediate === undefined ? false : checkBoolean("immediate", given.immediate);
     return this.#active(async () => {
-      await this.#store.open(this.#options.requestTimeoutMs);
-      const answer = await this.#settle(this.#store.forceRelease({ key: fullKey, fence, isImmediate }));
+      const answer = await this.#ask(() => this.#store.forceRelease({ key: fullKey, fence, isImmediate }));
       if (answer.outcome === "busy") {
         throw new NotAcquiredError({
           key: fullKey,
@@ -218,8 +216,7 @@ export class Locker {
     const checkedResource = checkText("resource", resource, 1, 512);
     const checkedFence = checkFence("fence", fence);
     return this.#active(async () => {
-      await this.#store.open(this.#options.requestTimeoutMs);
-      if ((await this.#settle(this.#store.checkFence(checkedResource, checkedFence))) === "stale") {
+      if ((await this.#ask(() => this.#store.checkFence(checkedResource, checkedFence))) === "stale") {
         const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
         throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
       }
@@ -228,10 +225,7 @@ export class Locker {
 
   /** One round trip on the connection for commands. */
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }> {
-    return this.#active(async () => {
-      await this.#store.open(this.#options.requestTimeoutMs);
-      return await this.#settle(this.#store.ping());
-    });
+    return this.#active(() => this.#ask(() => this.#store.ping()));
   }
 
   /**
@@ -267,7 +261,6 @@ export class Locker {
     try {
       const result = await acquisition.run();
       if (result.outcome === "granted") {
-        refuseIfPast(result, key, options.ttlMs);
         const lock = this.#holdings.hold(acquisition, result, options);
         this.#callbacks.call(() => this.#options.onAcquired?.(lock));
         return lock;
@@ -317,9 +310,12 @@ export class Locker {
     }
   }
 
-  async #settle<Value>(promise: Promise<Value>): Promise<Value> {
+  /** Connected first, so that an answer that does not come is one to what was sent. */
+  async #ask<Value>(request: () => Promise<Value>): Promise<Value> {
+    const { requestTimeoutMs } = this.#options;
+    await this.#store.open(requestTimeoutMs);
     try {
-      return await withTimeout(promise, this.#options.requestTimeoutMs);
+      return await withTimeout(request(), requestTimeoutMs);
     } catch (error) {
       throw error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
     }
@@ -329,15 +325,5 @@ export class Locker {
     if (this.#closing !== null) {
       throw new ClosedError();
     }
-  }
-}
-
-/** The answer took longer than the lease lasts: what could be returned is not a lock. */
-function refuseIfPast({ until }: Granted, key: string, ttlMs: number): void {
-  if (isPast(until)) {
-    throw new UnavailableError({
-      outcome: "unknown",
-      message: `The lock on ${quote(key)} was granted, but had ended when the answer came: that took longer than ttlMs, ${ttlMs} ms. It is released in the background. Raise ttlMs, or find out why answers take so long.`,
-    });
   }
 }

@@ -2,16 +2,7 @@ import type { LeaseLostError } from "./errors.js";
 import type { Lock } from "./lock.js";
 import type { JsonValue } from "./metadata.js";
 import type { ConnectionOptions } from "./postgres/connection-options.js";
-
-/**
- * An existing client made with `postgres()`, recognised by its shape, so that it may come from another copy of postgres.js.
- */
-export interface PostgresClient {
-  (...args: never[]): unknown;
-  readonly options: object;
-  unsafe(...args: never[]): unknown;
-  end(...args: never[]): unknown;
-}
+import type { PostgresClient } from "./postgres-client.js";
 
 /** What a lock is acquired with, and what a locker may set for all of its locks. All durations are in milliseconds. */
 export interface LeaseOptions {

@@ -12,9 +12,10 @@ import {
   checkText,
   checkTtlMs,
 } from "./option-checks.js";
-import type { AcquireOptions, LeaseOptions, LockerOptions, PostgresClient } from "./options.js";
+import type { AcquireOptions, LeaseOptions, LockerOptions } from "./options.js";
 import { type ConnectionOptions, checkConnectionOptions } from "./postgres/connection-options.js";
 import type { ConnectionTarget } from "./postgres/connection-url.js";
+import type { PostgresClient } from "./postgres-client.js";
 import { resolveTargets } from "./resolve-targets.js";
 
 /** The options of a locker after every check: all present. */

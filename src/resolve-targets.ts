@@ -1,8 +1,8 @@
 import { InvalidOptionError } from "./errors.js";
-import type { PostgresClient } from "./options.js";
 import type { ConnectionOptions } from "./postgres/connection-options.js";
 import { type ConnectionTarget, parseConnectionUrl } from "./postgres/connection-url.js";
 import type { Environment } from "./postgres/hosts.js";
+import type { PostgresClient } from "./postgres-client.js";
 
 interface Addresses {
   readonly url: unknown;

@@ -24,7 +24,7 @@ export class Connections {
   readonly #directHosts: HostList;
   /** Those lanes that go where the session goes, over connections like its own. */
   readonly #directLanes: readonly OwnLane[];
-  #isClosed = false;
+  readonly #closing = new AbortController();
   #unconfirmedCommits = 0;
   #role = "";
 
@@ -75,7 +75,7 @@ export class Connections {
 
   /** The same for migrations, whose statements differ each time. */
   forMigration(): Promise<Made> {
-    return this.#connect(this.#directHosts, "migrate", { ...direct, prepare: false, signal: null });
+    return this.#connect(this.#directHosts, "migrate", { ...direct, prepare: false, signal: this.#closing.signal });
   }
 
   /** Gives the lanes' connections back. The next statement opens them again. */
@@ -85,11 +85,11 @@ export class Connections {
 
   /** From now on none is made: what was asked for before may still go on after a close. */
   refuse(): void {
-    this.#isClosed = true;
+    this.#closing.abort();
   }
 
   refuseIfClosed(): void {
-    if (this.#isClosed) {
+    if (this.#closing.signal.aborted) {
       throw new ClosedError();
     }
   }
@@ -122,7 +122,7 @@ export class Connections {
         this.#unconfirmedCommits += 1;
       },
     });
-    if (this.#isClosed) {
+    if (this.#closing.signal.aborted) {
       made.link.destroy();
     }
     this.refuseIfClosed();

@@ -1,5 +1,5 @@
 import { type Instant, now } from "../clock.js";
-import type { PostgresClient } from "../options.js";
+import type { PostgresClient } from "../postgres-client.js";
 import { withTimeout } from "../timeout.js";
 import type { ClockSample, Hello } from "./connect.js";
 import { type Link, LinkClosed, type Parameter, type Row } from "./link.js";

@@ -6,28 +6,28 @@
  */
 export const EXACT_TIMES: string = "set_config('extra_float_digits', '1', true)";
 
-export const ACQUIRE = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, now
+export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, now
   from leasehold_internal.acquire($1::int, $2::uuid, $3::int, $4::text::bool, $5::text::text[], $6::text::uuid[], $7::text::text[], $8::text::int[],
     $9::text::int[], $10::text::bigint[], $11::text::text[], $12::text::float8[], $13::text::bool[], $14::text::bigint[]), ${EXACT_TIMES}`;
 
-export const RELEASE = `select item, outcome, wake, reason, now
+export const RELEASE: string = `select item, outcome, wake, reason, now
   from leasehold_internal.release(true, $1::text::text[], $2::text::uuid[], $3::text::bigint[]), ${EXACT_TIMES}`;
 
-export const ABANDON = `select item, outcome, wake, reason, now
+export const ABANDON: string = `select item, outcome, wake, reason, now
   from leasehold_internal.abandon(true, $1::text::text[], $2::text::uuid[], $3::text::bool[], $4::text::bool[]), ${EXACT_TIMES}`;
 
-export const RENEW = `select item, outcome, expires, reason, now
+export const RENEW: string = `select item, outcome, expires, reason, now
   from leasehold_internal.renew($1::int, $2::uuid, $3::int, $4::text::text[], $5::text::uuid[], $6::text::bigint[], $7::text::int[]), ${EXACT_TIMES}`;
 
-export const RENEW_BUSY = `select item, outcome, expires, reason, now
+export const RENEW_BUSY: string = `select item, outcome, expires, reason, now
   from leasehold_internal.renew_busy($1::int, $2::uuid, $3::int, $4::text, $5::uuid, $6::bigint, $7::int), ${EXACT_TIMES}`;
 
 export const NOTIFY = "select leasehold_internal.notify($1::text::int[])";
 
-export const INSPECT = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, gid, now
+export const INSPECT: string = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, gid, now
   from leasehold_internal.inspect($1::text), ${EXACT_TIMES}`;
 
-export const FORCE_RELEASE = `select outcome, fence, owner, expires, wake, blocker
+export const FORCE_RELEASE: string = `select outcome, fence, owner, expires, wake, blocker
   from leasehold_internal.force_release($1::text, $2::bigint, $3::text::bool), ${EXACT_TIMES}`;
 
 /** Only the session sends it, over a connection with our own settings. */
@@ -35,7 +35,7 @@ export const HEARTBEAT = "select alive, pid, now from leasehold_internal.heartbe
 
 export const SCHEMA_INFO = "select version, min_client as minclient from leasehold_internal.schema_info()";
 
-export const SEES_SESSION = `select leasehold_internal.sees_session($1::int, $2::uuid) as seen, leasehold_internal.fence_source() as source,
+export const SEES_SESSION: string = `select leasehold_internal.sees_session($1::int, $2::uuid) as seen, leasehold_internal.fence_source() as source,
   leasehold_internal.place() as place`;
 
 export const PLACE = "select leasehold_internal.place() as place";

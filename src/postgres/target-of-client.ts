@@ -1,4 +1,4 @@
-import type { PostgresClient } from "../options.js";
+import type { PostgresClient } from "../postgres-client.js";
 import type { ConnectionTarget } from "./connection-url.js";
 
 interface ClientOptions {
