@@ -28,6 +28,7 @@ test("10,000 locks and 1,000 waits of one process: 3 connections, 1 advisory loc
   await using locker = openLocker(`${proxy.url(database.url)}?application_name=crowd`, {
     ttlMs: 30_000,
     renewEveryMs: 1_500,
+    requestTimeoutMs: 30_000,
     waitMs: Number.POSITIVE_INFINITY,
   });
   const contended = await Promise.all(Array.from({ length: 100 }, (_, n) => other.acquire(`contended ${n}`)));
