@@ -40,6 +40,23 @@ export const leases: readonly Mutant[] = [
     tests: maxHold,
   },
   {
+    name: "max hold: a grant goes beyond it (batch)",
+    file,
+    edits: [
+      [
+        "expires_at = x.at + least(x.ttl_ms, x.max_hold_ms) * interval '1 millisecond',\n               hold_until",
+        "expires_at = x.at + x.ttl_ms * interval '1 millisecond',\n               hold_until",
+      ],
+    ],
+    tests: maxHold,
+  },
+  {
+    name: "max hold: a grant of new keys goes beyond it (batch)",
+    file,
+    edits: [["x.at, x.at, x.at + least(x.ttl_ms, x.max_hold_ms) * interval", "x.at, x.at, x.at + x.ttl_ms * interval"]],
+    tests: maxHold,
+  },
+  {
     name: "renew: shortens",
     file,
     edits: [["greatest(l.expires_at, least(x.at", "greatest('-infinity', least(x.at"]],

@@ -46,10 +46,10 @@ export async function causeChaos(options: ChaosOptions): Promise<Outcome> {
   const newSeed = (): number => Math.floor(seeds() * 2 ** 32);
   let started = 0;
 
-  const start = (): Promise<WorkerProcess> => {
+  const start = async (): Promise<{ readonly name: string; readonly process: WorkerProcess }> => {
     started += 1;
     const args: ChaosWorkerArgs = { url: cluster.url, name: `worker-${started}`, seed: newSeed() };
-    return startWorker("test/stale-writes/chaos-worker.ts", args);
+    return { name: args.name, process: await startWorker("test/stale-writes/chaos-worker.ts", args) };
   };
 
   const workers = await Promise.all(Array.from({ length: WORKERS }, start));
@@ -68,17 +68,16 @@ export async function causeChaos(options: ChaosOptions): Promise<Outcome> {
       disturbed.add(index);
       if (turn % 10 === 3) {
         faults.killed += 1;
-        await worker.kill();
+        await worker.process.kill();
         workers[index] = await start();
       } else if (what < 0.15) {
         faults["cut off"] += 1;
-        await sql`select pg_terminate_backend(pid) from pg_stat_activity
-          where application_name in (select 'data of ' || owner from leasehold.leases where session_id is not null) and random() < 0.5`;
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${`data of ${worker.name}`}`;
       } else {
         faults.frozen += 1;
-        worker.stop();
+        worker.process.stop();
         await sleep(20 + howLong ** 4 * 1_500);
-        worker.cont();
+        worker.process.cont();
       }
       disturbed.delete(index);
     }
@@ -96,10 +95,10 @@ export async function causeChaos(options: ChaosOptions): Promise<Outcome> {
   const failed = ended.find((one) => one.status === "rejected");
   if (failed !== undefined) throw failed.reason;
 
-  const all = await Promise.all(workers.map((worker) => worker.request<Counts>("stop")));
+  const all = await Promise.all(workers.map((worker) => worker.process.request<Counts>("stop")));
   judge.hear(await order.next());
   await judge.conclude(sql);
-  for (const worker of workers) await worker.dispose();
+  for (const worker of workers) await worker.process.dispose();
   const counts = add(all);
   const { "wrongly refused": wronglyRefused } = counts;
   const violations = [...judge.violations];
