@@ -86,7 +86,12 @@ test.each(presences)(
   async (presence) => {
     const key = `cut-${presence}`;
     await using proxy = await startProxy(database.url);
-    await using locker = through(proxy, { presence, requestTimeoutMs: 2_000, renewEveryMs: 100 });
+    await using locker = through(proxy, {
+      presence,
+      requestTimeoutMs: 20_000,
+      connectTimeoutMs: 5_000,
+      renewEveryMs: 100,
+    });
     await using lock = await locker.acquire(key);
     const { signal } = lock;
     const fences: bigint[] = [];
