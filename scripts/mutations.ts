@@ -4,6 +4,7 @@
 //   npm run mutations -- --only "release: by the key alone"   one of them, or all whose name contains this
 //   npm run mutations -- --tests test/stale-writes/random.test.ts   which faults these files notice by themselves
 //   npm run mutations -- --list
+//   npm run mutations -- --check   whether each still finds its place in the source
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -52,19 +53,11 @@ class Workshop {
   }
 
   /** Puts the fault in; what it returns takes it out again. @throws when the place is not there, or not the only one */
-  apply({ name, file, edits }: Mutant): () => void {
-    const path = join(this.#folder, file);
-    const original = readFileSync(path, "utf8");
-    let text = original;
-    for (const [find, replacement] of edits) {
-      const found = text.split(find).length - 1;
-      if (found !== 1) throw new Error(`${name}: found ${found} times in ${file}, not once:\n${find}`);
-      text = text.replace(find, () => replacement);
-    }
-    if (text === original) throw new Error(`${name}: changes nothing in ${file}`);
+  apply(mutant: Mutant): () => void {
+    const { original, text } = mutated(this.#folder, mutant);
     const write = (content: string) => {
-      writeFileSync(path, content);
-      if (file.startsWith("migrations/")) this.#embed();
+      writeFileSync(join(this.#folder, mutant.file), content);
+      if (mutant.file.startsWith("migrations/")) this.#embed();
     };
     write(text);
     return () => write(original);
@@ -158,14 +151,43 @@ function print(results: readonly Result[]): void {
 }
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, tests: { type: "string" }, list: { type: "boolean" } },
+  options: {
+    only: { type: "string" },
+    tests: { type: "string" },
+    list: { type: "boolean" },
+    check: { type: "boolean" },
+  },
 });
 const mutants = [...guards, ...grants, ...leases, ...client].filter(({ name }) => name.includes(values.only ?? ""));
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;
 
+function mutated(folder: string, { name, file, edits }: Mutant): { original: string; text: string } {
+  const original = readFileSync(join(folder, file), "utf8");
+  let text = original;
+  for (const [find, replacement] of edits) {
+    const found = text.split(find).length - 1;
+    if (found !== 1) throw new Error(`${name}: found ${found} times in ${file}, not once:\n${find}`);
+    text = text.replace(find, () => replacement);
+  }
+  if (text === original) throw new Error(`${name}: changes nothing in ${file}`);
+  return { original, text };
+}
+
+/** All of them can be put in, or it is known at once. */
+function checkPlaces(): void {
+  const misfits = mutants.flatMap((mutant) => {
+    try {
+      mutated(root, mutant);
+      return [];
+    } catch (error) {
+      return [(error as Error).message];
+    }
+  });
+  if (misfits.length > 0) throw new Error(misfits.join("\n"));
+  console.log(`${mutants.length} mutations find their places`);
+}
+
 async function run(workshop: Workshop): Promise<boolean> {
-  if (mutants.length === 0) throw new Error(`no mutation is called ${values.only}: see --list`);
-  for (const mutant of mutants) workshop.apply(mutant)(); // all of them can be put in, or it is known at once
   const files = [...new Set(mutants.flatMap(filesOf))];
   // twice, for a test that fails on a busy machine says nothing
   const failure = (await workshop.failure(files)) && (await workshop.failure(files));
@@ -181,9 +203,11 @@ async function run(workshop: Workshop): Promise<boolean> {
   return results.every(({ outcome }) => outcome === "killed");
 }
 
+if (mutants.length === 0) throw new Error(`no mutation is called ${values.only}: see --list`);
+checkPlaces();
 if (values.list) {
   for (const { name, tests } of mutants) console.log(`${name}\n    ${tests.join(", ")}`);
-} else {
+} else if (!values.check) {
   const workshop = new Workshop();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {

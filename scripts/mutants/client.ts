@@ -14,7 +14,7 @@ export const client: readonly Mutant[] = [
     file: "src/postgres/session.ts",
     edits: [
       [
-        "return this.#options.takeoverDelayMs === 0 || (this.believedUntil !== null && !isPast(this.believedUntil));",
+        "return takeoverDelayMs === 0 || (this.#seenSince !== null && !isPast(after(this.#seenSince, ms)));",
         "return true;",
       ],
     ],
@@ -23,7 +23,10 @@ export const client: readonly Mutant[] = [
   {
     name: "belief: from the answer of the heartbeat on",
     file: "src/postgres/session.ts",
-    edits: [["this.#seenSince = sentAt;", "this.#seenSince = now();"]],
+    edits: [
+      ["isPast, sleep } from", "isPast, now, sleep } from"],
+      ["this.#seenSince = sample.sentAt;", "this.#seenSince = now();"],
+    ],
     tests: ["test/presence/slow-answers.test.ts"],
   },
   {
