@@ -108,6 +108,10 @@ begin
         message = 'could not serialize access: the lease was renewed, released or revoked since the snapshot of this transaction',
         hint = 'Repeat the transaction. As its first statement, a guard hardly ever meets this.';
     end if;
+  elsif current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    -- That snapshot does not show a key that was first granted since. To a row that it cannot see Postgres objects by itself; where
+    -- there is none, the refusal below takes this one back.
+    insert into leasehold.leases (key, fence, ttl_ms) values (p_key, 0, 0) on conflict do nothing;
   end if;
 
   at := clock_timestamp();
