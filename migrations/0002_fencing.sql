@@ -140,7 +140,8 @@ set search_path = leasehold, pg_temp
 set enable_seqscan = off
 as $$
 begin
-  perform leasehold_internal._guard(key, fence, extract(epoch from timeout)::numeric * 1000);
+  -- A caller's column may have a collation of its own, and two of them cannot be compared. So, too, in is_guarded and check_fence.
+  perform leasehold_internal._guard(key collate "C", fence, extract(epoch from timeout)::numeric * 1000);
 end
 $$;
 --> statement-breakpoint
@@ -192,7 +193,7 @@ begin
   if guarded is null then
     return false;
   end if;
-  select l.fence into current_fence from leasehold.leases l where l.key = is_guarded.key for key share;
+  select l.fence into current_fence from leasehold.leases l where l.key = is_guarded.key collate "C" for key share;
   return coalesce(current_fence = guarded, false);
 end
 $$;
@@ -599,7 +600,7 @@ begin
 
   -- Again after each step that somebody else may have been faster in: every statement sees what was committed before it.
   loop
-    select m.* into mark from leasehold.resource_fences m where m.resource = check_fence.resource;
+    select m.* into mark from leasehold.resource_fences m where m.resource = check_fence.resource collate "C";
     if not found then
       insert into leasehold.resource_fences (resource, fence, checked_at)
       values (check_fence.resource, check_fence.fence, clock_timestamp())
@@ -616,7 +617,7 @@ begin
     else
       update leasehold.resource_fences m
          set fence = check_fence.fence, checked_at = clock_timestamp()
-       where m.resource = check_fence.resource and m.fence < check_fence.fence;
+       where m.resource = check_fence.resource collate "C" and m.fence < check_fence.fence;
       exit when found;
     end if;
   end loop;
