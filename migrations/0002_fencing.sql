@@ -396,7 +396,13 @@ comment on function leasehold.unfence_table(regclass, name) is 'Takes off what f
 create function leasehold.require_guard() returns trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set standard_conforming_strings = on -- the expression means to every writer what it meant when it was given
+-- To every writer the expression means the same, and gives the same text: of a date, say, or of a float8.
+set standard_conforming_strings = on
+set datestyle = 'ISO, MDY'
+set intervalstyle = postgres
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = hex
 as $$
 declare
   -- Columns are called by their names, with or without the name of the table. A line of its own for the expression: it may end in a comment.
@@ -454,7 +460,13 @@ comment on function leasehold.require_guard() is 'Trigger function of guard_tabl
 create function leasehold_internal.check_key_expression(target regclass, key text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+-- as in require_guard
 set standard_conforming_strings = on
+set datestyle = 'ISO, MDY'
+set intervalstyle = postgres
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = hex
 as $$
 declare
   quoted text := leasehold_internal.protectable(target);

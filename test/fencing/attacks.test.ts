@@ -366,6 +366,26 @@ test("a writer's settings do not change what a key expression means", async () =
   await session.rollback();
 });
 
+test.each([
+  ["date", "2026-03-04", "2026-03-04", "datestyle = 'German, DMY'"],
+  ["timestamptz", "2026-03-04 05:06Z", "2026-03-04 05:06:00+00", "timezone = 'Asia/Tokyo'"],
+  ["interval", "1 day 2 hours", "1 day 02:00:00", "intervalstyle = iso_8601"],
+  ["float8", "0.30000000000000004", "0.30000000000000004", "extra_float_digits = 0"],
+  ["bytea", "\\x6162", "\\x6162", "bytea_output = escape"],
+])("nor what a key with a %s in it looks like", async (type, value, text, setting) => {
+  await using locker = openLocker(database, { presence: "off" });
+  await using lock = await locker.acquire(`of:${text}`);
+  await sql.unsafe(`create table public.looks (what ${type})`);
+  await sql.unsafe(`grant all on public.looks to "${app.name}"`);
+  await sql.unsafe(`select leasehold.guard_table('public.looks', $$'of:' || what::text$$)`);
+  await session.begin();
+  await session.run(`set local ${setting}`);
+  await session.guard(lock.key, lock.fence);
+  await session.run(`insert into public.looks values ('${value}')`);
+  await session.rollback();
+  await sql`drop table public.looks`;
+});
+
 test("it can neither refer to the library's tables nor build on their types", async () => {
   for (const statement of [
     "create table evil.t (l leasehold.leases)",
