@@ -456,7 +456,8 @@ $$;
 --> statement-breakpoint
 comment on function leasehold.require_guard() is 'Trigger function of guard_table.';
 --> statement-breakpoint
--- What the expression of guard_table gives must be a text. It is only parsed, never run: it may object to a row of nulls.
+-- What the expression of guard_table gives must be a text. It is only parsed, never run: it may object to a row of nulls. Nor is the
+-- table read: the planner would run immutable functions of its row policies, with the rights of whoever protects it.
 create function leasehold_internal.check_key_expression(target regclass, key text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -471,7 +472,7 @@ as $$
 declare
   quoted text := leasehold_internal.protectable(target);
   columns text := (
-    select string_agg(quote_ident(a.attname), ', ')
+    select string_agg(format('(whole."row").%I', a.attname), ', ')
       from pg_attribute a
      where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v');
   key_type regtype;
@@ -483,7 +484,7 @@ begin
   begin
     execute format(
       'select pg_typeof(k.key) from (values (true)) as one (row) left join (select (%s
-       ) as key from (select %s from %s) as %I where false) as k on true',
+       ) as key from (select %s from (select null::%s as "row" offset 0) as whole) as %I where false) as k on true',
       key, columns, quoted, (select c.relname from pg_class c where c.oid = target))
       into strict key_type;
   exception

@@ -225,6 +225,19 @@ describe("what an attacker does on tables of his own runs with the rights of who
     expect([...(await sql`select who, what from evil.log`)]).toEqual([]);
   });
 
+  test("a row policy, where somebody else protects the table", async () => {
+    await session.run(`
+      create function evil.policy() returns boolean immutable language plpgsql as $$ begin return evil.note('policy'); end $$;
+      create table evil.policed (key text);
+      alter table evil.policed enable row level security;
+      create policy bait on evil.policed using (evil.policy());
+      grant all on evil.policed to public`);
+    const victim = await createRole(database, { grantUsage: true });
+    await using protecting = await openSession(victim.url);
+    await protecting.run("select leasehold.guard_table('evil.policed', $$'a:' || key$$)");
+    expect([...(await sql`select who, what from evil.log`)]).toEqual([]);
+  });
+
   test("a key expression that reads the leases, or tries to end the statement, gets what the writer may", async () => {
     for (const expression of [
       "(select token::text from leasehold.leases limit 1)",
