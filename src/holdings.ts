@@ -108,8 +108,11 @@ export class Holdings implements LockActions {
     refuseUnlessHeld(lease);
     lease.startRelease();
     this.#forget(lease);
+    const released = releaseNow(lease, this.#options.requestTimeoutMs, (work) => this.#background.add(work));
+    // `close` must not take the connection from beneath it.
+    this.#background.add(released.catch(() => undefined));
     try {
-      await releaseNow(lease, this.#options.requestTimeoutMs, (work) => this.#background.add(work));
+      await released;
     } finally {
       this.#waiting.wakeKey(lease.key);
     }
