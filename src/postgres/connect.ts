@@ -71,6 +71,8 @@ export const ownSettings: readonly string[] = [
   "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')",
   // Of heartbeats; the other statements see to it themselves.
   "set extra_float_digits = 1",
+  // An array's null would be the text "null".
+  "set array_nulls = on",
   "set jit = off",
 ];
 
