@@ -126,7 +126,10 @@ export class OwnLane implements Lane {
 
 interface Queryable {
   unsafe(text: string, parameters: readonly Parameter[], options: { prepare: boolean }): Promise<readonly Row[]>;
-  readonly options: { readonly prepare?: boolean };
+  readonly options: {
+    readonly prepare?: boolean;
+    readonly transform?: { readonly value?: { readonly from?: unknown } };
+  };
 }
 
 /** The user's own client. It is never ended, and a statement without an answer can only be given up. */
@@ -146,8 +149,14 @@ export class GivenLane implements Lane {
       const isServers = error instanceof Error && "severity" in error;
       throw isServers || !(error instanceof Error) ? error : new LinkClosed(error.message, { cause: error });
     });
-    return { rows, sentAt, receivedAt: now() };
+    const isTransformed = typeof this.#sql.options.transform?.value?.from === "function";
+    return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
   }
 
   async end(): Promise<void> {}
+}
+
+/** A client's own transform of values may have made undefined of null. */
+function withNulls(row: Row): Row {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value ?? null]));
 }
