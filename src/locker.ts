@@ -307,6 +307,12 @@ export class Locker {
     const leave = this.#activity.enter();
     try {
       return await work();
+    } catch (error) {
+      const isCutOff =
+        this.#onClosed.signal.aborted && error instanceof UnavailableError && error.outcome === "not-sent";
+      throw isCutOff
+        ? new ClosedError({ message: "The locker was closed before this call was sent.", cause: error })
+        : error;
     } finally {
       leave();
     }

@@ -152,6 +152,20 @@ describe("close", () => {
     }
   });
 
+  test("rejects with ClosedError what waits for the first connection", async () => {
+    await using proxy = await startProxy(database.url);
+    proxy.blackhole("both");
+    const locker = openLocker(proxy.url(database.url));
+    const calls = [locker.ready(), locker.acquire("a"), locker.check("a"), locker.ping()];
+    const settled = Promise.allSettled(calls);
+
+    await locker.close();
+
+    for (const outcome of await settled) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { code: "closed" } });
+    }
+  });
+
   test("called again waits for the same end; disposal is the same", async () => {
     const locker = openLocker(database);
     await locker.acquire("a");
