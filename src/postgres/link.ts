@@ -1,4 +1,5 @@
 import net from "node:net";
+import { createSecureContext } from "node:tls";
 import postgres from "postgres";
 import { startTimer, type Timer } from "../clock.js";
 import { describeType } from "../describe.js";
@@ -82,6 +83,10 @@ export class Link {
         attempts += 1;
         if (attempts > 1 || this.#isDead) {
           throw new LinkClosed("this connection is closed");
+        }
+        // What it throws for a certificate that is none, nobody catches once postgres.js does the same.
+        if (typeof target.ssl === "object") {
+          createSecureContext(target.ssl);
         }
         return this.#connect();
       },

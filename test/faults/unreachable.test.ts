@@ -187,6 +187,26 @@ test.each([
   },
 );
 
+test.each(presences)("a client certificate that is none does not end the process (presence: %s)", async (presence) => {
+  await using server = await fakeServer((socket) => socket.once("data", () => socket.write("S")));
+  const ssl = { cert: "not a certificate", key: "not a key" };
+  const url = changeUrl(database.url, { host: "127.0.0.1", port: server.port });
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown) => unhandled.push(reason);
+  process.on("unhandledRejection", onUnhandled);
+  await using locker = openLocker(url, { presence, requestTimeoutMs, connection: { ssl } });
+
+  const { error } = await settled(locker.ready(), requestTimeoutMs);
+
+  process.off("unhandledRejection", onUnhandled);
+  expect(unhandled).toEqual([]);
+  expect(error).toMatchObject({
+    code: "unavailable",
+    outcome: "not-sent",
+    cause: { message: expect.stringContaining("PEM") },
+  });
+});
+
 const passwords: Readonly<Record<string, () => unknown>> = {
   rejects: () => Promise.reject(new Error("the vault is sealed")),
   throws: () => {
