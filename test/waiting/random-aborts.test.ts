@@ -55,8 +55,8 @@ test(`${TIMES} acquires aborted at random moments leave nothing`, { timeout: 600
   await Promise.all(lockers.map((locker) => locker.close()));
 
   // both did happen, or this test shows little
-  expect(counts.aborted).toBeGreaterThan(TIMES / 10);
-  expect(counts.granted).toBeGreaterThan(TIMES / 10);
+  expect(counts.aborted).toBeGreaterThan(TIMES / 50);
+  expect(counts.granted).toBeGreaterThan(TIMES / 50);
   expect(listeners).toBe(0);
   expect(locks).toEqual([]);
   const { sql } = database;
