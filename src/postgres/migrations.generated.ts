@@ -127,4 +127,36 @@ export const migrations: readonly EmbeddedMigration[] = [
       "\nrevoke all on all routines in schema leasehold, leasehold_internal from public;\n",
     ],
   },
+  {
+    tag: "0003_views",
+    when: 1795250053702,
+    hash: "dca5dba26dad5b3b564fe8da3005068a68c981640b79558dd04881732fdbf90e",
+    statements: [
+      "-- Views for operators.\n",
+    ],
+  },
+  {
+    tag: "0004_counters",
+    when: 1795250055615,
+    hash: "f666bf47f37c8715a8b86787259abc321de74042a078177e9981034e37f7803a",
+    statements: [
+      "-- Counters, flushed by every locker, and the views over them.\n",
+    ],
+  },
+  {
+    tag: "0005_sql_api",
+    when: 1795250057264,
+    hash: "1ca694528f7453195464aff7fa5a76f0c9f0b29b70a08197506c87a33c505d78",
+    statements: [
+      "-- The public SQL API.\n",
+    ],
+  },
+  {
+    tag: "0006_sweeper",
+    when: 1795250059031,
+    hash: "1d2a1274ca7def765fc7f170a98453165991b4fde8fd50a9526f1400ca6a3c38",
+    statements: [
+      "-- The sweeper.\n",
+    ],
+  },
 ];

@@ -1,0 +1,1 @@
+-- Counters, flushed by every locker, and the views over them.

@@ -1,0 +1,1 @@
+-- The public SQL API.
