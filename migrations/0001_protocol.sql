@@ -386,6 +386,8 @@ create function leasehold_internal.acquire(
   holdersession integer,
   look float8,
   blocker integer,
+  takeover text,
+  since float8,
   now float8
 )
 language plpgsql volatile security definer
@@ -408,7 +410,7 @@ begin
   if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
     return query
       select i, 'unproven', null::bigint, null::float8, null::float8, null::bigint, null::text, null::bigint, null::integer, null::float8, null::integer,
-             leasehold_internal._ms(clock_timestamp())
+             null::text, null::float8, leasehold_internal._ms(clock_timestamp())
         from generate_series(1, cardinality(p_keys)) i;
     return;
   end if;
@@ -504,6 +506,7 @@ begin
       item := asked.item;
       outcome := null; fence := null; acquired := null; expires := null; ticket := null;
       holder := null; holderfence := null; holdersession := null; look := null; blocker := null;
+      takeover := null; since := null;
       is_locked := false;
 
       if p_careful then
@@ -559,6 +562,16 @@ begin
             outcome := 'granted';
             if lease.queued then
               perform leasehold_internal._leave_line(asked.key, asked.token);
+            end if;
+            if lease.token is not null then
+              holder := lease.owner;
+              holderfence := lease.fence;
+              holdersession := lease.session_id;
+              takeover := case when lease.expires_at <= clock_timestamp() then 'expired' else 'orphaned' end;
+              since := leasehold_internal._ms(case takeover
+                when 'expired' then lease.expires_at
+                else (select s.seen_at from leasehold.sessions s where s.id = lease.session_id)
+              end);
             end if;
             at := clock_timestamp();
             update leasehold.leases l

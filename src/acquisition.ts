@@ -3,7 +3,7 @@ import { Attempts } from "./attempts.js";
 import { after, type Instant, isPast, msUntil, now, sleep } from "./clock.js";
 import { UnavailableError } from "./errors.js";
 import type { CheckedMetadata } from "./metadata.js";
-import type { AcquireAnswer, AcquireRequest, Grant, Holder, ReleaseAnswer, Store } from "./store.js";
+import type { AcquireAnswer, AcquireRequest, Grant, Holder, ReleaseAnswer, Store, Takeover } from "./store.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
 import { Wait, type Waiting } from "./waiting.js";
 
@@ -57,6 +57,7 @@ export interface AcquisitionInit {
 export class Acquisition {
   readonly key: string;
   readonly token: string = randomUUID();
+  readonly startedAt: Instant = now();
   readonly #store: Store;
   readonly #waiting: Waiting;
   readonly #terms: AcquisitionTerms;
@@ -66,6 +67,8 @@ export class Acquisition {
   readonly #attempts: Attempts;
   #ended: { readonly error: unknown } | null = null;
   #onEnd: ((error: unknown) => void) | null = null;
+  #isContended = false;
+  #takeover: Takeover | null = null;
   /** Made when something sleeps: most acquires never do. */
   #interrupt: AbortController | null = null;
   /** Its holder has let go of it: what the last word finds then is that grant. */
@@ -86,6 +89,16 @@ export class Acquisition {
     this.#longestTtlMs = terms.ttlMs;
   }
 
+  /** Whether somebody stood in the way when it first looked. */
+  get isContended(): boolean {
+    return this.#isContended;
+  }
+
+  /** From whom the key was taken without a release, once granted. */
+  get takeover(): Takeover | null {
+    return this.#takeover;
+  }
+
   /** A renewal that asks for so much is about to be sent. */
   extend(ttlMs: number): void {
     this.#longestTtlMs = Math.max(this.#longestTtlMs, ttlMs);
@@ -99,6 +112,11 @@ export class Acquisition {
       this.#interrupt?.abort();
       this.#onEnd?.(error);
     }
+  }
+
+  /** Whether this is what `end` was given. */
+  wasEndedWith(error: unknown): boolean {
+    return this.#ended !== null && this.#ended.error === error;
   }
 
   /**
@@ -176,6 +194,11 @@ export class Acquisition {
         this.#throwIfEnded();
         const answer = await withTimeout(this.#attempt(waits, deadline), msUntil(deadline));
         if (answer.outcome !== "late" && answer.outcome !== "unproven") {
+          if (answer.outcome === "granted") {
+            this.#takeover = answer.takeover;
+          } else {
+            this.#isContended = true;
+          }
           return answer;
         }
         failure = null;

@@ -4,7 +4,7 @@ import { Acquisition, type NotGranted } from "./acquisition.js";
 import { type Activity, startIdleWatch } from "./activity.js";
 import { Background } from "./background.js";
 import { Callbacks } from "./callbacks.js";
-import { sleep } from "./clock.js";
+import { elapsedMs, sleep } from "./clock.js";
 import { quote } from "./describe.js";
 import {
   ClosedError,
@@ -18,6 +18,7 @@ import { Holdings } from "./holdings.js";
 import { checkKey } from "./key.js";
 import { isKept, type LeaseInfo, toLeaseInfo } from "./lease-info.js";
 import { Lock } from "./lock.js";
+import { type AcquireOutcome, Observers } from "./observer.js";
 import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "./option-checks.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "./options.js";
 import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
@@ -38,6 +39,7 @@ const LAST_WORD_MS = 250;
 export class Locker {
   readonly #options: ResolvedLockerOptions;
   readonly #store: Store;
+  readonly #observers = new Observers();
   readonly #waiting = new Waiting();
   readonly #callbacks: Callbacks;
   readonly #activity: Activity;
@@ -52,7 +54,7 @@ export class Locker {
     this.#options = options;
     // Each acquire that waits to say its last word listens there.
     setMaxListeners(0, this.#onClosed.signal);
-    const callbacks = new Callbacks(options.onError);
+    const callbacks = new Callbacks(options.onError, this.#observers);
     const store = makeStore({
       onWake: () => this.#waiting.wakeAll(),
       onReconnected: () => this.#holdings.proveAll(),
@@ -65,7 +67,15 @@ export class Locker {
     this.#store = store;
     this.#activity = activity;
     this.#background = background;
-    this.#holdings = new Holdings({ options, store, waiting, activity, background, callbacks });
+    this.#holdings = new Holdings({
+      options,
+      store,
+      waiting,
+      activity,
+      background,
+      callbacks,
+      observer: this.#observers,
+    });
   }
 
   /**
@@ -152,6 +162,7 @@ export class Locker {
     const fullKey = this.fullKey(key);
     return this.#active(async () => {
       const state = await this.#ask(() => this.#store.check(fullKey));
+      this.#observers.checked(fullKey);
       return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
     });
   }
@@ -258,18 +269,22 @@ export class Locker {
     const stopListening = signal === null ? null : onAbort(signal, () => acquisition.end(signal.reason));
     this.#acquisitions.add(acquisition);
     const leave = this.#activity.enter();
+    this.#observers.acquireStarted(acquisition);
     try {
       const result = await acquisition.run();
       if (result.outcome === "granted") {
         const lock = this.#holdings.hold(acquisition, result, options);
+        this.#ended(acquisition, "granted", lock);
         this.#callbacks.call(() => this.#options.onAcquired?.(lock));
         return lock;
       }
       if (acquisition.isUnfinished) {
         this.#background.add(acquisition.lastWord());
       }
+      this.#ended(acquisition, result.outcome === "timeout" ? "timed-out" : "held");
       return result;
     } catch (error) {
+      this.#ended(acquisition, acquisition.wasEndedWith(error) ? "cancelled" : "failed", null, error);
       this.#background.add(acquisition.lastWord());
       throw error;
     } finally {
@@ -277,6 +292,10 @@ export class Locker {
       this.#acquisitions.delete(acquisition);
       stopListening?.();
     }
+  }
+
+  #ended(acquisition: Acquisition, outcome: AcquireOutcome, lock: Lock | null = null, error: unknown = null): void {
+    this.#observers.acquireEnded(acquisition, outcome, elapsedMs(acquisition.startedAt), lock, error);
   }
 
   #run<Value>(lock: Lock, body: (lock: Lock) => Value | PromiseLike<Value>): Promise<Value> {

@@ -106,6 +106,19 @@ export interface Proof {
 export interface Grant extends Proof {
   readonly fence: bigint;
   readonly acquiredAtMs: number;
+  /** Null when the key was free; also in the answer to a repeated request. */
+  readonly takeover: Takeover | null;
+}
+
+/** From whom a key was taken without a release. */
+export interface Takeover {
+  readonly owner: string | null;
+  readonly fence: bigint;
+  readonly sessionId: number | null;
+  /** expired: its lease had run out · orphaned: its process was confirmed dead before that */
+  readonly reason: "expired" | "orphaned";
+  /** When its lease ran out, or when its process was last seen alive (null when that is not known any more). */
+  readonly sinceMs: number | null;
 }
 
 export interface Holder {
@@ -163,6 +176,18 @@ export interface KeyState {
   readonly waiters: number;
   readonly blockingPid: number | null;
   readonly blockingTransaction: string | null;
+}
+
+/** What one sweep has done. */
+export interface SweepResult {
+  /** Sessions that were told that somebody of theirs is next. */
+  readonly woken: number;
+  readonly leasesPurged: number;
+  readonly waitersPurged: number;
+  readonly sessionsPurged: number;
+  readonly countersPurged: number;
+  /** Another sweeper was at work: nothing was done. */
+  readonly isBusy: boolean;
 }
 
 export interface ForceReleaseRequest {

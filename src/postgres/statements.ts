@@ -6,7 +6,7 @@
  */
 export const EXACT_TIMES: string = "set_config('extra_float_digits', '1', true)";
 
-export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, now
+export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now
   from leasehold_internal.acquire($1::int, $2::uuid, $3::int, $4::text::bool, $5::text::text[], $6::text::uuid[], $7::text::text[], $8::text::int[],
     $9::text::int[], $10::text::bigint[], $11::text::text[], $12::text::float8[], $13::text::bool[], $14::text::bigint[]), ${EXACT_TIMES}`;
 
