@@ -707,7 +707,12 @@ begin
       returning l.* into lease;
       item := 1;
       outcome := case when lease.expires_at <= at then 'expired' else 'released' end;
-      reason := case when lease.expires_at <= at then 'expired' end;
+      reason := case
+        when lease.expires_at > at then null
+        when lease.revoked_at is not null then 'forced'
+        when lease.max_hold_until <= at then 'max-hold'
+        else 'expired'
+      end;
       wake := case when lease.queued then leasehold_internal._head_session(lease.key) end;
       now := leasehold_internal._ms(at);
       return next;
@@ -734,11 +739,17 @@ begin
                then l.acquired_at + l.min_hold_ms * interval '1 millisecond' end
         from (select k.*, clock_timestamp() as at from locked k) x
        where l.key = x.key
-      returning x.item, l.key, l.queued, l.expires_at <= x.at as expired
+      returning x.item, l.key, l.queued,
+        case
+          when l.expires_at > x.at then null
+          when l.revoked_at is not null then 'forced'
+          when l.max_hold_until <= x.at then 'max-hold'
+          else 'expired'
+        end as loss
     loop
       item := freed.item;
-      outcome := case when freed.expired then 'expired' else 'released' end;
-      reason := case when freed.expired then 'expired' end;
+      outcome := case when freed.loss is null then 'released' else 'expired' end;
+      reason := freed.loss;
       wake := case when freed.queued then leasehold_internal._head_session(freed.key) end;
       now := leasehold_internal._ms(clock_timestamp());
       is_done[item] := true;

@@ -28,6 +28,19 @@ export interface NotGranted {
   readonly blockingPid: number | null;
 }
 
+/** An acquire that is not settled, as this process knows it. */
+export interface WaitState {
+  readonly key: string;
+  readonly terms: AcquisitionTerms;
+  readonly startedAt: Instant;
+  /** Its place in the line; null before the first answer, and for a call that does not wait. */
+  readonly ticket: bigint | null;
+  readonly attempts: number;
+  /** Who stood in the way at the last look. */
+  readonly holder: Holder | null;
+  readonly blockingPid: number | null;
+}
+
 /** What is asked for. */
 export interface AcquisitionTerms {
   readonly owner: string;
@@ -69,6 +82,9 @@ export class Acquisition {
   #onEnd: ((error: unknown) => void) | null = null;
   #isContended = false;
   #takeover: Takeover | null = null;
+  /** The last look that was not granted. */
+  #inTheWay: Pick<WaitState, "holder" | "blockingPid"> = { holder: null, blockingPid: null };
+  #found: "ours" | "taken" | "free" | null = null;
   /** Made when something sleeps: most acquires never do. */
   #interrupt: AbortController | null = null;
   /** Its holder has let go of it: what the last word finds then is that grant. */
@@ -97,6 +113,20 @@ export class Acquisition {
   /** From whom the key was taken without a release, once granted. */
   get takeover(): Takeover | null {
     return this.#takeover;
+  }
+
+  get state(): WaitState {
+    const { ticket } = this.#wait;
+    const { key, startedAt } = this;
+    return { key, terms: this.#terms, startedAt, ticket, attempts: this.#attempts.count, ...this.#inTheWay };
+  }
+
+  /**
+   * What the last word found in the key's row: `ours`, which it freed; `taken`: somebody else holds the key; `free`: neither.
+   * Null before it was answered.
+   */
+  get found(): "ours" | "taken" | "free" | null {
+    return this.#found;
   }
 
   /** A renewal that asks for so much is about to be sent. */
@@ -198,6 +228,8 @@ export class Acquisition {
             this.#takeover = answer.takeover;
           } else {
             this.#isContended = true;
+            const blockingPid = answer.outcome === "busy" ? answer.blockingPid : null;
+            this.#inTheWay = { holder: answer.holder, blockingPid };
           }
           return answer;
         }
@@ -295,13 +327,14 @@ export class Acquisition {
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)
     ) {
       try {
-        const { outcome } = await this.#store.abandon({
+        const { outcome, reason } = await this.#store.abandon({
           key: this.key,
           token: this.token,
           wasHeld: this.#wasHeld,
           isDoubted: this.#attempts.hasLost,
         });
         if (outcome !== "busy") {
+          this.#found = outcome !== "gone" ? "ours" : reason === "taken" ? "taken" : "free";
           this.#waiting.wakeKey(this.key);
           return;
         }

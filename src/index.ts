@@ -26,9 +26,22 @@ export type {
   TransactionOf,
   TransactionOptionsOf,
 } from "./fencing/transaction-of.js";
+export type { Capabilities, Feature, FeatureState } from "./inspect/capabilities.js";
+export type {
+  DebugConnection,
+  DebugConnections,
+  DebugHorizon,
+  DebugInfo,
+  DebugServer,
+  DebugServerFailure,
+  DebugSession,
+  DebugWait,
+} from "./inspect/debug.js";
+export type { DebugError, RecentError } from "./inspect/recent-errors.js";
+export type { LostLock } from "./inspect/recently-lost.js";
 export { key } from "./key.js";
 export type { LeaseInfo } from "./lease-info.js";
-export type { KeepAliveOptions, Lock } from "./lock.js";
+export type { KeepAliveOptions, Lock, LockJson } from "./lock.js";
 export type { Locker, TryResult } from "./locker.js";
 export type { JsonObject, JsonValue } from "./metadata.js";
 export type {

@@ -15,6 +15,9 @@ import {
   WaitTimeoutError,
 } from "./errors.js";
 import { Holdings } from "./holdings.js";
+import { type Capabilities, toCapabilities } from "./inspect/capabilities.js";
+import { type DebugInfo, describeLocker } from "./inspect/debug.js";
+import { Recent } from "./inspect/recent.js";
 import { checkKey } from "./key.js";
 import { isKept, type LeaseInfo, toLeaseInfo } from "./lease-info.js";
 import { Lock } from "./lock.js";
@@ -40,6 +43,7 @@ export class Locker {
   readonly #options: ResolvedLockerOptions;
   readonly #store: Store;
   readonly #observers = new Observers();
+  readonly #recent: Recent;
   readonly #waiting = new Waiting();
   readonly #callbacks: Callbacks;
   readonly #activity: Activity;
@@ -52,6 +56,8 @@ export class Locker {
   /** @internal Use `createLocker`. */
   constructor(options: ResolvedLockerOptions, makeStore: (events: StoreEvents) => Store) {
     this.#options = options;
+    this.#recent = new Recent(options);
+    this.#observers.add(this.#recent);
     // Each acquire that waits to say its last word listens there.
     setMaxListeners(0, this.#onClosed.signal);
     const callbacks = new Callbacks(options.onError, this.#observers);
@@ -59,6 +65,7 @@ export class Locker {
       onWake: () => this.#waiting.wakeAll(),
       onReconnected: () => this.#holdings.proveAll(),
       onError: (error) => callbacks.report(error),
+      onFailure: (error) => this.#recent.failed(error),
     });
     const activity = startIdleWatch(options.idleTimeoutMs, () => store.rest());
     const background = new Background(activity);
@@ -237,6 +244,49 @@ export class Locker {
   /** One round trip on the connection for commands. */
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }> {
     return this.#active(() => this.#ask(() => this.#store.ping()));
+  }
+
+  /**
+   * What this locker over this server offers, and why or why not. Connects, as `ready` does, and throws the same.
+   *
+   * ```ts
+   * const { features } = await locker.capabilities();
+   * if (!features["failover-fences"].isOn) console.warn(features["failover-fences"].why);
+   * ```
+   */
+  capabilities(): Promise<Capabilities> {
+    return this.#active(async () => {
+      const server = await this.#ask(() => this.#store.describeServer());
+      if (server.schema instanceof Error) {
+        throw server.schema;
+      }
+      return toCapabilities(this.#options, this.#store.connections, server, server.schema);
+    });
+  }
+
+  /**
+   * Everything that helps to find out what is wrong, as plain JSON without a secret: options, connections, locks held and lost
+   * lately, waits, the last errors, and what the server says of itself. Never rejects: without an answer within
+   * `requestTimeoutMs`, or after `close`, the part `server` says why.
+   *
+   * ```ts
+   * process.on("SIGUSR2", async () => console.error(JSON.stringify(await locker.debug(), null, 2)));
+   * ```
+   */
+  async debug(): Promise<DebugInfo> {
+    const leave = this.#activity.enter();
+    try {
+      return await describeLocker({
+        options: this.#options,
+        state: this.#closing === null ? "open" : this.#onClosed.signal.aborted ? "closed" : "closing",
+        store: this.#store,
+        holdings: this.#holdings,
+        acquisitions: this.#acquisitions,
+        recent: this.#recent,
+      });
+    } finally {
+      leave();
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Instant } from "./clock.js";
-import type { LossReason } from "./errors.js";
+import type { LeaseholdError, LossReason } from "./errors.js";
+import type { ConnectionStates, ServerState } from "./inspect/store-state.js";
 
 /**
  * The port between the client and the leases. It speaks in single requests; how they are batched and sent is the store's.
@@ -26,6 +27,10 @@ export interface Store {
   /** Learns `place` again. */
   findPlace(): Promise<void>;
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }>;
+  /** What this process knows of its connections. Asks nobody. */
+  readonly connections: ConnectionStates;
+  /** What the server says of itself and of the schema, whatever state that is in. */
+  describeServer(): Promise<ServerState>;
   /** An estimate of the server's time at a local moment that is never ahead of it; null before the first answer. */
   serverTimeAt(instant: Instant): number | null;
   readonly presence: Presence;
@@ -56,6 +61,8 @@ export interface StoreEvents {
   /** A new session stands: what is held must be renewed under it, and who waits should look. */
   onReconnected(): void;
   onError(error: unknown): void;
+  /** Something that was asked failed, whether or not it is asked again. Whoever asked hears of it, too. */
+  onFailure(error: LeaseholdError): void;
 }
 
 export interface AcquireRequest {

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { after, type Instant, msUntil, now } from "../clock.js";
 import type { LeaseholdError } from "../errors.js";
+import type { ConnectionStates, ServerState } from "../inspect/store-state.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import type {
   AbandonRequest,
@@ -30,6 +31,7 @@ import { Requests } from "./requests.js";
 import { checkSchema } from "./schema-check.js";
 import { ServerClock } from "./server-clock.js";
 import { toPublicError } from "./server-errors.js";
+import { describeServer } from "./server-state.js";
 import { Session, type Standing } from "./session.js";
 import { Sight } from "./sight.js";
 import { SCHEMA_INFO } from "./statements.js";
@@ -123,6 +125,15 @@ export class PostgresStore implements Store {
     return this.#publicly(() => this.#requests.ping());
   }
 
+  get connections(): ConnectionStates {
+    const { commands, renewals, mayBePooled } = this.#connections;
+    return { session: this.#session?.state ?? null, commands: commands.state, renewals: renewals.state, mayBePooled };
+  }
+
+  describeServer(): Promise<ServerState> {
+    return this.#publicly(() => describeServer(this.#connections.commands));
+  }
+
   get place(): string | null {
     return this.#sight.place;
   }
@@ -186,7 +197,9 @@ export class PostgresStore implements Store {
     try {
       return await work();
     } catch (error) {
-      throw this.#publicError(error);
+      const failure = this.#publicError(error);
+      this.#events.onFailure(failure);
+      throw failure;
     }
   }
 
