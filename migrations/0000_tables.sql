@@ -62,6 +62,13 @@ CREATE TABLE "leasehold"."sessions" (
 	"seen_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "leasehold"."sweeper" (
+	"id" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"after_key" text COLLATE "C",
+	"swept_at" timestamp with time zone DEFAULT '-infinity' NOT NULL,
+	CONSTRAINT "sweeper_single_row" CHECK ("leasehold"."sweeper"."id")
+);
+--> statement-breakpoint
 CREATE TABLE "leasehold"."waiters" (
 	"key" text COLLATE "C" NOT NULL,
 	"ticket" bigint NOT NULL,

@@ -8,7 +8,7 @@ revoke all on all tables in schema leasehold from public;
 revoke all on all sequences in schema leasehold from public;
 -- Nor at the types of their rows: a column of such a type, in a table of anybody's, would block later changes of the table.
 revoke usage on type leasehold.fence_epoch, leasehold.leases, leasehold.resource_fences, leasehold.schema_version, leasehold.sessions,
-  leasehold.waiters from public;
+  leasehold.sweeper, leasehold.waiters from public;
 --> statement-breakpoint
 alter sequence leasehold.session_ids as integer;
 --> statement-breakpoint
@@ -70,7 +70,7 @@ comment on column leasehold.leases.hold_until is 'Set by a release before min_ho
 comment on column leasehold.leases.revoked_at is 'When the lease was taken away by force: it is not renewed any more.';
 comment on column leasehold.leases.queued is 'There may be waiters. False implies that there are none; true may be out of date.';
 comment on column leasehold.leases.metadata is 'What the holder chose to tell about the lease.';
-comment on column leasehold.leases.released_at is 'When the holder last released the key.';
+comment on column leasehold.leases.released_at is 'Since when nobody holds the key: when it was released. Null while it is held.';
 comment on column leasehold.leases.acquisitions is 'How many times the key was granted since its row was made.';
 --> statement-breakpoint
 comment on table leasehold.waiters is 'The lines: one row per acquire that waits for a key. Unlogged: empty after a crash of the server, and waiting clients queue again by themselves.';
@@ -106,6 +106,11 @@ comment on table leasehold.resource_fences is 'High-water marks: the largest fen
 comment on column leasehold.resource_fences.resource is 'What the writers call the resource.';
 comment on column leasehold.resource_fences.fence is 'The largest fence that was checked. Smaller ones are refused.';
 comment on column leasehold.resource_fences.checked_at is 'When the mark rose last.';
+--> statement-breakpoint
+comment on table leasehold.sweeper is 'Where the sweeper is: one row. It goes over the leases in batches, and goes on where the last one ended, whoever sweeps.';
+comment on column leasehold.sweeper.id is 'Always true: there is one row.';
+comment on column leasehold.sweeper.after_key is 'The key after which the next batch begins. Null: at the start.';
+comment on column leasehold.sweeper.swept_at is 'When the last batch was done.';
 --> statement-breakpoint
 comment on table leasehold.schema_version is 'The versions of this schema that were applied; the largest one counts.';
 comment on column leasehold.schema_version.version is 'Version of the schema.';
@@ -304,7 +309,7 @@ set lock_timeout = '5ms'
 as $$
 begin
   if not exists (select from leasehold.leases l where l.key = new_key) then
-    insert into leasehold.leases (key, fence, ttl_ms) values (new_key, 0, 0) on conflict do nothing;
+    insert into leasehold.leases (key, fence, ttl_ms, released_at) values (new_key, 0, 0, clock_timestamp()) on conflict do nothing;
   end if;
 exception when lock_not_available then
   null;

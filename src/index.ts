@@ -54,4 +54,4 @@ export type {
 } from "./options.js";
 export type { ConnectionOptions } from "./postgres/connection-options.js";
 export type { PostgresClient } from "./postgres-client.js";
-export type { MigrateOptions } from "./store.js";
+export type { MigrateOptions, SweepResult } from "./store.js";

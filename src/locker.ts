@@ -26,7 +26,8 @@ import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "./options.js";
 import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
 import { runUnder } from "./run.js";
-import type { MigrateOptions, Store, StoreEvents } from "./store.js";
+import type { MigrateOptions, Store, StoreEvents, SweepResult } from "./store.js";
+import { Sweeping } from "./sweeping.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
 import { Waiting } from "./waiting.js";
 
@@ -49,6 +50,7 @@ export class Locker {
   readonly #activity: Activity;
   readonly #background: Background;
   readonly #holdings: Holdings;
+  readonly #sweeping: Sweeping;
   readonly #acquisitions = new Set<Acquisition>();
   readonly #onClosed = new AbortController();
   #closing: Promise<void> | null = null;
@@ -67,13 +69,26 @@ export class Locker {
       onError: (error) => callbacks.report(error),
       onFailure: (error) => this.#recent.failed(error),
     });
-    const activity = startIdleWatch(options.idleTimeoutMs, () => store.rest());
+    const sweeping = new Sweeping({
+      store,
+      observer: this.#observers,
+      everyMs: options.sweepEveryMs,
+      onError: (error) => callbacks.report(error),
+    });
+    const activity = startIdleWatch(options.idleTimeoutMs, {
+      onActive: () => sweeping.start(),
+      onIdle: () => {
+        sweeping.stop();
+        void store.rest();
+      },
+    });
     const background = new Background(activity);
     const waiting = this.#waiting;
     this.#callbacks = callbacks;
     this.#store = store;
     this.#activity = activity;
     this.#background = background;
+    this.#sweeping = sweeping;
     this.#holdings = new Holdings({
       options,
       store,
@@ -241,6 +256,23 @@ export class Locker {
     });
   }
 
+  /**
+   * Deletes what nobody needs any more, now: keys that are free and leases that are expired for more than 10 minutes, waiters
+   * that stopped looking, dead sessions that no lease names, old counters. Never a live lease. And it wakes whoever is next in a line
+   * that moves. Every locker does it in the background, see `sweepEveryMs`.
+   *
+   * ```ts
+   * const { leasesPurged, isBusy } = await locker.sweep();
+   * ```
+   * @throws {UnavailableError}
+   */
+  sweep(): Promise<SweepResult> {
+    return this.#active(async () => {
+      await this.#store.open(this.#options.requestTimeoutMs);
+      return await this.#sweeping.sweep();
+    });
+  }
+
   /** One round trip on the connection for commands. */
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }> {
     return this.#active(() => this.#ask(() => this.#store.ping()));
@@ -364,6 +396,7 @@ export class Locker {
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
     await this.#background.settle(this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
     this.#activity.stop();
+    this.#sweeping.stop();
     this.#onClosed.abort();
     await this.#store.close();
   }

@@ -107,6 +107,11 @@ export interface LockerOptions extends LeaseOptions {
    * next call. An integer of 50 ms and up, or `Infinity`; default 60,000.
    */
   readonly idleTimeoutMs?: number | undefined;
+  /**
+   * How often the sweeper runs while this locker is in use: give or take half of it, and with many lockers on one database one of them
+   * for all. An integer of 1,000 ms and up, or `Infinity`: never; default 60,000.
+   */
+  readonly sweepEveryMs?: number | undefined;
   /** Is called after each grant. What it throws goes to `onError`. */
   readonly onAcquired?: ((lock: Lock) => void) | undefined;
   /**

@@ -38,6 +38,8 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
   readonly connectTimeoutMs: number;
   /** `Infinity` when the connections are kept. */
   readonly idleTimeoutMs: number;
+  /** `Infinity` when this locker does not sweep by itself. */
+  readonly sweepEveryMs: number;
   readonly onAcquired: ((lock: Lock) => void) | null;
   readonly onError: ((error: unknown) => void) | null;
 }
@@ -91,6 +93,7 @@ const lockerNames: Names<LockerOptions> = {
   requestTimeoutMs: true,
   connectTimeoutMs: true,
   idleTimeoutMs: true,
+  sweepEveryMs: true,
   onAcquired: true,
   onError: true,
   ...leaseNames,
@@ -131,6 +134,7 @@ export function resolveLockerOptions(
     requestTimeoutMs: ms(given, "requestTimeoutMs", 5_000, 50),
     connectTimeoutMs: ms(given, "connectTimeoutMs", targets.target?.connectTimeoutMs ?? 5_000, 50),
     idleTimeoutMs: ms(given, "idleTimeoutMs", 60_000, 50, { mayBeInfinite: true }),
+    sweepEveryMs: ms(given, "sweepEveryMs", 60_000, 1_000, { mayBeInfinite: true }),
     onAcquired: given.onAcquired === undefined ? null : checkFunction("onAcquired", given.onAcquired),
     onError: given.onError === undefined ? null : checkFunction("onError", given.onError),
   };

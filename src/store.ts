@@ -18,6 +18,8 @@ export interface Store {
   renew(request: RenewRequest): Promise<RenewAnswer>;
   check(key: string): Promise<KeyState>;
   forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
+  /** One batch of the sweeper, unless somebody else did one less than `quietMs` ago. */
+  sweep(quietMs: number): Promise<SweepBatch>;
   /** Raises a resource's mark to this fence; `stale` when it is higher already. */
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale">;
   /** Who holds the key, asked on no connection that the user's own transactions may keep busy. */
@@ -193,8 +195,14 @@ export interface SweepResult {
   readonly waitersPurged: number;
   readonly sessionsPurged: number;
   readonly countersPurged: number;
-  /** Another sweeper was at work: nothing was done. */
+  /** Another sweeper was at work, and this one left the rest to it. */
   readonly isBusy: boolean;
+}
+
+/** A part of a sweep, in a transaction of its own. */
+export interface SweepBatch extends SweepResult {
+  /** Whether a limit of the batch was reached. */
+  readonly hasMore: boolean;
 }
 
 export interface ForceReleaseRequest {

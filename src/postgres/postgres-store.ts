@@ -19,6 +19,7 @@ import type {
   RenewRequest,
   Store,
   StoreEvents,
+  SweepBatch,
 } from "../store.js";
 import { withTimeout } from "../timeout.js";
 import { VERSION } from "../version.js";
@@ -35,6 +36,7 @@ import { describeServer } from "./server-state.js";
 import { Session, type Standing } from "./session.js";
 import { Sight } from "./sight.js";
 import { SCHEMA_INFO } from "./statements.js";
+import { sweepBatch } from "./sweep-request.js";
 
 /** The store on Postgres: a session that shows that this process lives, and requests in batches beside it. */
 export class PostgresStore implements Store {
@@ -148,6 +150,11 @@ export class PostgresStore implements Store {
 
   holderOf(key: string): Promise<Holder | null> {
     return this.#publicly(() => holderOf(this.#connections.renewals, key));
+  }
+
+  /** Where only renewals can be behind it: commands wait for nothing. */
+  sweep(quietMs: number): Promise<SweepBatch> {
+    return this.#publicly(() => sweepBatch(this.#connections.renewals, quietMs));
   }
 
   async close(): Promise<void> {

@@ -129,6 +129,17 @@ export const resourceFences: PgTable = leasehold.table(
   (table) => [check("resource_fences_resource_length", sql`octet_length(${table.resource}) between 1 and 512`)],
 );
 
+/** Where the sweeper is in its pass over the leases, for all who sweep in turn. */
+export const sweeper: PgTable = leasehold.table(
+  "sweeper",
+  {
+    id: boolean("id").primaryKey().default(true),
+    afterKey: keyText("after_key"),
+    sweptAt: instant("swept_at").notNull().default(sql`'-infinity'`),
+  },
+  (table) => [check("sweeper_single_row", sql`${table.id}`)],
+);
+
 export const schemaVersion: PgTable = leasehold.table("schema_version", {
   version: integer("version").primaryKey(),
   minClient: integer("min_client").notNull(),

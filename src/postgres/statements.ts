@@ -30,6 +30,10 @@ export const INSPECT: string = `select state, owner, fence, session, alive, acqu
 export const FORCE_RELEASE: string = `select outcome, fence, owner, expires, wake, blocker
   from leasehold_internal.force_release($1::text, $2::bigint, $3::text::bool), ${EXACT_TIMES}`;
 
+export const SWEEP: string = `select woken, leases_purged as leases, waiters_purged as waiters, sessions_purged as sessions,
+    counters_purged as counters, is_busy as busy, has_more as more
+  from leasehold_internal.sweep($1::int)`;
+
 /** Only the session sends it, over a connection with our own settings. */
 export const HEARTBEAT = "select alive, pid, now from leasehold_internal.heartbeat($1::int, $2::uuid)";
 

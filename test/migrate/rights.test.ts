@@ -39,6 +39,7 @@ test("a role that was granted usage can call what the client calls", async () =>
     "leasehold.bump_epoch(bigint)",
     "leasehold_internal.force_release(text,bigint,boolean)",
     "leasehold.grant_usage(text)",
+    "leasehold.sweep(interval,integer)",
   ]);
   await app.end();
 });
