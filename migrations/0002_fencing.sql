@@ -108,6 +108,10 @@ begin
         message = 'could not serialize access: the lease was renewed, released or revoked since the snapshot of this transaction',
         hint = 'Repeat the transaction. As its first statement, a guard hardly ever meets this.';
     end if;
+  elsif current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    -- That snapshot does not show a key that was first granted since. To a row that it cannot see Postgres objects by itself; where
+    -- there is none, the refusal below takes this one back.
+    insert into leasehold.leases (key, fence, ttl_ms) values (p_key, 0, 0) on conflict do nothing;
   end if;
 
   at := clock_timestamp();
@@ -136,7 +140,8 @@ set search_path = leasehold, pg_temp
 set enable_seqscan = off
 as $$
 begin
-  perform leasehold_internal._guard(key, fence, extract(epoch from timeout)::numeric * 1000);
+  -- A caller's column may have a collation of its own, and two of them cannot be compared. So, too, in is_guarded and check_fence.
+  perform leasehold_internal._guard(key collate "C", fence, extract(epoch from timeout)::numeric * 1000);
 end
 $$;
 --> statement-breakpoint
@@ -188,7 +193,7 @@ begin
   if guarded is null then
     return false;
   end if;
-  select l.fence into current_fence from leasehold.leases l where l.key = is_guarded.key for key share;
+  select l.fence into current_fence from leasehold.leases l where l.key = is_guarded.key collate "C" for key share;
   return coalesce(current_fence = guarded, false);
 end
 $$;
@@ -391,7 +396,13 @@ comment on function leasehold.unfence_table(regclass, name) is 'Takes off what f
 create function leasehold.require_guard() returns trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set standard_conforming_strings = on -- the expression means to every writer what it meant when it was given
+-- To every writer the expression means the same, and gives the same text: of a date, say, or of a float8.
+set standard_conforming_strings = on
+set datestyle = 'ISO, MDY'
+set intervalstyle = postgres
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = hex
 as $$
 declare
   -- Columns are called by their names, with or without the name of the table. A line of its own for the expression: it may end in a comment.
@@ -445,16 +456,23 @@ $$;
 --> statement-breakpoint
 comment on function leasehold.require_guard() is 'Trigger function of guard_table.';
 --> statement-breakpoint
--- What the expression of guard_table gives must be a text. It is only parsed, never run: it may object to a row of nulls.
+-- What the expression of guard_table gives must be a text. It is only parsed, never run: it may object to a row of nulls. Nor is the
+-- table read: the planner would run immutable functions of its row policies, with the rights of whoever protects it.
 create function leasehold_internal.check_key_expression(target regclass, key text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+-- as in require_guard
 set standard_conforming_strings = on
+set datestyle = 'ISO, MDY'
+set intervalstyle = postgres
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = hex
 as $$
 declare
   quoted text := leasehold_internal.protectable(target);
   columns text := (
-    select string_agg(quote_ident(a.attname), ', ')
+    select string_agg(format('(whole."row").%I', a.attname), ', ')
       from pg_attribute a
      where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v');
   key_type regtype;
@@ -466,7 +484,7 @@ begin
   begin
     execute format(
       'select pg_typeof(k.key) from (values (true)) as one (row) left join (select (%s
-       ) as key from (select %s from %s) as %I where false) as k on true',
+       ) as key from (select %s from (select null::%s as "row" offset 0) as whole) as %I where false) as k on true',
       key, columns, quoted, (select c.relname from pg_class c where c.oid = target))
       into strict key_type;
   exception
@@ -595,7 +613,7 @@ begin
 
   -- Again after each step that somebody else may have been faster in: every statement sees what was committed before it.
   loop
-    select m.* into mark from leasehold.resource_fences m where m.resource = check_fence.resource;
+    select m.* into mark from leasehold.resource_fences m where m.resource = check_fence.resource collate "C";
     if not found then
       insert into leasehold.resource_fences (resource, fence, checked_at)
       values (check_fence.resource, check_fence.fence, clock_timestamp())
@@ -612,7 +630,7 @@ begin
     else
       update leasehold.resource_fences m
          set fence = check_fence.fence, checked_at = clock_timestamp()
-       where m.resource = check_fence.resource and m.fence < check_fence.fence;
+       where m.resource = check_fence.resource collate "C" and m.fence < check_fence.fence;
       exit when found;
     end if;
   end loop;

@@ -9,7 +9,7 @@ import {
   type SQLChunk,
   sql,
 } from "drizzle-orm";
-import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import { type PgColumn, PgDialect, type PgTable } from "drizzle-orm/pg-core";
 
 /** A column that can hold a fence: of type bigint, best with `{ mode: "bigint" }`, for fences may pass 2^53. */
 export type FenceColumn =
@@ -88,8 +88,12 @@ function nameOfColumn(column: Column): SQL {
   return sql`(select name[cardinality(name)] from parse_ident(${quoted(sql`${column}`)}) as name)`;
 }
 
+/** Between quotes that are not in the text: a value or a name could end them otherwise. A casing adds none, it has letters only. */
 function quoted(text: SQL): SQL {
-  const quote = sql.raw("$leasehold$");
+  const written = new PgDialect().sqlToQuery(text).sql;
+  let opening = "$leasehold";
+  while (written.includes(opening)) opening += "_";
+  const quote = sql.raw(`${opening}$`);
   return sql`${quote}${text}${quote}`;
 }
 

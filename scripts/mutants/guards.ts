@@ -32,7 +32,7 @@ export const guards: readonly Mutant[] = [
         "select l.ctid into version from leasehold.leases l where l.key = p_key;",
       ],
       // else guard_table takes the lock in its place
-      ["where l.key = is_guarded.key for key share;", "where l.key = is_guarded.key;"],
+      ['where l.key = is_guarded.key collate "C" for key share;', 'where l.key = is_guarded.key collate "C";'],
     ],
     tests: ["test/stale-writes/random.test.ts"],
   },
@@ -181,7 +181,7 @@ export const guards: readonly Mutant[] = [
   {
     name: "is_guarded: no lock of its own",
     file,
-    edits: [["where l.key = is_guarded.key for key share;", "where l.key = is_guarded.key;"]],
+    edits: [['where l.key = is_guarded.key collate "C" for key share;', 'where l.key = is_guarded.key collate "C";']],
     tests: ["test/fencing/attacks.test.ts"],
   },
   {
@@ -249,8 +249,8 @@ export const guards: readonly Mutant[] = [
     file,
     edits: [
       [
-        "where m.resource = check_fence.resource and m.fence < check_fence.fence;",
-        "where m.resource = check_fence.resource;",
+        'where m.resource = check_fence.resource collate "C" and m.fence < check_fence.fence;',
+        'where m.resource = check_fence.resource collate "C";',
       ],
     ],
     tests: ["test/fencing/check-fence.test.ts"],

@@ -8,7 +8,7 @@ import {
   type Transact,
   type Unfit,
 } from "./library.js";
-import { listenForErrors } from "./node-postgres.js";
+import { alone, listenForErrors } from "./node-postgres.js";
 import { PostgresJsScope } from "./postgres-js-scope.js";
 
 /** A Drizzle database for Postgres, over any driver, by its shape. */
@@ -55,10 +55,14 @@ function transact(database: DrizzleDatabase, isOpen: boolean): Transact {
       });
     }
     let stopListening = (): void => undefined;
-    return begin((tx) => {
-      stopListening = listenForErrors(sessionOf(tx).client);
-      return work(tx);
-    }).finally(() => stopListening());
+    const run = () =>
+      begin((tx) => {
+        stopListening = listenForErrors(sessionOf(tx).client);
+        return work(tx);
+      }).finally(() => stopListening());
+    const client = membersOf(sessionOf(database).client);
+    // A client of node-postgres, or of what is made after it, and no pool: Drizzle would begin on it whatever is open there.
+    return client !== null && hasMethods(client, "getTypeParser") ? alone(client, guard, run) : run();
   };
 }
 

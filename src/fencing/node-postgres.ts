@@ -70,12 +70,35 @@ async function transact(
   begin: string,
   onBroken?: () => void,
 ): Promise<unknown> {
-  const stopListening = listenForErrors(client);
+  return await alone(client, guard, async () => {
+    const stopListening = listenForErrors(client);
+    try {
+      await open(client, guard, begin, onBroken);
+      return await finish(client, body, onBroken);
+    } finally {
+      stopListening();
+    }
+  });
+}
+
+/** Clients in a transaction of ours. */
+const busy = new WeakSet<object>();
+
+/**
+ * Runs what opens a transaction on a client, unless one is open there: two would be one to Postgres, and after the first commit
+ * what the other one writes would be in none, unguarded.
+ */
+export async function alone<Value>(
+  client: Pick<NodePostgresClient, "getTransactionStatus">,
+  guard: Guard,
+  work: () => PromiseLike<Value>,
+): Promise<Value> {
+  if (busy.has(client) || /[TE]/.test(String(client.getTransactionStatus?.() ?? ""))) throw alreadyOpen(guard);
+  busy.add(client);
   try {
-    await open(client, guard, begin, onBroken);
-    return await finish(client, body, onBroken);
+    return await work();
   } finally {
-    stopListening();
+    busy.delete(client);
   }
 }
 
@@ -111,7 +134,6 @@ async function finish(
 
 /** Begins and guards in one message: the guard costs no round trip of its own. */
 async function open(client: NodePostgresClient, guard: Guard, begin: string, onBroken?: () => void): Promise<void> {
-  if (/[TE]/.test(String(client.getTransactionStatus?.() ?? ""))) throw alreadyOpen(guard);
   // "There is already a transaction in progress": it is the caller's, who would find it ended by our commit.
   let isCallers = false;
   const listen = ({ code }: { readonly code?: string | undefined }) => {

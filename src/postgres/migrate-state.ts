@@ -59,6 +59,27 @@ export function refuseServer(server: Server): void {
   }
 }
 
+/**
+ * Whoever owns a schema can put code into it. A superuser's functions would run that with a superuser's rights, and so would
+ * this migration: on a table named `migrations` that is there already, say. Makes the schemas first, so that nobody else can.
+ */
+export async function claimSchemas(connection: MigrationConnection, server: Server): Promise<void> {
+  for (const schema of ["leasehold", "leasehold_internal"]) {
+    await connection.query(`create schema if not exists ${schema}`);
+  }
+  const [row] = await connection.query(`
+    select n.nspname::text as schema, o.rolname::text as owner
+    from pg_namespace n join pg_roles o on o.oid = n.nspowner join pg_roles r on r.rolname = current_user
+    where n.nspname in ('leasehold', 'leasehold_internal') and r.rolsuper and not o.rolsuper`);
+  if (row !== undefined) {
+    const owner = quoteIdentifier(String(row.owner));
+    throw new UnsafeBackendError({
+      problem: `The schema ${row.schema} belongs to ${owner}, who would get the rights of the superuser ${quoteIdentifier(server.role)} through it`,
+      remedy: `Migrate as ${owner}, or find out whose it is and drop it`,
+    });
+  }
+}
+
 /** The schema's version; null when there is none that tells. Never fails for a missing right alone, but says which. */
 export async function lookAtSchema(connection: MigrationConnection, server: Server): Promise<SchemaInfo | null> {
   // Asked of the catalog, for anybody may read that: to_regprocedure() fails without usage on the schema.

@@ -4,6 +4,7 @@ import { checkMs, checkText } from "../option-checks.js";
 import { withTimeout } from "../timeout.js";
 import { isRetryable, toMigrateError } from "./migrate-errors.js";
 import {
+  claimSchemas,
   isUsable,
   lookAtSchema,
   lookAtServer,
@@ -124,6 +125,7 @@ async function apply(connection: MigrationConnection, server: Server): Promise<v
   // Loaded only where there is something to do: drizzle-orm takes 50 ms.
   const { applyMigrations } = await import("./apply-migrations.js");
   try {
+    await claimSchemas(connection, server);
     await applyMigrations(connection);
   } catch (error) {
     throw toMigrateError(error, { server });

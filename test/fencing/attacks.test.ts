@@ -225,6 +225,19 @@ describe("what an attacker does on tables of his own runs with the rights of who
     expect([...(await sql`select who, what from evil.log`)]).toEqual([]);
   });
 
+  test("a row policy, where somebody else protects the table", async () => {
+    await session.run(`
+      create function evil.policy() returns boolean immutable language plpgsql as $$ begin return evil.note('policy'); end $$;
+      create table evil.policed (key text);
+      alter table evil.policed enable row level security;
+      create policy bait on evil.policed using (evil.policy());
+      grant all on evil.policed to public`);
+    const victim = await createRole(database, { grantUsage: true });
+    await using protecting = await openSession(victim.url);
+    await protecting.run("select leasehold.guard_table('evil.policed', $$'a:' || key$$)");
+    expect([...(await sql`select who, what from evil.log`)]).toEqual([]);
+  });
+
   test("a key expression that reads the leases, or tries to end the statement, gets what the writer may", async () => {
     for (const expression of [
       "(select token::text from leasehold.leases limit 1)",
@@ -364,6 +377,26 @@ test("a writer's settings do not change what a key expression means", async () =
     message: expect.stringContaining("a\\\\b:1"),
   });
   await session.rollback();
+});
+
+test.each([
+  ["date", "2026-03-04", "2026-03-04", "datestyle = 'German, DMY'"],
+  ["timestamptz", "2026-03-04 05:06Z", "2026-03-04 05:06:00+00", "timezone = 'Asia/Tokyo'"],
+  ["interval", "1 day 2 hours", "1 day 02:00:00", "intervalstyle = iso_8601"],
+  ["float8", "0.30000000000000004", "0.30000000000000004", "extra_float_digits = 0"],
+  ["bytea", "\\x6162", "\\x6162", "bytea_output = escape"],
+])("nor what a key with a %s in it looks like", async (type, value, text, setting) => {
+  await using locker = openLocker(database, { presence: "off" });
+  await using lock = await locker.acquire(`of:${text}`);
+  await sql.unsafe(`create table public.looks (what ${type})`);
+  await sql.unsafe(`grant all on public.looks to "${app.name}"`);
+  await sql.unsafe(`select leasehold.guard_table('public.looks', $$'of:' || what::text$$)`);
+  await session.begin();
+  await session.run(`set local ${setting}`);
+  await session.guard(lock.key, lock.fence);
+  await session.run(`insert into public.looks values ('${value}')`);
+  await session.rollback();
+  await sql`drop table public.looks`;
 });
 
 test("it can neither refer to the library's tables nor build on their types", async () => {

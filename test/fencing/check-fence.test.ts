@@ -28,6 +28,14 @@ test("a larger fence passes and is remembered, an equal one passes, a smaller on
   ]);
 });
 
+test("the name may come from a column with a collation of its own", async () => {
+  const checkCollated = (fence: number) =>
+    sql.unsafe(`select leasehold.check_fence('collated'::text collate "en-x-icu", ${fence})`);
+  await checkCollated(5);
+  await checkCollated(6);
+  await expect(checkCollated(5)).rejects.toMatchObject(tooOld);
+});
+
 test("an equal fence writes nothing, takes no lock and no transaction number", async () => {
   await check(sql, "equal", 5);
   const row = async () =>

@@ -246,6 +246,18 @@ test("a role with grant_usage alone may guard", async () => {
   await session.commit();
 });
 
+test("the key may come from a column with a collation of its own", async () => {
+  await using locker = openLocker(database, { presence: "off" });
+  await using lock = await locker.acquire("a");
+  await using session = await openSession(database);
+  const key = `'a'::text collate "en-x-icu"`;
+  await session.begin();
+  await session.run(`select leasehold.guard(${key}, ${lock.fence})`);
+  const [row] = await session.run(`select leasehold.is_guarded(${key}) as guarded`);
+  expect(row?.guarded).toBe(true);
+  await session.commit();
+});
+
 test("a read-only transaction is refused by Postgres itself: it has nothing to write", async () => {
   await using locker = openLocker(database, { presence: "off" });
   await using lock = await locker.acquire("a");

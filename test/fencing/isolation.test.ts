@@ -64,6 +64,23 @@ describe.each(["repeatable read", "serializable"] as const)("%s", (isolation) =>
     }
   });
 
+  test("a key that was first granted since the snapshot is a serialization failure, one that never was is refused", async () => {
+    await using locker = openLocker(database, { presence: "off", keepAlive: false });
+    await using session = await openSession(database);
+    await session.begin(isolation);
+    await session.run("select 1 from leasehold.leases limit 0");
+    await using lock = await locker.acquire(`first ${isolation}`);
+    await expect(session.guard(lock.key, lock.fence)).rejects.toMatchObject({ code: "40001" });
+    await session.rollback();
+
+    await session.begin(isolation);
+    await session.run("savepoint here");
+    await expect(session.guard("never", 1n)).rejects.toMatchObject({ code: "LH001" });
+    await session.run("rollback to here");
+    await session.commit();
+    expect(await sql`select from leasehold.leases where key = 'never'`).toHaveLength(0);
+  });
+
   test("a lease that has expired by the clock alone is refused, for the snapshot has no clock", async () => {
     await using locker = openLocker(database, { presence: "off", keepAlive: false });
     const lock = await locker.acquire("a");

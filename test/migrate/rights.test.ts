@@ -237,6 +237,30 @@ test("a role to which the schema does not belong is told the line that lets it g
   await migrateDatabase(connectTo(theirs));
 });
 
+test.each(["leasehold", "leasehold_internal"])(
+  "a superuser runs nothing in a schema %s of somebody else's",
+  async (schema) => {
+    const name = `trap_${schema}`;
+    await createRole(name);
+    await admin.unsafe(`create database ${name}`);
+    await admin.unsafe(`grant create on database ${name} to ${name}`);
+    const trapper = await openClient(changeUrl(as(name), { database: name }));
+    await trapper.unsafe(`create schema ${schema}; create table ${schema}.migrations (id serial, hash text, created_at bigint);
+    create function ${schema}.trap() returns trigger language plpgsql as $$ begin execute 'alter role ${name} superuser'; return new; end $$;
+    create trigger trap before insert on ${schema}.migrations for each row execute function ${schema}.trap()`);
+
+    await expect(migrateDatabase(connectTo(changeUrl(cluster.url, { database: name })))).rejects.toMatchObject({
+      code: "unsafe-backend",
+      message: expect.stringContaining(`Migrate as "${name}"`),
+    });
+
+    expect(await admin`select rolsuper from pg_roles where rolname = ${name}`).toEqual([{ rolsuper: false }]);
+    await trapper.unsafe(`drop schema ${schema} cascade; create schema leasehold`);
+    await trapper.end();
+    await migrateDatabase(connectTo(changeUrl(as(name), { database: name })));
+  },
+);
+
 test("where the service hides its identity and timeline, the epoch is raised by hand", async () => {
   await admin.unsafe("create database hidden");
   const sql = await openClient(changeUrl(cluster.url, { database: "hidden" }));

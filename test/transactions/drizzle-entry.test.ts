@@ -149,6 +149,24 @@ describe("names as the database writes them", () => {
   });
 });
 
+test("a value or a name that looks like our quotes ends none", async () => {
+  const table = pgTable("a$leasehold$b", { id: integer(), fence: bigint("f$leasehold", { mode: "bigint" }) });
+  onTestFinished(async () => void (await database.sql`drop table "a$leasehold$b"`));
+  await database.sql.unsafe(`
+    create table "a$leasehold$b" (id int, "f$leasehold" bigint); insert into "a$leasehold$b" values (1, 5)`);
+  const values = ["$leasehold$", "a$leasehold", "$leasehold_$ ", "' || $leasehold$'x'); drop table accounts; --"];
+  for (const value of values) {
+    const { sql: statement } = new PgDialect().sqlToQuery(guardTable(table, sql`${value} || ${table.id}`));
+    await database.sql.unsafe(statement);
+    const refused = database.sql`delete from "a$leasehold$b"`;
+    await expect(refused).rejects.toMatchObject({ message: expect.stringContaining(value.replaceAll("'", "''")) });
+  }
+  await over["postgres.js"].execute(unguardTable(table));
+  await over["postgres.js"].execute(fenceTable(table, table.fence));
+  expect(await stateOf(over["postgres.js"].update(table).set({ fence: 4n }))).toBe("LH006");
+  expect(await database.sql`select from accounts`).toHaveLength(2);
+});
+
 test("in a migration of Drizzle's: as text in its file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "leasehold-drizzle-"));
   onTestFinished(() => rm(folder, { recursive: true }));

@@ -165,6 +165,30 @@ describe("a transaction in place of a database", () => {
     await pool.end();
   });
 
+  test.each([
+    ["node-postgres", (client: pg.Client) => client],
+    ["Drizzle", (client: pg.Client) => drizzleNodePostgres(client)],
+  ] as const)("is refused while it is one of ours, on one client: %s", async (_, over) => {
+    await using locker = openLocker(database);
+    await using lock = await locker.acquire("k");
+    const client = new pg.Client(database.url);
+    await client.connect();
+    await client.query("set client_min_messages = error"); // not even a notice tells
+    const db = over(client);
+    const guarded = "select leasehold.is_guarded('k') as guarded";
+
+    const first = lock.transaction(db as pg.Client, async () => {
+      expect((await refusal(transaction(lock, db))).message).toContain("this is a transaction already");
+      return (await client.query(guarded)).rows;
+    });
+    await refusal(transaction(lock, db));
+
+    expect(await first).toEqual([{ guarded: true }]);
+    expect((await client.query(guarded)).rows).toEqual([{ guarded: false }]);
+    await lock.transaction(db as pg.Client, () => undefined);
+    await client.end();
+  });
+
   test("a client of an older node-postgres, which cannot say that it is in one, keeps its transaction", async () => {
     await using locker = openLocker(database);
     await using lock = await locker.acquire("k");
