@@ -316,50 +316,73 @@ exception when lock_not_available then
 end
 $$;
 --> statement-breakpoint
--- Who keeps a row locked, where it can be known: a server process, or a prepared transaction, which has none any more.
-create function leasehold_internal._blocker(blocked_key text, out pid integer, out gid text)
-language plpgsql volatile
+-- Who keeps the rows of these keys locked, where it can be known: a server process, or a prepared transaction, which has none any more.
+create function leasehold_internal._blockers(keys text[])
+returns table (key text, pid integer, gid text)
+language plpgsql stable security definer rows 1
+set search_path = leasehold, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_column
 declare
-  lockers xid[] := array(select l.xmax from leasehold.leases l where l.key = blocked_key and l.xmax <> '0'::xid);
-  holders text[];
+  suspects text[];
+  others integer;
   next_xid numeric := pg_snapshot_xmax(pg_current_snapshot())::text;
+  oldest_xid numeric := pg_snapshot_xmin(pg_current_snapshot())::text;
 begin
-  if cardinality(lockers) = 0 then
+  -- Whoever has locked a row has locked the table, too. On a standby nobody has.
+  select array_agg(k.virtualtransaction), count(*) filter (where k.pid is distinct from pg_backend_pid())
+    into suspects, others
+    from (
+      select distinct k.virtualtransaction, k.pid
+        from pg_locks k
+       where k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass and k.mode in ('RowShareLock', 'RowExclusiveLock')
+         and k.granted and k.database = (select d.oid from pg_database d where d.datname = current_database())) k;
+  if suspects is null then
     return;
   end if;
-  -- xmax is a transaction, or a multixact of several (guards), finished ones among them.
-  holders := array(select k.virtualtransaction from pg_locks k where k.locktype = 'transactionid' and k.transactionid = any (lockers) and k.granted);
-  if cardinality(holders) = 0 then
-    begin
-      lockers := array(select m.xid from pg_get_multixact_members(lockers[1]) m);
-    exception when others then
-      null; -- a transaction, then
-    end;
-    holders := array(select k.virtualtransaction from pg_locks k where k.locktype = 'transactionid' and k.transactionid = any (lockers) and k.granted);
-  end if;
-  -- A subtransaction that was released has no lock of its own any more, and nothing leads from it to its transaction. But
-  -- whoever locked a row has locked the table, too: with no more than one of these, that is it.
-  if cardinality(holders) = 0 and 'in progress' = any (array(
-       select pg_xact_status((x.full_xid - case when x.full_xid > next_xid + 2147483648 then 4294967296 else 0 end)::text::xid8)
-         from (select next_xid - next_xid % 4294967296 + locker::text::numeric as full_xid from unnest(lockers) locker) x))
-  then
-    holders := array(
-      select k.virtualtransaction
+  return query
+    with open as materialized (
+      select k.transactionid as xid, k.virtualtransaction, k.pid
         from pg_locks k
-       where k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass and k.mode = 'RowShareLock' and k.granted
-         and k.database = (select d.oid from pg_database d where d.datname = current_database())
-         and k.pid is distinct from pg_backend_pid());
-    if cardinality(holders) > 1 then
-      return;
-    end if;
-  end if;
-  select k.pid, p.gid into pid, gid
-    from pg_locks k
-    left join pg_prepared_xacts p on k.pid is null and p.transaction = k.transactionid
-   where k.locktype = 'transactionid' and k.virtualtransaction = any (holders) and k.granted and (k.pid is not null or p.gid is not null)
-   order by k.pid
-   limit 1;
+       where k.locktype = 'transactionid' and k.granted and k.virtualtransaction = any (suspects)
+    ),
+    -- xmax is a transaction, or a multixact of several (guards), finished ones among them, and nothing tells which. What is a
+    -- running transaction is taken for one, else for a multixact if the table can have one of that number.
+    marked as materialized (
+      select l.key, l.xmax as xid from leasehold.leases l where l.key = any (keys) and l.xmax <> '0'::xid
+    ),
+    lockers as materialized (
+      select m.key, m.xid from marked m
+      union all
+      select m.key, member.xid
+        from marked m
+       cross join lateral pg_get_multixact_members(
+         case
+           when not exists (select from open o where o.xid = m.xid)
+            and mxid_age(m.xid) between 1 and mxid_age((select c.relminmxid from pg_class c where c.oid = 'leasehold.leases'::regclass))
+             then m.xid
+         end) member
+    ),
+    holders as (
+      select l.key, o.virtualtransaction from lockers l join open o on o.xid = l.xid
+      union
+      -- A subtransaction that was released has no lock of its own any more, and nothing leads from it to its transaction. But
+      -- where only one other has locked rows, that is it.
+      select l.key, o.virtualtransaction
+        from lockers l
+       cross join lateral (select next_xid - mod(next_xid - l.xid::text::numeric + 4294967296, 4294967296) as full_xid) x
+       cross join open o
+       where others = 1 and o.pid is distinct from pg_backend_pid() and not exists (select from open known where known.xid = l.xid)
+         and x.full_xid >= oldest_xid and pg_xact_status(x.full_xid::text::xid8) = 'in progress'
+    )
+    select distinct on (h.key) h.key, o.pid, p.gid
+      from holders h
+      join open o on o.virtualtransaction = h.virtualtransaction
+      left join pg_prepared_xacts p on o.pid is null and p.transaction = o.xid
+     where o.pid is not null or p.gid is not null
+     order by h.key, o.pid;
 end
 $$;
 --> statement-breakpoint
@@ -664,7 +687,7 @@ begin
         end if;
         -- A try has nobody to tell it to.
         if outcome = 'busy' and asked.waits then
-          blocker := (leasehold_internal._blocker(asked.key)).pid;
+          blocker := (select b.pid from leasehold_internal._blockers(array[asked.key]) b);
         end if;
       end if;
       return next;
@@ -1103,7 +1126,7 @@ begin
   expires := leasehold_internal._ms(case when state = 'cooling' then lease.hold_until else lease.expires_at end);
   ttl := lease.ttl_ms;
   metadata := lease.metadata::text;
-  select b.pid, b.gid into blocker, gid from leasehold_internal._blocker(p_key) b;
+  select b.pid, b.gid into blocker, gid from leasehold_internal._blockers(array[p_key]) b;
   now := leasehold_internal._ms(clock_timestamp());
   return next;
 end
@@ -1139,7 +1162,7 @@ begin
   select l.* into lease from leasehold.leases l where l.key = p_key for no key update skip locked;
   if not found and exists (select from leasehold.leases l where l.key = p_key) then
     outcome := 'busy';
-    blocker := (leasehold_internal._blocker(p_key)).pid;
+    blocker := (select b.pid from leasehold_internal._blockers(array[p_key]) b);
   elsif lease.token is null and not coalesce(p_immediate and lease.hold_until > clock_timestamp(), false)
      or p_fence is not null and lease.fence <> p_fence then
     outcome := 'gone';

@@ -11,7 +11,7 @@ create function leasehold_internal._presence()
 returns table (
   id integer, owner text, pid integer, host text, client_address inet, application_name text, version text,
   started_at timestamptz, seen_at timestamptz, is_connected boolean)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = leasehold, pg_temp
 as $$
 begin
@@ -38,7 +38,7 @@ create function leasehold_internal._line()
 returns table (
   key text, "position" integer, ticket bigint, owner text, session_id integer, enqueued_at timestamptz, alive_until timestamptz,
   is_alive boolean)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = leasehold, pg_temp
 as $$
 declare
@@ -56,76 +56,6 @@ end
 $$;
 --> statement-breakpoint
 comment on function leasehold_internal._line() is 'Waiters, and how far each is from its turn. Nothing on a standby.';
---> statement-breakpoint
--- _blocker for many keys at once: one look at pg_locks, and at the row of each key.
-create function leasehold_internal._blockers(keys text[])
-returns table (key text, pid integer, gid text)
-language plpgsql stable security definer
-set search_path = leasehold, pg_temp
-as $$
-#variable_conflict use_column
-declare
-  next_xid numeric := pg_snapshot_xmax(pg_current_snapshot())::text;
-  oldest_xid numeric := pg_snapshot_xmin(pg_current_snapshot())::text;
-begin
-  if pg_is_in_recovery() then
-    return;
-  end if;
-  return query
-    with locks as materialized (
-      select k.* from pg_locks k where k.granted and k.locktype in ('relation', 'transactionid')
-    ),
-    -- Whoever has locked a row has locked the table, too.
-    suspects as materialized (
-      select distinct k.virtualtransaction
-        from locks k
-       where k.relation = 'leasehold.leases'::regclass and k.mode in ('RowShareLock', 'RowExclusiveLock')
-         and k.database = (select d.oid from pg_database d where d.datname = current_database())
-    ),
-    open as materialized (
-      select k.transactionid as xid, k.virtualtransaction
-        from locks k join suspects s on s.virtualtransaction = k.virtualtransaction
-       where k.locktype = 'transactionid'
-    ),
-    -- xmax is a transaction, or a multixact of several (guards), finished ones among them. Nothing tells which: what is a running
-    -- transaction is one; else it may be a multixact if there can be one of that number in the table.
-    marked as materialized (
-      select l.key, l.xmax as xid
-        from leasehold.leases l
-       where l.key = any (keys) and l.xmax <> '0'::xid and exists (select from suspects)
-    ),
-    lockers as materialized (
-      select m.key, m.xid from marked m
-      union all
-      select m.key, member.xid
-        from marked m
-       cross join lateral pg_get_multixact_members(case
-               when not exists (select from open o where o.xid = m.xid)
-                and mxid_age(m.xid) between 1 and mxid_age((select c.relminmxid from pg_class c where c.oid = 'leasehold.leases'::regclass))
-               then m.xid
-             end) member
-    ),
-    -- A subtransaction that was released has no lock of its own any more, and nothing leads from it to its transaction. But with
-    -- no more than one transaction that has locked rows here, that is it.
-    found as (
-      select l.key, o.virtualtransaction from lockers l join open o on o.xid = l.xid
-      union
-      select l.key, s.virtualtransaction
-        from lockers l
-       cross join lateral (select next_xid - mod(next_xid - l.xid::text::numeric + 4294967296, 4294967296) as full_xid) x
-        join suspects s on (select count(*) from suspects) = 1
-       where x.full_xid >= oldest_xid and pg_xact_status(x.full_xid::text::xid8) = 'in progress'
-    )
-    select distinct on (f.key) f.key, k.pid, p.gid
-      from found f
-      join locks k on k.virtualtransaction = f.virtualtransaction and k.locktype = 'transactionid'
-      left join pg_prepared_xacts p on k.pid is null and p.transaction = k.transactionid
-     where k.pid is not null or p.gid is not null
-     order by f.key, k.pid;
-end
-$$;
---> statement-breakpoint
-comment on function leasehold_internal._blockers(text[]) is 'Which open transaction keeps the row of each key locked, where it can be known: its server process, or the name of a prepared one.';
 --> statement-breakpoint
 -- Every lease with its state, by the predicates of the protocol (_is_grantable, _is_dead), for all rows at once. The other views
 -- are made of it.
@@ -211,7 +141,7 @@ select l.key, l.fence, l.owner, l.session_id,
 -- that is in a cycle, a shortest one. A search in breadth from each node: in a dense graph cycles are short and soon found.
 create function leasehold_internal._cycles(waiting integer[], holding integer[])
 returns table (sessions integer[])
-language plpgsql immutable
+language plpgsql immutable rows 1
 set search_path = leasehold, pg_temp
 as $$
 declare
