@@ -1203,7 +1203,7 @@ begin atomic
 end;
 --> statement-breakpoint
 create function leasehold.bump_epoch(above bigint default null) returns bigint
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path = leasehold, pg_temp
 as $$
 declare
@@ -1219,33 +1219,44 @@ $$;
 --> statement-breakpoint
 comment on function leasehold.bump_epoch(bigint) is 'Makes all later fences larger than all before, and than "above" if that is given. For an operator who restored a snapshot in place, or where the service hides what tells a failover.';
 --> statement-breakpoint
+-- The role that is to be granted something, also under a name that psql would take.
+create function leasehold_internal._role(given text) returns name
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  target name;
+begin
+  -- Two grants at once on one object fail with "tuple concurrently updated"; migrate() holds this lock, too.
+  perform pg_advisory_xact_lock(1279480142, 0);
+
+  -- The exact name first, so that 'App' needs no quotes of its own; then what psql users write: app, "App".
+  select rolname into target from pg_roles where rolname = given;
+  if target is null then
+    begin
+      select rolname into target from pg_roles where oid = to_regrole(given);
+    exception when invalid_name or syntax_error or name_too_long then
+      target := null; -- not an identifier, so no role's name either
+    end;
+  end if;
+  if target is null then
+    raise exception 'role "%" does not exist', given
+      using errcode = 'undefined_object',
+            hint = 'Create it first, or look up its exact name with: select rolname from pg_roles;';
+  end if;
+  return target;
+end;
+$$;
+--> statement-breakpoint
 create function leasehold.grant_usage(role text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  target name;
+  target name := leasehold_internal._role(role);
   callable regprocedure;
 begin
-  -- Two grants at once on one object fail with "tuple concurrently updated"; migrate() holds this lock, too.
-  perform pg_advisory_xact_lock(1279480142, 0);
-
-  -- The exact name first, so that 'App' needs no quotes of its own; then what psql users write: app, "App".
-  select rolname into target from pg_roles where rolname = role;
-  if target is null then
-    begin
-      select rolname into target from pg_roles where oid = to_regrole(role);
-    exception when invalid_name or syntax_error or name_too_long then
-      target := null; -- not an identifier, so no role's name either
-    end;
-  end if;
-  if target is null then
-    raise exception 'role "%" does not exist', role
-      using errcode = 'undefined_object',
-            hint = 'Create it first, or look up its exact name with: select rolname from pg_roles;';
-  end if;
-
   execute format('grant usage on schema leasehold, leasehold_internal to %I', target);
   -- A leading underscore marks what only other functions call. Taking a lock from its holder is for administrators.
   for callable in

@@ -38,6 +38,8 @@ test("a role that was granted usage can call what the client calls", async () =>
   expect(refused.map(({ name }) => name)).toEqual([
     "leasehold.bump_epoch(bigint)",
     "leasehold_internal.force_release(text,bigint,boolean)",
+    "leasehold.grant_admin(text)",
+    "leasehold.grant_monitoring(text)",
     "leasehold.grant_usage(text)",
     "leasehold.sweep(interval,integer)",
   ]);

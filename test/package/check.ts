@@ -66,7 +66,8 @@ export const isLost = (error: unknown): boolean => error instanceof LeaseLostErr
 const typedDrizzle = `
 import { type SQL, sql } from "drizzle-orm";
 import { bigint, integer, pgTable } from "drizzle-orm/pg-core";
-import { fencedBy, fenceTable, guardTable, unfenceTable, unguardTable } from "leasehold/drizzle";
+import { type ActiveLease, activeLeases, fencedBy, fenceTable, guardTable, unfenceTable, unguardTable } from "leasehold/drizzle";
+import { drizzle } from "drizzle-orm/postgres-js";
 const accounts = pgTable("accounts", { id: integer().primaryKey(), fence: bigint({ mode: "bigint" }).notNull() });
 export const statements: SQL[] = [
   fenceTable(accounts, accounts.fence),
@@ -75,6 +76,7 @@ export const statements: SQL[] = [
   unguardTable(accounts),
   fencedBy(accounts.fence, 5n),
 ];
+export const leases: PromiseLike<ActiveLease[]> = drizzle.mock().select().from(activeLeases);
 `;
 
 const folder = await mkdtemp(join(tmpdir(), "leasehold-package-"));
