@@ -200,7 +200,11 @@ try {
   await check("the entry for Drizzle has its functions", async () => {
     const list = 'console.log(Object.keys(await import("leasehold/drizzle")).sort().join())';
     const names = await run(process.execPath, ["--input-type=module", "-e", list], consumer);
-    if (names.trim() !== "fenceTable,fencedBy,guardTable,unfenceTable,unguardTable") throw new Error(names);
+    if (
+      names.trim() !==
+      "activeLeases,deadlocks,expiredLeases,fenceTable,fencedBy,guardTable,liveSessions,unfenceTable,unguardTable,waiting"
+    )
+      throw new Error(names);
   });
 
   for (const format of ["esm", "cjs"] as const) {
