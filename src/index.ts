@@ -26,6 +26,17 @@ export type {
   TransactionOf,
   TransactionOptionsOf,
 } from "./fencing/transaction-of.js";
+export type {
+  AcquireMessage,
+  AcquireTrace,
+  LockMessage,
+  LostMessage,
+  ReleaseMessage,
+  SweepMessage,
+  TakeoverMessage,
+  Trace,
+  WithLockTrace,
+} from "./hooks/messages.js";
 export type { Capabilities, Feature, FeatureState } from "./inspect/capabilities.js";
 export type {
   DebugConnection,
@@ -44,6 +55,7 @@ export type { LeaseInfo } from "./lease-info.js";
 export type { KeepAliveOptions, Lock, LockJson } from "./lock.js";
 export type { Locker, TryResult } from "./locker.js";
 export type { JsonObject, JsonValue } from "./metadata.js";
+export type { AcquireOutcome } from "./observer.js";
 export type {
   AcquireOptions,
   CloseOptions,

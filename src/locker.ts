@@ -15,6 +15,7 @@ import {
   WaitTimeoutError,
 } from "./errors.js";
 import { Holdings } from "./holdings.js";
+import { Publisher } from "./hooks/publisher.js";
 import { type Capabilities, toCapabilities } from "./inspect/capabilities.js";
 import { type DebugInfo, describeLocker } from "./inspect/debug.js";
 import { Recent } from "./inspect/recent.js";
@@ -45,6 +46,7 @@ export class Locker {
   readonly #store: Store;
   readonly #observers = new Observers();
   readonly #recent: Recent;
+  readonly #publisher = new Publisher();
   readonly #waiting = new Waiting();
   readonly #callbacks: Callbacks;
   readonly #activity: Activity;
@@ -60,6 +62,7 @@ export class Locker {
     this.#options = options;
     this.#recent = new Recent(options);
     this.#observers.add(this.#recent);
+    this.#observers.add(this.#publisher);
     // Each acquire that waits to say its last word listens there.
     setMaxListeners(0, this.#onClosed.signal);
     const callbacks = new Callbacks(options.onError, this.#observers);
@@ -128,25 +131,25 @@ export class Locker {
   async acquire(key: string, options: AcquireOptions = {}): Promise<Lock> {
     const fullKey = this.fullKey(key);
     const resolved = resolveAcquireOptions(this.#options, options, { waits: true });
-    const result = await this.#acquire(fullKey, resolved);
-    if (result instanceof Lock) {
-      return result;
-    }
-    throw new WaitTimeoutError({
-      key: fullKey,
-      waitMs: resolved.waitMs,
-      holder: this.#holdings.holderInfo(fullKey, result.holder),
-      blockingPid: result.blockingPid,
-      isHeldHere: this.#holdings.get(fullKey) !== undefined,
-    });
+    const acquiring = async (): Promise<Lock> => {
+      const result = await this.#acquire(fullKey, resolved);
+      if (result instanceof Lock) {
+        return result;
+      }
+      throw new WaitTimeoutError({
+        key: fullKey,
+        waitMs: resolved.waitMs,
+        holder: this.#holdings.holderInfo(fullKey, result.holder),
+        blockingPid: result.blockingPid,
+        isHeldHere: this.#holdings.get(fullKey) !== undefined,
+      });
+    };
+    return await this.#publisher.traceAcquire(fullKey, resolved, acquiring, (lock) => lock);
   }
 
   /** The lock if the key is free now and nobody waits for it, else null. */
   async tryAcquire(key: string, options: TryOptions = {}): Promise<Lock | null> {
-    const result = await this.#acquire(
-      this.fullKey(key),
-      resolveAcquireOptions(this.#options, options, { waits: false }),
-    );
+    const result = await this.#try(this.fullKey(key), options);
     return result instanceof Lock ? result : null;
   }
 
@@ -160,7 +163,11 @@ export class Locker {
     options: AcquireOptions = {},
   ): Promise<Value> {
     checkFunction("body", body);
-    return await this.#run(await this.acquire(key, options), body);
+    return await this.#publisher.traceWithLock(
+      this.fullKey(key),
+      async () => await this.#run(await this.acquire(key, options), body),
+      () => true,
+    );
   }
 
   /** Like `withLock`, but does not wait for the lock: it says who has it. */
@@ -171,12 +178,15 @@ export class Locker {
   ): Promise<TryResult<Value>> {
     checkFunction("body", body);
     const fullKey = this.fullKey(key);
-    const result = await this.#acquire(fullKey, resolveAcquireOptions(this.#options, options, { waits: false }));
-    if (!(result instanceof Lock)) {
-      return { acquired: false, holder: this.#holdings.holderInfo(fullKey, result.holder) };
-    }
-    const value = await this.#run(result, body);
-    return { acquired: true, value, heldMs: result.heldMs };
+    const trying = async (): Promise<TryResult<Value>> => {
+      const result = await this.#try(fullKey, options);
+      if (!(result instanceof Lock)) {
+        return { acquired: false, holder: this.#holdings.holderInfo(fullKey, result.holder) };
+      }
+      const value = await this.#run(result, body);
+      return { acquired: true, value, heldMs: result.heldMs };
+    };
+    return await this.#publisher.traceWithLock(fullKey, trying, ({ acquired }) => acquired);
   }
 
   /** Who has the key, or null when it is free. Changes nothing. @throws {UnavailableError} when it cannot know */
@@ -334,6 +344,12 @@ export class Locker {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #try(key: string, options: TryOptions): Promise<Lock | NotGranted> {
+    const resolved = resolveAcquireOptions(this.#options, options, { waits: false });
+    const lockOf = (result: Lock | NotGranted): Lock | null => (result instanceof Lock ? result : null);
+    return this.#publisher.traceAcquire(key, resolved, () => this.#acquire(key, resolved), lockOf);
   }
 
   async #acquire(key: string, options: ResolvedAcquireOptions): Promise<Lock | NotGranted> {
