@@ -162,6 +162,7 @@ begin
     woken := leasehold_internal._wake_heads(present, p_most);
   end if;
   waiters_purged := leasehold_internal._purge_waiters(p_most);
+  counters_purged := leasehold_internal._purge_counters(p_most);
   -- Last, for its locks are those that others could find.
   select p.purged, p.reached into leases_purged, state.after_key
     from leasehold_internal._purge_leases(state.after_key, before, p_most) p;
@@ -169,7 +170,7 @@ begin
   if state.after_key is null then
     sessions_purged := leasehold_internal._purge_sessions(present, before);
   end if;
-  has_more := state.after_key is not null or waiters_purged = p_most or sessions_purged = 100;
+  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100;
   update leasehold.sweeper s set after_key = state.after_key, swept_at = clock_timestamp() where s.id;
   return next;
 end

@@ -64,6 +64,10 @@ export class Holdings implements LockActions {
     return this.#held.get(key)?.lock;
   }
 
+  get size(): number {
+    return this.#held.size;
+  }
+
   all(): readonly Lock[] {
     return [...this.#held.values()].map(({ lock }) => lock);
   }

@@ -1,3 +1,8 @@
+export type { LockerStats } from "./counters/counters.js";
+export type { HistogramStats } from "./counters/histogram.js";
+export type { HotKeyStats } from "./counters/hot-keys.js";
+export type { PrefixStats } from "./counters/prefixes.js";
+export type { TallyStats } from "./counters/tally.js";
 export { createLocker } from "./create-locker.js";
 export {
   ClosedError,

@@ -5,6 +5,9 @@ import { type Activity, startIdleWatch } from "./activity.js";
 import { Background } from "./background.js";
 import { Callbacks } from "./callbacks.js";
 import { elapsedMs, sleep } from "./clock.js";
+import { Counters, type LockerStats } from "./counters/counters.js";
+import { Flushing } from "./counters/flushing.js";
+import { prefixBy } from "./counters/prefixes.js";
 import { quote } from "./describe.js";
 import {
   ClosedError,
@@ -53,6 +56,8 @@ export class Locker {
   readonly #background: Background;
   readonly #holdings: Holdings;
   readonly #sweeping: Sweeping;
+  readonly #counters: Counters;
+  readonly #flushing: Flushing;
   readonly #acquisitions = new Set<Acquisition>();
   readonly #onClosed = new AbortController();
   #closing: Promise<void> | null = null;
@@ -80,10 +85,7 @@ export class Locker {
     });
     const activity = startIdleWatch(options.idleTimeoutMs, {
       onActive: () => sweeping.start(),
-      onIdle: () => {
-        sweeping.stop();
-        void store.rest();
-      },
+      onIdle: () => this.#rest(),
     });
     const background = new Background(activity);
     const waiting = this.#waiting;
@@ -92,6 +94,13 @@ export class Locker {
     this.#activity = activity;
     this.#background = background;
     this.#sweeping = sweeping;
+    const report = (error: unknown): void => callbacks.report(error);
+    this.#counters = new Counters({
+      prefixOf: prefixBy(options, report),
+      onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => this.#flushing.schedule(),
+    });
+    this.#flushing = new Flushing({ counters: this.#counters, store, everyMs: options.statsFlushMs, onError: report });
+    this.#observers.add(this.#counters);
     this.#holdings = new Holdings({
       options,
       store,
@@ -283,6 +292,25 @@ export class Locker {
     });
   }
 
+  /**
+   * What this locker has done since it was made, or since `resetStats()`: acquires by their outcome, how long they waited and how
+   * long locks were held, which keys and prefixes were contended. Sends nothing. The database has the sums of all lockers, in
+   * `leasehold.stats`, `leasehold.stats_by_prefix` and `leasehold.hot_keys`, some `statsFlushMs` later.
+   *
+   * ```ts
+   * const { acquired, contended, waits, hotKeys } = locker.stats();
+   * console.log(`${contended} of ${acquired} waited, 95 % no longer than ${waits.p95Ms} ms; hottest: ${hotKeys[0]?.key}`);
+   * ```
+   */
+  stats(): LockerStats {
+    return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#waiting.size });
+  }
+
+  /** `stats()` begins anew. What the database has stays. */
+  resetStats(): void {
+    this.#counters.reset();
+  }
+
   /** One round trip on the connection for commands. */
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }> {
     return this.#active(() => this.#ask(() => this.#store.ping()));
@@ -411,10 +439,22 @@ export class Locker {
     await this.#holdings.releaseAll();
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
     await this.#background.settle(this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
+    await this.#flushing.end();
     this.#activity.stop();
     this.#sweeping.stop();
     this.#onClosed.abort();
     await this.#store.close();
+  }
+
+  /** Nothing has been going on: the connections are given back. What was counted comes first, and counts as use. */
+  #rest(): void {
+    if (this.#flushing.isWanted) {
+      this.#background.add(this.#flushing.flush());
+      return;
+    }
+    this.#flushing.pause();
+    this.#sweeping.stop();
+    void this.#store.rest();
   }
 
   /** Counts as use, so that the connections are kept meanwhile. */

@@ -1,4 +1,5 @@
 import type { Instant } from "./clock.js";
+import type { TallyStats } from "./counters/tally.js";
 import type { LeaseholdError, LossReason } from "./errors.js";
 import type { ConnectionStates, ServerState } from "./inspect/store-state.js";
 
@@ -20,6 +21,8 @@ export interface Store {
   forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
   /** One batch of the sweeper, unless somebody else did one less than `quietMs` ago. */
   sweep(quietMs: number): Promise<SweepBatch>;
+  /** Writes the counts of one row over what it had; a sequence that is not larger than the row's changes nothing. */
+  flushCounters(row: CountersRow): Promise<void>;
   /** Raises a resource's mark to this fence; `stale` when it is higher already. */
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale">;
   /** Who holds the key, asked on no connection that the user's own transactions may keep busy. */
@@ -185,6 +188,14 @@ export interface KeyState {
   readonly waiters: number;
   readonly blockingPid: number | null;
   readonly blockingTransaction: string | null;
+}
+
+/** What one process has counted for some time, in a row of its own. */
+export interface CountersRow {
+  /** A UUID that nobody else knows. */
+  readonly id: string;
+  readonly sequence: number;
+  readonly counts: TallyStats;
 }
 
 /** What one sweep has done. */

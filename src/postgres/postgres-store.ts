@@ -7,6 +7,7 @@ import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  CountersRow,
   ForceReleaseAnswer,
   ForceReleaseRequest,
   Holder,
@@ -25,6 +26,7 @@ import { withTimeout } from "../timeout.js";
 import { VERSION } from "../version.js";
 import { Connections } from "./connections.js";
 import { checkFence, holderOf } from "./fence-requests.js";
+import { flushCounters } from "./flush-counters.js";
 import { Inspection } from "./inspection.js";
 import { NotSent } from "./lane.js";
 import { migrateDatabase } from "./migrate.js";
@@ -142,6 +144,10 @@ export class PostgresStore implements Store {
 
   findPlace(): Promise<void> {
     return this.#publicly(() => this.#sight.findPlace());
+  }
+
+  flushCounters(row: CountersRow): Promise<void> {
+    return this.#publicly(() => flushCounters(this.#connections.commands, row));
   }
 
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {

@@ -46,4 +46,6 @@ export const PLACE = "select leasehold_internal.place() as place";
 
 export const CHECK_FENCE = "select leasehold.check_fence($1::text, $2::bigint)";
 
+export const FLUSH_COUNTERS = "select leasehold_internal.flush_counters($1::uuid, $2::int, $3::text)";
+
 export const PING = "select current_setting('server_version') as version";
