@@ -198,8 +198,10 @@ select t.acquired::bigint, t.refused::bigint, t.timed_out::bigint, t.cancelled::
        (t.taken_over_expired + t.taken_over_orphaned)::bigint as taken_over,
        t.taken_over_expired::bigint, t.taken_over_orphaned::bigint, t.swept::bigint, t.errors::bigint,
        (select count(*) from leasehold_internal._leases l where l.state = 'held')::integer as active_leases,
-       (select count(*) from leasehold_internal._line() w where w.is_alive)::integer as waiters,
-       (select count(*) from leasehold_internal._presence() p where p.is_connected and p.seen_at is not null)::integer as sessions,
+       case when not pg_is_in_recovery() then (select count(*) from leasehold_internal._line() w where w.is_alive) end::integer as waiters,
+       case when not pg_is_in_recovery() then
+         (select count(*) from leasehold_internal._presence() p where p.is_connected and p.seen_at is not null)
+       end::integer as sessions,
        t.wait_ms / nullif(w.total, 0)::float8 * interval '1 millisecond' as wait_mean,
        case when w.p50 < 28 then 2 ^ (w.p50 - 1) * interval '1 millisecond' end as wait_p50,
        case when w.p95 < 28 then 2 ^ (w.p95 - 1) * interval '1 millisecond' end as wait_p95,
@@ -271,8 +273,8 @@ comment on column leasehold.stats.taken_over_orphaned is 'Grants that took the k
 comment on column leasehold.stats.swept is 'Rows that sweeps have purged.';
 comment on column leasehold.stats.errors is 'What failed in the background.';
 comment on column leasehold.stats.active_leases is 'Leases that are held now, as in active_leases.';
-comment on column leasehold.stats.waiters is 'Acquires that wait in line now. 0 on a standby.';
-comment on column leasehold.stats.sessions is 'Sessions that live now. 0 on a standby.';
+comment on column leasehold.stats.waiters is 'Acquires that wait in line now. Null on a standby.';
+comment on column leasehold.stats.sessions is 'Sessions that live now. Null on a standby.';
 comment on column leasehold.stats.wait_mean is 'How long granted acquires took from the call to the grant, on average. Null: there was none.';
 comment on column leasehold.stats.wait_p50 is 'Half of them took no longer. The upper bound of a bucket: at most twice the exact time. Null: none, or longer than 18 hours.';
 comment on column leasehold.stats.wait_p95 is 'The same for 95 % of them.';

@@ -1,5 +1,13 @@
 // The entry `leasehold/drizzle`: fenced tables, guarded tables and conditions on a fence, and the views, in Drizzle's words.
 export {
+  type HotKey,
+  hotKeys,
+  type Stats,
+  type StatsOfPrefix,
+  stats,
+  statsByPrefix,
+} from "./drizzle/counter-views.js";
+export {
   type FenceColumn,
   type FenceColumnOf,
   fencedBy,

@@ -202,7 +202,7 @@ try {
     const names = await run(process.execPath, ["--input-type=module", "-e", list], consumer);
     if (
       names.trim() !==
-      "activeLeases,deadlocks,expiredLeases,fenceTable,fencedBy,guardTable,liveSessions,unfenceTable,unguardTable,waiting"
+      "activeLeases,deadlocks,expiredLeases,fenceTable,fencedBy,guardTable,hotKeys,liveSessions,stats,statsByPrefix,unfenceTable,unguardTable,waiting"
     )
       throw new Error(names);
   });
