@@ -1095,7 +1095,7 @@ begin atomic
   delete from leasehold.sessions s where s.id = p_id and s.nonce = p_nonce;
 end;
 --> statement-breakpoint
--- Reads only, and takes no lock that another could notice: whether a session lives is read from pg_locks.
+-- Reads only, and takes no lock that another could notice: whether a session lives is read from pg_locks (see the view).
 create function leasehold_internal.inspect(p_key text)
 returns table (
   state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, expires float8, ttl integer,
@@ -1106,24 +1106,18 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-  lease leasehold.leases;
+  lease record;
 begin
-  select l.* into lease from leasehold.leases l where l.key = p_key;
+  select l.* into lease from leasehold_internal._leases l where l.key = p_key;
   waiters := (select count(*) from leasehold.waiters w where w.key = p_key and w.alive_until > clock_timestamp());
-  alive := case when lease.session_id is not null then leasehold_internal._seems_alive(lease.session_id, lease.takeover_ms) end;
-  state := case
-    when lease.token is null and lease.hold_until > clock_timestamp() then 'cooling'
-    when lease.token is null then 'free'
-    when lease.expires_at <= clock_timestamp() then 'expired'
-    when alive = false then 'orphaned'
-    else 'held'
-  end;
+  state := coalesce(lease.state, 'free');
   owner := lease.owner;
   fence := lease.fence;
   session := lease.session_id;
+  alive := lease.is_session_alive;
   acquired := leasehold_internal._ms(lease.acquired_at);
   renewed := leasehold_internal._ms(lease.renewed_at);
-  expires := leasehold_internal._ms(case when state = 'cooling' then lease.hold_until else lease.expires_at end);
+  expires := leasehold_internal._ms(case when lease.state = 'cooling' then lease.hold_until else lease.expires_at end);
   ttl := lease.ttl_ms;
   metadata := lease.metadata::text;
   select b.pid, b.gid into blocker, gid from leasehold_internal._blockers(array[p_key]) b;
@@ -1131,20 +1125,6 @@ begin
   return next;
 end
 $$;
---> statement-breakpoint
-create function leasehold_internal._seems_alive(session integer, takeover integer) returns boolean
-language sql volatile
-begin atomic
-  select exists (
-    select from pg_locks k
-     where k.locktype = 'advisory' and k.objsubid = 2 and k.mode = 'ExclusiveLock' and k.granted
-       and k.classid = 1279480140 and k.objid = session::oid
-       and k.database = (select d.oid from pg_database d where d.datname = current_database()))
-  or not coalesce((
-    select greatest(s.seen_at, pg_postmaster_start_time()) + takeover * interval '1 millisecond' < clock_timestamp()
-      from leasehold.sessions s
-     where s.id = session), false);
-end;
 --> statement-breakpoint
 -- Takes a lease from its holder. Not immediately: renewals answer forced, and the key is free when the holder lets go or at the
 -- expiry last given. Immediately: free now, while the holder may still believe that it holds.
