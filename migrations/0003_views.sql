@@ -99,7 +99,7 @@ select w.key, w."position", w.ticket, w.owner, w.session_id,
        w.alive_until, w.is_alive,
        blocking.owner as blocked_by,
        blocking.fence as blocked_by_fence,
-       greatest(blocking.acquired_at, w.enqueued_at) as blocked_since,
+       case when blocking.key is not null then greatest(blocking.acquired_at, w.enqueued_at) end as blocked_since,
        b.pid as blocking_pid,
        b.gid as blocking_transaction,
        p.pid, p.host
