@@ -1197,7 +1197,7 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.bump_epoch(bigint) is 'Makes all later fences larger than all before, and than "above" if that is given. For an operator who restored a snapshot in place, or where the service hides what tells a failover.';
+comment on function leasehold.bump_epoch(bigint) is 'Makes all later fences larger than all before, and than "above" if that is given: select leasehold.bump_epoch(); For an operator who restored a snapshot in place, or where the service hides what tells a failover.';
 --> statement-breakpoint
 -- The role that is to be granted something, also under a name that psql would take.
 create function leasehold_internal._role(given text) returns name
@@ -1243,6 +1243,7 @@ begin
     select oid from pg_proc
      where pronamespace = 'leasehold_internal'::regnamespace and left(proname, 1) <> '_' and proname <> 'force_release'
         or pronamespace = 'leasehold'::regnamespace and proname in (
+             'try_acquire', 'renew', 'release', 'check', 'attach', 'detach',
              'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
              'refuse_old_fence', 'require_guard') -- create trigger asks for the right to its function
      order by pronamespace, proname
@@ -1252,7 +1253,7 @@ begin
 end;
 $$;
 --> statement-breakpoint
-comment on function leasehold.grant_usage(text) is 'Lets a role take locks with the Leasehold client, and guard and fence its writes, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
+comment on function leasehold.grant_usage(text) is 'Lets a role take locks, with the Leasehold client and in SQL, and guard and fence its writes, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
 --> statement-breakpoint
 revoke all on all routines in schema leasehold, leasehold_internal from public;
 --> statement-breakpoint
