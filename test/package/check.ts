@@ -1,6 +1,6 @@
 // The package as a stranger gets it: packed, judged by publint and attw, installed from its tarball, and used.
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -79,6 +79,13 @@ export const statements: SQL[] = [
 export const leases: PromiseLike<ActiveLease[]> = drizzle.mock().select().from(activeLeases);
 `;
 
+const typedOtel = `
+import { trace } from "@opentelemetry/api";
+import { instrumentLeasehold, type TelemetryOptions } from "leasehold/otel";
+const options: TelemetryOptions = { keyNames: /^report:/, tracerProvider: trace.getTracerProvider() };
+export const stop: () => void = instrumentLeasehold(options);
+`;
+
 const folder = await mkdtemp(join(tmpdir(), "leasehold-package-"));
 const guardian = guard('rm -rf "$1"', folder);
 const consumer = join(folder, "consumer");
@@ -118,6 +125,8 @@ try {
       "dist/index.d.ts",
       "dist/drizzle.js",
       "dist/drizzle.d.ts",
+      "dist/otel.js",
+      "dist/otel.d.ts",
       "migrations/0000_tables.sql",
       "LICENSE",
       "README.md",
@@ -195,6 +204,22 @@ try {
     } finally {
       await rename(`${module}-hidden`, module);
     }
+  });
+
+  await check("the entry for OpenTelemetry says what it needs, and has its function when that is there", async () => {
+    const api = join("node_modules", "@opentelemetry", "api");
+    const list = 'console.log(Object.keys(await import("leasehold/otel")).join())';
+    const load = () => run(process.execPath, ["--input-type=module", "-e", list], consumer);
+    // optional: nothing above has needed it
+    const refusal = await load().catch((error: Error) => error.message);
+    if (!refusal.includes("Cannot find package '@opentelemetry/api'")) throw new Error(refusal);
+    await cp(join(root, api), join(consumer, api), { recursive: true });
+    const names = await load();
+    if (names.trim() !== "instrumentLeasehold") throw new Error(names);
+    await writeFile(join(consumer, "typed-otel.mts"), typedOtel);
+    const types = ["--types", "node", "--typeRoots", join(root, "node_modules", "@types")];
+    const strict = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022"];
+    await run(bin("tsc"), [...strict, "--module", "nodenext", ...types, "typed-otel.mts"], consumer);
   });
 
   await check("the entry for Drizzle has its functions", async () => {
