@@ -386,6 +386,21 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- What this transaction grants or renews is on the disk, and on a synchronous standby, before it is answered. That the wait
+-- for the standby was cancelled, a warning alone tells.
+create function leasehold_internal._commit_durably() returns void
+language plpgsql volatile
+as $$
+begin
+  if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+  if current_setting('client_min_messages') = 'error' then
+    perform set_config('client_min_messages', 'warning', true);
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- acquire, and the look of one who waits. Reads before it writes: a try that fails leaves no trace in the WAL.
 create function leasehold_internal.acquire(
   p_session integer,
@@ -696,10 +711,10 @@ begin
 
   -- Asynchronous commit lost an acknowledged fence in a crash. A place in the line does not survive one anyway, and whoever holds
   -- or is next must not find the row locked while it is written to the disk.
-  if not has_grant then
+  if has_grant then
+    perform leasehold_internal._commit_durably();
+  else
     perform set_config('synchronous_commit', 'off', true);
-  elsif current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
-    perform set_config('synchronous_commit', 'on', true);
   end if;
 end
 $$;
@@ -987,9 +1002,7 @@ begin
       return next;
     end loop;
   end if;
-  if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
-    perform set_config('synchronous_commit', 'on', true);
-  end if;
+  perform leasehold_internal._commit_durably();
 end
 $$;
 --> statement-breakpoint

@@ -26,3 +26,8 @@ function callAll(this: AbortSignal): void {
     callback();
   }
 }
+
+/** What a call rejects with. A polyfill's signal need not have a reason, nor `throwIfAborted`. */
+export function abortReason({ reason }: AbortSignal): unknown {
+  return reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
+}

@@ -119,8 +119,11 @@ export class Holdings implements LockActions {
     lease.startRelease();
     this.#forget(lease);
     const heldMs = elapsedMs(lease.grantedAt);
+    const released = releaseNow(lease, this.#options.requestTimeoutMs, (work) => this.#background.add(work));
+    // `close` must not take the connection from beneath it.
+    this.#background.add(released.catch(() => undefined));
     try {
-      await releaseNow(lease, this.#options.requestTimeoutMs, (work) => this.#background.add(work));
+      await released;
     } finally {
       if (lease.phase === "released") {
         this.#observer.released?.(lease, heldMs);

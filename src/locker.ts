@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { onAbort } from "./abort-listeners.js";
+import { abortReason, onAbort } from "./abort-listeners.js";
 import { Acquisition, type NotGranted } from "./acquisition.js";
 import { type Activity, startIdleWatch } from "./activity.js";
 import { Background } from "./background.js";
@@ -383,7 +383,9 @@ export class Locker {
   async #acquire(key: string, options: ResolvedAcquireOptions): Promise<Lock | NotGranted> {
     this.#refuseIfClosed();
     const { signal } = options;
-    signal?.throwIfAborted();
+    if (signal?.aborted) {
+      throw abortReason(signal);
+    }
     const acquisition = new Acquisition({
       store: this.#store,
       waiting: this.#waiting,
@@ -392,7 +394,7 @@ export class Locker {
       requestTimeoutMs: this.#options.requestTimeoutMs,
       closed: this.#onClosed.signal,
     });
-    const stopListening = signal === null ? null : onAbort(signal, () => acquisition.end(signal.reason));
+    const stopListening = signal === null ? null : onAbort(signal, () => acquisition.end(abortReason(signal)));
     this.#acquisitions.add(acquisition);
     const leave = this.#activity.enter();
     this.#observers.acquireStarted(acquisition);
@@ -463,6 +465,12 @@ export class Locker {
     const leave = this.#activity.enter();
     try {
       return await work();
+    } catch (error) {
+      const isCutOff =
+        this.#onClosed.signal.aborted && error instanceof UnavailableError && error.outcome === "not-sent";
+      throw isCutOff
+        ? new ClosedError({ message: "The locker was closed before this call was sent.", cause: error })
+        : error;
     } finally {
       leave();
     }

@@ -150,13 +150,18 @@ export class Renewals {
       if (entry.dueAtMs !== Number.POSITIVE_INFINITY) {
         this.#schedule(entry, 0);
       } else if (entry.everyMs !== null) {
-        this.#schedule(entry, entry.everyMs);
+        this.#schedule(entry, paceOf(lease, entry.everyMs));
       }
     } else {
       entry.retryMs = Math.min(Math.max(FIRST_RETRY_MS, entry.retryMs * 2), MAX_RETRY_MS);
       this.#schedule(entry, entry.retryMs * (0.8 + 0.4 * Math.random()));
     }
   }
+}
+
+/** A lease that was renewed for less than its interval since must be renewed sooner than that. */
+function paceOf({ ttlMs }: Lease, everyMs: number): number {
+  return everyMs < ttlMs ? everyMs : ttlMs / 3;
 }
 
 /** Whether the answer settles the question; otherwise it has to be asked again. */

@@ -29,6 +29,9 @@ export interface ClockSample {
   readonly serverMs: number;
 }
 
+/** No primary answers. Of an address that had one before that passes, when a failover is over. */
+export class StandbyOnly extends UnsafeBackendError {}
+
 export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly hosts: HostList;
   /** Statements for a connection that is ours alone; none behind a pooler, where they would stick to a stranger's. */
@@ -68,6 +71,8 @@ export const ownSettings: readonly string[] = [
   "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')",
   // Of heartbeats; the other statements see to it themselves.
   "set extra_float_digits = 1",
+  // An array's null would be the text "null".
+  "set array_nulls = on",
   "set jit = off",
 ];
 
@@ -78,7 +83,7 @@ const HELLO = `select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
 
 /**
  * Connects to the first host that is a primary. Each host has `connectTimeoutMs`.
- * @throws the last host's error; UnsafeBackendError when the only ones that answer are standbys
+ * @throws the last host's error; StandbyOnly when the only ones that answer are standbys
  */
 export async function connect(options: ConnectOptions): Promise<{ link: Link; hello: Hello }> {
   let failure: unknown = new LinkClosed("the address names no host");
@@ -98,7 +103,7 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
       return { link, hello };
     } catch (error) {
       link.destroy();
-      if (!(failure instanceof UnsafeBackendError)) {
+      if (!(failure instanceof StandbyOnly)) {
         failure = error;
       }
     } finally {
@@ -116,7 +121,7 @@ async function greet(link: Link, settings: readonly string[]): Promise<Hello> {
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
   const row = rows[0] as Row;
   if (row.standby === true) {
-    throw new UnsafeBackendError({
+    throw new StandbyOnly({
       problem: "This server is a standby: it cannot grant a lease",
       remedy: "Connect to the primary; a URL may name several hosts",
     });

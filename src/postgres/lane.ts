@@ -144,7 +144,10 @@ export class OwnLane implements Lane {
 
 interface Queryable {
   unsafe(text: string, parameters: readonly Parameter[], options: { prepare: boolean }): Promise<readonly Row[]>;
-  readonly options: { readonly prepare?: boolean };
+  readonly options: {
+    readonly prepare?: boolean;
+    readonly transform?: { readonly value?: { readonly from?: unknown } };
+  };
 }
 
 /** The user's own client. It is never ended, and a statement without an answer can only be given up. */
@@ -164,7 +167,8 @@ export class GivenLane implements Lane {
     this.#inFlight += 1;
     try {
       const rows = await withTimeout(Promise.resolve(query), this.#timeoutMs);
-      return { rows, sentAt, receivedAt: now() };
+      const isTransformed = typeof this.#sql.options.transform?.value?.from === "function";
+      return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
     } catch (error) {
       const isServers = error instanceof Error && "severity" in error;
       throw isServers || !(error instanceof Error) ? error : new LinkClosed(error.message, { cause: error });
@@ -190,4 +194,9 @@ export function stateOf(open: Made | null, isWanted: boolean, waiting: number): 
     inFlight: open?.link.inFlight ?? 0,
     waiting: waiting + (open?.link.waiting ?? 0),
   };
+}
+
+/** A client's own transform of values may have made undefined of null. */
+function withNulls(row: Row): Row {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value ?? null]));
 }

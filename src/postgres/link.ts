@@ -1,6 +1,8 @@
 import net from "node:net";
+import { createSecureContext } from "node:tls";
 import postgres from "postgres";
 import { startTimer, type Timer } from "../clock.js";
+import { describeType } from "../describe.js";
 import { realTimersFor, realTimersInNextMicrotask, withRealTimers } from "../real-timers.js";
 import type { ConnectionTarget } from "./connection-url.js";
 import { inOneTrip } from "./one-trip.js";
@@ -66,7 +68,7 @@ export class Link {
       ...(target.path === null ? {} : { path: target.path }),
       database: target.database,
       user: target.user,
-      pass: withTimersOfLogin(target.password),
+      pass: this.#passwordFor(target),
       ssl: target.ssl,
       sslnegotiation: target.sslnegotiation,
       connection: { ...target.startup, application_name: options.applicationName },
@@ -82,6 +84,10 @@ export class Link {
         attempts += 1;
         if (attempts > 1 || this.#isDead) {
           throw new LinkClosed("this connection is closed");
+        }
+        // What it throws for a certificate that is none, nobody catches once postgres.js does the same.
+        if (typeof target.ssl === "object") {
+          createSecureContext(target.ssl);
         }
         return this.#connect();
       },
@@ -212,7 +218,28 @@ export class Link {
     }
     const cause = error instanceof Error ? error : new Error(String(error));
     this.destroy(cause);
-    return cause instanceof LinkClosed ? cause : new LinkClosed(cause.message, { cause });
+    // Why it was cut says more than that it was.
+    return this.#error instanceof LinkClosed ? this.#error : new LinkClosed(cause.message, { cause });
+  }
+
+  /** Nobody catches what postgres.js rejects with while it logs in: a function that fails would end the process. */
+  #passwordFor({ password }: ConnectionTarget): ConnectionTarget["password"] {
+    if (typeof password !== "function") {
+      return password;
+    }
+    return async () => {
+      try {
+        const text: unknown = await password();
+        if (typeof text !== "string") {
+          throw new TypeError(`expected a string, got ${describeType(text)}`);
+        }
+        realTimersFor(MICROTASKS_OF_LOGIN);
+        return text;
+      } catch (error) {
+        this.destroy(new LinkClosed("the function that gives the password failed", { cause: error }));
+        return await new Promise<never>(() => undefined);
+      }
+    };
   }
 
   #connect(): Promise<net.Socket> {
@@ -270,15 +297,4 @@ export class Link {
     };
     socket.emit = emitWithRealTimers as typeof emit;
   }
-}
-
-function withTimersOfLogin(password: ConnectionTarget["password"]): ConnectionTarget["password"] {
-  if (typeof password !== "function") {
-    return password;
-  }
-  return async () => {
-    const text = await password();
-    realTimersFor(MICROTASKS_OF_LOGIN);
-    return text;
-  };
 }

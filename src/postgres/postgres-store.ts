@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { after, type Instant, msUntil, now } from "../clock.js";
-import type { LeaseholdError } from "../errors.js";
+import { type LeaseholdError, UnavailableError } from "../errors.js";
 import type { ConnectionStates, ServerState } from "../inspect/store-state.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import type {
@@ -24,6 +24,7 @@ import type {
 } from "../store.js";
 import { withTimeout } from "../timeout.js";
 import { VERSION } from "../version.js";
+import { StandbyOnly } from "./connect.js";
 import { Connections } from "./connections.js";
 import { checkFence, holderOf } from "./fence-requests.js";
 import { flushCounters } from "./flush-counters.js";
@@ -218,8 +219,12 @@ export class PostgresStore implements Store {
 
   #publicError(error: unknown): LeaseholdError {
     const { role } = this.#connections;
-    return error instanceof NotSent
-      ? toPublicError(error.cause, { wasSent: false, role })
-      : toPublicError(error, { wasSent: true, role });
+    const wasSent = !(error instanceof NotSent);
+    const cause = wasSent ? error : error.cause;
+    if (cause instanceof StandbyOnly && this.#isChecked) {
+      const message = "Only a standby answers, and nothing was sent. Asking again helps once a primary does.";
+      return new UnavailableError({ outcome: "not-sent", message, cause });
+    }
+    return toPublicError(cause, { wasSent, role });
   }
 }

@@ -89,12 +89,19 @@ async function takeLock(link: Link, knownId: number | null): Promise<number> {
   }
 }
 
-function endBackend(link: Link, { pid, startedMs }: Backend): Promise<unknown> {
-  return link.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity
-      where pid = $1::int and (extract(epoch from backend_start) * 1000)::float8 = $2::float8`,
-    [pid, startedMs],
-  );
+/** Where that is forbidden, the lock is waited for instead, and given up for a new number's. */
+async function endBackend(link: Link, { pid, startedMs }: Backend): Promise<void> {
+  try {
+    await link.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where pid = $1::int and (extract(epoch from backend_start) * 1000)::float8 = $2::float8`,
+      [pid, startedMs],
+    );
+  } catch (error) {
+    if (sqlState(error) !== "42501") {
+      throw error;
+    }
+  }
 }
 
 function openSession(

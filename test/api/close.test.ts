@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import { ClosedError, createLocker, LeaseLostError, type Lock } from "../../src/index.js";
+import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
@@ -126,6 +128,42 @@ describe("close", () => {
     lock.assertHeld();
     await lock.release();
     await closed;
+  });
+
+  test("waits for a release that has begun, and finds the row locked by somebody's transaction", async () => {
+    const locker = openLocker(database);
+    const lock = await locker.acquire("a");
+    const stranger = await openClient(database.url);
+    try {
+      let released: Promise<void> | undefined;
+      let closed: Promise<void> | undefined;
+      await stranger.begin(async (transaction) => {
+        await transaction`select from leasehold.leases where key = 'a' for update`;
+        released = lock.release();
+        closed = locker.close();
+        // long enough for it to come back busy many times
+        await Promise.race([closed, released, sleep(300)]);
+      });
+      await expect(released).resolves.toBeUndefined();
+      await closed;
+      expect(await tokens()).toEqual([]);
+    } finally {
+      await stranger.end({ timeout: 1 });
+    }
+  });
+
+  test("rejects with ClosedError what waits for the first connection", async () => {
+    await using proxy = await startProxy(database.url);
+    proxy.blackhole("both");
+    const locker = openLocker(proxy.url(database.url));
+    const calls = [locker.ready(), locker.acquire("a"), locker.check("a"), locker.ping()];
+    const settled = Promise.allSettled(calls);
+
+    await locker.close();
+
+    for (const outcome of await settled) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { code: "closed" } });
+    }
   });
 
   test("called again waits for the same end; disposal is the same", async () => {

@@ -20,6 +20,8 @@ const clients: Record<string, () => postgres.Sql> = {
         column: { from: (name: string) => `C_${name.toUpperCase()}`.replace(/^C_(.*)$/, (_, n) => n.toLowerCase()) },
       },
     }),
+  "with a transform that makes undefined of null": () =>
+    open({ transform: { value: { from: (value: unknown) => (value === null ? undefined : value) } } }),
   "wrapped by drizzle()": () => {
     const sql = open({});
     drizzle(sql);
@@ -63,6 +65,22 @@ describe.each(Object.entries(clients))("a given client %s", (_, openClient) => {
     expect(await database.sql`select from leasehold.leases where token is not null`).toHaveLength(0);
     const [row] = await sql`select 1 as one`;
     expect(row).toEqual({ one: 1 });
+  });
+});
+
+test("with a client that makes undefined of null a wait behind a silent head of the line ends, and what is not there is null", async () => {
+  const sql = clients["with a transform that makes undefined of null"]?.();
+  await using locker = createLocker({ sql } as LockerOptions);
+  await database.sql`insert into leasehold.leases (key, fence, ttl_ms, queued) values ('silent', 0, 0, true)`;
+  await database.sql`
+    insert into leasehold.waiters (key, ticket, token, owner, enqueued_at, alive_until)
+    values ('silent', 0, gen_random_uuid(), 'nobody', now(), now() + interval '1 day')`;
+
+  await expect(locker.acquire("silent", { waitMs: 300 })).rejects.toMatchObject({ code: "wait-timeout", holder: null });
+
+  await database.sql`delete from leasehold.waiters`;
+  await locker.withLock("silent", async () => {
+    expect(await locker.check("silent")).toMatchObject({ state: "held", metadata: null, blockingPid: null });
   });
 });
 

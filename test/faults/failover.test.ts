@@ -1,6 +1,7 @@
 // High availability as Postgres has it: a standby that lags is promoted, a dump is restored elsewhere.
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { Lock } from "../../src/index.js";
+import { type Lock, UnsafeBackendError } from "../../src/index.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
@@ -90,6 +91,39 @@ test.each(["on", "off"] as const)(
       after.push(await rival.withLock(key, ({ fence }) => fence));
     }
     for (const fence of after) expect(fence).toBeGreaterThan(largest);
+    await next.release();
+  },
+);
+
+test.each(["on", "off"] as const)(
+  "while only the standby answers nobody is turned away: who releases and who waits is served after the promotion (presence: %s)",
+  async (presence) => {
+    await using primary = await startCluster();
+    await using database = await createDatabase({ on: primary });
+    await using standby = await primary.createStandby();
+    const url = both(database.url, standby.url);
+    const options = { presence, ttlMs: 30_000, requestTimeoutMs: 15_000, keepAlive: false };
+    await using locker = openLocker(url, options);
+    await using rival = openLocker(url, options);
+    const lock = await locker.acquire("a");
+    const waiting = rival.acquire("a");
+    await until("it is in line", async () => (await database.sql`select from leasehold.waiters`).length === 1);
+    await standby.caughtUp();
+
+    await primary.stop("immediate");
+    const released = lock.release();
+    const refusal = { code: "unavailable", outcome: "not-sent", cause: { name: "UnsafeBackendError" } };
+    await until("the standby has answered", async () => {
+      const error = await rival.ping().catch((reason: unknown) => reason);
+      return (error as Error).cause instanceof UnsafeBackendError && error;
+    }).then((error) => expect(error).toMatchObject(refusal));
+    // past the next look of who waits
+    await sleep(1_500);
+    await standby.promote();
+
+    await released;
+    const next = await waiting;
+    expect(next.fence).toBeGreaterThan(lock.fence);
     await next.release();
   },
 );

@@ -27,6 +27,7 @@ const hostile = {
   extra_float_digits: "-15",
   synchronous_commit: "off",
   enable_indexscan: "off",
+  array_nulls: "off",
 };
 
 /** Those that this server knows. */

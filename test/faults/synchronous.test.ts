@@ -1,19 +1,25 @@
 // The wait for a synchronous standby is cancelled: the commit is there, but nobody may count on it.
 import { expect, test } from "vitest";
 import { startCluster } from "../support/cluster.js";
-import { createDatabase } from "../support/database.js";
+import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 import { settled } from "./settled.js";
 
-test.each(["on", "off"] as const)(
-  "a grant whose wait for its synchronous standby is cancelled is not acquired, and nothing is left (presence: %s)",
-  async (presence) => {
+test.each([
+  ["on", "notice"],
+  ["off", "notice"],
+  ["on", "error"],
+  ["off", "error"],
+] as const)(
+  "a grant whose wait for its synchronous standby is cancelled is not acquired, and nothing is left (presence: %s, client_min_messages: %s)",
+  async (presence, client_min_messages) => {
     await using cluster = await startCluster();
     await using database = await createDatabase({ on: cluster });
     const { sql } = database;
     const requestTimeoutMs = 1_500;
-    await using locker = openLocker(database, { presence, requestTimeoutMs, ttlMs: 60_000 });
+    const role = await createRole(database, { settings: { client_min_messages }, grantUsage: true });
+    await using locker = openLocker(role.url, { presence, requestTimeoutMs, ttlMs: 60_000 });
     await locker.ready();
     const syncWaits = () => sql`select pid from pg_stat_activity where wait_event = 'SyncRep'`;
     await setStandbys("nobody");

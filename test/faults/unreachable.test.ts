@@ -186,3 +186,57 @@ test.each([
     expect(await database.sql`select from leasehold.sessions`).toHaveLength(0);
   },
 );
+
+test.each(presences)("a client certificate that is none does not end the process (presence: %s)", async (presence) => {
+  await using server = await fakeServer((socket) => socket.once("data", () => socket.write("S")));
+  const ssl = { cert: "not a certificate", key: "not a key" };
+  const url = changeUrl(database.url, { host: "127.0.0.1", port: server.port });
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown) => unhandled.push(reason);
+  process.on("unhandledRejection", onUnhandled);
+  await using locker = openLocker(url, { presence, requestTimeoutMs, connection: { ssl } });
+
+  const { error } = await settled(locker.ready(), requestTimeoutMs);
+
+  process.off("unhandledRejection", onUnhandled);
+  expect(unhandled).toEqual([]);
+  expect(error).toMatchObject({
+    code: "unavailable",
+    outcome: "not-sent",
+    cause: { message: expect.stringContaining("PEM") },
+  });
+});
+
+const passwords: Readonly<Record<string, () => unknown>> = {
+  rejects: () => Promise.reject(new Error("the vault is sealed")),
+  throws: () => {
+    throw new Error("the vault is sealed");
+  },
+  "gives none": () => undefined,
+};
+
+test.each(Object.keys(passwords).flatMap((name) => presences.map((presence) => [name, presence] as const)))(
+  "a password function that %s for a while costs that while, and not the process (presence: %s)",
+  async (name, presence) => {
+    const role = await createRole(database, { grantUsage: true });
+    let isSealed = true;
+    const password = () => (isSealed ? passwords[name]?.() : new URL(role.url).password) as string;
+    await using locker = openLocker(role.url, { presence, requestTimeoutMs, connection: { password } });
+    const unhandled: unknown[] = [];
+    const onUnhandled = (reason: unknown) => unhandled.push(reason);
+    process.on("unhandledRejection", onUnhandled);
+
+    const { error } = await settled(locker.acquire(name), requestTimeoutMs);
+    isSealed = false;
+    await using lock = await locker.acquire(name);
+
+    process.off("unhandledRejection", onUnhandled);
+    expect(unhandled).toEqual([]);
+    expect(error).toMatchObject({
+      code: "unavailable",
+      outcome: "not-sent",
+      cause: { message: expect.stringContaining("password") },
+    });
+    expect(lock.held).toBe(true);
+  },
+);

@@ -70,3 +70,17 @@ test("while they are renewed locks outlive their TTL, and one statement renews a
   // one statement per interval of a third of the TTL, not one per lock
   expect(renewals).toBeLessThan(locks.length);
 });
+
+test("a lock that was renewed once for less than its interval of renewals is kept all the same", async () => {
+  await using locker = openLocker(database, { ttlMs: 1_200, renewEveryMs: 400 });
+  const lock = await locker.acquire("shorter");
+  const { signal } = lock;
+  const { acquiredAt } = await leaseRow(sql, "shorter");
+
+  await lock.renew(300);
+  await until("two of its first TTLs are over", async () => (await leaseRow(sql, "shorter")).now > acquiredAt + 2_400);
+
+  expect(signal.aborted).toBe(false);
+  expect(lock.held).toBe(true);
+  await lock.release();
+});

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { createDatabase } from "../support/database.js";
+import { changeUrl } from "../support/client.js";
+import { createDatabase, createRole } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
@@ -67,6 +68,36 @@ test("an old backend that still stands on a dead line is ended by its own proces
   expect(await standing()).toHaveLength(0);
   expect(await leaseRow(sql, "a")).toMatchObject({ sessionId: before.sessionId, token: before.token });
   expect(losses).toEqual([]);
+});
+
+test("where a role may not end backends, a session comes back all the same: under a new number while its old backend stands", async () => {
+  await using guarded = await createDatabase();
+  await guarded.sql`revoke execute on function pg_terminate_backend(integer, bigint) from public`;
+  const role = await createRole(guarded, { grantUsage: true });
+  await using proxy = await startProxy(guarded.url);
+  const { port } = new URL(proxy.url(guarded.url));
+  await using locker = openLocker(changeUrl(role.url, { port: Number(port) }), {
+    ttlMs: 30_000,
+    takeoverDelayMs: 10_000,
+    requestTimeoutMs: 1_500,
+  });
+  await using lock = await locker.acquire("a");
+  const before = await leaseRow(guarded.sql, "a");
+
+  proxy.connections.find(({ applicationName }) => ofSession.test(applicationName ?? ""))?.blackhole();
+  await until("the lease is under another session", async () => {
+    return (await leaseRow(guarded.sql, "a")).sessionId !== before.sessionId;
+  });
+  await until("the lease is proven", () => lock.held);
+
+  const after = await leaseRow(guarded.sql, "a");
+  expect(after).toMatchObject({ token: before.token, fence: before.fence });
+  // gone without a word: then the number is free to be taken again
+  await guarded.sql`select pg_terminate_backend(${after.pid})`;
+  await until("the next session has its row", async () => (await leaseRow(guarded.sql, "a")).pid !== after.pid);
+  await until("the lease is proven again", () => lock.held);
+  expect(await leaseRow(guarded.sql, "a")).toMatchObject({ token: before.token, sessionId: after.sessionId });
+  await guarded.sql`select pg_terminate_backend(${before.pid})`;
 });
 
 test.each([true, false])(

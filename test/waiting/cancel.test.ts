@@ -54,6 +54,23 @@ test("waitMs 0 is one try, which does not stand in line", async () => {
   await lock.release();
 });
 
+test("a signal of a polyfill, without a reason and throwIfAborted, cancels as well", async () => {
+  await using holder = openLocker(database);
+  await using waiter = openLocker(database);
+  const held = await holder.acquire("polyfill");
+  const polyfill = Object.assign(new EventTarget(), { aborted: false });
+  const signal = polyfill as unknown as AbortSignal;
+  const waiting = waiter.acquire("polyfill", { signal });
+  await untilQueued(database, "polyfill", 1);
+
+  polyfill.aborted = true;
+  polyfill.dispatchEvent(new Event("abort"));
+
+  await expect(waiting).rejects.toMatchObject({ name: "AbortError" });
+  await expect(waiter.acquire("polyfill", { signal })).rejects.toMatchObject({ name: "AbortError" });
+  await held.release();
+});
+
 test("waitMs Infinity outlasts the locker's own waitMs", async () => {
   await using holder = openLocker(database);
   await using waiter = openLocker(database, { waitMs: 200 });
