@@ -12,7 +12,7 @@ end;
 --> statement-breakpoint
 -- Wakes the first of each line whose key is grantable. A hint like every wake-up: the key may be granted already, and who has
 -- no session looks by itself. What no release announces: a lease that ran out, a process that died, a minimum hold that is over.
-create function leasehold_internal._wake_heads(present integer[], most integer) returns integer
+create function leasehold_internal._wake_heads(most integer) returns integer
 language plpgsql volatile
 set enable_seqscan = off
 as $$
@@ -29,16 +29,8 @@ begin
     )
     select distinct h.session_id
       from heads h
-      join leasehold.leases l on l.key = h.key
-     where h.session_id is not null
-       and case
-         when l.token is null then l.hold_until is null or l.hold_until <= clock_timestamp()
-         else l.expires_at <= clock_timestamp()
-           or l.session_id <> all (present) and (
-             select greatest(s.seen_at, pg_postmaster_start_time()) + l.takeover_ms * interval '1 millisecond' < clock_timestamp()
-               from leasehold.sessions s
-              where s.id = l.session_id)
-       end);
+      join leasehold_internal._leases l on l.key = h.key
+     where h.session_id is not null and l.state in ('free', 'expired', 'orphaned'));
   perform pg_notify('leasehold_' || s, '') from unnest(sessions) s;
   return cardinality(sessions);
 end
@@ -103,7 +95,7 @@ $$;
 --> statement-breakpoint
 -- Dead sessions that no lease names: without its session's row a lease ends by its TTL alone. The order is that of _is_dead: with the
 -- presence lock in hand the session cannot come back, nor be granted a lease. At most 100, for these locks share one small table.
-create function leasehold_internal._purge_sessions(present integer[], before timestamptz) returns integer
+create function leasehold_internal._purge_sessions(before timestamptz) returns integer
 language plpgsql volatile
 as $$
 declare
@@ -111,8 +103,9 @@ declare
   named integer[];
   purged integer;
 begin
+  -- Not its own either: a backend is always given the lock that it has.
   silent := array(
-    select s.id from leasehold.sessions s where s.seen_at < before and s.id <> all (present) order by s.seen_at limit 100);
+    select p.id from leasehold_internal._presence() p where not p.is_connected and p.seen_at < before order by p.seen_at limit 100);
   if cardinality(silent) = 0 then
     return 0;
   end if;
@@ -135,7 +128,6 @@ as $$
 declare
   state leasehold.sweeper;
   before timestamptz;
-  present integer[];
 begin
   perform leasehold_internal._check_transaction();
   woken := 0; leases_purged := 0; waiters_purged := 0; sessions_purged := 0; counters_purged := 0;
@@ -156,10 +148,8 @@ begin
   end if;
 
   before := clock_timestamp() - p_retention;
-  -- Asked once for all of them, and no lock is taken for it.
-  present := array(select p.id from leasehold_internal._presence() p where p.is_connected);
   if state.after_key is null then
-    woken := leasehold_internal._wake_heads(present, p_most);
+    woken := leasehold_internal._wake_heads(p_most);
   end if;
   waiters_purged := leasehold_internal._purge_waiters(p_most);
   counters_purged := leasehold_internal._purge_counters(p_most);
@@ -168,7 +158,7 @@ begin
     from leasehold_internal._purge_leases(state.after_key, before, p_most) p;
   -- Once in a pass, for it reads every lease; and at its end, when leases that nobody will renew are gone.
   if state.after_key is null then
-    sessions_purged := leasehold_internal._purge_sessions(present, before);
+    sessions_purged := leasehold_internal._purge_sessions(before);
   end if;
   has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100;
   update leasehold.sweeper s set after_key = state.after_key, swept_at = clock_timestamp() where s.id;
@@ -214,6 +204,6 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.sweep(interval, integer) is 'Deletes what nobody needs any more, and wakes whoever is next in a line that moves: select * from leasehold.sweep(); Purged are keys that are free, and leases that are expired, for longer than "retention" (at least 1 minute), waiters that have stopped looking for a minute, and dead sessions that no lease names; never a live lease. "batch" bounds what one call purges of each kind: repeat it while has_more is true. is_busy: another sweeper was at work, and nothing was done. Every locker does the same in the background.';
+comment on function leasehold.sweep(interval, integer) is 'Deletes what nobody needs any more, and wakes whoever is next in a line that moves: select * from leasehold.sweep(); Purged are keys that are free, and leases that are expired, for longer than "retention" (at least 1 minute), waiters that have stopped looking for a minute, dead sessions that no lease names, and the counters of processes that are gone, which are added up; never a live lease. "batch" bounds what one call purges of each kind: repeat it while has_more is true. is_busy: another sweeper was at work, and nothing was done. Every locker does the same in the background.';
 --> statement-breakpoint
 revoke all on all routines in schema leasehold, leasehold_internal from public;

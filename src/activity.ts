@@ -6,15 +6,8 @@ export interface Activity {
   stop(): void;
 }
 
-export interface ActivityEvents {
-  /** Something is going on, after nothing was. */
-  onActive(): void;
-  /** Nothing has been going on for the idle timeout. */
-  onIdle(): void;
-}
-
-/** Tells when a locker is used, and when it has not been for `idleTimeoutMs`. */
-export function startIdleWatch(idleTimeoutMs: number, { onActive, onIdle }: ActivityEvents): Activity {
+/** Calls `onIdle` whenever nothing has been going on for `idleTimeoutMs`. */
+export function startIdleWatch(idleTimeoutMs: number, onIdle: () => void): Activity {
   let count = 0;
   let timer: Timer | null = null;
   let isStopped = false;
@@ -29,9 +22,6 @@ export function startIdleWatch(idleTimeoutMs: number, { onActive, onIdle }: Acti
       count += 1;
       timer?.cancel();
       timer = null;
-      if (count === 1 && !isStopped) {
-        onActive();
-      }
       let hasLeft = false;
       return () => {
         if (!hasLeft) {

@@ -83,10 +83,7 @@ export class Locker {
       everyMs: options.sweepEveryMs,
       onError: (error) => callbacks.report(error),
     });
-    const activity = startIdleWatch(options.idleTimeoutMs, {
-      onActive: () => sweeping.start(),
-      onIdle: () => this.#rest(),
-    });
+    const activity = startIdleWatch(options.idleTimeoutMs, () => this.#rest());
     const background = new Background(activity);
     const waiting = this.#waiting;
     this.#callbacks = callbacks;
@@ -396,6 +393,7 @@ export class Locker {
     });
     const stopListening = signal === null ? null : onAbort(signal, () => acquisition.end(abortReason(signal)));
     this.#acquisitions.add(acquisition);
+    this.#sweeping.start();
     const leave = this.#activity.enter();
     this.#observers.acquireStarted(acquisition);
     try {
@@ -450,18 +448,20 @@ export class Locker {
 
   /** Nothing has been going on: the connections are given back. What was counted comes first, and counts as use. */
   #rest(): void {
+    // First, for what a sweep finds is counted, and would be flushed.
+    this.#sweeping.stop();
     if (this.#flushing.isWanted) {
       this.#background.add(this.#flushing.flush());
       return;
     }
     this.#flushing.pause();
-    this.#sweeping.stop();
     void this.#store.rest();
   }
 
   /** Counts as use, so that the connections are kept meanwhile. */
   async #active<Value>(work: () => Promise<Value>): Promise<Value> {
     this.#refuseIfClosed();
+    this.#sweeping.start();
     const leave = this.#activity.enter();
     try {
       return await work();

@@ -14,8 +14,8 @@ export interface SweepingInit {
 }
 
 /**
- * Runs the sweeper: when it is told to, and in the background between `start` and `stop`, which counts as no use of the
- * locker. All lockers of a database share the work: one at a time sweeps, and none so soon after another.
+ * Runs the sweeper: when it is told to, and in the background between `start` and `stop`, which keeps no locker from being
+ * idle. All lockers of a database share the work: one at a time sweeps, and none so soon after another.
  */
 export class Sweeping {
   readonly #store: Store;
@@ -33,6 +33,7 @@ export class Sweeping {
     this.#onError = onError;
   }
 
+  /** Whenever the locker is used. */
   start(): void {
     if (this.#running === null && this.#everyMs !== Number.POSITIVE_INFINITY) {
       const running = new AbortController();

@@ -246,6 +246,21 @@ describe("sessions", () => {
   });
 });
 
+test("the counters of a process that is gone are added to the rest", async () => {
+  await sql`delete from leasehold.counters`; // of the lockers of other tests
+  await using locker = openLocker(database);
+  await locker.withLock("counted", () => undefined);
+  await locker.close();
+  await sql`update leasehold.counters set flushed_at = clock_timestamp() - interval '1 day'`;
+  const before = await sql`select acquired, released from leasehold.stats`;
+  expect(before[0]?.acquired).toBe("1");
+
+  expect(await sweep()).toEqual({ ...nothing, counters_purged: 1 });
+  expect(await sql`select acquired, released from leasehold.stats`).toEqual(before);
+  expect(await sweep()).toEqual(nothing);
+  await sql`delete from leasehold.counters`;
+});
+
 describe("batches", () => {
   test("a call purges no more than a batch of each kind, says that there is more, and the next goes on", async () => {
     await sql`insert into leasehold.leases (key, fence, ttl_ms, released_at)

@@ -31,7 +31,7 @@ serve(async ({ url, count }: { readonly url: string; readonly count: number }) =
       swept.waiters += row.waiters_purged;
       swept.sessions += row.sessions_purged;
       swept.busy += row.is_busy ? 1 : 0;
-      await sleep(row.is_busy ? 10 : 0);
+      await sleep(row.is_busy ? 30 : 0);
     }
   };
 
