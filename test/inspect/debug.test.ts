@@ -279,10 +279,14 @@ test("with the server gone it says so, and everything else", async () => {
 
 test("a server that is silent does not keep it waiting for longer than requestTimeoutMs", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 300, presence: "off" });
-  await locker.ready();
+  const options = { requestTimeoutMs: 300, connectTimeoutMs: 3_600_000, presence: "off" } as const;
+  await using connected = openLocker(proxy.url(database.url), options);
+  await connected.ready();
   proxy.blackhole();
-  expect((await debug(locker)).server).toMatchObject({ isReachable: false, error: { code: "unavailable" } });
+  await using connecting = openLocker(proxy.url(database.url), options);
+  for (const locker of [connected, connecting]) {
+    expect((await debug(locker)).server).toMatchObject({ isReachable: false, error: { code: "unavailable" } });
+  }
   proxy.heal();
 });
 
