@@ -7,6 +7,7 @@ import { createDatabase, createEmptyDatabase, createRole } from "../support/data
 import { openLocker } from "../support/lockers.js";
 import { withFreePort } from "../support/ports.js";
 import { startProxy } from "../support/proxy.js";
+import { until } from "../support/until.js";
 import { everyCallWithoutLock } from "./every-call.js";
 import { settled } from "./settled.js";
 
@@ -228,7 +229,7 @@ test.each(Object.keys(passwords).flatMap((name) => presences.map((presence) => [
 
     const { error } = await settled(locker.acquire(name), requestTimeoutMs);
     isSealed = false;
-    await using lock = await locker.acquire(name);
+    await using lock = await until("it is acquired", () => locker.acquire(name).catch(() => null));
 
     process.off("unhandledRejection", onUnhandled);
     expect(unhandled).toEqual([]);
