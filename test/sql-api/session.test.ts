@@ -1,4 +1,4 @@
-// The transcripts of docs/sql-api.md, word for word.
+// The transcripts of the README and of docs/sql-api.md, word for word.
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { createDatabase, createRole } from "../support/database.js";
@@ -7,18 +7,18 @@ import { until } from "../support/until.js";
 import { type Console, findPsql, Psql, StandIn } from "./psql.js";
 import { plain, readTranscript, Tokens } from "./transcript.js";
 
-const page = await readFile(new URL("../../docs/sql-api.md", import.meta.url), "utf8");
 const psql = await findPsql();
 if (psql === undefined) console.warn("[tests] !!! NO psql: the transcripts are run without it");
 
-const ways: [string, (url: string) => Promise<Console>][] = [
-  ["over a connection in its place", (url) => StandIn.open(url)],
-  ...(psql === undefined
-    ? []
-    : [["by psql itself", async (url: string) => new Psql(psql, url)] as [string, (url: string) => Promise<Console>]]),
+const ways: readonly { readonly name: string; open(url: string): Promise<Console> }[] = [
+  { name: "over a connection in its place", open: (url) => StandIn.open(url) },
+  ...(psql === undefined ? [] : [{ name: "by psql itself", open: async (url: string) => new Psql(psql, url) }]),
 ];
+const runs = ["README.md", "docs/sql-api.md"].flatMap((page) =>
+  ways.map(({ name, open }) => [page, name, open] as const),
+);
 
-test.each(ways)("the page shows what happens, %s", async (_, open) => {
+test.each(runs)("%s shows what happens, %s", async (name, _, open) => {
   const database = await createDatabase();
   const { sql } = database;
   const app = await createRole(database, { grantUsage: true });
@@ -32,8 +32,8 @@ test.each(ways)("the page shows what happens, %s", async (_, open) => {
     return console;
   };
   const tokens = new Tokens();
-  const transcript = readTranscript(page);
-  expect(transcript.length).toBeGreaterThan(15);
+  const transcript = readTranscript(await readFile(new URL(`../../${name}`, import.meta.url), "utf8"));
+  expect(transcript.length).toBeGreaterThan(1);
 
   for (const { who, input, output } of transcript) {
     const console = await consoleOf(who);
