@@ -41,13 +41,14 @@ comment on column leasehold.counters.prefixes is 'Acquires by the prefix of thei
 comment on column leasehold.counters.hot_keys is 'The most contended keys, a hundred at most: an array of objects. Each was contended between "contended" and "contended_at_most" times.';
 --> statement-breakpoint
 -- Writes the whole row anew, so that a flush can be repeated. A role that may lock may write no other row than its own (it knows no
--- other id), nor anything of any size.
+-- other id), nor anything of any size: what is no count of this world is refused, or left out of a list.
 create function leasehold_internal.flush_counters(p_id uuid, p_sequence integer, p_counts text) returns void
 language plpgsql volatile security definer
 set search_path = leasehold, pg_temp
 set lock_timeout = '100ms'
 as $$
 declare
+  most constant bigint := 1000000000000000;
   counts jsonb;
   given leasehold.counters;
 begin
@@ -68,6 +69,9 @@ begin
           from jsonb_to_recordset(counts -> 'prefixes') as x (
             prefix text, acquired bigint, refused bigint, timed_out bigint, contended bigint, taken_over bigint, wait_ms float8)
          where coalesce(octet_length(x.prefix), 0) <= 512
+           and least(x.acquired, x.refused, x.timed_out, x.contended, x.taken_over) >= 0
+           and greatest(x.acquired, x.refused, x.timed_out, x.contended, x.taken_over) <= most
+           and x.wait_ms between 0 and most
          limit 101
       ) p);
   given.hot_keys := (
@@ -77,12 +81,16 @@ begin
           from jsonb_to_recordset(counts -> 'hot_keys') as x (
             key text, contended bigint, contended_at_most bigint, acquired bigint, wait_ms float8)
          where octet_length(x.key) between 1 and 512
+           and x.contended between 0 and x.contended_at_most and x.contended_at_most <= most
+           and x.acquired between 0 and most and x.wait_ms between 0 and most
          limit 100
       ) k);
-  if p_id = '00000000-0000-0000-0000-000000000000' or array_ndims(given.waits) <> 1 or array_ndims(given.holds) <> 1
-     or cardinality(given.waits) <> 28 or cardinality(given.holds) <> 28
-     or array_position(given.waits, null) is not null or array_position(given.holds, null) is not null
-     or jsonb_path_exists(counts, '$.** ? (@.type() == "number" && (@ < 0 || @ > 1000000000000000))') then
+  if p_id = '00000000-0000-0000-0000-000000000000'
+     or array_ndims(given.waits) <> 1 or cardinality(given.waits) <> 28 or array_position(given.waits, null) is not null
+     or array_ndims(given.holds) <> 1 or cardinality(given.holds) <> 28 or array_position(given.holds, null) is not null
+     or given.wait_ms not between 0 and most or given.hold_ms not between 0 and most
+     or jsonb_path_exists(
+          to_jsonb(given) - 'prefixes' - 'hot_keys', '$.** ? (@.type() == "number" && (@ < 0 || @ > $most))', jsonb_build_object('most', most)) then
     raise exception using errcode = 'LH003', message = 'these are no counters',
       hint = 'This function is for the Leasehold client. Nothing else needs to call it.';
   end if;

@@ -4,6 +4,7 @@ import type { LeaseLostError } from "../errors.js";
 import type { Lease } from "../lease.js";
 import type { AcquireOutcome, Observer } from "../observer.js";
 import type { SweepResult } from "../store.js";
+import { PrefixCounts } from "./prefixes.js";
 import { Tally, type TallyStats } from "./tally.js";
 
 /** What a locker has counted, of itself. JSON-safe. */
@@ -68,10 +69,10 @@ export class Counters implements Observer {
 
   acquireEnded(acquisition: Acquisition, outcome: AcquireOutcome, waitedMs: number): void {
     const { key, isContended, takeover } = acquisition;
-    // The user's code: it may read the counts.
-    const prefixOfKey = this.#prefixOf(key);
-    const tally = this.#recent;
-    const prefix = tally.prefixes.of(prefixOfKey);
+    // What failed is counted under no prefix: its key may be one that the database cannot store.
+    const prefixOfKey = isContended || outcome !== "failed" ? this.#prefixOf(key) : null;
+    const tally = this.#recent; // not before: the user's statsPrefix may have read the counts
+    const prefix = prefixOfKey === null ? new PrefixCounts() : tally.prefixes.of(prefixOfKey);
     if (isContended) {
       tally.contended += 1;
       prefix.contended += 1;
