@@ -17,7 +17,6 @@ import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
 import type { Mutant } from "./mutants/mutant.js";
-import { watch } from "./mutants/watch.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const copied = [
@@ -159,9 +158,7 @@ const { values } = parseArgs({
     check: { type: "boolean" },
   },
 });
-const mutants = [...guards, ...grants, ...leases, ...client, ...watch].filter(({ name }) =>
-  name.includes(values.only ?? ""),
-);
+const mutants = [...guards, ...grants, ...leases, ...client].filter(({ name }) => name.includes(values.only ?? ""));
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;
 
 function mutated(folder: string, { name, file, edits }: Mutant): { original: string; text: string } {

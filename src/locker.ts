@@ -344,7 +344,6 @@ export class Locker {
     const leave = this.#activity.enter();
     try {
       return await describeLocker({
-        lockerId: this.#publisher.lockerId,
         options: this.#options,
         state: this.#closing === null ? "open" : this.#onClosed.signal.aborted ? "closed" : "closing",
         store: this.#store,

@@ -31,9 +31,7 @@ export class Counters implements Observer {
   readonly #onCount: (() => void) | null;
   #recent = new Tally();
   #own = new Tally();
-  /** Since `unflushed` was read. */
   #unflushed = new Tally();
-  #row = new Tally();
   #sinceMs = now().wallMs;
 
   constructor({ prefixOf, onCount }: CountersInit) {
@@ -53,25 +51,28 @@ export class Counters implements Observer {
     this.#sinceMs = now().wallMs;
   }
 
-  /** Since `beginRow`: a reset takes nothing away. */
+  /** Since `takeUnflushed`: a reset takes nothing away. */
   unflushed(): TallyStats {
     this.#sumUp();
-    this.#row.add(this.#unflushed);
-    this.#unflushed = new Tally();
-    return this.#row.snapshot();
+    return this.#unflushed.snapshot();
   }
 
-  /** What `unflushed` has told is forgotten. */
-  beginRow(): void {
-    this.#row = new Tally();
+  /** The same for the last time: from now on it is counted anew. */
+  takeUnflushed(): TallyStats {
+    const counts = this.unflushed();
+    this.#unflushed = new Tally();
+    return counts;
+  }
+
+  /** Called in `onCount`, it leaves what was counted just now. */
+  forgetUnflushed(): void {
+    this.#unflushed = new Tally();
   }
 
   acquireEnded(acquisition: Acquisition, outcome: AcquireOutcome, waitedMs: number): void {
     const { key, isContended, takeover } = acquisition;
-    // The user's code: it may read the counts.
-    const prefixOfKey = this.#prefixOf(key);
     const tally = this.#recent;
-    const prefix = tally.prefixes.of(prefixOfKey);
+    const prefix = tally.prefixes.of(this.#prefixOf(key));
     if (isContended) {
       tally.contended += 1;
       prefix.contended += 1;

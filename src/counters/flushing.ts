@@ -1,17 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { after, type Instant, isPast, now, startTimer, type Timer } from "../clock.js";
 import { UnavailableError } from "../errors.js";
-import type { Store } from "../store.js";
+import type { CountersRow, Store } from "../store.js";
 import { withTimeout } from "../timeout.js";
 import type { Counters } from "./counters.js";
 
-/** An hour, so that the database can tell what is new and forget what is old. */
+/** After this a row is closed and the next one begun, so that the database can tell what is new and forget what is old. */
 const ROW_MS = 3_600_000;
-/**
- * How many times longer a row may go unwritten before it is given up. The database adds up rows that nobody has written for six
- * hours: one that was written again after that would count twice.
- */
-const GIVE_UP = 3;
+/** The database adds up rows that nobody has written for six hours: what is written again after that would count twice. */
+const GIVE_UP_MS = 3 * ROW_MS;
 const JITTER = 0.2;
 const MAX_RETRY_MS = 300_000;
 /** `close` waits so long for the last flush. */
@@ -21,8 +18,6 @@ export interface FlushingInit {
   readonly counters: Counters;
   readonly store: Store;
   readonly everyMs: number;
-  /** How long a row is written before the next one is begun. */
-  readonly rowMs?: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -34,33 +29,37 @@ export class Flushing {
   readonly #counters: Counters;
   readonly #store: Store;
   readonly #everyMs: number;
-  readonly #rowMs: number;
   readonly #onError: (error: unknown) => void;
   #id = randomUUID();
   #sequence = 0;
-  /** When the row was first sent; null before. */
-  #begunAt: Instant | null = null;
-  /** When a flush of the row was last sent that is known to have been carried out, or else the first one. */
+  /** When the row is to be closed; null before it was first sent. */
+  #closeAt: Instant | null = null;
+  /** When it was last known to be written, or else first sent. */
   #writtenAt: Instant = now();
-  /** Whether the last flush is known to have been carried out. */
-  #isWritten = true;
+  /** A row that was closed and is not known to be written. */
+  #closed: (CountersRow & { readonly giveUpAt: Instant }) | null = null;
   #isDue = false;
+  /** Everything is known to be written. */
+  #isFlushed = false;
   #timer: Timer | null = null;
   #failures = 0;
   #flushing: Promise<void> = Promise.resolve();
   #isEnded = false;
 
-  constructor({ counters, store, everyMs, rowMs = ROW_MS, onError }: FlushingInit) {
+  constructor({ counters, store, everyMs, onError }: FlushingInit) {
     this.#counters = counters;
     this.#store = store;
     this.#everyMs = everyMs;
-    this.#rowMs = rowMs;
     this.#onError = onError;
   }
 
   /** Something was counted. */
   schedule(): void {
     this.#isDue = true;
+    if (this.#isFlushed) {
+      this.#isFlushed = false;
+      this.#leaveOldRow();
+    }
     if (this.#timer === null && !this.#isEnded) {
       this.#startTimer();
     }
@@ -74,7 +73,7 @@ export class Flushing {
 
   /** Whether there is something to be flushed, and the last attempt did not fail. */
   get isWanted(): boolean {
-    return this.#canFlush && this.#failures === 0;
+    return this.#isDue && this.#failures === 0;
   }
 
   /** Never rejects: what fails is tried again later. */
@@ -87,12 +86,11 @@ export class Flushing {
   /** The last flush: it is given a second. */
   async end(): Promise<void> {
     this.#isEnded = true;
-    await withTimeout(this.flush(), LAST_FLUSH_MS).catch(() => undefined);
-  }
-
-  /** Before the first connection it is not known which database that is, nor whether there is one. */
-  get #canFlush(): boolean {
-    return this.#isDue && this.#store.place !== null;
+    // Before the first connection there is no place to write it to.
+    if (this.#store.place !== null) {
+      await withTimeout(this.flush(), LAST_FLUSH_MS).catch(() => undefined);
+    }
+    this.pause();
   }
 
   #startTimer(): void {
@@ -102,39 +100,57 @@ export class Flushing {
   }
 
   async #flush(): Promise<void> {
-    if (!this.#canFlush) {
+    if (!this.#isDue) {
       return;
     }
     this.#isDue = false;
-    this.#beginRowIfOld();
-    const sentAt = now();
-    if (this.#begunAt === null) {
-      this.#begunAt = sentAt;
-      this.#writtenAt = sentAt;
-    }
-    this.#sequence += 1;
-    this.#isWritten = false;
     try {
-      await this.#store.flushCounters({ id: this.#id, sequence: this.#sequence, counts: this.#counters.unflushed() });
-      this.#isWritten = true;
+      await this.#writeClosed();
+      const sentAt = now();
+      if (this.#closeAt === null) {
+        this.#closeAt = after(sentAt, ROW_MS);
+        this.#writtenAt = sentAt;
+      }
+      this.#sequence += 1;
+      const row = { id: this.#id, sequence: this.#sequence, counts: this.#counters.unflushed() };
+      await this.#store.flushCounters(row);
       this.#writtenAt = sentAt;
       this.#failures = 0;
+      this.#isFlushed = !this.#isDue;
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  /** What was not counted yet when the old row was last written belongs to the new one. */
-  #beginRowIfOld(): void {
-    if (this.#begunAt === null || !isPast(after(this.#begunAt, this.#rowMs))) {
-      return;
+  /** The next row begins when this one is closed, not when it is written: what is counted meanwhile belongs to the next. */
+  async #writeClosed(): Promise<void> {
+    if (this.#closed === null && this.#isOld) {
+      const giveUpAt = after(this.#writtenAt, GIVE_UP_MS);
+      this.#closed = { id: this.#id, sequence: this.#sequence + 1, counts: this.#counters.takeUnflushed(), giveUpAt };
+      this.#startRow();
     }
-    if (this.#isWritten || isPast(after(this.#writtenAt, GIVE_UP * this.#rowMs))) {
-      this.#counters.beginRow();
-      this.#id = randomUUID();
-      this.#sequence = 0;
-      this.#begunAt = null;
+    if (this.#closed !== null && !isPast(this.#closed.giveUpAt)) {
+      await this.#store.flushCounters(this.#closed);
     }
+    this.#closed = null;
+  }
+
+  /** All of it was written, perhaps long ago: what is counted from now on belongs to the next row. */
+  #leaveOldRow(): void {
+    if (this.#isOld) {
+      this.#counters.forgetUnflushed();
+      this.#startRow();
+    }
+  }
+
+  get #isOld(): boolean {
+    return this.#closeAt !== null && isPast(this.#closeAt);
+  }
+
+  #startRow(): void {
+    this.#id = randomUUID();
+    this.#sequence = 0;
+    this.#closeAt = null;
   }
 
   #fail(error: unknown): void {

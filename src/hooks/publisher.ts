@@ -34,11 +34,11 @@ let lockers = 0;
  * subscriber throws becomes an uncaught exception of its own, by Node's rule, and does not reach the locker.
  */
 export class Publisher implements Observer {
-  readonly lockerId: number;
+  readonly #lockerId: number;
 
   constructor() {
     lockers += 1;
-    this.lockerId = lockers;
+    this.#lockerId = lockers;
   }
 
   acquireEnded(
@@ -75,7 +75,7 @@ export class Publisher implements Observer {
 
   swept(result: SweepResult): void {
     if (channels.sweep.hasSubscribers) {
-      channels.sweep.publish({ lockerId: this.lockerId, ...result } satisfies SweepMessage);
+      channels.sweep.publish({ lockerId: this.#lockerId, ...result } satisfies SweepMessage);
     }
   }
 
@@ -88,7 +88,7 @@ export class Publisher implements Observer {
   ): Promise<Value> {
     const makeContext = (): AcquireTrace => {
       const { owner, ttlMs, waitMs } = terms;
-      return { lockerId: this.lockerId, key, owner, ttlMs, waitMs };
+      return { lockerId: this.#lockerId, key, owner, ttlMs, waitMs };
     };
     return traced(acquiring, makeContext, work, (value) => {
       const lock = lockOf(value);
@@ -99,7 +99,7 @@ export class Publisher implements Observer {
 
   /** A call that locks and runs a body, as an operation of the tracing channel `leasehold:with-lock`. */
   traceWithLock<Value>(key: string, work: () => Promise<Value>, isAcquired: (value: Value) => boolean): Promise<Value> {
-    const makeContext = (): WithLockTrace => ({ lockerId: this.lockerId, key });
+    const makeContext = (): WithLockTrace => ({ lockerId: this.#lockerId, key });
     return traced(withLock, makeContext, work, (value) => {
       return { isAcquired: isAcquired(value) } satisfies WithLockTrace["result"];
     });
@@ -121,6 +121,6 @@ export class Publisher implements Observer {
   }
 
   #about({ key, terms }: { readonly key: string; readonly terms: { readonly owner: string } }): LockMessage {
-    return { lockerId: this.lockerId, key, owner: terms.owner };
+    return { lockerId: this.#lockerId, key, owner: terms.owner };
   }
 }

@@ -23,8 +23,6 @@ export interface DebugInfo {
   readonly at: string;
   /** Of this package. */
   readonly version: string;
-  /** Tells the lockers of this process apart: 1 for the first that was made. As in the messages of its channels. */
-  readonly lockerId: number;
   readonly state: "open" | "closing" | "closed";
   /** Those in effect, by their names, with `[function]` and `[hidden]` in place of what is not shown. */
   readonly options: JsonObject;
@@ -52,7 +50,7 @@ export interface DebugConnections {
 export interface DebugConnection {
   /** `given`: the locker's option `sql`, a pool of which nothing is known. */
   readonly state: "none" | "connecting" | "open" | "given";
-  /** The server process's; null where a pooler changes it. */
+  /** The server process's. */
   readonly pid: number | null;
   readonly since: string | null;
   /** Statements without an answer yet. */
@@ -103,8 +101,6 @@ export interface DebugServer extends Omit<ServerState, "horizon" | "schema"> {
    * does, keys that are locked often get slow. Null when nothing does.
    */
   readonly horizon: DebugHorizon | null;
-  /** Why `horizon` is not known. */
-  readonly horizonError: DebugError | null;
 }
 
 /** A transaction, or a replication slot, whose snapshot keeps dead rows from being removed. */
@@ -121,7 +117,6 @@ export interface DebugServerFailure {
 
 /** What a locker gives to be described. */
 export interface DebugParts {
-  readonly lockerId: number;
   readonly options: ResolvedLockerOptions;
   readonly state: DebugInfo["state"];
   readonly store: Store;
@@ -132,13 +127,12 @@ export interface DebugParts {
 
 /** Never rejects. */
 export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
-  const { lockerId, options, state, store, holdings, acquisitions, recent } = parts;
+  const { options, state, store, holdings, acquisitions, recent } = parts;
   const { session, commands, renewals } = store.connections;
   // All of it before the first await: one moment, undisturbed by what is asked of the server.
   const here = {
     at: toIso(now().wallMs),
     version: VERSION,
-    lockerId,
     state,
     options: describeOptions(options),
     connections: {
@@ -157,13 +151,13 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
 async function describeServer({ store, options, recent }: DebugParts): Promise<DebugServer | DebugServerFailure> {
   try {
     const { schema, horizon, ...plain } = await withTimeout(store.describeServer(), options.requestTimeoutMs);
+    const isKnown = !(schema instanceof Error);
     return {
       isReachable: true,
       ...plain,
-      schema: schema instanceof Error ? null : schema,
-      schemaError: schema instanceof Error ? recent.errors.describe(schema) : null,
-      horizon: horizon === null || horizon instanceof Error ? null : describeHorizon(horizon),
-      horizonError: horizon instanceof Error ? recent.errors.describe(horizon) : null,
+      schema: isKnown ? schema : null,
+      schemaError: isKnown ? null : recent.errors.describe(schema),
+      horizon: horizon === null ? null : describeHorizon(horizon),
     };
   } catch (error) {
     const cause = error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;

@@ -1,4 +1,4 @@
-import { type Instant, now } from "../clock.js";
+import { elapsedMs, type Instant, now } from "../clock.js";
 import type { LeaseLostError, LossReason } from "../errors.js";
 import type { Lease } from "../lease.js";
 
@@ -32,15 +32,10 @@ interface Entry {
 
 /** The locks that this process has lost lately. */
 export class RecentlyLost {
-  readonly #now: () => Instant;
   #entries: Entry[] = [];
 
-  constructor(clock: () => Instant = now) {
-    this.#now = clock;
-  }
-
   add(lease: Lease, error: LeaseLostError, heldMs: number): void {
-    this.#entries = [...this.#fresh().slice(1 - MAX_LOST), { lease, error, heldMs, at: this.#now() }];
+    this.#entries = [...this.#fresh().slice(1 - MAX_LOST), { lease, error, heldMs, at: now() }];
   }
 
   /** The newest first. */
@@ -50,8 +45,7 @@ export class RecentlyLost {
   }
 
   #fresh(): Entry[] {
-    const { monotonicMs } = this.#now();
-    return this.#entries.filter(({ at }) => monotonicMs - at.monotonicMs < GRACE_MS);
+    return this.#entries.filter(({ at }) => elapsedMs(at) < GRACE_MS);
   }
 }
 

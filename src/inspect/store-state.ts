@@ -3,7 +3,6 @@ import type { LeaseholdError } from "../errors.js";
 /** A connection as this process sees it. `given`: the user's own client, of which nothing is known. */
 export interface ConnectionState {
   readonly state: "none" | "connecting" | "open" | "given";
-  /** The server process's; null where a pooler changes it. */
   readonly pid: number | null;
   /** When it was opened, by this process's clock. */
   readonly sinceMs: number | null;
@@ -34,21 +33,17 @@ export interface ConnectionStates {
   readonly mayBePooled: boolean;
 }
 
-/** What a server says of itself. */
 export interface ServerState {
-  /** How long its first answer took. */
   readonly ms: number;
-  /** Such as `17.2`. */
   readonly version: string;
-  /** Such as 170002. */
   readonly versionNumber: number;
   readonly isInRecovery: boolean;
   readonly database: string;
   readonly role: string;
   /** The server's clock, less this process's; half of `ms` may be wrong. */
   readonly clockAheadMs: number;
-  /** What holds back the removal of dead rows for longest, as far as the role may see it; null when nothing does; or why that cannot be read. */
-  readonly horizon: Horizon | null | LeaseholdError;
+  /** What holds back the removal of dead rows for longest, as far as the role may see it; null when nothing does. */
+  readonly horizon: Horizon | null;
   /** Of the schema; or why it cannot be read. */
   readonly schema: SchemaState | LeaseholdError;
 }
@@ -66,12 +61,9 @@ export interface Horizon {
   readonly role: string | null;
 }
 
-/** The schema `leasehold`, as a role sees it. */
 export interface SchemaState {
   readonly version: number;
-  /** The oldest client that can work with it. */
   readonly minClient: number;
-  /** `manual`: the server hides what tells a failover or a restore. */
   readonly fenceSource: "auto" | "manual";
   /** Whether this role may take locks from their holders. */
   readonly mayForceRelease: boolean;

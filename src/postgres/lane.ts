@@ -2,7 +2,7 @@ import { type Instant, now } from "../clock.js";
 import type { ConnectionState } from "../inspect/store-state.js";
 import type { PostgresClient } from "../postgres-client.js";
 import { withTimeout } from "../timeout.js";
-import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
+import type { ClockSample, Hello } from "./connect.js";
 import { type Link, LinkClosed, type Parameter, type Row } from "./link.js";
 import { inOneTrip } from "./one-trip.js";
 
@@ -189,7 +189,7 @@ export class GivenLane implements Lane {
 export function stateOf(open: Made | null, isWanted: boolean, waiting: number): ConnectionState {
   return {
     state: open !== null ? "open" : isWanted ? "connecting" : "none",
-    pid: open !== null && seemsDirect(open.hello) ? open.hello.pid : null,
+    pid: open?.hello.pid ?? null,
     sinceMs: open?.hello.clock.receivedAt.wallMs ?? null,
     inFlight: open?.link.inFlight ?? 0,
     waiting: waiting + (open?.link.waiting ?? 0),

@@ -75,16 +75,11 @@ export class Requests {
 
   async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     const { key } = request;
-    let isStuck = false;
-    try {
-      const answer = await (this.#stuckKeys.has(key) ? this.#carefulAcquires : this.#acquires).add(request);
-      isStuck = answer.outcome === "busy" && answer.holder === null;
-      return answer;
-    } finally {
-      if (!isStuck) {
-        this.#stuckKeys.delete(key);
-      }
+    const answer = await (this.#stuckKeys.has(key) ? this.#carefulAcquires : this.#acquires).add(request);
+    if (answer.outcome !== "busy" || answer.holder !== null) {
+      this.#stuckKeys.delete(key);
     }
+    return answer;
   }
 
   release(request: ReleaseRequest): Promise<ReleaseAnswer> {

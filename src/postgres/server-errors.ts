@@ -83,13 +83,6 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
       return new UnsafeBackendError({ problem: message, remedy, cause: error });
     }
   }
-  if (state?.startsWith("22")) {
-    const { message } = error as Error;
-    return new UnsupportedError({
-      message: `This database cannot take what it was given: ${message} (SQLSTATE ${state}). Nothing was done.`,
-      cause: error,
-    });
-  }
   if (troubleOf(error) !== "definite" || state?.startsWith("28") || state === "3D000") {
     const { message } = error as Error;
     const timedOut = error instanceof RequestTimeout;

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { describe, expect, test } from "vitest";
-import { key, type Lock, UnsupportedError } from "../../src/index.js";
+import { key } from "../../src/index.js";
 import { VERSION } from "../../src/version.js";
-import { createDatabase, createEmptyDatabase } from "../support/database.js";
+import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 
 const database = await createDatabase();
@@ -111,19 +111,4 @@ test("ping measures a round trip and knows the server's version", async () => {
   const [row] = await database.sql`select current_setting('server_version') as version`;
   expect(serverVersion).toBe(row?.version);
   expect(ms).toBeGreaterThan(0);
-});
-
-test("a key that the database's encoding has no letters for fails at once, and alone", async () => {
-  await using latin = await createEmptyDatabase({ encoding: "LATIN1" });
-  await using locker = openLocker(latin);
-  await locker.migrate();
-
-  const [emoji, umlaut] = await Promise.allSettled([locker.acquire("\u{1f512}"), locker.acquire("schl\u00fcssel")]);
-
-  const { reason } = emoji as PromiseRejectedResult;
-  expect(reason).toBeInstanceOf(UnsupportedError);
-  expect(reason.message).toContain("LATIN1");
-  const { value: lock } = umlaut as PromiseFulfilledResult<Lock>;
-  expect(lock.held).toBe(true);
-  await lock.release();
 });

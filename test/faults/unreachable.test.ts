@@ -7,7 +7,6 @@ import { createDatabase, createEmptyDatabase, createRole } from "../support/data
 import { openLocker } from "../support/lockers.js";
 import { withFreePort } from "../support/ports.js";
 import { startProxy } from "../support/proxy.js";
-import { until } from "../support/until.js";
 import { everyCallWithoutLock } from "./every-call.js";
 import { settled } from "./settled.js";
 
@@ -229,7 +228,7 @@ test.each(Object.keys(passwords).flatMap((name) => presences.map((presence) => [
 
     const { error } = await settled(locker.acquire(name), requestTimeoutMs);
     isSealed = false;
-    await using lock = await until("it is acquired", () => locker.acquire(name).catch(() => null));
+    await using lock = await locker.acquire(name);
 
     process.off("unhandledRejection", onUnhandled);
     expect(unhandled).toEqual([]);

@@ -121,6 +121,7 @@ try {
     tarball = join(folder, packed.filename);
     const files: string[] = packed.files.map(({ path }: { path: string }) => path);
     for (const file of [
+      "dist/cli.js",
       "dist/index.js",
       "dist/index.d.ts",
       "dist/drizzle.js",
@@ -230,6 +231,20 @@ try {
       "activeLeases,deadlocks,expiredLeases,fenceTable,fencedBy,guardTable,hotKeys,liveSessions,stats,statsByPrefix,unfenceTable,unguardTable,waiting"
     )
       throw new Error(names);
+  });
+
+  await check("its command line", async () => {
+    const npx = (args: readonly string[], env = {}) =>
+      run("npx", ["--no-install", "leasehold", ...args], consumer, env);
+    const help = await npx(["--help"]);
+    if (!help.includes("Usage: leasehold <command>")) throw new Error(help);
+    cluster ??= await startCluster();
+    await createFrom(cluster.url, "command_line", "template0");
+    const env = { DATABASE_URL: changeUrl(cluster.url, { database: "command_line" }) };
+    await npx(["migrate"], env);
+    const print = "process.stdout.write(process.env.LEASEHOLD_KEY + process.env.LEASEHOLD_FENCE)";
+    const output = await npx(["run", "package", "--", process.execPath, "-e", print], env);
+    if (output !== "package1") throw new Error(`wrote ${JSON.stringify(output)}`);
   });
 
   for (const format of ["esm", "cjs"] as const) {

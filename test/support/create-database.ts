@@ -3,13 +3,10 @@ import { openClient } from "./client.js";
 import { quote } from "./quote.js";
 
 /** Creates a database by a short-lived connection to another one. */
-export async function createFrom(server: string, name: string, template: string, encoding?: string): Promise<void> {
+export async function createFrom(server: string, name: string, template: string): Promise<void> {
   const sql = await openClient(server);
   try {
-    const how = encoding === undefined ? "" : ` encoding ${quote(encoding)} lc_collate 'C' lc_ctype 'C'`;
-    await explain(sql, "createdb", () =>
-      sql.unsafe(`create database ${quote(name)} template ${quote(template)}${how}`),
-    );
+    await explain(sql, "createdb", () => sql.unsafe(`create database ${quote(name)} template ${quote(template)}`));
   } finally {
     await sql.end({ timeout: 1 });
   }

@@ -39,8 +39,6 @@ export interface TestDatabase extends AsyncDisposable {
 export interface DatabaseOptions {
   /** A cluster of the test's own, instead of the shared server. */
   readonly on?: Cluster;
-  /** Such as LATIN1, for an empty one. Default: the server's. */
-  readonly encoding?: string;
 }
 
 const made = new Set<TestDatabase>();
@@ -65,7 +63,7 @@ export async function createDatabase(options: DatabaseOptions = {}): Promise<Tes
 /** A new database with nothing in it. */
 export async function createEmptyDatabase(options: DatabaseOptions = {}): Promise<TestDatabase> {
   const server = options.on ? { url: options.on.url, prefix: "leasehold_test" } : inject("server");
-  return create(server.url, newName(server.prefix), "template0", options.on, options.encoding);
+  return create(server.url, newName(server.prefix), "template0", options.on);
 }
 
 export interface TestRole {
@@ -96,14 +94,8 @@ export async function createRole(database: TestDatabase, options: RoleOptions = 
   return { name, url: changeUrl(database.url, { user: name, password }) };
 }
 
-async function create(
-  server: string,
-  name: string,
-  template: string,
-  cluster?: Cluster,
-  encoding?: string,
-): Promise<TestDatabase> {
-  await createFrom(server, name, template, encoding);
+async function create(server: string, name: string, template: string, cluster?: Cluster): Promise<TestDatabase> {
+  await createFrom(server, name, template);
   const url = changeUrl(server, { database: name });
   const sql = await openClient(url);
   const drop = async () => {

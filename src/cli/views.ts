@@ -1,0 +1,92 @@
+import type { View } from "./view.js";
+
+export const activeLeases: View = {
+  name: "active_leases",
+  orderBy: "v.key",
+  empty: "No key is held.",
+  columns: [
+    { name: "key", kind: "text", heading: "KEY", isElastic: true },
+    { name: "fence", kind: "number", heading: "FENCE" },
+    { name: "owner", kind: "text", heading: "OWNER", isElastic: true },
+    { name: "session_id", kind: "number" },
+    { name: "is_session_alive", kind: "boolean", heading: "ALIVE" },
+    { name: "acquired_at", kind: "time" },
+    { name: "renewed_at", kind: "time" },
+    { name: "expires_at", kind: "time" },
+    { name: "remaining", kind: "duration", heading: "REMAINING" },
+    { name: "held_for", kind: "duration", heading: "HELD" },
+    { name: "ttl", kind: "duration" },
+    { name: "max_hold_until", kind: "time" },
+    { name: "revoked_at", kind: "time" },
+    { name: "waiters", kind: "number", heading: "WAITERS" },
+    { name: "pid", kind: "number" },
+    { name: "host", kind: "text" },
+    { name: "client_address", kind: "text" },
+    { name: "application_name", kind: "text" },
+    { name: "metadata", kind: "json" },
+    { name: "acquisitions", kind: "number" },
+  ],
+};
+
+export const waitingLines: View = {
+  name: "waiting",
+  orderBy: "v.key, v.position",
+  empty: "Nobody waits.",
+  columns: [
+    { name: "key", kind: "text", heading: "KEY", isElastic: true },
+    { name: "position", kind: "number", heading: "#" },
+    { name: "ticket", kind: "number" },
+    { name: "owner", kind: "text", heading: "OWNER", isElastic: true },
+    { name: "session_id", kind: "number" },
+    { name: "waiting_since", kind: "time" },
+    { name: "waiting_for", kind: "duration", heading: "WAITING" },
+    { name: "alive_until", kind: "time" },
+    { name: "is_alive", kind: "boolean", heading: "ALIVE" },
+    { name: "blocked_by", kind: "text", heading: "BLOCKED BY", isElastic: true },
+    { name: "blocked_by_fence", kind: "number" },
+    { name: "blocked_since", kind: "time" },
+    { name: "blocking_pid", kind: "number", heading: "BLOCKING PID", isRare: true },
+    { name: "blocking_transaction", kind: "text", heading: "BLOCKING TRANSACTION", isRare: true },
+    { name: "pid", kind: "number" },
+    { name: "host", kind: "text" },
+  ],
+};
+
+export const liveSessions: View = {
+  name: "live_sessions",
+  orderBy: "v.id",
+  empty: "No session is open.",
+  columns: [
+    { name: "id", kind: "number", heading: "ID" },
+    { name: "owner", kind: "text", heading: "OWNER", isElastic: true },
+    { name: "pid", kind: "number", heading: "PID" },
+    { name: "host", kind: "text", heading: "HOST", isElastic: true },
+    { name: "client_address", kind: "text", heading: "ADDRESS" },
+    { name: "application_name", kind: "text" },
+    { name: "version", kind: "text", heading: "VERSION" },
+    { name: "started_at", kind: "time" },
+    { name: "seen_at", kind: "time" },
+    { name: "silent_for", kind: "duration", heading: "SILENT" },
+    { name: "is_alive", kind: "boolean", heading: "ALIVE" },
+    { name: "leases", kind: "number", heading: "LEASES" },
+    { name: "waits", kind: "number", heading: "WAITS" },
+  ],
+};
+
+export const expiredLeases: View = {
+  name: "expired_leases",
+  orderBy: "v.key",
+  empty: "No lease is expired.",
+  columns: [
+    { name: "key", kind: "text", heading: "KEY", isElastic: true },
+    { name: "fence", kind: "number", heading: "FENCE" },
+    { name: "owner", kind: "text", heading: "OWNER", isElastic: true },
+    { name: "session_id", kind: "number" },
+    { name: "reason", kind: "text", heading: "REASON" },
+    { name: "expires_at", kind: "time" },
+    { name: "expired_for", kind: "duration", heading: "EXPIRED FOR" },
+    { name: "waiters", kind: "number", heading: "WAITERS" },
+    { name: "blocking_pid", kind: "number", heading: "BLOCKING PID", isRare: true },
+    { name: "blocking_transaction", kind: "text", heading: "BLOCKING TRANSACTION", isRare: true },
+  ],
+};
