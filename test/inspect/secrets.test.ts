@@ -1,6 +1,7 @@
 // Whatever a busy process shows of itself, no token, password or parameter of an address is in it.
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { inspect } from "node:util";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { Lock } from "../../src/index.js";
 import { changeUrl } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
@@ -11,16 +12,24 @@ import { until } from "../support/until.js";
 
 const database = await createDatabase();
 
+/** Until the test is over. */
+function listen(channel: string, shown: unknown[]): void {
+  const onMessage = (message: unknown) => void shown.push(message);
+  subscribe(channel, onMessage);
+  onTestFinished(() => void unsubscribe(channel, onMessage));
+}
+
 function asText(value: unknown): string {
   const deep = { depth: 20, showHidden: true, getters: true, breakLength: Number.POSITIVE_INFINITY } as const;
   return [inspect(value, deep), JSON.stringify(value), String(value)].join("\n");
 }
 
-test("debug, capabilities and errors of a busy process show none, whatever befalls it", async () => {
+test("debug, capabilities, locks, messages and errors of a busy process show none, whatever befalls it", async () => {
   expectLeft(database, "leases", "waiters", "sessions");
   const role = await createRole(database, { grantUsage: true });
   const password = new URL(role.url).password;
   const tokens = new Set<string>();
+  const shown: unknown[] = [];
   const careless = new Set<unknown>();
   const remember = ({ token }: Lock) => {
     tokens.add(token);
@@ -28,9 +37,12 @@ test("debug, capabilities and errors of a busy process show none, whatever befal
     careless.add(error);
     throw error;
   };
+  for (const name of ["acquire", "release", "lost", "takeover", "sweep"]) listen(`leasehold:${name}`, shown);
+  for (const name of ["acquire", "with-lock"]) {
+    for (const event of ["start", "asyncEnd", "error"]) listen(`tracing:leasehold:${name}:${event}`, shown);
+  }
   await using proxy = await startProxy(database.url);
   const url = `${proxy.url(role.url)}?application_name=sesame-application&options=-csearch_path%3Dsesame_path`;
-  const shown: unknown[] = [];
   const onError = (error: unknown) => {
     // what their own callback wrote is theirs; in what debug makes of it, it must not be
     if (!careless.has(error)) shown.push(error);
@@ -48,12 +60,7 @@ test("debug, capabilities and errors of a busy process show none, whatever befal
   await using plain = openLocker(role.url, { onAcquired: remember, onError });
   await using stranger = openLocker(changeUrl(database.url, { user: "stranger", password: "sesame-open" }));
   const look = async () => {
-    for (const one of [locker, plain, stranger])
-      shown.push(
-        await one.debug(),
-        one,
-        one.locks().map((lock) => lock.toJSON()),
-      );
+    for (const one of [locker, plain, stranger]) shown.push(await one.debug(), one, one.locks());
   };
 
   const [held, brief] = await Promise.all([
@@ -62,6 +69,7 @@ test("debug, capabilities and errors of a busy process show none, whatever befal
   ]);
   const waiting = plain.acquire("held");
   await plain.acquire("other");
+  await plain.withLock("brief work", () => plain.tryWithLock("other", () => undefined));
   shown.push(await locker.capabilities(), await locker.check("held"), await stranger.ready().catch((error) => error));
   await until("somebody waits", async () => (await plain.debug()).waits[0]?.ticket);
   await until("a lock was lost", async () => (await locker.debug()).lost[0]);
@@ -83,5 +91,6 @@ test("debug, capabilities and errors of a busy process show none, whatever befal
   expect(tokens.size).toBeGreaterThanOrEqual(3);
   const text = shown.map(asText).join("\n");
   for (const secret of [...tokens, password, "sesame"]) expect(text).not.toContain(secret);
+  for (const message of ["isAcquired", "isContended", "heldMs", "expired"]) expect(text).toContain(message);
   expect(text).toContain("[uuid] was granted over postgres://[hidden]@");
 });
