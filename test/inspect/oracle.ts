@@ -92,7 +92,7 @@ export async function look(sql: postgres.Sql): Promise<{ before: Facts; after: F
 const selections = {
   active_leases: `key, fence::text, owner, session_id, is_session_alive, ${micros("acquired_at")} as acquired_at, ${micros("renewed_at")} as renewed_at,
     ${micros("expires_at")} as expires_at, ${micros("max_hold_until")} as max_hold_until, ${micros("revoked_at")} as revoked_at,
-    remaining + held_for = expires_at - acquired_at and remaining > '0' as fits, extract(epoch from ttl)::float8 * 1000 as ttl, waiters, pid, host,
+    remaining + held_for = expires_at - acquired_at and remaining > '0' as fits, round(extract(epoch from ttl) * 1000)::float8 as ttl, waiters, pid, host,
     client_address::text, application_name, metadata, acquisitions::text`,
   waiting: `key, position, ticket::text, owner, session_id, ${micros("waiting_since")} as waiting_since, waiting_for > '0' as waits,
     ${micros("alive_until")} as alive_until, is_alive, blocked_by, blocked_by_fence::text, ${micros("blocked_since")} as blocked_since,
