@@ -17,6 +17,7 @@ import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
 import type { Mutant } from "./mutants/mutant.js";
+import { views } from "./mutants/views.js";
 import { watch } from "./mutants/watch.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -159,7 +160,7 @@ const { values } = parseArgs({
     check: { type: "boolean" },
   },
 });
-const mutants = [...guards, ...grants, ...leases, ...client, ...watch].filter(({ name }) =>
+const mutants = [...guards, ...grants, ...leases, ...client, ...views, ...watch].filter(({ name }) =>
   name.includes(values.only ?? ""),
 );
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;

@@ -224,7 +224,7 @@ test("of many keys that several transactions guard, each is told its own", async
       await client`select leasehold.guard(${lock.key}, ${String(lock.fence)}::bigint)`;
     }
   }
-  // the last key is guarded by two, in a multixact; one of the third's keys in a subtransaction that was released
+  // the last key is guarded by two, in a multixact
   const last = locks.at(-1);
   for (const client of clients.slice(0, 2))
     await client`select leasehold.guard(${String(last?.key)}, ${String(last?.fence)}::bigint)`;
@@ -240,6 +240,27 @@ test("of many keys that several transactions guard, each is told its own", async
   }
   expect(await sql`select from leasehold.expired_leases where blocking_pid is not null`).toHaveLength(0);
   await sql`delete from leasehold.leases where key like 'many-%'`;
+});
+
+test("a guard in a subtransaction that was released is told as long as it is the only one", async () => {
+  await using holder = openLocker(database, { keepAlive: false });
+  const lock = await holder.acquire("nested");
+  const [client, other] = [await openClient(database.url), await openClient(database.url)];
+  const [backend] = await client`select pg_backend_pid() as pid`;
+  await client.unsafe("begin; savepoint within");
+  await client`select leasehold.guard('nested', ${String(lock.fence)}::bigint)`;
+  await client.unsafe("release savepoint within");
+  await sql`update leasehold.leases set expires_at = clock_timestamp() where key = 'nested'`;
+  expect(await overOf("nested")).toMatchObject({ blocking_pid: backend?.pid });
+  await other.unsafe("begin; select from leasehold.leases for key share");
+  // which of the two it is cannot be told: the one that can, is
+  const [second] = await other`select pg_backend_pid() as pid`;
+  expect(await overOf("nested")).toMatchObject({ blocking_pid: second?.pid });
+  await other.unsafe("rollback");
+  await client.unsafe("rollback");
+  await other.end();
+  await client.end();
+  await sql`delete from leasehold.leases where key = 'nested'`;
 });
 
 test("the views neither write nor wait for a writer, in whatever transaction they are read", async () => {

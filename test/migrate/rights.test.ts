@@ -136,12 +136,12 @@ test("nothing is open to everybody, also where the database gives everything to 
      where p.pronamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and has_function_privilege('passer_by', p.oid, 'execute')
     union all
     select c.oid::regclass::text from pg_class c
-     where c.relnamespace = 'leasehold'::regnamespace and c.relname not like 'migrations%'
+     where c.relnamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and c.relname not like 'migrations%'
        and case when c.relkind = 'S' then has_sequence_privilege('passer_by', c.oid, 'usage, select, update')
-                when c.relkind = 'r' then has_table_privilege('passer_by', c.oid, 'select, insert, update, delete, truncate, references, trigger') end
+                when c.relkind in ('r', 'v') then has_table_privilege('passer_by', c.oid, 'select, insert, update, delete, truncate, references, trigger') end
     union all
     select t.oid::regtype::text from pg_type t join pg_class c on c.oid = t.typrelid
-     where t.typnamespace = 'leasehold'::regnamespace and c.relname not like 'migrations%' and has_type_privilege('passer_by', t.oid, 'usage')
+     where t.typnamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and c.relname not like 'migrations%' and has_type_privilege('passer_by', t.oid, 'usage')
     union all
     select n.nspname from pg_namespace n where n.nspname like 'leasehold%' and has_schema_privilege('passer_by', n.oid, 'usage, create')`;
   expect([...allowed]).toEqual([]);

@@ -11,9 +11,10 @@ export interface Exchange {
 const prompt = /^(\w+)=\*?[>#] /;
 const continuation = /^\w+-\*?[>#] /;
 
-/** All blocks in the order of the page, as one session of each person. */
-export function readTranscript(page: string): Exchange[] {
-  const lines = [...page.matchAll(/^```psql\n(.*?)^```/gms)].flatMap(([, text = ""]) => text.split("\n"));
+/** All blocks of that language in the order of the page, as one session of each person. */
+export function readTranscript(page: string, language = "psql"): Exchange[] {
+  const blocks = new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms");
+  const lines = [...page.matchAll(blocks)].flatMap(([, text = ""]) => text.split("\n"));
   const exchanges: { who: string; input: string; output: string }[] = [];
   for (const line of lines) {
     const who = prompt.exec(line)?.[1];
