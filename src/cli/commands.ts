@@ -8,6 +8,8 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import("./commands/show.js")).show,
   waiting: async () => (await import("./commands/waiting.js")).waiting,
   sessions: async () => (await import("./commands/sessions.js")).sessions,
+  stats: async () => (await import("./commands/stats.js")).stats,
+  hot: async () => (await import("./commands/hot.js")).hot,
   watch: async () => (await import("./commands/watch.js")).watch,
   release: async () => (await import("./commands/release.js")).release,
   sweep: async () => (await import("./commands/sweep.js")).sweep,

@@ -90,3 +90,73 @@ export const expiredLeases: View = {
     { name: "blocking_transaction", kind: "text", heading: "BLOCKING TRANSACTION", isRare: true },
   ],
 };
+
+export const clusterStats: View = {
+  name: "stats",
+  orderBy: "1",
+  empty: "",
+  columns: [
+    { name: "acquired", kind: "number" },
+    { name: "refused", kind: "number" },
+    { name: "timed_out", kind: "number" },
+    { name: "cancelled", kind: "number" },
+    { name: "failed", kind: "number" },
+    { name: "contended", kind: "number" },
+    { name: "released", kind: "number" },
+    { name: "renewed", kind: "number" },
+    { name: "checked", kind: "number" },
+    { name: "lost", kind: "number" },
+    { name: "lost_expired", kind: "number" },
+    { name: "lost_taken", kind: "number" },
+    { name: "lost_max_hold", kind: "number" },
+    { name: "lost_forced", kind: "number" },
+    { name: "taken_over", kind: "number" },
+    { name: "taken_over_expired", kind: "number" },
+    { name: "taken_over_orphaned", kind: "number" },
+    { name: "swept", kind: "number" },
+    { name: "errors", kind: "number" },
+    { name: "active_leases", kind: "number" },
+    { name: "waiters", kind: "number" },
+    { name: "sessions", kind: "number" },
+    { name: "wait_mean", kind: "duration" },
+    { name: "wait_p50", kind: "duration" },
+    { name: "wait_p95", kind: "duration" },
+    { name: "wait_p99", kind: "duration" },
+    { name: "wait_histogram", kind: "json" },
+    { name: "hold_mean", kind: "duration" },
+    { name: "hold_p50", kind: "duration" },
+    { name: "hold_p95", kind: "duration" },
+    { name: "hold_p99", kind: "duration" },
+    { name: "hold_histogram", kind: "json" },
+    { name: "since", kind: "time" },
+    { name: "flushed_at", kind: "time" },
+  ],
+};
+
+export const statsByPrefix: View = {
+  name: "stats_by_prefix",
+  orderBy: "v.acquired desc, v.prefix",
+  empty: "Nothing was counted yet.",
+  columns: [
+    { name: "prefix", kind: "text", heading: "PREFIX", isElastic: true },
+    { name: "acquired", kind: "number", heading: "ACQUIRED" },
+    { name: "refused", kind: "number", heading: "REFUSED" },
+    { name: "timed_out", kind: "number", heading: "TIMED OUT" },
+    { name: "contended", kind: "number", heading: "CONTENDED" },
+    { name: "taken_over", kind: "number", heading: "TAKEN OVER" },
+    { name: "wait_mean", kind: "duration", heading: "MEAN WAIT" },
+  ],
+};
+
+export const hotKeys: View = {
+  name: "hot_keys",
+  orderBy: "v.contended desc, v.key",
+  empty: "No key was contended in the last hour.",
+  columns: [
+    { name: "key", kind: "text", heading: "KEY", isElastic: true },
+    { name: "contended", kind: "number", heading: "CONTENDED" },
+    { name: "contended_at_most", kind: "number", heading: "AT MOST" },
+    { name: "acquired", kind: "number", heading: "ACQUIRED" },
+    { name: "wait_mean", kind: "duration", heading: "MEAN WAIT" },
+  ],
+};

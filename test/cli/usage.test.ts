@@ -93,9 +93,9 @@ test("options of the command behind -- are its own", async () => {
 
 test("without an address it says how to give one", async () => {
   const asks = names.filter((name) => !["sql", "run", "show", "release"].includes(name));
-  for (const args of [...asks.map((name) => [name]), ["show", "k"], ["release", "--force", "k"]]) {
-    const { code, stdout, stderr } = await runCli(cli, args);
-    expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: "" });
+  const all = [...asks.map((name) => [name]), ["show", "k"], ["release", "--force", "k"]];
+  for (const { code, stdout, stderr } of await Promise.all(all.map((args) => runCli(cli, args)))) {
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     for (const way of ["LEASEHOLD_DATABASE_URL", "DATABASE_URL", "--url", "PGHOST", "--embedded"])
       expect(stderr).toContain(way);
   }

@@ -151,6 +151,36 @@ test("ls --expired and show tell a lease that is over", async () => {
   expect((await ask("ls", "stale")).stdout).toBe("No key is held.\n");
 });
 
+test("stats and hot show what lockers have counted, by prefix and by key", async () => {
+  await using locker = openLocker(database);
+  for (let i = 0; i < 3; i += 1) await locker.withLock("report:daily", () => null);
+  const held = await locker.acquire("report:daily");
+  for (let i = 0; i < 2; i += 1) expect(await locker.tryAcquire("report:daily")).toBeNull();
+  await held.release();
+  await locker.close(); // what it has counted is written down then, at the latest
+
+  const { stdout } = await ask("stats");
+  expect(stdout).toMatch(/^acquired +\d+$/m);
+  expect(stdout).toMatch(/^hold_p95 +\d/m);
+  expect(stdout).not.toContain("histogram");
+  const all = JSON.parse((await ask("stats", "--json")).stdout);
+  const columns = await database.sql`select attname as name, atttypid::regtype::text as type from pg_attribute
+    where attrelid = 'leasehold.stats'::regclass and attnum > 0`;
+  expect(Object.keys(all).sort()).toEqual(
+    columns.map(({ name, type }) => (type === "interval" ? `${name}_ms` : name)).sort(),
+  );
+  expect(all.hold_histogram).toHaveLength(28);
+
+  const prefixes = JSON.parse((await ask("stats", "--by-prefix", "--json")).stdout);
+  expect(prefixes).toContainEqual(expect.objectContaining({ prefix: "report", acquired: "4", refused: "2" }));
+  expect((await ask("stats", "--by-prefix")).stdout).toMatch(/^report +4 +2 +0 +2 +0 +\d/m);
+
+  expect(JSON.parse((await ask("hot", "--json")).stdout)).toContainEqual(
+    expect.objectContaining({ key: "report:daily", contended: "2", contended_at_most: "2" }),
+  );
+  expect((await ask("hot")).stdout).toMatch(/^report:daily +2 +2 /m);
+});
+
 test("release --force takes a lock, the one with the fence that was meant, at once if asked to; no lock: exit code 1", async () => {
   await using locker = openLocker(database, { owner: "victim" });
   const lock = await locker.acquire("mine");

@@ -197,13 +197,13 @@ try {
     await runConsumer("require.cjs", consumer);
   });
 
-  await check("the main entry does not load drizzle-orm", async () => {
-    const module = join(consumer, "node_modules", "drizzle-orm");
-    await rename(module, `${module}-hidden`);
+  await check("the main entry loads neither drizzle-orm nor what the command line needs", async () => {
+    const modules = ["drizzle-orm", "string-width"].map((name) => join(consumer, "node_modules", name));
+    for (const module of modules) await rename(module, `${module}-hidden`);
     try {
       await run(process.execPath, ["--input-type=module", "-e", 'await import("leasehold")'], consumer);
     } finally {
-      await rename(`${module}-hidden`, module);
+      for (const module of modules) await rename(`${module}-hidden`, module);
     }
   });
 
