@@ -111,7 +111,9 @@ begin
   end if;
   silent := array(select s from unnest(silent) s where pg_try_advisory_xact_lock_shared(1279480140, s));
   named := array(select distinct l.session_id from leasehold.leases l where l.session_id = any (silent) and l.token is not null);
-  delete from leasehold.sessions s where s.id = any (silent) and s.id <> all (named) and s.seen_at < before;
+  delete from leasehold.sessions s
+   where s.id = any (array(
+     select d.id from leasehold.sessions d where d.id = any (silent) and d.id <> all (named) and d.seen_at < before for update skip locked));
   get diagnostics purged = row_count;
   return purged;
 end
@@ -143,7 +145,7 @@ begin
     return;
   end if;
   -- Nobody went on with that pass.
-  if state.swept_at < clock_timestamp() - interval '1 minute' then
+  if state.swept_at < clock_timestamp() - interval '10 minutes' then
     state.after_key := null;
   end if;
 

@@ -17,6 +17,8 @@ import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
 import type { Mutant } from "./mutants/mutant.js";
+import { sqlApi } from "./mutants/sql-api.js";
+import { sweeper } from "./mutants/sweeper.js";
 import { views } from "./mutants/views.js";
 import { watch } from "./mutants/watch.js";
 
@@ -27,6 +29,7 @@ const copied = [
   "test",
   "scripts",
   "examples",
+  "docs",
   "package.json",
   "vitest.config.ts",
   "tsconfig.json",
@@ -160,8 +163,8 @@ const { values } = parseArgs({
     check: { type: "boolean" },
   },
 });
-const mutants = [...guards, ...grants, ...leases, ...client, ...views, ...watch].filter(({ name }) =>
-  name.includes(values.only ?? ""),
+const mutants = [...guards, ...grants, ...leases, ...client, ...sqlApi, ...sweeper, ...views, ...watch].filter(
+  ({ name }) => name.includes(values.only ?? ""),
 );
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;
 

@@ -4,6 +4,8 @@ import type { Store, SweepBatch, SweepResult } from "./store.js";
 
 /** Between two batches in the background: what is purged can wait, what shares the connection or the server cannot. */
 const PAUSE_MS = 50;
+/** In the background no more batches than this in a row, which look at a million leases: the next turn goes on with the rest. */
+const MAX_BATCHES = 100;
 
 export interface SweepingInit {
   readonly store: Store;
@@ -50,7 +52,7 @@ export class Sweeping {
 
   /** To the end of a pass. @throws LeaseholdError */
   sweep(): Promise<SweepResult> {
-    return this.#pass({ quietMs: 0, pauseMs: 0 });
+    return this.#pass({ quietMs: 0, pauseMs: 0, maxBatches: Number.POSITIVE_INFINITY });
   }
 
   #schedule(signal: AbortSignal): void {
@@ -61,7 +63,7 @@ export class Sweeping {
   async #sweepInBackground(signal: AbortSignal): Promise<void> {
     try {
       // However many lockers there are, their passes are at least half an interval apart.
-      await this.#pass({ quietMs: this.#everyMs / 2, pauseMs: PAUSE_MS, signal });
+      await this.#pass({ quietMs: this.#everyMs / 2, pauseMs: PAUSE_MS, maxBatches: MAX_BATCHES, signal });
     } catch (error) {
       if (!signal.aborted) {
         this.#onError(error);
@@ -72,15 +74,14 @@ export class Sweeping {
     }
   }
 
-  async #pass({ quietMs, pauseMs, signal }: Pace): Promise<SweepResult> {
+  async #pass({ quietMs, pauseMs, maxBatches, signal }: Pace): Promise<SweepResult> {
     let result = await this.#store.sweep(Math.ceil(quietMs));
-    for (let batch = result; batch.hasMore && !signal?.aborted; ) {
+    for (let batches = 1; result.hasMore && batches < maxBatches; batches += 1) {
       await sleep(pauseMs, { keepsAlive: signal === undefined, ...(signal && { signal }) });
       if (signal?.aborted) {
         break;
       }
-      batch = await this.#store.sweep(0);
-      result = sum(result, batch);
+      result = sum(result, await this.#store.sweep(0));
     }
     const { hasMore, ...done } = result;
     this.#observer.swept?.(done);
@@ -93,6 +94,7 @@ interface Pace {
   readonly quietMs: number;
   /** Between two batches. */
   readonly pauseMs: number;
+  readonly maxBatches: number;
   readonly signal?: AbortSignal;
 }
 
