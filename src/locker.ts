@@ -439,8 +439,8 @@ export class Locker {
     await this.#holdings.drain(drainMs);
     await this.#holdings.releaseAll();
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
-    await this.#background.settle(this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
-    await this.#flushing.end();
+    const lastWordsMs = this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS;
+    await Promise.all([this.#background.settle(lastWordsMs), this.#flushing.end()]);
     this.#activity.stop();
     this.#sweeping.stop();
     this.#onClosed.abort();
