@@ -50,19 +50,20 @@ export class RecentErrors {
       }
       this.#seen.add(error);
     }
-    const described = this.describe(error);
     const atMs = now().wallMs;
-    const index = this.#entries.findIndex((entry) => isSame(entry.error, described));
-    const [entry] =
-      index < 0 ? [{ error: described, firstAtMs: atMs, lastAtMs: atMs, count: 0 }] : this.#entries.splice(index, 1);
-    if (entry !== undefined) {
-      entry.lastAtMs = atMs;
-      entry.count += 1;
-      this.#entries.push(entry);
-    }
+    const described = this.describe(error);
+    const entry = this.#take(described) ?? { error: described, firstAtMs: atMs, lastAtMs: atMs, count: 0 };
+    entry.lastAtMs = atMs;
+    entry.count += 1;
+    this.#entries.push(entry);
     if (this.#entries.length > MAX_ERRORS) {
       this.#entries.shift();
     }
+  }
+
+  #take(error: DebugError): Entry | undefined {
+    const index = this.#entries.findIndex((entry) => isSame(entry.error, error));
+    return index < 0 ? undefined : this.#entries.splice(index, 1)[0];
   }
 
   /** The newest first. */

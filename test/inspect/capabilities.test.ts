@@ -86,9 +86,7 @@ test("where the service hides its timeline, fences do not rise over a failover b
 test("a role that may only lock cannot take locks from their holders", async () => {
   const role = await createRole(database, { grantUsage: true });
   expect(isOn(await capabilities({ url: role.url }))["force-release"]).toBe(false);
-  await sql.unsafe(
-    `grant execute on function leasehold_internal.force_release(text, bigint, boolean) to "${role.name}"`,
-  );
+  await sql`select leasehold.grant_admin(${role.name})`;
   expect(isOn(await capabilities({ url: role.url }))["force-release"]).toBe(true);
 });
 
