@@ -82,6 +82,21 @@ test.skipIf(!python)(
   },
 );
 
+test.skipIf(!python)("Ctrl-Z suspends both; if the lock is over when they go on, the command is ended", async () => {
+  await using shell = new Terminal(["bash", "--norc", "-i"], { url: database.url });
+  await until("the prompt", () => /[#$] $/.test(shell.output));
+  shell.press(`${process.execPath} ${cli} run h --ttl 2s -- sh -c 'echo o""n; while :; do sleep 0.05; done'\n`);
+  await until("it runs", () => /^on\r$/m.test(shell.output));
+  shell.press("\u001a");
+  await until("the shell has the terminal", () => shell.output.includes("Stopped"));
+  await until("the lease is over", async () => (await database.sql`select from leasehold.active_leases`).length === 0);
+  shell.press('fg; echo "it ended with $?"\n');
+  await shell.wrote("Lost the lock on");
+  await shell.wrote("it ended with 194");
+  shell.press("exit\n");
+  await shell.exit;
+});
+
 test.skipIf(!python)("SIGTERM is passed on to the command", async () => {
   await using terminal = start([
     "e",

@@ -255,6 +255,16 @@ test("a command that is stopped is ended as well when the lock is lost", async (
   expect(await child.result).toMatchObject({ code: 194, stdout: "on\n" });
 });
 
+test("stopped itself, it loses the lock, and ends the command when it goes on", async () => {
+  const key = newKey();
+  await using child = start([key, "--ttl", "1s", "--", "sh", "-c", "echo on; while :; do sleep 0.05; done"]);
+  await child.wrote("on");
+  child.kill("SIGSTOP");
+  await until("the lease is over", async () => (await holder(key)) === undefined);
+  child.kill("SIGCONT");
+  expect(await child.result).toMatchObject({ code: 194, stdout: "on\n" });
+});
+
 test("while the connection is away the command goes on, and is ended when the TTL is over", async () => {
   expectLeft(database, "leases", "sessions");
   await using proxy = await startProxy(database.url);

@@ -58,6 +58,7 @@ Exit codes of its own:
       url: place.url,
       directUrl: place.directUrl,
       presence: args.has("no-presence") ? "off" : "on",
+      owner: args.text("owner"),
     });
     try {
       const lock = await acquire(locker, args.positionals[0] ?? "", terms, signals.signal);
@@ -85,7 +86,6 @@ function readTerms(args: Arguments) {
     ttlMs: duration(args, "ttl"),
     minHoldMs: duration(args, "min-hold"),
     maxHoldMs: duration(args, "max-hold"),
-    owner: args.text("owner"),
   };
 }
 
