@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { client } from "./mutants/client.js";
+import { counters } from "./mutants/counters.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
@@ -163,9 +164,17 @@ const { values } = parseArgs({
     check: { type: "boolean" },
   },
 });
-const mutants = [...guards, ...grants, ...leases, ...client, ...sqlApi, ...sweeper, ...views, ...watch].filter(
-  ({ name }) => name.includes(values.only ?? ""),
-);
+const mutants = [
+  ...guards,
+  ...grants,
+  ...leases,
+  ...client,
+  ...counters,
+  ...sqlApi,
+  ...sweeper,
+  ...views,
+  ...watch,
+].filter(({ name }) => name.includes(values.only ?? ""));
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;
 
 function mutated(folder: string, { name, file, edits }: Mutant): { original: string; text: string } {
