@@ -206,6 +206,6 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.sweep(interval, integer) is 'Deletes what nobody needs any more, and wakes whoever is next in a line that moves: select * from leasehold.sweep(); Purged are keys that are free, and leases that are expired, for longer than "retention" (at least 1 minute), waiters that have stopped looking for a minute, dead sessions that no lease names, and the counters of processes that are gone, which are added up; never a live lease. "batch" bounds what one call purges of each kind: repeat it while has_more is true. is_busy: another sweeper was at work, and nothing was done. Every locker does the same in the background.';
+comment on function leasehold.sweep(interval, integer) is 'Deletes what nobody needs any more, and wakes whoever is next in a line that moves: select * from leasehold.sweep(); Purged are keys that are free, and leases that are expired, for longer than "retention" (at least 1 minute), waiters that have stopped looking for a minute, dead sessions that no lease names, and the counters of processes that are gone, which are added up; never a live lease. "batch" bounds what one call purges of each kind: repeat it while has_more is true. is_busy: another sweeper was at work, and nothing was done. woken: sessions that were told to look. Every locker does the same in the background.';
 --> statement-breakpoint
 revoke all on all routines in schema leasehold, leasehold_internal from public;

@@ -197,10 +197,13 @@ test("release --force takes a lock, the one with the fence that was meant, at on
   expect(await ask("release", "--force", "mine")).toEqual({ code: 1, stdout: "Nobody holds mine.\n", stderr: "" });
 });
 
-test("sweep clears away what is over, and says how much", async () => {
+test("sweep clears away what is over, in as many batches as it takes, and says how much", async () => {
+  await database.sql`insert into leasehold.leases (key, fence, ttl_ms, released_at)
+    select 'over ' || i, i, 0, clock_timestamp() - interval '1 hour' from generate_series(1, 1200) i`;
   const done = await ask("sweep");
   expect(done).toMatchObject({ code: 0, stderr: "" });
-  expect(done.stdout).toMatch(/^leases purged: \d+$/m);
+  expect(done.stdout).toMatch(/^leases purged: 1200$/m);
+  expect(done.stdout).not.toContain("has more");
   const counts = JSON.parse((await ask("sweep", "--json")).stdout);
   expect(counts).toMatchObject({
     leases_purged: expect.any(Number),
