@@ -6,7 +6,7 @@ import type { Locker, LockerOptions } from "../../src/index.js";
 import { PostgresStore } from "../../src/postgres/postgres-store.js";
 import { resolveLockerOptions } from "../../src/resolve-options.js";
 import { settled } from "../faults/settled.js";
-import { createDatabase, createRole } from "../support/database.js";
+import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { startPgBouncer } from "../support/pgbouncer.js";
 import { type PostgresProxy, startProxy } from "../support/proxy.js";
@@ -337,4 +337,15 @@ describe("rows", () => {
     await flushing.flush();
     expect((await rows()).sort()).toEqual([2, 3]);
   });
+});
+
+test("a key that the database's encoding cannot store keeps nothing else from being flushed", async () => {
+  await using database = await createEmptyDatabase({ encoding: "LATIN1" });
+  await using locker = openLocker(database);
+  await locker.migrate();
+  await expect(locker.acquire("日本:1")).rejects.toMatchObject({ code: "unsupported" });
+  await locker.withLock("é:1", () => undefined);
+  await locker.close();
+  expect(await database.sql`select acquired::int from leasehold.stats`).toEqual([{ acquired: 1 }]);
+  expect(await database.sql`select prefix from leasehold.stats_by_prefix`).toEqual([{ prefix: "é" }]);
 });

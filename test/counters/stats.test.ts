@@ -65,6 +65,7 @@ test("waits: those that are granted, those that end in vain, and those that are 
   end.abort();
   await expect(cancelled).rejects.toBe(end.signal.reason);
   await expect(inVain).rejects.toThrow(WaitTimeoutError);
+  await isWaiting("waited", 0);
   const granted = locker.acquire("waited");
   await isWaiting("waited");
   await lock.release();
