@@ -1,22 +1,15 @@
-import { setMaxListeners } from "node:events";
-import { abortReason, onAbort } from "./abort-listeners.js";
-import { Acquisition, type NotGranted } from "./acquisition.js";
+import { Acquiring } from "./acquiring.js";
+import type { NotGranted } from "./acquisition.js";
 import { type Activity, startIdleWatch } from "./activity.js";
 import { Background } from "./background.js";
 import { Callbacks } from "./callbacks.js";
-import { elapsedMs, sleep } from "./clock.js";
+import { Calls } from "./calls.js";
+import { sleep } from "./clock.js";
 import { Counters, type LockerStats } from "./counters/counters.js";
 import { Flushing } from "./counters/flushing.js";
 import { prefixBy } from "./counters/prefixes.js";
 import { quote } from "./describe.js";
-import {
-  ClosedError,
-  type HolderInfo,
-  NotAcquiredError,
-  StaleFenceError,
-  UnavailableError,
-  WaitTimeoutError,
-} from "./errors.js";
+import { ClosedError, type HolderInfo, NotAcquiredError, StaleFenceError, WaitTimeoutError } from "./errors.js";
 import { Holdings } from "./holdings.js";
 import { Publisher } from "./hooks/publisher.js";
 import { type Capabilities, toCapabilities } from "./inspect/capabilities.js";
@@ -25,14 +18,13 @@ import { Recent } from "./inspect/recent.js";
 import { checkKey } from "./key.js";
 import { isKept, type LeaseInfo, toLeaseInfo } from "./lease-info.js";
 import { Lock } from "./lock.js";
-import { type AcquireOutcome, Observers } from "./observer.js";
+import { Observers } from "./observer.js";
 import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "./option-checks.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "./options.js";
-import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
+import { type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
 import { runUnder } from "./run.js";
 import type { MigrateOptions, Store, StoreEvents, SweepResult } from "./store.js";
 import { Sweeping } from "./sweeping.js";
-import { RequestTimeout, withTimeout } from "./timeout.js";
 import { Waiting } from "./waiting.js";
 
 /** What `tryWithLock` resolves to. */
@@ -58,55 +50,48 @@ export class Locker {
   readonly #sweeping: Sweeping;
   readonly #counters: Counters;
   readonly #flushing: Flushing;
-  readonly #acquisitions = new Set<Acquisition>();
-  readonly #onClosed = new AbortController();
-  #closing: Promise<void> | null = null;
+  readonly #calls: Calls;
+  readonly #acquiring: Acquiring;
 
   /** @internal Use `createLocker`. */
   constructor(options: ResolvedLockerOptions, makeStore: (events: StoreEvents) => Store) {
-    this.#options = options;
-    this.#recent = new Recent(options);
-    this.#observers.add(this.#recent);
-    this.#observers.add(this.#publisher);
-    // Each acquire that waits to say its last word listens there.
-    setMaxListeners(0, this.#onClosed.signal);
-    const callbacks = new Callbacks(options.onError, this.#observers);
+    const observer = this.#observers;
+    const waiting = this.#waiting;
+    const recent = new Recent(options);
+    const callbacks = new Callbacks(options.onError, observer);
+    const onError = (error: unknown): void => callbacks.report(error);
     const store = makeStore({
-      onWake: () => this.#waiting.wakeAll(),
-      onReconnected: () => this.#holdings.proveAll(),
-      onError: (error) => callbacks.report(error),
-      onFailure: (error) => this.#recent.failed(error),
+      onWake: () => waiting.wakeAll(),
+      onReconnected: () => holdings.proveAll(),
+      onError,
+      onFailure: (error) => recent.failed(error),
     });
-    const sweeping = new Sweeping({
-      store,
-      observer: this.#observers,
-      everyMs: options.sweepEveryMs,
-      onError: (error) => callbacks.report(error),
+    const counters = new Counters({
+      prefixOf: prefixBy(options, onError),
+      onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
     });
+    const flushing = new Flushing({ counters, store, everyMs: options.statsFlushMs, onError });
+    const sweeping = new Sweeping({ store, observer, everyMs: options.sweepEveryMs, onError });
     const activity = startIdleWatch(options.idleTimeoutMs, () => this.#rest());
     const background = new Background(activity);
-    const waiting = this.#waiting;
-    this.#callbacks = callbacks;
+    const { requestTimeoutMs } = options;
+    const calls = new Calls({ store, activity, requestTimeoutMs, onUse: () => sweeping.start() });
+    const holdings = new Holdings({ options, store, waiting, activity, background, callbacks, observer });
+    for (const watcher of [recent, this.#publisher, counters]) {
+      observer.add(watcher);
+    }
+    this.#options = options;
     this.#store = store;
+    this.#recent = recent;
+    this.#callbacks = callbacks;
     this.#activity = activity;
     this.#background = background;
+    this.#counters = counters;
+    this.#flushing = flushing;
     this.#sweeping = sweeping;
-    const report = (error: unknown): void => callbacks.report(error);
-    this.#counters = new Counters({
-      prefixOf: prefixBy(options, report),
-      onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => this.#flushing.schedule(),
-    });
-    this.#flushing = new Flushing({ counters: this.#counters, store, everyMs: options.statsFlushMs, onError: report });
-    this.#observers.add(this.#counters);
-    this.#holdings = new Holdings({
-      options,
-      store,
-      waiting,
-      activity,
-      background,
-      callbacks,
-      observer: this.#observers,
-    });
+    this.#calls = calls;
+    this.#holdings = holdings;
+    this.#acquiring = new Acquiring({ options, store, waiting, calls, background, callbacks, holdings, observer });
   }
 
   /**
@@ -115,7 +100,7 @@ export class Locker {
    * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError} @throws {UnavailableError}
    */
   ready(): Promise<void> {
-    return this.#active(() => this.#store.open(this.#options.requestTimeoutMs));
+    return this.#calls.run(() => this.#store.open(this.#options.requestTimeoutMs));
   }
 
   /**
@@ -127,7 +112,7 @@ export class Locker {
    * @throws {NotPermittedError} with the line that grants what is missing
    */
   migrate(options: MigrateOptions = {}): Promise<void> {
-    return this.#active(() => this.#store.migrate(options));
+    return this.#calls.run(() => this.#store.migrate(options));
   }
 
   /**
@@ -138,7 +123,7 @@ export class Locker {
     const fullKey = this.fullKey(key);
     const resolved = resolveAcquireOptions(this.#options, options, { waits: true });
     const acquiring = async (): Promise<Lock> => {
-      const result = await this.#acquire(fullKey, resolved);
+      const result = await this.#acquiring.acquire(fullKey, resolved);
       if (result instanceof Lock) {
         return result;
       }
@@ -196,13 +181,11 @@ export class Locker {
   }
 
   /** Who has the key, or null when it is free. Changes nothing. @throws {UnavailableError} when it cannot know */
-  check(key: string): Promise<LeaseInfo | null> {
+  async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
-    return this.#active(async () => {
-      const state = await this.#ask(() => this.#store.check(fullKey));
-      this.#observers.checked(fullKey);
-      return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
-    });
+    const state = await this.#calls.ask(() => this.#store.check(fullKey));
+    this.#observers.checked(fullKey);
+    return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
   }
 
   /** Whether an acquire would have to wait. @throws {UnavailableError} when it cannot know */
@@ -230,25 +213,23 @@ export class Locker {
    * Takes a lock from its holder, whoever that is. Resolves to whether there was one to take.
    * @throws {NotPermittedError} for a role that is not the schema's owner nor was allowed to
    */
-  forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<boolean> {
+  async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<boolean> {
     const fullKey = this.fullKey(key);
     const given = checkNames("forceRelease's options", options, ["fence", "immediate"]);
     const fence = given.fence === undefined ? null : checkFence("fence", given.fence);
     const isImmediate = given.immediate === undefined ? false : checkBoolean("immediate", given.immediate);
-    return this.#active(async () => {
-      const answer = await this.#ask(() => this.#store.forceRelease({ key: fullKey, fence, isImmediate }));
-      if (answer.outcome === "busy") {
-        throw new NotAcquiredError({
-          key: fullKey,
-          blockingPid: answer.blockingPid,
-          message: `The lease of ${JSON.stringify(fullKey)} cannot be released by force now: its row is locked by backend ${answer.blockingPid ?? "(unknown)"}. End that transaction, then try again.`,
-        });
-      }
-      if (answer.outcome === "released") {
-        this.#waiting.wakeKey(fullKey);
-      }
-      return answer.outcome !== "gone";
-    });
+    const answer = await this.#calls.ask(() => this.#store.forceRelease({ key: fullKey, fence, isImmediate }));
+    if (answer.outcome === "busy") {
+      throw new NotAcquiredError({
+        key: fullKey,
+        blockingPid: answer.blockingPid,
+        message: `The lease of ${quote(fullKey)} cannot be released by force now: its row is locked by backend ${answer.blockingPid ?? "(unknown)"}. End that transaction, then try again.`,
+      });
+    }
+    if (answer.outcome === "released") {
+      this.#waiting.wakeKey(fullKey);
+    }
+    return answer.outcome !== "gone";
   }
 
   /**
@@ -261,15 +242,13 @@ export class Locker {
    * ```
    * @throws {StaleFenceError} when the resource has seen a larger fence @throws {UnavailableError}
    */
-  checkFence(resource: string, fence: bigint): Promise<void> {
+  async checkFence(resource: string, fence: bigint): Promise<void> {
     const checkedResource = checkText("resource", resource, 1, 512);
     const checkedFence = checkFence("fence", fence);
-    return this.#active(async () => {
-      if ((await this.#ask(() => this.#store.checkFence(checkedResource, checkedFence))) === "stale") {
-        const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
-        throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
-      }
-    });
+    if ((await this.#calls.ask(() => this.#store.checkFence(checkedResource, checkedFence))) === "stale") {
+      const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
+      throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
+    }
   }
 
   /**
@@ -283,7 +262,7 @@ export class Locker {
    * @throws {UnavailableError}
    */
   sweep(): Promise<SweepResult> {
-    return this.#active(async () => {
+    return this.#calls.run(async () => {
       await this.#store.open(this.#options.requestTimeoutMs);
       return await this.#sweeping.sweep();
     });
@@ -310,7 +289,7 @@ export class Locker {
 
   /** One round trip on the connection for commands. */
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }> {
-    return this.#active(() => this.#ask(() => this.#store.ping()));
+    return this.#calls.ask(() => this.#store.ping());
   }
 
   /**
@@ -321,14 +300,12 @@ export class Locker {
    * if (!features["failover-fences"].isOn) console.warn(features["failover-fences"].why);
    * ```
    */
-  capabilities(): Promise<Capabilities> {
-    return this.#active(async () => {
-      const server = await this.#ask(() => this.#store.describeServer());
-      if (server.schema instanceof Error) {
-        throw server.schema;
-      }
-      return toCapabilities(this.#options, this.#store.connections, server, server.schema);
-    });
+  async capabilities(): Promise<Capabilities> {
+    const server = await this.#calls.ask(() => this.#store.describeServer());
+    if (server.schema instanceof Error) {
+      throw server.schema;
+    }
+    return toCapabilities(this.#options, this.#store.connections, server, server.schema);
   }
 
   /**
@@ -346,10 +323,10 @@ export class Locker {
       return await describeLocker({
         lockerId: this.#publisher.lockerId,
         options: this.#options,
-        state: this.#closing === null ? "open" : this.#onClosed.signal.aborted ? "closed" : "closing",
+        state: this.#calls.state,
         store: this.#store,
         holdings: this.#holdings,
-        acquisitions: this.#acquisitions,
+        acquisitions: this.#acquiring.acquisitions,
         recent: this.#recent,
       });
     } finally {
@@ -364,8 +341,7 @@ export class Locker {
   close(options: CloseOptions = {}): Promise<void> {
     const given = checkNames("close's options", options, ["drainMs"]);
     const drainMs = given.drainMs === undefined ? 0 : checkMs("drainMs", given.drainMs, 0);
-    this.#closing ??= this.#close(drainMs);
-    return this.#closing;
+    return this.#calls.close(() => this.#close(drainMs));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -375,54 +351,7 @@ export class Locker {
   #try(key: string, options: TryOptions): Promise<Lock | NotGranted> {
     const resolved = resolveAcquireOptions(this.#options, options, { waits: false });
     const lockOf = (result: Lock | NotGranted): Lock | null => (result instanceof Lock ? result : null);
-    return this.#publisher.traceAcquire(key, resolved, () => this.#acquire(key, resolved), lockOf);
-  }
-
-  async #acquire(key: string, options: ResolvedAcquireOptions): Promise<Lock | NotGranted> {
-    this.#refuseIfClosed();
-    const { signal } = options;
-    if (signal?.aborted) {
-      throw abortReason(signal);
-    }
-    const acquisition = new Acquisition({
-      store: this.#store,
-      waiting: this.#waiting,
-      key,
-      terms: options,
-      requestTimeoutMs: this.#options.requestTimeoutMs,
-      closed: this.#onClosed.signal,
-    });
-    const stopListening = signal === null ? null : onAbort(signal, () => acquisition.end(abortReason(signal)));
-    this.#acquisitions.add(acquisition);
-    this.#sweeping.start();
-    const leave = this.#activity.enter();
-    this.#observers.acquireStarted(acquisition);
-    try {
-      const result = await acquisition.run();
-      if (result.outcome === "granted") {
-        const lock = this.#holdings.hold(acquisition, result, options);
-        this.#ended(acquisition, "granted", lock);
-        this.#callbacks.call(() => this.#options.onAcquired?.(lock));
-        return lock;
-      }
-      if (acquisition.isUnfinished) {
-        this.#background.add(acquisition.lastWord());
-      }
-      this.#ended(acquisition, result.outcome === "timeout" ? "timed-out" : "held");
-      return result;
-    } catch (error) {
-      this.#ended(acquisition, acquisition.wasEndedWith(error) ? "cancelled" : "failed", null, error);
-      this.#background.add(acquisition.lastWord());
-      throw error;
-    } finally {
-      leave();
-      this.#acquisitions.delete(acquisition);
-      stopListening?.();
-    }
-  }
-
-  #ended(acquisition: Acquisition, outcome: AcquireOutcome, lock: Lock | null = null, error: unknown = null): void {
-    this.#observers.acquireEnded(acquisition, outcome, elapsedMs(acquisition.startedAt), lock, error);
+    return this.#publisher.traceAcquire(key, resolved, () => this.#acquiring.acquire(key, resolved), lockOf);
   }
 
   #run<Value>(lock: Lock, body: (lock: Lock) => Value | PromiseLike<Value>): Promise<Value> {
@@ -430,9 +359,7 @@ export class Locker {
   }
 
   async #close(drainMs: number): Promise<void> {
-    for (const acquisition of this.#acquisitions) {
-      acquisition.end(new ClosedError({ message: "The locker was closed while this call waited." }));
-    }
+    this.#acquiring.end(new ClosedError({ message: "The locker was closed while this call waited." }));
     this.#holdings.announceClosing();
     // Within this turn of the event loop each of them hands over its last word, or a grant that came just before.
     await sleep(0, { keepsAlive: true });
@@ -443,7 +370,7 @@ export class Locker {
     await Promise.all([this.#background.settle(lastWordsMs), this.#flushing.end()]);
     this.#activity.stop();
     this.#sweeping.stop();
-    this.#onClosed.abort();
+    this.#calls.end();
     await this.#store.close();
   }
 
@@ -457,40 +384,5 @@ export class Locker {
     }
     this.#flushing.pause();
     void this.#store.rest();
-  }
-
-  /** Counts as use, so that the connections are kept meanwhile. */
-  async #active<Value>(work: () => Promise<Value>): Promise<Value> {
-    this.#refuseIfClosed();
-    this.#sweeping.start();
-    const leave = this.#activity.enter();
-    try {
-      return await work();
-    } catch (error) {
-      const isCutOff =
-        this.#onClosed.signal.aborted && error instanceof UnavailableError && error.outcome === "not-sent";
-      throw isCutOff
-        ? new ClosedError({ message: "The locker was closed before this call was sent.", cause: error })
-        : error;
-    } finally {
-      leave();
-    }
-  }
-
-  /** Connected first, so that an answer that does not come is one to what was sent. */
-  async #ask<Value>(request: () => Promise<Value>): Promise<Value> {
-    const { requestTimeoutMs } = this.#options;
-    await this.#store.open(requestTimeoutMs);
-    try {
-      return await withTimeout(request(), requestTimeoutMs);
-    } catch (error) {
-      throw error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
-    }
-  }
-
-  #refuseIfClosed(): void {
-    if (this.#closing !== null) {
-      throw new ClosedError();
-    }
   }
 }
