@@ -4,7 +4,7 @@ import { type Activity, startIdleWatch } from "./activity.js";
 import { Background } from "./background.js";
 import { Callbacks } from "./callbacks.js";
 import { Calls } from "./calls.js";
-import { sleep } from "./clock.js";
+import { after, msUntil, now, sleep } from "./clock.js";
 import { Counters, type LockerStats } from "./counters/counters.js";
 import { Flushing } from "./counters/flushing.js";
 import { prefixBy } from "./counters/prefixes.js";
@@ -364,14 +364,15 @@ export class Locker {
     // Within this turn of the event loop each of them hands over its last word, or a grant that came just before.
     await sleep(0, { keepsAlive: true });
     await this.#holdings.drain(drainMs);
-    await this.#holdings.releaseAll();
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
-    const lastWordsMs = this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS;
-    await Promise.all([this.#background.settle(lastWordsMs), this.#flushing.end()]);
+    const deadline = after(now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
+    const leftMs = (): number => Math.max(LAST_WORD_MS, msUntil(deadline));
+    await this.#holdings.releaseAll();
+    await Promise.all([this.#background.settle(leftMs()), this.#flushing.end()]);
     this.#activity.stop();
     this.#sweeping.stop();
     this.#calls.end();
-    await this.#store.close();
+    await this.#store.close(leftMs());
   }
 
   /** Nothing has been going on: the connections are given back. What was counted comes first, and counts as use. */

@@ -41,8 +41,8 @@ export interface Store {
   readonly presence: Presence;
   /** Gives every connection back. The next request opens them again. */
   rest(): Promise<void>;
-  /** Gives every connection back for good: what is asked afterwards rejects with ClosedError. */
-  close(): Promise<void>;
+  /** Gives every connection back for good: what is asked afterwards rejects with ClosedError. Postgres is told, if that takes no longer than `timeoutMs`. */
+  close(timeoutMs: number): Promise<void>;
 }
 
 export interface MigrateOptions {

@@ -164,13 +164,17 @@ export class PostgresStore implements Store {
     return this.#publicly(() => sweepBatch(this.#connections.renewals, quietMs));
   }
 
-  async close(): Promise<void> {
+  async close(timeoutMs: number): Promise<void> {
     this.#connections.refuse();
-    await this.rest();
+    await this.#end(timeoutMs);
   }
 
-  async rest(): Promise<void> {
-    await Promise.all([this.#session?.close(), this.#connections.rest()]);
+  rest(): Promise<void> {
+    return this.#end(this.#options.requestTimeoutMs);
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
+    await Promise.all([this.#session?.close(timeoutMs), this.#connections.rest()]);
   }
 
   #makeSession(): Session {

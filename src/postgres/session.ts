@@ -127,8 +127,8 @@ export class Session {
     }
   }
 
-  /** Gives the session back: its row, its lock, its connection. `open` brings it back, as a new one. */
-  async close(): Promise<void> {
+  /** Gives the session back: its row, if Postgres answers within `timeoutMs`, its lock, its connection. `open` brings it back, as a new one. */
+  async close(timeoutMs: number): Promise<void> {
     this.#running?.abort();
     this.#running = null;
     const link = this.#made?.link ?? null;
@@ -140,7 +140,7 @@ export class Session {
     this.#pending.reject(new LinkClosed("the session was closed"));
     if (link !== null) {
       if (standing !== null) {
-        await unregister(link, standing, this.#options.requestTimeoutMs);
+        await unregister(link, standing, timeoutMs);
       }
       await link.end();
     }

@@ -257,7 +257,7 @@ describe("rows", () => {
       addUp,
       async [Symbol.asyncDispose]() {
         flushing.pause();
-        await store.close();
+        await store.close(1_000);
         await proxy.close();
       },
     };
