@@ -12,6 +12,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { counters } from "./mutants/counters.js";
 import { grants } from "./mutants/grants.js";
@@ -34,6 +35,7 @@ const copied = [
   "package.json",
   "vitest.config.ts",
   "tsconfig.json",
+  "tsconfig.build.json",
   "README.md",
 ];
 /** Far more than any of the files takes: a mutant that hangs for so long is killed, too. */
@@ -174,6 +176,7 @@ const mutants = [
   ...sweeper,
   ...views,
   ...watch,
+  ...cli,
 ].filter(({ name }) => name.includes(values.only ?? ""));
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;
 

@@ -1,4 +1,5 @@
 import { quote } from "../describe.js";
+import { InvalidKeyError, InvalidOptionError } from "../errors.js";
 import { nearest } from "../option-checks.js";
 import { VERSION } from "../version.js";
 import { readArguments } from "./arguments.js";
@@ -41,7 +42,9 @@ async function call(command: Command, args: readonly string[]): Promise<number> 
 }
 
 function exitCode({ exitCodes }: Command, error: unknown): number {
-  if (error instanceof UsageError) return exitCodes?.usage ?? USAGE;
+  const isUsage =
+    error instanceof UsageError || error instanceof InvalidOptionError || error instanceof InvalidKeyError;
+  if (isUsage) return exitCodes?.usage ?? USAGE;
   return exitCodes?.error ?? (error instanceof NoAddressError ? USAGE : FAILURE);
 }
 

@@ -1,6 +1,7 @@
+import { NotPermittedError } from "../errors.js";
 import { applyMigrations } from "../postgres/apply-migrations.js";
 import { isUsable, lookAtSchema, lookAtServer, refuseServer, rolesWithoutUsage } from "../postgres/migrate-state.js";
-import { quoteLiteral } from "../postgres/quote.js";
+import { quoteIdentifier, quoteLiteral } from "../postgres/quote.js";
 import type { Database } from "./database.js";
 
 /**
@@ -16,6 +17,10 @@ export async function pendingMigration(database: Database, roles: readonly strin
   const server = await lookAtServer(reader);
   refuseServer(server);
   const isDone = isUsable(await lookAtSchema(reader, server));
+  if (!isDone && server.owner !== null && !server.isOwner) {
+    const { owner, role } = server;
+    throw new NotPermittedError({ statement: `grant ${quoteIdentifier(owner)} to ${quoteIdentifier(role)};`, role });
+  }
   const hasTable = await isMade(database, "leasehold.migrations");
   const statements = isDone ? [] : await record((text) => (hasTable ? database.query(text) : []));
   const lacking = server.owner === null ? [...new Set(roles)] : await rolesWithoutUsage(reader, roles);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Facts } from "../../src/cli/doctor/facts.js";
-import { hasProblem, judge } from "../../src/cli/doctor/findings.js";
+import { hasProblem, judge } from "../../src/cli/doctor/judge.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";

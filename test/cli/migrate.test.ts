@@ -106,6 +106,16 @@ test("--grant-to lets roles lock; with --dry-run it prints the line that would",
 test("a role that may not: what to grant, exit code 1", async () => {
   await using database = await createEmptyDatabase();
   const role = await createRole(database);
+  await database.sql`create schema leasehold`;
+  for (const args of [["migrate"], ["migrate", "--dry-run"]]) {
+    const { code, stderr } = await runCli(cli, args, role);
+    const [owner] = await database.sql`select current_user::text as name`;
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`run: grant "${owner?.name}" to "${role.name}";`),
+    });
+  }
+  await database.sql`drop schema leasehold`;
   const { code, stdout, stderr } = await runCli(cli, ["migrate"], role);
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(stderr).toContain(`run: grant create on database "${database.name}" to "${role.name}";`);

@@ -255,6 +255,16 @@ test("a command that is stopped is ended as well when the lock is lost", async (
   expect(await child.result).toMatchObject({ code: 194, stdout: "on\n" });
 });
 
+test("a lock that was lost without a word until the command ended is a lost one all the same", async () => {
+  const key = newKey();
+  await using locker = openLocker(database);
+  await using child = start([key, "--ttl", "1h", "--", "sh", "-c", "echo on; cat"]);
+  await child.wrote("on");
+  await locker.forceRelease(key, { immediate: true }); // the next renewal, which would tell, is far away
+  child.endInput();
+  expect(await child.result).toMatchObject({ code: 194, stderr: expect.stringContaining("Lost the lock on") });
+});
+
 test("stopped itself, it loses the lock, and ends the command when it goes on", async () => {
   const key = newKey();
   await using child = start([key, "--ttl", "1s", "--", "sh", "-c", "echo on; while :; do sleep 0.05; done"]);

@@ -82,6 +82,23 @@ test.each([
   expect(await runCli(cli, args)).toEqual({ code: 196, stdout: "", stderr: `leasehold run: ${message}\n` });
 });
 
+test("a key, a duration or an address that cannot be one is a wrong command line, in the words of the command line", async () => {
+  const { url } = database;
+  const wrong = await Promise.all([
+    runCli(cli, ["run", "k".repeat(513), "--", "true"], { url }),
+    runCli(cli, ["run", "k", "--ttl", "1ms", "--", "true"], { url }),
+    runCli(cli, ["run", "k", "--url", "mysql://a", "--", "true"]),
+    runCli(cli, ["ls", "--url", "mysql://a"]),
+  ]);
+  expect(wrong.map(({ code }) => code)).toEqual([196, 196, 196, 2]);
+  expect(wrong.map(({ stderr }) => stderr.split(", got")[0])).toEqual([
+    "leasehold run: key: expected at most 512 bytes in UTF-8",
+    "leasehold run: --ttl: expected an integer of 100 to 2147483647 (milliseconds)",
+    "leasehold run: --url: expected an address that starts with postgres:// or postgresql://",
+    "leasehold ls: --url: expected an address that starts with postgres:// or postgresql://",
+  ]);
+});
+
 test("options of the command behind -- are its own", async () => {
   const result = await runCli(
     cli,

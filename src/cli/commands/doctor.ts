@@ -1,7 +1,8 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { withDatabase } from "../database.js";
 import { collectFacts } from "../doctor/facts.js";
-import { type Finding, hasProblem, judge } from "../doctor/findings.js";
+import type { Finding } from "../doctor/finding.js";
+import { hasProblem, judge } from "../doctor/judge.js";
 import { FAILURE, SUCCESS } from "../exit-codes.js";
 import { writeJson, writeOut } from "../output.js";
 import { printable } from "../printable.js";
@@ -33,6 +34,9 @@ function report(name: string, findings: readonly Finding[], style: Style): strin
     `${style(meanings[level], level.padEnd(7))}  ${check.padEnd(width)}  ${printable(message)}`,
     ...(advice === null ? [] : [`${" ".repeat(9 + width)}  -> ${printable(advice)}`]),
   ]);
-  const count = (wanted: Finding["level"]) => findings.filter(({ level }) => level === wanted).length;
-  return [printable(name), "", ...lines, "", `${count("problem")} problems, ${count("warning")} warnings`].join("\n");
+  const count = (wanted: Finding["level"]) => {
+    const { length } = findings.filter(({ level }) => level === wanted);
+    return `${length} ${wanted}${length === 1 ? "" : "s"}`;
+  };
+  return [printable(name), "", ...lines, "", `${count("problem")}, ${count("warning")}`].join("\n");
 }

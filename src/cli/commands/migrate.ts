@@ -1,10 +1,9 @@
-import { createLocker } from "../../create-locker.js";
 import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { withDatabase } from "../database.js";
 import { SUCCESS } from "../exit-codes.js";
 import { pendingMigration, script } from "../migration-script.js";
 import { writeJson, writeOut } from "../output.js";
-import { findPlace } from "../place.js";
+import { withLocker } from "../with-locker.js";
 
 export const migrate: Command = {
   name: "migrate",
@@ -25,14 +24,7 @@ export const migrate: Command = {
     const isDryRun = args.has("dry-run");
     const statements = await withDatabase(args, (database) => pendingMigration(database, roles));
     if (!isDryRun && statements.length > 0) {
-      const place = await findPlace(args);
-      const locker = createLocker({ url: place.url, directUrl: place.directUrl });
-      try {
-        await locker.migrate({ grantTo: roles });
-      } finally {
-        await locker.close();
-        await place.close();
-      }
+      await withLocker(args, {}, (locker) => locker.migrate({ grantTo: roles }));
     }
     if (args.has("json"))
       writeJson({ is_dry_run: isDryRun, is_changed: statements.length > 0 && !isDryRun, statements });

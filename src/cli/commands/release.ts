@@ -1,10 +1,9 @@
-import { createLocker } from "../../create-locker.js";
 import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { FAILURE, SUCCESS } from "../exit-codes.js";
 import { writeJson, writeOut } from "../output.js";
-import { findPlace } from "../place.js";
 import { printable } from "../printable.js";
 import { UsageError } from "../usage-error.js";
+import { withLocker } from "../with-locker.js";
 
 export const release: Command = {
   name: "release",
@@ -29,18 +28,12 @@ Exit code 1 when nobody held the key, or not with that fence. For the owner of t
       );
     }
     const fence = readFence(args.text("fence"));
-    const place = await findPlace(args);
-    const locker = createLocker({ url: place.url, directUrl: place.directUrl, presence: "off" });
-    try {
-      const isReleased = await locker.forceRelease(key, { fence, immediate: args.has("immediate") });
-      if (args.has("json")) writeJson({ key, is_released: isReleased });
-      else if (isReleased) writeOut(`${printable(key)} was taken from its holder.\n`);
-      else writeOut(`Nobody holds ${printable(key)}${fence === undefined ? "" : ` with fence ${fence}`}.\n`);
-      return isReleased ? SUCCESS : FAILURE;
-    } finally {
-      await locker.close();
-      await place.close();
-    }
+    const options = { fence, immediate: args.has("immediate") };
+    const isReleased = await withLocker(args, { presence: "off" }, (locker) => locker.forceRelease(key, options));
+    if (args.has("json")) writeJson({ key, is_released: isReleased });
+    else if (isReleased) writeOut(`${printable(key)} was taken from its holder.\n`);
+    else writeOut(`Nobody holds ${printable(key)}${fence === undefined ? "" : ` with fence ${fence}`}.\n`);
+    return isReleased ? SUCCESS : FAILURE;
   },
 };
 

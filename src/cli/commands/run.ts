@@ -1,4 +1,3 @@
-import { createLocker } from "../../create-locker.js";
 import { NotAcquiredError } from "../../errors.js";
 import type { Lock } from "../../lock.js";
 import type { Locker } from "../../locker.js";
@@ -7,11 +6,11 @@ import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { parseDuration } from "../duration.js";
 import { runCodes } from "../exit-codes.js";
 import { printError } from "../output.js";
-import { findPlace } from "../place.js";
 import { StartError } from "../run/child.js";
 import { Interrupted, Signals } from "../run/signals.js";
 import { runUnderLock } from "../run/under-lock.js";
 import { UsageError } from "../usage-error.js";
+import { withLocker } from "../with-locker.js";
 
 const GRACE_MS = 3_000;
 
@@ -26,7 +25,7 @@ Exit codes of its own:
   ${runCodes.notAcquired}  the lock was not free, or not within --wait
   ${runCodes.lost}  the lock was lost, and the command was ended
   ${runCodes.noConnection}  Postgres could not be reached or used, or no address was given
-  ${runCodes.usage}  the command line is wrong
+  ${runCodes.usage}  the command line is wrong, or the address is none
   126  the command could not be started
   127  the command was not found`,
   options: {
@@ -50,27 +49,21 @@ Exit codes of its own:
     const terms = readTerms(args);
     const graceMs = duration(args, "grace") ?? GRACE_MS;
     const tell = (what: unknown): void => printError("leasehold run", what, args.has("json"));
+    const options = { presence: args.has("no-presence") ? "off" : "on", owner: args.text("owner") } as const;
     const signals = new Signals();
-    const place = await findPlace(args);
     // A locker keeps no process alive, and while it waits nothing else does.
     const alive = setInterval(() => undefined, 60_000);
-    const locker = createLocker({
-      url: place.url,
-      directUrl: place.directUrl,
-      presence: args.has("no-presence") ? "off" : "on",
-      owner: args.text("owner"),
-    });
     try {
-      const lock = await acquire(locker, args.positionals[0] ?? "", terms, signals.signal);
-      return await runUnderLock(lock, { command: [program, ...rest], graceMs, signals, tell });
+      return await withLocker(args, options, async (locker) => {
+        const lock = await acquire(locker, args.positionals[0] ?? "", terms, signals.signal);
+        return await runUnderLock(lock, { command: [program, ...rest], graceMs, signals, tell });
+      });
     } catch (error) {
       if (error instanceof Interrupted) return error.exitCode;
       if (!(error instanceof StartError) && !(error instanceof NotAcquiredError)) throw error;
       tell(error);
       return error instanceof StartError ? error.exitCode : runCodes.notAcquired;
     } finally {
-      await locker.close();
-      await place.close();
       clearInterval(alive);
       signals.stop();
     }

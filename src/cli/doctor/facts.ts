@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { createLocker } from "../../create-locker.js";
 import { LeaseholdError } from "../../errors.js";
 import { seemsDirect } from "../../postgres/connect.js";
@@ -7,6 +6,7 @@ import { CLIENT_VERSION, SCHEMA_VERSION } from "../../postgres/schema-version.js
 import { VERSION } from "../../version.js";
 import type { Database } from "../database.js";
 import { explain } from "../output.js";
+import { watchClock } from "./server-clock.js";
 
 /** What `doctor` judges. Null: not to be seen by this role, or not there. Durations are in milliseconds. */
 export interface Facts {
@@ -75,14 +75,9 @@ const settings = [
   "idle_session_timeout",
   "idle_in_transaction_session_timeout",
   "transaction_timeout",
-  "tcp_keepalives_idle",
-  "client_connection_check_interval",
-  "default_transaction_read_only",
   "log_statement",
   "log_min_duration_statement",
   "log_parameter_max_length",
-  "max_connections",
-  "max_locks_per_transaction",
 ] as const;
 
 /** Asks the server and a locker. Changes nothing. */
@@ -174,31 +169,6 @@ async function tryLocker({ place }: Database): Promise<Facts["refusal"]> {
   } finally {
     await locker.close();
   }
-}
-
-const CLOCK_MS = 500;
-
-async function watchClock(database: Database): Promise<{ aheadMs: number; uncertaintyMs: number; stepMs: number }> {
-  const first = await readClock(database);
-  await sleep(CLOCK_MS);
-  const second = await readClock(database);
-  const best = first.uncertaintyMs < second.uncertaintyMs ? first : second;
-  const stepMs = second.serverMs - first.serverMs - (second.monotonicMs - first.monotonicMs);
-  return { aheadMs: best.serverMs - best.wallMs, uncertaintyMs: first.uncertaintyMs + second.uncertaintyMs, stepMs };
-}
-
-async function readClock(
-  database: Database,
-): Promise<{ serverMs: number; wallMs: number; monotonicMs: number; uncertaintyMs: number }> {
-  const sent = { wallMs: Date.now(), monotonicMs: performance.now() };
-  const [row] = await database.query("select (extract(epoch from clock_timestamp()) * 1000)::float8 as now");
-  const half = (performance.now() - sent.monotonicMs) / 2;
-  return {
-    serverMs: Number(row?.now),
-    wallMs: sent.wallMs + half,
-    monotonicMs: sent.monotonicMs + half,
-    uncertaintyMs: half,
-  };
 }
 
 async function newestGrant(database: Database): Promise<number | null> {
