@@ -6,6 +6,7 @@ import { buildCli, findPython } from "../support/cli.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
+import { isRunning } from "../support/processes.js";
 import { Terminal } from "../support/terminal.js";
 import { until } from "../support/until.js";
 
@@ -17,14 +18,6 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 function start(args: readonly string[]): Terminal {
   return new Terminal([process.execPath, cli, "run", ...args], { url: database.url });
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 // Not a shell's traps: one that is pending swallows a second signal of its kind.

@@ -7,6 +7,7 @@ import { buildCli, CliProcess, type CliResult, runCli } from "../support/cli.js"
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
+import { isRunning } from "../support/processes.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
 
@@ -33,14 +34,6 @@ function start(args: readonly string[], env: Readonly<Record<string, string>> = 
 async function holder(key: string): Promise<{ fence: string } | undefined> {
   const [row] = await database.sql`select fence::text from leasehold.active_leases where key = ${key}`;
   return row as { fence: string } | undefined;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 test("the command holds the lock, knows its key and fence, and the lock is free when it has ended", async () => {

@@ -158,7 +158,7 @@ export async function runCli(
 /** Where Python is, to make pseudo-terminals with. Says so loudly, as what it tests stays untested. */
 export function findPython(): string | undefined {
   try {
-    execFileSync("python3", ["-c", "import pty, termios"], { stdio: "ignore" });
+    execFileSync("python3", ["-c", "import os, pty, termios; os.waitstatus_to_exitcode"], { stdio: "ignore" });
     return "python3";
   } catch {
     console.warn("\n!!! PYTHON 3 IS NOT INSTALLED: what draws on a terminal is NOT tested !!!\n");

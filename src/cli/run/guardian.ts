@@ -27,7 +27,7 @@ export function startGuardian(graceMs: number): Guardian {
   const shell = spawn("/bin/sh", ["-c", script, "leasehold-guardian", String(Math.ceil(graceMs / 1_000))], {
     detached: true, // what a terminal sends to everybody is not for it
     cwd: "/",
-    env: {}, // nothing secret is needed there
+    env: { PATH: process.env.PATH }, // nothing secret is needed there
     stdio: ["pipe", "ignore", "ignore"],
   });
   const { stdin } = shell;

@@ -15,13 +15,14 @@ export function groupOf(leader: number): Members {
   };
 }
 
-/** A process and all that it has started, as far as the table of processes shows it. */
-export async function familyOf(pid: number): Promise<Members> {
-  let family = await withDescendants(pid);
+/** A process and all that it has started, as far as the table of processes shows it; where there is none, as on Windows, it alone. */
+export async function familyOf(pid: number, platform: NodeJS.Platform = process.platform): Promise<Members> {
+  if (platform === "win32") return { send: (signal) => void send(pid, signal), areLeft: () => send(pid, 0) };
+  let family = await withDescendants(pid, platform);
   return {
     send: (signal) => family.forEach(({ pid }) => void send(pid, signal)),
     areLeft: async () => {
-      family = await withDescendants(family);
+      family = await withDescendants(family, platform);
       return family.length > 0;
     },
   };

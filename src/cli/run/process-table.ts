@@ -10,8 +10,12 @@ export interface ProcessEntry {
 }
 
 /** These processes and all that they have started, as far as the table of processes shows it. */
-export async function withDescendants(roots: readonly ProcessEntry[] | number): Promise<readonly ProcessEntry[]> {
-  const table = await readTable();
+export async function withDescendants(
+  roots: readonly ProcessEntry[] | number,
+  platform: NodeJS.Platform,
+): Promise<readonly ProcessEntry[]> {
+  // Slim containers have no ps.
+  const table = platform === "linux" ? await readProc() : await askPs();
   const found = table.filter(({ pid, started }) =>
     typeof roots === "number" ? pid === roots : roots.some((root) => root.pid === pid && root.started === started),
   );
@@ -20,11 +24,6 @@ export async function withDescendants(roots: readonly ProcessEntry[] | number): 
   return found;
 }
 
-async function readTable(): Promise<readonly ProcessEntry[]> {
-  return process.platform === "linux" ? await readProc() : await askPs();
-}
-
-/** Without ps: slim containers have none. */
 async function readProc(): Promise<readonly ProcessEntry[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const entries = await Promise.all(
