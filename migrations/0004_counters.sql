@@ -48,7 +48,8 @@ set search_path = leasehold, pg_temp
 set lock_timeout = '100ms'
 as $$
 declare
-  most constant bigint := 1000000000000000;
+  most constant bigint := 1000000000000;
+  most_ms constant float8 := 1e15;
   counts jsonb;
   given leasehold.counters;
 begin
@@ -71,7 +72,7 @@ begin
          where coalesce(octet_length(x.prefix), 0) <= 512
            and least(x.acquired, x.refused, x.timed_out, x.contended, x.taken_over) >= 0
            and greatest(x.acquired, x.refused, x.timed_out, x.contended, x.taken_over) <= most
-           and x.wait_ms between 0 and most
+           and x.wait_ms between 0 and most_ms
          limit 101
       ) p);
   given.hot_keys := (
@@ -82,15 +83,15 @@ begin
             key text, contended bigint, contended_at_most bigint, acquired bigint, wait_ms float8)
          where octet_length(x.key) between 1 and 512
            and x.contended between 0 and x.contended_at_most and x.contended_at_most <= most
-           and x.acquired between 0 and most and x.wait_ms between 0 and most
+           and x.acquired between 0 and most and x.wait_ms between 0 and most_ms
          limit 100
       ) k);
   if p_id = '00000000-0000-0000-0000-000000000000'
      or array_ndims(given.waits) <> 1 or cardinality(given.waits) <> 28 or array_position(given.waits, null) is not null
      or array_ndims(given.holds) <> 1 or cardinality(given.holds) <> 28 or array_position(given.holds, null) is not null
-     or given.wait_ms not between 0 and most or given.hold_ms not between 0 and most
+     or given.wait_ms not between 0 and most_ms or given.hold_ms not between 0 and most_ms
      or jsonb_path_exists(
-          to_jsonb(given) - 'prefixes' - 'hot_keys', '$.** ? (@.type() == "number" && (@ < 0 || @ > $most))', jsonb_build_object('most', most)) then
+          to_jsonb(given) - 'prefixes' - 'hot_keys' - 'wait_ms' - 'hold_ms', '$.** ? (@.type() == "number" && (@ < 0 || @ > $most))', jsonb_build_object('most', most)) then
     raise exception using errcode = 'LH003', message = 'these are no counters',
       hint = 'This function is for the Leasehold client. Nothing else needs to call it.';
   end if;
@@ -110,6 +111,11 @@ begin
     where c.sequence < excluded.sequence;
 end
 $$;
+--> statement-breakpoint
+-- A sum that fits: who flushes nonsense must not be able to stop the sweeper.
+create function leasehold_internal._total(summed numeric) returns bigint
+language sql immutable
+return least(summed, 1000000000000000000)::bigint;
 --> statement-breakpoint
 -- Adds rows that nobody writes any more to the one row that stays. A client that could not flush for three hours writes a new row.
 create function leasehold_internal._purge_counters(most integer) returns integer
@@ -145,19 +151,25 @@ begin
     hold_ms,
     waits, holds, prefixes, hot_keys)
   select rest, 0, min(g.started_at), max(g.flushed_at),
-         sum(g.acquired), sum(g.refused), sum(g.timed_out), sum(g.cancelled), sum(g.failed), sum(g.contended),
-         sum(g.released), sum(g.renewed), sum(g.checked), sum(g.lost_expired), sum(g.lost_taken), sum(g.lost_max_hold),
-         sum(g.lost_forced), sum(g.taken_over_expired), sum(g.taken_over_orphaned), sum(g.swept), sum(g.errors),
-         sum(g.wait_ms), sum(g.hold_ms),
+         leasehold_internal._total(sum(g.acquired)), leasehold_internal._total(sum(g.refused)),
+         leasehold_internal._total(sum(g.timed_out)), leasehold_internal._total(sum(g.cancelled)),
+         leasehold_internal._total(sum(g.failed)), leasehold_internal._total(sum(g.contended)), leasehold_internal._total(sum(g.released)),
+         leasehold_internal._total(sum(g.renewed)), leasehold_internal._total(sum(g.checked)),
+         leasehold_internal._total(sum(g.lost_expired)), leasehold_internal._total(sum(g.lost_taken)),
+         leasehold_internal._total(sum(g.lost_max_hold)), leasehold_internal._total(sum(g.lost_forced)),
+         leasehold_internal._total(sum(g.taken_over_expired)), leasehold_internal._total(sum(g.taken_over_orphaned)),
+         leasehold_internal._total(sum(g.swept)), leasehold_internal._total(sum(g.errors)), sum(g.wait_ms), sum(g.hold_ms),
          (select array_agg(b.n order by b.place)
-            from (select u.place, sum(u.n) as n from gone o cross join unnest(o.waits) with ordinality u (n, place) group by u.place) b),
+            from (select u.place, leasehold_internal._total(sum(u.n)) as n from gone o cross join unnest(o.waits) with ordinality u (n, place) group by u.place) b),
          (select array_agg(b.n order by b.place)
-            from (select u.place, sum(u.n) as n from gone o cross join unnest(o.holds) with ordinality u (n, place) group by u.place) b),
+            from (select u.place, leasehold_internal._total(sum(u.n)) as n from gone o cross join unnest(o.holds) with ordinality u (n, place) group by u.place) b),
          -- A thousand prefixes keep their names, those that matter most.
          (select coalesce(jsonb_agg(to_jsonb(s)), '[]')
             from (
-              select case when p.place <= 1000 then p.prefix end as prefix, sum(p.acquired) as acquired, sum(p.refused) as refused,
-                     sum(p.timed_out) as timed_out, sum(p.contended) as contended, sum(p.taken_over) as taken_over, sum(p.wait_ms) as wait_ms
+              select case when p.place <= 1000 then p.prefix end as prefix,
+                     leasehold_internal._total(sum(p.acquired)) as acquired, leasehold_internal._total(sum(p.refused)) as refused,
+                     leasehold_internal._total(sum(p.timed_out)) as timed_out, leasehold_internal._total(sum(p.contended)) as contended,
+                     leasehold_internal._total(sum(p.taken_over)) as taken_over, sum(p.wait_ms) as wait_ms
                 from prefix p
                group by 1
             ) s),

@@ -106,7 +106,7 @@ test("what is no count is refused, and changes nothing", async () => {
   for (const changes of [
     { acquired: -1 },
     { acquired: "-1" },
-    { errors: 1_000_000_000_000_001 },
+    { errors: 1_000_000_000_001 },
     { waits: tooLong },
     { holds: tooLong.slice(2) },
     { waits: [-1, ...tooLong.slice(2)] },
@@ -137,7 +137,7 @@ test("lists are cut to their size, and what is no count is left out of them", as
     prefix("x".repeat(513)),
     prefix("negative", { acquired: "-5" }),
     prefix("no number", { wait_ms: "NaN" }),
-    prefix("huge", { contended: 1_000_000_000_000_001 }),
+    prefix("huge", { contended: 1_000_000_000_001 }),
     ...Array.from({ length: 200 }, (_, number) => prefix(`prefix ${number}`)),
   ];
   const hot = [
@@ -192,6 +192,28 @@ test("rows that nobody writes any more are added up, and no sum changes by that"
   expect(await sql`select * from leasehold.hot_keys`).toEqual([]);
   // Nothing is left to do.
   expect(await sql`select leasehold_internal._purge_counters(12) as purged`).toEqual([{ purged: 0 }]);
+});
+
+test("nobody can flush so much that the sweeper cannot add it up any more", async () => {
+  const { sql } = await createDatabase();
+  const flushOld = async () => {
+    const most = 1_000_000_000_000;
+    const text = row({ acquired: most, waits: new Array(28).fill(most), prefixes: [prefix("a", { acquired: most })] });
+    await sql`select leasehold_internal.flush_counters(${uuid()}, 1, ${text})`;
+    await sql`update leasehold.counters set flushed_at = flushed_at - interval '1 day'`;
+    await sql`select * from leasehold.sweep()`;
+  };
+  await flushOld();
+  const nearly = 999_999_999_999_999_000n;
+  await sql`update leasehold.counters set acquired = ${String(nearly)}, waits = array_fill(${String(nearly)}::bigint, array[28]),
+    prefixes = jsonb_set(prefixes, '{0,acquired}', to_jsonb(${String(nearly)}::bigint))`;
+  await flushOld();
+  await flushOld();
+  const full = "1000000000000000000";
+  expect(
+    await sql`select acquired, waits[1] as waits, prefixes -> 0 ->> 'acquired' as prefix from leasehold.counters`,
+  ).toEqual([{ acquired: full, waits: full, prefix: full }]);
+  expect(await sql`select acquired from leasehold.stats`).toEqual([{ acquired: full }]);
 });
 
 test("a sweep adds them up, and says so", async () => {
