@@ -317,6 +317,8 @@ end
 $$;
 --> statement-breakpoint
 -- Who keeps the rows of these keys locked, where it can be known: a server process, or a prepared transaction, which has none any more.
+-- For more than a few keys it reads the table as a whole, and tells of others, too. One plan for all calls: to plan takes longer
+-- than a look at one key (0.6 ms became 0.2).
 create function leasehold_internal._blockers(keys text[])
 returns table (key text, pid integer, gid text)
 language plpgsql stable security definer rows 1
@@ -351,7 +353,11 @@ begin
     -- xmax is a transaction, or a multixact of several (guards), finished ones among them, and nothing tells which. What is a
     -- running transaction is taken for one, else for a multixact if the table can have one of that number.
     marked as materialized (
-      select l.key, l.xmax as xid from leasehold.leases l where l.key = any (keys) and l.xmax <> '0'::xid
+      select l.key, l.xmax as xid
+        from unnest(keys) k (key) join leasehold.leases l on l.key = k.key
+       where cardinality(keys) <= 100 and l.xmax <> '0'::xid
+      union all
+      select l.key, l.xmax from leasehold.leases l where cardinality(keys) > 100 and l.xmax <> '0'::xid
     ),
     lockers as materialized (
       select m.key, m.xid from marked m

@@ -1,6 +1,6 @@
 // What a look costs when there is much to see: told by pages and calls, which do not depend on the machine.
 import type postgres from "postgres";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
@@ -67,6 +67,7 @@ test(`with ${LEASES} leases a view reads the table a few times, and asks for loc
   const client = await openClient(database.url);
   // somebody guards a key: else nobody would have to look for whom
   const guarding = await openClient(database.url);
+  onTestFinished(() => guarding.end());
   await guarding.unsafe("begin; select from leasehold.leases where key in ('key-4', 'key-5') for key share");
   await client.unsafe("set track_functions = 'all'");
   const [table] = await sql`select pg_relation_size('leasehold.leases') / 8192 as pages`;
@@ -80,8 +81,6 @@ test(`with ${LEASES} leases a view reads the table a few times, and asks for loc
   expect(await sql`select blocking_pid is not null as named from leasehold.expired_leases where key = 'key-5'`).toEqual(
     [{ named: true }],
   );
-  await guarding.unsafe("rollback");
-  await guarding.end();
   await client.end();
 });
 
