@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { buildCli, findPython } from "../support/cli.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
@@ -114,7 +114,7 @@ test.skipIf(!python)(
   async () => {
     const [deafFile, strangerFile] = [join(folder, "deaf"), join(folder, "stranger")];
     // As in a script: one process group for the script, a stranger in it, and the command under the lock.
-    const family = `sh -c 'trap "" TERM; echo $$ > ${deafFile}; while :; do sleep 0.1; done' & echo on; wait`;
+    const family = `sh -c 'trap "" TERM HUP; echo $$ > ${deafFile}; while :; do sleep 0.1; done' & echo on; wait`;
     const script = `sleep 60 & echo $! > ${strangerFile}; "$@"; code=$?; kill $! && echo stranger lived; exit $code`;
     const command = [process.execPath, cli, "run", "f", "--grace", "300ms", "--ttl", "2s", "--", "sh", "-c", family];
     await using terminal = new Terminal(["sh", "-c", script, "sh", ...command], { url: database.url });
@@ -127,12 +127,15 @@ test.skipIf(!python)(
         ),
       ),
     );
+    onTestFinished(() => {
+      if (isRunning(deaf)) process.kill(deaf, "SIGKILL");
+    });
     await using locker = openLocker(database);
     await locker.forceRelease("f", { immediate: true });
+    await until("the grandchild is gone", () => !isRunning(deaf));
     expect(await terminal.exit).toBe(194);
     expect(terminal.output).toContain("Lost the lock on");
     expect(terminal.output).toContain("stranger lived");
-    await until("the grandchild is gone", () => !isRunning(deaf));
   },
 );
 
