@@ -14,8 +14,14 @@ import {
   deadlocks,
   type ExpiredLease,
   expiredLeases,
+  type HotKey,
+  hotKeys,
   type LiveSession,
   liveSessions,
+  type Stats,
+  type StatsOfPrefix,
+  stats,
+  statsByPrefix,
   type Waiting,
   waiting,
 } from "../../src/drizzle.js";
@@ -149,6 +155,60 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
     await held.release();
     await other.release();
   });
+
+  test("so are the counters of all processes", async () => {
+    await using opened = drivers[driver]();
+    const { db } = opened;
+    const kind = driver === "postgres.js" ? "js" : "node";
+    {
+      await using first = openLocker(database);
+      await using second = openLocker(database);
+      const lock = await first.acquire(`${kind}:1`);
+      const wait = second.acquire(`${kind}:1`);
+      await until("it waits", async () => (await db.select().from(waiting)).length === 1);
+      await lock.release();
+      await (await wait).release();
+    } // closed: what was counted is flushed
+
+    const [total, ...others] = await db.select().from(stats);
+    const [prefix] = await db.select().from(statsByPrefix).where(eq(statsByPrefix.prefix, kind));
+    const [hot] = await db
+      .select()
+      .from(hotKeys)
+      .where(eq(hotKeys.key, `${kind}:1`));
+
+    expect(others).toEqual([]);
+    const text = expect.stringMatching(/^00:00:\d\d/);
+    expect(total).toMatchObject({
+      acquired: expect.any(BigInt),
+      lostMaxHold: 0n,
+      activeLeases: 0,
+      waiters: 0,
+      sessions: 0,
+      waitMean: text,
+      holdP99: text,
+      since: expect.any(Date),
+      flushedAt: expect.any(Date),
+    });
+    expect(total?.acquired).toBeGreaterThanOrEqual(2n); // and all have ended
+    expect(total?.holdHistogram?.reduce((sum, count) => sum + count, 0n)).toBe(total?.acquired);
+    expect(prefix).toEqual({
+      prefix: kind,
+      acquired: 2n,
+      refused: 0n,
+      timedOut: 0n,
+      contended: 1n,
+      takenOver: 0n,
+      waitMean: text,
+    });
+    expect(hot).toEqual({
+      key: `${kind}:1`,
+      contended: 1n,
+      contendedAtMost: expect.any(BigInt),
+      acquired: 2n,
+      waitMean: text,
+    });
+  });
 });
 
 test("there is one for each view of the schema, with all of its columns", async () => {
@@ -175,6 +235,9 @@ test("a row has the type that the entry names", () => {
     liveSessions: db.select().from(liveSessions),
     expiredLeases: db.select().from(expiredLeases),
     deadlocks: db.select().from(deadlocks),
+    stats: db.select().from(stats),
+    statsByPrefix: db.select().from(statsByPrefix),
+    hotKeys: db.select().from(hotKeys),
     some: db.select({ key: activeLeases.key, pid: activeLeases.pid }).from(activeLeases),
   });
   type Rows = { [Name in keyof ReturnType<typeof queries>]: Awaited<ReturnType<typeof queries>[Name]> };
@@ -183,5 +246,8 @@ test("a row has the type that the entry names", () => {
   expectTypeOf<Rows["liveSessions"]>().toEqualTypeOf<LiveSession[]>();
   expectTypeOf<Rows["expiredLeases"]>().toEqualTypeOf<ExpiredLease[]>();
   expectTypeOf<Rows["deadlocks"]>().toEqualTypeOf<Deadlock[]>();
+  expectTypeOf<Rows["stats"]>().toEqualTypeOf<Stats[]>();
+  expectTypeOf<Rows["statsByPrefix"]>().toEqualTypeOf<StatsOfPrefix[]>();
+  expectTypeOf<Rows["hotKeys"]>().toEqualTypeOf<HotKey[]>();
   expectTypeOf<Rows["some"]>().toEqualTypeOf<{ key: string; pid: number | null }[]>();
 });
