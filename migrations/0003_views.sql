@@ -26,6 +26,7 @@ begin
         select l.objid::bigint::integer as id
           from pg_locks l
          where l.locktype = 'advisory' and l.objsubid = 2 and l.mode = 'ExclusiveLock' and l.granted and l.classid = 1279480140
+           and l.objid::bigint < 2147483648 -- anybody may take a lock like it, with a negative number, too
            and l.database = (select d.oid from pg_database d where d.datname = current_database())
       ) k on k.id = s.id;
 end
@@ -61,7 +62,7 @@ comment on function leasehold_internal._line() is 'Waiters, and how far each is 
 -- are made of it.
 create view leasehold_internal._leases as
 select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at, l.renewed_at, l.expires_at, l.max_hold_until,
-       l.hold_until, l.revoked_at, l.released_at, l.metadata, l.acquisitions,
+       l.hold_until, l.revoked_at, l.metadata, l.acquisitions,
        case
          when l.token is null and l.hold_until > clock.now then 'cooling'
          when l.token is null then 'free'

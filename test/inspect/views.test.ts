@@ -286,6 +286,18 @@ test("the views neither write nor wait for a writer, in whatever transaction the
   await stranger.end();
 });
 
+test("whatever advisory locks strangers take, the views can be read, and make no session of them", async () => {
+  const stranger = await openClient(database.url);
+  await stranger`select pg_advisory_lock(1279480140, -1), pg_advisory_lock(1279480140, 2147483647), pg_advisory_lock(1279480140)`;
+  for (const {
+    relname,
+  } of await sql`select relname from pg_class where relnamespace = 'leasehold'::regnamespace and relkind = 'v'`) {
+    await sql.unsafe(`select * from leasehold.${relname}`);
+  }
+  expect(await sql`select from leasehold.live_sessions`).toHaveLength(0);
+  await stranger.end();
+});
+
 test("every view and column has a comment, and none of them shows a token", async () => {
   const rows = await sql`
     select c.relname::text as view, a.attname::text as column, format_type(a.atttypid, null) as type, col_description(c.oid, a.attnum) as comment
