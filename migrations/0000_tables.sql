@@ -3,6 +3,36 @@ CREATE SCHEMA IF NOT EXISTS "leasehold";
 CREATE SEQUENCE "leasehold"."fences" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
 CREATE SEQUENCE "leasehold"."session_ids" INCREMENT BY 1 MINVALUE 1 MAXVALUE 2147483647 START WITH 1 CACHE 1 CYCLE;--> statement-breakpoint
 CREATE SEQUENCE "leasehold"."tickets" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
+CREATE TABLE "leasehold"."counters" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"sequence" integer NOT NULL,
+	"started_at" timestamp with time zone NOT NULL,
+	"flushed_at" timestamp with time zone NOT NULL,
+	"acquired" bigint NOT NULL,
+	"refused" bigint NOT NULL,
+	"timed_out" bigint NOT NULL,
+	"cancelled" bigint NOT NULL,
+	"failed" bigint NOT NULL,
+	"contended" bigint NOT NULL,
+	"released" bigint NOT NULL,
+	"renewed" bigint NOT NULL,
+	"checked" bigint NOT NULL,
+	"lost_expired" bigint NOT NULL,
+	"lost_taken" bigint NOT NULL,
+	"lost_max_hold" bigint NOT NULL,
+	"lost_forced" bigint NOT NULL,
+	"taken_over_expired" bigint NOT NULL,
+	"taken_over_orphaned" bigint NOT NULL,
+	"swept" bigint NOT NULL,
+	"errors" bigint NOT NULL,
+	"wait_ms" double precision NOT NULL,
+	"waits" bigint[] NOT NULL,
+	"hold_ms" double precision NOT NULL,
+	"holds" bigint[] NOT NULL,
+	"prefixes" jsonb NOT NULL,
+	"hot_keys" jsonb NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "leasehold"."fence_epoch" (
 	"id" boolean PRIMARY KEY DEFAULT true NOT NULL,
 	"system_identifier" bigint,
@@ -60,6 +90,13 @@ CREATE TABLE "leasehold"."sessions" (
 	"version" text NOT NULL,
 	"started_at" timestamp with time zone NOT NULL,
 	"seen_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "leasehold"."sweeper" (
+	"id" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"after_key" text COLLATE "C",
+	"swept_at" timestamp with time zone DEFAULT '-infinity' NOT NULL,
+	CONSTRAINT "sweeper_single_row" CHECK ("leasehold"."sweeper"."id")
 );
 --> statement-breakpoint
 CREATE TABLE "leasehold"."waiters" (

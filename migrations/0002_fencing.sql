@@ -198,7 +198,7 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.is_guarded(text) is 'Whether this transaction guards the key: since leasehold.guard passed, nobody else was granted it, nor will be until the transaction ends.';
+comment on function leasehold.is_guarded(text) is 'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, since leasehold.guard passed, nobody else was granted it, nor will be until the transaction ends.';
 --> statement-breakpoint
 -- fence_table and guard_table run with the rights of whoever calls them, and so do their triggers, with those of whoever writes.
 -- The name of a table that can have both, quoted.
@@ -390,7 +390,7 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.unfence_table(regclass, name) is 'Takes off what fence_table has put on. The column stays.';
+comment on function leasehold.unfence_table(regclass, name) is 'Takes off what fence_table has put on: select leasehold.unfence_table(''public.accounts'', ''fence''); The column stays.';
 --> statement-breakpoint
 -- After the row is written, because only then it is what it will be: other triggers have changed it, generated columns have their values.
 create function leasehold.require_guard() returns trigger
@@ -589,7 +589,7 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.unguard_table(regclass) is 'Takes off what guard_table has put on.';
+comment on function leasehold.unguard_table(regclass) is 'Takes off what guard_table has put on: select leasehold.unguard_table(''public.accounts'');';
 --> statement-breakpoint
 create function leasehold.check_fence(resource text, fence bigint) returns void
 language plpgsql volatile security definer

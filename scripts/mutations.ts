@@ -12,11 +12,17 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
+import { counters } from "./mutants/counters.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
 import type { Mutant } from "./mutants/mutant.js";
+import { sqlApi } from "./mutants/sql-api.js";
+import { sweeper } from "./mutants/sweeper.js";
+import { views } from "./mutants/views.js";
+import { watch } from "./mutants/watch.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const copied = [
@@ -25,9 +31,11 @@ const copied = [
   "test",
   "scripts",
   "examples",
+  "docs",
   "package.json",
   "vitest.config.ts",
   "tsconfig.json",
+  "tsconfig.build.json",
   "README.md",
 ];
 /** Far more than any of the files takes: a mutant that hangs for so long is killed, too. */
@@ -158,7 +166,18 @@ const { values } = parseArgs({
     check: { type: "boolean" },
   },
 });
-const mutants = [...guards, ...grants, ...leases, ...client].filter(({ name }) => name.includes(values.only ?? ""));
+const mutants = [
+  ...guards,
+  ...grants,
+  ...leases,
+  ...client,
+  ...counters,
+  ...sqlApi,
+  ...sweeper,
+  ...views,
+  ...watch,
+  ...cli,
+].filter(({ name }) => name.includes(values.only ?? ""));
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;
 
 function mutated(folder: string, { name, file, edits }: Mutant): { original: string; text: string } {

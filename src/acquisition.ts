@@ -3,7 +3,7 @@ import { Attempts } from "./attempts.js";
 import { after, type Instant, isPast, msUntil, now, sleep } from "./clock.js";
 import { UnavailableError } from "./errors.js";
 import type { CheckedMetadata } from "./metadata.js";
-import type { AcquireAnswer, AcquireRequest, Grant, Holder, ReleaseAnswer, Store } from "./store.js";
+import type { AcquireAnswer, AcquireRequest, Grant, Holder, ReleaseAnswer, Store, Takeover } from "./store.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
 import { Wait, type Waiting } from "./waiting.js";
 
@@ -24,6 +24,19 @@ export interface Granted extends Grant {
 
 export interface NotGranted {
   readonly outcome: "held" | "busy" | "timeout";
+  readonly holder: Holder | null;
+  readonly blockingPid: number | null;
+}
+
+/** An acquire that is not settled, as this process knows it. */
+export interface WaitState {
+  readonly key: string;
+  readonly terms: AcquisitionTerms;
+  readonly startedAt: Instant;
+  /** Its place in the line; null before the first answer, and for a call that does not wait. */
+  readonly ticket: bigint | null;
+  readonly attempts: number;
+  /** Who stood in the way at the last look. */
   readonly holder: Holder | null;
   readonly blockingPid: number | null;
 }
@@ -57,6 +70,7 @@ export interface AcquisitionInit {
 export class Acquisition {
   readonly key: string;
   readonly token: string = randomUUID();
+  readonly startedAt: Instant = now();
   readonly #store: Store;
   readonly #waiting: Waiting;
   readonly #terms: AcquisitionTerms;
@@ -66,6 +80,11 @@ export class Acquisition {
   readonly #attempts: Attempts;
   #ended: { readonly error: unknown } | null = null;
   #onEnd: ((error: unknown) => void) | null = null;
+  #isContended = false;
+  #takeover: Takeover | null = null;
+  /** The last look that was not granted. */
+  #inTheWay: Pick<WaitState, "holder" | "blockingPid"> = { holder: null, blockingPid: null };
+  #found: "ours" | "taken" | "free" | null = null;
   /** Made when something sleeps: most acquires never do. */
   #interrupt: AbortController | null = null;
   /** Its holder has let go of it: what the last word finds then is that grant. */
@@ -86,6 +105,30 @@ export class Acquisition {
     this.#longestTtlMs = terms.ttlMs;
   }
 
+  /** Whether somebody stood in the way when it first looked. */
+  get isContended(): boolean {
+    return this.#isContended;
+  }
+
+  /** From whom the key was taken without a release, once granted. */
+  get takeover(): Takeover | null {
+    return this.#takeover;
+  }
+
+  get state(): WaitState {
+    const { ticket } = this.#wait;
+    const { key, startedAt } = this;
+    return { key, terms: this.#terms, startedAt, ticket, attempts: this.#attempts.count, ...this.#inTheWay };
+  }
+
+  /**
+   * What the last word found in the key's row: `ours`, which it freed; `taken`: somebody else holds the key; `free`: neither.
+   * Null before it was answered.
+   */
+  get found(): "ours" | "taken" | "free" | null {
+    return this.#found;
+  }
+
   /** A renewal that asks for so much is about to be sent. */
   extend(ttlMs: number): void {
     this.#longestTtlMs = Math.max(this.#longestTtlMs, ttlMs);
@@ -99,6 +142,11 @@ export class Acquisition {
       this.#interrupt?.abort();
       this.#onEnd?.(error);
     }
+  }
+
+  /** Whether this is what `end` was given. */
+  wasEndedWith(error: unknown): boolean {
+    return this.#ended !== null && this.#ended.error === error;
   }
 
   /**
@@ -176,6 +224,13 @@ export class Acquisition {
         this.#throwIfEnded();
         const answer = await withTimeout(this.#attempt(waits, deadline), msUntil(deadline));
         if (answer.outcome !== "late" && answer.outcome !== "unproven") {
+          if (answer.outcome === "granted") {
+            this.#takeover = answer.takeover;
+          } else {
+            this.#isContended = true;
+            const blockingPid = answer.outcome === "busy" ? answer.blockingPid : null;
+            this.#inTheWay = { holder: answer.holder, blockingPid };
+          }
           return answer;
         }
         failure = null;
@@ -272,13 +327,14 @@ export class Acquisition {
       retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)
     ) {
       try {
-        const { outcome } = await this.#store.abandon({
+        const { outcome, reason } = await this.#store.abandon({
           key: this.key,
           token: this.token,
           wasHeld: this.#wasHeld,
           isDoubted: this.#attempts.hasLost,
         });
         if (outcome !== "busy") {
+          this.#found = outcome !== "gone" ? "ours" : reason === "taken" ? "taken" : "free";
           this.#waiting.wakeKey(this.key);
           return;
         }

@@ -7,14 +7,14 @@ export interface Activity {
 }
 
 /** Calls `onIdle` whenever nothing has been going on for `idleTimeoutMs`. */
-export function startIdleWatch(idleTimeoutMs: number, onIdle: () => Promise<void>): Activity {
+export function startIdleWatch(idleTimeoutMs: number, onIdle: () => void): Activity {
   let count = 0;
   let timer: Timer | null = null;
   let isStopped = false;
   const leave = (): void => {
     count -= 1;
     if (count === 0 && !isStopped && idleTimeoutMs !== Number.POSITIVE_INFINITY) {
-      timer = startTimer(idleTimeoutMs, () => void onIdle());
+      timer = startTimer(idleTimeoutMs, onIdle);
     }
   };
   return {

@@ -1,26 +1,34 @@
 import { describe } from "./describe.js";
+import type { Observer } from "./observer.js";
 
 /** Calls what the user handed in. What a callback throws must not reach the protocol: it goes to `onError`, else to a process warning. */
 export class Callbacks {
   readonly #onError: ((error: unknown) => void) | null;
+  readonly #observer: Observer;
 
-  constructor(onError: ((error: unknown) => void) | null) {
+  constructor(onError: ((error: unknown) => void) | null, observer: Observer) {
     this.#onError = onError;
+    this.#observer = observer;
   }
 
   call(callback: () => unknown): void {
-    guarded(callback, (error) => {
-      if (this.#onError === null) {
-        warn(error);
-      } else {
-        this.report(error);
-      }
-    });
+    guarded(callback, (error) => this.#tell(error, this.#onError ?? warn));
   }
 
   /** What failed in the background. Without `onError` nobody wants to know. */
   report(error: unknown): void {
-    guarded(() => this.#onError?.(error), warn);
+    this.#tell(error, this.#onError);
+  }
+
+  /** The same, told to a listener of its own. */
+  reportTo(listener: (error: unknown) => void, error: unknown): void {
+    this.#observer.failed?.(error);
+    this.call(() => listener(error));
+  }
+
+  #tell(error: unknown, listener: ((error: unknown) => void) | null): void {
+    this.#observer.failed?.(error);
+    guarded(() => listener?.(error), warn);
   }
 }
 

@@ -2,12 +2,13 @@ import type { Acquisition, Granted } from "./acquisition.js";
 import type { Activity } from "./activity.js";
 import type { Background } from "./background.js";
 import type { Callbacks } from "./callbacks.js";
-import { after, isPast, msUntil, now, sleep } from "./clock.js";
+import { after, elapsedMs, isPast, msUntil, now, sleep } from "./clock.js";
 import { quote } from "./describe.js";
 import { type HolderInfo, UnavailableError } from "./errors.js";
 import { Guard } from "./fencing/guard.js";
 import { Lease } from "./lease.js";
 import { type KeepAliveOptions, Lock, type LockActions } from "./lock.js";
+import type { Observer } from "./observer.js";
 import { checkFunction, checkNames, checkRenewEveryMs, checkTtlMs } from "./option-checks.js";
 import type { PostgresClient } from "./postgres-client.js";
 import { releaseNow } from "./release.js";
@@ -24,6 +25,7 @@ export interface HoldingsInit {
   readonly activity: Activity;
   readonly background: Background;
   readonly callbacks: Callbacks;
+  readonly observer: Observer;
 }
 
 /** Who holds a key is worth waiting for as long as this, by one whose guard was refused. */
@@ -42,22 +44,28 @@ export class Holdings implements LockActions {
   readonly #activity: Activity;
   readonly #background: Background;
   readonly #callbacks: Callbacks;
+  readonly #observer: Observer;
   readonly #renewals: Renewals;
   readonly #held = new Map<string, Held>();
   #onChange: (() => void) | null = null;
 
-  constructor({ options, store, waiting, activity, background, callbacks }: HoldingsInit) {
+  constructor({ options, store, waiting, activity, background, callbacks, observer }: HoldingsInit) {
     this.#options = options;
     this.#store = store;
     this.#waiting = waiting;
     this.#activity = activity;
     this.#background = background;
     this.#callbacks = callbacks;
-    this.#renewals = new Renewals(store, (error) => callbacks.report(error));
+    this.#observer = observer;
+    this.#renewals = new Renewals(store, observer, (error) => callbacks.report(error));
   }
 
   get(key: string): Lock | undefined {
     return this.#held.get(key)?.lock;
+  }
+
+  get size(): number {
+    return this.#held.size;
   }
 
   all(): readonly Lock[] {
@@ -76,6 +84,7 @@ export class Holdings implements LockActions {
       hasPresence: this.#options.presence === "on",
       onLost: (lost, error) => {
         this.#forget(lost);
+        this.#observer.lost?.(lost, error, elapsedMs(lost.grantedAt));
         // A renewal that was on its way may still commit.
         this.#background.add(acquisition.lastWord());
         this.#callbacks.call(() => options.onLost?.(lock, error));
@@ -102,18 +111,23 @@ export class Holdings implements LockActions {
     await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
     refuseUnlessHeld(lease);
     lease.ttlMs = wantedMs;
+    this.#observer.renewed?.(lease);
   }
 
   async release(lease: Lease): Promise<void> {
     refuseUnlessHeld(lease);
     lease.startRelease();
     this.#forget(lease);
+    const heldMs = elapsedMs(lease.grantedAt);
     const released = releaseNow(lease, this.#options.requestTimeoutMs, (work) => this.#background.add(work));
     // `close` must not take the connection from beneath it.
     this.#background.add(released.catch(() => undefined));
     try {
       await released;
     } finally {
+      if (lease.phase === "released") {
+        this.#observer.released?.(lease, heldMs);
+      }
       this.#waiting.wakeKey(lease.key);
     }
   }
@@ -127,7 +141,7 @@ export class Holdings implements LockActions {
     const onError =
       given.onError === undefined ? null : checkFunction<(error: unknown) => void>("onError", given.onError);
     refuseUnlessHeld(lease);
-    const report = onError === null ? null : (error: unknown) => this.#callbacks.call(() => onError(error));
+    const report = onError === null ? null : (error: unknown) => this.#callbacks.reportTo(onError, error);
     this.#renewals.keepAlive(lease, everyMs, report);
   }
 

@@ -18,7 +18,7 @@ export interface LeaseInfo {
   /** When the key is free at the latest, by the server's clock. */
   readonly expiresAt: Date | null;
   readonly remainingMs: number;
-  /** Null for a holder without presence. */
+  /** Whether the holder's session is connected. False while `held`: it died just now, or connects again. Null without presence. */
   readonly isSessionAlive: boolean | null;
   readonly metadata: JsonValue;
   readonly waiters: number;

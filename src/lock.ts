@@ -30,6 +30,20 @@ export interface LockActions {
   readonly sql: PostgresClient | null;
 }
 
+/** A lock as data: what `JSON.stringify(lock)` writes. The fence is a decimal number, moments are in ISO 8601; there is no token. */
+export interface LockJson {
+  readonly key: string;
+  readonly fence: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly metadata: JsonValue;
+  readonly acquiredAt: string;
+  readonly expiresAt: string;
+  readonly held: boolean;
+  readonly remainingMs: number;
+  readonly heldMs: number;
+}
+
 /** Options of `lock.keepAlive`. */
 export interface KeepAliveOptions {
   /** How often to renew. An integer of 20 ms and up, below `ttlMs`; default: as the lock was acquired with. */
@@ -218,7 +232,7 @@ export class Lock {
   }
 
   /** JSON-safe, and without the token. */
-  toJSON(): Readonly<Record<string, JsonValue>> {
+  toJSON(): LockJson {
     const { key, fence, owner, ttlMs, metadata, held, remainingMs, heldMs } = this;
     return {
       key,

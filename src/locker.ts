@@ -1,29 +1,30 @@
-import { setMaxListeners } from "node:events";
-import { abortReason, onAbort } from "./abort-listeners.js";
-import { Acquisition, type NotGranted } from "./acquisition.js";
+import { Acquiring } from "./acquiring.js";
+import type { NotGranted } from "./acquisition.js";
 import { type Activity, startIdleWatch } from "./activity.js";
 import { Background } from "./background.js";
 import { Callbacks } from "./callbacks.js";
-import { sleep } from "./clock.js";
+import { Calls } from "./calls.js";
+import { after, msUntil, now, sleep } from "./clock.js";
+import { Counters, type LockerStats } from "./counters/counters.js";
+import { Flushing } from "./counters/flushing.js";
+import { prefixBy } from "./counters/prefixes.js";
 import { quote } from "./describe.js";
-import {
-  ClosedError,
-  type HolderInfo,
-  NotAcquiredError,
-  StaleFenceError,
-  UnavailableError,
-  WaitTimeoutError,
-} from "./errors.js";
+import { ClosedError, type HolderInfo, NotAcquiredError, StaleFenceError, WaitTimeoutError } from "./errors.js";
 import { Holdings } from "./holdings.js";
+import { Publisher } from "./hooks/publisher.js";
+import { type Capabilities, toCapabilities } from "./inspect/capabilities.js";
+import { type DebugInfo, describeLocker } from "./inspect/debug.js";
+import { Recent } from "./inspect/recent.js";
 import { checkKey } from "./key.js";
 import { isKept, type LeaseInfo, toLeaseInfo } from "./lease-info.js";
 import { Lock } from "./lock.js";
+import { Observers } from "./observer.js";
 import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "./option-checks.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "./options.js";
-import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
+import { type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
 import { runUnder } from "./run.js";
-import type { MigrateOptions, Store, StoreEvents } from "./store.js";
-import { RequestTimeout, withTimeout } from "./timeout.js";
+import type { MigrateOptions, Store, StoreEvents, SweepResult } from "./store.js";
+import { Sweeping } from "./sweeping.js";
 import { Waiting } from "./waiting.js";
 
 /** What `tryWithLock` resolves to. */
@@ -38,34 +39,59 @@ const LAST_WORD_MS = 250;
 export class Locker {
   readonly #options: ResolvedLockerOptions;
   readonly #store: Store;
+  readonly #observers = new Observers();
+  readonly #recent: Recent;
+  readonly #publisher = new Publisher();
   readonly #waiting = new Waiting();
   readonly #callbacks: Callbacks;
   readonly #activity: Activity;
   readonly #background: Background;
   readonly #holdings: Holdings;
-  readonly #acquisitions = new Set<Acquisition>();
-  readonly #onClosed = new AbortController();
-  #closing: Promise<void> | null = null;
+  readonly #sweeping: Sweeping;
+  readonly #counters: Counters;
+  readonly #flushing: Flushing;
+  readonly #calls: Calls;
+  readonly #acquiring: Acquiring;
 
   /** @internal Use `createLocker`. */
   constructor(options: ResolvedLockerOptions, makeStore: (events: StoreEvents) => Store) {
-    this.#options = options;
-    // Each acquire that waits to say its last word listens there.
-    setMaxListeners(0, this.#onClosed.signal);
-    const callbacks = new Callbacks(options.onError);
-    const store = makeStore({
-      onWake: () => this.#waiting.wakeAll(),
-      onReconnected: () => this.#holdings.proveAll(),
-      onError: (error) => callbacks.report(error),
-    });
-    const activity = startIdleWatch(options.idleTimeoutMs, () => store.rest());
-    const background = new Background(activity);
+    const observer = this.#observers;
     const waiting = this.#waiting;
-    this.#callbacks = callbacks;
+    const recent = new Recent(options);
+    const callbacks = new Callbacks(options.onError, observer);
+    const onError = (error: unknown): void => callbacks.report(error);
+    const store = makeStore({
+      onWake: () => waiting.wakeAll(),
+      onReconnected: () => holdings.proveAll(),
+      onError,
+      onFailure: (error) => recent.failed(error),
+    });
+    const counters = new Counters({
+      prefixOf: prefixBy(options, onError),
+      onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
+    });
+    const flushing = new Flushing({ counters, store, everyMs: options.statsFlushMs, onError });
+    const sweeping = new Sweeping({ store, observer, everyMs: options.sweepEveryMs, onError });
+    const activity = startIdleWatch(options.idleTimeoutMs, () => this.#rest());
+    const background = new Background(activity);
+    const { requestTimeoutMs } = options;
+    const calls = new Calls({ store, activity, requestTimeoutMs, onUse: () => sweeping.start() });
+    const holdings = new Holdings({ options, store, waiting, activity, background, callbacks, observer });
+    for (const watcher of [recent, this.#publisher, counters]) {
+      observer.add(watcher);
+    }
+    this.#options = options;
     this.#store = store;
+    this.#recent = recent;
+    this.#callbacks = callbacks;
     this.#activity = activity;
     this.#background = background;
-    this.#holdings = new Holdings({ options, store, waiting, activity, background, callbacks });
+    this.#counters = counters;
+    this.#flushing = flushing;
+    this.#sweeping = sweeping;
+    this.#calls = calls;
+    this.#holdings = holdings;
+    this.#acquiring = new Acquiring({ options, store, waiting, calls, background, callbacks, holdings, observer });
   }
 
   /**
@@ -74,7 +100,7 @@ export class Locker {
    * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError} @throws {UnavailableError}
    */
   ready(): Promise<void> {
-    return this.#active(() => this.#store.open(this.#options.requestTimeoutMs));
+    return this.#calls.run(() => this.#store.open(this.#options.requestTimeoutMs));
   }
 
   /**
@@ -86,7 +112,7 @@ export class Locker {
    * @throws {NotPermittedError} with the line that grants what is missing
    */
   migrate(options: MigrateOptions = {}): Promise<void> {
-    return this.#active(() => this.#store.migrate(options));
+    return this.#calls.run(() => this.#store.migrate(options));
   }
 
   /**
@@ -96,25 +122,25 @@ export class Locker {
   async acquire(key: string, options: AcquireOptions = {}): Promise<Lock> {
     const fullKey = this.fullKey(key);
     const resolved = resolveAcquireOptions(this.#options, options, { waits: true });
-    const result = await this.#acquire(fullKey, resolved);
-    if (result instanceof Lock) {
-      return result;
-    }
-    throw new WaitTimeoutError({
-      key: fullKey,
-      waitMs: resolved.waitMs,
-      holder: this.#holdings.holderInfo(fullKey, result.holder),
-      blockingPid: result.blockingPid,
-      isHeldHere: this.#holdings.get(fullKey) !== undefined,
-    });
+    const acquiring = async (): Promise<Lock> => {
+      const result = await this.#acquiring.acquire(fullKey, resolved);
+      if (result instanceof Lock) {
+        return result;
+      }
+      throw new WaitTimeoutError({
+        key: fullKey,
+        waitMs: resolved.waitMs,
+        holder: this.#holdings.holderInfo(fullKey, result.holder),
+        blockingPid: result.blockingPid,
+        isHeldHere: this.#holdings.get(fullKey) !== undefined,
+      });
+    };
+    return await this.#publisher.traceAcquire(fullKey, resolved, acquiring, (lock) => lock);
   }
 
   /** The lock if the key is free now and nobody waits for it, else null. */
   async tryAcquire(key: string, options: TryOptions = {}): Promise<Lock | null> {
-    const result = await this.#acquire(
-      this.fullKey(key),
-      resolveAcquireOptions(this.#options, options, { waits: false }),
-    );
+    const result = await this.#try(this.fullKey(key), options);
     return result instanceof Lock ? result : null;
   }
 
@@ -128,7 +154,11 @@ export class Locker {
     options: AcquireOptions = {},
   ): Promise<Value> {
     checkFunction("body", body);
-    return await this.#run(await this.acquire(key, options), body);
+    return await this.#publisher.traceWithLock(
+      this.fullKey(key),
+      async () => await this.#run(await this.acquire(key, options), body),
+      () => true,
+    );
   }
 
   /** Like `withLock`, but does not wait for the lock: it says who has it. */
@@ -139,21 +169,23 @@ export class Locker {
   ): Promise<TryResult<Value>> {
     checkFunction("body", body);
     const fullKey = this.fullKey(key);
-    const result = await this.#acquire(fullKey, resolveAcquireOptions(this.#options, options, { waits: false }));
-    if (!(result instanceof Lock)) {
-      return { acquired: false, holder: this.#holdings.holderInfo(fullKey, result.holder) };
-    }
-    const value = await this.#run(result, body);
-    return { acquired: true, value, heldMs: result.heldMs };
+    const trying = async (): Promise<TryResult<Value>> => {
+      const result = await this.#try(fullKey, options);
+      if (!(result instanceof Lock)) {
+        return { acquired: false, holder: this.#holdings.holderInfo(fullKey, result.holder) };
+      }
+      const value = await this.#run(result, body);
+      return { acquired: true, value, heldMs: result.heldMs };
+    };
+    return await this.#publisher.traceWithLock(fullKey, trying, ({ acquired }) => acquired);
   }
 
   /** Who has the key, or null when it is free. Changes nothing. @throws {UnavailableError} when it cannot know */
-  check(key: string): Promise<LeaseInfo | null> {
+  async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
-    return this.#active(async () => {
-      const state = await this.#ask(() => this.#store.check(fullKey));
-      return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
-    });
+    const state = await this.#calls.ask(() => this.#store.check(fullKey));
+    this.#observers.checked(fullKey);
+    return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
   }
 
   /** Whether an acquire would have to wait. @throws {UnavailableError} when it cannot know */
@@ -181,25 +213,23 @@ export class Locker {
    * Takes a lock from its holder, whoever that is. Resolves to whether there was one to take.
    * @throws {NotPermittedError} for a role that is not the schema's owner nor was allowed to
    */
-  forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<boolean> {
+  async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<boolean> {
     const fullKey = this.fullKey(key);
     const given = checkNames("forceRelease's options", options, ["fence", "immediate"]);
     const fence = given.fence === undefined ? null : checkFence("fence", given.fence);
     const isImmediate = given.immediate === undefined ? false : checkBoolean("immediate", given.immediate);
-    return this.#active(async () => {
-      const answer = await this.#ask(() => this.#store.forceRelease({ key: fullKey, fence, isImmediate }));
-      if (answer.outcome === "busy") {
-        throw new NotAcquiredError({
-          key: fullKey,
-          blockingPid: answer.blockingPid,
-          message: `The lease of ${JSON.stringify(fullKey)} cannot be released by force now: its row is locked by backend ${answer.blockingPid ?? "(unknown)"}. End that transaction, then try again.`,
-        });
-      }
-      if (answer.outcome === "released") {
-        this.#waiting.wakeKey(fullKey);
-      }
-      return answer.outcome !== "gone";
-    });
+    const answer = await this.#calls.ask(() => this.#store.forceRelease({ key: fullKey, fence, isImmediate }));
+    if (answer.outcome === "busy") {
+      throw new NotAcquiredError({
+        key: fullKey,
+        blockingPid: answer.blockingPid,
+        message: `The lease of ${quote(fullKey)} cannot be released by force now: its row is locked by backend ${answer.blockingPid ?? "(unknown)"}. End that transaction, then try again.`,
+      });
+    }
+    if (answer.outcome === "released") {
+      this.#waiting.wakeKey(fullKey);
+    }
+    return answer.outcome !== "gone";
   }
 
   /**
@@ -212,20 +242,96 @@ export class Locker {
    * ```
    * @throws {StaleFenceError} when the resource has seen a larger fence @throws {UnavailableError}
    */
-  checkFence(resource: string, fence: bigint): Promise<void> {
+  async checkFence(resource: string, fence: bigint): Promise<void> {
     const checkedResource = checkText("resource", resource, 1, 512);
     const checkedFence = checkFence("fence", fence);
-    return this.#active(async () => {
-      if ((await this.#ask(() => this.#store.checkFence(checkedResource, checkedFence))) === "stale") {
-        const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
-        throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
-      }
+    if ((await this.#calls.ask(() => this.#store.checkFence(checkedResource, checkedFence))) === "stale") {
+      const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
+      throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
+    }
+  }
+
+  /**
+   * Deletes what nobody needs any more, now: keys that are free and leases that are expired for more than 10 minutes, waiters
+   * that stopped looking, dead sessions that no lease names, old counters. Never a live lease. And it wakes whoever is next in a line
+   * that moves. Every locker does it in the background, see `sweepEveryMs`.
+   *
+   * ```ts
+   * const { leasesPurged, isBusy } = await locker.sweep();
+   * ```
+   * @throws {UnavailableError}
+   */
+  sweep(): Promise<SweepResult> {
+    return this.#calls.run(async () => {
+      await this.#store.open(this.#options.requestTimeoutMs);
+      return await this.#sweeping.sweep();
     });
+  }
+
+  /**
+   * What this locker has done since it was made, or since `resetStats()`: acquires by their outcome, how long they waited and how
+   * long locks were held, which keys and prefixes were contended. Sends nothing. The database has the sums of all lockers, in
+   * `leasehold.stats`, `leasehold.stats_by_prefix` and `leasehold.hot_keys`, some `statsFlushMs` later.
+   *
+   * ```ts
+   * const { acquired, contended, waits, hotKeys } = locker.stats();
+   * console.log(`${contended} of ${acquired} waited, 95 % no longer than ${waits.p95Ms} ms; hottest: ${hotKeys[0]?.key}`);
+   * ```
+   */
+  stats(): LockerStats {
+    return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#waiting.size });
+  }
+
+  /** `stats()` begins anew. What the database has stays. */
+  resetStats(): void {
+    this.#counters.reset();
   }
 
   /** One round trip on the connection for commands. */
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }> {
-    return this.#active(() => this.#ask(() => this.#store.ping()));
+    return this.#calls.ask(() => this.#store.ping());
+  }
+
+  /**
+   * What this locker over this server offers, and why or why not. Connects, as `ready` does, and throws the same.
+   *
+   * ```ts
+   * const { features } = await locker.capabilities();
+   * if (!features["failover-fences"].isOn) console.warn(features["failover-fences"].why);
+   * ```
+   */
+  async capabilities(): Promise<Capabilities> {
+    const server = await this.#calls.ask(() => this.#store.describeServer());
+    if (server.schema instanceof Error) {
+      throw server.schema;
+    }
+    return toCapabilities(this.#options, this.#store.connections, server, server.schema);
+  }
+
+  /**
+   * Everything that helps to find out what is wrong, as plain JSON without a secret: options, connections, locks held and lost
+   * lately, waits, the last errors, and what the server says of itself. Never rejects: without an answer within
+   * `requestTimeoutMs`, or after `close`, the part `server` says why.
+   *
+   * ```ts
+   * process.on("SIGUSR2", async () => console.error(JSON.stringify(await locker.debug(), null, 2)));
+   * ```
+   */
+  async debug(): Promise<DebugInfo> {
+    const leave = this.#activity.enter();
+    try {
+      return await describeLocker({
+        lockerId: this.#publisher.lockerId,
+        options: this.#options,
+        state: this.#calls.state,
+        store: this.#store,
+        holdings: this.#holdings,
+        acquisitions: this.#acquiring.acquisitions,
+        recent: this.#recent,
+      });
+    } finally {
+      leave();
+    }
   }
 
   /**
@@ -235,50 +341,17 @@ export class Locker {
   close(options: CloseOptions = {}): Promise<void> {
     const given = checkNames("close's options", options, ["drainMs"]);
     const drainMs = given.drainMs === undefined ? 0 : checkMs("drainMs", given.drainMs, 0);
-    this.#closing ??= this.#close(drainMs);
-    return this.#closing;
+    return this.#calls.close(() => this.#close(drainMs));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #acquire(key: string, options: ResolvedAcquireOptions): Promise<Lock | NotGranted> {
-    this.#refuseIfClosed();
-    const { signal } = options;
-    if (signal?.aborted) {
-      throw abortReason(signal);
-    }
-    const acquisition = new Acquisition({
-      store: this.#store,
-      waiting: this.#waiting,
-      key,
-      terms: options,
-      requestTimeoutMs: this.#options.requestTimeoutMs,
-      closed: this.#onClosed.signal,
-    });
-    const stopListening = signal === null ? null : onAbort(signal, () => acquisition.end(abortReason(signal)));
-    this.#acquisitions.add(acquisition);
-    const leave = this.#activity.enter();
-    try {
-      const result = await acquisition.run();
-      if (result.outcome === "granted") {
-        const lock = this.#holdings.hold(acquisition, result, options);
-        this.#callbacks.call(() => this.#options.onAcquired?.(lock));
-        return lock;
-      }
-      if (acquisition.isUnfinished) {
-        this.#background.add(acquisition.lastWord());
-      }
-      return result;
-    } catch (error) {
-      this.#background.add(acquisition.lastWord());
-      throw error;
-    } finally {
-      leave();
-      this.#acquisitions.delete(acquisition);
-      stopListening?.();
-    }
+  #try(key: string, options: TryOptions): Promise<Lock | NotGranted> {
+    const resolved = resolveAcquireOptions(this.#options, options, { waits: false });
+    const lockOf = (result: Lock | NotGranted): Lock | null => (result instanceof Lock ? result : null);
+    return this.#publisher.traceAcquire(key, resolved, () => this.#acquiring.acquire(key, resolved), lockOf);
   }
 
   #run<Value>(lock: Lock, body: (lock: Lock) => Value | PromiseLike<Value>): Promise<Value> {
@@ -286,52 +359,31 @@ export class Locker {
   }
 
   async #close(drainMs: number): Promise<void> {
-    for (const acquisition of this.#acquisitions) {
-      acquisition.end(new ClosedError({ message: "The locker was closed while this call waited." }));
-    }
+    this.#acquiring.end(new ClosedError({ message: "The locker was closed while this call waited." }));
     this.#holdings.announceClosing();
     // Within this turn of the event loop each of them hands over its last word, or a grant that came just before.
     await sleep(0, { keepsAlive: true });
     await this.#holdings.drain(drainMs);
-    await this.#holdings.releaseAll();
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
-    await this.#background.settle(this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
+    const deadline = after(now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
+    const leftMs = (): number => Math.max(LAST_WORD_MS, msUntil(deadline));
+    await this.#holdings.releaseAll();
+    await Promise.all([this.#background.settle(leftMs()), this.#flushing.end()]);
     this.#activity.stop();
-    this.#onClosed.abort();
-    await this.#store.close();
+    this.#sweeping.stop();
+    this.#calls.end();
+    await this.#store.close(leftMs());
   }
 
-  /** Counts as use, so that the connections are kept meanwhile. */
-  async #active<Value>(work: () => Promise<Value>): Promise<Value> {
-    this.#refuseIfClosed();
-    const leave = this.#activity.enter();
-    try {
-      return await work();
-    } catch (error) {
-      const isCutOff =
-        this.#onClosed.signal.aborted && error instanceof UnavailableError && error.outcome === "not-sent";
-      throw isCutOff
-        ? new ClosedError({ message: "The locker was closed before this call was sent.", cause: error })
-        : error;
-    } finally {
-      leave();
+  /** Nothing has been going on: the connections are given back. What was counted comes first, and counts as use. */
+  #rest(): void {
+    // First, for what a sweep finds is counted, and would be flushed.
+    this.#sweeping.stop();
+    if (this.#flushing.isWanted) {
+      this.#background.add(this.#flushing.flush());
+      return;
     }
-  }
-
-  /** Connected first, so that an answer that does not come is one to what was sent. */
-  async #ask<Value>(request: () => Promise<Value>): Promise<Value> {
-    const { requestTimeoutMs } = this.#options;
-    await this.#store.open(requestTimeoutMs);
-    try {
-      return await withTimeout(request(), requestTimeoutMs);
-    } catch (error) {
-      throw error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
-    }
-  }
-
-  #refuseIfClosed(): void {
-    if (this.#closing !== null) {
-      throw new ClosedError();
-    }
+    this.#flushing.pause();
+    void this.#store.rest();
   }
 }

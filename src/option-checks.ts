@@ -91,7 +91,8 @@ export function checkNames(what: string, value: unknown, known: readonly string[
   });
 }
 
-function nearest(name: string, known: readonly string[]): string | null {
+/** The known name that is most likely meant; null when none is near. */
+export function nearest(name: string, known: readonly string[]): string | null {
   const [best] = known
     .map((one) => ({ one, distance: editDistance(stem(name), stem(one)) }))
     .sort((a, b) => a.distance - b.distance);

@@ -107,6 +107,22 @@ export interface LockerOptions extends LeaseOptions {
    * next call. An integer of 50 ms and up, or `Infinity`; default 60,000.
    */
   readonly idleTimeoutMs?: number | undefined;
+  /**
+   * How often the sweeper runs while this locker is in use: give or take half of it, and with many lockers on one database one of them
+   * for all. An integer of 1,000 ms and up, or `Infinity`: never; default 60,000.
+   */
+  readonly sweepEveryMs?: number | undefined;
+  /**
+   * How long after something was counted the counters are written to the database, for the views there. An integer of 100 ms
+   * and up, or `Infinity`: never. Default 10,000. What `locker.stats()` tells is not affected.
+   */
+  readonly statsFlushMs?: number | undefined;
+  /**
+   * Under which prefix a key (the full one) counts in the statistics: text of up to 512 bytes; a hundred different ones are
+   * told apart. Is called for each acquire. Default: the key up to its first `:` after the locker's own `prefix`; without a `:`
+   * that `prefix`.
+   */
+  readonly statsPrefix?: ((key: string) => string) | undefined;
   /** Is called after each grant. What it throws goes to `onError`. */
   readonly onAcquired?: ((lock: Lock) => void) | undefined;
   /**

@@ -1,6 +1,7 @@
 import { isPast, msUntil, now, sleep, startTimer, type Timer } from "./clock.js";
 import { UnavailableError } from "./errors.js";
 import type { Lease } from "./lease.js";
+import type { Observer } from "./observer.js";
 import type { RenewAnswer, Store } from "./store.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
 
@@ -25,13 +26,15 @@ interface Entry {
  */
 export class Renewals {
   readonly #store: Store;
+  readonly #observer: Observer;
   readonly #onError: (error: unknown) => void;
   readonly #entries = new Map<Lease, Entry>();
   #timer: Timer | null = null;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(store: Store, onError: (error: unknown) => void) {
+  constructor(store: Store, observer: Observer, onError: (error: unknown) => void) {
     this.#store = store;
+    this.#observer = observer;
     this.#onError = onError;
   }
 
@@ -127,7 +130,11 @@ export class Renewals {
     try {
       const ttlMs = entry.everyMs === null ? null : lease.ttlMs;
       const answer = await this.#store.renew({ key: lease.key, token: lease.token, fence: lease.fence, ttlMs });
-      isSettled = this.#entries.get(lease) !== entry || takeAnswer(lease, answer);
+      const isCurrent = this.#entries.get(lease) === entry;
+      isSettled = !isCurrent || takeAnswer(lease, answer);
+      if (isCurrent && answer.outcome === "renewed" && ttlMs !== null) {
+        this.#observer.renewed?.(lease);
+      }
     } catch (error) {
       if (this.#entries.get(lease) === entry) {
         (entry.onError ?? this.#onError)(error);

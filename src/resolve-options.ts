@@ -38,6 +38,11 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
   readonly connectTimeoutMs: number;
   /** `Infinity` when the connections are kept. */
   readonly idleTimeoutMs: number;
+  /** `Infinity` when this locker does not sweep by itself. */
+  readonly sweepEveryMs: number;
+  /** `Infinity` when the counters stay in the process. */
+  readonly statsFlushMs: number;
+  readonly statsPrefix: ((key: string) => string) | null;
   readonly onAcquired: ((lock: Lock) => void) | null;
   readonly onError: ((error: unknown) => void) | null;
 }
@@ -91,6 +96,9 @@ const lockerNames: Names<LockerOptions> = {
   requestTimeoutMs: true,
   connectTimeoutMs: true,
   idleTimeoutMs: true,
+  sweepEveryMs: true,
+  statsFlushMs: true,
+  statsPrefix: true,
   onAcquired: true,
   onError: true,
   ...leaseNames,
@@ -131,6 +139,9 @@ export function resolveLockerOptions(
     requestTimeoutMs: ms(given, "requestTimeoutMs", 5_000, 50),
     connectTimeoutMs: ms(given, "connectTimeoutMs", targets.target?.connectTimeoutMs ?? 5_000, 50),
     idleTimeoutMs: ms(given, "idleTimeoutMs", 60_000, 50, { mayBeInfinite: true }),
+    sweepEveryMs: ms(given, "sweepEveryMs", 60_000, 1_000, { mayBeInfinite: true }),
+    statsFlushMs: ms(given, "statsFlushMs", 10_000, 100, { mayBeInfinite: true }),
+    statsPrefix: given.statsPrefix === undefined ? null : checkFunction("statsPrefix", given.statsPrefix),
     onAcquired: given.onAcquired === undefined ? null : checkFunction("onAcquired", given.onAcquired),
     onError: given.onError === undefined ? null : checkFunction("onError", given.onError),
   };

@@ -1,5 +1,7 @@
 import type { Instant } from "./clock.js";
-import type { LossReason } from "./errors.js";
+import type { TallyStats } from "./counters/tally.js";
+import type { LeaseholdError, LossReason } from "./errors.js";
+import type { ConnectionStates, ServerState } from "./inspect/store-state.js";
 
 /**
  * The port between the client and the leases. It speaks in single requests; how they are batched and sent is the store's.
@@ -17,6 +19,10 @@ export interface Store {
   renew(request: RenewRequest): Promise<RenewAnswer>;
   check(key: string): Promise<KeyState>;
   forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
+  /** One batch of the sweeper, unless somebody else did one less than `quietMs` ago. */
+  sweep(quietMs: number): Promise<SweepBatch>;
+  /** Writes the counts of one row over what it had; a sequence that is not larger than the row's changes nothing. */
+  flushCounters(row: CountersRow): Promise<void>;
   /** Raises a resource's mark to this fence; `stale` when it is higher already. */
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale">;
   /** Who holds the key, asked on no connection that the user's own transactions may keep busy. */
@@ -26,13 +32,17 @@ export interface Store {
   /** Learns `place` again. */
   findPlace(): Promise<void>;
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }>;
+  /** What this process knows of its connections. Asks nobody. */
+  readonly connections: ConnectionStates;
+  /** What the server says of itself and of the schema, whatever state that is in. */
+  describeServer(): Promise<ServerState>;
   /** An estimate of the server's time at a local moment that is never ahead of it; null before the first answer. */
   serverTimeAt(instant: Instant): number | null;
   readonly presence: Presence;
   /** Gives every connection back. The next request opens them again. */
   rest(): Promise<void>;
-  /** Gives every connection back for good: what is asked afterwards rejects with ClosedError. */
-  close(): Promise<void>;
+  /** Gives every connection back for good: what is asked afterwards rejects with ClosedError. Postgres is told, if that takes no longer than `timeoutMs`. */
+  close(timeoutMs: number): Promise<void>;
 }
 
 export interface MigrateOptions {
@@ -56,6 +66,8 @@ export interface StoreEvents {
   /** A new session stands: what is held must be renewed under it, and who waits should look. */
   onReconnected(): void;
   onError(error: unknown): void;
+  /** Something that was asked failed, whether or not it is asked again. Whoever asked hears of it, too. */
+  onFailure(error: LeaseholdError): void;
 }
 
 export interface AcquireRequest {
@@ -106,6 +118,19 @@ export interface Proof {
 export interface Grant extends Proof {
   readonly fence: bigint;
   readonly acquiredAtMs: number;
+  /** Null when the key was free; also in the answer to a repeated request. */
+  readonly takeover: Takeover | null;
+}
+
+/** From whom a key was taken without a release. */
+export interface Takeover {
+  readonly owner: string | null;
+  readonly fence: bigint;
+  readonly sessionId: number | null;
+  /** expired: its lease had run out · orphaned: its process was confirmed dead before that */
+  readonly reason: "expired" | "orphaned";
+  /** When its lease ran out, or when its process was last seen alive (null when that is not known any more). */
+  readonly sinceMs: number | null;
 }
 
 export interface Holder {
@@ -163,6 +188,32 @@ export interface KeyState {
   readonly waiters: number;
   readonly blockingPid: number | null;
   readonly blockingTransaction: string | null;
+}
+
+/** What one process has counted for some time, in a row of its own. */
+export interface CountersRow {
+  /** A UUID that nobody else knows. */
+  readonly id: string;
+  readonly sequence: number;
+  readonly counts: TallyStats;
+}
+
+/** What one sweep has done. */
+export interface SweepResult {
+  /** Sessions that were told that somebody of theirs is next. */
+  readonly woken: number;
+  readonly leasesPurged: number;
+  readonly waitersPurged: number;
+  readonly sessionsPurged: number;
+  readonly countersPurged: number;
+  /** Another sweeper was at work, and this one left the rest to it. */
+  readonly isBusy: boolean;
+}
+
+/** A part of a sweep, in a transaction of its own. */
+export interface SweepBatch extends SweepResult {
+  /** Whether a limit of the batch was reached. */
+  readonly hasMore: boolean;
 }
 
 export interface ForceReleaseRequest {

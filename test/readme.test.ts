@@ -34,7 +34,11 @@ beforeAll(async () => {
   await writeFile(join(folder, "package.json"), '{ "type": "module" }');
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   const compilerOptions = {
-    paths: { leasehold: [join(root, "src/index.ts")], "leasehold/drizzle": [join(root, "src/drizzle.ts")] },
+    paths: {
+      leasehold: [join(root, "src/index.ts")],
+      "leasehold/drizzle": [join(root, "src/drizzle.ts")],
+      "leasehold/otel": [join(root, "src/otel.ts")],
+    },
     noUnusedLocals: false,
   };
   const settings = { extends: join(root, "tsconfig.json"), compilerOptions, include: ["*.ts"] };

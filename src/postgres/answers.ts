@@ -7,6 +7,7 @@ import type {
   Proof,
   ReleaseAnswer,
   RenewAnswer,
+  Takeover,
 } from "../store.js";
 import type { Answer } from "./lane.js";
 import type { Row } from "./link.js";
@@ -19,6 +20,7 @@ export function toAcquireAnswer(row: Row, answer: Answer, incarnation: number): 
         outcome: "granted",
         fence: BigInt(String(row.fence)),
         acquiredAtMs: Number(row.acquired),
+        takeover: toTakeover(row),
         ...toProof(row, answer, incarnation),
       };
     case "queued":
@@ -106,6 +108,18 @@ function toProof(row: Row, answer: Answer, incarnation: number): Proof {
 function toLookInMs({ look, now }: Row): number | null {
   const ms = look === null || look === 0 ? (look as 0 | null) : Math.ceil(Number(look) - Number(now)) + 1;
   return ms === null || ms < 0 ? null : ms;
+}
+
+function toTakeover(row: Row): Takeover | null {
+  return row.takeover === null
+    ? null
+    : {
+        owner: row.holder as string | null,
+        fence: BigInt(String(row.holderfence)),
+        sessionId: row.holdersession as number | null,
+        reason: row.takeover as Takeover["reason"],
+        sinceMs: row.since as number | null,
+      };
 }
 
 function toHolder(row: Row): Holder | null {

@@ -14,6 +14,8 @@ export interface Hello {
   readonly serverVersion: string;
   readonly database: string;
   readonly role: string;
+  /** Only where a standby is accepted. */
+  readonly isStandby: boolean;
   readonly clock: ClockSample;
 }
 
@@ -36,6 +38,8 @@ export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly hosts: HostList;
   /** Statements for a connection that is ours alone; none behind a pooler, where they would stick to a stranger's. */
   readonly settings: readonly string[];
+  /** To look is possible there, too. Default: a standby is refused. */
+  readonly acceptsStandby?: boolean;
   /** Gives it up at once. */
   readonly signal: AbortSignal | null;
 }
@@ -95,7 +99,7 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
     const onAbort = (): void => link.destroy(new LinkClosed("given up while connecting"));
     options.signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const hello = await withTimeout(greet(link, options.settings), options.connectTimeoutMs, () => link.destroy());
+      const hello = await withTimeout(greet(link, options), options.connectTimeoutMs, () => link.destroy());
       options.hosts.prefer(host);
       if (seemsDirect(hello)) {
         link.pipeline();
@@ -113,14 +117,14 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
   throw failure;
 }
 
-async function greet(link: Link, settings: readonly string[]): Promise<Hello> {
+async function greet(link: Link, { settings, acceptsStandby = false }: ConnectOptions): Promise<Hello> {
   const sentAt = now();
   const answer = await link.query([...settings, HELLO].join(";\n"));
   const receivedAt = now();
   // Several statements answer with an array of results, one statement with its rows.
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
   const row = rows[0] as Row;
-  if (row.standby === true) {
+  if (row.standby === true && !acceptsStandby) {
     throw new StandbyOnly({
       problem: "This server is a standby: it cannot grant a lease",
       remedy: "Connect to the primary; a URL may name several hosts",
@@ -133,6 +137,7 @@ async function greet(link: Link, settings: readonly string[]): Promise<Hello> {
     serverVersion: String(row.version),
     database: String(row.database),
     role: String(row.role),
+    isStandby: row.standby === true,
     clock: { sentAt, receivedAt, serverMs: Number(row.now) },
   };
 }

@@ -20,6 +20,8 @@ const pooled = { prepare: false, settings: [] };
 export class Connections {
   readonly commands: Lane;
   readonly renewals: Lane;
+  /** Whether a transaction pooler may stand between these two and Postgres. */
+  readonly mayBePooled: boolean;
   readonly #options: ResolvedLockerOptions;
   readonly #directHosts: HostList;
   /** Those lanes that go where the session goes, over connections like its own. */
@@ -44,6 +46,7 @@ export class Connections {
       new OwnLane((signal) => this.#connect(hosts, purpose, { ...how, signal }), requestTimeoutMs, onClock);
     const renewals = own("renewals");
     const commands = options.sql === null ? own("commands") : new GivenLane(options.sql, requestTimeoutMs);
+    this.mayBePooled = mayBePooled;
     this.renewals = renewals;
     this.commands = commands;
     this.#directLanes = mayBePooled ? [] : [renewals, commands].filter((lane) => lane instanceof OwnLane);

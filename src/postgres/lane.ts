@@ -1,7 +1,8 @@
 import { type Instant, now } from "../clock.js";
+import type { ConnectionState } from "../inspect/store-state.js";
 import type { PostgresClient } from "../postgres-client.js";
 import { withTimeout } from "../timeout.js";
-import type { ClockSample, Hello } from "./connect.js";
+import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
 import { type Link, LinkClosed, type Parameter, type Row } from "./link.js";
 import { inOneTrip } from "./one-trip.js";
 
@@ -26,6 +27,7 @@ export interface Lane {
   /** @throws NotSent (its cause says why), the server's error, LinkClosed or RequestTimeout (outcome unknown) */
   query(text: string, parameters: readonly Parameter[]): Promise<Answer>;
   end(): Promise<void>;
+  readonly state: ConnectionState;
 }
 
 /**
@@ -37,6 +39,10 @@ export class OwnLane implements Lane {
   readonly #timeoutMs: number;
   readonly #onClock: (sample: ClockSample) => void;
   #made: Promise<Made> | null = null;
+  /** What `#made` resolved to. */
+  #open: Made | null = null;
+  /** Statements that have no connection yet. */
+  #waiting = 0;
   #connecting = new AbortController();
   /** While the connection is lent; resolves when it is back. */
   #loan: Promise<void> | null = null;
@@ -53,14 +59,21 @@ export class OwnLane implements Lane {
 
   async query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
     let link: Link;
+    this.#waiting += 1;
     try {
       link = await this.#usable();
     } catch (error) {
       throw new NotSent("not connected", { cause: error });
+    } finally {
+      this.#waiting -= 1;
     }
     const sentAt = now();
     const rows = await withTimeout(link.query(text, parameters), this.#timeoutMs, () => link.destroy());
     return { rows, sentAt, receivedAt: now() };
+  }
+
+  get state(): ConnectionState {
+    return stateOf(this.#open, this.#made !== null, this.#waiting);
   }
 
   /** The connection itself, opened if need be. From when it is there until it is given back, statements wait. */
@@ -84,7 +97,7 @@ export class OwnLane implements Lane {
 
   async end(): Promise<void> {
     const made = this.#made;
-    this.#made = null;
+    this.#forget();
     this.#connecting.abort();
     this.#connecting = new AbortController();
     await made?.then(({ link }) => link.end()).catch(() => undefined);
@@ -101,26 +114,31 @@ export class OwnLane implements Lane {
   }
 
   #ready(): Promise<Made> {
-    this.#made ??= this.#open();
+    this.#made ??= this.#make();
     return this.#made;
   }
 
-  #open(): Promise<Made> {
-    const opening = this.#connect(this.#connecting.signal).then((made) => {
+  #make(): Promise<Made> {
+    const forgetIt = (): void => {
+      if (this.#made === making) {
+        this.#forget();
+      }
+    };
+    const making = this.#connect(this.#connecting.signal).then((made) => {
       this.#onClock(made.hello.clock);
-      made.link.onClose(() => {
-        if (this.#made === opening) {
-          this.#made = null;
-        }
-      });
+      if (this.#made === making) {
+        this.#open = made;
+      }
+      made.link.onClose(forgetIt);
       return made;
     });
-    opening.catch(() => {
-      if (this.#made === opening) {
-        this.#made = null;
-      }
-    });
-    return opening;
+    making.catch(forgetIt);
+    return making;
+  }
+
+  #forget(): void {
+    this.#made = null;
+    this.#open = null;
   }
 }
 
@@ -136,6 +154,7 @@ interface Queryable {
 export class GivenLane implements Lane {
   readonly #sql: Queryable;
   readonly #timeoutMs: number;
+  #inFlight = 0;
 
   constructor(sql: PostgresClient, timeoutMs: number) {
     this.#sql = sql as unknown as Queryable;
@@ -145,15 +164,36 @@ export class GivenLane implements Lane {
   async query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
     const sentAt = now();
     const query = inOneTrip(this.#sql.unsafe(text, [...parameters], { prepare: this.#sql.options.prepare !== false }));
-    const rows = await withTimeout(Promise.resolve(query), this.#timeoutMs).catch((error: unknown) => {
+    this.#inFlight += 1;
+    try {
+      const rows = await withTimeout(Promise.resolve(query), this.#timeoutMs);
+      const isTransformed = typeof this.#sql.options.transform?.value?.from === "function";
+      return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
+    } catch (error) {
       const isServers = error instanceof Error && "severity" in error;
       throw isServers || !(error instanceof Error) ? error : new LinkClosed(error.message, { cause: error });
-    });
-    const isTransformed = typeof this.#sql.options.transform?.value?.from === "function";
-    return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  /** A pool has many backends, and gives each statement any of them. */
+  get state(): ConnectionState {
+    return { state: "given", pid: null, sinceMs: null, inFlight: this.#inFlight, waiting: 0 };
   }
 
   async end(): Promise<void> {}
+}
+
+/** A connection as data: `open` when it stands, `isWanted` when it is being made. */
+export function stateOf(open: Made | null, isWanted: boolean, waiting: number): ConnectionState {
+  return {
+    state: open !== null ? "open" : isWanted ? "connecting" : "none",
+    pid: open !== null && seemsDirect(open.hello) ? open.hello.pid : null,
+    sinceMs: open?.hello.clock.receivedAt.wallMs ?? null,
+    inFlight: open?.link.inFlight ?? 0,
+    waiting: waiting + (open?.link.waiting ?? 0),
+  };
 }
 
 /** A client's own transform of values may have made undefined of null. */

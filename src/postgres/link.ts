@@ -49,6 +49,7 @@ export class Link {
   readonly #onClose = new Set<() => void>();
   #socket: net.Socket | null = null;
   #inFlight = 0;
+  #waiting = 0;
   #isPipelined = false;
   /** Settles when nothing is sent or waits to be. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -104,6 +105,16 @@ export class Link {
     return this.#isDead;
   }
 
+  /** Statements that were sent and have no answer yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Statements that are sent when those before them are answered. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   /** Calls once when the link is dead; at once if it is. Returns what takes the listener off. */
   onClose(listener: () => void): () => void {
     if (this.#isDead) {
@@ -128,7 +139,11 @@ export class Link {
     if (this.#isPipelined) {
       return this.#send(text, parameters);
     }
-    const answer = this.#queue.then(() => this.#send(text, parameters));
+    this.#waiting += 1;
+    const answer = this.#queue.then(() => {
+      this.#waiting -= 1;
+      return this.#send(text, parameters);
+    });
     this.#queue = answer.catch(() => undefined);
     return answer;
   }

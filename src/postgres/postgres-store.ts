@@ -1,11 +1,13 @@
 import { hostname } from "node:os";
 import { after, type Instant, msUntil, now } from "../clock.js";
 import { type LeaseholdError, UnavailableError } from "../errors.js";
+import type { ConnectionStates, ServerState } from "../inspect/store-state.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  CountersRow,
   ForceReleaseAnswer,
   ForceReleaseRequest,
   Holder,
@@ -18,12 +20,14 @@ import type {
   RenewRequest,
   Store,
   StoreEvents,
+  SweepBatch,
 } from "../store.js";
 import { withTimeout } from "../timeout.js";
 import { VERSION } from "../version.js";
 import { StandbyOnly } from "./connect.js";
 import { Connections } from "./connections.js";
 import { checkFence, holderOf } from "./fence-requests.js";
+import { flushCounters } from "./flush-counters.js";
 import { Inspection } from "./inspection.js";
 import { NotSent } from "./lane.js";
 import { migrateDatabase } from "./migrate.js";
@@ -31,9 +35,11 @@ import { Requests } from "./requests.js";
 import { checkSchema } from "./schema-check.js";
 import { ServerClock } from "./server-clock.js";
 import { toPublicError } from "./server-errors.js";
+import { describeServer } from "./server-state.js";
 import { Session, type Standing } from "./session.js";
 import { Sight } from "./sight.js";
 import { SCHEMA_INFO } from "./statements.js";
+import { sweepBatch } from "./sweep-request.js";
 
 /** The store on Postgres: a session that shows that this process lives, and requests in batches beside it. */
 export class PostgresStore implements Store {
@@ -124,12 +130,25 @@ export class PostgresStore implements Store {
     return this.#publicly(() => this.#requests.ping());
   }
 
+  get connections(): ConnectionStates {
+    const { commands, renewals, mayBePooled } = this.#connections;
+    return { session: this.#session?.state ?? null, commands: commands.state, renewals: renewals.state, mayBePooled };
+  }
+
+  describeServer(): Promise<ServerState> {
+    return this.#publicly(() => describeServer(this.#connections.commands));
+  }
+
   get place(): string | null {
     return this.#sight.place;
   }
 
   findPlace(): Promise<void> {
     return this.#publicly(() => this.#sight.findPlace());
+  }
+
+  flushCounters(row: CountersRow): Promise<void> {
+    return this.#publicly(() => flushCounters(this.#connections.commands, row));
   }
 
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {
@@ -140,13 +159,22 @@ export class PostgresStore implements Store {
     return this.#publicly(() => holderOf(this.#connections.renewals, key));
   }
 
-  async close(): Promise<void> {
-    this.#connections.refuse();
-    await this.rest();
+  /** Where only renewals can be behind it: commands wait for nothing. */
+  sweep(quietMs: number): Promise<SweepBatch> {
+    return this.#publicly(() => sweepBatch(this.#connections.renewals, quietMs));
   }
 
-  async rest(): Promise<void> {
-    await Promise.all([this.#session?.close(), this.#connections.rest()]);
+  async close(timeoutMs: number): Promise<void> {
+    this.#connections.refuse();
+    await this.#end(timeoutMs);
+  }
+
+  rest(): Promise<void> {
+    return this.#end(this.#options.requestTimeoutMs);
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
+    await Promise.all([this.#session?.close(timeoutMs), this.#connections.rest()]);
   }
 
   #makeSession(): Session {
@@ -187,7 +215,9 @@ export class PostgresStore implements Store {
     try {
       return await work();
     } catch (error) {
-      throw this.#publicError(error);
+      const failure = this.#publicError(error);
+      this.#events.onFailure(failure);
+      throw failure;
     }
   }
 

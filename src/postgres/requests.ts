@@ -19,7 +19,7 @@ import type { Connections } from "./connections.js";
 import type { Answer, Lane } from "./lane.js";
 import type { Parameter, Row } from "./link.js";
 import { Notifier } from "./notifier.js";
-import { quoteIdentifier } from "./quote.js";
+import { quoteLiteral } from "./quote.js";
 import type { ServerClock } from "./server-clock.js";
 import { sqlState, troubleOf } from "./server-errors.js";
 import type { Session, Standing } from "./session.js";
@@ -281,7 +281,7 @@ interface Proven {
 
 /** `grant_usage`, which every other call needs, does not include this. */
 function notAdministrator(role: string, cause: unknown): NotPermittedError {
-  const statement = `grant execute on function leasehold_internal.force_release(text, bigint, boolean) to ${quoteIdentifier(role)};`;
+  const statement = `select leasehold.grant_admin(${quoteLiteral(role)});`;
   return new NotPermittedError({ statement, role, cause });
 }
 

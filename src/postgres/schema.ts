@@ -4,6 +4,7 @@ import {
   boolean,
   check,
   customType,
+  doublePrecision,
   inet,
   integer,
   jsonb,
@@ -128,6 +129,54 @@ export const resourceFences: PgTable = leasehold.table(
   },
   (table) => [check("resource_fences_resource_length", sql`octet_length(${table.resource}) between 1 and 512`)],
 );
+
+/** Where the sweeper is in its pass over the leases, for all who sweep in turn. */
+export const sweeper: PgTable = leasehold.table(
+  "sweeper",
+  {
+    id: boolean("id").primaryKey().default(true),
+    afterKey: keyText("after_key"),
+    sweptAt: instant("swept_at").notNull().default(sql`'-infinity'`),
+  },
+  (table) => [check("sweeper_single_row", sql`${table.id}`)],
+);
+
+const count = (name: string) => bigint(name, { mode: "bigint" }).notNull();
+const buckets = (name: string) => bigint(name, { mode: "bigint" }).array().notNull();
+
+/**
+ * What clients have counted: each writes a row of its own, and begins a new one every hour, so that nobody waits for another. No
+ * index but the primary key: each flush is a HOT update.
+ */
+export const counters: PgTable = leasehold.table("counters", {
+  id: uuid("id").primaryKey(),
+  sequence: integer("sequence").notNull(),
+  startedAt: instant("started_at").notNull(),
+  flushedAt: instant("flushed_at").notNull(),
+  acquired: count("acquired"),
+  refused: count("refused"),
+  timedOut: count("timed_out"),
+  cancelled: count("cancelled"),
+  failed: count("failed"),
+  contended: count("contended"),
+  released: count("released"),
+  renewed: count("renewed"),
+  checked: count("checked"),
+  lostExpired: count("lost_expired"),
+  lostTaken: count("lost_taken"),
+  lostMaxHold: count("lost_max_hold"),
+  lostForced: count("lost_forced"),
+  takenOverExpired: count("taken_over_expired"),
+  takenOverOrphaned: count("taken_over_orphaned"),
+  swept: count("swept"),
+  errors: count("errors"),
+  waitMs: doublePrecision("wait_ms").notNull(),
+  waits: buckets("waits"),
+  holdMs: doublePrecision("hold_ms").notNull(),
+  holds: buckets("holds"),
+  prefixes: jsonb("prefixes").notNull(),
+  hotKeys: jsonb("hot_keys").notNull(),
+});
 
 export const schemaVersion: PgTable = leasehold.table("schema_version", {
   version: integer("version").primaryKey(),

@@ -1,9 +1,10 @@
-import { after, driftMarginMs, type Instant, isPast, sleep } from "../clock.js";
+import { after, driftMarginMs, type Instant, isPast, now, sleep } from "../clock.js";
 import { LeaseholdError, UnavailableError } from "../errors.js";
+import type { SessionState } from "../inspect/store-state.js";
 import { withTimeout } from "../timeout.js";
 import type { ClockSample, Hello } from "./connect.js";
 import { Heartbeat } from "./heartbeat.js";
-import type { Made } from "./lane.js";
+import { type Made, stateOf } from "./lane.js";
 import { type Link, LinkClosed } from "./link.js";
 import { Pending } from "./pending.js";
 import { blamePooler } from "./pooler-test.js";
@@ -60,7 +61,8 @@ export class Session {
   #id: number | null = null;
   #standing: Standing | null = null;
   #incarnation = 0;
-  #link: Link | null = null;
+  #made: Made | null = null;
+  #standingSinceMs: number | null = null;
   #backend: Backend | null = null;
   /** When the last heartbeat was sent that succeeded in this incarnation. */
   #seenSince: Instant | null = null;
@@ -91,6 +93,17 @@ export class Session {
     return this.#id;
   }
 
+  get state(): SessionState {
+    return {
+      ...stateOf(this.#made, this.#running !== null, 0),
+      id: this.#id,
+      incarnation: this.#incarnation,
+      standingSinceMs: this.#standingSinceMs,
+      seenAtMs: this.#seenSince?.wallMs ?? null,
+      isBelieved: this.isBelieved,
+    };
+  }
+
   /**
    * Whether nobody can have confirmed this session dead: its last heartbeat was *sent* less than the takeover delay ago.
    * With a delay of 0 there is no such time, and a lease's own expiry is all there is.
@@ -114,11 +127,11 @@ export class Session {
     }
   }
 
-  /** Gives the session back: its row, its lock, its connection. `open` brings it back, as a new one. */
-  async close(): Promise<void> {
+  /** Gives the session back: its row, if Postgres answers within `timeoutMs`, its lock, its connection. `open` brings it back, as a new one. */
+  async close(timeoutMs: number): Promise<void> {
     this.#running?.abort();
     this.#running = null;
-    const link = this.#link;
+    const link = this.#made?.link ?? null;
     const standing = this.#standing;
     this.#fall();
     this.#id = null;
@@ -127,7 +140,7 @@ export class Session {
     this.#pending.reject(new LinkClosed("the session was closed"));
     if (link !== null) {
       if (standing !== null) {
-        await unregister(link, standing, this.#options.requestTimeoutMs);
+        await unregister(link, standing, timeoutMs);
       }
       await link.end();
     }
@@ -200,7 +213,8 @@ export class Session {
     }
   }
 
-  async #becomeSession({ link, hello }: Made, inspection: Inspector | null, signal: AbortSignal): Promise<Link> {
+  async #becomeSession(made: Made, inspection: Inspector | null, signal: AbortSignal): Promise<Link> {
+    const { link, hello } = made;
     const { requestTimeoutMs } = this.#options;
     let standing: Standing | null = null;
     try {
@@ -212,7 +226,7 @@ export class Session {
       }
       refuseIfClosed(signal);
       this.#lastError = null;
-      this.#stand(link, standing, hello.pid);
+      this.#stand(made, standing);
       return link;
     } catch (error) {
       const cause = this.#isInspected || link.isDead ? error : blamePooler(error, hello);
@@ -248,12 +262,13 @@ export class Session {
     return standing;
   }
 
-  #stand(link: Link, standing: Standing, pid: number): void {
+  #stand(made: Made, standing: Standing): void {
     const { takeoverDelayMs, requestTimeoutMs } = this.#options;
-    this.#link = link;
+    this.#made = made;
     this.#standing = standing;
+    this.#standingSinceMs = now().wallMs;
     this.#heartbeat = new Heartbeat(
-      { link, session: standing, pid },
+      { link: made.link, session: standing, pid: made.hello.pid },
       {
         takeoverDelayMs,
         requestTimeoutMs,
@@ -270,7 +285,8 @@ export class Session {
     this.#heartbeat?.stop();
     this.#heartbeat = null;
     this.#standing = null;
-    this.#link = null;
+    this.#standingSinceMs = null;
+    this.#made = null;
   }
 
   /** A heartbeat out of turn. Whether it succeeded; when it does not, the connection is dropped. */

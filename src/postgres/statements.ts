@@ -6,7 +6,7 @@
  */
 export const EXACT_TIMES: string = "set_config('extra_float_digits', '1', true)";
 
-export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, now
+export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now
   from leasehold_internal.acquire($1::int, $2::uuid, $3::int, $4::text::bool, $5::text::text[], $6::text::uuid[], $7::text::text[], $8::text::int[],
     $9::text::int[], $10::text::bigint[], $11::text::text[], $12::text::float8[], $13::text::bool[], $14::text::bigint[]), ${EXACT_TIMES}`;
 
@@ -30,6 +30,10 @@ export const INSPECT: string = `select state, owner, fence, session, alive, acqu
 export const FORCE_RELEASE: string = `select outcome, fence, owner, expires, wake, blocker
   from leasehold_internal.force_release($1::text, $2::bigint, $3::text::bool), ${EXACT_TIMES}`;
 
+export const SWEEP: string = `select woken, leases_purged as leases, waiters_purged as waiters, sessions_purged as sessions,
+    counters_purged as counters, is_busy as busy, has_more as more
+  from leasehold_internal.sweep($1::int)`;
+
 /** Only the session sends it, over a connection with our own settings. */
 export const HEARTBEAT = "select alive, pid, now from leasehold_internal.heartbeat($1::int, $2::uuid)";
 
@@ -41,5 +45,7 @@ export const SEES_SESSION: string = `select leasehold_internal.sees_session($1::
 export const PLACE = "select leasehold_internal.place() as place";
 
 export const CHECK_FENCE = "select leasehold.check_fence($1::text, $2::bigint)";
+
+export const FLUSH_COUNTERS = "select leasehold_internal.flush_counters($1::uuid, $2::int, $3::text)";
 
 export const PING = "select current_setting('server_version') as version";

@@ -132,11 +132,11 @@ test("after a promotion a dead holder's key is free at its TTL, and no earlier",
   await using primary = await startCluster();
   await using database = await createDatabase({ on: primary });
   await using standby = await primary.createStandby();
-  const holder = openLocker(database, {
-    ttlMs: 4_000,
+  await using holder = openLocker(database, {
+    ttlMs: 8_000,
     takeoverDelayMs: 1_000,
     keepAlive: false,
-    requestTimeoutMs: 300,
+    requestTimeoutMs: 2_000,
   });
   const lock = await holder.acquire("dead");
   const { expiresAt } = await leaseRow(database.sql, "dead");

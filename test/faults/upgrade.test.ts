@@ -12,7 +12,7 @@ const nextMigration = (definition: string, minClient: number) => `
   alter table leasehold.leases add column region text;
   alter table leasehold.waiters add column priority integer not null default 0;
   alter table leasehold.sessions add column region text;
-  create table leasehold.counters (name text primary key, value bigint not null);
+  create table leasehold.made_up (name text primary key, value bigint not null);
   ${definition.replace("$function$\n", "$function$\n-- another body\n")};
   insert into leasehold.schema_version (version, min_client) values (2, ${minClient});
   commit;`;

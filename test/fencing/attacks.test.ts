@@ -80,7 +80,7 @@ afterAll(async () => {
 });
 
 test("no trojan horse is run with other rights, and no token is seen, whatever function is called how", async () => {
-  expectLeft(database, "waiters");
+  expectLeft(database, "waiters", "sessions");
   await using locker = openLocker(database, { presence: "off" });
   await using lock = await locker.acquire("victim");
   const notices: string[] = [];
@@ -458,6 +458,7 @@ function valuesOf(fence: bigint, others: Readonly<Record<string, string>> = {}):
       boolean: "false",
       "boolean[]": "'{true}'",
       interval: "'1 s'",
+      jsonb: "'{}'",
       regclass: "'evil.bait'",
       name: "'fence'",
       ...others,

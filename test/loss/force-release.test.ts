@@ -149,15 +149,14 @@ test.each([
       ),
     );
 
-    const quoted = `"${role.name.replaceAll('"', '""')}"`;
-    const statement = `grant execute on function leasehold_internal.force_release(text, bigint, boolean) to ${quoted};`;
+    const statement = `select leasehold.grant_admin('${role.name.replaceAll("'", "''")}');`;
     for (const refusal of refusals) {
       expect(refusal).toBeInstanceOf(NotPermittedError);
       expect(refusal).toMatchObject({ role: role.name, statement, message: expect.stringContaining(statement) });
     }
     await lock.renew();
     expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token });
-    const [line] = /grant execute .*;/.exec((refusals[0] as Error).message) ?? [];
+    const [line] = /select leasehold.grant_admin.*;/.exec((refusals[0] as Error).message) ?? [];
     await sql.unsafe(line as string);
     expect(await app.forceRelease(key, { immediate: true })).toBe(true);
     expect((await leaseRow(sql, key)).token).toBeNull();

@@ -1,6 +1,6 @@
 // The package as a stranger gets it: packed, judged by publint and attw, installed from its tarball, and used.
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -66,7 +66,8 @@ export const isLost = (error: unknown): boolean => error instanceof LeaseLostErr
 const typedDrizzle = `
 import { type SQL, sql } from "drizzle-orm";
 import { bigint, integer, pgTable } from "drizzle-orm/pg-core";
-import { fencedBy, fenceTable, guardTable, unfenceTable, unguardTable } from "leasehold/drizzle";
+import { type ActiveLease, activeLeases, fencedBy, fenceTable, guardTable, unfenceTable, unguardTable } from "leasehold/drizzle";
+import { drizzle } from "drizzle-orm/postgres-js";
 const accounts = pgTable("accounts", { id: integer().primaryKey(), fence: bigint({ mode: "bigint" }).notNull() });
 export const statements: SQL[] = [
   fenceTable(accounts, accounts.fence),
@@ -75,6 +76,14 @@ export const statements: SQL[] = [
   unguardTable(accounts),
   fencedBy(accounts.fence, 5n),
 ];
+export const leases: PromiseLike<ActiveLease[]> = drizzle.mock().select().from(activeLeases);
+`;
+
+const typedOtel = `
+import { trace } from "@opentelemetry/api";
+import { instrumentLeasehold, type TelemetryOptions } from "leasehold/otel";
+const options: TelemetryOptions = { keyNames: /^report:/, tracerProvider: trace.getTracerProvider() };
+export const stop: () => void = instrumentLeasehold(options);
 `;
 
 const folder = await mkdtemp(join(tmpdir(), "leasehold-package-"));
@@ -112,10 +121,13 @@ try {
     tarball = join(folder, packed.filename);
     const files: string[] = packed.files.map(({ path }: { path: string }) => path);
     for (const file of [
+      "dist/cli.js",
       "dist/index.js",
       "dist/index.d.ts",
       "dist/drizzle.js",
       "dist/drizzle.d.ts",
+      "dist/otel.js",
+      "dist/otel.d.ts",
       "migrations/0000_tables.sql",
       "LICENSE",
       "README.md",
@@ -185,20 +197,54 @@ try {
     await runConsumer("require.cjs", consumer);
   });
 
-  await check("the main entry does not load drizzle-orm", async () => {
-    const module = join(consumer, "node_modules", "drizzle-orm");
-    await rename(module, `${module}-hidden`);
+  await check("the main entry loads neither drizzle-orm nor what the command line needs", async () => {
+    const modules = ["drizzle-orm", "string-width"].map((name) => join(consumer, "node_modules", name));
+    for (const module of modules) await rename(module, `${module}-hidden`);
     try {
       await run(process.execPath, ["--input-type=module", "-e", 'await import("leasehold")'], consumer);
     } finally {
-      await rename(`${module}-hidden`, module);
+      for (const module of modules) await rename(`${module}-hidden`, module);
     }
+  });
+
+  await check("the entry for OpenTelemetry says what it needs, and has its function when that is there", async () => {
+    const api = join("node_modules", "@opentelemetry", "api");
+    const list = 'console.log(Object.keys(await import("leasehold/otel")).join())';
+    const load = () => run(process.execPath, ["--input-type=module", "-e", list], consumer);
+    // optional: nothing above has needed it
+    const refusal = await load().catch((error: Error) => error.message);
+    if (!refusal.includes("Cannot find package '@opentelemetry/api'")) throw new Error(refusal);
+    await cp(join(root, api), join(consumer, api), { recursive: true });
+    const names = await load();
+    if (names.trim() !== "instrumentLeasehold") throw new Error(names);
+    await writeFile(join(consumer, "typed-otel.mts"), typedOtel);
+    const types = ["--types", "node", "--typeRoots", join(root, "node_modules", "@types")];
+    const strict = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022"];
+    await run(bin("tsc"), [...strict, "--module", "nodenext", ...types, "typed-otel.mts"], consumer);
   });
 
   await check("the entry for Drizzle has its functions", async () => {
     const list = 'console.log(Object.keys(await import("leasehold/drizzle")).sort().join())';
     const names = await run(process.execPath, ["--input-type=module", "-e", list], consumer);
-    if (names.trim() !== "fenceTable,fencedBy,guardTable,unfenceTable,unguardTable") throw new Error(names);
+    if (
+      names.trim() !==
+      "activeLeases,deadlocks,expiredLeases,fenceTable,fencedBy,guardTable,hotKeys,liveSessions,stats,statsByPrefix,unfenceTable,unguardTable,waiting"
+    )
+      throw new Error(names);
+  });
+
+  await check("its command line", async () => {
+    const npx = (args: readonly string[], env = {}) =>
+      run("npx", ["--no-install", "leasehold", ...args], consumer, env);
+    const help = await npx(["--help"]);
+    if (!help.includes("Usage: leasehold <command>")) throw new Error(help);
+    cluster ??= await startCluster();
+    await createFrom(cluster.url, "command_line", "template0");
+    const env = { DATABASE_URL: changeUrl(cluster.url, { database: "command_line" }) };
+    await npx(["migrate"], env);
+    const print = "process.stdout.write(process.env.LEASEHOLD_KEY + process.env.LEASEHOLD_FENCE)";
+    const output = await npx(["run", "package", "--", process.execPath, "-e", print], env);
+    if (output !== "package1") throw new Error(`wrote ${JSON.stringify(output)}`);
   });
 
   for (const format of ["esm", "cjs"] as const) {

@@ -13,6 +13,12 @@ export interface Asked {
   readonly token: string;
   readonly outcome: string;
   readonly fence: bigint | null;
+  /** Who was robbed, by a grant; or who holds. */
+  readonly holder: string | null;
+  readonly holderFence: bigint | null;
+  readonly takeover: string | null;
+  /** In milliseconds since 1970. */
+  readonly since: number | null;
 }
 
 /** One statement for all of the keys; the answers in their order. */
@@ -20,8 +26,8 @@ export async function ask(sql: postgres.Sql, keys: readonly string[], options: A
   const { session, notAfterMs = Date.now() + 3_600_000 } = options;
   const tokens = keys.map(() => crypto.randomUUID());
   const each = (value: unknown) => `{${keys.map(() => value).join(",")}}`;
-  const answers = await sql<{ outcome: string; fence: string | null }[]>`
-    select outcome, fence::text
+  const answers = await sql`
+    select outcome, fence::text, holder, holderfence::text, takeover, since
       from leasehold_internal.acquire(
         ${session?.id ?? null}::int, ${session?.nonce ?? null}::uuid, 5000, false, ${array(keys)}::text::text[],
         ${array(tokens)}::text::uuid[], ${each("asker")}::text::text[], ${each(60_000)}::text::int[], ${each(0)}::text::int[],
@@ -29,8 +35,17 @@ export async function ask(sql: postgres.Sql, keys: readonly string[], options: A
         ${each(false)}::text::bool[], ${each("null")}::text::bigint[])
      order by item`;
   return keys.map((key, index) => {
-    const { outcome = "unanswered", fence = null } = answers[index] ?? {};
-    return { key, token: tokens[index] as string, outcome, fence: fence === null ? null : BigInt(fence) };
+    const { outcome = "unanswered", fence = null, holder, holderfence = null, takeover, since } = answers[index] ?? {};
+    return {
+      key,
+      token: tokens[index] as string,
+      outcome,
+      fence: fence === null ? null : BigInt(fence),
+      holder,
+      holderFence: holderfence === null ? null : BigInt(holderfence),
+      takeover,
+      since,
+    };
   });
 }
 

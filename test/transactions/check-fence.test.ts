@@ -53,10 +53,10 @@ test("what can be no resource and no fence is refused before anything is sent", 
   await using locker = openLocker(proxy.url(database.url));
 
   for (const resource of ["", "x".repeat(513), "a\0b", 5, null]) {
-    expect(() => locker.checkFence(resource as string, 1n)).toThrow(InvalidOptionError);
+    await expect(locker.checkFence(resource as string, 1n)).rejects.toThrow(InvalidOptionError);
   }
   for (const fence of [0n, -1n, 5, "5", null, 2n ** 63n]) {
-    expect(() => locker.checkFence("a", fence as bigint)).toThrow(InvalidOptionError);
+    await expect(locker.checkFence("a", fence as bigint)).rejects.toThrow(InvalidOptionError);
   }
   expect(proxy.statements).toEqual([]);
 

@@ -1,0 +1,99 @@
+// Faults in what the command line does to commands, terminals and secrets.
+import type { Mutant } from "./mutant.js";
+
+const run = ["test/cli/run.test.ts"];
+const terminal = ["test/cli/run-terminal.test.ts"];
+
+export const cli: readonly Mutant[] = [
+  {
+    name: "cli: run passes on what the terminal sends by itself",
+    file: "src/cli/run/child.ts",
+    edits: [['return !this.#isGroup && (signal === "SIGINT"', 'return false && (signal === "SIGINT"']],
+    tests: terminal,
+  },
+  {
+    name: "cli: run takes the terminal from its command",
+    file: "src/cli/run/child.ts",
+    edits: [['const isGroup = !hasTerminal() && process.platform !== "win32";', "const isGroup = true;"]],
+    tests: terminal,
+  },
+  {
+    name: "cli: run signals its command alone, not the group",
+    file: "src/cli/run/child.ts",
+    edits: [
+      ["if (this.#isGroup) groupOf(this.#process.pid ?? 0).send(signal);\n    else this.#process", "this.#process"],
+    ],
+    tests: run,
+  },
+  {
+    name: "cli: run asks only to end, and never kills",
+    file: "src/cli/run/child.ts",
+    edits: [['      members.send("SIGKILL");\n', ""]],
+    tests: run,
+  },
+  {
+    name: "cli: run lets a stopped command be",
+    file: "src/cli/run/child.ts",
+    edits: [['    members.send("SIGCONT"); // what is stopped hears no SIGTERM\n', ""]],
+    tests: run,
+  },
+  {
+    name: "cli: a loss that only the release tells is none",
+    file: "src/cli/run/under-lock.ts",
+    edits: [["if (error instanceof LeaseLostError) return runCodes.lost;", ""]],
+    tests: run,
+  },
+  {
+    name: "cli: run hears no signal while it waits",
+    file: "src/cli/run/signals.ts",
+    edits: [["else if (ending.includes(signal)) this.#controller.abort(new Interrupted(signal));", ""]],
+    tests: run,
+  },
+  {
+    name: "cli: the guardian does nothing",
+    file: "src/cli/run/guardian.ts",
+    edits: [["read -r _ && exit 0\n", "read -r _; exit 0\n"]],
+    tests: run,
+  },
+  {
+    name: "cli: on a terminal only the command itself is ended",
+    file: "src/cli/run/process-table.ts",
+    edits: [
+      [
+        "  for (const { pid } of found) found.push(...table.filter((entry) => entry.parent === pid && !found.includes(entry)));\n",
+        "",
+      ],
+    ],
+    tests: terminal,
+  },
+  {
+    name: "cli: a key may write to the terminal",
+    file: "src/cli/table.ts",
+    edits: [["const cells = rows.map((row) => row.map(printable));", "const cells = rows;"]],
+    tests: ["test/cli/table.test.ts"],
+  },
+  {
+    name: "cli: --url stays in the list of processes",
+    file: "src/cli/main.ts",
+    edits: [['if (given.has("url") || given.has("direct-url")) process.title', "if (Math.random() > 1) process.title"]],
+    tests: ["test/cli/secrets.test.ts"],
+  },
+  {
+    name: "cli: a crash leaves the terminal as the screen was",
+    file: "src/cli/watch/screen.ts",
+    edits: [["    process.stdout.write(LEAVE);\n", ""]],
+    tests: ["test/cli/watch.test.ts"],
+  },
+  {
+    name: "cli: the embedded server never stops",
+    file: "src/cli/embedded/keeper.ts",
+    edits: [["if (await isUsed(link)) used = now();", "used = now();"]],
+    tests: ["test/cli/embedded.test.ts"],
+  },
+  {
+    name: "cli: --dry-run runs it",
+    file: "src/cli/commands/migrate.ts",
+    edits: [["if (!isDryRun && statements.length > 0) {", "if (statements.length > 0) {"]],
+    tests: ["test/cli/migrate.test.ts"],
+  },
+];

@@ -1,0 +1,66 @@
+// Faults in the public SQL API.
+import type { Mutant } from "./mutant.js";
+
+const file = "migrations/0005_sql_api.sql";
+const attach = ["test/sql-api/attach.test.ts"];
+const locks = ["test/sql-api/locks.test.ts"];
+
+export const sqlApi: readonly Mutant[] = [
+  {
+    name: "try_acquire: a failed try lowers the durability of the caller's transaction",
+    file,
+    edits: [["    perform set_config('synchronous_commit', durability, true);\n", ""]],
+    tests: locks,
+  },
+  {
+    name: "release in SQL: wakes nobody",
+    file,
+    edits: [
+      [
+        "  perform leasehold_internal._wake(answer.wake);\n  return answer.outcome = 'released';",
+        "  return answer.outcome = 'released';",
+      ],
+    ],
+    tests: locks,
+  },
+  {
+    name: "release in SQL: a lease that had expired counts as held",
+    file,
+    edits: [["return answer.outcome = 'released';", "return answer.outcome in ('released', 'expired');"]],
+    tests: locks,
+  },
+  {
+    name: "attach: presence is believed, not seen",
+    file,
+    edits: [
+      [
+        "if found and not leasehold_internal._holds_presence(session.id) then",
+        "if found and session.pid <> pg_backend_pid() then",
+      ],
+    ],
+    tests: attach,
+  },
+  {
+    name: "attach: whoever knows a nonce is that session",
+    file,
+    edits: [
+      [
+        "where s.pid = pg_backend_pid() and s.nonce::text = current_setting('leasehold.session');\n    if found and not leasehold_internal._holds_presence(session.id) then",
+        "where s.nonce::text = current_setting('leasehold.session');\n    if false then",
+      ],
+    ],
+    tests: attach,
+  },
+  {
+    name: "attach: a heartbeat that writes nothing",
+    file,
+    edits: [["set seen_at = clock_timestamp(), owner = case", "set owner = case"]],
+    tests: attach,
+  },
+  {
+    name: "detach: keeps the presence lock",
+    file,
+    edits: [["  perform pg_advisory_unlock(1279480140, session.id);\n", ""]],
+    tests: attach,
+  },
+];

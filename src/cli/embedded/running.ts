@@ -1,0 +1,30 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Folder } from "./folder.js";
+
+/** A server that runs in a data folder. */
+export interface Running {
+  readonly pid: number;
+  readonly port: number;
+}
+
+/**
+ * Which server runs in this folder, told by Postgres's own lock file, of which there is one at most: what a crash has left is told
+ * by a process that is gone, or by a server that does not answer to our password.
+ */
+export async function findRunning({ data }: Folder): Promise<Running | null> {
+  const text = await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "");
+  // pid, folder, start, port, socket's folder, address, shared memory, status
+  const lines = text.split("\n");
+  const [pid, port] = [Number(lines[0]), Number(lines[3])];
+  const isReady = lines[7]?.trim() === "ready";
+  return isReady && pid > 0 && port > 0 && isAlive(pid) ? { pid, port } : null;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

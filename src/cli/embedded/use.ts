@@ -1,0 +1,92 @@
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { elapsedMs, now, sleep } from "../../clock.js";
+import { createLocker } from "../../create-locker.js";
+import type { Link } from "../../postgres/link.js";
+import { parseDuration } from "../duration.js";
+import type { Place } from "../place.js";
+import { findBinaries } from "./binaries.js";
+import { addressOf, connectTo, KEEPER, USE } from "./connection.js";
+import { ensureFolder, ensureStateFolder, type Folder } from "./folder.js";
+import { findRunning } from "./running.js";
+import { serverUser } from "./server-user.js";
+
+const START_MS = 60_000;
+const POLL_MS = 30;
+const LINGER = "60s";
+
+/**
+ * The embedded Postgres of this user, started if it does not run, with the schema in it. All processes of the user share it. It
+ * runs on until nobody has been connected for a while; the connection that is held here counts as use.
+ */
+export async function useEmbedded(): Promise<Place> {
+  const user = serverUser();
+  const state = await ensureStateFolder();
+  const binaries = await findBinaries(user, state);
+  const folder = await ensureFolder(state, binaries, user);
+  const { url, link } = await join(folder, binaries.postgres);
+  const locker = createLocker({ url });
+  try {
+    await locker.migrate();
+  } finally {
+    await locker.close();
+  }
+  return { url, directUrl: url, close: () => link.end() };
+}
+
+async function join(folder: Folder, postgres: string): Promise<{ url: string; link: Link }> {
+  const since = now();
+  let keeper: Keeper | null = null;
+  while (elapsedMs(since) < START_MS) {
+    const joined = await tryJoin(folder);
+    if (joined !== null) {
+      if (keeper === null && !(await hasKeeper(joined.link))) startKeeper(folder, postgres);
+      return joined;
+    }
+    if (keeper?.hasFailed()) break;
+    keeper ??= startKeeper(folder, postgres);
+    await sleep(POLL_MS, { keepsAlive: true });
+  }
+  const log = await readFile(folder.log, "utf8").catch(() => "");
+  throw new Error(
+    `the embedded Postgres did not start; the end of its log, ${folder.log}:\n${log.split("\n").slice(-10).join("\n")}`,
+  );
+}
+
+/** Null while it does not run, or is on its way up or down. */
+async function tryJoin(folder: Folder): Promise<{ url: string; link: Link } | null> {
+  const running = await findRunning(folder);
+  if (running === null) return null;
+  const url = await addressOf(folder, running);
+  const link = await connectTo(url, USE).catch(() => null);
+  return link === null ? null : { url, link };
+}
+
+/** A keeper that was killed leaves a server that nobody would stop. */
+async function hasKeeper(link: Link): Promise<boolean> {
+  return (await link.query("select from pg_stat_activity where application_name = $1", [KEEPER])).length > 0;
+}
+
+interface Keeper {
+  hasFailed(): boolean;
+}
+
+function startKeeper(folder: Folder, postgres: string): Keeper {
+  const lingerMs = parseDuration("LEASEHOLD_EMBEDDED_LINGER", process.env.LEASEHOLD_EMBEDDED_LINGER || LINGER);
+  const program = fileURLToPath(new URL("./keeper.js", import.meta.url));
+  const keeper = spawn(process.execPath, [program, folder.path, postgres, String(lingerMs)], {
+    detached: true,
+    cwd: "/",
+    stdio: "ignore",
+  });
+  keeper.unref();
+  let hasFailed = false;
+  keeper.once("exit", (code) => {
+    hasFailed = code !== 0;
+  });
+  keeper.once("error", () => {
+    hasFailed = true;
+  });
+  return { hasFailed: () => hasFailed };
+}

@@ -1,0 +1,89 @@
+import { quote } from "../describe.js";
+import { InvalidKeyError, InvalidOptionError } from "../errors.js";
+import { nearest } from "../option-checks.js";
+import { VERSION } from "../version.js";
+import { readArguments } from "./arguments.js";
+import { type Command, helpOption } from "./command.js";
+import { commands } from "./commands.js";
+import { FAILURE, SUCCESS, USAGE } from "./exit-codes.js";
+import { helpOf, overview } from "./help.js";
+import { printError, writeOut } from "./output.js";
+import { NoAddressError, UsageError } from "./usage-error.js";
+
+/** Runs the command line, and resolves to the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  quietWhenNobodyReads();
+  const [name = "--help", ...args] = argv;
+  if (name === "--version") return print(`${VERSION}\n`);
+  if (name === "--help" || name === "-h" || (name === "help" && args.length === 0)) return print(await overview());
+  const isHelp = name === "help";
+  const command = await find(isHelp ? (args[0] ?? "") : name);
+  if (command === null) return USAGE;
+  return isHelp ? print(helpOf(command)) : await call(command, args);
+}
+
+async function call(command: Command, args: readonly string[]): Promise<number> {
+  const isJson = args.includes("--json");
+  try {
+    const isHelp = args.includes("--help");
+    if (command.takesCommand && !isHelp && !args.includes("--")) {
+      throw new UsageError(`the command to run follows behind --: leasehold ${command.name} ${command.usage}`);
+    }
+    const given = readArguments(args, { ...command.options, ...helpOption });
+    if (given.has("help")) return print(helpOf(command));
+    checkPositionals(command, given);
+    // An address may hold a password, and everybody on this machine can read how a process was called.
+    if (given.has("url") || given.has("direct-url")) process.title = `leasehold ${command.name}`;
+    return await command.run(given);
+  } catch (error) {
+    printError(`leasehold ${command.name}`, error, isJson);
+    return exitCode(command, error);
+  }
+}
+
+function exitCode({ exitCodes }: Command, error: unknown): number {
+  const isUsage =
+    error instanceof UsageError || error instanceof InvalidOptionError || error instanceof InvalidKeyError;
+  if (isUsage) return exitCodes?.usage ?? USAGE;
+  return exitCodes?.error ?? (error instanceof NoAddressError ? USAGE : FAILURE);
+}
+
+async function find(name: string): Promise<Command | null> {
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (load !== undefined) return await load();
+  const near = nearest(name, Object.keys(commands));
+  const advice = near === null ? "leasehold --help shows the commands." : `Did you mean ${near}?`;
+  printError("leasehold", new UsageError(`${quote(name)}: there is no such command. ${advice}`), false);
+  return null;
+}
+
+function checkPositionals({ positionals, takesCommand, name, usage }: Command, given: Given): void {
+  const required = positionals.filter((one) => !one.startsWith("["));
+  const call = `leasehold ${name} ${usage}`;
+  const missing = required[given.positionals.length];
+  if (missing !== undefined) throw new UsageError(`${missing} is missing: ${call}`);
+  const extra = given.positionals[positionals.length];
+  if (extra !== undefined) {
+    const advice = takesCommand && given.command === null ? "the command to run follows behind --" : "that is too much";
+    throw new UsageError(`${quote(extra)}: ${advice}: ${call}`);
+  }
+  if (!takesCommand && given.command !== null) throw new UsageError(`-- has no meaning here: ${call}`);
+}
+
+interface Given {
+  readonly positionals: readonly string[];
+  readonly command: readonly string[] | null;
+}
+
+function print(text: string): number {
+  writeOut(text);
+  return SUCCESS;
+}
+
+/** `leasehold ls | head -1`: what reads has enough, and that is no error. */
+function quietWhenNobodyReads(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(SUCCESS);
+  });
+}

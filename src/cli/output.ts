@@ -1,0 +1,44 @@
+import { LeaseholdError, UnavailableError } from "../errors.js";
+
+export function writeOut(text: string): void {
+  process.stdout.write(text);
+}
+
+/** As indented JSON, one value. */
+export function writeJson(value: unknown): void {
+  writeOut(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** On stderr, in one piece. Neither a password nor a token is ever in an error of this library. */
+export function printError(program: string, error: unknown, isJson: boolean): void {
+  const text = isJson ? `${JSON.stringify({ error: toJson(error) })}\n` : `${program}: ${explain(error)}\n`;
+  process.stderr.write(text);
+}
+
+/** What the API calls its options, and what they are called here. */
+const words: readonly (readonly [RegExp, string])[] = [
+  [/`await locker\.migrate\(\)` once, as a role/, "leasehold migrate once, as a role"],
+  [/, or wait in line with acquire or withLock/, ", or wait in line: leave out --no-wait"],
+  [/^url\b/, "--url"],
+  [/\bdirectUrl\b/, "--direct-url"],
+  [/set presence: "off"/, "use --no-presence"],
+  [/\bwaitMs\b/, "--wait"],
+  [/\bttlMs\b/, "--ttl"],
+  [/\bminHoldMs\b/, "--min-hold"],
+  [/\bmaxHoldMs\b/g, "--max-hold"],
+  [/\bforceRelease\b/, "release --force"],
+];
+
+/** What went wrong and what to do, in the words of the command line. */
+export function explain(error: unknown): string {
+  if (!(error instanceof LeaseholdError)) return error instanceof Error ? error.message : String(error);
+  const message = words.reduce((text, [theirs, ours]) => text.replace(theirs, ours), error.message);
+  const { cause } = error;
+  const isVague = error instanceof UnavailableError && cause instanceof Error && !message.includes(cause.message);
+  return isVague ? `${message} (${cause.message})` : message;
+}
+
+function toJson(error: unknown): object {
+  const message = explain(error);
+  return error instanceof LeaseholdError ? { ...error.toJSON(), message } : { message };
+}

@@ -1,0 +1,48 @@
+import { LeaseLostError } from "../../errors.js";
+import type { Lock } from "../../lock.js";
+import { runCodes } from "../exit-codes.js";
+import { Child } from "./child.js";
+import type { Signals } from "./signals.js";
+
+export interface UnderLockOptions {
+  readonly command: readonly [program: string, ...args: string[]];
+  readonly graceMs: number;
+  readonly signals: Signals;
+  /** Is told what the user should know. */
+  readonly tell: (what: unknown) => void;
+}
+
+/** Runs the command while the lock is held, and ends it when the lock is lost. Resolves to the exit code; the lock is released. */
+export async function runUnderLock(lock: Lock, { command, graceMs, signals, tell }: UnderLockOptions): Promise<number> {
+  let child: Child;
+  try {
+    signals.signal.throwIfAborted();
+    const env = { ...process.env, LEASEHOLD_KEY: lock.key, LEASEHOLD_FENCE: lock.fence.toString() };
+    child = await Child.start({ command, env, graceMs });
+  } catch (error) {
+    await lock.release().catch(tell);
+    throw error;
+  }
+  signals.to((signal) => {
+    if (!child.hears(signal)) child.signal(signal);
+  });
+
+  const lost = new Promise<"lost">((resolve) => {
+    if (lock.signal.aborted) resolve("lost");
+    else lock.signal.addEventListener("abort", () => resolve("lost"), { once: true });
+  });
+  const outcome = await Promise.race([child.exited, lost]);
+  if (outcome === "lost") {
+    tell(lock.signal.reason);
+    await child.end();
+    return runCodes.lost;
+  }
+  try {
+    await lock.release();
+  } catch (error) {
+    tell(error);
+    // Lost while the command came to its end: it may have met the next holder.
+    if (error instanceof LeaseLostError) return runCodes.lost;
+  }
+  return outcome;
+}

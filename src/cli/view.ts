@@ -1,0 +1,131 @@
+import type { Row } from "../postgres/link.js";
+import type { Database } from "./database.js";
+import { formatDuration } from "./duration.js";
+import { writeJson, writeOut } from "./output.js";
+import { printable } from "./printable.js";
+import { styleFor, widthFor } from "./style.js";
+import { type TableColumn, type TableOptions, tableLines } from "./table.js";
+
+/** How a column is read and shown. */
+export type Kind = "text" | "number" | "boolean" | "time" | "duration" | "json";
+
+export interface ViewColumn {
+  readonly name: string;
+  readonly kind: Kind;
+  /** Above the column of the table; a column without one is in the JSON only. */
+  readonly heading?: string;
+  readonly isElastic?: boolean;
+  /** Is left out of a table where no row has a value. */
+  readonly isRare?: boolean;
+}
+
+/** One of the views of the schema `leasehold`, as the command line shows it. */
+export interface View {
+  readonly name: string;
+  readonly columns: readonly ViewColumn[];
+  /** As SQL writes it. */
+  readonly orderBy: string;
+  /** What to say when there is nothing. */
+  readonly empty: string;
+}
+
+export interface Filter {
+  readonly column: string;
+  readonly operator: "=" | "starts with";
+  readonly value: string;
+}
+
+/** A row of a view as data: times in ISO form, durations in milliseconds, fences as decimal strings. */
+export type Data = Readonly<Record<string, unknown>>;
+
+/** Reads a view. Durations get the suffix `_ms`. */
+export async function readView(
+  database: Database,
+  view: View,
+  filter?: Filter,
+  limit?: number,
+): Promise<readonly Data[]> {
+  const list = view.columns.map(({ name, kind }) => `${expression(kind, `v.${name}`)} as ${name}`).join(", ");
+  const where =
+    filter === undefined
+      ? ""
+      : filter.operator === "="
+        ? ` where v.${filter.column} = $1`
+        : ` where starts_with(v.${filter.column}, $1)`;
+  const rows = await database.query(
+    `select ${list} from leasehold.${view.name} v${where} order by ${view.orderBy}${limit === undefined ? "" : ` limit ${limit}`}`,
+    filter === undefined ? [] : [filter.value],
+  );
+  return rows.map((row) => toData(view, row));
+}
+
+function expression(kind: Kind, column: string): string {
+  if (kind === "duration") return `(extract(epoch from ${column}) * 1000)::float8`;
+  return kind === "json" ? `to_jsonb(${column})` : column;
+}
+
+function toData({ columns }: View, row: Row): Data {
+  return Object.fromEntries(
+    columns.map((column) => {
+      const value = row[column.name];
+      if (column.kind === "duration") return [nameOf(column), value === null ? null : Math.round(Number(value))];
+      return [column.name, value instanceof Date ? value.toISOString() : value];
+    }),
+  );
+}
+
+/** What a column is called in the data. */
+export function nameOf({ name, kind }: Pick<ViewColumn, "name" | "kind">): string {
+  return kind === "duration" ? `${name}_ms` : name;
+}
+
+/** Prints rows as a table, or as JSON. */
+export function printRows(view: View, rows: readonly Data[], isJson: boolean): void {
+  const options = { width: widthFor(process.stdout), style: styleFor(process.stdout) };
+  if (isJson) writeJson(rows);
+  else if (rows.length === 0) writeOut(`${view.empty}\n`);
+  else writeOut(`${viewLines(view, rows, options).join("\n")}\n`);
+}
+
+export function viewLines(view: View, rows: readonly Data[], options: TableOptions): string[] {
+  const hasValue = (column: ViewColumn): boolean => rows.some((row) => row[nameOf(column)] !== null);
+  const shown = view.columns.filter((column) => column.heading !== undefined && (!column.isRare || hasValue(column)));
+  const columns = shown.map(
+    ({ heading = "", kind, isElastic = false }): TableColumn => ({
+      heading,
+      isElastic,
+      isRight: kind === "number" || kind === "duration",
+    }),
+  );
+  return tableLines(
+    columns,
+    rows.map((row) => shown.map((column) => cell(column, row))),
+    options,
+  );
+}
+
+/** A value as people read it. */
+export function cell(column: ViewColumn, row: Data): string {
+  const value = row[nameOf(column)];
+  if (value === null || value === undefined) return "-";
+  switch (column.kind) {
+    case "duration":
+      return formatDuration(Number(value));
+    case "boolean":
+      return value === true ? "yes" : "no";
+    case "json":
+      return JSON.stringify(value);
+    case "time":
+      return String(value)
+        .replace("T", " ")
+        .replace(/\.\d+Z$/, "Z");
+    default:
+      return String(value);
+  }
+}
+
+/** One row with a line for each column: for a closer look. */
+export function listing(view: View, row: Data): string[] {
+  const width = Math.max(...view.columns.map(({ name }) => name.length));
+  return view.columns.map((column) => `${column.name.padEnd(width)}  ${printable(cell(column, row))}`);
+}

@@ -1,0 +1,109 @@
+import { MAX_KEY_BYTES } from "../key.js";
+import { checkText } from "../option-checks.js";
+
+/** How many prefixes are told apart. */
+export const PREFIXES = 100;
+
+/** The acquires of all keys that begin with the same prefix. */
+export interface PrefixStats {
+  /** Null: all prefixes together that came when the first hundred were known. */
+  readonly prefix: string | null;
+  readonly acquired: number;
+  readonly refused: number;
+  readonly timedOut: number;
+  /** Did not get the key at the first look, whatever became of them. */
+  readonly contended: number;
+  readonly takenOver: number;
+  /** How long those waited that were granted, in all. */
+  readonly waitedMs: number;
+}
+
+export class PrefixCounts {
+  acquired = 0;
+  refused = 0;
+  timedOut = 0;
+  contended = 0;
+  takenOver = 0;
+  waitedMs = 0;
+
+  add(other: PrefixCounts): void {
+    this.acquired += other.acquired;
+    this.refused += other.refused;
+    this.timedOut += other.timedOut;
+    this.contended += other.contended;
+    this.takenOver += other.takenOver;
+    this.waitedMs += other.waitedMs;
+  }
+}
+
+/** Counts by prefix, in bounded memory: first come, first counted by its name. */
+export class Prefixes {
+  readonly #counts = new Map<string, PrefixCounts>();
+  #rest: PrefixCounts | null = null;
+
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  of(prefix: string): PrefixCounts {
+    let counts = this.#counts.get(prefix);
+    if (counts === undefined) {
+      if (this.#counts.size >= PREFIXES) {
+        return this.#others();
+      }
+      counts = new PrefixCounts();
+      this.#counts.set(prefix, counts);
+    }
+    return counts;
+  }
+
+  add(other: Prefixes): void {
+    for (const [prefix, counts] of other.#counts) {
+      this.of(prefix).add(counts);
+    }
+    if (other.#rest !== null) {
+      this.#others().add(other.#rest);
+    }
+  }
+
+  /** The most contended first. */
+  snapshot(): PrefixStats[] {
+    const all = [...this.#counts].map(([prefix, counts]): PrefixStats => ({ prefix, ...counts }));
+    if (this.#rest !== null) {
+      all.push({ prefix: null, ...this.#rest });
+    }
+    return all.sort((a, b) => b.contended - a.contended || b.acquired - a.acquired);
+  }
+
+  #others(): PrefixCounts {
+    this.#rest ??= new PrefixCounts();
+    return this.#rest;
+  }
+}
+
+export interface PrefixRule {
+  /** The locker's own prefix, which all of its keys have. */
+  readonly prefix: string;
+  readonly statsPrefix: ((key: string) => string) | null;
+}
+
+/** Which prefix a key counts under. What is wrong with the user's own rule goes to `onError`, and the key under none. */
+export function prefixBy(
+  { prefix, statsPrefix }: PrefixRule,
+  onError: (error: unknown) => void,
+): (key: string) => string {
+  if (statsPrefix === null) {
+    return (key) => {
+      const end = key.indexOf(":", prefix.length);
+      return end === -1 ? prefix : key.slice(0, end);
+    };
+  }
+  return (key) => {
+    try {
+      return checkText("what statsPrefix returns", statsPrefix(key), 0, MAX_KEY_BYTES);
+    } catch (error) {
+      onError(error);
+      return "";
+    }
+  };
+}

@@ -1,0 +1,44 @@
+import type { Attributes, Observable, ObservableResult } from "@opentelemetry/api";
+
+interface Count {
+  readonly attributes: Attributes;
+  count: number;
+}
+
+/** What is going on, counted by attributes. */
+export class ActiveCounts<Id> {
+  readonly #active = new Map<Id, Count>();
+  /** By their attributes as text. What has gone to zero stays until that was told. */
+  readonly #counts = new Map<string, Count>([["{}", { attributes: {}, count: 0 }]]);
+
+  add(id: Id, attributes: Attributes): void {
+    const text = JSON.stringify(attributes);
+    const count = this.#counts.get(text) ?? { attributes, count: 0 };
+    count.count += 1;
+    this.#counts.set(text, count);
+    this.#active.set(id, count);
+  }
+
+  /** Nothing happens when it was not added. */
+  remove(id: Id): void {
+    const count = this.#active.get(id);
+    if (count !== undefined) {
+      count.count -= 1;
+      this.#active.delete(id);
+    }
+  }
+
+  /** Tells an instrument until the returned function is called. */
+  observe(instrument: Observable): () => void {
+    const callback = (result: ObservableResult): void => {
+      for (const [text, { attributes, count }] of this.#counts) {
+        result.observe(count, attributes);
+        if (count === 0 && text !== "{}") {
+          this.#counts.delete(text);
+        }
+      }
+    };
+    instrument.addCallback(callback);
+    return () => instrument.removeCallback(callback);
+  }
+}

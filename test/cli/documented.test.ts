@@ -1,0 +1,112 @@
+// What docs/command-line.md shows, by a shell that types it.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { commands } from "../../src/cli/commands.js";
+import { buildCli, cliEnvironment } from "../support/cli.js";
+import { createDatabase } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
+import { until } from "../support/until.js";
+
+const page = await readFile(new URL("../../docs/command-line.md", import.meta.url), "utf8");
+const cli = await buildCli();
+
+test("what it shows is what comes", async () => {
+  const exchanges = readExchanges();
+  expect(exchanges.length).toBeGreaterThan(10);
+  await using database = await createDatabase();
+  expectLeft(database, "sessions");
+  const folder = await mkdtemp(join(tmpdir(), "leasehold-docs-"));
+  const program = join(folder, "bin", "leasehold");
+  await mkdir(join(folder, "bin"));
+  await writeFile(program, `#!/bin/sh\nexec "${process.execPath}" "${cli}" "$@"\n`);
+  await chmod(program, 0o755);
+  const shell = new Shell(
+    cliEnvironment({ url: database.url, env: { PATH: `${join(folder, "bin")}:${process.env.PATH}` } }),
+  );
+  const isUnderWay = async (owner: string) =>
+    (
+      await database.sql`select from leasehold.active_leases where owner = ${owner} union all select from leasehold.waiting where owner = ${owner}`
+    ).length > 0;
+  try {
+    for (const { input, output } of exchanges) {
+      const answer = await shell.type(input);
+      const owner = /--owner (\S+).*&$/.exec(input)?.[1];
+      if (owner !== undefined) await until(`${owner} holds or waits`, () => isUnderWay(owner));
+      expect(masked(answer), input).toEqual(masked(output));
+    }
+  } finally {
+    await shell.end();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test("it names every command, and every option of run", async () => {
+  const shown = [...page.matchAll(/^\| `([a-z]+)/gm)].map(([, name]) => name);
+  expect(shown).toEqual(expect.arrayContaining(Object.keys(commands)));
+  const { options } = (await commands.run?.()) ?? { options: {} };
+  for (const option of Object.keys(options)) expect(page).toContain(`--${option}`);
+});
+
+interface Exchange {
+  readonly input: string;
+  readonly output: string;
+}
+
+function readExchanges(): Exchange[] {
+  const text = [...page.matchAll(/^```shell-session\n(.*?)^```/gms)].map(([, block]) => block).join("");
+  return text
+    .split(/^\$ /m)
+    .slice(1)
+    .map((part) => ({ input: part.slice(0, part.indexOf("\n")), output: part.slice(part.indexOf("\n") + 1) }));
+}
+
+/** Without durations, times, numbers, names of machines, and the blanks that depend on them. */
+function masked(output: string): string[] {
+  return output
+    .replaceAll(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/g, "<time>")
+    .replaceAll(/\b\d+(\.\d+)?(ms|s|m|h)\b/g, "<duration>")
+    .replaceAll(/^.* on .* as .*$/gm, "<database>")
+    .replaceAll(/^(ok +permissions +)\S+/gm, "$1<role>")
+    .replaceAll(/^(ok +versions +).*$/gm, "$1<versions>")
+    .replaceAll(/^(ok +connections +)\d+ of \d+/gm, "$1<some>")
+    .replaceAll(/^(host +)\S+$/gm, "$1<host>")
+    .replaceAll(/^(pid +)\d+$/gm, "$1<pid>")
+    .replaceAll(/^( *\d+ +\S+ +)\d+( +)\S+( +)/gm, "$1<pid>$2<host>$3")
+    .replaceAll(/^client_address .*$/gm, "client_address <address>")
+    .split("\n")
+    .map((line) => line.trim().replaceAll(/ +/g, " "))
+    .filter((line) => line !== "");
+}
+
+/** A shell that is typed into, without a prompt. */
+class Shell {
+  readonly #process;
+  #output = "";
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#process = spawn("bash", ["--norc"], { env, cwd: tmpdir(), stdio: ["pipe", "pipe", "pipe"], detached: true });
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        this.#output += text;
+      });
+    }
+  }
+
+  /** What comes, up to the end of the command. */
+  async type(command: string): Promise<string> {
+    this.#output = "";
+    // In its own line and with the status kept: the next command may ask for it.
+    this.#process.stdin.write(`${command}\n{ code=$?; echo "<end>"; (exit $code); }\n`);
+    await until(`the end of ${command}`, () => this.#output.includes("<end>\n"));
+    return this.#output.replace("<end>\n", "");
+  }
+
+  async end(): Promise<void> {
+    this.#process.stdin.end("kill $(jobs -p); wait\n");
+    await once(this.#process, "close");
+  }
+}

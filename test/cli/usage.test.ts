@@ -1,0 +1,167 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { commands } from "../../src/cli/commands.js";
+import { buildCli, cliEnvironment, runCli } from "../support/cli.js";
+import { createDatabase } from "../support/database.js";
+
+const cli = await buildCli();
+const database = await createDatabase();
+const names = Object.keys(commands);
+
+test("without anything, and with --help, it shows its commands", async () => {
+  const [bare, help, word] = await Promise.all([runCli(cli, []), runCli(cli, ["--help"]), runCli(cli, ["help"])]);
+  expect(bare).toMatchObject({ code: 0, stderr: "" });
+  expect(help).toEqual(bare);
+  expect(word).toEqual(bare);
+  for (const name of names) expect(bare.stdout).toMatch(new RegExp(`^  ${name} +\\w`, "m"));
+});
+
+test("--version is that of the package", async () => {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  expect(await runCli(cli, ["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+});
+
+test.each(names)("leasehold %s --help says how to call it, with every option, and needs no database", async (name) => {
+  const { code, stdout, stderr } = await runCli(cli, [name, "--help"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain(`Usage: leasehold ${name}`);
+  const command = await commands[name]?.();
+  for (const option of Object.keys(command?.options ?? {})) expect(stdout).toMatch(new RegExp(`^  --${option} `, "m"));
+  expect((await runCli(cli, ["help", name])).stdout).toBe(stdout);
+});
+
+test.each([
+  [["migrat"], 'leasehold: "migrat": there is no such command. Did you mean migrate?\n'],
+  [["frobnicate"], 'leasehold: "frobnicate": there is no such command. leasehold --help shows the commands.\n'],
+  [["toString"], 'leasehold: "toString": there is no such command. leasehold --help shows the commands.\n'],
+  [["ls", "--jsom"], "leasehold ls: --jsom: there is no such option. Did you mean --json?\n"],
+  [["ls", "-x"], "leasehold ls: -x: there is no such option. --help shows the options.\n"],
+  [["ls", "--json=yes"], 'leasehold ls: --json takes no value, got "yes"\n'],
+  [["ls", "--url"], "leasehold ls: --url needs a value: --url <address>\n"],
+  [["ls", "--url", "postgres://a", "--url", "postgres://b"], "leasehold ls: --url is given 2 times\n"],
+  [["ls", "a", "b"], 'leasehold ls: "b": that is too much: leasehold ls [prefix] [options]\n'],
+  [["ls", "--", "a"], "leasehold ls: -- has no meaning here: leasehold ls [prefix] [options]\n"],
+  [["show"], "leasehold show: <key> is missing: leasehold show <key> [options]\n"],
+  [
+    ["release", "k"],
+    "leasehold release: a lock is released by its holder; to take it from the holder say so: leasehold release --force <key>\n",
+  ],
+  [
+    ["release", "--force", "k", "--fence", "1.5"],
+    "leasehold release: --fence: expected a whole number, as leasehold ls shows it\n",
+  ],
+  [
+    ["watch", "--every", "5"],
+    'leasehold watch: --every: expected a duration such as 500ms, 30s, 2m or 1h30m, got "5"\n',
+  ],
+  [["watch", "--every", "1ms"], "leasehold watch: --every: expected 100ms or more, got 1ms\n"],
+  [
+    ["ls", "--embedded", "--url", "postgres://a"],
+    "leasehold ls: --embedded has an address of its own: leave out --url and --direct-url\n",
+  ],
+])("%j is a wrong command line: exit code 2", async (args, message) => {
+  expect(await runCli(cli, args)).toEqual({ code: 2, stdout: "", stderr: message });
+});
+
+test.each([
+  [["run", "k"], "the command to run follows behind --: leasehold run <key> [options] -- <command> [argument...]"],
+  [
+    ["run", "k", "ls", "-l"],
+    "the command to run follows behind --: leasehold run <key> [options] -- <command> [argument...]",
+  ],
+  [["run", "k", "--"], "the command to run is missing: leasehold run <key> -- <command>"],
+  [["run", "--", "true"], "<key> is missing: leasehold run <key> [options] -- <command> [argument...]"],
+  [
+    ["run", "k", "--wait", "soon", "--", "true"],
+    '--wait: expected a duration such as 500ms, 30s, 2m or 1h30m, got "soon"',
+  ],
+  [["run", "k", "--wait", "1s", "--no-wait", "--", "true"], "--wait and --no-wait exclude each other"],
+])("%j is a wrong command line of run: an exit code that commands do not have", async (args, message) => {
+  expect(await runCli(cli, args)).toEqual({ code: 196, stdout: "", stderr: `leasehold run: ${message}\n` });
+});
+
+test("a key, a duration or an address that cannot be one is a wrong command line, in the words of the command line", async () => {
+  const { url } = database;
+  const wrong = await Promise.all([
+    runCli(cli, ["run", "k".repeat(513), "--", "true"], { url }),
+    runCli(cli, ["run", "k", "--ttl", "1ms", "--", "true"], { url }),
+    runCli(cli, ["run", "k", "--url", "mysql://a", "--", "true"]),
+    runCli(cli, ["ls", "--url", "mysql://a"]),
+  ]);
+  expect(wrong.map(({ code }) => code)).toEqual([196, 196, 196, 2]);
+  expect(wrong.map(({ stderr }) => stderr.split(", got")[0])).toEqual([
+    "leasehold run: key: expected at most 512 bytes in UTF-8",
+    "leasehold run: --ttl: expected an integer of 100 to 2147483647 (milliseconds)",
+    "leasehold run: --url: expected an address that starts with postgres:// or postgresql://",
+    "leasehold ls: --url: expected an address that starts with postgres:// or postgresql://",
+  ]);
+});
+
+test("options of the command behind -- are its own", async () => {
+  const result = await runCli(
+    cli,
+    ["run", "own", "--", process.execPath, "-p", "process.argv.length", "--", "--json"],
+    database,
+  );
+  expect(result).toEqual({ code: 0, stdout: "2\n", stderr: "" });
+});
+
+test("without an address it says how to give one", async () => {
+  const asks = names.filter((name) => !["sql", "run", "show", "release"].includes(name));
+  const all = [...asks.map((name) => [name]), ["show", "k"], ["release", "--force", "k"]];
+  for (const { code, stdout, stderr } of await Promise.all(all.map((args) => runCli(cli, args)))) {
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    for (const way of ["LEASEHOLD_DATABASE_URL", "DATABASE_URL", "--url", "PGHOST", "--embedded"])
+      expect(stderr).toContain(way);
+  }
+  const run = await runCli(cli, ["run", "k", "--", "true"]);
+  expect(run.code).toBe(195);
+  expect(run.stderr).toContain("--url");
+});
+
+test("the address comes from --url, LEASEHOLD_DATABASE_URL, DATABASE_URL or libpq's variables", async () => {
+  const { url } = database;
+  const { hostname, port, username, password, pathname } = new URL(url);
+  const libpq = {
+    PGHOST: hostname,
+    PGPORT: port,
+    PGUSER: username,
+    PGPASSWORD: password,
+    PGDATABASE: pathname.slice(1),
+  };
+  const wrong = "postgres://127.0.0.1:1/nowhere";
+  const results = await Promise.all([
+    runCli(cli, ["ls", "--url", url], { url: wrong }),
+    runCli(cli, ["ls"], { url: wrong, env: { LEASEHOLD_DATABASE_URL: url } }),
+    runCli(cli, ["ls"], { url }),
+    runCli(cli, ["ls"], { env: libpq }),
+    runCli(cli, ["ls"], { url: wrong, env: { LEASEHOLD_DIRECT_URL: url } }),
+  ]);
+  for (const result of results) expect(result).toEqual({ code: 0, stdout: "No key is held.\n", stderr: "" });
+});
+
+test("with --json an error is JSON, on stderr", async () => {
+  const wrong = await runCli(cli, ["ls", "--json", "--frob"]);
+  expect(JSON.parse(wrong.stderr)).toEqual({
+    error: { message: "--frob: there is no such option. --help shows the options." },
+  });
+  const away = await runCli(cli, ["ls", "--json"], { url: "postgres://someone:sesame@127.0.0.1:1/nowhere" });
+  expect(away).toMatchObject({ code: 1, stdout: "" });
+  expect(JSON.parse(away.stderr)).toMatchObject({
+    error: { name: "UnavailableError", code: "unavailable", outcome: "not-sent" },
+  });
+  expect(away.stderr).toContain("ECONNREFUSED");
+});
+
+test("what reads may have enough: no error, no noise", async () => {
+  const child = spawn(process.execPath, [cli, "sql"], { env: cliEnvironment({}), stdio: ["ignore", "pipe", "pipe"] });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  child.stdout.once("data", () => child.stdout.destroy()); // as `head` does
+  const [code] = await once(child, "close");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+});

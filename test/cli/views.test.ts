@@ -1,0 +1,220 @@
+import { expect, test } from "vitest";
+import type { Lock } from "../../src/index.js";
+import { buildCli, type CliResult, runCli } from "../support/cli.js";
+import { createDatabase, createRole } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
+import { openLocker } from "../support/lockers.js";
+import { until } from "../support/until.js";
+
+const cli = await buildCli();
+const database = await createDatabase();
+
+interface Scene extends AsyncDisposable {
+  readonly lock: Lock;
+}
+
+/** alpha holds two keys, beta one whose name is a trap, and beta waits for the first. */
+async function openScene(): Promise<Scene> {
+  await database.sql`truncate leasehold.leases`;
+  await database.sql`alter sequence leasehold.fences restart`;
+  const options = { metadata: { job: 7 }, ttlMs: 600_000, waitMs: Number.POSITIVE_INFINITY };
+  const alpha = openLocker(database, { owner: "alpha", ...options });
+  const beta = openLocker(database, { owner: "beta", ...options });
+  const lock = await alpha.acquire("order:42");
+  await alpha.acquire("注文:1");
+  await beta.acquire("evil\u001b[31m\nkey");
+  const giveUp = new AbortController();
+  const wait = beta.acquire("order:42", { signal: giveUp.signal }).catch(() => undefined);
+  await until("beta waits", async () => (await database.sql`select from leasehold.waiting`).length > 0);
+  const close = async () => {
+    giveUp.abort();
+    await wait;
+    await Promise.all([alpha.close(), beta.close()]);
+  };
+  return { lock, [Symbol.asyncDispose]: close };
+}
+
+function ask(...args: string[]): Promise<CliResult> {
+  return runCli(cli, args, { url: database.url });
+}
+
+/** Without what differs from run to run. */
+function steady(text: string): string {
+  return text
+    .replaceAll(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/g, "<time>")
+    .replaceAll(/ +(\d+(\.\d+)?(ms|s|m|h|d))+(?=\s)/g, " <duration>")
+    .replaceAll(/ +(WAITING|REMAINING|HELD)(?= )/g, "  $1"); // to the right, above durations
+}
+
+test("ls lists what is held, in columns; what a key could do to a terminal is shown, not done", async () => {
+  await using _scene = await openScene();
+  const { code, stdout, stderr } = await ask("ls");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(steady(stdout)).toBe(
+    [
+      "KEY                  FENCE  OWNER  ALIVE  REMAINING  HELD  WAITERS",
+      "evil\\u001b[31m\\nkey      3  beta   yes <duration> <duration>        0",
+      "order:42                 1  alpha  yes <duration> <duration>        1",
+      "注文:1                   2  alpha  yes <duration> <duration>        0",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("ls with a prefix lists those that begin with it, and takes the prefix for text", async () => {
+  await using _scene = await openScene();
+  expect((await ask("ls", "order:")).stdout.match(/^order/gm)).toHaveLength(1);
+  expect((await ask("ls", "order%")).stdout).toBe("No key is held.\n");
+  expect((await ask("ls", "order:", "--json")).stdout).toContain('"key": "order:42"');
+});
+
+test("ls --json has every column of the view: times in ISO form, durations in milliseconds, fences as text", async () => {
+  await using scene = await openScene();
+  const { stdout } = await ask("ls", "order:", "--json");
+  const columns = await database.sql`select attname as name, atttypid::regtype::text as type from pg_attribute
+    where attrelid = 'leasehold.active_leases'::regclass and attnum > 0 order by attnum`;
+  const [row, ...more] = JSON.parse(stdout);
+  expect(more).toEqual([]);
+  expect(Object.keys(row).sort()).toEqual(
+    columns.map(({ name, type }) => (type === "interval" ? `${name}_ms` : name)).sort(),
+  );
+  expect(row).toMatchObject({
+    key: "order:42",
+    fence: scene.lock.fence.toString(),
+    owner: "alpha",
+    is_session_alive: true,
+    acquired_at: scene.lock.acquiredAt.toISOString(),
+    ttl_ms: 600_000,
+    waiters: 1,
+    metadata: { job: 7 },
+  });
+  expect(row.remaining_ms).toBeGreaterThan(0);
+  expect(row.remaining_ms).toBeLessThanOrEqual(600_000);
+});
+
+test.each([
+  ["waiting", "waiting"],
+  ["sessions", "live_sessions"],
+])("%s --json has every column of leasehold.%s", async (command, view) => {
+  await using _scene = await openScene();
+  const [row] = JSON.parse((await ask(command, "--json")).stdout);
+  const columns = await database.sql`select attname as name, atttypid::regtype::text as type from pg_attribute
+    where attrelid = ${`leasehold.${view}`}::regclass and attnum > 0`;
+  expect(Object.keys(row).sort()).toEqual(
+    columns.map(({ name, type }) => (type === "interval" ? `${name}_ms` : name)).sort(),
+  );
+});
+
+test("waiting says who waits, for how long, and for whom", async () => {
+  await using _scene = await openScene();
+  expect(steady((await ask("waiting")).stdout)).toBe(
+    ["KEY       #  OWNER  WAITING  ALIVE  BLOCKED BY", "order:42  1  beta <duration>  yes    alpha", ""].join("\n"),
+  );
+  expect((await ask("waiting", "注文:1")).stdout).toBe("Nobody waits.\n");
+});
+
+test("sessions lists the processes", async () => {
+  await using _scene = await openScene();
+  const { stdout } = await ask("sessions");
+  expect(stdout).toMatch(/^ *ID +OWNER +PID +HOST +ADDRESS +VERSION +SILENT +ALIVE +LEASES +WAITS$/m);
+  expect(stdout).toMatch(/^ *\d+ +alpha +\d+ .* yes +2 +0$/m);
+  expect(stdout).toMatch(/^ *\d+ +beta +\d+ .* yes +1 +1$/m);
+});
+
+test("show tells all about a key, and who stands in its line", async () => {
+  await using _scene = await openScene();
+  const held = await ask("show", "order:42");
+  expect(held).toMatchObject({ code: 0, stderr: "" });
+  expect(held.stdout).toMatch(/^key +order:42$/m);
+  expect(held.stdout).toMatch(/^owner +alpha$/m);
+  expect(held.stdout).toMatch(/^metadata +{"job":7}$/m);
+  expect(held.stdout).toMatch(/^order:42 +1 +beta/m);
+  expect(await ask("show", "nobody's")).toEqual({ code: 0, stdout: "Nobody holds nobody's.\n", stderr: "" });
+  expect(JSON.parse((await ask("show", "nobody's", "--json")).stdout)).toEqual({
+    key: "nobody's",
+    lease: null,
+    expired_lease: null,
+    waiting: [],
+  });
+  expect(JSON.parse((await ask("show", "order:42", "--json")).stdout)).toMatchObject({
+    lease: { owner: "alpha" },
+    waiting: [{ owner: "beta", position: 1 }],
+  });
+});
+
+test("ls --expired and show tell a lease that is over", async () => {
+  expectLeft(database, "leases");
+  await database.sql`insert into leasehold.leases (key, token, fence, owner, ttl_ms, takeover_ms, acquired_at, expires_at)
+    values ('stale', gen_random_uuid(), 1, 'gone', 1000, 5000, now() - interval '1 h', now() - interval '10 min')`;
+  expect((await ask("ls", "--expired")).stdout).toMatch(/^stale +\d+ +gone +expired /m);
+  expect((await ask("show", "stale")).stdout).toContain("the key is free for the next one");
+  expect((await ask("ls", "stale")).stdout).toBe("No key is held.\n");
+});
+
+test("stats and hot show what lockers have counted, by prefix and by key", async () => {
+  await using locker = openLocker(database);
+  for (let i = 0; i < 3; i += 1) await locker.withLock("report:daily", () => null);
+  const held = await locker.acquire("report:daily");
+  for (let i = 0; i < 2; i += 1) expect(await locker.tryAcquire("report:daily")).toBeNull();
+  await held.release();
+  await locker.close(); // what it has counted is written down then, at the latest
+
+  const { stdout } = await ask("stats");
+  expect(stdout).toMatch(/^acquired +\d+$/m);
+  expect(stdout).toMatch(/^hold_p95 +\d/m);
+  expect(stdout).not.toContain("histogram");
+  const all = JSON.parse((await ask("stats", "--json")).stdout);
+  const columns = await database.sql`select attname as name, atttypid::regtype::text as type from pg_attribute
+    where attrelid = 'leasehold.stats'::regclass and attnum > 0`;
+  expect(Object.keys(all).sort()).toEqual(
+    columns.map(({ name, type }) => (type === "interval" ? `${name}_ms` : name)).sort(),
+  );
+  expect(all.hold_histogram).toHaveLength(28);
+
+  const prefixes = JSON.parse((await ask("stats", "--by-prefix", "--json")).stdout);
+  expect(prefixes).toContainEqual(expect.objectContaining({ prefix: "report", acquired: "4", refused: "2" }));
+  expect((await ask("stats", "--by-prefix")).stdout).toMatch(/^report +4 +2 +0 +2 +0 +\d/m);
+
+  expect(JSON.parse((await ask("hot", "--json")).stdout)).toContainEqual(
+    expect.objectContaining({ key: "report:daily", contended: "2", contended_at_most: "2" }),
+  );
+  expect((await ask("hot")).stdout).toMatch(/^report:daily +2 +2 /m);
+});
+
+test("release --force takes a lock, the one with the fence that was meant, at once if asked to; no lock: exit code 1", async () => {
+  await using locker = openLocker(database, { owner: "victim" });
+  const lock = await locker.acquire("mine");
+  const other = `${lock.fence + 1n}`;
+  expect(await ask("release", "--force", "mine", "--fence", other)).toEqual({
+    code: 1,
+    stdout: `Nobody holds mine with fence ${other}.\n`,
+    stderr: "",
+  });
+  const taken = await ask("release", "--force", "mine", "--fence", `${lock.fence}`, "--immediate", "--json");
+  expect(taken).toMatchObject({ code: 0, stderr: "" });
+  expect(JSON.parse(taken.stdout)).toEqual({ key: "mine", is_released: true });
+  await expect(lock.renew()).rejects.toMatchObject({ code: "lease-lost" });
+  expect(await ask("release", "--force", "mine")).toEqual({ code: 1, stdout: "Nobody holds mine.\n", stderr: "" });
+});
+
+test("sweep clears away what is over, in as many batches as it takes, and says how much", async () => {
+  await database.sql`insert into leasehold.leases (key, fence, ttl_ms, released_at)
+    select 'over ' || i, i, 0, clock_timestamp() - interval '1 hour' from generate_series(1, 1200) i`;
+  const done = await ask("sweep");
+  expect(done).toMatchObject({ code: 0, stderr: "" });
+  expect(done.stdout).toMatch(/^leases purged: 1200$/m);
+  expect(done.stdout).not.toContain("has more");
+  const counts = JSON.parse((await ask("sweep", "--json")).stdout);
+  expect(counts).toMatchObject({
+    leases_purged: expect.any(Number),
+    sessions_purged: expect.any(Number),
+    is_busy: false,
+  });
+});
+
+test("a role that may not look is told what to run", async () => {
+  const role = await createRole(database);
+  const { code, stdout, stderr } = await runCli(cli, ["ls"], role);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toContain("select leasehold.grant_");
+});

@@ -1,0 +1,167 @@
+// The command line as a user has it: built, and started as a process.
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll } from "vitest";
+import { guard } from "./guardian.js";
+import { closed, opened } from "./resources.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Builds it into a folder of the test file's own (0.8 s), so that what is tested is what is written. */
+export async function buildCli(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "leasehold-cli-"));
+  const guardian = guard('rm -rf "$1"', folder);
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true });
+    guardian.release();
+  });
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  await promisify(execFile)(
+    process.execPath,
+    [compiler, "-p", join(root, "tsconfig.build.json"), "--noCheck", "--outDir", join(folder, "dist")],
+    { cwd: root },
+  );
+  return join(folder, "dist", "cli.js");
+}
+
+export interface CliOptions {
+  readonly url?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+export interface CliResult {
+  /** The exit code, or the signal that ended it. */
+  readonly code: number | NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Ours without any address of a database, and without what says how to draw. */
+export function cliEnvironment({ url, env }: CliOptions): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(PG|.*DATABASE_URL|.*DIRECT_URL|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|VITEST|XDG_)/.test(name),
+  );
+  return {
+    ...Object.fromEntries(kept),
+    TERM: "xterm-256color",
+    ...(url === undefined ? {} : { DATABASE_URL: url }),
+    ...env,
+  };
+}
+
+/** A command that runs. It has a session of its own, and so no terminal, wherever the tests were started. */
+export class CliProcess implements AsyncDisposable {
+  readonly name: string;
+  readonly pid: number;
+  readonly result: Promise<CliResult>;
+  readonly #child: ChildProcess;
+  #stdout = "";
+  #stderr = "";
+  readonly #watchers = new Set<() => void>();
+
+  constructor(program: string, args: readonly string[], options: CliOptions) {
+    this.#child = spawn(process.execPath, [program, ...args], {
+      cwd: options.cwd ?? tmpdir(),
+      env: cliEnvironment(options),
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+    });
+    this.pid = this.#child.pid ?? 0;
+    this.name = `leasehold ${args.join(" ")}, pid ${this.pid}`;
+    opened(this);
+    this.#child.stdin?.on("error", () => {});
+    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stdout += text;
+      for (const watcher of this.#watchers) watcher();
+    });
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr += text;
+      for (const watcher of this.#watchers) watcher();
+    });
+    this.result = once(this.#child, "close").then(([code, signal]) => {
+      closed(this);
+      for (const watcher of this.#watchers) watcher();
+      return { code: code ?? signal, stdout: this.#stdout, stderr: this.#stderr };
+    });
+  }
+
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** Waits until it has written this. Fails when it ends before. */
+  async wrote(text: string | RegExp): Promise<string> {
+    const isThere = () => (typeof text === "string" ? this.#stdout.includes(text) : text.test(this.#stdout));
+    while (!isThere()) {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        await this.result;
+        if (isThere()) break;
+        throw new Error(`${this.name} ended before it wrote ${text}:\n${this.#stdout}\n${this.#stderr}`);
+      }
+      await new Promise<void>((resolve) => {
+        const watcher = () => {
+          this.#watchers.delete(watcher);
+          resolve();
+        };
+        this.#watchers.add(watcher);
+      });
+    }
+    return this.#stdout;
+  }
+
+  write(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
+  endInput(): void {
+    this.#child.stdin?.end();
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async dispose(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.result;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+/** Runs it to its end. */
+export async function runCli(
+  program: string,
+  args: readonly string[],
+  options: CliOptions & { readonly input?: string } = {},
+): Promise<CliResult> {
+  const child = new CliProcess(program, args, options);
+  if (options.input !== undefined) child.write(options.input);
+  child.endInput();
+  return await child.result;
+}
+
+/** Where Python is, to make pseudo-terminals with. Says so loudly, as what it tests stays untested. */
+export function findPython(): string | undefined {
+  try {
+    execFileSync("python3", ["-c", "import os, pty, termios; os.waitstatus_to_exitcode"], { stdio: "ignore" });
+    return "python3";
+  } catch {
+    console.warn("\n!!! PYTHON 3 IS NOT INSTALLED: what draws on a terminal is NOT tested !!!\n");
+    return undefined;
+  }
+}
