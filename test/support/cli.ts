@@ -47,7 +47,7 @@ export interface CliResult {
 /** Ours without any address of a database, and without what says how to draw. */
 export function cliEnvironment({ url, env }: CliOptions): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(PG|.*DATABASE_URL|.*DIRECT_URL|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|VITEST|XDG_)/.test(name),
+    ([name]) => !/^(PG|.*DATABASE_URL|.*DIRECT_URL|NO_COLOR|FORCE_COLOR|CI$|NODE_OPTIONS|VITEST|XDG_)/.test(name),
   );
   return {
     ...Object.fromEntries(kept),
