@@ -86,4 +86,6 @@ function quietWhenNobodyReads(): void {
     if (error.code !== "EPIPE") throw error;
     process.exit(SUCCESS);
   });
+  // What runs under a lock is ended in good order also when nobody can be told why.
+  process.stderr.on("error", () => undefined);
 }
