@@ -212,9 +212,18 @@ test("sweep clears away what is over, in as many batches as it takes, and says h
   });
 });
 
-test("a role that may not look is told what to run", async () => {
+test("a role that may not look or sweep is told what to run, and may when that was run", async () => {
   const role = await createRole(database);
-  const { code, stdout, stderr } = await runCli(cli, ["ls"], role);
-  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-  expect(stderr).toContain("select leasehold.grant_");
+  await database.sql`select leasehold.grant_usage(${role.name})`;
+  for (const [args, right] of [
+    [["ls"], "monitoring"],
+    [["sweep"], "admin"],
+  ] as const) {
+    const { code, stdout, stderr } = await runCli(cli, args, role);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    const advice = `select leasehold.grant_${right}('${role.name}');`;
+    expect(stderr).toContain(advice);
+    await database.sql.unsafe(advice);
+    expect(await runCli(cli, args, role)).toMatchObject({ code: 0, stderr: "" });
+  }
 });
