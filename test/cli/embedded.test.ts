@@ -83,6 +83,15 @@ test("one process sees what another holds", async () => {
   expect(await holder.result).toMatchObject({ code: 0 });
 });
 
+test("what the environment says about other servers does not matter to it", async () => {
+  const other = "postgres://someone@127.0.0.1:1/nowhere";
+  const others = { DATABASE_URL: other, DIRECT_URL: other, PGHOST: "127.0.0.1", PGPORT: "1", PGSSLMODE: "require" };
+  expect(await runCli(cli, ["ls", "--embedded"], { env: { ...env, ...others } })).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
+});
+
 test("its password is in no list of processes, and its data is nobody else's to read", async () => {
   await using holder = new CliProcess(
     cli,
