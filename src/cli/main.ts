@@ -23,7 +23,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function call(command: Command, args: readonly string[]): Promise<number> {
-  const isJson = args.includes("--json");
+  const end = args.indexOf("--");
+  const isJson = args.slice(0, end < 0 ? args.length : end).includes("--json");
   try {
     const isHelp = args.includes("--help");
     if (command.takesCommand && !isHelp && !args.includes("--")) {
