@@ -3,6 +3,7 @@ import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { parseDuration } from "../duration.js";
 import { SUCCESS } from "../exit-codes.js";
 import { writeOut } from "../output.js";
+import { printable } from "../printable.js";
 import { styleFor } from "../style.js";
 import { UsageError } from "../usage-error.js";
 import { viewLines } from "../view.js";
@@ -52,7 +53,7 @@ async function repeat(reader: Reader, everyMs: number, toText: (reading: Reading
 
 function asJson({ at, rows, trouble }: Reading): string {
   const lists = Object.fromEntries(allTabs.map(({ title }, index) => [title, rows[index]]));
-  return `${JSON.stringify({ at, ...lists, trouble })}\n`;
+  return `${printable(JSON.stringify({ at, ...lists, trouble }))}\n`;
 }
 
 function asText({ at, rows, trouble }: Reading): string {
