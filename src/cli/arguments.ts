@@ -60,7 +60,7 @@ export function readArguments(args: readonly string[], options: OptionTable): Ar
   };
 }
 
-function checkOption({ name, rawName, value }: Token, options: OptionTable): string {
+function checkOption({ name, rawName, value, inlineValue }: Token, options: OptionTable): string {
   const definition = Object.hasOwn(options, name) ? options[name] : undefined;
   if (definition === undefined) {
     const near = rawName.startsWith("--") ? nearest(name, Object.keys(options)) : null;
@@ -71,7 +71,9 @@ function checkOption({ name, rawName, value }: Token, options: OptionTable): str
     if (value === undefined) return "";
     throw new UsageError(`--${name} takes no value, got ${quote(value)}`);
   }
-  if (value !== undefined && value !== "") return value;
+  // What looks like an option is one, and the value was forgotten; --name=-value says that it is none.
+  const isForgotten = value?.startsWith("-") && inlineValue !== true;
+  if (value !== undefined && value !== "" && !isForgotten) return value;
   throw new UsageError(`--${name} needs a value: --${name} ${definition.value}`);
 }
 
@@ -79,4 +81,5 @@ interface Token {
   readonly name: string;
   readonly rawName: string;
   readonly value: string | undefined;
+  readonly inlineValue: boolean | undefined;
 }

@@ -1,12 +1,16 @@
+import { NotPermittedError } from "../errors.js";
 import { connect, type Hello, HostList } from "../postgres/connect.js";
 import type { Link, Parameter, Row } from "../postgres/link.js";
-import { toPublicError } from "../postgres/server-errors.js";
+import { quoteLiteral } from "../postgres/quote.js";
+import { sqlState, toPublicError } from "../postgres/server-errors.js";
 import { withTimeout } from "../timeout.js";
 import type { Arguments } from "./arguments.js";
 import { describeTarget, directTarget, findPlace, type Place } from "./place.js";
 
 const DEFAULT_CONNECT_MS = 5_000;
 const ANSWER_MS = 30_000;
+
+export type Right = "usage" | "monitoring" | "admin";
 
 /** One connection, to ask and to show. */
 export class Database {
@@ -45,11 +49,15 @@ export class Database {
     }
   }
 
-  async query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
+  /** `right`: what a role needs for this, of those that `leasehold.grant_...` gives. */
+  async query(text: string, parameters: readonly Parameter[] = [], right: Right = "usage"): Promise<readonly Row[]> {
     try {
       return await withTimeout(this.#link.query(text, parameters), ANSWER_MS, () => this.#link.destroy());
     } catch (error) {
-      throw toPublicError(error, { wasSent: true, role: this.hello.role });
+      const { role } = this.hello;
+      if (sqlState(error) !== "42501") throw toPublicError(error, { wasSent: true, role });
+      const statement = `select leasehold.grant_${right}(${quoteLiteral(role)});`;
+      throw new NotPermittedError({ statement, role, cause: error });
     }
   }
 

@@ -11,7 +11,8 @@ export function parseDuration(option: string, text: string): number {
   // From the largest unit to the smallest, each once: `1m1h` is more likely a slip than a wish.
   const units = parts.map(([, , unit]) => unitMs[unit as keyof typeof unitMs]);
   const isOrdered = units.every((unit, index) => index === 0 || unit < (units[index - 1] ?? 0));
-  const ms = parts.reduce((sum, [, number], index) => sum + Number(number) * (units[index] ?? 0), 0);
+  const exact = parts.reduce((sum, [, number], index) => sum + Number(number) * (units[index] ?? 0), 0);
+  const ms = Number(exact.toFixed(3)); // 16.1 * 1000 is 16100.000000000002
   if (text === "0") return 0;
   if (isWhole && isOrdered && Number.isInteger(ms) && ms <= MAX_MS) return ms;
   throw new UsageError(`${option}: expected a duration such as 500ms, 30s, 2m or 1h30m, got ${quote(text)}`);

@@ -23,7 +23,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function call(command: Command, args: readonly string[]): Promise<number> {
-  const isJson = args.includes("--json");
+  const end = args.indexOf("--");
+  const isJson = args.slice(0, end < 0 ? args.length : end).includes("--json");
   try {
     const isHelp = args.includes("--help");
     if (command.takesCommand && !isHelp && !args.includes("--")) {
@@ -86,4 +87,6 @@ function quietWhenNobodyReads(): void {
     if (error.code !== "EPIPE") throw error;
     process.exit(SUCCESS);
   });
+  // What runs under a lock is ended in good order also when nobody can be told why.
+  process.stderr.on("error", () => undefined);
 }

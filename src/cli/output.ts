@@ -1,4 +1,5 @@
 import { LeaseholdError, UnavailableError } from "../errors.js";
+import { printableLines } from "./printable.js";
 
 export function writeOut(text: string): void {
   process.stdout.write(text);
@@ -6,13 +7,13 @@ export function writeOut(text: string): void {
 
 /** As indented JSON, one value. */
 export function writeJson(value: unknown): void {
-  writeOut(`${JSON.stringify(value, null, 2)}\n`);
+  writeOut(`${printableLines(JSON.stringify(value, null, 2))}\n`);
 }
 
 /** On stderr, in one piece. Neither a password nor a token is ever in an error of this library. */
 export function printError(program: string, error: unknown, isJson: boolean): void {
   const text = isJson ? `${JSON.stringify({ error: toJson(error) })}\n` : `${program}: ${explain(error)}\n`;
-  process.stderr.write(text);
+  process.stderr.write(printableLines(text));
 }
 
 /** What the API calls its options, and what they are called here. */

@@ -1,5 +1,6 @@
-import { cut, printable, widthOf } from "./printable.js";
+import { printable } from "./printable.js";
 import { plain, type Style } from "./style.js";
+import { cut, widthOf } from "./width.js";
 
 /** One column of a table. */
 export interface TableColumn {

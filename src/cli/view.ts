@@ -55,6 +55,7 @@ export async function readView(
   const rows = await database.query(
     `select ${list} from leasehold.${view.name} v${where} order by ${view.orderBy}${limit === undefined ? "" : ` limit ${limit}`}`,
     filter === undefined ? [] : [filter.value],
+    "monitoring",
   );
   return rows.map((row) => toData(view, row));
 }

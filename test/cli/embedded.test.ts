@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -6,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildCli, CliProcess, type CliResult, runCli } from "../support/cli.js";
 import { guard } from "../support/guardian.js";
+import { isRunning } from "../support/processes.js";
 import { until } from "../support/until.js";
 
 const cli = await buildCli();
@@ -81,6 +83,15 @@ test("one process sees what another holds", async () => {
   expect(await holder.result).toMatchObject({ code: 0 });
 });
 
+test("what the environment says about other servers does not matter to it", async () => {
+  const other = "postgres://someone@127.0.0.1:1/nowhere";
+  const others = { DATABASE_URL: other, DIRECT_URL: other, PGHOST: "127.0.0.1", PGPORT: "1", PGSSLMODE: "require" };
+  expect(await runCli(cli, ["ls", "--embedded"], { env: { ...env, ...others } })).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
+});
+
 test("its password is in no list of processes, and its data is nobody else's to read", async () => {
   await using holder = new CliProcess(
     cli,
@@ -133,6 +144,41 @@ test("after a crash of the machine it recovers", async () => {
   expect(await holder.result).toMatchObject({ code: 194 });
   expect(await embedded("run", "crash", "--", "sh", "-c", "echo again")).toMatchObject({ code: 0, stdout: "again\n" });
   expect(await serverPid()).not.toBe(server);
+});
+
+/** The server and its keepers end without a word, as when the machine stops; with a lock file that names this process. */
+async function crash(named: number): Promise<void> {
+  const server = await serverPid();
+  process.kill(server ?? 0, "SIGKILL");
+  for (let keeper = keeperPid(); keeper !== null; keeper = keeperPid()) {
+    const ending = keeper; // by itself, without its server
+    await until("the keeper is gone", () => keeperPid() !== ending);
+  }
+  await until("the server is gone, and collected", () => !existsSync(`/proc/${server}`) && !isRunning(server ?? 0));
+  const file = join(await folder(), "data", "postmaster.pid");
+  const [, ...lines] = (await readFile(file, "utf8")).split("\n");
+  await writeFile(file, [named, ...lines].join("\n"));
+}
+
+test("after a crash of the machine several come at once, and all find the server that one of them starts", async () => {
+  for (let round = 0; round < 3; round += 1) {
+    await embedded("ls");
+    await crash((await serverPid()) ?? 0);
+    const results = await Promise.all([1, 2, 3, 4, 5, 6].map((key) => embedded("run", `many:${key}`, "--", "true")));
+    expect(results.map(({ code, stderr }) => [code, stderr])).toEqual(results.map(() => [0, ""]));
+  }
+});
+
+// Postgres itself does not mind a process of another user's: as root the server's is another one.
+test.skipIf(process.getuid?.() !== 0)("a process that has the number of a server that crashed is not it", async () => {
+  await embedded("ls");
+  const stranger = spawn("sleep", ["60"], { stdio: "ignore" });
+  try {
+    await crash(stranger.pid ?? 0);
+    expect(await embedded("ls")).toMatchObject({ code: 0, stderr: "" });
+  } finally {
+    stranger.kill("SIGKILL");
+  }
 });
 
 test.skipIf(process.getuid?.() !== 0)("as root, in a folder that only root may enter, it says what to do", async () => {

@@ -1,9 +1,11 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { buildCli, CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { buildCli, CliProcess, type CliResult, cliEnvironment, runCli } from "../support/cli.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
@@ -97,6 +99,15 @@ test("a command that is not there gives 127, one that cannot be started 126, and
     stdout: "",
     stderr: `leasehold run: ${file}: cannot be started (EACCES)\n`,
   });
+  for (const [program, reason] of [
+    [join(file, "within"), "ENOTDIR"],
+    ["x".repeat(5_000), "ENAMETOOLONG"],
+    ["", "ERR_INVALID_ARG_VALUE"],
+  ] as const) {
+    const { code, stderr } = await run([key, "--", program]);
+    expect(code).toBe(126);
+    expect(stderr).toContain(`cannot be started (${reason})`);
+  }
   expect(await holder(key)).toBeUndefined();
 });
 
@@ -231,6 +242,21 @@ test("on loss a command that listens ends by itself, within the grace", async ()
     stdout: "on\ntidied\n",
     stderr: expect.stringContaining("--max-hold"),
   });
+});
+
+test("where nobody reads standard error any more, the command is ended all the same before the exit", async () => {
+  const tidied = join(folder, "tidied");
+  const script = `exec 2> /dev/null; trap 'sleep 0.5; echo tidied > ${tidied}; exit 0' TERM; while :; do sleep 0.1; done`;
+  const command = [cli, "run", newKey(), "--max-hold", "1s", "--", "sh", "-c", script];
+  const child = spawn(process.execPath, command, {
+    env: cliEnvironment({ url: database.url }),
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: true,
+  });
+  child.stderr.destroy();
+  const [code] = await once(child, "exit");
+  expect(code).toBe(194);
+  expect(existsSync(tidied)).toBe(true);
 });
 
 test("a command that is stopped is ended as well when the lock is lost", async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { cut, printable, widthOf } from "../../src/cli/printable.js";
+import { printable } from "../../src/cli/printable.js";
 import { tableLines } from "../../src/cli/table.js";
+import { cut, widthOf } from "../../src/cli/width.js";
 
 const columns = [
   { heading: "KEY", isElastic: true },

@@ -40,6 +40,7 @@ test.each([
   [["ls", "-x"], "leasehold ls: -x: there is no such option. --help shows the options.\n"],
   [["ls", "--json=yes"], 'leasehold ls: --json takes no value, got "yes"\n'],
   [["ls", "--url"], "leasehold ls: --url needs a value: --url <address>\n"],
+  [["migrate", "--grant-to", "--dry-run"], "leasehold migrate: --grant-to needs a value: --grant-to <role>\n"],
   [["ls", "--url", "postgres://a", "--url", "postgres://b"], "leasehold ls: --url is given 2 times\n"],
   [["ls", "a", "b"], 'leasehold ls: "b": that is too much: leasehold ls [prefix] [options]\n'],
   [["ls", "--", "a"], "leasehold ls: -- has no meaning here: leasehold ls [prefix] [options]\n"],
@@ -77,6 +78,8 @@ test.each([
     ["run", "k", "--wait", "soon", "--", "true"],
     '--wait: expected a duration such as 500ms, 30s, 2m or 1h30m, got "soon"',
   ],
+  [["run", "k", "--owner", "--no-wait", "--", "true"], "--owner needs a value: --owner <name>"],
+  [["run", "k", "--no", "--", "curl", "--json"], "--no: there is no such option. --help shows the options."],
   [["run", "k", "--wait", "1s", "--no-wait", "--", "true"], "--wait and --no-wait exclude each other"],
 ])("%j is a wrong command line of run: an exit code that commands do not have", async (args, message) => {
   expect(await runCli(cli, args)).toEqual({ code: 196, stdout: "", stderr: `leasehold run: ${message}\n` });

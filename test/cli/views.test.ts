@@ -61,6 +61,23 @@ test("ls lists what is held, in columns; what a key could do to a terminal is sh
   );
 });
 
+test("nor does JSON or an error do it, and the JSON means the same", async () => {
+  const key = "evil\u001b[31m\u009b31m\u007f\u202e";
+  await using locker = openLocker(database, { owner: key });
+  await locker.acquire(key);
+  const results = await Promise.all([
+    ask("ls", key, "--json"),
+    ask("show", key, "--json"),
+    ask("run", key, "--no-wait", "--", "true"),
+    ask("run", key, "--no-wait", "--json", "--", "true"),
+  ]);
+  for (const { stdout, stderr } of results) expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
+  const [list, , told, error] = results;
+  expect(JSON.parse(list?.stdout ?? "")).toMatchObject([{ key, owner: key }]);
+  expect(told?.stderr).toContain("\\u009b31m");
+  expect(JSON.parse(error?.stderr ?? "")).toMatchObject({ error: { key, holder: { owner: key } } });
+});
+
 test("ls with a prefix lists those that begin with it, and takes the prefix for text", async () => {
   await using _scene = await openScene();
   expect((await ask("ls", "order:")).stdout.match(/^order/gm)).toHaveLength(1);
@@ -212,9 +229,18 @@ test("sweep clears away what is over, in as many batches as it takes, and says h
   });
 });
 
-test("a role that may not look is told what to run", async () => {
+test("a role that may not look or sweep is told what to run, and may when that was run", async () => {
   const role = await createRole(database);
-  const { code, stdout, stderr } = await runCli(cli, ["ls"], role);
-  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-  expect(stderr).toContain("select leasehold.grant_");
+  await database.sql`select leasehold.grant_usage(${role.name})`;
+  for (const [args, right] of [
+    [["ls"], "monitoring"],
+    [["sweep"], "admin"],
+  ] as const) {
+    const { code, stdout, stderr } = await runCli(cli, args, role);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    const advice = `select leasehold.grant_${right}('${role.name}');`;
+    expect(stderr).toContain(advice);
+    await database.sql.unsafe(advice);
+    expect(await runCli(cli, args, role)).toMatchObject({ code: 0, stderr: "" });
+  }
 });

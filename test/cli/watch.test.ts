@@ -4,6 +4,7 @@ import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
+import { startProxy } from "../support/proxy.js";
 import { Terminal } from "../support/terminal.js";
 import { until } from "../support/until.js";
 
@@ -164,6 +165,21 @@ test.skipIf(!python)("while the server is away it says so, and goes on when it i
   await until("it has connected again", () => !/Postgres/.test(terminal.screen[0] ?? "Postgres"));
   terminal.press("q");
   expect(await terminal.exit).toBe(0);
+});
+
+test.skipIf(!python)("while the server does not answer, q quits at once all the same", async () => {
+  await using proxy = await startProxy(database.url);
+  await using terminal = new Terminal([process.execPath, cli, "watch", "--every", "100ms"], {
+    url: proxy.url(database.url),
+  });
+  await terminal.shows("No key is held.");
+  const query = proxy.holdStatement(/active_leases/);
+  await query.arrived;
+  const since = performance.now();
+  terminal.press("q");
+  expect(await terminal.exit).toBe(0);
+  expect(performance.now() - since).toBeLessThan(4_000);
+  expect(terminal.output.endsWith(RESTORED)).toBe(true);
 });
 
 test.skipIf(!python)("an error ends it with the terminal as it was, and is told below", async () => {

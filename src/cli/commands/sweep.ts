@@ -22,7 +22,7 @@ export const sweep: Command = {
 async function sweepAll(database: Database): Promise<{ counts: ReadonlyMap<string, number>; isBusy: boolean }> {
   const counts = new Map<string, number>();
   for (;;) {
-    const [row = {}] = await database.query("select * from leasehold.sweep()");
+    const [row = {}] = await database.query("select * from leasehold.sweep()", [], "admin");
     const { is_busy, has_more, ...done } = row;
     for (const [name, count] of Object.entries(done)) counts.set(name, (counts.get(name) ?? 0) + Number(count));
     if (has_more !== true) return { counts, isBusy: is_busy === true };

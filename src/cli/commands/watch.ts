@@ -3,6 +3,7 @@ import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { parseDuration } from "../duration.js";
 import { SUCCESS } from "../exit-codes.js";
 import { writeOut } from "../output.js";
+import { printable } from "../printable.js";
 import { styleFor } from "../style.js";
 import { UsageError } from "../usage-error.js";
 import { viewLines } from "../view.js";
@@ -52,7 +53,7 @@ async function repeat(reader: Reader, everyMs: number, toText: (reading: Reading
 
 function asJson({ at, rows, trouble }: Reading): string {
   const lists = Object.fromEntries(allTabs.map(({ title }, index) => [title, rows[index]]));
-  return `${JSON.stringify({ at, ...lists, trouble })}\n`;
+  return `${printable(JSON.stringify({ at, ...lists, trouble }))}\n`;
 }
 
 function asText({ at, rows, trouble }: Reading): string {
@@ -63,11 +64,10 @@ function asText({ at, rows, trouble }: Reading): string {
   return `${at.toISOString()}${trouble === null ? "" : `  ${trouble}`}\n${parts.join("\n\n")}\n\n`;
 }
 
-/** Until the user quits. */
-async function live(reader: Reader, everyMs: number): Promise<void> {
+/** Until the user quits, who does not wait for a server that does not answer. */
+async function live(reader: Reader, everyMs: number): Promise<never> {
   let reading = await reader.read();
   let state = initialState;
-  const quit = new AbortController();
   const style = styleFor(process.stdout);
   const draw = (): void => {
     state = scrolled(state, reading, screen.size);
@@ -75,7 +75,7 @@ async function live(reader: Reader, everyMs: number): Promise<void> {
   };
   const onKey = (key: Key): void => {
     const next = press(state, key, pageOf(screen.size));
-    if (next === "quit") quit.abort();
+    if (next === "quit") process.exit(SUCCESS);
     else if (next === "suspend") screen.suspend();
     else {
       state = next;
@@ -84,10 +84,10 @@ async function live(reader: Reader, everyMs: number): Promise<void> {
   };
   const screen = new Screen({ onKey, onChange: () => draw() });
   try {
-    while (!quit.signal.aborted) {
+    for (;;) {
       draw();
-      await sleep(everyMs, { keepsAlive: true, signal: quit.signal });
-      if (!quit.signal.aborted) reading = await reader.read();
+      await sleep(everyMs, { keepsAlive: true });
+      reading = await reader.read();
     }
   } finally {
     screen.close();

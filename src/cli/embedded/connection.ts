@@ -10,8 +10,9 @@ const CONNECT_MS = 5_000;
 export const USE = "leasehold embedded";
 export const KEEPER = "leasehold keeper";
 
+/** It knows no TLS, whatever PGSSLMODE demands of other servers. */
 export async function addressOf(folder: Folder, { port }: Running): Promise<string> {
-  return `postgres://postgres:${await readPassword(folder)}@127.0.0.1:${port}/postgres`;
+  return `postgres://postgres:${await readPassword(folder)}@127.0.0.1:${port}/postgres?sslmode=disable`;
 }
 
 /** Nothing of the environment has a say in it. */

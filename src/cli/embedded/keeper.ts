@@ -1,28 +1,31 @@
 // A process of its own: starts the embedded server if it does not run, and stops it when nobody has used it for a while. It outlives
 // whoever started it, and needs nothing from them: who uses the server is who is connected to it.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { join as joinPath } from "node:path";
 import { elapsedMs, now, sleep } from "../../clock.js";
 import type { Link } from "../../postgres/link.js";
 import { addressOf, connectTo, KEEPER } from "./connection.js";
 import type { Folder } from "./folder.js";
-import { findRunning, type Running } from "./running.js";
+import { findRunning, isMoving, type Running } from "./running.js";
 import { serverEnvironment, serverUser } from "./server-user.js";
 
 const LOOK_MS = 1_000;
 const START_MS = 60_000;
+/** Such a start is refused while the last server has not let go of all it had. */
+const STARTS = 3;
+const POLL_MS = 20;
 
 const [path = "", postgres = "", lingerMs = "60000"] = process.argv.slice(2);
-const folder: Folder = { path, data: join(path, "data"), log: join(path, "log") };
+const folder: Folder = { path, data: joinPath(path, "data"), log: joinPath(path, "log") };
 await keep();
 
 async function keep(): Promise<void> {
-  const running = (await findRunning(folder)) ?? (await start());
-  if (running === null) process.exit(1);
-  const link = await connectTo(await addressOf(folder, running), KEEPER);
+  const joined = await reach();
+  if (joined === null) process.exit(1);
+  const { running, link } = joined;
   let used = now();
   while (elapsedMs(used) < Number(lingerMs)) {
     await sleep(LOOK_MS, { keepsAlive: true });
@@ -33,6 +36,39 @@ async function keep(): Promise<void> {
   process.exit(0);
 }
 
+interface Joined {
+  readonly running: Running;
+  readonly link: Link;
+}
+
+/** The server that runs, started if there is none. Null when it cannot be started; the log says why. */
+async function reach(): Promise<Joined | null> {
+  const since = now();
+  let server: ChildProcess | null = null;
+  let starts = 0;
+  while (elapsedMs(since) < START_MS) {
+    const joined = await join();
+    if (joined !== null) return joined;
+    // Another keeper may have been faster, and its server not be ready yet; or the last one has not stopped yet.
+    const isOurs = server !== null && server.exitCode === null && server.signalCode === null;
+    if (!isOurs && !(await isMoving(folder))) {
+      if (starts === STARTS) return null;
+      starts += 1;
+      server = await start();
+    }
+    await sleep(POLL_MS, { keepsAlive: true });
+  }
+  return null;
+}
+
+/** Null also when the process that a crash has left the name of is another one by now. */
+async function join(): Promise<Joined | null> {
+  const running = await findRunning(folder);
+  if (running === null) return null;
+  const link = await connectTo(await addressOf(folder, running), KEEPER).catch(() => null);
+  return link === null ? null : { running, link };
+}
+
 async function isUsed(link: Link): Promise<boolean> {
   const others =
     "select from pg_stat_activity where backend_type = 'client backend' and application_name <> $1 limit 1";
@@ -40,8 +76,7 @@ async function isUsed(link: Link): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Null when it cannot be started; the log says why. Another keeper may have been faster: then theirs runs. */
-async function start(): Promise<Running | null> {
+async function start(): Promise<ChildProcess> {
   const log = openSync(folder.log, "a", 0o600);
   const settings = { port: await freePort(), listen_addresses: "127.0.0.1", unix_socket_directories: "" };
   const server = spawn(
@@ -49,20 +84,10 @@ async function start(): Promise<Running | null> {
     ["-D", folder.data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
     { ...serverUser(), env: serverEnvironment(), cwd: folder.path, stdio: ["ignore", log, log], detached: true },
   );
+  closeSync(log);
   server.unref();
-  const ended = once(server, "exit").catch(() => undefined);
-  let hasEnded = false;
-  void ended.then(() => {
-    hasEnded = true;
-  });
-  const since = now();
-  while (elapsedMs(since) < START_MS) {
-    const running = await findRunning(folder);
-    if (running !== null) return running;
-    if (hasEnded) break;
-    await sleep(20, { keepsAlive: true });
-  }
-  return await findRunning(folder);
+  await Promise.race([once(server, "spawn"), once(server, "error")]);
+  return server;
 }
 
 async function freePort(): Promise<number> {

@@ -12,13 +12,22 @@ export interface Running {
  * Which server runs in this folder, told by Postgres's own lock file, of which there is one at most: what a crash has left is told
  * by a process that is gone, or by a server that does not answer to our password.
  */
-export async function findRunning({ data }: Folder): Promise<Running | null> {
+export async function findRunning(folder: Folder): Promise<Running | null> {
+  const { pid, port, isReady } = await readLockFile(folder);
+  return isReady && pid > 0 && port > 0 && isAlive(pid) ? { pid, port } : null;
+}
+
+/** Whether a server is on its way up or down: another one would be refused meanwhile. */
+export async function isMoving(folder: Folder): Promise<boolean> {
+  const { pid, isReady } = await readLockFile(folder);
+  return !isReady && pid > 0 && isAlive(pid);
+}
+
+async function readLockFile({ data }: Folder): Promise<Running & { readonly isReady: boolean }> {
   const text = await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "");
   // pid, folder, start, port, socket's folder, address, shared memory, status
   const lines = text.split("\n");
-  const [pid, port] = [Number(lines[0]), Number(lines[3])];
-  const isReady = lines[7]?.trim() === "ready";
-  return isReady && pid > 0 && port > 0 && isAlive(pid) ? { pid, port } : null;
+  return { pid: Number(lines[0]), port: Number(lines[3]), isReady: lines[7]?.trim() === "ready" };
 }
 
 function isAlive(pid: number): boolean {

@@ -56,7 +56,13 @@ export class Child {
   static async start({ command: [program, ...args], env, graceMs }: ChildOptions): Promise<Child> {
     const isGroup = !hasTerminal() && process.platform !== "win32";
     const guardian = startGuardian(graceMs);
-    const started = spawn(program, args, { env, stdio: "inherit", detached: isGroup });
+    let started: ChildProcess;
+    try {
+      started = spawn(program, args, { env, stdio: "inherit", detached: isGroup });
+    } catch (error) {
+      guardian.release();
+      throw new StartError(program, error as Error); // Node throws most errors, and emits the others
+    }
     // Who is killed right here, within a millisecond of the start, leaves the command to itself.
     if (started.pid !== undefined) guardian.watch(isGroup ? -started.pid : started.pid);
     const child = new Child(started, isGroup, graceMs);

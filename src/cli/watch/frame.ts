@@ -1,6 +1,7 @@
-import { cut, printable } from "../printable.js";
+import { printable } from "../printable.js";
 import { plain, type Style } from "../style.js";
 import { type Data, viewLines } from "../view.js";
+import { cut } from "../width.js";
 import { allTabs, arrange, sortOf, tabOf, type WatchState } from "./state.js";
 
 export interface Size {

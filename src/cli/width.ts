@@ -1,0 +1,21 @@
+import stringWidth from "string-width";
+
+/** In columns of the terminal. */
+export function widthOf(text: string): number {
+  return stringWidth(text);
+}
+
+const segmenter = new Intl.Segmenter();
+
+/** Cut to so many columns, with an ellipsis where something is missing; no character is cut in half. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let kept = "";
+  let used = 0;
+  for (const { segment } of segmenter.segment(text)) {
+    used += widthOf(segment);
+    if (used > width - 1) break;
+    kept += segment;
+  }
+  return width < 1 ? "" : `${kept}…`;
+}
