@@ -212,7 +212,12 @@ begin
   if session is null then
     return false;
   end if;
-  if exists (select from leasehold.sessions s where s.id = session and s.nonce::text = current_setting('leasehold.session', true)) then
+  -- A backend is always given the lock that it has itself, also when it has forgotten whose that is (reset all).
+  if exists (
+    select from leasehold.sessions s
+     where s.id = session
+       and (s.nonce::text = current_setting('leasehold.session', true)
+            or s.pid = pg_backend_pid() and leasehold_internal._holds_presence(session))) then
     return false;
   end if;
   if not pg_try_advisory_xact_lock_shared(1279480140, session) then
