@@ -70,9 +70,8 @@ begin
           from jsonb_to_recordset(counts -> 'prefixes') as x (
             prefix text, acquired bigint, refused bigint, timed_out bigint, contended bigint, taken_over bigint, wait_ms float8)
          where coalesce(octet_length(x.prefix), 0) <= 512
-           and least(x.acquired, x.refused, x.timed_out, x.contended, x.taken_over) >= 0
-           and greatest(x.acquired, x.refused, x.timed_out, x.contended, x.taken_over) <= most
-           and x.wait_ms between 0 and most_ms
+           and x.acquired between 0 and most and x.refused between 0 and most and x.timed_out between 0 and most
+           and x.contended between 0 and most and x.taken_over between 0 and most and x.wait_ms between 0 and most_ms
          limit 101
       ) p);
   given.hot_keys := (

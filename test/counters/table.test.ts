@@ -307,3 +307,10 @@ test("times that no process has measured do not stop the views", async () => {
   expect(await sql`select wait_mean from leasehold.stats_by_prefix`).toHaveLength(1);
   expect(await sql`select wait_mean from leasehold.hot_keys`).toHaveLength(1);
 });
+
+test("a prefix without one of its counts is left out", async () => {
+  const { sql } = await createDatabase();
+  const partial = row({ prefixes: [{ prefix: "a", acquired: 1, wait_ms: 0 }, prefix("b")] });
+  await sql`select leasehold_internal.flush_counters(${uuid()}, 1, ${partial})`;
+  expect(await sql`select prefix, refused::int from leasehold.stats_by_prefix`).toEqual([{ prefix: "b", refused: 1 }]);
+});
