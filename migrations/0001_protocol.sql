@@ -1214,6 +1214,11 @@ declare
   epoch bigint := leasehold_internal._epoch() >> 40;
   raised bigint := greatest(epoch, above >> 40) + 1;
 begin
+  -- Beyond 2^63 a fence is negative. Half of that is kept for what raises the epoch later.
+  if above >= 4611686018427387904 then
+    raise exception using errcode = 'LH003', message = format('"above" is less than 4611686018427387904, not %s', above),
+      hint = 'Give the largest fence that was ever seen, or leave it out.';
+  end if;
   update leasehold.fence_epoch e
      set base = e.base + raised - epoch, top = greatest(e.top, raised)
    where e.id;
