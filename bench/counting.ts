@@ -30,7 +30,13 @@ function counting(): number {
     prefixOf: prefixBy({ prefix: "", statsPrefix: null }, onError),
     onCount: () => flushing.schedule(),
   });
-  const flushing = new Flushing({ counters, store, everyMs: 10_000, onError });
+  const flushing = new Flushing({
+    counters,
+    store,
+    activity: { enter: () => () => undefined, stop: () => undefined },
+    everyMs: 10_000,
+    onError,
+  });
   observers.add(counters);
   const waiting = new Waiting();
   const terms = { ttlMs: 30_000, waitMs: 0 } as ConstructorParameters<typeof Acquisition>[0]["terms"];

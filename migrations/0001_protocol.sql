@@ -212,7 +212,12 @@ begin
   if session is null then
     return false;
   end if;
-  if exists (select from leasehold.sessions s where s.id = session and s.nonce::text = current_setting('leasehold.session', true)) then
+  -- A backend is always given the lock that it has itself, also when it has forgotten whose that is (reset all).
+  if exists (
+    select from leasehold.sessions s
+     where s.id = session
+       and (s.nonce::text = current_setting('leasehold.session', true)
+            or s.pid = pg_backend_pid() and leasehold_internal._holds_presence(session))) then
     return false;
   end if;
   if not pg_try_advisory_xact_lock_shared(1279480140, session) then
@@ -1209,6 +1214,11 @@ declare
   epoch bigint := leasehold_internal._epoch() >> 40;
   raised bigint := greatest(epoch, above >> 40) + 1;
 begin
+  -- Beyond 2^63 a fence is negative. Half of that is kept for what raises the epoch later.
+  if above >= 4611686018427387904 then
+    raise exception using errcode = 'LH003', message = format('"above" is less than 4611686018427387904, not %s', above),
+      hint = 'Give the largest fence that was ever seen, or leave it out.';
+  end if;
   update leasehold.fence_epoch e
      set base = e.base + raised - epoch, top = greatest(e.top, raised)
    where e.id;

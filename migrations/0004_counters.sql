@@ -70,9 +70,8 @@ begin
           from jsonb_to_recordset(counts -> 'prefixes') as x (
             prefix text, acquired bigint, refused bigint, timed_out bigint, contended bigint, taken_over bigint, wait_ms float8)
          where coalesce(octet_length(x.prefix), 0) <= 512
-           and least(x.acquired, x.refused, x.timed_out, x.contended, x.taken_over) >= 0
-           and greatest(x.acquired, x.refused, x.timed_out, x.contended, x.taken_over) <= most
-           and x.wait_ms between 0 and most_ms
+           and x.acquired between 0 and most and x.refused between 0 and most and x.timed_out between 0 and most
+           and x.contended between 0 and most and x.taken_over between 0 and most and x.wait_ms between 0 and most_ms
          limit 101
       ) p);
   given.hot_keys := (
@@ -179,6 +178,13 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Null where there was none. An interval has its bound: who flushes nonsense must not be able to stop the views.
+create function leasehold_internal._mean(summed_ms float8, times numeric) returns interval
+language sql immutable
+return case when times > 0 then least(summed_ms / times::float8, 1e15) * interval '1 millisecond' end;
+--> statement-breakpoint
+comment on function leasehold_internal._mean(float8, numeric) is 'How long something took on average.';
+--> statement-breakpoint
 create view leasehold.stats as
 with bucket as materialized (
   select h.kind, u.place, sum(u.n) as n,
@@ -222,12 +228,12 @@ select t.acquired::bigint, t.refused::bigint, t.timed_out::bigint, t.cancelled::
        case when not pg_is_in_recovery() then
          (select count(*) from leasehold_internal._presence() p where p.is_connected and p.seen_at is not null)
        end::integer as sessions,
-       t.wait_ms / nullif(w.total, 0)::float8 * interval '1 millisecond' as wait_mean,
+       leasehold_internal._mean(t.wait_ms, w.total) as wait_mean,
        case when w.p50 < 28 then 2 ^ (w.p50 - 1) * interval '1 millisecond' end as wait_p50,
        case when w.p95 < 28 then 2 ^ (w.p95 - 1) * interval '1 millisecond' end as wait_p95,
        case when w.p99 < 28 then 2 ^ (w.p99 - 1) * interval '1 millisecond' end as wait_p99,
        w.histogram as wait_histogram,
-       t.hold_ms / nullif(h.total, 0)::float8 * interval '1 millisecond' as hold_mean,
+       leasehold_internal._mean(t.hold_ms, h.total) as hold_mean,
        case when h.p50 < 28 then 2 ^ (h.p50 - 1) * interval '1 millisecond' end as hold_p50,
        case when h.p95 < 28 then 2 ^ (h.p95 - 1) * interval '1 millisecond' end as hold_p95,
        case when h.p99 < 28 then 2 ^ (h.p99 - 1) * interval '1 millisecond' end as hold_p99,
@@ -244,7 +250,7 @@ select p.prefix,
        sum(p.timed_out)::bigint as timed_out,
        sum(p.contended)::bigint as contended,
        sum(p.taken_over)::bigint as taken_over,
-       sum(p.wait_ms) / nullif(sum(p.acquired), 0)::float8 * interval '1 millisecond' as wait_mean
+       leasehold_internal._mean(sum(p.wait_ms), sum(p.acquired)) as wait_mean
   from leasehold.counters c
  cross join lateral jsonb_to_recordset(c.prefixes) as p (
          prefix text, acquired bigint, refused bigint, timed_out bigint, contended bigint, taken_over bigint, wait_ms float8)
@@ -264,7 +270,7 @@ select k.key,
        sum(k.contended)::bigint as contended,
        (sum(k.contended_at_most - r.unseen) + (select sum(u.unseen) from recent u))::bigint as contended_at_most,
        sum(k.acquired)::bigint as acquired,
-       sum(k.wait_ms) / nullif(sum(k.acquired), 0)::float8 * interval '1 millisecond' as wait_mean
+       leasehold_internal._mean(sum(k.wait_ms), sum(k.acquired)) as wait_mean
   from recent r
  cross join lateral jsonb_to_recordset(r.hot_keys) as k (
          key text, contended bigint, contended_at_most bigint, acquired bigint, wait_ms float8)

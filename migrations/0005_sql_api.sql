@@ -1,5 +1,6 @@
 -- The public SQL API: locks for psql, and for drivers of other languages. It checks what comes in, asks the functions that the client
 -- asks, and says what came of it. There is no second copy of the protocol here.
+-- A caller's column may have a collation of its own, and two of them cannot be compared: wherever a key goes on, it is collate "C".
 -- Errors: LH002 not held · LH003 invalid argument · LH004 standby, or unsafe · 55P03 the row is locked by somebody's transaction.
 
 create function leasehold_internal._check_key(key text) returns void
@@ -116,7 +117,7 @@ begin
     select a.* into answer
       from leasehold_internal.acquire(
              session.id, session.nonce, case when session.id is not null then 5000 end, false,
-             array[try_acquire.key], array[token], array[leasehold_internal._owner(coalesce(try_acquire.owner, session.owner))],
+             array[try_acquire.key collate "C"], array[token], array[leasehold_internal._owner(coalesce(try_acquire.owner, session.owner))],
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8], array[false], array[null::bigint]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
@@ -182,17 +183,17 @@ begin
   end if;
   session := leasehold_internal._attached();
 
-  select l.* into lease from leasehold.leases l where l.key = renew.key and l.token = renew.token;
+  select l.* into lease from leasehold.leases l where l.key = renew.key collate "C" and l.token = renew.token;
   if not found then
-    perform leasehold_internal._refuse_renewal(renew.key, null);
+    perform leasehold_internal._refuse_renewal(renew.key collate "C", null);
   end if;
   -- The lease goes on under this connection's session, or under none: as a client does after it has reconnected.
   select a.* into answer
     from leasehold_internal.renew_busy(
            session.id, session.nonce, case when session.id is not null then 5000 end,
-           renew.key, renew.token, lease.fence, coalesce(ttl_ms, lease.ttl_ms)) a;
+           renew.key collate "C", renew.token, lease.fence, coalesce(ttl_ms, lease.ttl_ms)) a;
   if answer.outcome <> 'renewed' then
-    perform leasehold_internal._refuse_renewal(renew.key, answer.reason);
+    perform leasehold_internal._refuse_renewal(renew.key collate "C", answer.reason);
   end if;
   return to_timestamp(answer.expires / 1000);
 end
@@ -211,14 +212,14 @@ begin
   perform leasehold_internal._check_key(release.key);
   perform leasehold_internal._check_token(release.token);
   for attempt in 1..3 loop
-    select a.* into answer from leasehold_internal.release(false, array[release.key], array[release.token], array[null::bigint]) a;
+    select a.* into answer from leasehold_internal.release(false, array[release.key collate "C"], array[release.token], array[null::bigint]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
   end loop;
   if answer.outcome = 'busy' then
     raise exception using errcode = 'lock_not_available',
       message = format('the lease of %L cannot be released now: a transaction keeps its row locked', release.key),
-      detail = (select format('It is open in the server process %s.', b.pid) from leasehold_internal._blockers(array[release.key]) b where b.pid is not null),
+      detail = (select format('It is open in the server process %s.', b.pid) from leasehold_internal._blockers(array[release.key collate "C"]) b where b.pid is not null),
       hint = 'Release it in the transaction that renewed it, or end that one first.';
   end if;
   perform leasehold_internal._wake(answer.wake);
@@ -241,7 +242,7 @@ declare
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key("check".key);
-  select a.* into answer from leasehold_internal.inspect("check".key) a;
+  select a.* into answer from leasehold_internal.inspect("check".key collate "C") a;
   waiters := answer.waiters;
   blocking_pid := answer.blocker;
   blocking_transaction := answer.gid;
@@ -337,7 +338,7 @@ begin
   if immediate is null then
     raise exception using errcode = 'LH003', message = 'immediate is null', hint = 'Give true or false, or leave it out for false.';
   end if;
-  select a.* into answer from leasehold_internal.force_release(force_release.key, force_release.fence, immediate) a;
+  select a.* into answer from leasehold_internal.force_release(force_release.key collate "C", force_release.fence, immediate) a;
   if answer.outcome = 'busy' then
     raise exception using errcode = 'lock_not_available',
       message = format('the lease of %L cannot be released by force now: a transaction keeps its row locked', force_release.key),

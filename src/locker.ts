@@ -70,9 +70,9 @@ export class Locker {
       prefixOf: prefixBy(options, onError),
       onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
     });
-    const flushing = new Flushing({ counters, store, everyMs: options.statsFlushMs, onError });
-    const sweeping = new Sweeping({ store, observer, everyMs: options.sweepEveryMs, onError });
     const activity = startIdleWatch(options.idleTimeoutMs, () => this.#rest());
+    const flushing = new Flushing({ counters, store, activity, everyMs: options.statsFlushMs, onError });
+    const sweeping = new Sweeping({ store, observer, everyMs: options.sweepEveryMs, onError });
     const background = new Background(activity);
     const { requestTimeoutMs } = options;
     const calls = new Calls({ store, activity, requestTimeoutMs, onUse: () => sweeping.start() });

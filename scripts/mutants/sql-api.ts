@@ -7,6 +7,18 @@ const locks = ["test/sql-api/locks.test.ts"];
 
 export const sqlApi: readonly Mutant[] = [
   {
+    name: "attach: a connection that forgot its session takes its own locks",
+    file: "migrations/0001_protocol.sql",
+    edits: [["\n            or s.pid = pg_backend_pid() and leasehold_internal._holds_presence(session)", ""]],
+    tests: attach,
+  },
+  {
+    name: "SQL API: the collation of a key is the caller's",
+    file,
+    edits: [['array[try_acquire.key collate "C"]', "array[try_acquire.key]"]],
+    tests: ["test/sql-api/arguments.test.ts"],
+  },
+  {
     name: "try_acquire: a failed try lowers the durability of the caller's transaction",
     file,
     edits: [["    perform set_config('synchronous_commit', durability, true);\n", ""]],

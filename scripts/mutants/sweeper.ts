@@ -81,7 +81,19 @@ export const sweeper: readonly Mutant[] = [
   {
     name: "sweep: any retention",
     file,
-    edits: [["retention < interval '1 minute'", "retention < interval '0'"]],
+    edits: [["seconds not between 60 and 3155760000", "seconds not between 0 and 3155760000"]],
+    tests: purge,
+  },
+  {
+    name: "sweep: the retention is taken off by the calendar",
+    file,
+    edits: [
+      [
+        "seconds is null or seconds not between 60 and 3155760000",
+        "retention is null or retention < interval '1 minute'",
+      ],
+      ["_sweep(seconds * interval '1 second', batch, null)", "_sweep(retention, batch, null)"],
+    ],
     tests: purge,
   },
   {

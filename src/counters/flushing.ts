@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Activity } from "../activity.js";
 import { after, type Instant, isPast, now, startTimer, type Timer } from "../clock.js";
 import { UnavailableError } from "../errors.js";
 import type { Store } from "../store.js";
@@ -20,6 +21,8 @@ const LAST_FLUSH_MS = 1_000;
 export interface FlushingInit {
   readonly counters: Counters;
   readonly store: Store;
+  /** A flush may come when the locker is idle already: what it opens is given back like all else. */
+  readonly activity: Activity;
   readonly everyMs: number;
   /** How long a row is written before the next one is begun. */
   readonly rowMs?: number;
@@ -33,6 +36,7 @@ export interface FlushingInit {
 export class Flushing {
   readonly #counters: Counters;
   readonly #store: Store;
+  readonly #activity: Activity;
   readonly #everyMs: number;
   readonly #rowMs: number;
   readonly #onError: (error: unknown) => void;
@@ -50,9 +54,10 @@ export class Flushing {
   #flushing: Promise<void> = Promise.resolve();
   #isEnded = false;
 
-  constructor({ counters, store, everyMs, rowMs = ROW_MS, onError }: FlushingInit) {
+  constructor({ counters, store, activity, everyMs, rowMs = ROW_MS, onError }: FlushingInit) {
     this.#counters = counters;
     this.#store = store;
+    this.#activity = activity;
     this.#everyMs = everyMs;
     this.#rowMs = rowMs;
     this.#onError = onError;
@@ -114,6 +119,7 @@ export class Flushing {
     }
     this.#sequence += 1;
     this.#isWritten = false;
+    const leave = this.#activity.enter();
     try {
       await this.#store.flushCounters({ id: this.#id, sequence: this.#sequence, counts: this.#counters.unflushed() });
       this.#isWritten = true;
@@ -121,6 +127,8 @@ export class Flushing {
       this.#failures = 0;
     } catch (error) {
       this.#fail(error);
+    } finally {
+      leave();
     }
   }
 

@@ -235,8 +235,9 @@ describe("rows", () => {
     const options = { url: proxy.url(database.url), presence: "off", requestTimeoutMs: 500 };
     const store = new PostgresStore(resolveLockerOptions(options), events);
     await store.open(5_000);
+    const activity = { enter: () => () => {}, stop() {} };
     const counters = new Counters({ prefixOf: () => "", onCount: () => flushing.schedule() });
-    const flushing = new Flushing({ counters, store, everyMs: later, rowMs, onError: () => {} });
+    const flushing = new Flushing({ counters, store, activity, everyMs: later, rowMs, onError: () => {} });
     const count = (times: number) => {
       for (let time = 0; time < times; time += 1) counters.renewed();
     };

@@ -283,3 +283,34 @@ test("flushing a row again and again does not move it: its page has room", async
   // 0 if an index had a column that a flush changes; less than 1 where somebody's snapshot keeps old versions alive
   expect(stats.hot / stats.updates).toBeGreaterThan(0.5);
 });
+
+test("times that no process has measured do not stop the views", async () => {
+  const { sql } = await createDatabase();
+  const longest = 1e15;
+  const forged = row({
+    acquired: 1,
+    ...{ wait_ms: longest, waits: [1, ...new Array(27).fill(0)] },
+    ...{ hold_ms: longest, holds: [1, ...new Array(27).fill(0)] },
+    prefixes: [prefix("a", { wait_ms: longest })],
+    hot_keys: [hotKey("a:1", { wait_ms: longest })],
+  });
+  const empty = new Array(28).fill(0);
+  const more = row({
+    ...{ wait_ms: longest, waits: empty, hold_ms: longest, holds: empty },
+    prefixes: [prefix("a", { acquired: 0, wait_ms: longest })],
+    hot_keys: [hotKey("a:1", { acquired: 0, wait_ms: longest })],
+  });
+  const flush = (text: string) => sql`select leasehold_internal.flush_counters(${uuid()}, 1, ${text})`;
+  await flush(forged);
+  for (let i = 0; i < 20; i += 1) await flush(more);
+  expect(await sql`select wait_mean, hold_mean from leasehold.stats`).toHaveLength(1);
+  expect(await sql`select wait_mean from leasehold.stats_by_prefix`).toHaveLength(1);
+  expect(await sql`select wait_mean from leasehold.hot_keys`).toHaveLength(1);
+});
+
+test("a prefix without one of its counts is left out", async () => {
+  const { sql } = await createDatabase();
+  const partial = row({ prefixes: [{ prefix: "a", acquired: 1, wait_ms: 0 }, prefix("b")] });
+  await sql`select leasehold_internal.flush_counters(${uuid()}, 1, ${partial})`;
+  expect(await sql`select prefix, refused::int from leasehold.stats_by_prefix`).toEqual([{ prefix: "b", refused: 1 }]);
+});

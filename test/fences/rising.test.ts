@@ -115,3 +115,19 @@ test("a grant is durable when it is answered, also for a role that does not wait
   const wanted = locks.map(({ key, fence, token }) => ({ key, fence: String(fence), token }));
   expect(rows.map((row) => ({ ...row }))).toEqual(wanted.sort((a, b) => (a.key < b.key ? -1 : 1)));
 });
+
+test("an epoch cannot be raised so high that fences begin anew below zero", async () => {
+  const own = await createDatabase();
+  const bump = (above: bigint) => own.sql`select leasehold.bump_epoch(${String(above)}::bigint) as first`;
+  for (const above of [2n ** 63n - 1n, 2n ** 62n]) {
+    const answer = await bump(above).catch((error: { code: string }) => error.code);
+    expect(answer).toBe("LH003");
+  }
+  const [raised] = await bump(2n ** 62n - 1n);
+  expect(raised?.first).toBe(String(2n ** 62n));
+  const [again] = await bump(0n);
+  expect(BigInt(again?.first)).toBeGreaterThan(2n ** 62n);
+  await using locker = openLocker(own);
+  await using lock = await locker.acquire("a");
+  expect(lock.fence).toBeGreaterThan(BigInt(again?.first));
+});

@@ -114,6 +114,27 @@ test("the bounds themselves are taken", async () => {
   }
 });
 
+test("a key, or an owner, may come from a column with a collation of its own", async () => {
+  const given = (text: string) => `'${text}'::text collate "en-x-icu"`;
+  const call = async (text: string) => (await sql.unsafe(`select * from leasehold.${text}`))[0];
+  const grant = await call(`try_acquire(${given("collated")}, owner => ${given("me")})`);
+  expect(grant).toMatchObject({ acquired: true });
+  expect(await call(`try_acquire(${given("collated")})`)).toMatchObject({ acquired: false, holder: "me" });
+  expect(await call(`check(${given("collated")})`)).toMatchObject({ state: "held" });
+  await call(`renew(${given("collated")}, '${grant?.token}')`);
+  await expect(call(`renew(${given("collated")}, gen_random_uuid())`)).rejects.toMatchObject({ code: "LH002" });
+  expect(await call(`force_release(${given("collated")})`)).toMatchObject({ outcome: "revoked" });
+  await expect(call(`renew(${given("collated")}, '${grant?.token}')`)).rejects.toMatchObject({ code: "LH002" });
+  expect(await call(`release(${given("collated")}, '${grant?.token}')`)).toEqual({ release: true });
+  // of two columns with two of them
+  const [row] = await sql.unsafe(`
+    select g.acquired
+      from (select ${given("collated")} as key, 'me'::text collate "ucs_basic" as owner) job
+     cross join lateral leasehold.try_acquire(job.key, owner => job.owner) g`);
+  expect(row).toEqual({ acquired: true });
+  await sql`delete from leasehold.leases`;
+});
+
 test("each name is there once: a call without types is never ambiguous", async () => {
   expect(
     await sql`select proname from pg_proc where pronamespace = 'leasehold'::regnamespace group by proname having count(*) > 1`,

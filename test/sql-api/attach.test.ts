@@ -99,6 +99,20 @@ test("it shows who it is, and holds one advisory lock, however often it is calle
   expect((await leaseRow(sql, "d2")).owner).toBe("one task of it");
 });
 
+test("what a connection holds is not granted to that very connection either, while it stands", async () => {
+  await using locker = openLocker(database);
+  await using session = await openSession(database);
+  await attach(session);
+  await acquire(session, "own");
+  await silence();
+  await session.run("reset all"); // it does not know its session any more, but still has the advisory lock
+  expect(await locker.check("own")).toMatchObject({ state: "held", isSessionAlive: true });
+  const again = () => session.run("select acquired from leasehold.try_acquire('own')");
+  expect(await again()).toEqual([{ acquired: false }]);
+  await attach(session);
+  expect(await again()).toEqual([{ acquired: false }]);
+});
+
 test("detach() is the end of it, as if the connection had ended", async () => {
   await using locker = openLocker(database);
   await using session = await openSession(database);

@@ -185,6 +185,18 @@ describe("leases", () => {
     await sql`select from leasehold.sweep(retention => '1 minute')`;
     expect(await keys()).toEqual([]);
   });
+
+  // Postgres compares twelve months as 360 days, and takes off a year.
+  test.each(["-12 months 360 days 1 minute", "100000 years"])(
+    "a retention of %s is refused, and no live lease is purged by it",
+    async (retention) => {
+      await putLease("live", held(60));
+      const answer = await sql`select leasehold.sweep(${retention}::text::interval)`.catch((error) => error.code);
+      expect(await keys()).toEqual(["live"]);
+      expect(answer).toBe("LH003");
+      await sql`delete from leasehold.leases`;
+    },
+  );
 });
 
 describe("waiters", () => {
