@@ -5,7 +5,6 @@ import { elapsedMs, now, sleep } from "../../clock.js";
 import { createLocker } from "../../create-locker.js";
 import type { Link } from "../../postgres/link.js";
 import { parseDuration } from "../duration.js";
-import type { Place } from "../place.js";
 import { findBinaries } from "./binaries.js";
 import { addressOf, connectTo, KEEPER, USE } from "./connection.js";
 import { ensureFolder, ensureStateFolder, type Folder } from "./folder.js";
@@ -16,11 +15,17 @@ const START_MS = 60_000;
 const POLL_MS = 30;
 const LINGER = "60s";
 
+export interface EmbeddedUse {
+  readonly url: string;
+  /** It may end now, if nobody else uses it. */
+  close(): Promise<void>;
+}
+
 /**
  * The embedded Postgres of this user, started if it does not run, with the schema in it. All processes of the user share it. It
  * runs on until nobody has been connected for a while; the connection that is held here counts as use.
  */
-export async function useEmbedded(): Promise<Place> {
+export async function useEmbedded(): Promise<EmbeddedUse> {
   const user = serverUser();
   const state = await ensureStateFolder();
   const binaries = await findBinaries(user, state);
