@@ -17,6 +17,8 @@ const LINGER = "60s";
 
 export interface EmbeddedUse {
   readonly url: string;
+  /** The same: what the environment says of another database's does not count. */
+  readonly directUrl: string;
   /** It may end now, if nobody else uses it. */
   close(): Promise<void>;
 }
