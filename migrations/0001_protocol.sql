@@ -120,7 +120,7 @@ comment on column leasehold.schema_version.applied_at is 'When it was applied.';
 create function leasehold_internal.schema_info()
 returns table (version integer, min_client integer)
 language sql stable security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
   select applied.version, applied.min_client from leasehold.schema_version as applied order by applied.version desc limit 1;
 $$;
@@ -327,7 +327,7 @@ $$;
 create function leasehold_internal._blockers(keys text[])
 returns table (key text, pid integer, gid text)
 language plpgsql stable security definer rows 1
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -445,7 +445,7 @@ create function leasehold_internal.acquire(
   now float8
 )
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set lock_timeout = '100ms'
 as $$
@@ -868,7 +868,7 @@ $$;
 create function leasehold_internal.release(p_relaxed boolean, p_keys text[], p_tokens uuid[], p_fences bigint[])
 returns table (item integer, outcome text, wake integer, reason text, now float8)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 begin
@@ -886,7 +886,7 @@ $$;
 create function leasehold_internal.abandon(p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[])
 returns table (item integer, outcome text, wake integer, reason text, now float8)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -947,7 +947,7 @@ create function leasehold_internal.renew(
   p_ttls integer[]
 ) returns table (item integer, outcome text, expires float8, reason text, now float8)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -1022,7 +1022,7 @@ create function leasehold_internal.renew_busy(
   p_session integer, p_nonce uuid, p_takeover_ms integer, p_key text, p_token uuid, p_fence bigint, p_ttl integer
 ) returns table (item integer, outcome text, expires float8, reason text, now float8)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set lock_timeout = '200ms'
 as $$
@@ -1037,7 +1037,7 @@ $$;
 -- A statement of its own after the release: notifying commits stand in one line over the whole server.
 create function leasehold_internal.notify(p_sessions integer[]) returns void
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -1057,7 +1057,7 @@ end;
 --> statement-breakpoint
 create function leasehold_internal.new_session_id() returns integer
 language sql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 begin atomic
   select nextval('leasehold.session_ids')::integer;
 end;
@@ -1066,7 +1066,7 @@ end;
 create function leasehold_internal.open_session(p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text)
 returns table (pid integer, started float8, now float8)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform leasehold_internal._check_transaction();
@@ -1092,7 +1092,7 @@ $$;
 create function leasehold_internal.heartbeat(p_id integer, p_nonce uuid)
 returns table (alive boolean, pid integer, now float8)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -1114,7 +1114,7 @@ $$;
 --> statement-breakpoint
 create function leasehold_internal.close_session(p_id integer, p_nonce uuid) returns void
 language sql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 begin atomic
   delete from leasehold.sessions s where s.id = p_id and s.nonce = p_nonce;
 end;
@@ -1125,7 +1125,7 @@ returns table (
   state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, expires float8, ttl integer,
   metadata text, waiters integer, blocker integer, gid text, now float8)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -1155,7 +1155,7 @@ $$;
 create function leasehold_internal.force_release(p_key text, p_fence bigint, p_immediate boolean)
 returns table (outcome text, fence bigint, owner text, expires float8, wake integer, blocker integer)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -1191,7 +1191,7 @@ $$;
 -- Whether the connection that sends commands is on the same server and database as the session.
 create function leasehold_internal.sees_session(p_session integer, p_nonce uuid) returns boolean
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform leasehold_internal._check_transaction();
@@ -1201,14 +1201,14 @@ $$;
 --> statement-breakpoint
 create function leasehold_internal.fence_source() returns text
 language sql stable security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 begin atomic
   select e.source from leasehold.fence_epoch e where e.id;
 end;
 --> statement-breakpoint
 create function leasehold.bump_epoch(above bigint default null) returns bigint
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   epoch bigint := leasehold_internal._epoch() >> 40;

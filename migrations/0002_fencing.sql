@@ -5,7 +5,7 @@
 -- cluster's identity, the random one of the tables stands in for it.
 create function leasehold_internal.place() returns text
 language plpgsql stable security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   known leasehold.fence_epoch;
@@ -136,7 +136,7 @@ $$;
 --> statement-breakpoint
 create function leasehold.guard(key text, fence bigint, timeout interval default null) returns void
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 begin
@@ -150,7 +150,7 @@ comment on function leasehold.guard(text, bigint, interval) is 'First statement 
 -- The client's guard: it knows in which database its lease is.
 create function leasehold_internal.guard(p_key text, p_fence bigint, p_timeout_ms integer, p_place text) returns void
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 begin
@@ -167,7 +167,7 @@ $$;
 -- The client's second statement: outside a transaction the guard was over before it began. SQL cannot tell that within one statement.
 create function leasehold_internal.require_guard(p_key text, p_fence bigint) returns void
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if ((leasehold_internal._guards() ->> p_key)::bigint = p_fence) is not true then
@@ -182,7 +182,7 @@ $$;
 -- it: the fence is compared under the lock. Whether the lease has expired or was released since its guard makes no difference.
 create function leasehold.is_guarded(key text) returns boolean
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -593,7 +593,7 @@ comment on function leasehold.unguard_table(regclass) is 'Takes off what guard_t
 --> statement-breakpoint
 create function leasehold.check_fence(resource text, fence bigint) returns void
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column

@@ -12,7 +12,7 @@ returns table (
   id integer, owner text, pid integer, host text, client_address inet, application_name text, version text,
   started_at timestamptz, seen_at timestamptz, is_connected boolean)
 language plpgsql stable security definer rows 100
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if pg_is_in_recovery() then
@@ -40,7 +40,7 @@ returns table (
   key text, "position" integer, ticket bigint, owner text, session_id integer, enqueued_at timestamptz, alive_until timestamptz,
   is_alive boolean)
 language plpgsql stable security definer rows 100
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   now timestamptz := clock_timestamp();
@@ -143,7 +143,7 @@ select l.key, l.fence, l.owner, l.session_id,
 create function leasehold_internal._cycles(waiting integer[], holding integer[])
 returns table (sessions integer[])
 language plpgsql immutable rows 1
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   nodes integer[];

@@ -44,7 +44,7 @@ comment on column leasehold.counters.hot_keys is 'The most contended keys, a hun
 -- other id), nor anything of any size: what is no count of this world is refused, or left out of a list.
 create function leasehold_internal.flush_counters(p_id uuid, p_sequence integer, p_counts text) returns void
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms'
 as $$
 declare

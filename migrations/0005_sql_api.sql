@@ -92,7 +92,7 @@ $$;
 create function leasehold.try_acquire(key text, ttl interval default '30 s', owner text default null, metadata jsonb default null)
 returns table (acquired boolean, token uuid, fence bigint, expires_at timestamptz, holder text, holder_expires_at timestamptz)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -165,7 +165,7 @@ $$;
 --> statement-breakpoint
 create function leasehold.renew(key text, token uuid, ttl interval default null) returns timestamptz
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -203,7 +203,7 @@ comment on function leasehold.renew(text, uuid, interval) is 'Keeps a lock for l
 --> statement-breakpoint
 create function leasehold.release(key text, token uuid) returns boolean
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -234,7 +234,7 @@ returns table (
   state text, owner text, fence bigint, session_id integer, is_session_alive boolean, acquired_at timestamptz, renewed_at timestamptz,
   expires_at timestamptz, remaining interval, ttl interval, metadata jsonb, waiters integer, blocking_pid integer, blocking_transaction text)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -271,7 +271,7 @@ comment on function leasehold.check(text) is 'Who has the key: select * from lea
 --> statement-breakpoint
 create function leasehold.attach(owner text default null) returns integer
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -304,7 +304,7 @@ comment on function leasehold.attach(text) is 'Ties the locks that this connecti
 --> statement-breakpoint
 create function leasehold.detach() returns boolean
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   session leasehold.sessions := leasehold_internal._attached();
@@ -324,7 +324,7 @@ comment on function leasehold.detach() is 'Ends what attach() began, before the 
 create function leasehold.force_release(key text, fence bigint default null, immediate boolean default false)
 returns table (outcome text, holder text, holder_fence bigint, holder_expires_at timestamptz)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -174,7 +174,7 @@ returns table (
   woken integer, leases_purged integer, waiters_purged integer, sessions_purged integer, counters_purged integer,
   is_busy boolean, has_more boolean)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- What a crash brings back is swept again.
@@ -188,7 +188,7 @@ returns table (
   woken integer, leases_purged integer, waiters_purged integer, sessions_purged integer, counters_purged integer,
   is_busy boolean, has_more boolean)
 language plpgsql volatile security definer
-set search_path = leasehold, pg_temp
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- An interval is compared as if all months had 30 days, and taken off with those that they have: -12 months 360 days is 5 days ahead.
