@@ -40,6 +40,8 @@ CREATE TABLE "leasehold"."fence_epoch" (
 	"base" bigint NOT NULL,
 	"top" bigint NOT NULL,
 	"source" text NOT NULL,
+	"epoch" bigint NOT NULL,
+	"server_start" timestamp with time zone,
 	CONSTRAINT "fence_epoch_single_row" CHECK ("leasehold"."fence_epoch"."id"),
 	CONSTRAINT "fence_epoch_source" CHECK ("leasehold"."fence_epoch"."source" in ('auto', 'manual'))
 );

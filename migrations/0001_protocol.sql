@@ -49,7 +49,7 @@ alter table leasehold.sessions set (
 --> statement-breakpoint
 comment on schema leasehold is 'Leasehold: locks with leases and fencing tokens. Read anything here; change it only through the functions and the client.';
 comment on schema leasehold_internal is 'Functions that the Leasehold client calls. They may change with every version: do not call them yourself.';
-comment on sequence leasehold.fences is 'Fencing tokens, one sequence for all keys. The upper bits of a fence are the epoch, see fence_epoch.';
+comment on sequence leasehold.fences is 'Fencing tokens where the service hides the write-ahead log (source manual in fence_epoch). Elsewhere a fence is a position in that log, and this is not used.';
 comment on sequence leasehold.tickets is 'Places in the lines of waiters: lower tickets are served first.';
 comment on sequence leasehold.session_ids is 'Numbers of sessions. Each is the second half of the advisory lock that its session holds.';
 --> statement-breakpoint
@@ -94,13 +94,15 @@ comment on column leasehold.sessions.version is 'The version of the Leasehold cl
 comment on column leasehold.sessions.started_at is 'When the session was opened.';
 comment on column leasehold.sessions.seen_at is 'The last heartbeat. A session whose lock is free and that was not seen for takeover_ms is dead.';
 --> statement-breakpoint
-comment on table leasehold.fence_epoch is 'The upper part of fences: one row. It keeps fences rising over a failover, a restore into another cluster and pg_upgrade.';
+comment on table leasehold.fence_epoch is 'The upper part of fences: one row. It keeps fences rising over a failover, a recovery to an earlier point, a restore into another cluster and pg_upgrade.';
 comment on column leasehold.fence_epoch.id is 'Always true: there is one row.';
-comment on column leasehold.fence_epoch.system_identifier is 'The cluster in which the last fences were issued (pg_control_system). Null: not known.';
+comment on column leasehold.fence_epoch.system_identifier is 'The cluster in which the last fences were issued (pg_control_system). Null: the service hides it.';
 comment on column leasehold.fence_epoch.database_id is 'Random identity of this database, made when the tables were. It stands in for system_identifier where the service hides that.';
 comment on column leasehold.fence_epoch.base is 'What is added to the timeline (less one) to give the epoch. Source manual: the epoch itself.';
-comment on column leasehold.fence_epoch.top is 'The largest epoch that was used. Another cluster starts above it.';
-comment on column leasehold.fence_epoch.source is 'auto: the epoch follows the timeline of the server. manual: this service hides it, and an operator raises the epoch after a failover or a restore.';
+comment on column leasehold.fence_epoch.top is 'The largest epoch that was used. Another cluster starts above it, and so does another source.';
+comment on column leasehold.fence_epoch.source is 'auto: a fence is a position in the write-ahead log, under an epoch that follows the timeline of the server. manual: this service hides those; fences come from a sequence, and an operator raises the epoch after each failover or restore.';
+comment on column leasehold.fence_epoch.epoch is 'The epoch that was last verified. It holds for as long as the server runs that did it.';
+comment on column leasehold.fence_epoch.server_start is 'When the server was started that verified the epoch (pg_postmaster_start_time). With any other start it is verified again.';
 --> statement-breakpoint
 comment on table leasehold.resource_fences is 'High-water marks: the largest fence with which each resource was used, see check_fence. A row may be deleted once nothing stale can come any more.';
 comment on column leasehold.resource_fences.resource is 'What the writers call the resource.';
@@ -122,10 +124,15 @@ returns table (version integer, min_client integer)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select applied.version, applied.min_client from leasehold.schema_version as applied order by applied.version desc limit 1;
+  -- A restore of the schema without its data leaves tables without the rows that every function needs: as good as no schema.
+  select applied.version, applied.min_client
+    from leasehold.schema_version as applied
+   where exists (select from leasehold.fence_epoch) and exists (select from leasehold.sweeper)
+   order by applied.version desc
+   limit 1;
 $$;
 --> statement-breakpoint
-comment on function leasehold_internal.schema_info() is 'The version of the schema, and the oldest client that can work with it.';
+comment on function leasehold_internal.schema_info() is 'The version of the schema, and the oldest client that can work with it. No row: the rows that every function needs are missing, and migrate() puts them back.';
 --> statement-breakpoint
 -- functions
 -- Times travel as milliseconds since 1970 in a float8: exact to the microsecond, and untouched by a client's date parsers.
@@ -153,39 +160,126 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The first half of every fence: what a restore, an upgrade or a promotion adds, so that fences rise over each of them.
+create function leasehold_internal._refuse_missing_rows() returns void
+language plpgsql stable
+as $$
+begin
+  raise exception using
+    errcode = 'LH008',
+    message = 'the schema leasehold has lost the rows that its functions need',
+    detail = 'It was restored without its data, or somebody has emptied its tables.',
+    hint = 'Run "leasehold migrate", or await locker.migrate(): that puts them back.';
+end
+$$;
+--> statement-breakpoint
+-- What this server tells about itself. A service may keep these functions for its superuser, or not have them: then null.
 -- pg_control_checkpoint() lags right after a promotion; the name of the current WAL file does not.
-create function leasehold_internal._epoch() returns bigint
+create function leasehold_internal._server_identity(out identifier bigint, out timeline bigint)
+language plpgsql volatile
+as $$
+begin
+  begin
+    timeline := ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint;
+  exception when insufficient_privilege or feature_not_supported or object_not_in_prerequisite_state then
+    null;
+  end;
+  begin
+    identifier := (select c.system_identifier from pg_control_system() c);
+  exception when insufficient_privilege or feature_not_supported or object_not_in_prerequisite_state then
+    null;
+  end;
+end
+$$;
+--> statement-breakpoint
+-- The epoch of this server, worked out from the last one that was used, and kept.
+create function leasehold_internal._verify_epoch() returns leasehold.fence_epoch
 language plpgsql volatile
 as $$
 declare
   known leasehold.fence_epoch;
-  identifier bigint;
-  timeline bigint;
-  new_base bigint;
-  epoch bigint;
+  verified leasehold.fence_epoch;
+  server record;
 begin
-  select * into strict known from leasehold.fence_epoch e where e.id;
-  if known.source = 'manual' then
-    return known.base << 40;
+  select * into known from leasehold.fence_epoch e where e.id;
+  if not found then
+    perform leasehold_internal._refuse_missing_rows();
+  end if;
+  server := leasehold_internal._server_identity();
+  verified := known;
+  verified.source := case when server.timeline is null then 'manual' else 'auto' end;
+  verified.system_identifier := server.identifier;
+  verified.server_start := pg_postmaster_start_time();
+  -- Above all that was used, where that may be from elsewhere: from another cluster, from one that told more or less, or from one
+  -- that has seen more timelines.
+  if verified.source <> known.source
+     or verified.system_identifier is distinct from known.system_identifier
+     or known.base + server.timeline - 1 < known.top
+  then
+    verified.base := known.top + 1;
+  end if;
+  verified.epoch := verified.base + coalesce(server.timeline - 1, 0);
+  verified.top := greatest(known.top, verified.epoch);
+  if verified.epoch > 32767 then
+    raise exception using errcode = 'LH004',
+      message = format('the epochs of fences are used up: the last is 32767, the next would be %s', verified.epoch),
+      hint = 'Drop the schemas leasehold and leasehold_internal, and migrate: fences begin anew. Forget what was stored with the old ones.';
   end if;
 
-  identifier := (select system_identifier from pg_control_system());
-  timeline := ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint;
-  new_base := case when identifier = known.system_identifier then known.base else known.top + 1 end;
-  epoch := new_base + timeline - 1;
-
-  -- Skipping is fine: the value depends on nothing that another writer could change.
-  if identifier <> known.system_identifier or epoch > known.top then
-    perform from leasehold.fence_epoch e
-      where e.id and e.system_identifier = known.system_identifier and e.top = known.top for update skip locked;
+  -- Written once, by one. Who finds the row locked goes on: the epoch depends on nothing that another could be writing, and to wait
+  -- for somebody's open transaction would hold up every grant.
+  if current_setting('transaction_read_only') = 'off' then
+    perform from leasehold.fence_epoch e where e.id for update skip locked;
     if found then
       update leasehold.fence_epoch e
-         set system_identifier = identifier, base = new_base, top = greatest(e.top, epoch)
-       where e.id;
+         set system_identifier = verified.system_identifier, base = verified.base, top = verified.top, source = verified.source,
+             epoch = verified.epoch, server_start = verified.server_start
+       where e.id and e = known;
     end if;
   end if;
-  return epoch << 40;
+  return verified;
+end
+$$;
+--> statement-breakpoint
+-- The upper part of every fence and ticket, 0 to 32767: what a promotion, a recovery, a restore elsewhere and an upgrade add to.
+-- A running server writes to one cluster and to one timeline. So what it has verified stays true; and another server_start than its
+-- own tells that the row comes from an earlier run, from a dump of elsewhere, or from the primary of a standby that was promoted.
+create function leasehold_internal._epoch() returns bigint
+language plpgsql volatile
+as $$
+declare
+  known bigint := (select e.epoch from leasehold.fence_epoch e where e.id and e.server_start = pg_postmaster_start_time());
+begin
+  return coalesce(known, (select v.epoch from leasehold_internal._verify_epoch() v));
+end
+$$;
+--> statement-breakpoint
+-- The fence of one grant: the position in the write-ahead log, in units of 64 bytes, under the epoch. Drawn once the key's row is
+-- locked, never earlier; then it is larger than the fence of the grant before. That one wrote more than 64 bytes after its fence
+-- was drawn, and its transaction is over. A grant is on the disk before it is answered, so no crash takes a position back that
+-- anybody has seen. And nothing that is done inside a cluster turns the log back: no restore of a dump, no copy of a database, no new
+-- migration. Fences from a sequence fell from 6 to 2. Two keys may have one fence.
+--
+-- 2^48 units of 64 bytes are 18 PB of WAL, and 15 bits are left for the epoch: the sign is never set. The difference of two
+-- positions is a whole number, so the cast to bigint is exact; the division is one of bigints, which cuts off.
+create function leasehold_internal._fence() returns bigint
+language plpgsql volatile
+as $$
+declare
+  known record;
+begin
+  -- One row is all that is read as a rule. A right may be taken away while the server runs.
+  select e.epoch, e.source
+    into known
+    from leasehold.fence_epoch e
+   where e.id and e.server_start = pg_postmaster_start_time()
+     and (e.source = 'manual' or has_function_privilege('pg_current_wal_insert_lsn()'::regprocedure, 'execute'));
+  if not found then
+    select v.epoch, v.source into known from leasehold_internal._verify_epoch() v;
+  end if;
+  if known.source = 'manual' then
+    return (known.epoch << 48) + nextval('leasehold.fences');
+  end if;
+  return (known.epoch << 48) + (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;
 end
 $$;
 --> statement-breakpoint
@@ -494,7 +588,7 @@ begin
       granted as (
         update leasehold.leases l
            set token = x.token,
-               fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),
+               fence = greatest(l.fence + 1, leasehold_internal._fence()),
                owner = x.owner,
                session_id = p_session,
                ttl_ms = x.ttl_ms,
@@ -519,7 +613,7 @@ begin
         insert into leasehold.leases (
           key, token, fence, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
           acquired_at, renewed_at, expires_at, metadata, acquisitions)
-        select x.key, x.token, (select leasehold_internal._epoch()) + nextval('leasehold.fences'), x.owner, p_session, x.ttl_ms, p_takeover_ms, x.min_hold_ms,
+        select x.key, x.token, leasehold_internal._fence(), x.owner, p_session, x.ttl_ms, p_takeover_ms, x.min_hold_ms,
                x.at + x.max_hold_ms * interval '1 millisecond',
                x.at, x.at, x.at + least(x.ttl_ms, x.max_hold_ms) * interval '1 millisecond', x.metadata::jsonb, 1
           from (
@@ -580,7 +674,7 @@ begin
             key, token, fence, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
             acquired_at, renewed_at, expires_at, metadata, acquisitions)
           values (
-            asked.key, asked.token, leasehold_internal._epoch() + nextval('leasehold.fences'), asked.owner, p_session,
+            asked.key, asked.token, leasehold_internal._fence(), asked.owner, p_session,
             asked.ttl_ms, p_takeover_ms, asked.min_hold_ms, at + asked.max_hold_ms * interval '1 millisecond',
             at, at, at + least(asked.ttl_ms, asked.max_hold_ms) * interval '1 millisecond', asked.metadata::jsonb, 1)
           on conflict do nothing
@@ -630,7 +724,7 @@ begin
             at := clock_timestamp();
             update leasehold.leases l
                set token = asked.token,
-                   fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),
+                   fence = greatest(l.fence + 1, leasehold_internal._fence()),
                    owner = asked.owner,
                    session_id = p_session,
                    ttl_ms = asked.ttl_ms,
@@ -671,7 +765,7 @@ begin
                       case
                         when asked.ticket is null
                           or exists (select from leasehold.waiters o where o.key = asked.key and o.ticket = asked.ticket and o.token <> asked.token)
-                        then leasehold_internal._epoch() + nextval('leasehold.tickets')
+                        then (leasehold_internal._epoch() << 40) + nextval('leasehold.tickets')
                         else asked.ticket
                       end,
                       asked.token, p_session, asked.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds')
@@ -1199,34 +1293,66 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Asked whenever a client connects: here it comes out that the database was moved to a service that hides what fences are made of.
 create function leasehold_internal.fence_source() returns text
-language sql stable security definer
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-begin atomic
-  select e.source from leasehold.fence_epoch e where e.id;
-end;
+as $$
+declare
+  known leasehold.fence_epoch;
+begin
+  select * into known from leasehold.fence_epoch e where e.id;
+  if known.server_start = pg_postmaster_start_time()
+     and (known.source = 'manual' or has_function_privilege('pg_current_wal_insert_lsn()'::regprocedure, 'execute'))
+     or pg_is_in_recovery()
+  then
+    return known.source;
+  end if;
+  return (select v.source from leasehold_internal._verify_epoch() v);
+end
+$$;
+--> statement-breakpoint
+-- No fence that was granted by now is larger, but for keys whose last fence was larger than this already: those count on from there.
+create function leasehold_internal._last_fence() returns bigint
+language plpgsql volatile
+as $$
+begin
+  if leasehold_internal.fence_source() = 'manual' then
+    return (leasehold_internal._epoch() << 48) + (select f.last_value from leasehold.fences f);
+  end if;
+  return leasehold_internal._fence();
+end
+$$;
 --> statement-breakpoint
 create function leasehold.bump_epoch(above bigint default null) returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  epoch bigint := leasehold_internal._epoch() >> 40;
-  raised bigint := greatest(epoch, above >> 40) + 1;
+  current bigint;
+  raised bigint;
 begin
   -- Beyond 2^63 a fence is negative. Half of that is kept for what raises the epoch later.
   if above >= 4611686018427387904 then
     raise exception using errcode = 'LH003', message = format('"above" is less than 4611686018427387904, not %s', above),
       hint = 'Give the largest fence that was ever seen, or leave it out.';
   end if;
+  -- With the row locked, for another may be raising it.
+  perform from leasehold.fence_epoch e where e.id for update;
+  current := leasehold_internal._epoch();
+  raised := greatest(current, above >> 48) + 1;
+  if raised > 32767 then
+    raise exception using errcode = 'LH003', message = 'the epochs of fences are used up: 32767 is the last',
+      hint = 'Drop the schemas leasehold and leasehold_internal, and migrate: fences begin anew. Forget what was stored with the old ones.';
+  end if;
   update leasehold.fence_epoch e
-     set base = e.base + raised - epoch, top = greatest(e.top, raised)
+     set base = e.base + raised - current, top = greatest(e.top, raised), epoch = raised
    where e.id;
-  return raised << 40;
+  return raised << 48;
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.bump_epoch(bigint) is 'Makes all later fences larger than all before, and than "above" if that is given: select leasehold.bump_epoch(); For an operator who restored a snapshot in place, or where the service hides what tells a failover.';
+comment on function leasehold.bump_epoch(bigint) is 'Makes all later fences larger than all before, and than "above" if that is given: select leasehold.bump_epoch(); To be called after the whole server was set back to a snapshot; after a dump was restored that is older than the last move to another server, or than the last call of this; and, with "above", where the schema was made anew, or without its data, on a server that was moved to. Where the service hides the write-ahead log (source manual in leasehold.fence_epoch), after every failover and every restore. Gives the lower bound of the fences that follow.';
 --> statement-breakpoint
 -- The role that is to be granted something, also under a name that psql would take.
 create function leasehold_internal._role(given text) returns name
@@ -1286,19 +1412,37 @@ comment on function leasehold.grant_usage(text) is 'Lets a role take locks, with
 --> statement-breakpoint
 revoke all on all routines in schema leasehold, leasehold_internal from public;
 --> statement-breakpoint
-do $$
+-- The rows that every function needs, where they are missing: in new tables, and in those of a schema that was restored without its
+-- data. Says how many migrations made the schema: migrate() then notes them as done. Each migration that adds one defines it again.
+create function leasehold_internal._fill() returns integer
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
 declare
-  identifier bigint;
+  server record;
+  epoch bigint;
+  largest bigint;
 begin
-  begin
-    perform pg_walfile_name(pg_current_wal_lsn());
-    identifier := (select system_identifier from pg_control_system());
-  exception when insufficient_privilege or feature_not_supported or object_not_in_prerequisite_state then
-    identifier := null; -- the service hides them: the epoch is raised by hand
-  end;
-  insert into leasehold.fence_epoch (system_identifier, base, top, source)
-  values (identifier, 0, 0, case when identifier is null then 'manual' else 'auto' end);
-end;
+  insert into leasehold.schema_version (version, min_client) values (1, 1) on conflict do nothing;
+  insert into leasehold.sweeper default values on conflict do nothing;
+  if not exists (select from leasehold.fence_epoch) then
+    server := leasehold_internal._server_identity();
+    epoch := coalesce(server.timeline - 1, 0);
+    -- Where leases were kept, their fences say how far it had come at least.
+    largest := (
+      select max(seen.fence) from (select l.fence from leasehold.leases l union all select r.fence from leasehold.resource_fences r) seen);
+    if largest > (epoch << 48) + (case when server.timeline is null then 0 else (pg_current_wal_insert_lsn() - '0/0')::bigint / 64 end) then
+      epoch := (largest >> 48) + 1;
+    end if;
+    insert into leasehold.fence_epoch (system_identifier, base, top, source, epoch, server_start)
+    values (server.identifier, epoch - coalesce(server.timeline - 1, 0), epoch,
+            case when server.timeline is null then 'manual' else 'auto' end, epoch, pg_postmaster_start_time())
+    on conflict do nothing;
+  end if;
+  return 7;
+end
 $$;
 --> statement-breakpoint
-insert into leasehold.schema_version (version, min_client) values (1, 1);
+select leasehold_internal._fill();
+--> statement-breakpoint
+revoke all on all routines in schema leasehold, leasehold_internal from public;

@@ -9,13 +9,18 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   known leasehold.fence_epoch;
-  identity text;
+  identifier bigint;
 begin
-  select * into strict known from leasehold.fence_epoch e where e.id;
-  if known.source = 'auto' then
-    identity := (select c.system_identifier from pg_control_system() c);
+  select * into known from leasehold.fence_epoch e where e.id;
+  if not found then
+    perform leasehold_internal._refuse_missing_rows();
   end if;
-  return coalesce(identity, known.database_id::text) || '/' || (select d.oid from pg_database d where d.datname = current_database());
+  -- The row of another server's, until the first grant here: as what that will find out.
+  identifier := case
+    when known.server_start = pg_postmaster_start_time() then known.system_identifier
+    else (select s.identifier from leasehold_internal._server_identity() s)
+  end;
+  return coalesce(identifier::text, known.database_id::text) || '/' || (select d.oid from pg_database d where d.datname = current_database());
 end
 $$;
 --> statement-breakpoint
@@ -264,7 +269,7 @@ begin
   if col.atttypid <> 'bigint'::regtype then
     raise exception using errcode = 'LH003',
       message = format('the column %I of %s is of type %s, a fence is a bigint', column_name, quoted, format_type(col.atttypid, col.atttypmod)),
-      detail = 'The upper bits of a fence count failovers and restores: after the first of them it is larger than any integer.',
+      detail = 'A fence is a position in the write-ahead log, and soon larger than any integer.',
       hint = format('alter table %s alter column %I type bigint;', quoted, column_name);
   end if;
   if col.attgenerated <> '' then
@@ -599,6 +604,7 @@ as $$
 #variable_conflict use_column
 declare
   mark leasehold.resource_fences;
+  last bigint;
 begin
   perform leasehold_internal._check_transaction();
   if check_fence.resource is null or octet_length(check_fence.resource) not between 1 and 512 then
@@ -614,7 +620,19 @@ begin
   -- Again after each step that somebody else may have been faster in: every statement sees what was committed before it.
   loop
     select m.* into mark from leasehold.resource_fences m where m.resource = check_fence.resource collate "C";
-    if not found then
+    -- A mark that no fence can reach would refuse every writer for ever. Only what would raise it is looked at; and a key that was
+    -- restored with a larger fence than this server has come to counts on from there.
+    if last is null and coalesce(mark.fence < check_fence.fence, true) then
+      last := leasehold_internal._last_fence();
+      if check_fence.fence > last and not exists (select from leasehold.leases l where l.fence >= check_fence.fence) then
+        raise exception using errcode = 'LH003',
+          message = format('fence %s was never granted in this database', check_fence.fence),
+          detail = format('The largest that can have been is %s.', last),
+          hint = 'Give lock.fence, of a lock in this very database. If it was restored from elsewhere without its last fences, raise them as an administrator: '
+            || format('select leasehold.bump_epoch(%s);', check_fence.fence);
+      end if;
+    end if;
+    if mark.resource is null then
       insert into leasehold.resource_fences (resource, fence, checked_at)
       values (check_fence.resource, check_fence.fence, clock_timestamp())
       on conflict do nothing;
@@ -642,6 +660,27 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.check_fence(text, bigint) is 'For writers that cannot share a transaction with their data: select leasehold.check_fence(''bucket/report.csv'', 17); passes if no larger fence was checked for the resource before, and remembers this one; fails with LH006 otherwise. Call it in a transaction of its own, just before the write.';
+comment on function leasehold.check_fence(text, bigint) is 'For writers that cannot share a transaction with their data: select leasehold.check_fence(''bucket/report.csv'', 17); passes if no larger fence was checked for the resource before, and remembers this one; fails with LH006 otherwise, and with LH003 if no such fence can have been granted here. Call it in a transaction of its own, just before the write.';
+--> statement-breakpoint
+create function leasehold.reset_fence(resource text) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  forgotten bigint;
+begin
+  perform leasehold_internal._check_transaction();
+  if reset_fence.resource is null then
+    raise exception using errcode = 'LH003', message = 'the name of a resource has 1 to 512 bytes, this one has none: it is null',
+      hint = 'Give the name by which check_fence calls it, see leasehold.resource_fences.';
+  end if;
+  delete from leasehold.resource_fences m where m.resource = reset_fence.resource collate "C" returning m.fence into forgotten;
+  return forgotten;
+end
+$$;
+--> statement-breakpoint
+comment on function leasehold.reset_fence(text) is 'Forgets the mark that check_fence keeps of a resource: select leasehold.reset_fence(''bucket/report.csv''); For an administrator, where a mark refuses those who hold the lock. Gives the mark; null when there was none. From then on any fence passes once more: first see that no old writer is left, or check the fence of a lock that is held right afterwards.';
 --> statement-breakpoint
 revoke all on all routines in schema leasehold, leasehold_internal from public;

@@ -1,7 +1,5 @@
 -- The sweeper: deletes what nobody needs any more, and wakes whoever is next in a line that moves.
 
-insert into leasehold.sweeper default values;
---> statement-breakpoint
 -- Free, or expired, since before that moment. On a row that is not locked it is a hint.
 create function leasehold_internal._is_forgotten(lease leasehold.leases, before timestamptz) returns boolean
 language sql stable
@@ -139,7 +137,10 @@ begin
     return next;
     return;
   end if;
-  select * into strict state from leasehold.sweeper s where s.id;
+  select * into state from leasehold.sweeper s where s.id;
+  if not found then
+    perform leasehold_internal._refuse_missing_rows();
+  end if;
   if state.swept_at > clock_timestamp() - p_quiet_ms * interval '1 millisecond' then
     return next;
     return;

@@ -32,7 +32,7 @@ const keyText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"
 
 const instant = (name: string) => timestamp(name, { withTimezone: true });
 
-/** One sequence for all keys, so that purging a row never makes a fence go back. Cache 1: a cached block would be issued out of order. */
+/** Fences where the service hides the write-ahead log, and nowhere else. Cache 1: a cached block would be issued out of order. */
 export const fences: PgSequence = leasehold.sequence("fences", { startWith: 1, minValue: 1, cache: 1 });
 
 /** The order of every line. */
@@ -112,6 +112,8 @@ export const fenceEpoch: PgTable = leasehold.table(
     base: bigint("base", { mode: "bigint" }).notNull(),
     top: bigint("top", { mode: "bigint" }).notNull(),
     source: text("source", { enum: ["auto", "manual"] }).notNull(),
+    epoch: bigint("epoch", { mode: "bigint" }).notNull(),
+    serverStart: instant("server_start"),
   },
   (table) => [
     check("fence_epoch_single_row", sql`${table.id}`),

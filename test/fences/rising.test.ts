@@ -49,7 +49,9 @@ test("a key's fence rises over release, renewal, expiry, the death of its holder
   expectLeft(database, "sessions");
 });
 
+// Of the write-ahead log nothing can be seen to be drawn; of the sequence, which takes its place where that is hidden, it can.
 test("a fence is drawn by a grant alone, once it has the row: not by a try, a look or a batch that finds it locked or held", async () => {
+  await sql`update leasehold.fence_epoch set source = 'manual'`;
   await using locker = openLocker(database);
   await using other = openLocker(database, { presence: "off" });
   const keys = ["drawn-1", "drawn-2", "drawn-3"];
@@ -76,6 +78,7 @@ test("a fence is drawn by a grant alone, once it has the row: not by a try, a lo
 
   expect(await drawn()).toBe(before + 3n);
   for (const lock of held) await lock.release();
+  await sql`update leasehold.fence_epoch set source = 'auto'`;
 });
 
 test("fences rise over crashes of Postgres", async () => {
@@ -94,7 +97,6 @@ test("fences rise over crashes of Postgres", async () => {
   }
 
   expectRising(fences);
-  expect(fences[0]).toBe(1n);
   // what was acknowledged was durable
   const [row] = await fresh.sql`select fence::text, acquisitions::int from leasehold.leases where key = 'a'`;
   expect(row).toEqual({ fence: String(fences.at(-1)), acquisitions: fences.length });
