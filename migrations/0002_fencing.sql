@@ -1,5 +1,5 @@
 -- Writes that a holder cannot make any more once it has lost its lock: guards, fence columns, guarded tables, marks of resources.
--- Errors: LH001 not held · LH003 invalid argument · LH005 no guard in this transaction · LH006 fence too old · LH007 another database.
+-- Errors: LH001 not held; LH003 invalid argument; LH005 no guard in this transaction; LH006 fence too old; LH007 another database.
 
 -- Which database this is. Two in one cluster differ by their oid, restored copies by their cluster. Where the service hides the
 -- cluster's identity, the random one of the tables stands in for it.
@@ -643,5 +643,3 @@ end
 $$;
 --> statement-breakpoint
 comment on function leasehold.check_fence(text, bigint) is 'For writers that cannot share a transaction with their data: select leasehold.check_fence(''bucket/report.csv'', 17); passes if no larger fence was checked for the resource before, and remembers this one; fails with LH006 otherwise. Call it in a transaction of its own, just before the write.';
---> statement-breakpoint
-revoke all on all routines in schema leasehold, leasehold_internal from public;
