@@ -2,14 +2,6 @@
 
 create schema if not exists leasehold_internal;
 --> statement-breakpoint
--- A database may grant to everybody by default (alter default privileges): nobody but the owner gets at the tables.
-revoke all on schema leasehold, leasehold_internal from public;
-revoke all on all tables in schema leasehold from public;
-revoke all on all sequences in schema leasehold from public;
--- Nor at the types of their rows: a column of such a type, in a table of anybody's, would block later changes of the table.
-revoke usage on type leasehold.fence_epoch, leasehold.leases, leasehold.resource_fences, leasehold.schema_version, leasehold.sessions,
-  leasehold.sweeper, leasehold.waiters from public;
---> statement-breakpoint
 alter sequence leasehold.session_ids as integer;
 --> statement-breakpoint
 -- A crash of the server ends every wait and every session anyway. For sessions it is a matter of safety, too: the rows
@@ -1383,34 +1375,195 @@ begin
 end;
 $$;
 --> statement-breakpoint
-create function leasehold.grant_usage(role text)
-returns void
-language plpgsql
+-- What has rights of its own in the two schemas, with who has them. The row types of tables and views are types, too.
+create function leasehold_internal._objects()
+returns table (kind text, id oid, part smallint, name text, owner oid, acl aclitem[])
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with space as (select n.* from pg_namespace n where n.nspname in ('leasehold', 'leasehold_internal'))
+  select 'schema', n.oid, 0::smallint, quote_ident(n.nspname), n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)) from space n
+  union all
+  select case when c.relkind = 'S' then 'sequence' else 'table' end, c.oid, 0::smallint, format('%I.%I', n.nspname, c.relname), c.relowner,
+         coalesce(c.relacl, acldefault(case when c.relkind = 'S' then 's'::"char" else 'r' end, c.relowner))
+    from pg_class c join space n on n.oid = c.relnamespace
+   where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+  union all
+  select 'column', c.oid, a.attnum, format('%I.%I.%I', n.nspname, c.relname, a.attname), c.relowner, a.attacl
+    from pg_attribute a join pg_class c on c.oid = a.attrelid join space n on n.oid = c.relnamespace
+   where a.attacl is not null and not a.attisdropped
+  union all
+  select 'routine', p.oid, 0::smallint, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    from pg_proc p join space n on n.oid = p.pronamespace
+  union all
+  -- not those of arrays, which follow their elements' types
+  select 'type', t.oid, 0::smallint, format('%I.%I', n.nspname, t.typname), t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+    from pg_type t join space n on n.oid = t.typnamespace
+   where not exists (select from pg_type e where e.typarray = t.oid);
+$$;
+--> statement-breakpoint
+-- For the marks of _profiles.
+create view leasehold_internal._granted as select null::boolean as usage, null::boolean as monitoring, null::boolean as admin;
+--> statement-breakpoint
+comment on view leasehold_internal._granted is 'Whoever may read a column was given the rights of that name, by grant_usage, grant_monitoring or grant_admin. It says nothing else.';
+--> statement-breakpoint
+-- The rights that grant_usage, grant_monitoring and grant_admin give. Each has a mark among them, so that what they gave can be told
+-- from what default privileges, a restore or a wholesale grant gave: the right to read one column of a view, which none of those
+-- give. It is the role's whatever the role is called later, and goes with the other rights where a restore drops them; a table with
+-- the names of roles would do neither.
+create function leasehold_internal._profiles()
+returns table (profile text, kind text, id oid, part smallint, privilege text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with space as (select n.* from pg_namespace n where n.nspname in ('leasehold', 'leasehold_internal'))
+  select a.attname::text, 'column', a.attrelid, a.attnum, 'SELECT'
+    from pg_attribute a join pg_class c on c.oid = a.attrelid join space n on n.oid = c.relnamespace
+   where n.nspname = 'leasehold_internal' and c.relname = '_granted' and a.attnum > 0
+  union all
+  select 'usage', 'schema', n.oid, 0::smallint, 'USAGE' from space n
+  union all
+  -- A leading underscore marks what only other functions call. Taking a lock from its holder is for administrators.
+  select 'usage', 'routine', p.oid, 0::smallint, 'EXECUTE'
+    from pg_proc p join space n on n.oid = p.pronamespace
+   where n.nspname = 'leasehold_internal' and left(p.proname, 1) <> '_' and p.proname <> 'force_release'
+      or n.nspname = 'leasehold' and p.proname in (
+           'try_acquire', 'renew', 'release', 'check', 'attach', 'detach',
+           'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
+           'refuse_old_fence', 'require_guard') -- create trigger asks for the right to its function
+  union all
+  select 'monitoring', 'schema', n.oid, 0::smallint, 'USAGE' from space n where n.nspname = 'leasehold'
+  union all
+  select 'monitoring', 'table', c.oid, 0::smallint, 'SELECT'
+    from pg_class c join space n on n.oid = c.relnamespace
+   where n.nspname = 'leasehold' and c.relkind = 'v'
+  union all
+  -- Whoever reads a view must be allowed to execute the functions in it. By name they cannot be called: that takes usage on
+  -- their schema.
+  select distinct 'monitoring', 'routine', p.oid, 0::smallint, 'EXECUTE'
+    from pg_depend d
+    join pg_rewrite r on r.oid = d.objid
+    join pg_class v on v.oid = r.ev_class
+    join space on space.oid = v.relnamespace
+    join pg_proc p on p.oid = d.refobjid
+    join space n on n.oid = p.pronamespace
+   where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_proc'::regclass and n.nspname = 'leasehold_internal'
+  union all
+  select 'admin', 'routine', p.oid, 0::smallint, 'EXECUTE'
+    from pg_proc p join space n on n.oid = p.pronamespace
+   where n.nspname = 'leasehold' and p.proname in ('force_release', 'sweep', 'bump_epoch', 'reset_fence')
+      or n.nspname = 'leasehold_internal' and p.proname = 'force_release';
+$$;
+--> statement-breakpoint
+-- What deviates: rights that are neither the owner's nor were granted by grant_usage and the like (is_missing: false; who default
+-- privileges named got them; everybody got "execute" on each function in a restore without rights), and those that a role lacks
+-- of what it was granted. Reads the catalog alone.
+create function leasehold_internal.stray_rights()
+returns table (is_missing boolean, kind text, name text, privilege text, grantee text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with object as materialized (
+    select o.* from leasehold_internal._objects() o
+  ),
+  profile as materialized (
+    select p.* from leasehold_internal._profiles() p
+  ),
+  given as materialized (
+    select o.kind, o.id, o.part, o.name, o.owner, a.grantee, a.privilege_type, a.is_grantable
+      from object o cross join lateral aclexplode(o.acl) a
+     where a.grantee <> o.owner
+  ),
+  granted as materialized (
+    select distinct g.grantee, p.profile
+      from given g join profile p on p.kind = 'column' and g.kind = 'column' and p.id = g.id and p.part = g.part and p.privilege = g.privilege_type
+     where g.grantee <> 0
+  )
+  select false, g.kind, g.name, g.privilege_type, coalesce(r.rolname::text, 'public')
+    from given g left join pg_roles r on r.oid = g.grantee
+   where g.is_grantable
+      or not exists (
+        select from granted m join profile p on p.profile = m.profile
+         where m.grantee = g.grantee and p.kind = g.kind and p.id = g.id and p.part = g.part and p.privilege = g.privilege_type)
+  union all
+  select distinct true, p.kind, o.name, p.privilege, r.rolname::text
+    from granted m
+    join profile p on p.profile = m.profile
+    join object o on o.kind = p.kind and o.id = p.id and o.part = p.part
+    join pg_roles r on r.oid = m.grantee
+   where m.grantee <> o.owner
+     and not exists (
+       select from given g
+        where g.grantee = m.grantee and g.kind = p.kind and g.id = p.id and g.part = p.part and g.privilege_type = p.privilege)
+   order by 1, 5, 2, 3, 4;
+$$;
+--> statement-breakpoint
+-- Takes and gives what deviates. "cascade": whoever was given a right to grant may have granted it.
+create function leasehold_internal._tidy_rights() returns void
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  target name := leasehold_internal._role(role);
-  callable regprocedure;
+  stray record;
+  mark text;
+  -- To revoke a right to a view takes it from all its columns, too.
+  marks text[] := array(
+    select format('grant select (%I) on leasehold_internal._granted to %I', p.profile, r.rolname)
+      from leasehold_internal._profiles() p
+      join pg_attribute a on a.attrelid = p.id and a.attnum = p.part
+     cross join lateral aclexplode(a.attacl) given
+      join pg_roles r on r.oid = given.grantee
+     where p.kind = 'column' and given.privilege_type = p.privilege);
 begin
-  execute format('grant usage on schema leasehold, leasehold_internal to %I', target);
-  -- A leading underscore marks what only other functions call. Taking a lock from its holder is for administrators.
-  for callable in
-    select oid from pg_proc
-     where pronamespace = 'leasehold_internal'::regnamespace and left(proname, 1) <> '_' and proname <> 'force_release'
-        or pronamespace = 'leasehold'::regnamespace and proname in (
-             'try_acquire', 'renew', 'release', 'check', 'attach', 'detach',
-             'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
-             'refuse_old_fence', 'require_guard') -- create trigger asks for the right to its function
-     order by pronamespace, proname
+  perform pg_advisory_xact_lock(1279480142, 0);
+  for stray in
+    select s.*, case when s.grantee = 'public' then 'public' else quote_ident(s.grantee) end as who
+      from leasehold_internal.stray_rights() s where not s.is_missing
   loop
-    execute format('grant execute on function %s to %I', callable, target);
+    execute leasehold_internal._grant_text('revoke', stray.kind, stray.name, stray.privilege, stray.who) || ' cascade';
   end loop;
-end;
+  foreach mark in array marks loop
+    execute mark;
+  end loop;
+  -- Asked again: a right that could be passed on is taken, and given as it should be.
+  for stray in
+    select s.*, quote_ident(s.grantee) as who from leasehold_internal.stray_rights() s where s.is_missing
+  loop
+    execute leasehold_internal._grant_text('grant', stray.kind, stray.name, stray.privilege, stray.who);
+  end loop;
+end
+$$;
+--> statement-breakpoint
+-- Names come quoted.
+create function leasehold_internal._grant_text(act text, kind text, name text, privilege text, who text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select format('%s %s on %s %s %s %s', act,
+    case when kind = 'column' then format('%s (%s)', privilege, quote_ident((parse_ident(name))[3])) else privilege end,
+    case when kind = 'column' then 'table' else kind end,
+    case when kind = 'column' then format('%I.%I', (parse_ident(name))[1], (parse_ident(name))[2]) else name end,
+    case act when 'grant' then 'to' else 'from' end, who);
+$$;
+--> statement-breakpoint
+create function leasehold_internal._grant(role text, given text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('grant select (%I) on leasehold_internal._granted to %I', given, leasehold_internal._role(role));
+  perform leasehold_internal._tidy_rights();
+end
+$$;
+--> statement-breakpoint
+create function leasehold.grant_usage(role text) returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  select leasehold_internal._grant(role, 'usage');
 $$;
 --> statement-breakpoint
 comment on function leasehold.grant_usage(text) is 'Lets a role take locks, with the Leasehold client and in SQL, and guard and fence its writes, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
---> statement-breakpoint
-revoke all on all routines in schema leasehold, leasehold_internal from public;
 --> statement-breakpoint
 -- The rows that every function needs, where they are missing: in new tables, and in those of a schema that was restored without its
 -- data. Says how many migrations made the schema: migrate() then notes them as done. Each migration that adds one defines it again.
@@ -1444,5 +1597,3 @@ end
 $$;
 --> statement-breakpoint
 select leasehold_internal._fill();
---> statement-breakpoint
-revoke all on all routines in schema leasehold, leasehold_internal from public;

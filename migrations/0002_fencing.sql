@@ -1,5 +1,5 @@
 -- Writes that a holder cannot make any more once it has lost its lock: guards, fence columns, guarded tables, marks of resources.
--- Errors: LH001 not held · LH003 invalid argument · LH005 no guard in this transaction · LH006 fence too old · LH007 another database.
+-- Errors: LH001 not held; LH003 invalid argument; LH005 no guard in this transaction; LH006 fence too old; LH007 another database.
 
 -- Which database this is. Two in one cluster differ by their oid, restored copies by their cluster. Where the service hides the
 -- cluster's identity, the random one of the tables stands in for it.
@@ -682,5 +682,3 @@ end
 $$;
 --> statement-breakpoint
 comment on function leasehold.reset_fence(text) is 'Forgets the mark that check_fence keeps of a resource: select leasehold.reset_fence(''bucket/report.csv''); For an administrator, where a mark refuses those who hold the lock. Gives the mark; null when there was none. From then on any fence passes once more: first see that no old writer is left, or check the fence of a lock that is held right afterwards.';
---> statement-breakpoint
-revoke all on all routines in schema leasehold, leasehold_internal from public;

@@ -317,69 +317,23 @@ comment on column leasehold.deadlocks.session_ids is 'The sessions, beginning wi
 comment on column leasehold.deadlocks.path is 'The circle in words.';
 comment on column leasehold.deadlocks.since is 'When its last wait began, that is, since when it is closed.';
 --> statement-breakpoint
-create function leasehold.grant_monitoring(role text)
-returns void
-language plpgsql
+create function leasehold.grant_monitoring(role text) returns void
+language sql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  target name := leasehold_internal._role(role);
-  readable regclass;
-  callable regprocedure;
-begin
-  execute format('grant usage on schema leasehold to %I', target);
-  for readable in
-    select oid from pg_class where relnamespace = 'leasehold'::regnamespace and relkind = 'v' order by relname
-  loop
-    execute format('grant select on %s to %I', readable, target);
-  end loop;
-  -- Whoever reads a view must be allowed to execute the functions in it. By name they cannot be called: that takes usage on
-  -- their schema.
-  for callable in
-    select distinct d.refobjid
-      from pg_depend d
-      join pg_rewrite r on r.oid = d.objid
-      join pg_class v on v.oid = r.ev_class
-      join pg_proc p on p.oid = d.refobjid
-     where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_proc'::regclass
-       and v.relnamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace)
-       and p.pronamespace = 'leasehold_internal'::regnamespace
-     order by d.refobjid
-  loop
-    execute format('grant execute on function %s to %I', callable, target);
-  end loop;
-end;
+  select leasehold_internal._grant(role, 'monitoring');
 $$;
 --> statement-breakpoint
 comment on function leasehold.grant_monitoring(text) is 'Lets a role read the views of this schema, and nothing else: select leasehold.grant_monitoring(''grafana''); Run it again after each migration.';
 --> statement-breakpoint
-create function leasehold.grant_admin(role text)
-returns void
-language plpgsql
+-- Who takes a lock away must see from whom, and does it with a client, whose session needs what all clients need.
+create function leasehold.grant_admin(role text) returns void
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  target name := leasehold_internal._role(role);
-  callable regprocedure;
 begin
-  -- Who takes a lock away must see from whom, and does it with a client, whose session needs what all clients need.
-  perform leasehold.grant_monitoring(role), leasehold.grant_usage(role);
-  for callable in
-    select oid from pg_proc
-     where pronamespace = 'leasehold'::regnamespace and proname in ('force_release', 'sweep', 'bump_epoch')
-        or pronamespace = 'leasehold_internal'::regnamespace and proname = 'force_release'
-     order by pronamespace, proname
-  loop
-    execute format('grant execute on function %s to %I', callable, target);
-  end loop;
-end;
+  perform leasehold_internal._grant(role, profile) from unnest(array['usage', 'monitoring', 'admin']) profile;
+end
 $$;
 --> statement-breakpoint
 comment on function leasehold.grant_admin(text) is 'Lets a role do what grant_usage and grant_monitoring let it do, and also take locks from their holders, sweep, and raise the epoch: select leasehold.grant_admin(''dba''); Run it again after each migration.';
---> statement-breakpoint
--- Where a database grants to everybody by default, see 0001.
-revoke all on all tables in schema leasehold, leasehold_internal from public;
-revoke usage on type leasehold.active_leases, leasehold.deadlocks, leasehold.expired_leases, leasehold.live_sessions, leasehold.waiting,
-  leasehold_internal._leases from public;
---> statement-breakpoint
-revoke all on all routines in schema leasehold, leasehold_internal from public;

@@ -9,7 +9,6 @@ alter table leasehold.counters set (
   vacuum_truncate = off,
   toast.vacuum_truncate = off
 );
-revoke usage on type leasehold.counters from public;
 --> statement-breakpoint
 comment on table leasehold.counters is 'What lockers have counted. Each writes a row of its own and begins a new one every hour. What nobody has written for six hours is added to one row, so that sums never shrink; it has the id 00000000-0000-0000-0000-000000000000.';
 comment on column leasehold.counters.id is 'Known to the process that writes the row, and to nobody else.';
@@ -329,9 +328,3 @@ comment on column leasehold.hot_keys.contended is 'Acquires and tries that did n
 comment on column leasehold.hot_keys.contended_at_most is 'At most so many. The same, unless more than a hundred keys of a process were contended.';
 comment on column leasehold.hot_keys.acquired is 'Grants since it is among the hottest of its process.';
 comment on column leasehold.hot_keys.wait_mean is 'How long those took from the call to the grant, on average.';
---> statement-breakpoint
--- Where a database grants to everybody by default, see 0001.
-revoke all on leasehold.stats, leasehold.stats_by_prefix, leasehold.hot_keys from public;
-revoke usage on type leasehold.stats, leasehold.stats_by_prefix, leasehold.hot_keys from public;
---> statement-breakpoint
-revoke all on all routines in schema leasehold, leasehold_internal from public;

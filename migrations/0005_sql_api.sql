@@ -1,7 +1,7 @@
 -- The public SQL API: locks for psql, and for drivers of other languages. It checks what comes in, asks the functions that the client
 -- asks, and says what came of it. There is no second copy of the protocol here.
 -- A caller's column may have a collation of its own, and two of them cannot be compared: wherever a key goes on, it is collate "C".
--- Errors: LH002 not held · LH003 invalid argument · LH004 standby, or unsafe · 55P03 the row is locked by somebody's transaction.
+-- Errors: LH002 not held; LH003 invalid argument; LH004 standby, or unsafe; 55P03 the row is locked by somebody's transaction.
 
 create function leasehold_internal._check_key(key text) returns void
 language plpgsql immutable
@@ -267,7 +267,7 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.check(text) is 'Who has the key: select * from leasehold.check(''report:daily''); One row, and nothing is locked or changed. state: free · held · cooling (released, but kept from everybody until its minimum hold is over) · blocked (released, but a transaction that guarded it is open) · orphaned (its holder has died) · expired (nobody renewed it; the last two are granted to the next who asks).';
+comment on function leasehold.check(text) is 'Who has the key: select * from leasehold.check(''report:daily''); One row, and nothing is locked or changed. state: free; held; cooling (released, but kept from everybody until its minimum hold is over); blocked (released, but a transaction that guarded it is open); orphaned (its holder has died); expired (nobody renewed it; the last two are granted to the next who asks).';
 --> statement-breakpoint
 create function leasehold.attach(owner text default null) returns integer
 language plpgsql volatile security definer
@@ -354,6 +354,4 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.force_release(text, bigint, boolean) is 'Takes a lock from its holder: select * from leasehold.force_release(''report:daily''); outcome: revoked (its renewals fail from now on; the key is free when it lets go, or at holder_expires_at) · released (immediate: free now, although its holder may still believe that it holds: only fences protect what it writes) · gone (there was nothing to take). "fence": only that grant, and no later one.';
---> statement-breakpoint
-revoke all on all routines in schema leasehold, leasehold_internal from public;
+comment on function leasehold.force_release(text, bigint, boolean) is 'Takes a lock from its holder: select * from leasehold.force_release(''report:daily''); outcome: revoked (its renewals fail from now on; the key is free when it lets go, or at holder_expires_at); released (immediate: free now, although its holder may still believe that it holds: only fences protect what it writes); gone (there was nothing to take). "fence": only that grant, and no later one.';

@@ -212,4 +212,5 @@ $$;
 --> statement-breakpoint
 comment on function leasehold.sweep(interval, integer) is 'Deletes what nobody needs any more, and wakes whoever is next in a line that moves: select * from leasehold.sweep(); Purged are keys that are free, and leases that are expired, for longer than "retention" (1 minute to 100 years), waiters that have stopped looking for a minute, dead sessions that no lease names, and the counters of processes that are gone, which are added up; never a live lease. "batch" bounds what one call purges of each kind: repeat it while has_more is true. is_busy: another sweeper was at work, and nothing was done. woken: sessions that were told to look. Every locker does the same in the background.';
 --> statement-breakpoint
-revoke all on all routines in schema leasehold, leasehold_internal from public;
+-- A database may have default privileges, for everybody or for a role: of all that was made nobody but the owner has any right yet.
+select leasehold_internal._tidy_rights();

@@ -21,6 +21,7 @@ import { leases } from "./mutants/leases.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { sweeper } from "./mutants/sweeper.js";
+import { trust } from "./mutants/trust.js";
 import { views } from "./mutants/views.js";
 import { watch } from "./mutants/watch.js";
 
@@ -174,6 +175,7 @@ const mutants = [
   ...counters,
   ...sqlApi,
   ...sweeper,
+  ...trust,
   ...views,
   ...watch,
   ...cli,

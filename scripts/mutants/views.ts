@@ -5,7 +5,6 @@ const file = "migrations/0003_views.sql";
 const blockers = "migrations/0001_protocol.sql";
 const states = ["test/inspect/views.test.ts"];
 const circles = ["test/inspect/deadlocks.test.ts"];
-const roles = ["test/inspect/roles.test.ts"];
 
 export const views: readonly Mutant[] = [
   {
@@ -102,30 +101,5 @@ export const views: readonly Mutant[] = [
     file,
     edits: [["cycle := cycle[least:] || cycle[:least - 1];", "cycle := cycle;"]],
     tests: circles,
-  },
-  {
-    name: "roles: whoever monitors may call what the client calls",
-    file,
-    edits: [
-      ["execute format('grant usage on schema leasehold to %I', target);", "perform leasehold.grant_usage(role);"],
-    ],
-    tests: roles,
-  },
-  {
-    name: "roles: whoever administers may write the tables",
-    file,
-    edits: [
-      [
-        "perform leasehold.grant_monitoring(role), leasehold.grant_usage(role);",
-        "perform leasehold.grant_monitoring(role), leasehold.grant_usage(role); execute format('grant update on leasehold.leases to %I', target);",
-      ],
-    ],
-    tests: roles,
-  },
-  {
-    name: "roles: the views are open to whom the database opens everything",
-    file,
-    edits: [["revoke all on all tables in schema leasehold, leasehold_internal from public;", ""]],
-    tests: ["test/migrate/rights.test.ts"],
   },
 ];

@@ -1,7 +1,16 @@
-import { NotPermittedError } from "../errors.js";
 import { applyMigrations } from "../postgres/apply-migrations.js";
-import { isUsable, lookAtSchema, lookAtServer, refuseServer, rolesWithoutUsage } from "../postgres/migrate-state.js";
-import { quoteIdentifier, quoteLiteral } from "../postgres/quote.js";
+import {
+  hasStrayRights,
+  isUsable,
+  lookAtSchema,
+  lookAtServer,
+  refuseOwners,
+  refuseServer,
+  rolesWithoutUsage,
+  TIDY_RIGHTS,
+} from "../postgres/migrate-state.js";
+import { guardBlock } from "../postgres/owners.js";
+import { quoteLiteral } from "../postgres/quote.js";
 import type { Database } from "./database.js";
 
 /**
@@ -16,20 +25,27 @@ export async function pendingMigration(database: Database, roles: readonly strin
   };
   const server = await lookAtServer(reader);
   refuseServer(server);
+  await refuseOwners(reader, "migrator");
   const isDone = isUsable(await lookAtSchema(reader, server));
-  if (!isDone && server.owner !== null && !server.isOwner) {
-    const { owner, role } = server;
-    throw new NotPermittedError({ statement: `grant ${quoteIdentifier(owner)} to ${quoteIdentifier(role)};`, role });
-  }
+  if (!isDone) await refuseOwners(reader, "creator");
   const hasTable = await isMade(database, "leasehold.migrations");
   const statements = isDone ? [] : await record((text) => (hasTable ? database.query(text) : []));
-  const lacking = server.owner === null ? [...new Set(roles)] : await rolesWithoutUsage(reader, roles);
-  return [...statements, ...lacking.map((role) => `select leasehold.grant_usage(${quoteLiteral(role)})`)];
+  const isStray = isDone && server.isOwner && (await hasStrayRights(reader));
+  // Rights that were not given by grant_usage are taken, and then these roles need them.
+  const lacking = isDone && !isStray ? await rolesWithoutUsage(reader, roles) : [...new Set(roles)];
+  const grants = lacking.map((role) => `select leasehold.grant_usage(${quoteLiteral(role)})`);
+  const all = [...statements, ...(isStray ? [TIDY_RIGHTS] : []), ...grants];
+  return all.length === 0 ? [] : [...preamble(), ...all];
 }
 
 /** What makes the schema where there is none. */
-export function wholeSchema(): Promise<readonly string[]> {
-  return record(() => []);
+export async function wholeSchema(): Promise<readonly string[]> {
+  return [...preamble(), ...(await record(() => []))];
+}
+
+/** Before anything else, for what is made is bound by this path for good; and nothing is touched that belongs to somebody else. */
+function preamble(): readonly string[] {
+  return ["set local search_path = pg_catalog, pg_temp", guardBlock()];
 }
 
 /** To be run by psql, or any other client: all of it or nothing. */
@@ -60,8 +76,9 @@ async function record(read: (text: string) => Rows | Promise<Rows>): Promise<rea
 
 async function isMade(database: Database, table: string): Promise<boolean> {
   const [row] = await database.query(
-    `select exists (select from pg_class c where c.relnamespace = (select n.oid from pg_namespace n where n.nspname = $1)
-       and c.relname = $2) as made`,
+    `select exists (
+       select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
+        where n.nspname operator(pg_catalog.=) $1::pg_catalog.name and c.relname operator(pg_catalog.=) $2::pg_catalog.name) as made`,
     table.split("."),
   );
   return row?.made === true;

@@ -2,6 +2,7 @@ import type { SQL } from "drizzle-orm";
 import { PgDialect, type PgSession } from "drizzle-orm/pg-core";
 import type { MigrationConnection } from "./migrate-state.js";
 import { migrations } from "./migrations.generated.js";
+import { guardBlock } from "./owners.js";
 
 /**
  * Runs what is missing through drizzle's own migrator, so that its bookkeeping and drizzle-kit's agree with ours. The
@@ -17,7 +18,11 @@ export async function applyMigrations(connection: MigrationConnection): Promise<
   const session = {
     execute: run,
     all: run,
-    transaction: (body: (tx: { readonly execute: typeof run }) => Promise<void>) => body({ execute: run }),
+    transaction: async (body: (tx: { readonly execute: typeof run }) => Promise<void>) => {
+      // The schemas and the table for the bookkeeping are there by now, made by this one or by somebody who was faster.
+      await connection.query(guardBlock());
+      await body({ execute: run });
+    },
   };
   await dialect.migrate(
     migrations.map(({ when, hash, statements }) => ({ sql: [...statements], bps: true, folderMillis: when, hash })),

@@ -1,4 +1,10 @@
-import { InvalidOptionError, LeaseholdError, NotPermittedError, UnavailableError } from "../errors.js";
+import {
+  InvalidOptionError,
+  LeaseholdError,
+  NotPermittedError,
+  UnavailableError,
+  UnsafeBackendError,
+} from "../errors.js";
 import { RequestTimeout } from "../timeout.js";
 import { LinkClosed } from "./link.js";
 import type { Server } from "./migrate-state.js";
@@ -42,6 +48,14 @@ export function toMigrateError(
     });
   }
   if (state === "42501" && server !== undefined) {
+    if (grantTo === undefined && server.owner !== null && !server.isOwner) {
+      const owner = quoteIdentifier(server.owner);
+      return new UnsafeBackendError({
+        cause: error,
+        problem: `The schema leasehold belongs to ${owner}, and ${quoteIdentifier(server.role)} may not change it`,
+        remedy: `Migrate as ${owner}`,
+      });
+    }
     return new NotPermittedError({ statement: missingRight(server, grantTo), role: server.role, cause: error });
   }
   // A fault of this program, such as a module that is missing, is not the server's.
@@ -52,7 +66,6 @@ export function toMigrateError(
 function missingRight(server: Server, grantTo: string | undefined): string {
   if (grantTo !== undefined) return `select leasehold.grant_usage(${quoteLiteral(grantTo)});`;
   const role = quoteIdentifier(server.role);
-  if (server.owner !== null && !server.isOwner) return `grant ${quoteIdentifier(server.owner)} to ${role};`;
   return `grant create on database ${quoteIdentifier(server.database)} to ${role};`;
 }
 

@@ -1,6 +1,8 @@
 import { NotPermittedError, UnsafeBackendError, UnsupportedError } from "../errors.js";
+import { foreignObjects, refuseForeign } from "./owners.js";
 import { quoteIdentifier, quoteLiteral } from "./quote.js";
 import { CLIENT_VERSION, SCHEMA_VERSION } from "./schema-version.js";
+import { SCHEMA_INFO } from "./statements.js";
 
 /** One connection to one backend, which never changes to another by itself. */
 export interface MigrationConnection {
@@ -30,10 +32,11 @@ export interface SchemaInfo {
 
 export async function lookAtServer(connection: MigrationConnection): Promise<Server> {
   const [row] = await connection.query(`
-    select current_database()::text as database, current_user::text as role, pg_is_in_recovery() as standby,
-           current_setting('transaction_read_only') = 'on' as readonly,
-           pg_get_userbyid(n.nspowner)::text as owner, pg_has_role(n.nspowner, 'usage') as isowner
-    from (values (1)) as one left join pg_namespace n on n.nspname = 'leasehold'`);
+    select pg_catalog.current_database()::pg_catalog.text as database, current_user::pg_catalog.text as role,
+           pg_catalog.pg_is_in_recovery() as standby,
+           pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'on' as readonly,
+           pg_catalog.pg_get_userbyid(n.nspowner)::pg_catalog.text as owner, pg_catalog.pg_has_role(n.nspowner, 'usage') as isowner
+    from (values (1)) as one left join pg_catalog.pg_namespace n on n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name`);
   return {
     database: String(row?.database),
     role: String(row?.role),
@@ -60,39 +63,37 @@ export function refuseServer(server: Server): void {
 }
 
 /**
- * Whoever owns a schema can put code into it. A superuser's functions would run that with a superuser's rights, and so would
- * this migration: on a table named `migrations` that is there already, say. Makes the schemas first, so that nobody else can.
+ * Before anything in the schemas is called, and also where nothing is to be done: a superuser's call of a squatter's function
+ * made the squatter superuser.
  */
-export async function claimSchemas(connection: MigrationConnection, server: Server): Promise<void> {
+export async function refuseOwners(connection: MigrationConnection, trust: "creator" | "migrator"): Promise<void> {
+  refuseForeign(await connection.query(foreignObjects(trust)), "Migrate");
+}
+
+/** Makes the schemas first, so that nobody else can. */
+export async function claimSchemas(connection: MigrationConnection): Promise<void> {
+  await refuseOwners(connection, "creator");
   for (const schema of ["leasehold", "leasehold_internal"]) {
     await connection.query(`create schema if not exists ${schema}`);
   }
-  const [row] = await connection.query(`
-    select n.nspname::text as schema, o.rolname::text as owner
-    from pg_namespace n join pg_roles o on o.oid = n.nspowner join pg_roles r on r.rolname = current_user
-    where n.nspname in ('leasehold', 'leasehold_internal') and r.rolsuper and not o.rolsuper`);
-  if (row !== undefined) {
-    const owner = quoteIdentifier(String(row.owner));
-    throw new UnsafeBackendError({
-      problem: `The schema ${row.schema} belongs to ${owner}, who would get the rights of the superuser ${quoteIdentifier(server.role)} through it`,
-      remedy: `Migrate as ${owner}, or find out whose it is and drop it`,
-    });
-  }
+  // Somebody else may have been faster.
+  await refuseOwners(connection, "creator");
 }
 
 /** The schema's version; null when there is none that tells. Never fails for a missing right alone, but says which. */
 export async function lookAtSchema(connection: MigrationConnection, server: Server): Promise<SchemaInfo | null> {
   // Asked of the catalog, for anybody may read that: to_regprocedure() fails without usage on the schema.
   const [found] = await connection.query(`
-    select has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute') as callable
-    from pg_namespace n join pg_proc p on p.pronamespace = n.oid
-    where n.nspname = 'leasehold_internal' and p.proname = 'schema_info'`);
+    select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_function_privilege(p.oid, 'execute') as callable
+    from pg_catalog.pg_namespace n join pg_catalog.pg_proc p on p.pronamespace operator(pg_catalog.=) n.oid
+    where n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
+      and p.proname operator(pg_catalog.=) 'schema_info'::pg_catalog.name`);
   if (found === undefined) return null;
   if (found.callable !== true) {
     const statement = `select leasehold.grant_usage(${quoteLiteral(server.role)});`;
     throw new NotPermittedError({ statement, role: server.role });
   }
-  const [row] = await connection.query("select version, min_client as minclient from leasehold_internal.schema_info()");
+  const [row] = await connection.query(SCHEMA_INFO);
   return row === undefined ? null : { version: Number(row.version), minClient: Number(row.minclient) };
 }
 
@@ -107,6 +108,9 @@ export function isUsable(schema: SchemaInfo | null): boolean {
   return true;
 }
 
+/** In the schema leasehold, what `grant_usage` does not give: that is for its owner and for administrators. */
+const operatorsOnly = ["grant_usage", "grant_monitoring", "grant_admin", "force_release", "sweep", "bump_epoch", "reset_fence"];
+
 /** Those that lack a right which `grant_usage` gives. Read first, so that a boot that changes nothing writes nothing. */
 export async function rolesWithoutUsage(
   connection: MigrationConnection,
@@ -115,17 +119,31 @@ export async function rolesWithoutUsage(
   const lacking: string[] = [];
   for (const role of new Set(roles)) {
     const rows = await connection.query(
-      `select from pg_roles r
-       where r.rolname = $1
-         and has_schema_privilege(r.oid, 'leasehold', 'usage')
-         and has_schema_privilege(r.oid, 'leasehold_internal', 'usage')
+      `select from pg_catalog.pg_roles r
+       where r.rolname operator(pg_catalog.=) $1::pg_catalog.name
          and not exists (
-           select from pg_proc p
-           where p.pronamespace = 'leasehold_internal'::regnamespace and left(p.proname, 1) <> '_' and p.proname <> 'force_release'
-             and not has_function_privilege(r.oid, p.oid, 'execute'))`,
+           select from pg_catalog.pg_namespace n
+           where n.nspname operator(pg_catalog.=) any ('{leasehold,leasehold_internal}'::pg_catalog.name[])
+             and not pg_catalog.has_schema_privilege(r.oid, n.oid, 'usage'))
+         and not exists (
+           select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace
+           where not pg_catalog.has_function_privilege(r.oid, p.oid, 'execute')
+             and pg_catalog.left(p.proname::pg_catalog.text, 1) operator(pg_catalog.<>) '_'
+             and case when n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
+                   then p.proname operator(pg_catalog.<>) 'force_release'::pg_catalog.name
+                   else n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name
+                    and p.proname operator(pg_catalog.<>) all ('{${operatorsOnly.join()}}'::pg_catalog.name[]) end)`,
       [role],
     );
     if (rows.length === 0) lacking.push(role);
   }
   return lacking;
 }
+
+/** Whether somebody has a right that no `grant_...` gave, or lacks one that it did. Takes the right to call it: the owner's. */
+export async function hasStrayRights(connection: MigrationConnection): Promise<boolean> {
+  return (await connection.query("select from leasehold_internal.stray_rights() limit 1")).length > 0;
+}
+
+/** Takes and gives what `hasStrayRights` found. */
+export const TIDY_RIGHTS = "select leasehold_internal._tidy_rights()";

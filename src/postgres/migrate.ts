@@ -5,13 +5,16 @@ import { withTimeout } from "../timeout.js";
 import { isRetryable, toMigrateError } from "./migrate-errors.js";
 import {
   claimSchemas,
+  hasStrayRights,
   isUsable,
   lookAtSchema,
   lookAtServer,
   type MigrationConnection,
+  refuseOwners,
   refuseServer,
   rolesWithoutUsage,
   type Server,
+  TIDY_RIGHTS,
 } from "./migrate-state.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
 
@@ -41,7 +44,8 @@ const ANSWER_MS = 5_000;
  *
  * @throws {NotPermittedError} with the line that grants the right that is missing
  * @throws {UnsupportedError} when the schema is newer and refuses this client
- * @throws {UnsafeBackendError} on a standby or a read-only server
+ * @throws {UnsafeBackendError} on a standby or a read-only server; where a schema, or something in it, belongs to a role that
+ *   could run its code as this one
  * @throws {UnavailableError} when the connection or the patience ran out; it is safe to run it again
  */
 export async function migrateDatabase(
@@ -105,13 +109,16 @@ async function attempt(
 async function migrate(connection: MigrationConnection, roles: readonly string[]): Promise<void> {
   const server = await lookAtServer(connection);
   refuseServer(server);
-  const isDone = isUsable(await lookAtSchema(connection, server));
-  if (isDone && (await rolesWithoutUsage(connection, roles)).length === 0) return;
+  await refuseOwners(connection, "migrator");
+  if (await isAllDone(connection, server, roles)) return;
 
-  await connection.query("select pg_advisory_xact_lock(1279480142, 0)");
+  await connection.query("select pg_catalog.pg_advisory_xact_lock(1279480142, 0)");
   await connection.query(`set local lock_timeout = ${TABLE_LOCK_MS}`);
   // Looked at again: somebody else may have done it while this one waited.
+  await refuseOwners(connection, "migrator");
   if (!isUsable(await lookAtSchema(connection, server))) await apply(connection, server);
+  // First, for a role that `roles` names may have its rights from elsewhere.
+  if (mayTidy(server) && (await hasStrayRights(connection))) await connection.query(TIDY_RIGHTS);
   for (const role of await rolesWithoutUsage(connection, roles)) {
     try {
       await connection.query("select leasehold.grant_usage($1)", [role]);
@@ -121,11 +128,22 @@ async function migrate(connection: MigrationConnection, roles: readonly string[]
   }
 }
 
+async function isAllDone(connection: MigrationConnection, server: Server, roles: readonly string[]): Promise<boolean> {
+  if (!isUsable(await lookAtSchema(connection, server))) return false;
+  if ((await rolesWithoutUsage(connection, roles)).length > 0) return false;
+  return !mayTidy(server) || !(await hasStrayRights(connection));
+}
+
+/** The owner's to do. Of a schema that is being made just now this role is the owner. */
+function mayTidy({ owner, isOwner }: Server): boolean {
+  return owner === null || isOwner;
+}
+
 async function apply(connection: MigrationConnection, server: Server): Promise<void> {
   // Loaded only where there is something to do: drizzle-orm takes 50 ms.
   const { applyMigrations } = await import("./apply-migrations.js");
   try {
-    await claimSchemas(connection, server);
+    await claimSchemas(connection);
     await applyMigrations(connection);
   } catch (error) {
     throw toMigrateError(error, { server });
@@ -139,13 +157,14 @@ async function apply(connection: MigrationConnection, server: Server): Promise<v
 }
 
 /**
- * What a role or a database has as its defaults must neither cut a migration short nor lead it elsewhere. In one message with
- * the `begin`: an idle transaction may be cut within a millisecond.
+ * What a role or a database has as its defaults must neither cut a migration short nor lead it elsewhere: under this path
+ * views, conditions of triggers and bodies of functions are bound to what is Postgres's own, for good. In one message with the
+ * `begin`: an idle transaction may be cut within a millisecond.
  */
 function settings(lockTimeoutMs: number): string {
   return `
+    set local search_path = pg_catalog, pg_temp;
     set local lock_timeout = ${lockTimeoutMs};
-    set local search_path = pg_catalog;
     set local client_min_messages = warning;
     select set_config(name, '0', true) from pg_settings
       where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout');

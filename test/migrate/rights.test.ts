@@ -136,12 +136,12 @@ test("nothing is open to everybody, also where the database gives everything to 
      where p.pronamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and has_function_privilege('passer_by', p.oid, 'execute')
     union all
     select c.oid::regclass::text from pg_class c
-     where c.relnamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and c.relname not like 'migrations%'
+     where c.relnamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace)
        and case when c.relkind = 'S' then has_sequence_privilege('passer_by', c.oid, 'usage, select, update')
                 when c.relkind in ('r', 'v') then has_table_privilege('passer_by', c.oid, 'select, insert, update, delete, truncate, references, trigger') end
     union all
     select t.oid::regtype::text from pg_type t join pg_class c on c.oid = t.typrelid
-     where t.typnamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and c.relname not like 'migrations%' and has_type_privilege('passer_by', t.oid, 'usage')
+     where t.typnamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace) and has_type_privilege('passer_by', t.oid, 'usage')
     union all
     select n.nspname from pg_namespace n where n.nspname like 'leasehold%' and has_schema_privilege('passer_by', n.oid, 'usage, create')`;
   expect([...allowed]).toEqual([]);
@@ -223,7 +223,7 @@ test("a role that may not create schemas is told the line to run, and the line h
   await app.end();
 });
 
-test("a role to which the schema does not belong is told the line that lets it go on", async () => {
+test("a role to which the schema does not belong is told whose it is, and a member of that role the line to run", async () => {
   await createRole("the_owner");
   await createRole("the_other");
   await admin.unsafe("create database half_done");
@@ -233,10 +233,17 @@ test("a role to which the schema does not belong is told the line that lets it g
   await half.end();
   const theirs = changeUrl(as("the_other"), { database: "half_done" });
   await expect(migrateDatabase(connectTo(theirs))).rejects.toMatchObject({
-    code: "not-permitted",
-    statement: 'grant "the_owner" to "the_other";',
+    code: "unsafe-backend",
+    message:
+      'The schema leasehold belongs to "the_owner", whose code would run with the rights of "the_other". Migrate as "the_owner", or find out whose it is and drop it.',
   });
+  // A member has rights of its own that the owner lacks.
   await admin.unsafe('grant "the_owner" to "the_other"');
+  const line = `alter role "the_other" in database "half_done" set role = 'the_owner';`;
+  await expect(migrateDatabase(connectTo(theirs))).rejects.toMatchObject({
+    message: expect.stringContaining(`Migrate as "the_owner", or become it: ${line}`),
+  });
+  await admin.unsafe(line);
   await migrateDatabase(connectTo(theirs));
 });
 
