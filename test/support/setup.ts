@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach } from "vitest";
 import { databases } from "./database.js";
 import { type Baseline, baseline, cleanUp, findLeaks } from "./leaks.js";
 
-const patienceMs = 5_000;
+/** How long a leak may take to go: closing takes its time on a busy machine. */
+const patienceMs = 20_000;
 
 let beforeFile: Baseline;
 
@@ -20,7 +21,7 @@ beforeEach(({ onTestFinished }) => {
     const leaks = hasFailed ? [] : await findLeaks(before, patienceMs);
     await cleanUp(before, hasFailed || leaks.length > 0);
     if (leaks.length > 0) throw new Error(`the test left behind:\n${leaks.join("\n")}`);
-  }, 60_000);
+  }, 180_000);
 });
 
 afterAll(async () => {
@@ -28,4 +29,4 @@ afterAll(async () => {
   await cleanUp(beforeFile);
   for (const database of databases()) await database.drop();
   if (leaks.length > 0) throw new Error(`the test file left behind:\n${leaks.join("\n")}`);
-}, 60_000);
+}, 180_000);
