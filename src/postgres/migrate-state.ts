@@ -109,7 +109,15 @@ export function isUsable(schema: SchemaInfo | null): boolean {
 }
 
 /** In the schema leasehold, what `grant_usage` does not give: that is for its owner and for administrators. */
-const operatorsOnly = ["grant_usage", "grant_monitoring", "grant_admin", "force_release", "sweep", "bump_epoch", "reset_fence"];
+const operatorsOnly = [
+  "grant_usage",
+  "grant_monitoring",
+  "grant_admin",
+  "force_release",
+  "sweep",
+  "bump_epoch",
+  "reset_fence",
+];
 
 /** Those that lack a right which `grant_usage` gives. Read first, so that a boot that changes nothing writes nothing. */
 export async function rolesWithoutUsage(
