@@ -3,7 +3,8 @@ import { UnsafeBackendError } from "../errors.js";
 import { withTimeout } from "../timeout.js";
 import type { ConnectionTarget } from "./connection-url.js";
 import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
-import { EXACT_TIMES } from "./statements.js";
+import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
+import { EXACT_TIMES, milliseconds } from "./statements.js";
 
 /** What a fresh connection says about its server. */
 export interface Hello {
@@ -40,6 +41,8 @@ export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly settings: readonly string[];
   /** To look is possible there, too. Default: a standby is refused. */
   readonly acceptsStandby?: boolean;
+  /** Default: refuses a database in which somebody else's code would run, see `foreignObjects`. */
+  readonly trustsOwners?: boolean;
   /** Gives it up at once. */
   readonly signal: AbortSignal | null;
 }
@@ -72,7 +75,7 @@ export const ownSettings: readonly string[] = [
   "set lock_timeout = 0",
   "set idle_in_transaction_session_timeout = 0",
   // Those that not every version has.
-  "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')",
+  "select pg_catalog.set_config(s.name, '0', false) from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) any ('{idle_session_timeout,transaction_timeout}'::pg_catalog.text[])",
   // Of heartbeats; the other statements see to it themselves.
   "set extra_float_digits = 1",
   // An array's null would be the text "null".
@@ -80,10 +83,10 @@ export const ownSettings: readonly string[] = [
   "set jit = off",
 ];
 
-const HELLO = `select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
-  (extract(epoch from a.backend_start) * 1000)::float8 as started, current_setting('server_version') as version,
-  current_database() as database, session_user::text as role, (extract(epoch from clock_timestamp()) * 1000)::float8 as now
-  from ${EXACT_TIMES} left join pg_stat_activity a on a.pid = pg_backend_pid()`;
+const HELLO = `select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as standby,
+  ${milliseconds("a.backend_start")} as started, pg_catalog.current_setting('server_version') as version,
+  pg_catalog.current_database() as database, session_user::pg_catalog.text as role, ${milliseconds("pg_catalog.clock_timestamp()")} as now
+  from ${EXACT_TIMES} left join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()`;
 
 /**
  * Connects to the first host that is a primary. Each host has `connectTimeoutMs`.
@@ -117,13 +120,17 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
   throw failure;
 }
 
-async function greet(link: Link, { settings, acceptsStandby = false }: ConnectOptions): Promise<Hello> {
+async function greet(
+  link: Link,
+  { settings, acceptsStandby = false, trustsOwners = false }: ConnectOptions,
+): Promise<Hello> {
   const sentAt = now();
-  const answer = await link.query([...settings, HELLO].join(";\n"));
+  const answer = await link.query([...settings, ...(trustsOwners ? [] : [FOREIGN_OBJECTS]), HELLO].join(";\n"));
   const receivedAt = now();
   // Several statements answer with an array of results, one statement with its rows.
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
   const row = rows[0] as Row;
+  if (!trustsOwners) refuseForeign(answer.at(-2) as unknown as readonly Row[]);
   if (row.standby === true && !acceptsStandby) {
     throw new StandbyOnly({
       problem: "This server is a standby: it cannot grant a lease",
