@@ -1,0 +1,57 @@
+// Certificates for servers that speak TLS, made here because embedded Postgres brings no openssl.
+import { chown, writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import { generate } from "selfsigned";
+import type { Settings } from "./cluster.js";
+import { serverUser } from "./server-binaries.js";
+
+/** Both as PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A root certificate: what `sslrootcert` names. */
+export async function makeAuthority(name = "Leasehold test authority"): Promise<Certificate> {
+  const { cert, private: key } = await generate([{ name: "commonName", value: name }], {
+    keyType: "ec",
+    algorithm: "sha256",
+    extensions: [
+      { name: "basicConstraints", cA: true, critical: true },
+      { name: "keyUsage", keyCertSign: true, cRLSign: true, critical: true },
+    ],
+  });
+  return { cert, key };
+}
+
+/** A certificate for a server or a client, signed by the authority. `names`: host names and IP addresses; the first is its CN. */
+export async function makeCertificate(authority: Certificate, names: readonly string[]): Promise<Certificate> {
+  const { cert, private: key } = await generate([{ name: "commonName", value: names[0] ?? "localhost" }], {
+    keyType: "ec",
+    algorithm: "sha256",
+    ca: authority,
+    extensions: [
+      { name: "basicConstraints", cA: false, critical: true },
+      { name: "keyUsage", digitalSignature: true, critical: true },
+      { name: "extKeyUsage", serverAuth: true, clientAuth: true },
+      {
+        name: "subjectAltName",
+        altNames: names.map((name) => (isIP(name) === 0 ? { type: 2, value: name } : { type: 7, ip: name })),
+      },
+    ],
+  });
+  return { cert, key };
+}
+
+/** Writes it where a cluster's server may read it. Returns the settings that make the server speak TLS with it. */
+export async function tlsSettings(folder: string, { cert, key }: Certificate): Promise<Settings> {
+  const { uid, gid } = serverUser();
+  const write = async (name: string, text: string): Promise<string> => {
+    const file = join(folder, name);
+    await writeFile(file, text, { mode: 0o600 });
+    if (uid !== undefined && gid !== undefined) await chown(file, uid, gid);
+    return file;
+  };
+  return { ssl: "on", ssl_cert_file: await write("server.crt", cert), ssl_key_file: await write("server.key", key) };
+}
