@@ -28,7 +28,7 @@ export class Database {
   }
 
   /** @throws UnavailableError, UnsafeBackendError, NoAddressError */
-  static async open(args: Arguments): Promise<Database> {
+  static async open(args: Arguments, trustsOwners = false): Promise<Database> {
     const place = await findPlace(args);
     try {
       const target = directTarget(place);
@@ -40,6 +40,7 @@ export class Database {
         prepare: false,
         settings: ownTransactionSettings,
         acceptsStandby: true,
+        trustsOwners,
         signal: null,
       });
       return new Database(link, hello, place, describeTarget(target));
@@ -77,12 +78,13 @@ export class Database {
   }
 }
 
-/** Opens the database for the length of the body. */
+/** Opens the database for the length of the body. `trustsOwners`: the body itself looks whose the schemas are. */
 export async function withDatabase<Value>(
   args: Arguments,
   body: (database: Database) => Promise<Value>,
+  trustsOwners = false,
 ): Promise<Value> {
-  const database = await Database.open(args);
+  const database = await Database.open(args, trustsOwners);
   try {
     return await body(database);
   } finally {

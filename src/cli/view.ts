@@ -1,4 +1,5 @@
 import type { Row } from "../postgres/link.js";
+import { milliseconds } from "../postgres/statements.js";
 import type { Database } from "./database.js";
 import { formatDuration } from "./duration.js";
 import { writeJson, writeOut } from "./output.js";
@@ -50,8 +51,8 @@ export async function readView(
     filter === undefined
       ? ""
       : filter.operator === "="
-        ? ` where v.${filter.column} = $1`
-        : ` where starts_with(v.${filter.column}, $1)`;
+        ? ` where v.${filter.column} operator(pg_catalog.=) $1::pg_catalog.text`
+        : ` where pg_catalog.starts_with(v.${filter.column}, $1::pg_catalog.text)`;
   const rows = await database.query(
     `select ${list} from leasehold.${view.name} v${where} order by ${view.orderBy}${limit === undefined ? "" : ` limit ${limit}`}`,
     filter === undefined ? [] : [filter.value],
@@ -61,8 +62,8 @@ export async function readView(
 }
 
 function expression(kind: Kind, column: string): string {
-  if (kind === "duration") return `(extract(epoch from ${column}) * 1000)::float8`;
-  return kind === "json" ? `to_jsonb(${column})` : column;
+  if (kind === "duration") return milliseconds(column);
+  return kind === "json" ? `pg_catalog.to_jsonb(${column})` : column;
 }
 
 function toData({ columns }: View, row: Row): Data {

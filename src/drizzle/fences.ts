@@ -73,18 +73,18 @@ export function unguardTable(table: PgTable): SQL {
  */
 export function fencedBy(column: FenceColumn, by: bigint | { readonly fence: bigint }): SQL<boolean> {
   const fence = typeof by === "bigint" ? by : by.fence;
-  const condition = sql<boolean>`${column} <= ${String(fence)}::bigint`;
+  const condition = sql<boolean>`${column} operator(pg_catalog.<=) ${String(fence)}::bigint`;
   // A row that nobody has fenced yet: without this it could never be written.
   return column.notNull ? condition : sql<boolean>`(${column} is null or ${condition})`;
 }
 
 function nameOfTable(table: PgTable): SQL {
-  return sql`${quoted(sql`${table}`)}::regclass`;
+  return sql`${quoted(sql`${table}`)}::pg_catalog.regclass`;
 }
 
 /** As the database of whoever runs it writes it, with the casing that this one was made with. */
 function nameOfColumn(column: Column): SQL {
-  return sql`(select name[cardinality(name)] from parse_ident(${quoted(sql`${column}`)}) as name)`;
+  return sql`(select name[pg_catalog.cardinality(name)] from pg_catalog.parse_ident(${quoted(sql`${column}`)}) as name)`;
 }
 
 /** Between quotes that are not in the text: a value or a name could end them otherwise. A casing adds none, it has letters only. */

@@ -41,8 +41,14 @@ export class Guard {
     // With literals: then they can go out in one message, through any library and any pooler.
     this.statements = {
       proof: "savepoint leasehold_guard; release savepoint leasehold_guard",
-      guard: interpolate("select leasehold_internal.guard($1, $2, $3, $4)", [key, String(fence), timeoutMs, place]),
-      check: interpolate("select leasehold_internal.require_guard($1, $2)", [key, String(fence)]),
+      guard: interpolate(
+        "select leasehold_internal.guard($1::pg_catalog.text, $2::bigint, $3::int, $4::pg_catalog.text)",
+        [key, String(fence), timeoutMs, place],
+      ),
+      check: interpolate("select leasehold_internal.require_guard($1::pg_catalog.text, $2::bigint)", [
+        key,
+        String(fence),
+      ]),
     };
   }
 

@@ -30,7 +30,7 @@ export class Bystander {
       if (this.#isOver) {
         throw new LinkClosed("this connection was given back");
       }
-      await link.query("begin; select pg_backend_pid()");
+      await link.query("begin; select pg_catalog.pg_backend_pid()");
       return link;
     });
     await this.#sitting;

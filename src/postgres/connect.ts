@@ -4,6 +4,7 @@ import { withTimeout } from "../timeout.js";
 import type { ConnectionTarget } from "./connection-url.js";
 import type { Host } from "./dial.js";
 import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
+import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
 
 /** What a fresh connection says about its server. */
 export interface Hello {
@@ -45,6 +46,8 @@ export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly settings: readonly string[];
   /** To look is possible there, too. Default: a standby is refused. */
   readonly acceptsStandby?: boolean;
+  /** Default: refuses a database in which somebody else's code would run, see `foreignObjects`. */
+  readonly trustsOwners?: boolean;
   /** Gives it up at once. */
   readonly signal: AbortSignal | null;
 }
@@ -85,7 +88,7 @@ export const ownSettings: readonly string[] = [
   "set lock_timeout = 0",
   "set idle_in_transaction_session_timeout = 0",
   // Those that not every version has.
-  "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')",
+  "select pg_catalog.set_config(s.name, '0', false) from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) any ('{idle_session_timeout,transaction_timeout}'::pg_catalog.text[])",
   // Of heartbeats; the other statements see to it themselves.
   "set extra_float_digits = 1",
   // An array's null would be the text "null".
@@ -137,9 +140,12 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
   throw failure;
 }
 
-async function greet(link: Link, { settings, acceptsStandby = false }: ConnectOptions): Promise<Hello> {
+async function greet(
+  link: Link,
+  { settings, acceptsStandby = false, trustsOwners = false }: ConnectOptions,
+): Promise<Hello> {
   const sentAt = now();
-  const answer = await link.query([...settings, HELLO].join(";\n"));
+  const answer = await link.query([...settings, ...(trustsOwners ? [] : [FOREIGN_OBJECTS]), HELLO].join(";\n"));
   const receivedAt = now();
   // Several statements answer with an array of results, one statement with its rows.
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
@@ -150,6 +156,7 @@ async function greet(link: Link, { settings, acceptsStandby = false }: ConnectOp
       remedy: "Give the direct address of Postgres, without anything in between that changes settings",
     });
   }
+  if (!trustsOwners) refuseForeign(answer.at(-2) as unknown as readonly Row[]);
   if (row.standby === true && !acceptsStandby) {
     throw new StandbyOnly({
       problem: "This server is a standby: it cannot grant a lease",

@@ -10,9 +10,10 @@ import {
   ownTransactionSettings,
 } from "./connect.js";
 import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
+import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
 import { targetOfClient } from "./target-of-client.js";
 
-type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify">;
+type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify" | "trustsOwners">;
 
 /** A connection that is ours alone, whatever lies in between. */
 const direct = { prepare: true, settings: ownSettings };
@@ -36,6 +37,8 @@ export class Connections {
   /** Those lanes that go where the session goes, over connections like its own. */
   readonly #directLanes: readonly OwnLane[];
   readonly #closing = new AbortController();
+  /** Where nobody else's code was found in the schemas: looked for until then. */
+  readonly #trusted = new WeakSet<HostList>();
   #unconfirmedCommits = 0;
   #role = "";
 
@@ -86,10 +89,21 @@ export class Connections {
     return [this.#bystander(first, signal), this.#bystander(second, signal)];
   }
 
-  /** The same for migrations, whose statements differ each time. They run in a transaction that sets what they need. */
+  /**
+   * The same for migrations, whose statements differ each time, and who look at owners themselves. They run in a transaction that
+   * sets what they need.
+   */
   forMigration(): Promise<Made> {
     const settings = this.#mayDirectBePooled ? ownTransactionSettings : ownSettings;
-    return this.#connect(this.#directHosts, "migrate", { prepare: false, settings, signal: this.#closing.signal });
+    const how = { prepare: false, settings, trustsOwners: true, signal: this.#closing.signal };
+    return this.#connect(this.#directHosts, "migrate", how);
+  }
+
+  /** Before anything is called over a client that was given: our own connections do it when they are made. */
+  async refuseForeign(): Promise<void> {
+    if (this.commands instanceof GivenLane) {
+      refuseForeign((await this.commands.query(FOREIGN_OBJECTS, [])).rows);
+    }
   }
 
   /** Gives the lanes' connections back. The next statement opens them again. */
@@ -128,6 +142,7 @@ export class Connections {
     this.refuseIfClosed();
     const { applicationName } = hosts.target;
     const made = await connect({
+      trustsOwners: this.#trusted.has(hosts),
       ...how,
       hosts,
       applicationName: `leasehold ${purpose}${applicationName === null ? "" : ` ${applicationName}`}`.slice(0, 63),
@@ -140,6 +155,7 @@ export class Connections {
       made.link.destroy();
     }
     this.refuseIfClosed();
+    if (how.trustsOwners !== true) this.#trusted.add(hosts);
     this.#role = made.hello.role;
     return made;
   }

@@ -121,7 +121,7 @@ async function migrate(connection: MigrationConnection, roles: readonly string[]
   if (mayTidy(server) && (await hasStrayRights(connection))) await connection.query(TIDY_RIGHTS);
   for (const role of await rolesWithoutUsage(connection, roles)) {
     try {
-      await connection.query("select leasehold.grant_usage($1)", [role]);
+      await connection.query("select leasehold.grant_usage($1::pg_catalog.text)", [role]);
     } catch (error) {
       throw toMigrateError(error, { server, grantTo: role });
     }
@@ -166,8 +166,8 @@ function settings(lockTimeoutMs: number): string {
     set local search_path = pg_catalog, pg_temp;
     set local lock_timeout = ${lockTimeoutMs};
     set local client_min_messages = warning;
-    select set_config(name, '0', true) from pg_settings
-      where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout');
+    select pg_catalog.set_config(s.name, '0', true) from pg_catalog.pg_settings s
+      where s.name operator(pg_catalog.=) any ('{statement_timeout,idle_in_transaction_session_timeout,transaction_timeout}'::pg_catalog.text[]);
     do $$
     begin
       -- Else the server notices a killed process only when its statement ends, and keeps the lock until then.

@@ -201,6 +201,7 @@ export class PostgresStore implements Store {
   }
 
   async #check(standing: Standing | null, deadline: Instant): Promise<void> {
+    await this.#connections.refuseForeign();
     const seen = this.#sight.check(standing, deadline);
     if (this.#session === null) {
       seen.catch(() => undefined); // the schema comes first

@@ -4,6 +4,7 @@ import type { ClockSample, Hello } from "./connect.js";
 import { beat } from "./heartbeat.js";
 import type { Link } from "./link.js";
 import { sqlState } from "./server-errors.js";
+import { milliseconds } from "./statements.js";
 
 /** First half of the advisory lock that each session holds. */
 const PRESENCE_CLASS = 1_279_480_140;
@@ -68,7 +69,7 @@ export async function unregister(
   { id, nonce }: Pick<Registration, "id" | "nonce">,
   timeoutMs: number,
 ): Promise<void> {
-  const left = link.query("select leasehold_internal.close_session($1, $2)", [id, nonce]);
+  const left = link.query("select leasehold_internal.close_session($1::int, $2::pg_catalog.uuid)", [id, nonce]);
   await withTimeout(left, timeoutMs, () => link.destroy()).catch(() => undefined);
 }
 
@@ -78,7 +79,7 @@ async function takeLock(link: Link, knownId: number | null): Promise<number> {
     const number = known === null ? "leasehold_internal.new_session_id()" : `(values (${known}))`;
     try {
       const [row] = await link.query(
-        `select own.id, pg_advisory_lock(${PRESENCE_CLASS}, own.id) from ${number} as own (id)`,
+        `select own.id, pg_catalog.pg_advisory_lock(${PRESENCE_CLASS}, own.id) from ${number} as own (id)`,
       );
       return Number(row?.id);
     } catch (error) {
@@ -93,8 +94,9 @@ async function takeLock(link: Link, knownId: number | null): Promise<number> {
 async function endBackend(link: Link, { pid, startedMs }: Backend): Promise<void> {
   try {
     await link.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity
-        where pid = $1::int and (extract(epoch from backend_start) * 1000)::float8 = $2::float8`,
+      `select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
+        where a.pid operator(pg_catalog.=) $1::int
+          and ${milliseconds("a.backend_start")} operator(pg_catalog.=) $2::double precision`,
       [pid, startedMs],
     );
   } catch (error) {
@@ -109,13 +111,10 @@ function openSession(
   { id, nonce }: Pick<Registration, "id" | "nonce">,
   { owner, host, version }: Identity,
 ): Promise<unknown> {
-  return link.query("select * from leasehold_internal.open_session($1::int, $2::uuid, $3, $4, $5)", [
-    id,
-    nonce,
-    owner,
-    host,
-    version,
-  ]);
+  return link.query(
+    "select * from leasehold_internal.open_session($1::int, $2::pg_catalog.uuid, $3::pg_catalog.text, $4::pg_catalog.text, $5::pg_catalog.text)",
+    [id, nonce, owner, host, version],
+  );
 }
 
 /**
@@ -138,7 +137,7 @@ function sessionSettings(takeoverDelayMs: number): string {
 /** For what a version or a platform may not have. */
 function setWherePossible(name: string, value: string): string {
   return `do $$ begin
-      perform set_config('${name}', '${value}', false);
+      perform pg_catalog.set_config('${name}', '${value}', false);
     exception when others then null;
     end $$;`;
 }

@@ -3,7 +3,7 @@ import type { Horizon, SchemaState, ServerState } from "../inspect/store-state.j
 import type { Lane } from "./lane.js";
 import type { Row } from "./link.js";
 import { sqlState, toPublicError } from "./server-errors.js";
-import { EXACT_TIMES } from "./statements.js";
+import { EXACT_TIMES, milliseconds } from "./statements.js";
 
 /**
  * What keeps dead rows of this database from being removed, the oldest first. A hot row slows down while something does: from
@@ -11,25 +11,33 @@ import { EXACT_TIMES } from "./statements.js";
  * own transactions, or with pg_read_all_stats. VACUUM itself holds nothing back.
  */
 const HORIZON = `select kind, pid, name, role, age, since from (
-  select 'backend' as kind, a.pid, nullif(a.application_name, '') as name, a.usename::text as role,
-    greatest(age(a.backend_xmin), age(a.backend_xid)) as age, (extract(epoch from a.xact_start) * 1000)::float8 as since
-    from pg_stat_activity a
-   where (a.datname = current_database() or a.backend_type = 'walsender') and a.pid <> pg_backend_pid()
-     and a.pid not in (select v.pid from pg_stat_progress_vacuum v)
+  select 'backend' as kind, a.pid, case when a.application_name operator(pg_catalog.<>) '' then a.application_name end as name,
+    a.usename::pg_catalog.text as role, greatest(pg_catalog.age(a.backend_xmin), pg_catalog.age(a.backend_xid)) as age,
+    ${milliseconds("a.xact_start")} as since
+    from pg_catalog.pg_stat_activity a
+   where (a.datname operator(pg_catalog.=) pg_catalog.current_database() or a.backend_type operator(pg_catalog.=) 'walsender')
+     and a.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+     and not exists (select from pg_catalog.pg_stat_progress_vacuum v where v.pid operator(pg_catalog.=) a.pid)
   union all
-  select 'prepared-transaction', null, p.gid, p.owner::text, age(p.transaction), (extract(epoch from p.prepared) * 1000)::float8
-    from pg_prepared_xacts p where p.database = current_database()
+  select 'prepared-transaction', null, p.gid, p.owner::pg_catalog.text, pg_catalog.age(p.transaction), ${milliseconds("p.prepared")}
+    from pg_catalog.pg_prepared_xacts p where p.database operator(pg_catalog.=) pg_catalog.current_database()
   union all
-  select 'replication-slot', r.active_pid, r.slot_name::text, null, age(r.xmin), null from pg_replication_slots r
+  select 'replication-slot', r.active_pid, r.slot_name::pg_catalog.text, null, pg_catalog.age(r.xmin), null
+    from pg_catalog.pg_replication_slots r
   ) of_any_kind, ${EXACT_TIMES} where age is not null order by age desc limit 1`;
 
-const SERVER = `select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
-    pg_is_in_recovery() as recovery, current_database() as database, current_user::text as role,
-    (extract(epoch from clock_timestamp()) * 1000)::float8 as now from ${EXACT_TIMES}`;
+const SERVER = `select pg_catalog.current_setting('server_version') as version,
+    pg_catalog.current_setting('server_version_num')::int as number, pg_catalog.pg_is_in_recovery() as recovery,
+    pg_catalog.current_database() as database, current_user::pg_catalog.text as role,
+    ${milliseconds("pg_catalog.clock_timestamp()")} as now from ${EXACT_TIMES}`;
 
-const SCHEMA = `select version, min_client as minclient, leasehold_internal.fence_source() as source,
-    has_function_privilege('leasehold_internal.force_release(text, bigint, boolean)', 'execute') as force
-  from leasehold_internal.schema_info()`;
+// By its oid: a name would be read with the types that the search_path has.
+const SCHEMA = `select i.version, i.min_client as minclient, leasehold_internal.fence_source() as source,
+    (select pg_catalog.has_function_privilege(p.oid, 'execute')
+       from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace
+      where n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
+        and p.proname operator(pg_catalog.=) 'force_release'::pg_catalog.name) as force
+  from leasehold_internal.schema_info() i`;
 
 /** In several statements: the schema may be missing, or a part be not for this role. */
 export async function describeServer(lane: Lane): Promise<ServerState> {

@@ -3,6 +3,7 @@ import { LeaseholdError } from "../../errors.js";
 import { seemsDirect } from "../../postgres/connect.js";
 import { rolesWithoutUsage } from "../../postgres/migrate-state.js";
 import { CLIENT_VERSION, SCHEMA_VERSION } from "../../postgres/schema-version.js";
+import { milliseconds, SCHEMA_INFO } from "../../postgres/statements.js";
 import { VERSION } from "../../version.js";
 import type { Database } from "../database.js";
 import { explain } from "../output.js";
@@ -86,23 +87,26 @@ export async function collectFacts(database: Database): Promise<Facts> {
   const one = async (text: string, parameters: readonly string[] = []) =>
     (await database.query(text, parameters))[0] ?? {};
   const server = await one(
-    "select current_setting('server_version_num')::int as number, has_database_privilege(current_database(), 'create') as create",
+    `select pg_catalog.current_setting('server_version_num')::int as number,
+            pg_catalog.has_database_privilege(pg_catalog.current_database()::pg_catalog.text, 'create') as create`,
   );
   const rights = await readRights(database);
-  const [info] = rights.mayLock
-    ? await database.query("select version, min_client as minclient from leasehold_internal.schema_info()")
-    : [];
+  const [info] = rights.mayLock ? await database.query(SCHEMA_INFO) : [];
   const chosen = await database.query(
-    "select name::text as name, setting from pg_settings where name = any (string_to_array($1, ','))",
+    `select s.name, s.setting from pg_catalog.pg_settings s
+      where s.name operator(pg_catalog.=) any (pg_catalog.string_to_array($1::pg_catalog.text, ','))`,
     [settings.join()],
   );
   const limits = await one(`
-    select (select sum(numbackends)::int from pg_stat_database) as used, current_setting('max_connections')::int as max,
-           (select rolconnlimit from pg_roles where rolname = session_user) as ofrole,
-           (select datconnlimit from pg_database where datname = current_database()) as ofdatabase`);
+    select (select pg_catalog.sum(s.numbackends)::int from pg_catalog.pg_stat_database s) as used,
+           pg_catalog.current_setting('max_connections')::int as max,
+           (select r.rolconnlimit from pg_catalog.pg_roles r where r.rolname operator(pg_catalog.=) session_user) as ofrole,
+           (select d.datconnlimit from pg_catalog.pg_database d
+             where d.datname operator(pg_catalog.=) pg_catalog.current_database()) as ofdatabase`);
   const replication = await one(`
-    select (select count(*)::int from pg_stat_replication) as standbys, current_setting('synchronous_standby_names') as names,
-           (select count(*)::int from pg_replication_slots where not active) as inactive`);
+    select (select pg_catalog.count(*)::int from pg_catalog.pg_stat_replication) as standbys,
+           pg_catalog.current_setting('synchronous_standby_names') as names,
+           (select pg_catalog.count(*)::int from pg_catalog.pg_replication_slots r where not r.active) as inactive`);
   return {
     client: { version: VERSION, node: process.versions.node },
     server: {
@@ -136,7 +140,9 @@ export async function collectFacts(database: Database): Promise<Facts> {
     transactions: { ...(await oldestTransactions(database)), inactiveSlots: Number(replication.inactive) },
     deadlocks:
       rights.mayLook && !hello.isStandby
-        ? (await database.query("select path from leasehold.deadlocks order by path")).map(({ path }) => String(path))
+        ? (await database.query("select d.path from leasehold.deadlocks d order by d.path")).map(({ path }) =>
+            String(path),
+          )
         : [],
     fenceSource: await fenceSource(database),
   };
@@ -144,9 +150,9 @@ export async function collectFacts(database: Database): Promise<Facts> {
 
 async function readRights(database: Database): Promise<Omit<Facts["rights"], "mayCreate">> {
   const [row] = await database.query(`
-    select exists (select from pg_namespace where nspname = 'leasehold_internal') as made,
-           (select has_table_privilege(c.oid, 'select') and has_schema_privilege(c.relnamespace, 'usage') from pg_class c
-             where c.relname = 'active_leases' and c.relnamespace = (select oid from pg_namespace where nspname = 'leasehold')) as look`);
+    select exists (
+             select from pg_catalog.pg_namespace n where n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name) as made,
+           (${mayRead("active_leases")}) as look`);
   const schemaExists = row?.made === true;
   const reader = {
     query: (text: string, parameters: readonly string[] = []) => database.query(text, parameters),
@@ -173,19 +179,22 @@ async function tryLocker({ place }: Database): Promise<Facts["refusal"]> {
 
 async function newestGrant(database: Database): Promise<number | null> {
   const [row] = await database.query(
-    "select (extract(epoch from max(greatest(acquired_at, renewed_at)) - clock_timestamp()) * 1000)::float8 as ahead from leasehold.active_leases",
+    `select ${milliseconds("pg_catalog.max(greatest(l.acquired_at, l.renewed_at)) operator(pg_catalog.-) pg_catalog.clock_timestamp()")} as ahead
+       from leasehold.active_leases l`,
   );
   return row?.ahead == null ? null : Number(row.ahead);
 }
 
 async function oldestTransactions(database: Database): Promise<Omit<Facts["transactions"], "inactiveSlots">> {
   const [row] = await database.query(`
-    select pg_has_role(session_user, 'pg_read_all_stats', 'usage') as mayknow,
-           (extract(epoch from clock_timestamp() - a.xact_start) * 1000)::float8 as oldest, a.pid,
-           (select (extract(epoch from clock_timestamp() - min(prepared)) * 1000)::float8 from pg_prepared_xacts) as prepared
+    select pg_catalog.pg_has_role(session_user, 'pg_read_all_stats'::pg_catalog.name, 'usage') as mayknow,
+           ${milliseconds("pg_catalog.clock_timestamp() operator(pg_catalog.-) a.xact_start")} as oldest, a.pid,
+           (select ${milliseconds("pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.min(p.prepared)")}
+              from pg_catalog.pg_prepared_xacts p) as prepared
       from (values (1)) as one
-      left join lateral (select xact_start, pid from pg_stat_activity
-         where xact_start is not null and pid <> pg_backend_pid() and backend_xmin is not null order by xact_start limit 1) a on true`);
+      left join lateral (select b.xact_start, b.pid from pg_catalog.pg_stat_activity b
+         where b.xact_start is not null and b.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+           and b.backend_xmin is not null order by b.xact_start limit 1) a on true`);
   const isKnown = row?.mayknow === true;
   return {
     oldestMs: isKnown ? Number(row?.oldest ?? 0) : null,
@@ -194,12 +203,18 @@ async function oldestTransactions(database: Database): Promise<Omit<Facts["trans
   };
 }
 
+/** Asked of the catalog, which anybody may read. No rows where there is no such relation. */
+function mayRead(relation: string): string {
+  return `select pg_catalog.has_table_privilege(c.oid, 'select') and pg_catalog.has_schema_privilege(c.relnamespace, 'usage') as readable
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
+     where c.relname operator(pg_catalog.=) '${relation}'::pg_catalog.name
+       and n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name`;
+}
+
 /** Null for a role that may not read it. */
 async function fenceSource(database: Database): Promise<string | null> {
-  const [table] = await database.query(`
-    select has_table_privilege(c.oid, 'select') and has_schema_privilege(c.relnamespace, 'usage') as readable from pg_class c
-     where c.relname = 'fence_epoch' and c.relnamespace = (select oid from pg_namespace where nspname = 'leasehold')`);
+  const [table] = await database.query(mayRead("fence_epoch"));
   if (table?.readable !== true) return null;
-  const [row] = await database.query("select source from leasehold.fence_epoch");
+  const [row] = await database.query("select e.source from leasehold.fence_epoch e");
   return row === undefined ? null : String(row.source);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { milliseconds } from "../../postgres/statements.js";
 import type { Database } from "../database.js";
 
 const CLOCK_MS = 500;
@@ -19,7 +20,7 @@ async function readClock(
   database: Database,
 ): Promise<{ serverMs: number; wallMs: number; monotonicMs: number; uncertaintyMs: number }> {
   const sent = { wallMs: Date.now(), monotonicMs: performance.now() };
-  const [row] = await database.query("select (extract(epoch from clock_timestamp()) * 1000)::float8 as now");
+  const [row] = await database.query(`select ${milliseconds("pg_catalog.clock_timestamp()")} as now`);
   const half = (performance.now() - sent.monotonicMs) / 2;
   return {
     serverMs: Number(row?.now),

@@ -72,7 +72,14 @@ async function tryJoin(folder: Folder): Promise<{ url: string; link: Link } | nu
 
 /** A keeper that was killed leaves a server that nobody would stop. */
 async function hasKeeper(link: Link): Promise<boolean> {
-  return (await link.query("select from pg_stat_activity where application_name = $1", [KEEPER])).length > 0;
+  return (
+    (
+      await link.query(
+        "select from pg_catalog.pg_stat_activity a where a.application_name operator(pg_catalog.=) $1::pg_catalog.text",
+        [KEEPER],
+      )
+    ).length > 0
+  );
 }
 
 interface Keeper {
