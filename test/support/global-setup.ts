@@ -23,7 +23,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     for (const step of undo.reverse()) await step();
   };
   try {
-    const isOverTls = project.config.env[transportVariable] === "tls";
+    const isOverTls = project.config.env?.[transportVariable] === "tls";
     const isTemplateNeeded = isOverTls || !process.env.TEST_DATABASE_URL;
     if (isTemplateNeeded) await prepareTemplate();
     const server = isOverTls ? await startTlsServer() : await startSharedServer();

@@ -16,12 +16,11 @@ export async function prepareTls(dataDir: string, { certificate, clientAuthority
     if (uid !== undefined && gid !== undefined) await chown(file, uid, gid);
   };
   const demanded = clientAuthority ? " clientcert=verify-ca" : "";
-  // No line for connections without TLS: who comes without it is refused, and so is seen.
+  // No line for clients without TLS: they are refused, and so are seen. A standby's libpq reads files below the home folder
+  // of whoever runs the tests before it speaks TLS, and may not.
   await own(
     "pg_hba.conf",
-    ["all", "replication"]
-      .map((database) => `hostssl ${database} all 127.0.0.1/32 scram-sha-256${demanded}\n`)
-      .join(""),
+    `hostssl all all 127.0.0.1/32 scram-sha-256${demanded}\nhost replication all 127.0.0.1/32 scram-sha-256\n`,
   );
   if (clientAuthority) await own("root.crt", clientAuthority.cert);
   return {
