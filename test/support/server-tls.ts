@@ -7,7 +7,10 @@ import { serverUser } from "./server-binaries.js";
 import type { ServerTls } from "./transport.js";
 
 /** Returns the settings with which the server must run. They name no folder: a standby has copies of its own. */
-export async function prepareTls(dataDir: string, { certificate, clientAuthority }: ServerTls): Promise<Settings> {
+export async function prepareTls(
+  dataDir: string,
+  { certificate, clientAuthority, acceptsPlain }: ServerTls,
+): Promise<Settings> {
   await tlsSettings(dataDir, certificate);
   const own = async (name: string, text: string) => {
     const file = join(dataDir, name);
@@ -16,11 +19,10 @@ export async function prepareTls(dataDir: string, { certificate, clientAuthority
     if (uid !== undefined && gid !== undefined) await chown(file, uid, gid);
   };
   const demanded = clientAuthority ? " clientcert=verify-ca" : "";
-  // No line for clients without TLS: they are refused, and so are seen. A standby's libpq reads files below the home folder
-  // of whoever runs the tests before it speaks TLS, and may not.
+  // A standby comes without: before it speaks TLS, libpq reads files in the home folder of whoever runs the tests, and may not.
   await own(
     "pg_hba.conf",
-    `hostssl all all 127.0.0.1/32 scram-sha-256${demanded}\nhost replication all 127.0.0.1/32 scram-sha-256\n`,
+    `${acceptsPlain ? "host" : "hostssl"} all all 127.0.0.1/32 scram-sha-256${demanded}\nhost replication all 127.0.0.1/32 scram-sha-256\n`,
   );
   if (clientAuthority) await own("root.crt", clientAuthority.cert);
   return {

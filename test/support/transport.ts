@@ -15,6 +15,8 @@ export interface ServerTls {
   readonly certificate: Certificate;
   /** Only clients with a certificate of this authority may log in. */
   readonly clientAuthority?: Certificate;
+  /** Clients may come without TLS, too. Default: they are refused, and so are seen. */
+  readonly acceptsPlain?: boolean;
 }
 
 let usual: Promise<ServerTls> | undefined;
