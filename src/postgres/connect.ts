@@ -2,6 +2,7 @@ import { type Instant, now } from "../clock.js";
 import { UnsafeBackendError } from "../errors.js";
 import { withTimeout } from "../timeout.js";
 import type { ConnectionTarget } from "./connection-url.js";
+import type { Host } from "./dial.js";
 import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
 import { EXACT_TIMES } from "./statements.js";
 
@@ -36,6 +37,8 @@ export class StandbyOnly extends UnsafeBackendError {}
 
 export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly hosts: HostList;
+  /** For each host, from the first packet to the answer of the first statement: password, TLS and login are in it. */
+  readonly connectTimeoutMs: number;
   /** Statements for a connection that is ours alone; none behind a pooler, where they would stick to a stranger's. */
   readonly settings: readonly string[];
   /** To look is possible there, too. Default: a standby is refused. */
@@ -54,12 +57,12 @@ export class HostList {
   }
 
   /** The hosts in the order to try them; one entry, null, for a unix socket. */
-  inOrder(): readonly ({ readonly host: string; readonly port: number } | null)[] {
+  inOrder(): readonly Host[] {
     const { hosts } = this.target;
     return hosts.length === 0 ? [null] : [...hosts.slice(this.#first), ...hosts.slice(0, this.#first)];
   }
 
-  prefer(host: { readonly host: string; readonly port: number } | null): void {
+  prefer(host: Host): void {
     this.#first = host === null ? 0 : Math.max(0, this.target.hosts.indexOf(host));
   }
 }

@@ -1,23 +1,23 @@
-import net from "node:net";
-import { createSecureContext } from "node:tls";
 import postgres from "postgres";
-import { startTimer, type Timer } from "../clock.js";
+import { startTimer } from "../clock.js";
 import { describeType } from "../describe.js";
-import { realTimersFor, realTimersInNextMicrotask, withRealTimers } from "../real-timers.js";
+import { realTimersFor, realTimersInNextMicrotask } from "../real-timers.js";
 import type { ConnectionTarget } from "./connection-url.js";
+import { dial, type Host } from "./dial.js";
 import { inOneTrip } from "./one-trip.js";
+import { MICROTASKS_OF_LOGIN, Wire } from "./wire.js";
 
 /** A value of a parameter. Arrays are sent as text (see array-literal.ts), so that no client's serializers touch them. */
 export type Parameter = string | number | boolean | null;
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** What `Link.open` needs besides the address. */
+/** Where a link leads, and how. */
 export interface LinkOptions {
   readonly target: ConnectionTarget;
-  readonly host: { readonly host: string; readonly port: number } | null;
+  /** One of the target's hosts; null for its unix socket. */
+  readonly host: Host;
   readonly applicationName: string;
-  readonly connectTimeoutMs: number;
   /**
    * Named prepared statements. False where a transaction pooler may stand in between: one statement need not meet what
    * another has prepared.
@@ -28,49 +28,51 @@ export interface LinkOptions {
   readonly onUnconfirmedCommit?: () => void;
 }
 
-/** More than postgres.js takes between a message about the password and its answer. */
-const MICROTASKS_OF_LOGIN = 40;
-/** The first byte of what the server says about it. */
-const AUTHENTICATION = 0x52;
+/** How long an orderly end may take. */
+const FAREWELL_MS = 1_000;
 
 /** The connection is gone, and with it the answers to what was sent over it. */
 export class LinkClosed extends Error {}
 
+/** It was gone before the statement was sent: nothing can have happened. */
+export class NeverSent extends LinkClosed {}
+
 /**
- * One connection to one backend, for one life: when the socket closes, the link is dead for good. postgres.js by itself would
- * connect again, silently, to a backend that holds none of what the old one held (porsager/postgres #1195).
+ * One connection to one backend, for one life. postgres.js speaks the protocol, but the socket is ours (see wire.ts). By itself
+ * postgres.js would connect again, silently, to a backend that holds none of what the old one held (porsager/postgres #1195),
+ * leave statements unsettled, and write to a socket that is gone. So it is never told that the connection died, and never
+ * ended: every statement in flight is rejected here.
  *
- * The socket is made here, so that it can be cut without waiting for the other side, and keeps the process alive only while
- * an answer is awaited.
+ * It connects with the first statement, and sets itself no limit of time: whoever gives up destroys it, at any moment. It keeps the
+ * process alive only while an answer is awaited.
  */
 export class Link {
   readonly #sql: postgres.Sql;
   readonly #options: LinkOptions;
   readonly #onClose = new Set<() => void>();
-  #socket: net.Socket | null = null;
-  #inFlight = 0;
+  readonly #dialing = new AbortController();
+  /** Rejects each statement that has no answer yet. */
+  readonly #inFlight = new Set<(error: Error) => void>();
+  #wire: Wire | null = null;
+  #password = "";
   #waiting = 0;
   #isPipelined = false;
-  /** Settles when nothing is sent or waits to be. */
+  /** Settles when nothing is in flight or waits to be sent. */
   #queue: Promise<unknown> = Promise.resolve();
-  #isLoggedIn = false;
-  #isDead = false;
-  #error: Error | null = null;
+  #isEnding = false;
+  /** Why it is dead; null while it lives. */
+  #death: LinkClosed | null = null;
 
   constructor(options: LinkOptions) {
     this.#options = options;
     const { target, host } = options;
-    // A dead client must not connect again: each attempt after the first is refused by #connect.
-    let attempts = 0;
     this.#sql = postgres({
       host: [host?.host ?? "localhost"],
       port: [host?.port ?? 5432],
-      ...(target.path === null ? {} : { path: target.path }),
       database: target.database,
       user: target.user,
-      pass: this.#passwordFor(target),
-      ssl: target.ssl,
-      sslnegotiation: target.sslnegotiation,
+      pass: () => this.#password,
+      ssl: false,
       connection: { ...target.startup, application_name: options.applicationName },
       max: 1,
       max_lifetime: null,
@@ -80,18 +82,7 @@ export class Link {
       fetch_types: false,
       prepare: options.prepare,
       target_session_attrs: null,
-      socket: () => {
-        attempts += 1;
-        if (attempts > 1 || this.#isDead) {
-          throw new LinkClosed("this connection is closed");
-        }
-        // What it throws for a certificate that is none, nobody catches once postgres.js does the same.
-        if (typeof target.ssl === "object") {
-          createSecureContext(target.ssl);
-        }
-        return this.#connect();
-      },
-      onclose: () => this.destroy(new LinkClosed("the connection was closed")),
+      socket: () => this.#connect(),
       onnotify: () => options.onNotify?.(),
       onnotice: (notice: { routine?: string }) => {
         if (notice.routine === "SyncRepWaitForLSN") {
@@ -102,12 +93,12 @@ export class Link {
   }
 
   get isDead(): boolean {
-    return this.#isDead;
+    return this.#death !== null;
   }
 
   /** Statements that were sent and have no answer yet. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight.size;
   }
 
   /** Statements that are sent when those before them are answered. */
@@ -117,7 +108,7 @@ export class Link {
 
   /** Calls once when the link is dead; at once if it is. Returns what takes the listener off. */
   onClose(listener: () => void): () => void {
-    if (this.#isDead) {
+    if (this.isDead) {
       listener();
       return () => undefined;
     }
@@ -134,167 +125,136 @@ export class Link {
     this.#isPipelined = true;
   }
 
-  /** Rejects with the server's error, or with LinkClosed when there is no answer and there will be none. */
+  /** Rejects with the server's error; with NeverSent; or with LinkClosed when there is no answer and there will be none. */
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
-    if (this.#isPipelined) {
-      return this.#send(text, parameters);
+    if (this.#isEnding) {
+      return Promise.reject(new NeverSent("this connection was ended"));
     }
-    this.#waiting += 1;
-    const answer = this.#queue.then(() => {
-      this.#waiting -= 1;
-      return this.#send(text, parameters);
-    });
+    const answer = this.#isPipelined ? this.#send(text, parameters) : this.#sendInTurn(text, parameters);
+    // Answers come in the order of the statements: with the last one all are there.
     this.#queue = answer.catch(() => undefined);
     return answer;
   }
 
-  async #send(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
-    if (this.#isDead) {
-      throw this.#error ?? new LinkClosed("this connection is closed");
-    }
-    this.#inFlight += 1;
-    this.#socket?.ref();
-    try {
+  async #sendInTurn(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
+    this.#waiting += 1;
+    await this.#queue;
+    this.#waiting -= 1;
+    return await this.#send(text, parameters);
+  }
+
+  #send(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#death !== null) {
+        reject(new NeverSent(this.#death.message, { cause: this.#death }));
+        return;
+      }
+      const settle = (): void => {
+        this.#inFlight.delete(fail);
+        this.#wire?.keepAlive(this.#inFlight.size > 0);
+      };
+      const fail = (error: unknown): void => {
+        settle();
+        reject(this.#judge(error));
+      };
+      this.#inFlight.add(fail);
+      this.#wire?.keepAlive(true);
       const query = inOneTrip(this.#sql.unsafe(text, [...parameters], { prepare: this.#options.prepare }));
       // postgres.js begins with it in the next microtask.
       realTimersInNextMicrotask(() => query.execute());
-      const rows = await query;
-      this.#isLoggedIn = true;
-      return rows;
-    } catch (error) {
-      throw this.#judge(error);
-    } finally {
-      this.#inFlight -= 1;
-      if (this.#inFlight === 0) {
-        this.#socket?.unref();
-      }
-    }
+      query.then((rows) => {
+        settle();
+        resolve(rows);
+      }, fail);
+    });
   }
 
-  /** Ends it in the orderly way, within a second. */
+  /** Ends it in the orderly way, within a second: after the answers to what was asked, with the protocol's farewell. */
   async end(): Promise<void> {
-    if (!this.#isDead) {
-      const orderly = new Promise<void>((resolve) => {
-        const timer = startTimer(1_000, resolve, { keepsAlive: true });
+    this.#isEnding = true;
+    if (!this.isDead) {
+      await new Promise<void>((resolve) => {
+        const timer = startTimer(FAREWELL_MS, resolve, { keepsAlive: true });
         this.onClose(() => {
           timer.cancel();
           resolve();
         });
+        void this.#queue.then(() => (this.#wire === null ? resolve() : this.#wire.hangUp()));
       });
-      void this.#queue.then(() => this.#endClient(1));
-      await orderly;
     }
     this.destroy(new LinkClosed("this connection was ended"));
   }
 
   /** Cuts it at once, whatever the other side does. What is in flight rejects. */
   destroy(error: Error = new LinkClosed("this connection was cut")): void {
-    if (this.#isDead) {
+    if (this.#death !== null) {
       return;
     }
-    this.#isDead = true;
-    this.#error = error;
-    this.#socket?.destroy();
-    this.#endClient(0);
+    const death = asLinkClosed(error);
+    this.#death = death;
+    this.#dialing.abort(death);
+    this.#wire?.cut();
+    for (const fail of this.#inFlight) {
+      fail(death);
+    }
     for (const listener of this.#onClose) {
       listener();
     }
     this.#onClose.clear();
   }
 
-  #endClient(timeout: number): void {
-    realTimersInNextMicrotask(() => {
-      this.#sql.end({ timeout }).catch(() => undefined);
-    });
-  }
-
+  /** What a statement rejects with. Whatever is not the server's error about this statement ends the connection. */
   #judge(error: unknown): unknown {
-    if (error instanceof Error && "severity" in error && "code" in error) {
-      // After FATAL the server closes; the next query was once rejected with the error of this one.
-      if (error.severity === "FATAL" || error.severity === "PANIC") {
-        this.destroy(error);
-      }
+    const isServers = error instanceof Error && "severity" in error && "code" in error;
+    if (isServers && error.severity !== "FATAL" && error.severity !== "PANIC") {
       return error;
     }
-    const cause = error instanceof Error ? error : new Error(String(error));
-    this.destroy(cause);
+    this.destroy(error as Error);
     // Why it was cut says more than that it was.
-    return this.#error instanceof LinkClosed ? this.#error : new LinkClosed(cause.message, { cause });
+    return isServers ? error : this.#death;
   }
 
-  /** Nobody catches what postgres.js rejects with while it logs in: a function that fails would end the process. */
-  #passwordFor({ password }: ConnectionTarget): ConnectionTarget["password"] {
-    if (typeof password !== "function") {
-      return password;
+  /** Called once: postgres.js connects again only when it hears that its socket closed. */
+  async #connect(): Promise<Wire> {
+    const { target, host } = this.#options;
+    try {
+      this.#password = await passwordOf(target);
+      const socket = await dial(target, host, this.#dialing.signal);
+      const wire = new Wire(socket, (error) => this.destroy(error));
+      this.#wire = wire;
+      if (this.#death !== null) {
+        wire.cut();
+        throw this.#death;
+      }
+      wire.keepAlive(this.#inFlight.size > 0);
+      realTimersFor(MICROTASKS_OF_LOGIN);
+      return wire;
+    } catch (error) {
+      this.destroy(error as Error);
+      throw error;
     }
-    return async () => {
-      try {
-        const text: unknown = await password();
-        if (typeof text !== "string") {
-          throw new TypeError(`expected a string, got ${describeType(text)}`);
-        }
-        realTimersFor(MICROTASKS_OF_LOGIN);
-        return text;
-      } catch (error) {
-        this.destroy(new LinkClosed("the function that gives the password failed", { cause: error }));
-        return await new Promise<never>(() => undefined);
-      }
-    };
   }
+}
 
-  #connect(): Promise<net.Socket> {
-    const { target, host, connectTimeoutMs } = this.#options;
-    return new Promise((resolve, reject) => {
-      const socket =
-        target.path === null ? net.connect(host?.port ?? 5432, host?.host ?? "localhost") : net.connect(target.path);
-      this.#socket = socket;
-      this.#guardTimers(socket);
-      let timer: Timer | null = null;
-      const settle = (error: Error | null): void => {
-        timer?.cancel();
-        socket.off("connect", onConnect);
-        socket.off("error", settle);
-        socket.off("close", onClose);
-        if (error === null) {
-          resolve(socket);
-        } else {
-          socket.on("error", () => undefined);
-          socket.destroy();
-          reject(error);
-        }
-      };
-      const onConnect = (): void => {
-        socket.setNoDelay(true);
-        socket.setKeepAlive(true, 5_000);
-        // postgres.js asks for the name that a certificate must have.
-        Object.assign(socket, { host: host?.host });
-        settle(null);
-        realTimersFor(MICROTASKS_OF_LOGIN);
-      };
-      const onClose = (): void => settle(new LinkClosed("the connection was closed while connecting"));
-      socket.once("connect", onConnect);
-      socket.once("error", settle);
-      socket.once("close", onClose);
-      timer = startTimer(
-        connectTimeoutMs,
-        () =>
-          settle(Object.assign(new Error(`no connection within ${connectTimeoutMs} ms`), { code: "CONNECT_TIMEOUT" })),
-        { keepsAlive: true },
-      );
-    });
+/** Asked before the driver is at work: what fails while it logs in, nobody could catch. */
+async function passwordOf({ password }: ConnectionTarget): Promise<string> {
+  if (typeof password !== "function") {
+    return password;
   }
+  try {
+    const text: unknown = await password();
+    if (typeof text !== "string") {
+      throw new TypeError(`expected a string, got ${describeType(text)}`);
+    }
+    return text;
+  } catch (error) {
+    throw new LinkClosed("the function that gives the password failed", { cause: error });
+  }
+}
 
-  /** postgres.js writes by setImmediate. A user's fake one would keep renewals from being sent (see real-timers.ts). */
-  #guardTimers(socket: net.Socket): void {
-    const { emit } = socket;
-    const emitWithRealTimers = (...args: unknown[]): boolean => {
-      const [event, chunk] = args;
-      const hasListeners = withRealTimers(() => Reflect.apply(emit, socket, args));
-      if (!this.#isLoggedIn && event === "data" && (chunk as Uint8Array)[0] === AUTHENTICATION) {
-        realTimersFor(MICROTASKS_OF_LOGIN);
-      }
-      return hasListeners;
-    };
-    socket.emit = emitWithRealTimers as typeof emit;
+function asLinkClosed(error: unknown): LinkClosed {
+  if (error instanceof LinkClosed) {
+    return error;
   }
+  return new LinkClosed(error instanceof Error ? error.message : String(error), { cause: error });
 }

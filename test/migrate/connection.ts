@@ -9,7 +9,6 @@ export function connectTo(url: string): () => Link {
       target,
       host: target.hosts[0] ?? null,
       applicationName: "leasehold migrate",
-      connectTimeoutMs: 5_000,
       prepare: false,
     });
 }
