@@ -109,7 +109,7 @@ test("a renewal that fails for a passing reason goes to the onError of keepAlive
   const errors: string[] = [];
   await using locker = openLocker(proxy.url(database.url), {
     ttlMs: 20_000,
-    requestTimeoutMs: 400,
+    requestTimeoutMs: 3_000,
     onError: () => errors.push("locker's"),
   });
   const lock = await locker.acquire("a", { keepAlive: false });

@@ -82,7 +82,7 @@ describe("close", () => {
   });
 
   test("waits up to drainMs for bodies, which still hold their lock", async () => {
-    const locker = openLocker(database, { ttlMs: 1_000 });
+    const locker = openLocker(database, { ttlMs: 4_000 });
     let lockOfBody: Lock | undefined;
     const run = locker.withLock("a", async (lock) => {
       lockOfBody = lock;

@@ -41,7 +41,7 @@ function open(options: Options): postgres.Sql {
 describe.each(Object.entries(clients))("a given client %s", (_, openClient) => {
   test("carries the commands, and is neither ended nor changed", async () => {
     const sql = openClient();
-    const locker = createLocker({ sql, ttlMs: 600, takeoverDelayMs: 1_000 } as LockerOptions);
+    const locker = createLocker({ sql, ttlMs: 5_000, takeoverDelayMs: 5_000 } as LockerOptions);
     const metadata = { some_name: [1, "x", null] };
 
     const lock = await locker.acquire("a'\\{}\",é", { metadata, owner: 'o"w\\n{e}r' });

@@ -15,7 +15,7 @@ const isQuiet = async () =>
   (await connections()) === 0 && (await database.sql`select from leasehold.sessions`).length === 0;
 
 test("an idle locker gives back its connections, its session and its timers, and comes back with the next call", async () => {
-  await using locker = openLocker(database, { idleTimeoutMs: 200 });
+  await using locker = openLocker(database, { idleTimeoutMs: 3_000 });
   await locker.withLock("a", (lock) => lock.renew());
   expect(await connections()).toBe(3);
 
@@ -27,7 +27,7 @@ test("an idle locker gives back its connections, its session and its timers, and
 });
 
 test("a locker that holds or waits for something is not idle", async () => {
-  await using holder = openLocker(database, { idleTimeoutMs: 100, ttlMs: 5_000, keepAlive: false });
+  await using holder = openLocker(database, { idleTimeoutMs: 100, ttlMs: 60_000, keepAlive: false });
   await using waiter = openLocker(database, { idleTimeoutMs: 100 });
   const lock = await holder.acquire("a");
   const waiting = waiter.acquire("a");

@@ -116,7 +116,7 @@ describe("asynchronous disposal", () => {
     await using proxy = await startProxy(database.url);
     const errors: unknown[] = [];
     await using locker = openLocker(proxy.url(database.url), {
-      requestTimeoutMs: 400,
+      requestTimeoutMs: 3_000,
       onError: (error) => errors.push(error),
     });
     const [lost, released, unreachable] = [
@@ -136,7 +136,7 @@ describe("asynchronous disposal", () => {
     proxy.heal();
     proxy.cutAll();
     const isFree = async () => (await database.sql`select from leasehold.leases where token is not null`).length === 0;
-    await expect.poll(isFree, { timeout: 10_000 }).toBe(true);
+    await expect.poll(isFree, { timeout: 60_000 }).toBe(true);
   });
 });
 

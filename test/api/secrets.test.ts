@@ -69,8 +69,8 @@ test("errors of a real run are JSON-safe and show neither a token nor a password
   const errors: unknown[] = [];
   const tokens = new Set<string>();
   await using locker = openLocker(proxy.url(role.url), {
-    requestTimeoutMs: 1_000,
-    connectTimeoutMs: 1_000,
+    requestTimeoutMs: 3_000,
+    connectTimeoutMs: 3_000,
     takeoverDelayMs: 1_000,
     onError: (error) => errors.push(error),
     onLost: (_, error) => errors.push(error),

@@ -16,7 +16,7 @@ const renewal = /internal\.renew/;
 
 test("redisson #7272: a renewal does not outlive the release, not even one that was on its way", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { ttlMs: 900, renewEveryMs: 100 });
+  await using locker = openLocker(proxy.url(database.url), { ttlMs: 30_000, renewEveryMs: 100 });
   const late = proxy.holdStatement(renewal);
   const lock = await locker.acquire("a");
   await late.arrived;
@@ -25,7 +25,7 @@ test("redisson #7272: a renewal does not outlive the release, not even one that 
   const freed = await leaseRow(sql, "a");
   await late.forward();
   proxy.statements.length = 0;
-  const other = await locker.acquire("other", { ttlMs: 600, renewEveryMs: 100 });
+  const other = await locker.acquire("other", { ttlMs: 30_000, renewEveryMs: 100 });
   const before = other.expiresAt.getTime();
   await until("renewals go on for another lock", () => other.expiresAt.getTime() >= before + 400);
 
@@ -39,7 +39,7 @@ test("redisson #7272: a renewal does not outlive the release, not even one that 
 
 test("redisson #2515, #3194: renewal goes on after a connection error, for this lock and the next on its key", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { ttlMs: 3_000, renewEveryMs: 100 });
+  await using locker = openLocker(proxy.url(database.url), { ttlMs: 30_000, renewEveryMs: 100 });
 
   for (let round = 0; round < 2; round += 1) {
     const lock = await locker.acquire("a");
@@ -98,18 +98,19 @@ test("kubernetes #23731: the holder is told that it lost the lock", async () => 
 test("consul #18271: the holder is told in time, before Postgres could grant the key to another", async () => {
   expectLeft(database, "leases", "sessions");
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { ttlMs: 1_000, requestTimeoutMs: 300 });
+  await using locker = openLocker(proxy.url(database.url), { ttlMs: 4_000, requestTimeoutMs: 3_000 });
   const lock = await locker.acquire("a");
-  const fired = once(lock.signal, "abort");
+  const order: string[] = [];
+  const fired = once(lock.signal, "abort").then(() => order.push("told"));
   proxy.blackhole();
 
-  await fired;
+  // Timers run in the order in which they are due, however late. This one is due when Postgres could grant the key, or later.
   const row = await leaseRow(sql, "a");
+  const over = new Promise((resolve) => setTimeout(resolve, row.expiresAt - row.now)).then(() => order.push("over"));
+  await Promise.all([fired, over]);
 
+  expect(order).toEqual(["told", "over"]);
   expect(lock.signal.reason).toMatchObject({ reason: "expired" });
-  // the handler runs and asks within a few milliseconds; the margin of 1 % and 2 ms was taken off the TTL
-  const [now] = await sql`select extract(epoch from clock_timestamp())::float8 * 1000 as ms`;
-  expect(row.now).toBeLessThan(row.expiresAt + (now?.ms - row.now) + 100);
   expect(lock.held).toBe(false);
 });
 
@@ -125,8 +126,8 @@ test("redis-semaphore #24: no timer throws, whatever fails for how long", async 
       ttlMs: 900,
       renewEveryMs: 50,
       takeoverDelayMs: 1_000,
-      requestTimeoutMs: 1_000,
-      connectTimeoutMs: 1_000,
+      requestTimeoutMs: 3_000,
+      connectTimeoutMs: 3_000,
     });
     const lock = await locker.acquire("a");
     await proxy.refuse(true);
@@ -138,14 +139,14 @@ test("redis-semaphore #24: no timer throws, whatever fails for how long", async 
 });
 
 test("RedLock.net #68: a participant that hangs does not extend for ever", async () => {
-  await using hanging = openLocker(database, { ttlMs: 400, renewEveryMs: 50, maxHoldMs: 700 });
+  await using hanging = openLocker(database, { ttlMs: 3_000, renewEveryMs: 50, maxHoldMs: 4_000 });
   await using other = openLocker(database);
   const lock = await hanging.acquire("a");
 
   const next = await other.acquire("a"); // nobody releases: the body never returns
 
-  expect(next.acquiredAt.getTime()).toBeGreaterThanOrEqual(lock.acquiredAt.getTime() + 700);
-  expect(lock.expiresAt.getTime()).toBe(lock.acquiredAt.getTime() + 700);
+  expect(next.acquiredAt.getTime()).toBeGreaterThanOrEqual(lock.acquiredAt.getTime() + 4_000);
+  expect(lock.expiresAt.getTime()).toBe(lock.acquiredAt.getTime() + 4_000);
   expect(lock.signal.reason).toMatchObject({ reason: "max-hold" });
   await next.release();
 });

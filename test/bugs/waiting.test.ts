@@ -76,7 +76,7 @@ test("sqlx #4198, npgsql #5592: no session lock is left by a client that dies, o
 
 test("DistributedLock #147: no lock stays behind a call that reported a timeout, though it was granted", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 400 });
+  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 3_000 });
   await locker.ready();
   const { dropped } = proxy.dropAnswerOf(acquire, { then });
 
@@ -91,10 +91,13 @@ test("DistributedLock #147: no lock stays behind a call that reported a timeout,
 test("DistributedLock #147: a wait that times out while it is granted either has the lock or leaves it free", async () => {
   await using holder = openLocker(database);
   await using waiter = openLocker(database);
+  await waiter.ready();
   const outcomes = { granted: 0, timeout: 0 };
-  for (let round = 0; round < 40; round += 1) {
+  // The wait is made longer after each that timed out, shorter after each that was granted: so both ends keep meeting.
+  let waitMs = 8;
+  for (let round = 0; round < 40 || Math.min(outcomes.granted, outcomes.timeout) < 5; round += 1) {
     const held = await holder.acquire("a");
-    const waiting = waiter.acquire("a", { waitMs: 8, ttlMs: 60_000 });
+    const waiting = waiter.acquire("a", { waitMs: Math.ceil(waitMs), ttlMs: 60_000 });
     const settled = waiting.then(
       (lock) => lock,
       (error: unknown) => error as { code: string },
@@ -104,15 +107,15 @@ test("DistributedLock #147: a wait that times out while it is granted either has
     const outcome = await settled;
     if ("release" in outcome) {
       outcomes.granted += 1;
+      waitMs = Math.max(1, waitMs * 0.7);
       await outcome.release();
     } else {
       expect(outcome.code).toBe("wait-timeout");
       outcomes.timeout += 1;
+      waitMs *= 1.3;
       await until("the key is free", () => isFree("a"));
     }
   }
-  expect(outcomes.granted).toBeGreaterThan(0);
-  expect(outcomes.timeout).toBeGreaterThan(0);
 });
 
 test("pikku #1314: locks do not exhaust the pool of the application, and do not deadlock with it", async () => {
@@ -159,7 +162,7 @@ test("porsager/postgres #1195: a backend that is swapped beneath the session is 
 test("node-redlock #369: a release that fails does not mask the error of the block", async () => {
   expectLeft(database, "sessions");
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 300 });
+  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 3_000 });
   const bug = new Error("the block's");
   const errors: unknown[] = [];
   try {

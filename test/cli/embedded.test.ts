@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -46,8 +47,22 @@ async function serverPid(): Promise<number | null> {
   return text === null ? null : Number(text.split("\n")[0]);
 }
 
+/** A server that runs: never 0, which would be the tests themselves. */
+async function runningServer(): Promise<number> {
+  const pid = await serverPid();
+  if (!pid) throw new Error("the server does not run");
+  return pid;
+}
+
 function processes(): string {
   return execFileSync("ps", ["-A", "-ww", "-o", "pid=,args="], { encoding: "utf8" });
+}
+
+function killKeeper(): number {
+  const pid = keeperPid();
+  if (!pid) throw new Error("there is no keeper");
+  process.kill(pid, "SIGKILL");
+  return pid;
 }
 
 function keeperPid(): number | null {
@@ -121,8 +136,8 @@ test("a keeper that was killed is replaced, so that the server is stopped in the
     env,
   });
   await holder.wrote("on");
-  const [keeper, server] = [keeperPid(), await serverPid()];
-  process.kill(keeper ?? 0, "SIGKILL");
+  const server = await runningServer();
+  const keeper = killKeeper();
   await until("the keeper is gone", () => keeperPid() !== keeper);
   expect(await embedded("ls")).toMatchObject({ code: 0 });
   expect(await serverPid()).toBe(server);
@@ -138,48 +153,59 @@ test("after a crash of the machine it recovers", async () => {
     { env },
   );
   await holder.wrote("on");
-  const server = await serverPid();
-  process.kill(keeperPid() ?? 0, "SIGKILL");
-  process.kill(server ?? 0, "SIGQUIT");
+  const server = await runningServer();
+  killKeeper();
+  process.kill(server, "SIGQUIT");
   expect(await holder.result).toMatchObject({ code: 194 });
   expect(await embedded("run", "crash", "--", "sh", "-c", "echo again")).toMatchObject({ code: 0, stdout: "again\n" });
   expect(await serverPid()).not.toBe(server);
 });
 
-/** The server and its keepers end without a word, as when the machine stops; with a lock file that names this process. */
-async function crash(named: number): Promise<void> {
-  const server = await serverPid();
-  process.kill(server ?? 0, "SIGKILL");
+/**
+ * The server and its keepers end without a word, as when the machine stops; with a lock file that names this process, and that says
+ * what the server was doing.
+ */
+async function crash(named: (server: number) => number, status: "starting" | "ready" | "stopping"): Promise<void> {
+  // in use until then: else it may be about to stop by itself
+  const key = `crashing:${randomUUID()}`;
+  await using user = new CliProcess(cli, ["run", "--embedded", key, "--", "sh", "-c", "echo on; read -r line"], {
+    env,
+  });
+  await user.wrote("on");
+  const server = await runningServer();
+  const file = join(await folder(), "data", "postmaster.pid");
+  const lines = (await readFile(file, "utf8")).split("\n");
+  process.kill(server, "SIGKILL");
   for (let keeper = keeperPid(); keeper !== null; keeper = keeperPid()) {
     const ending = keeper; // by itself, without its server
     await until("the keeper is gone", () => keeperPid() !== ending);
   }
-  await until("the server is gone, and collected", () => !existsSync(`/proc/${server}`) && !isRunning(server ?? 0));
-  const file = join(await folder(), "data", "postmaster.pid");
-  const [, ...lines] = (await readFile(file, "utf8")).split("\n");
-  await writeFile(file, [named, ...lines].join("\n"));
+  await until("the server is gone, and collected", () => !existsSync(`/proc/${server}`) && !isRunning(server));
+  await user.dispose();
+  await writeFile(file, [named(server), ...lines.slice(1, 7), status.padEnd(8), ""].join("\n"));
 }
 
 test("after a crash of the machine several come at once, and all find the server that one of them starts", async () => {
-  for (let round = 0; round < 3; round += 1) {
-    await embedded("ls");
-    await crash((await serverPid()) ?? 0);
+  for (const status of ["starting", "ready", "stopping"] as const) {
+    await crash((server) => server, status);
     const results = await Promise.all([1, 2, 3, 4, 5, 6].map((key) => embedded("run", `many:${key}`, "--", "true")));
     expect(results.map(({ code, stderr }) => [code, stderr])).toEqual(results.map(() => [0, ""]));
   }
 });
 
 // Postgres itself does not mind a process of another user's: as root the server's is another one.
-test.skipIf(process.getuid?.() !== 0)("a process that has the number of a server that crashed is not it", async () => {
-  await embedded("ls");
-  const stranger = spawn("sleep", ["60"], { stdio: "ignore" });
-  try {
-    await crash(stranger.pid ?? 0);
-    expect(await embedded("ls")).toMatchObject({ code: 0, stderr: "" });
-  } finally {
-    stranger.kill("SIGKILL");
-  }
-});
+for (const status of ["starting", "ready", "stopping"] as const) {
+  const name = `a process that has the number of a server that crashed while it was ${status} is not it`;
+  test.skipIf(process.getuid?.() !== 0)(name, async () => {
+    const stranger = spawn("sleep", ["600"], { stdio: "ignore" });
+    try {
+      await crash(() => stranger.pid ?? 0, status);
+      expect(await embedded("ls")).toMatchObject({ code: 0, stderr: "" });
+    } finally {
+      stranger.kill("SIGKILL");
+    }
+  });
+}
 
 test.skipIf(process.getuid?.() !== 0)("as root, in a folder that only root may enter, it says what to do", async () => {
   const closed = await mkdtemp(join(tmpdir(), "leasehold-closed-"));

@@ -125,7 +125,7 @@ test.each(["on", "off"] as const)(
     await using proxy = await startProxy(database.url);
     const errors: unknown[] = [];
     await using locker = open(
-      { presence, statsFlushMs: 100, requestTimeoutMs: 500, onError: (error) => errors.push(error) },
+      { presence, statsFlushMs: 100, requestTimeoutMs: 3_000, onError: (error) => errors.push(error) },
       proxy.url(database.url),
     );
     await locker.ready();
@@ -149,7 +149,7 @@ test.each(["on", "off"] as const)(
 test("while Postgres is away nothing is lost, and nobody is disturbed", async () => {
   const { database, open, sums } = await openCluster();
   await using proxy = await startProxy(database.url);
-  await using locker = open({ presence: "off", statsFlushMs: 100, requestTimeoutMs: 300 }, proxy.url(database.url));
+  await using locker = open({ presence: "off", statsFlushMs: 100, requestTimeoutMs: 3_000 }, proxy.url(database.url));
   await cycle(locker);
   await until("it is flushed", async () => (await sums()).released === 1);
   await proxy.refuse(true);
@@ -167,7 +167,7 @@ test.each(["a line that is silent", "a statement that hangs"])(
   async (fault) => {
     const { database, open } = await openCluster();
     await using proxy = await startProxy(database.url);
-    const requestTimeoutMs = 800;
+    const requestTimeoutMs = 3_000;
     await using locker = open({ requestTimeoutMs }, proxy.url(database.url));
     await cycle(locker);
     if (fault === "a statement that hangs") proxy.holdStatement(flushStatement);
@@ -232,7 +232,7 @@ describe("rows", () => {
     const { database, sql } = await openCluster();
     const proxy = await startProxy(database.url);
     const events = { onWake() {}, onReconnected() {}, onError() {}, onFailure() {} };
-    const options = { url: proxy.url(database.url), presence: "off", requestTimeoutMs: 500 };
+    const options = { url: proxy.url(database.url), presence: "off", requestTimeoutMs: 3_000 };
     const store = new PostgresStore(resolveLockerOptions(options), events);
     await store.open(5_000);
     const activity = { enter: () => () => {}, stop() {} };

@@ -59,12 +59,11 @@ test("waits: those that are granted, those that end in vain, and those that are 
   const lock = await holder.acquire("waited");
   const end = new AbortController();
   const cancelled = locker.acquire("waited", { signal: end.signal });
-  const inVain = locker.acquire("waited", { waitMs: 300 });
-  await isWaiting("waited", 2);
-  expect(counted(locker)).toEqual({ waiters: 2 });
+  await isWaiting("waited");
+  expect(counted(locker)).toEqual({ waiters: 1 });
   end.abort();
   await expect(cancelled).rejects.toBe(end.signal.reason);
-  await expect(inVain).rejects.toThrow(WaitTimeoutError);
+  await expect(locker.acquire("waited", { waitMs: 300 })).rejects.toThrow(WaitTimeoutError);
   await isWaiting("waited", 0);
   const granted = locker.acquire("waited");
   await isWaiting("waited");
@@ -132,8 +131,8 @@ test("losses, by their reason", async () => {
     await until("it is held", async () => locker.get(key)?.held === true);
     return locker.get(key) as Lock;
   };
-  await acquire("expired", { ttlMs: 300 });
-  await acquire("max-hold", { maxHoldMs: 300, ttlMs: 60_000 });
+  await acquire("expired", { ttlMs: 3_000 });
+  await acquire("max-hold", { maxHoldMs: 3_000, ttlMs: 60_000 });
   const forced = await acquire("forced");
   await operator.forceRelease("forced");
   await expect(forced.renew()).rejects.toMatchObject({ reason: "forced" });
@@ -221,7 +220,9 @@ test("waiting and holding times are what they were", async () => {
   const start = performance.now();
   const waiting = locker.acquire("timed");
   await isWaiting("timed");
+  const sinceMs = performance.now();
   await new Promise((resolve) => setTimeout(resolve, 300));
+  const leastMs = performance.now() - sinceMs;
   const { heldMs } = first;
   await first.release();
   const second = await waiting;
@@ -230,8 +231,8 @@ test("waiting and holding times are what they were", async () => {
 
   const { waits, holds } = locker.stats();
   expect(waits.count).toBe(2);
-  expect(waits.sumMs).toBeGreaterThan(300);
-  expect(waits.p99Ms ?? 0).toBeGreaterThanOrEqual(300);
+  expect(waits.sumMs).toBeGreaterThanOrEqual(leastMs);
+  expect(waits.p99Ms ?? 0).toBeGreaterThanOrEqual(leastMs);
   expect(waits.p99Ms ?? 0).toBeLessThan(2 * waitedMs);
   expect(holds.sumMs).toBeGreaterThanOrEqual(heldMs);
 });

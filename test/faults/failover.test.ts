@@ -136,7 +136,7 @@ test("after a promotion a dead holder's key is free at its TTL, and no earlier",
     ttlMs: 8_000,
     takeoverDelayMs: 1_000,
     keepAlive: false,
-    requestTimeoutMs: 2_000,
+    requestTimeoutMs: 4_000,
   });
   const lock = await holder.acquire("dead");
   const { expiresAt } = await leaseRow(database.sql, "dead");

@@ -45,8 +45,8 @@ test("a role's hostile defaults are really those of its sessions", async () => {
 test("with hostile defaults a lock is taken, kept past every one of these timeouts, handed on in line, and released", async () => {
   const role = await createRole(database, { settings: await settings(), grantUsage: true });
   const errors: unknown[] = [];
-  await using locker = openLocker(role.url, { ttlMs: 1_500, onError: (error) => errors.push(error) });
-  await using other = openLocker(role.url, { ttlMs: 1_500, onError: (error) => errors.push(error) });
+  await using locker = openLocker(role.url, { ttlMs: 4_000, onError: (error) => errors.push(error) });
+  await using other = openLocker(role.url, { ttlMs: 4_000, onError: (error) => errors.push(error) });
   await locker.ready();
   const lock = await locker.acquire("hostile");
   const { signal } = lock;

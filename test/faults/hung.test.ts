@@ -17,7 +17,7 @@ const renew = /leasehold_internal\.renew\(/;
 const abandon = /leasehold_internal\.abandon\(/;
 
 function through(proxy: PostgresProxy, options: LockerOptions): Locker {
-  return openLocker(proxy.url(database.url), { ttlMs: 30_000, requestTimeoutMs: 800, ...options });
+  return openLocker(proxy.url(database.url), { ttlMs: 30_000, requestTimeoutMs: 3_000, ...options });
 }
 
 const grants = async (key: string) =>
@@ -35,7 +35,7 @@ test.each(presences)(
     const held = proxy.holdStatement(acquire);
     const lastWord = proxy.onStatement(abandon);
 
-    const outcome = await settled(locker.acquire(key), 800);
+    const outcome = await settled(locker.acquire(key), 3_000);
     await lastWord;
     await held.forward();
 
@@ -80,7 +80,7 @@ test.each(presences)(
   async (presence) => {
     const key = `twin-${presence}`;
     await using proxy = await startProxy(database.url);
-    await using locker = through(proxy, { presence, requestTimeoutMs: 1_500 });
+    await using locker = through(proxy, { presence, requestTimeoutMs: 4_000 });
     await locker.ready();
     const held = proxy.holdStatement(acquire);
     void held.arrived.then(({ connection }) => connection.cutClient());
@@ -104,7 +104,7 @@ test.each(presences)(
   async (presence) => {
     const key = `twin-held-${presence}`;
     await using proxy = await startProxy(database.url);
-    await using locker = through(proxy, { presence, requestTimeoutMs: 1_000, renewEveryMs: 500 });
+    await using locker = through(proxy, { presence, requestTimeoutMs: 3_000, renewEveryMs: 1_500 });
     await locker.ready();
     const held = proxy.holdStatement(acquire);
     void held.arrived.then(({ connection }) => connection.cutClient());
@@ -132,7 +132,7 @@ test.each(presences)(
     const lock = await locker.acquire(key);
     const held = proxy.holdStatement(release);
 
-    const outcome = await settled(lock.release(), 800);
+    const outcome = await settled(lock.release(), 3_000);
     await using next = await other.acquire(key);
     await held.forward();
 
@@ -158,7 +158,7 @@ test.each(presences)("a renewal that runs after the release brings nothing back 
 });
 
 test.each(presences)("close() settles while each of its statements hangs (presence: %s)", async (presence) => {
-  const requestTimeoutMs = 800;
+  const requestTimeoutMs = 3_000;
   const key = `close-${presence}`;
   await using proxy = await startProxy(database.url);
   const locker = createLocker({ url: proxy.url(database.url), presence, requestTimeoutMs, ttlMs: 30_000 });

@@ -71,7 +71,7 @@ test.for([1, 2, 5])(
     await until("they are busy", () => busy.turns() > 20);
 
     for (let attempt = 0; attempt < (poolSize === 1 ? 1 : 3); attempt += 1) {
-      await using locker = openLocker(url, { requestTimeoutMs: 2_000 });
+      await using locker = openLocker(url, { requestTimeoutMs: 10_000 });
       const error = await locker.ready().catch((reason: unknown) => reason);
       expect(error).toMatchObject({
         name: "UnsafeBackendError",
@@ -95,7 +95,7 @@ test("without presence everything works through a transaction pooler under load"
   const url = pgbouncer.url(database.url);
   await using busy = busyClients(url, 4);
   await until("they are busy", () => busy.turns() > 20);
-  const options = { presence: "off", ttlMs: 1_500 } as const;
+  const options = { presence: "off", ttlMs: 5_000 } as const;
   await using one = openLocker(url, options);
   await using two = openLocker(url, options);
 
@@ -108,7 +108,7 @@ test("with a direct address for the session the pooled one serves everything els
   const url = pgbouncer.url(database.url);
   await using busy = busyClients(url, 4);
   await until("they are busy", () => busy.turns() > 20);
-  const options = { directUrl: database.url, ttlMs: 1_500 };
+  const options = { directUrl: database.url, ttlMs: 5_000 };
   await using one = openLocker(url, options);
   await using two = openLocker(url, options);
 

@@ -75,11 +75,11 @@ test.each(presences)(
   "over a long outage every holder is told while there is no server, and the keys can be acquired when there is (presence: %s)",
   async (presence) => {
     const key = `long-${presence}`;
-    const requestTimeoutMs = 500;
+    const requestTimeoutMs = 3_000;
     const losses: unknown[] = [];
     await using locker = openLocker(database, {
       presence,
-      ttlMs: 1_500,
+      ttlMs: 4_000,
       takeoverDelayMs: 1_000,
       requestTimeoutMs,
       onLost: (_, error) => losses.push(error),
@@ -108,10 +108,10 @@ test.each(presences)(
 test("after a crash a dead holder's key waits for its TTL: its session is not known any more", async () => {
   const key = "dead";
   const holders = openLocker(database, {
-    ttlMs: 4_000,
+    ttlMs: 8_000,
     takeoverDelayMs: 1_000,
     keepAlive: false,
-    requestTimeoutMs: 300,
+    requestTimeoutMs: 3_000,
   });
   const lock = await holders.acquire(key);
   const { expiresAt } = await leaseRow(database.sql, key);

@@ -17,7 +17,7 @@ test.each([
     await using cluster = await startCluster();
     await using database = await createDatabase({ on: cluster });
     const { sql } = database;
-    const requestTimeoutMs = 1_500;
+    const requestTimeoutMs = 3_000;
     const role = await createRole(database, { settings: { client_min_messages }, grantUsage: true });
     await using locker = openLocker(role.url, { presence, requestTimeoutMs, ttlMs: 60_000 });
     await locker.ready();

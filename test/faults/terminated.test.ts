@@ -11,7 +11,7 @@ const { sql } = database;
 const gate = await Gate.build(database);
 const connections = ["session", "commands", "renewals"] as const;
 const presences = ["on", "off"] as const;
-const requestTimeoutMs = 2_000;
+const requestTimeoutMs = 5_000;
 const each = presences.flatMap((presence) =>
   connections.filter((name) => presence === "on" || name !== "session").map((name) => [name, presence] as const),
 );

@@ -11,7 +11,7 @@ import { settled } from "./settled.js";
 
 const databases = { row: await createDatabase(), commit: await createDatabase() };
 const gates = { row: await Gate.build(databases.row, "row"), commit: await Gate.build(databases.commit, "commit") };
-const requestTimeoutMs = 600;
+const requestTimeoutMs = 3_000;
 const commands = "leasehold commands";
 const acquire = /leasehold_internal\.acquire\(/;
 const abandon = /leasehold_internal\.abandon\(/;

@@ -11,7 +11,7 @@ import { everyCallWithoutLock } from "./every-call.js";
 import { settled } from "./settled.js";
 
 const database = await createDatabase();
-const requestTimeoutMs = 500;
+const requestTimeoutMs = 1_000;
 const presences = ["on", "off"] as const;
 
 /** Addresses at which there is no Postgres for us; what they need is disposed of by `stack`. */
@@ -197,12 +197,12 @@ test.each(Object.keys(passwords).flatMap((name) => presences.map((presence) => [
     const role = await createRole(database, { grantUsage: true });
     let isSealed = true;
     const password = () => (isSealed ? passwords[name]?.() : new URL(role.url).password) as string;
-    await using locker = openLocker(role.url, { presence, requestTimeoutMs: 1_500, connection: { password } });
+    await using locker = openLocker(role.url, { presence, requestTimeoutMs: 4_000, connection: { password } });
     const unhandled: unknown[] = [];
     const onUnhandled = (reason: unknown) => unhandled.push(reason);
     process.on("unhandledRejection", onUnhandled);
 
-    const { error } = await settled(locker.acquire(name), 1_500);
+    const { error } = await settled(locker.acquire(name), 4_000);
     isSealed = false;
     await using lock = await until("it is acquired", () => locker.acquire(name).catch(() => null));
 

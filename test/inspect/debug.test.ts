@@ -249,7 +249,7 @@ test("through a transaction pooler it works, too, and shows no server process, s
 
 test("with the server gone it says so, and everything else", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 500, connectTimeoutMs: 500 });
+  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 3_000, connectTimeoutMs: 3_000 });
   const lock = await locker.acquire("a");
   await proxy.refuse(true);
   proxy.cutAll();
@@ -279,7 +279,7 @@ test("with the server gone it says so, and everything else", async () => {
 
 test("a server that is silent does not keep it waiting for longer than requestTimeoutMs", async () => {
   await using proxy = await startProxy(database.url);
-  const options = { requestTimeoutMs: 300, connectTimeoutMs: 3_600_000, presence: "off" } as const;
+  const options = { requestTimeoutMs: 3_000, connectTimeoutMs: 3_600_000, presence: "off" } as const;
   await using connected = openLocker(proxy.url(database.url), options);
   await connected.ready();
   proxy.blackhole();
@@ -310,7 +310,7 @@ test("a role without rights is told the rest", async () => {
 test("while it closes, and when it is closed, it says so", async () => {
   const locker = openLocker(database);
   await locker.acquire("a");
-  const closing = locker.close({ drainMs: 100 });
+  const closing = locker.close({ drainMs: 3_000 });
   expect(await debug(locker)).toMatchObject({ state: "closing", locks: [{ key: "a" }] });
   await closing;
   expect(await debug(locker)).toMatchObject({

@@ -138,7 +138,7 @@ test("locks that are held, and calls that wait, are counted while they do", asyn
   await using locker = openLocker(database);
   expect(await active()).toEqual([[[{}, 0]], [[{}, 0]]]);
   const lock = await locker.acquire("a");
-  const brief = await locker.acquire("b", { ttlMs: 200, keepAlive: false });
+  const brief = await locker.acquire("b", { ttlMs: 4_000, keepAlive: false });
   const waiting = locker.acquire("a");
   expect(await active()).toEqual([[[{}, 2]], [[{}, 1]]]);
   await until("the brief one is lost", () => brief.signal.aborted);

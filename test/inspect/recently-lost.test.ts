@@ -65,7 +65,7 @@ test("the newest come first, 100 at most; what was released is not among them", 
   await using locker = openLocker(database);
   await locker.withLock("released", () => undefined);
   const locks = await Promise.all(
-    Array.from({ length: 120 }, (_, index) => locker.acquire(`many:${index}`, { ttlMs: 1_000, keepAlive: false })),
+    Array.from({ length: 120 }, (_, index) => locker.acquire(`many:${index}`, { ttlMs: 4_000, keepAlive: false })),
   );
   await Promise.all(locks.map(lost));
   const last = await locker.acquire("last", { ttlMs: 100, keepAlive: false });

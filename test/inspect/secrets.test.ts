@@ -49,8 +49,8 @@ test("debug, capabilities, locks, messages and errors of a busy process show non
   };
   await using locker = openLocker(url, {
     connection: { password, connection: { "sesame.setting": "sesame-value" } },
-    requestTimeoutMs: 500,
-    connectTimeoutMs: 500,
+    requestTimeoutMs: 3_000,
+    connectTimeoutMs: 3_000,
     takeoverDelayMs: 1_000,
     metadata: { job: 1 },
     onAcquired: remember,

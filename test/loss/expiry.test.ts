@@ -11,7 +11,7 @@ const { sql } = database;
 test("a lock that nobody renews is lost by itself: its signal fires, onLost is called once, the locker forgets it", async () => {
   const losses: string[] = [];
   await using locker = openLocker(database, {
-    ttlMs: 800,
+    ttlMs: 2_000,
     keepAlive: false,
     onLost: (lock, error) => losses.push(`${lock.key} ${error.reason}`),
   });
@@ -34,7 +34,7 @@ test.each(["on", "off"] as const)(
   async (presence) => {
     const key = `dark-${presence}`;
     await using proxy = await startProxy(database.url);
-    await using locker = openLocker(proxy.url(database.url), { ttlMs: 1_500, presence, requestTimeoutMs: 1_000 });
+    await using locker = openLocker(proxy.url(database.url), { ttlMs: 4_000, presence, requestTimeoutMs: 3_000 });
     await using other = openLocker(database);
     const lock = await locker.acquire(key);
     const { signal } = lock;
@@ -57,12 +57,12 @@ test.each(["on", "off"] as const)(
 
 test("while they are renewed locks outlive their TTL, and one statement renews all locks of the process", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { ttlMs: 1_500 });
+  await using locker = openLocker(proxy.url(database.url), { ttlMs: 4_000 });
   const locks = await Promise.all(Array.from({ length: 30 }, (_, number) => locker.acquire(`kept-${number}`)));
   const start = await leaseRow(sql, "kept-0");
   proxy.statements.length = 0;
 
-  await until("three TTLs are over", async () => (await leaseRow(sql, "kept-0")).now > start.acquiredAt + 3 * 1_500);
+  await until("three TTLs are over", async () => (await leaseRow(sql, "kept-0")).now > start.acquiredAt + 3 * 4_000);
 
   expect(locks.map((lock) => lock.held)).not.toContain(false);
   const renewals = proxy.statements.filter((statement) => /leasehold_internal\.renew\(/.test(statement.sql)).length;
@@ -72,13 +72,13 @@ test("while they are renewed locks outlive their TTL, and one statement renews a
 });
 
 test("a lock that was renewed once for less than its interval of renewals is kept all the same", async () => {
-  await using locker = openLocker(database, { ttlMs: 1_200, renewEveryMs: 400 });
+  await using locker = openLocker(database, { ttlMs: 6_000, renewEveryMs: 3_000 });
   const lock = await locker.acquire("shorter");
   const { signal } = lock;
   const { acquiredAt } = await leaseRow(sql, "shorter");
 
-  await lock.renew(300);
-  await until("two of its first TTLs are over", async () => (await leaseRow(sql, "shorter")).now > acquiredAt + 2_400);
+  await lock.renew(2_500);
+  await until("two of its first TTLs are over", async () => (await leaseRow(sql, "shorter")).now > acquiredAt + 12_000);
 
   expect(signal.aborted).toBe(false);
   expect(lock.held).toBe(true);

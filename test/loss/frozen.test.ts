@@ -14,7 +14,7 @@ test.each(["on", "off"] as const)(
     const key = `frozen-${presence}`;
     await sql`insert into protected (key) values (${key})`;
     await using frozen = await openLockProcess(database, {
-      options: { ttlMs: 1_500, takeoverDelayMs: 1_000, presence },
+      options: { ttlMs: 5_000, takeoverDelayMs: 1_000, presence },
     });
     await using next = await openLockProcess(database, { options: { ttlMs: 30_000, presence } });
     const first = await frozen.acquire(key);

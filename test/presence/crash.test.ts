@@ -10,7 +10,7 @@ const database = await createDatabase();
 const { sql } = database;
 
 test("a killed holder's key goes to who waits, its takeover delay after its last heartbeat and before its TTL", async () => {
-  await using holder = await openLockProcess(database, { options: { ttlMs: 20_000, takeoverDelayMs: 1_000 } });
+  await using holder = await openLockProcess(database, { options: { ttlMs: 60_000, takeoverDelayMs: 1_000 } });
   await using locker = openLocker(database, { takeoverDelayMs: 1_000 });
   const first = await holder.acquire("a");
   const waiting = locker.acquire("a");
@@ -31,7 +31,7 @@ test("a killed holder's key goes to who waits, its takeover delay after its last
 
 test("while a holder's connection stands, its key is not taken however long its heartbeats are missing", async () => {
   await using holder = await openLockProcess(database, {
-    options: { ttlMs: 2_500, renewEveryMs: 2_400, takeoverDelayMs: 1_000 },
+    options: { ttlMs: 6_000, renewEveryMs: 5_900, takeoverDelayMs: 1_000 },
   });
   await using locker = openLocker(database);
   await holder.acquire("frozen");
@@ -51,7 +51,7 @@ test("while a holder's connection stands, its key is not taken however long its 
 test("of a killed process all leases are free and all waits are skipped", async () => {
   const keys = Array.from({ length: 50 }, (_, number) => `many-${number}`);
   const waited = keys.map((key) => `waited-${key}`);
-  const ttlMs = 20_000;
+  const ttlMs = 60_000;
   await using dying = await openLockProcess(database, { options: { ttlMs, takeoverDelayMs: 1_000 } });
   await using locker = openLocker(database, { takeoverDelayMs: 1_000 });
   await using others = openLocker(database, { ttlMs });

@@ -13,7 +13,7 @@ test("a short crash of Postgres loses no lock; who died meanwhile is taken over 
   const { sql } = database;
   const losses: string[] = [];
   await using living = openLocker(database, {
-    ttlMs: 20_000,
+    ttlMs: 60_000,
     takeoverDelayMs: 1_000,
     onLost: (lock) => losses.push(lock.key),
   });

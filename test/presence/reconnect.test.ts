@@ -16,7 +16,7 @@ test("a session that is terminated and comes back in time leaves its leases unpr
   const losses: string[] = [];
   await using locker = openLocker(proxy.url(database.url), {
     ttlMs: 30_000,
-    takeoverDelayMs: 5_000,
+    takeoverDelayMs: 20_000,
     onLost: (lock) => losses.push(lock.key),
   });
   await using other = openLocker(database);
@@ -49,8 +49,8 @@ test("an old backend that still stands on a dead line is ended by its own proces
   const losses: string[] = [];
   await using locker = openLocker(proxy.url(database.url), {
     ttlMs: 30_000,
-    takeoverDelayMs: 5_000,
-    requestTimeoutMs: 1_500,
+    takeoverDelayMs: 20_000,
+    requestTimeoutMs: 4_000,
     onLost: (lock) => losses.push(lock.key),
   });
   await using lock = await locker.acquire("a");
@@ -78,8 +78,8 @@ test("where a role may not end backends, a session comes back all the same: unde
   const { port } = new URL(proxy.url(guarded.url));
   await using locker = openLocker(changeUrl(role.url, { port: Number(port) }), {
     ttlMs: 30_000,
-    takeoverDelayMs: 10_000,
-    requestTimeoutMs: 1_500,
+    takeoverDelayMs: 20_000,
+    requestTimeoutMs: 4_000,
   });
   await using lock = await locker.acquire("a");
   const before = await leaseRow(guarded.sql, "a");

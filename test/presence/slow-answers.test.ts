@@ -15,7 +15,7 @@ test.each(["on", "off"] as const)(
   async (presence) => {
     const key = `late-${presence}`;
     await using proxy = await startProxy(database.url);
-    await using locker = openLocker(proxy.url(database.url), { presence, ttlMs: 1_500, keepAlive: false });
+    await using locker = openLocker(proxy.url(database.url), { presence, ttlMs: 4_000, keepAlive: false });
     await using other = openLocker(database);
     await locker.ready();
     proxy.delayMs.toClient = slowMs;
@@ -32,7 +32,7 @@ test.each(["on", "off"] as const)(
 
 test("a renewal whose answer is long on its way is not believed beyond the expiry on the server", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { ttlMs: 2_000, keepAlive: false });
+  await using locker = openLocker(proxy.url(database.url), { ttlMs: 4_000, keepAlive: false });
   await using other = openLocker(database);
   const lock = await locker.acquire("renewed");
   await lock.renew();
@@ -49,7 +49,7 @@ test("a renewal whose answer is long on its way is not believed beyond the expir
 
 test("a heartbeat whose answer is long on its way counts from the moment it was sent", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url), { ttlMs: 60_000, takeoverDelayMs: 1_000 });
+  await using locker = openLocker(proxy.url(database.url), { ttlMs: 60_000, takeoverDelayMs: 3_000 });
   await using other = openLocker(database);
   const lock = await locker.acquire("beat");
   proxy.delayMs.toClient = slowMs;

@@ -11,7 +11,7 @@ const database = await createDatabase();
 const { sql } = database;
 
 test("a takeover obeys what the dead holder wrote, not what the taker was made with", async () => {
-  const ttlMs = 4_000;
+  const ttlMs = 8_000;
   await using holders = await openLockProcess(database, {
     lockers: {
       none: { ttlMs: 20_000, takeoverDelayMs: 0 },

@@ -10,7 +10,10 @@ export function isOwnSocket(socket: Socket): boolean {
 }
 
 /** A connected postgres.js client of one connection, for looking in from outside. End it with `.end()`. */
-export async function openClient(url: string): Promise<postgres.Sql> {
+export async function openClient(
+  url: string,
+  { onnotice = () => {} }: { readonly onnotice?: (notice: postgres.Notice) => void } = {},
+): Promise<postgres.Sql> {
   const { hostname, port } = new URL(url);
   const sql = postgres(url, {
     max: 1,
@@ -18,7 +21,7 @@ export async function openClient(url: string): Promise<postgres.Sql> {
     idle_timeout: 0,
     connect_timeout: 10,
     fetch_types: false,
-    onnotice: () => {},
+    onnotice,
     connection: { application_name: "test support" },
     // may be handed over while it connects: what is written meanwhile waits in it
     socket: () => {

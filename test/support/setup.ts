@@ -7,7 +7,8 @@ import { takeUncaught, watchThisProcess } from "./uncaught.js";
 
 watchThisProcess();
 
-const patienceMs = 5_000;
+/** How long a leak may take to go: closing takes its time on a busy machine. */
+const patienceMs = 20_000;
 
 let beforeFile: Baseline;
 
@@ -31,7 +32,7 @@ beforeEach(({ onTestFinished }) => {
     const uncaught = takeUncaught();
     if (uncaught.length > 0) throw new Error(`nobody caught:\n${uncaught.join("\n")}`);
     if (leaks.length > 0) throw new Error(`the test left behind:\n${leaks.join("\n")}`);
-  }, 60_000);
+  }, 180_000);
 });
 
 afterAll(async () => {
@@ -42,4 +43,4 @@ afterAll(async () => {
   const uncaught = takeUncaught();
   if (uncaught.length > 0) throw new Error(`nobody caught, after the last test:\n${uncaught.join("\n")}`);
   if (leaks.length > 0) throw new Error(`the test file left behind:\n${leaks.join("\n")}`);
-}, 60_000);
+}, 180_000);

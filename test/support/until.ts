@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export async function until<T>(
   what: string,
   ask: () => T | Promise<T>,
-  { timeoutMs = 30_000 }: { readonly timeoutMs?: number } = {},
+  { timeoutMs = 60_000 }: { readonly timeoutMs?: number } = {},
 ): Promise<Exclude<T, false | null | undefined>> {
   for (const start = performance.now(); ; await sleep(20)) {
     const answer = await ask();

@@ -1,5 +1,6 @@
 // 20 sweepers at once over 100,000 rows, while lockers go on.
 import { expect, test } from "vitest";
+import type { Locker } from "../../src/index.js";
 import { startWorker } from "../support/child.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -42,11 +43,15 @@ test("20 sweepers at once over 100,000 rows purge what is over, touch no live le
         from generate_series(1, ${DEAD_SESSIONS}) i;
     analyze leasehold.leases, leasehold.waiters, leasehold.sessions;
     create table public.live as select * from leasehold.leases where key like 'live %'`);
-  await using locker = openLocker(database, { sweepEveryMs: Number.POSITIVE_INFINITY });
-  await locker.ready();
+  // The same in a database where nobody sweeps, at the same time: so whatever else the machine has to do slows both.
+  const calm = await createDatabase();
+  const options = { sweepEveryMs: Number.POSITIVE_INFINITY };
+  await using swept = openLocker(database, options);
+  await using undisturbed = openLocker(calm, options);
+  await Promise.all([swept.ready(), undisturbed.ready()]);
 
   /** Milliseconds of each acquire. A key that is free or new is granted at once: nobody else asks for it. */
-  const measure = async (round: string): Promise<number[]> => {
+  const measure = async (locker: Locker, round: string): Promise<number[]> => {
     const times: number[] = [];
     for (let cycle = 1; cycle <= CYCLES; cycle += 1) {
       const start = performance.now();
@@ -57,8 +62,8 @@ test("20 sweepers at once over 100,000 rows purge what is over, touch no live le
     }
     return times.sort((a, b) => a - b);
   };
-  await measure("warm-up");
-  const alone = await measure("alone");
+  const both = (round: string) => Promise.all([measure(undisturbed, round), measure(swept, round)]);
+  await both("warm-up");
 
   await using worker = await startWorker(file, { url: database.url, count: SWEEPERS });
   const sweeping = worker.request<Swept>("sweep", undefined, { timeoutMs: 170_000 });
@@ -70,27 +75,28 @@ test("20 sweepers at once over 100,000 rows purge what is over, touch no live le
   };
   const all = FREE + EXPIRED + STALE_WAITERS + DEAD_SESSIONS;
   await until("they are at work", async () => (await over()) < all);
-  const beside = await measure("beside");
+  const [alone, beside] = await both("beside");
   await until("they are done", async () => (await over()) === 0, { timeoutMs: 120_000 });
   await worker.request("stop");
-  const swept = await sweeping;
+  const did = await sweeping;
   await worker.request("close");
 
   const at = (times: readonly number[], part: number) => times[Math.floor(times.length * part)] ?? 0;
   const ratio = at(beside, 0.5) / at(alone, 0.5);
   console.log(
-    `[tests] an acquire beside 20 sweepers: ${at(alone, 0.5).toFixed(2)} ms became ${at(beside, 0.5).toFixed(2)} (median), ${at(alone, 0.99).toFixed(2)} ms became ${at(beside, 0.99).toFixed(2)} (99 %)`,
+    `[tests] an acquire beside 20 sweepers: ${at(beside, 0.5).toFixed(2)} ms, in another database ${at(alone, 0.5).toFixed(2)} (median); ${at(beside, 0.99).toFixed(2)} and ${at(alone, 0.99).toFixed(2)} ms (99 %)`,
   );
-  expect(swept).toMatchObject({ leases: FREE + EXPIRED, waiters: STALE_WAITERS, sessions: DEAD_SESSIONS });
-  expect(swept.busy).toBeGreaterThan(0);
+  expect(did).toMatchObject({ leases: FREE + EXPIRED, waiters: STALE_WAITERS, sessions: DEAD_SESSIONS });
+  expect(did.busy).toBeGreaterThan(0);
   const differing = await sql`
     (select * from public.live except select * from leasehold.leases)
     union all (select * from leasehold.leases where token is not null except select * from public.live)`;
   expect(differing).toEqual([]);
   const [left] = await sql`
     select count(*) filter (where key like 'fresh %')::int as fresh, count(*) filter (where key like 'new %')::int as new from leasehold.leases`;
-  expect(left).toEqual({ fresh: FRESH, new: 3 * (CYCLES / 2) });
-  // The sweepers use the same few cores. One that waited for a sweeper's transaction would take some thirty times as long.
+  expect(left).toEqual({ fresh: FRESH, new: 2 * (CYCLES / 2) });
+  // One that waited for a sweeper's transaction would take some thirty times as long.
   expect(ratio).toBeLessThan(10);
   await database.drop();
+  await calm.drop();
 });

@@ -43,7 +43,7 @@ test.each(libraries)("a transaction that nobody goes on with gives the key back 
   await using locker = openLocker(database);
   await using other = openLocker(database);
   await using opened = library.open(database.url);
-  const lock = await locker.acquire("abandoned", { guardTimeoutMs: 300 });
+  const lock = await locker.acquire("abandoned", { guardTimeoutMs: 2_000 });
   let granted = false;
 
   const abandoned = opened.guarded(lock, async (run) => {

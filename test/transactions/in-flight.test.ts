@@ -39,7 +39,7 @@ test("the lease expires in it: it commits, and the key is granted right after", 
   await using locker = openLocker(database);
   await using other = openLocker(database);
   await using opened = libraries[0]?.open(database.url);
-  const lock = await locker.acquire("b", { ttlMs: 200, keepAlive: false, guardTimeoutMs: 30_000 });
+  const lock = await locker.acquire("b", { ttlMs: 4_000, keepAlive: false, guardTimeoutMs: 30_000 });
 
   await opened?.guarded(lock, async (run) => {
     const [row] = await run("select pg_backend_pid() as pid");

@@ -33,19 +33,28 @@ async function handover(database: TestDatabase): Promise<number> {
   return tookMs;
 }
 
+const ROUNDS = 7;
+
 /** A poll may be due at once, by luck: not so each time. */
 async function slowest(measure: () => Promise<number>): Promise<number> {
   let ms = 0;
-  for (let round = 0; round < 5; round += 1) ms = Math.max(ms, await measure());
+  for (let round = 0; round < ROUNDS; round += 1) ms = Math.max(ms, await measure());
   return ms;
+}
+
+/** A busy machine may be late: not so each time. */
+async function typical(measure: () => Promise<number>): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) times.push(await measure());
+  return times.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)] as number;
 }
 
 test("a release wakes the next in line at once, without waiting for its poll", async () => {
   const before = await dropped();
-  const [woken, polled] = [await slowest(() => handover(notifying)), await slowest(() => handover(silent))];
+  const [woken, polled] = [await typical(() => handover(notifying)), await slowest(() => handover(silent))];
 
   expect(await dropped()).toBeGreaterThan(before);
-  expect(woken).toBeLessThan(polled / 2);
+  expect(woken).toBeLessThan(polled / 4);
 });
 
 test("with every NOTIFY dropped the line is served all the same, and in order", async () => {
@@ -77,10 +86,10 @@ test("a waiter of the same locker is woken without a NOTIFY", async () => {
   await using locker = openLocker(silent);
   const before = await dropped();
 
-  const same = await slowest(sameLocker);
+  const same = await typical(sameLocker);
 
   expect(await dropped()).toBe(before);
-  expect(same).toBeLessThan((await slowest(() => handover(silent))) / 2);
+  expect(same).toBeLessThan((await slowest(() => handover(silent))) / 4);
 
   async function sameLocker(): Promise<number> {
     const held = await locker.acquire("same");

@@ -14,9 +14,15 @@ import { serverEnvironment, serverUser } from "./server-user.js";
 
 const LOOK_MS = 1_000;
 const START_MS = 60_000;
-/** Such a start is refused while the last server has not let go of all it had. */
-const STARTS = 3;
 const POLL_MS = 20;
+/**
+ * Postgres refuses to start while the last server has not let go of all it had (memory that its processes share), which takes the longer
+ * the busier the machine is. So several starts, with longer and longer pauses: 6.3 s in all.
+ */
+const STARTS = 7;
+const FIRST_PAUSE_MS = 100;
+/** A server that is on its way up or down is left alone for that long; then Postgres is asked, which knows whether there is one. */
+const MOVING_MS = 1_000;
 
 const [path = "", postgres = "", lingerMs = "60000"] = process.argv.slice(2);
 const folder: Folder = { path, data: joinPath(path, "data"), log: joinPath(path, "log") };
@@ -46,15 +52,21 @@ async function reach(): Promise<Joined | null> {
   const since = now();
   let server: ChildProcess | null = null;
   let starts = 0;
+  let pauseMs = 0;
+  let paused = now();
   while (elapsedMs(since) < START_MS) {
     const joined = await join();
     if (joined !== null) return joined;
     // Another keeper may have been faster, and its server not be ready yet; or the last one has not stopped yet.
     const isOurs = server !== null && server.exitCode === null && server.signalCode === null;
-    if (!isOurs && !(await isMoving(folder))) {
-      if (starts === STARTS) return null;
-      starts += 1;
+    const isOthers = !isOurs && (await isMoving(folder));
+    if (!isOurs && elapsedMs(paused) >= (isOthers ? MOVING_MS : pauseMs)) {
+      // A crash may have left such a lock file, with a number that is another process's by now. A start beside a server that is
+      // really there is refused, and harms nothing.
+      if (!isOthers && ++starts > STARTS) return null;
       server = await start();
+      pauseMs = FIRST_PAUSE_MS * 2 ** (starts - 1);
+      paused = now();
     }
     await sleep(POLL_MS, { keepsAlive: true });
   }

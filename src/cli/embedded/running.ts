@@ -17,7 +17,7 @@ export async function findRunning(folder: Folder): Promise<Running | null> {
   return isReady && pid > 0 && port > 0 && isAlive(pid) ? { pid, port } : null;
 }
 
-/** Whether a server is on its way up or down: another one would be refused meanwhile. */
+/** Whether a server seems to be on its way up or down: another one would be refused meanwhile. */
 export async function isMoving(folder: Folder): Promise<boolean> {
   const { pid, isReady } = await readLockFile(folder);
   return !isReady && pid > 0 && isAlive(pid);
