@@ -1,5 +1,5 @@
 import { NotPermittedError } from "../errors.js";
-import { connect, type Hello, HostList } from "../postgres/connect.js";
+import { connect, type Hello, HostList, ownTransactionSettings } from "../postgres/connect.js";
 import type { Link, Parameter, Row } from "../postgres/link.js";
 import { quoteLiteral } from "../postgres/quote.js";
 import { sqlState, toPublicError } from "../postgres/server-errors.js";
@@ -36,9 +36,9 @@ export class Database {
         hosts: new HostList(target),
         applicationName: "leasehold command line",
         connectTimeoutMs: target.connectTimeoutMs ?? DEFAULT_CONNECT_MS,
-        // Both would be wrong behind a transaction pooler.
+        // There may be a transaction pooler in between.
         prepare: false,
-        settings: [],
+        settings: ownTransactionSettings,
         acceptsStandby: true,
         signal: null,
       });
@@ -52,13 +52,23 @@ export class Database {
   /** `right`: what a role needs for this, of those that `leasehold.grant_...` gives. */
   async query(text: string, parameters: readonly Parameter[] = [], right: Right = "usage"): Promise<readonly Row[]> {
     try {
-      return await withTimeout(this.#link.query(text, parameters), ANSWER_MS, () => this.#link.destroy());
+      return await withTimeout(this.#inTransaction(text, parameters), ANSWER_MS, () => this.#link.destroy());
     } catch (error) {
       const { role } = this.hello;
       if (sqlState(error) !== "42501") throw toPublicError(error, { wasSent: true, role });
       const statement = `select leasehold.grant_${right}(${quoteLiteral(role)});`;
       throw new NotPermittedError({ statement, role, cause: error });
     }
+  }
+
+  /** A link keeps the order: nothing comes in between. The commit also ends a transaction that failed. */
+  async #inTransaction(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
+    const [, rows] = await Promise.all([
+      this.#link.query(["begin", ...ownTransactionSettings].join("; ")),
+      this.#link.query(text, parameters),
+      this.#link.query("commit"),
+    ]);
+    return rows;
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,6 @@ import { withTimeout } from "../timeout.js";
 import type { ConnectionTarget } from "./connection-url.js";
 import type { Host } from "./dial.js";
 import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
-import { EXACT_TIMES } from "./statements.js";
 
 /** What a fresh connection says about its server. */
 export interface Hello {
@@ -39,7 +38,10 @@ export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly hosts: HostList;
   /** For each host, from the first packet to the answer of the first statement: password, TLS and login are in it. */
   readonly connectTimeoutMs: number;
-  /** Statements for a connection that is ours alone; none behind a pooler, where they would stick to a stranger's. */
+  /**
+   * What is sent before anything else, in one message with the first question: `ownSettings` for a connection that is ours
+   * alone; none behind a pooler, where they would stick to a stranger's.
+   */
   readonly settings: readonly string[];
   /** To look is possible there, too. Default: a standby is refused. */
   readonly acceptsStandby?: boolean;
@@ -67,8 +69,16 @@ export class HostList {
   }
 }
 
-/** What our own connections set, whatever the role, the database or the server have as defaults. */
+/** In which schemas a statement of ours looks for what it does not qualify. */
+const SEARCH_PATH = "pg_catalog, pg_temp";
+
+/**
+ * What our own connections set, whatever the role, the database or the server have as defaults. The path comes first, before anything
+ * that could find an operator or a function in it: whoever may create some in a schema of the path would run code as us
+ * (CVE-2018-1058). It is no start-up parameter, for PgBouncer refuses or drops that.
+ */
 export const ownSettings: readonly string[] = [
+  `set search_path = ${SEARCH_PATH}`,
   "set default_transaction_isolation = 'read committed'",
   "set default_transaction_read_only = off",
   "set statement_timeout = 0",
@@ -83,10 +93,17 @@ export const ownSettings: readonly string[] = [
   "set jit = off",
 ];
 
-const HELLO = `select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
-  (extract(epoch from a.backend_start) * 1000)::float8 as started, current_setting('server_version') as version,
-  current_database() as database, session_user::text as role, (extract(epoch from clock_timestamp()) * 1000)::float8 as now
-  from ${EXACT_TIMES} left join pg_stat_activity a on a.pid = pg_backend_pid()`;
+/** For a connection that may be a pooler's and is asked in transactions alone: nothing of it outlives one. */
+export const ownTransactionSettings: readonly string[] = [`set local search_path = ${SEARCH_PATH}`];
+
+/** Also sent where nothing was set before it: it means the same whatever the path is, and leaves nothing behind. */
+const HELLO = `select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as standby,
+  (extract(epoch from a.backend_start) operator(pg_catalog.*) 1000)::double precision as started,
+  pg_catalog.current_setting('server_version') as version, pg_catalog.current_setting('search_path') as path,
+  pg_catalog.current_database()::pg_catalog.text as database, session_user::pg_catalog.text as role,
+  (extract(epoch from pg_catalog.clock_timestamp()) operator(pg_catalog.*) 1000)::double precision as now
+  from pg_catalog.set_config('extra_float_digits', '1', true)
+  left join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()`;
 
 /**
  * Connects to the first host that is a primary. Each host has `connectTimeoutMs`.
@@ -127,6 +144,12 @@ async function greet(link: Link, { settings, acceptsStandby = false }: ConnectOp
   // Several statements answer with an array of results, one statement with its rows.
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
   const row = rows[0] as Row;
+  if (settings.length > 0 && row.path !== SEARCH_PATH) {
+    throw new UnsafeBackendError({
+      problem: `The search_path of this connection does not stay as it was set: it is ${JSON.stringify(row.path)}, so that code of others could run in the library's statements`,
+      remedy: "Give the direct address of Postgres, without anything in between that changes settings",
+    });
+  }
   if (row.standby === true && !acceptsStandby) {
     throw new StandbyOnly({
       problem: "This server is a standby: it cannot grant a lease",

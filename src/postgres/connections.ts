@@ -1,7 +1,14 @@
 import { ClosedError } from "../errors.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import { Bystander } from "./bystander.js";
-import { type ClockSample, type ConnectOptions, connect, HostList, ownSettings } from "./connect.js";
+import {
+  type ClockSample,
+  type ConnectOptions,
+  connect,
+  HostList,
+  ownSettings,
+  ownTransactionSettings,
+} from "./connect.js";
 import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
 import { targetOfClient } from "./target-of-client.js";
 
@@ -24,6 +31,8 @@ export class Connections {
   readonly mayBePooled: boolean;
   readonly #options: ResolvedLockerOptions;
   readonly #directHosts: HostList;
+  /** Whether a transaction pooler may stand before those, too. */
+  readonly #mayDirectBePooled: boolean;
   /** Those lanes that go where the session goes, over connections like its own. */
   readonly #directLanes: readonly OwnLane[];
   readonly #closing = new AbortController();
@@ -41,6 +50,7 @@ export class Connections {
     this.#directHosts = new HostList(directTarget);
     const hosts = target === directTarget ? this.#directHosts : new HostList(target);
     const mayBePooled = options.presence === "off" || hosts !== this.#directHosts || target.isPooledHint;
+    this.#mayDirectBePooled = directTarget.isPooledHint || (options.presence === "off" && hosts === this.#directHosts);
     const how = mayBePooled ? pooled : direct;
     const own = (purpose: string): OwnLane =>
       new OwnLane((signal) => this.#connect(hosts, purpose, { ...how, signal }), requestTimeoutMs, onClock);
@@ -76,9 +86,10 @@ export class Connections {
     return [this.#bystander(first, signal), this.#bystander(second, signal)];
   }
 
-  /** The same for migrations, whose statements differ each time. */
+  /** The same for migrations, whose statements differ each time. They run in a transaction that sets what they need. */
   forMigration(): Promise<Made> {
-    return this.#connect(this.#directHosts, "migrate", { ...direct, prepare: false, signal: this.#closing.signal });
+    const settings = this.#mayDirectBePooled ? ownTransactionSettings : ownSettings;
+    return this.#connect(this.#directHosts, "migrate", { prepare: false, settings, signal: this.#closing.signal });
   }
 
   /** Gives the lanes' connections back. The next statement opens them again. */

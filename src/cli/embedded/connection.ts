@@ -1,4 +1,4 @@
-import { connect, HostList } from "../../postgres/connect.js";
+import { connect, HostList, ownSettings } from "../../postgres/connect.js";
 import { parseConnectionUrl } from "../../postgres/connection-url.js";
 import type { Link } from "../../postgres/link.js";
 import { type Folder, readPassword } from "./folder.js";
@@ -23,7 +23,7 @@ export async function connectTo(url: string, applicationName: string): Promise<L
     applicationName,
     connectTimeoutMs: CONNECT_MS,
     prepare: false,
-    settings: [],
+    settings: ownSettings,
     signal: null,
   });
   return link;

@@ -1,0 +1,57 @@
+// npm run storm -- --tear-downs 10000 --transport tls --seed 42: the test of storm.test.ts for as long as you like. The exit code
+// says whether all held. A seed repeats what is drawn; not how the processes are scheduled.
+import "../support/watch.js";
+import { constants } from "node:os";
+import { parseArgs } from "node:util";
+import { openResources } from "../support/resources.js";
+import { removeBinariesCopy } from "../support/server-binaries.js";
+import { removeTemplate } from "../support/server-folder.js";
+import { startStormServer } from "./server.js";
+import { storm, type Transport } from "./storm.js";
+
+const all: readonly Transport[] = ["tcp", "unix", "tls"];
+const { values } = parseArgs({
+  options: { "tear-downs": { type: "string" }, transport: { type: "string" }, seed: { type: "string" } },
+});
+const tearDowns = Number(values["tear-downs"] ?? 1_000);
+const transports = all.filter((one) => values.transport === undefined || values.transport === one);
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
+if (!(tearDowns > 0) || transports.length === 0 || !Number.isSafeInteger(seed)) {
+  console.error("usage: npm run storm -- [--tear-downs <number>] [--transport tcp|unix|tls] [--seed <integer>]");
+  process.exit(2);
+}
+
+async function run(): Promise<boolean> {
+  await using server = await startStormServer();
+  let isCalm = true;
+  for (const transport of transports) {
+    const since = performance.now();
+    const report = await storm({ server, transport, tearDowns, seed });
+    const { faults, statements, answered } = report;
+    const seconds = ((performance.now() - since) / 1_000).toFixed(1);
+    console.log(
+      `Node ${process.versions.node}, ${transport}: ${tearDowns} tear-downs, ${statements} statements, ${answered} answered, ${faults.length} faults, ${seconds} s, --seed ${seed}`,
+    );
+    for (const fault of faults.slice(0, 20)) console.log(`FAIL  ${fault}`);
+    isCalm &&= faults.length === 0;
+  }
+  return isCalm;
+}
+
+async function end(status: number): Promise<never> {
+  for (const resource of openResources().reverse()) await resource.dispose();
+  await removeTemplate();
+  await removeBinariesCopy();
+  process.exit(status);
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => void end(128 + constants.signals[signal]));
+}
+
+try {
+  await end((await run()) ? 0 : 1);
+} catch (error) {
+  console.error(error);
+  await end(1);
+}
