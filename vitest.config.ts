@@ -1,9 +1,25 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
+const everything = ["test/**/*.test.ts"];
+const onlyOverTls = ["test/tls/**/*.test.ts"];
+/**
+ * What depends on how a connection is made and lost. It runs over TLS, too: `npx vitest run --project tls`. What is left out
+ * takes long and has its faults in the server (test/faults/synchronous, failover: its hosts are in test/tls/hosts).
+ */
+const alsoOverTls = [
+  "test/support/proxy.test.ts",
+  "test/faults/{hung,login-refused,lost-answers,network,pgbouncer,restart,terminated,unreachable}.test.ts",
+  "test/presence/*.test.ts",
+  "test/api/{close,fake-timers,given-client,idle,process-end}.test.ts",
+  "test/migrate/server.test.ts",
+  "test/transactions/lost-connection.test.ts",
+];
+
+// Not beside `projects`: vitest would start one more server, for no project.
+const globalSetup = "test/support/global-setup.ts";
+
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    globalSetup: "test/support/global-setup.ts",
     setupFiles: "test/support/setup.ts",
     // of its own process each: what a file leaves open is its own, and a frozen event loop freezes nobody else
     pool: "forks",
@@ -11,6 +27,18 @@ const config: ViteUserConfig = defineConfig({
     // Against what hangs, and nothing else: on a busy machine a test of half a second has taken 16.
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    projects: [
+      { extends: true, test: { name: "tcp", globalSetup, include: everything, exclude: onlyOverTls } },
+      {
+        extends: true,
+        test: {
+          name: "tls",
+          globalSetup,
+          include: [...onlyOverTls, ...alsoOverTls],
+          env: { LEASEHOLD_TEST_TRANSPORT: "tls" },
+        },
+      },
+    ],
   },
 });
 

@@ -20,6 +20,8 @@ function options(proxy: PostgresProxy, more: LockerOptions): LockerOptions {
   return { url: proxy.url(database.url), ttlMs: 30_000, requestTimeoutMs, connectTimeoutMs: requestTimeoutMs, ...more };
 }
 
+/** The same address, said to lead through a transaction pooler. */
+const pooled = (url: string): string => `${url}${url.includes("?") ? "&" : "?"}pgbouncer=true`;
 const through = (proxy: PostgresProxy, more: LockerOptions): Locker => openLocker("", options(proxy, more));
 
 test.each(presences.flatMap((presence) => directions.map((direction) => [presence, direction] as const)))(
@@ -160,7 +162,7 @@ test.each(["on", "off", "pooled"] as const)(
     proxy.delayMs.toClient = 75;
     const url = proxy.url(database.url);
     await using locker =
-      presence === "pooled" ? openLocker(`${url}?pgbouncer=true`, { directUrl: url }) : openLocker(url, { presence });
+      presence === "pooled" ? openLocker(pooled(url), { directUrl: url }) : openLocker(url, { presence });
 
     expect(await locker.withLock(`first-${presence}`, ({ held }) => held)).toBe(true);
   },

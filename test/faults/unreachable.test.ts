@@ -1,11 +1,10 @@
 // Postgres cannot be reached, in each of the ways in which that happens: every call settles, and says what to do.
-import { createServer, type Socket } from "node:net";
 import { expect, test } from "vitest";
 import { createLocker, UnavailableError } from "../../src/index.js";
 import { changeUrl } from "../support/client.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
+import { fakeServer } from "../support/fake-server.js";
 import { openLocker } from "../support/lockers.js";
-import { withFreePort } from "../support/ports.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
 import { everyCallWithoutLock } from "./every-call.js";
@@ -14,30 +13,6 @@ import { settled } from "./settled.js";
 const database = await createDatabase();
 const requestTimeoutMs = 1_000;
 const presences = ["on", "off"] as const;
-
-/** A server that accepts connections, and does this with them. */
-async function fakeServer(treat: (socket: Socket) => void): Promise<AsyncDisposable & { readonly port: number }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    treat(socket);
-  });
-  const port = await withFreePort(
-    (candidate) =>
-      new Promise<number>((resolve, reject) => {
-        server.once("error", reject).listen(candidate, "127.0.0.1", () => resolve(candidate));
-      }),
-  );
-  return {
-    port,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        for (const socket of sockets) socket.destroy();
-        server.close(() => resolve());
-      }),
-  };
-}
 
 /** Addresses at which there is no Postgres for us; what they need is disposed of by `stack`. */
 const addresses: Readonly<Record<string, (stack: AsyncDisposable[]) => Promise<string>>> = {

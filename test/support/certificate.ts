@@ -25,12 +25,17 @@ export async function makeAuthority(name = "Leasehold test authority"): Promise<
   return { cert, key };
 }
 
-/** A certificate for a server or a client, signed by the authority. `names`: host names and IP addresses; the first is its CN. */
-export async function makeCertificate(authority: Certificate, names: readonly string[]): Promise<Certificate> {
+/** A certificate for a server or a client, signed by the authority, or by itself when that is null. `names`: host names and IP addresses; the first is its CN. */
+export async function makeCertificate(
+  authority: Certificate | null,
+  names: readonly string[],
+  { isExpired = false }: { readonly isExpired?: boolean } = {},
+): Promise<Certificate> {
   const { cert, private: key } = await generate([{ name: "commonName", value: names[0] ?? "localhost" }], {
     keyType: "ec",
     algorithm: "sha256",
-    ca: authority,
+    ...(authority === null ? {} : { ca: authority }),
+    ...(isExpired ? { notBeforeDate: new Date("2001-01-01"), notAfterDate: new Date("2002-01-01") } : {}),
     extensions: [
       { name: "basicConstraints", cA: false, critical: true },
       { name: "keyUsage", digitalSignature: true, critical: true },

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { startWorker } from "./child.js";
+import { expectUncaught, takeUncaught } from "./uncaught.js";
 
 const file = new URL("./fixtures/echo-worker.ts", import.meta.url);
 
@@ -24,5 +25,13 @@ test("a frozen worker does nothing until it goes on, and a killed one fails what
 });
 
 test("a worker that cannot be set up says why", async () => {
+  expectUncaught(/Cannot find module/);
   await expect(startWorker("test/support/fixtures/no-such-worker.ts")).rejects.toThrow(/Cannot find module/);
+});
+
+test("an error that nobody catches in a worker is found, also when the test asks nothing more of it", async () => {
+  await using worker = await startWorker(file, { greeting: "hello" });
+  worker.send({ id: 1, command: "throwLater", args: undefined });
+  expect(await worker.exit).toEqual({ code: 1, signal: null });
+  expect(takeUncaught()).toEqual([expect.stringContaining("nobody catches this")]);
 });

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { type Guardian, guard } from "./guardian.js";
 import { closed, opened } from "./resources.js";
+import { noteSignal, noteStderr } from "./uncaught.js";
 import type { Answer, FromWorker } from "./worker.js";
 
 export interface Exit {
@@ -47,6 +48,7 @@ export class WorkerProcess implements AsyncDisposable {
   readonly #waiters: Waiter[] = [];
   #stderr = "";
   #requests = 0;
+  #isKilled = false;
   #frozen: Guardian | undefined;
 
   private constructor(child: ChildProcess, name: string) {
@@ -56,6 +58,8 @@ export class WorkerProcess implements AsyncDisposable {
     this.exit = once(child, "close").then(([code, signal]) => {
       this.#frozen?.release();
       closed(this);
+      noteStderr(this.name, this.#stderr);
+      if (signal && !this.#isKilled) noteSignal(this.name, signal);
       return { code, signal };
     });
     child.on("message", (message) => this.#receive(message as FromWorker));
@@ -128,6 +132,7 @@ export class WorkerProcess implements AsyncDisposable {
   }
 
   kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {
+    this.#isKilled = true;
     this.#child.kill(signal);
     return this.exit;
   }

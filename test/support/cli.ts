@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { afterAll } from "vitest";
 import { guard } from "./guardian.js";
 import { closed, opened } from "./resources.js";
+import { noteSignal, noteStderr } from "./uncaught.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -57,6 +58,9 @@ export function cliEnvironment({ url, env }: CliOptions): NodeJS.ProcessEnv {
   };
 }
 
+/** Signals by which a program ends that nobody ends: `run` passes on others. */
+const crashes: ReadonlySet<unknown> = new Set(["SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGTRAP"]);
+
 /** A command that runs. It has a session of its own, and so no terminal, wherever the tests were started. */
 export class CliProcess implements AsyncDisposable {
   readonly name: string;
@@ -89,6 +93,8 @@ export class CliProcess implements AsyncDisposable {
     this.result = once(this.#child, "close").then(([code, signal]) => {
       closed(this);
       for (const watcher of this.#watchers) watcher();
+      noteStderr(this.name, this.#stderr);
+      if (crashes.has(signal)) noteSignal(this.name, signal);
       return { code: code ?? signal, stdout: this.#stdout, stderr: this.#stderr };
     });
   }

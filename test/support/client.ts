@@ -42,7 +42,15 @@ export async function openClient(
 /** The same address with other parts. */
 export function changeUrl(
   url: string,
-  change: { host?: string; port?: number; database?: string; user?: string; password?: string },
+  change: {
+    host?: string;
+    port?: number;
+    database?: string;
+    user?: string;
+    password?: string;
+    /** In place of all that it has. */
+    parameters?: Readonly<Record<string, string>>;
+  },
 ): string {
   const changed = new URL(url);
   if (change.host !== undefined) changed.hostname = change.host;
@@ -50,5 +58,6 @@ export function changeUrl(
   if (change.database !== undefined) changed.pathname = `/${encodeURIComponent(change.database)}`;
   if (change.user !== undefined) changed.username = encodeURIComponent(change.user);
   if (change.password !== undefined) changed.password = encodeURIComponent(change.password);
+  if (change.parameters !== undefined) changed.search = `${new URLSearchParams(change.parameters)}`;
   return changed.href;
 }

@@ -9,7 +9,9 @@ import { withFreePort } from "./ports.js";
 import { closed, opened } from "./resources.js";
 import { embeddedBinaries, type ServerBinaries, serverEnvironment, serverUser } from "./server-binaries.js";
 import { copyTemplate, initialise, ServerFolder } from "./server-folder.js";
+import { prepareTls } from "./server-tls.js";
 import { makeStandby } from "./standby.js";
+import { type ServerTls, transport, usualTls } from "./transport.js";
 
 export type Settings = Readonly<Record<string, string | number | boolean>>;
 
@@ -20,6 +22,11 @@ export interface ClusterOptions {
   readonly binaries?: ServerBinaries;
   /** Clusters of one run are copies of one template, with one system identifier, unless this is set (0.5 s instead of 0.06 s). */
   readonly ownIdentity?: boolean;
+  /**
+   * It speaks TLS, and refuses who does not; its `url` asks for `sslmode=require`. Default: as this run's tests do
+   * (transport.ts). False: without.
+   */
+  readonly tls?: ServerTls | false;
 }
 
 export interface Cluster extends AsyncDisposable {
@@ -68,18 +75,27 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     if (options.ownIdentity || options.binaries) await initialise(binaries, folder.path);
     else await copyTemplate(folder.path);
     const password = await readFile(join(folder.path, "password"), "utf8");
-    return await PostgresCluster.start(new PostgresCluster(binaries, folder, password, options.settings ?? {}));
+    const tls = options.tls ?? (transport() === "tls" ? await usualTls() : false);
+    const tlsSettings = tls === false ? undefined : await prepareTls(join(folder.path, "data"), tls);
+    const parts = { binaries, folder, password, tlsSettings };
+    return await PostgresCluster.start(new PostgresCluster(parts, options.settings ?? {}));
   } catch (error) {
     await folder.remove();
     throw error;
   }
 }
 
+interface ClusterParts {
+  readonly binaries: ServerBinaries;
+  readonly folder: ServerFolder;
+  readonly password: string;
+  /** Undefined: it does not speak TLS. */
+  readonly tlsSettings: Settings | undefined;
+}
+
 class PostgresCluster implements Standby {
   readonly name: string;
-  readonly #binaries: ServerBinaries;
-  readonly #folder: ServerFolder;
-  readonly #password: string;
+  readonly #parts: ClusterParts;
   #settings: Settings;
   readonly #primary: PostgresCluster | undefined;
   #port = 0;
@@ -87,19 +103,11 @@ class PostgresCluster implements Standby {
   #log = "";
   #client: Promise<postgres.Sql> | undefined;
 
-  constructor(
-    binaries: ServerBinaries,
-    folder: ServerFolder,
-    password: string,
-    settings: Settings,
-    of?: PostgresCluster,
-  ) {
-    this.#binaries = binaries;
-    this.#folder = folder;
-    this.#password = password;
+  constructor(parts: ClusterParts, settings: Settings, of?: PostgresCluster) {
+    this.#parts = parts;
     this.#settings = settings;
     this.#primary = of;
-    this.name = `cluster in ${folder.path}`;
+    this.name = `cluster in ${parts.folder.path}`;
   }
 
   /** Finds a port and starts. */
@@ -117,11 +125,12 @@ class PostgresCluster implements Standby {
   }
 
   get url(): string {
-    return `postgres://postgres:${this.#password}@127.0.0.1:${this.#port}/postgres`;
+    const address = `postgres://postgres:${this.#parts.password}@127.0.0.1:${this.#port}/postgres`;
+    return this.#parts.tlsSettings ? `${address}?sslmode=require` : address;
   }
 
   get dataDir(): string {
-    return join(this.#folder.path, "data");
+    return join(this.#parts.folder.path, "data");
   }
 
   get pid(): number | undefined {
@@ -135,15 +144,15 @@ class PostgresCluster implements Standby {
   async start(settings: Settings = this.#settings): Promise<void> {
     if (this.#server) throw new Error(`the ${this.name} runs already`);
     this.#settings = settings;
-    const all = Object.entries({ ...defaults, ...settings, port: this.#port });
+    const all = Object.entries({ ...defaults, ...this.#parts.tlsSettings, ...settings, port: this.#port });
     const server = spawn(
-      this.#binaries.postgres,
+      this.#parts.binaries.postgres,
       ["-D", this.dataDir, ...all.flatMap(([name, value]) => ["-c", `${name}=${value}`])],
       // a process group of its own: Ctrl-C is for the tests, which then stop it in order
       {
         ...serverUser(),
         env: serverEnvironment(),
-        cwd: this.#folder.path,
+        cwd: this.#parts.folder.path,
         stdio: ["ignore", "ignore", "pipe"],
         detached: true,
       },
@@ -206,7 +215,7 @@ class PostgresCluster implements Standby {
       const address = options.via ? changeUrl(this.url, addressOf(options.via)) : this.url;
       await makeStandby(await this.sql(), this.dataDir, join(folder.path, "data"), address);
       const settings = options.settings ?? this.#settings;
-      const standby = new PostgresCluster(this.#binaries, folder, this.#password, settings, this);
+      const standby = new PostgresCluster({ ...this.#parts, folder }, settings, this);
       return await PostgresCluster.start(standby);
     } catch (error) {
       await folder.remove();
@@ -243,7 +252,7 @@ class PostgresCluster implements Standby {
     this.#client = undefined;
     await client?.end({ timeout: 0 }).catch(() => {});
     await this.stop("immediate");
-    await this.#folder.remove();
+    await this.#parts.folder.remove();
     closed(this);
   }
 

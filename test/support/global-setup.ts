@@ -6,9 +6,10 @@ import type { TestServer } from "./database.js";
 import { dropAll } from "./drop-all.js";
 import { guard } from "./guardian.js";
 import { migrate } from "./migrate.js";
-import { type SharedServer, startSharedServer } from "./server.js";
+import { type SharedServer, startSharedServer, startTlsServer } from "./server.js";
 import { removeBinariesCopy } from "./server-binaries.js";
 import { prepareTemplate, removeTemplate } from "./server-folder.js";
+import { transportVariable } from "./transport.js";
 
 // For a server that outlives a run that is killed. Its address is in the environment, out of sight of ps.
 const dropScript = `
@@ -22,9 +23,10 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     for (const step of undo.reverse()) await step();
   };
   try {
-    const isTemplateNeeded = !process.env.TEST_DATABASE_URL;
+    const isOverTls = project.config.env?.[transportVariable] === "tls";
+    const isTemplateNeeded = isOverTls || !process.env.TEST_DATABASE_URL;
     if (isTemplateNeeded) await prepareTemplate();
-    const server = await startSharedServer();
+    const server = isOverTls ? await startTlsServer() : await startSharedServer();
     undo.push(server.stop);
     await announce(server);
     const prefix = `leasehold_test_${randomBytes(3).toString("hex")}`;

@@ -1,6 +1,8 @@
 import { connect, type Socket } from "node:net";
+import type { Certificate } from "./certificate.js";
 import { FirstPackets, Messages, Statements } from "./proxy-messages.js";
-import { Pipe, reset } from "./proxy-pipe.js";
+import { Pipe } from "./proxy-pipe.js";
+import { Side } from "./proxy-side.js";
 
 export type Direction = "both" | "to-server" | "to-client";
 
@@ -13,10 +15,18 @@ export interface Statement {
 }
 
 export interface ConnectionRules {
+  /**
+   * With it the proxy speaks TLS itself, to the client and to the server, and knows statements there, too. Without it TLS
+   * passes as it is: then only bytes can be held, cut and delayed.
+   */
+  readonly certificate: Certificate | undefined;
   delayMs(direction: "to-server" | "to-client"): number;
   /** Asked once for each statement that is about to run. */
   treat(statement: Statement): Treatment;
 }
+
+/** The first byte of a client's TLS. A packet of Postgres's begins with its length, which is far less than 2^28. */
+const TLS_HANDSHAKE = 0x16;
 
 interface Unit {
   treatment: Treatment;
@@ -28,8 +38,8 @@ interface Unit {
  * server answers each with one ReadyForQuery, so that an answer is found by counting.
  */
 export class ProxyConnection {
-  readonly #client: Socket;
-  readonly #server: Socket;
+  readonly #client: Side;
+  readonly #server: Side;
   readonly #toServer: Pipe;
   readonly #toClient: Pipe;
   readonly #rules: ConnectionRules;
@@ -47,18 +57,23 @@ export class ProxyConnection {
   readonly closed: Promise<void>;
 
   constructor(client: Socket, target: { host: string; port: number }, rules: ConnectionRules) {
-    this.#client = client.setNoDelay(true);
-    this.#server = connect(target.port, target.host).setNoDelay(true);
+    this.#client = new Side(
+      client,
+      (chunk) => this.#fromClient(chunk),
+      () => this.#clientEnds(),
+    );
+    this.#server = new Side(
+      connect(target.port, target.host),
+      (chunk) => this.#fromServer(chunk),
+      () => this.#toClient.send("end"),
+    );
     this.#rules = rules;
     this.#toServer = new Pipe(this.#server, () => rules.delayMs("to-server"));
-    this.#toClient = new Pipe(client, () => rules.delayMs("to-client"));
-    client.on("data", (chunk) => this.#fromClient(chunk)).on("error", () => {});
-    this.#server.on("data", (chunk) => this.#fromServer(chunk)).on("error", () => {});
-    client.on("end", () => this.#clientEnds()).on("close", () => this.#clientEnds());
-    this.#server.on("end", () => this.#toClient.send("end"));
-    const isClosed = (socket: Socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()));
-    this.#server.on("close", (hadError) => this.#toClient.send(hadError ? "reset" : "end"));
-    this.closed = Promise.all([isClosed(client), isClosed(this.#server)]).then(() => {});
+    this.#toClient = new Pipe(this.#client, () => rules.delayMs("to-client"));
+    client.on("close", () => this.#clientEnds());
+    this.#server.socket.on("close", (hadError) => this.#toClient.send(hadError ? "reset" : "end"));
+    const isClosed = ({ socket }: Side) => new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    this.closed = Promise.all([isClosed(this.#client), isClosed(this.#server)]).then(() => {});
   }
 
   /** Of the start-up packet; undefined until that has come. */
@@ -68,13 +83,13 @@ export class ProxyConnection {
 
   /** Both ends are reset. */
   cut(): void {
-    reset(this.#client);
-    reset(this.#server);
+    this.#client.reset();
+    this.#server.reset();
   }
 
   /** Only the client's end is reset. The server hears of it when it has run what a `hold` keeps back. */
   cutClient(): void {
-    reset(this.#client);
+    this.#client.reset();
   }
 
   /** Nothing passes any more, and neither end is told; `heal` lets pass what was sent meanwhile. */
@@ -118,6 +133,12 @@ export class ProxyConnection {
       for (const message of this.#sent.push(chunk)) this.#message(message);
       return;
     }
+    if (chunk[0] === TLS_HANDSHAKE) {
+      // sslnegotiation=direct: TLS without a question before it
+      this.#isOpaque = true;
+      this.#toServer.send(chunk);
+      return;
+    }
     const next = this.#first.push(chunk);
     if (!next) return;
     this.#toServer.send(next.bytes);
@@ -153,8 +174,14 @@ export class ProxyConnection {
     }
     if (this.#awaitsByte) {
       this.#awaitsByte = false;
-      // from here on it is encrypted: nothing to be seen
-      this.#isOpaque = chunk[0] !== "N".charCodeAt(0);
+      const { certificate } = this.#rules;
+      if (chunk[0] === "S".charCodeAt(0) && certificate) {
+        this.#client.acceptTls(certificate);
+        this.#server.beginTls();
+      } else {
+        // from here on it is encrypted: nothing to be seen
+        this.#isOpaque = chunk[0] !== "N".charCodeAt(0);
+      }
       this.#toClient.send(chunk.subarray(0, 1));
       if (chunk.length > 1) this.#fromServer(chunk.subarray(1));
       return;

@@ -1,27 +1,18 @@
-import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-
-/** Closes a socket at once, if possible with a reset. */
-export function reset(socket: Socket): void {
-  if (socket.destroyed) return;
-  // a reset first waits for all that is to be written, and after an end Node loses the handle: EINVAL, and never a close
-  const mustNotWait = socket.connecting || socket.writableEnded || socket.writableLength > 0;
-  if (mustNotWait) socket.destroy();
-  else socket.resetAndDestroy();
-}
+import type { Side } from "./proxy-side.js";
 
 /**
  * One direction of a connection. While it is shut, what goes in waits, as in a network that drops packets and whose ends
  * send them again; its end waits with it.
  */
 export class Pipe {
-  readonly #to: Socket;
+  readonly #to: Side;
   readonly #delayMs: () => number;
   readonly #waiting: { readonly what: Buffer | "end" | "reset"; readonly since: number }[] = [];
   readonly #reasons = new Set<string>();
   #sending = false;
 
-  constructor(to: Socket, delayMs: () => number) {
+  constructor(to: Side, delayMs: () => number) {
     this.#to = to;
     this.#delayMs = delayMs;
   }
@@ -52,8 +43,8 @@ export class Pipe {
       }
       const next = this.#waiting.shift()?.what;
       if (next === "end") this.#to.end();
-      else if (next === "reset") reset(this.#to);
-      else if (next && this.#to.writable) this.#to.write(next);
+      else if (next === "reset") this.#to.reset();
+      else if (next && this.#to.isWritable) this.#to.write(next);
     }
     this.#sending = false;
   }

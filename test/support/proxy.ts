@@ -1,9 +1,12 @@
-// A TCP proxy in front of Postgres that breaks the network on demand, and knows statements.
+// A TCP proxy in front of Postgres that breaks the network on demand, and knows statements: over TLS, too, when it has a
+// certificate. It then speaks TLS with both ends, so that it is not the server's TLS that the client sees.
 import { createServer, type Server, type Socket } from "node:net";
+import type { Certificate } from "./certificate.js";
 import { changeUrl } from "./client.js";
 import { withFreePort } from "./ports.js";
 import { type Direction, ProxyConnection, type Statement, type Treatment } from "./proxy-connection.js";
 import { closed, opened } from "./resources.js";
+import { transport, usualTls } from "./transport.js";
 
 export type { Direction, ProxyConnection, Statement };
 
@@ -14,6 +17,14 @@ export interface Held {
   forward(): Promise<void>;
   /** It never reaches the server: its connection is reset. */
   discard(): void;
+}
+
+export interface ProxyOptions {
+  /**
+   * For the clients that want TLS. Default: where this run's tests speak TLS (transport.ts), one that nobody verifies.
+   * False: TLS passes through the proxy as it is, and no statement can be seen in it.
+   */
+  readonly certificate?: Certificate | false;
 }
 
 export interface Dropped {
@@ -40,14 +51,17 @@ export class PostgresProxy implements AsyncDisposable {
   /** Each is for one statement: the first that matches. */
   readonly #rules: Rule[] = [];
   readonly #watchers = new Set<Rule>();
+  readonly #certificate: Certificate | undefined;
 
-  private constructor(target: string) {
+  private constructor(target: string, certificate: Certificate | undefined) {
     this.#target = addressOf(target);
+    this.#certificate = certificate;
     this.name = `proxy to port ${this.#target.port}`;
   }
 
-  static async start(target: string): Promise<PostgresProxy> {
-    const proxy = new PostgresProxy(target);
+  static async start(target: string, options: ProxyOptions = {}): Promise<PostgresProxy> {
+    const usual = transport() === "tls" ? (await usualTls()).certificate : undefined;
+    const proxy = new PostgresProxy(target, (options.certificate ?? usual) || undefined);
     await withFreePort(async (port) => {
       proxy.#port = port;
       await proxy.#listen();
@@ -171,6 +185,7 @@ export class PostgresProxy implements AsyncDisposable {
 
   #accept(socket: Socket): void {
     const connection = new ProxyConnection(socket, this.#target, {
+      certificate: this.#certificate,
       delayMs: (direction) => (direction === "to-server" ? this.delayMs.toServer : this.delayMs.toClient),
       treat: (statement) => this.#treat(statement),
     });
@@ -191,8 +206,8 @@ export class PostgresProxy implements AsyncDisposable {
 }
 
 /** Starts a proxy to the server of this address. */
-export function startProxy(target: string): Promise<PostgresProxy> {
-  return PostgresProxy.start(target);
+export function startProxy(target: string, options?: ProxyOptions): Promise<PostgresProxy> {
+  return PostgresProxy.start(target, options);
 }
 
 function addressOf(url: string): { host: string; port: number } {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { startCluster } from "./cluster.js";
 import { guard } from "./guardian.js";
+import { type ServerTls, usualTls } from "./transport.js";
 
 export interface SharedServer {
   readonly what: string;
@@ -15,8 +16,13 @@ export async function startSharedServer(): Promise<SharedServer> {
   return (await startContainer()) ?? (await startEmbedded());
 }
 
-async function startEmbedded(): Promise<SharedServer> {
-  const cluster = await startCluster({ settings: { max_connections: 400 } });
+/** For the tests that run over TLS, whatever the others share: always the embedded one. */
+export async function startTlsServer(): Promise<SharedServer> {
+  return { ...(await startEmbedded(await usualTls())), what: "embedded, over TLS" };
+}
+
+async function startEmbedded(tls: ServerTls | false = false): Promise<SharedServer> {
+  const cluster = await startCluster({ settings: { max_connections: 400 }, tls });
   return { what: "embedded", url: cluster.url, stop: () => cluster.destroy() };
 }
 

@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type CliOptions, cliEnvironment } from "./cli.js";
 import { closed, opened } from "./resources.js";
+import { noteStderr } from "./uncaught.js";
 import { until } from "./until.js";
 
 const helper = fileURLToPath(new URL("./terminal.py", import.meta.url));
@@ -41,6 +42,7 @@ export class Terminal implements AsyncDisposable {
     this.#helper.stdin?.on("error", () => {});
     this.exit = once(this.#helper, "close").then(() => {
       closed(this);
+      noteStderr(this.name, this.#output.replaceAll("\r", ""));
       return exit;
     });
   }
