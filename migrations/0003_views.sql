@@ -366,7 +366,7 @@ begin
   perform leasehold.grant_monitoring(role), leasehold.grant_usage(role);
   for callable in
     select oid from pg_proc
-     where pronamespace = 'leasehold'::regnamespace and proname in ('force_release', 'sweep', 'bump_epoch')
+     where pronamespace = 'leasehold'::regnamespace and proname in ('force_release', 'sweep', 'bump_epoch', 'reset_fence')
         or pronamespace = 'leasehold_internal'::regnamespace and proname = 'force_release'
      order by pronamespace, proname
   loop
@@ -375,7 +375,7 @@ begin
 end;
 $$;
 --> statement-breakpoint
-comment on function leasehold.grant_admin(text) is 'Lets a role do what grant_usage and grant_monitoring let it do, and also take locks from their holders, sweep, and raise the epoch: select leasehold.grant_admin(''dba''); Run it again after each migration.';
+comment on function leasehold.grant_admin(text) is 'Lets a role do what grant_usage and grant_monitoring let it do, and also take locks from their holders, sweep, raise the epoch, and reset the marks of resources: select leasehold.grant_admin(''dba''); Run it again after each migration.';
 --> statement-breakpoint
 -- Where a database grants to everybody by default, see 0001.
 revoke all on all tables in schema leasehold, leasehold_internal from public;

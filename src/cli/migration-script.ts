@@ -1,7 +1,9 @@
 import { NotPermittedError } from "../errors.js";
 import { applyMigrations } from "../postgres/apply-migrations.js";
 import { isUsable, lookAtSchema, lookAtServer, refuseServer, rolesWithoutUsage } from "../postgres/migrate-state.js";
+import { migrations } from "../postgres/migrations.generated.js";
 import { quoteIdentifier, quoteLiteral } from "../postgres/quote.js";
+import { madeWithoutRows, missingRows } from "../postgres/restore-rows.js";
 import type { Database } from "./database.js";
 
 /**
@@ -21,10 +23,25 @@ export async function pendingMigration(database: Database, roles: readonly strin
     const { owner, role } = server;
     throw new NotPermittedError({ statement: `grant ${quoteIdentifier(owner)} to ${quoteIdentifier(role)};`, role });
   }
-  const hasTable = await isMade(database, "leasehold.migrations");
-  const statements = isDone ? [] : await record((text) => (hasTable ? database.query(text) : []));
+  const made = isDone ? null : await madeWithoutRows(reader);
+  const statements = isDone
+    ? []
+    : made === null
+      ? await pendingIn(database)
+      : [...missingRows(made), ...(await after(made))];
   const lacking = server.owner === null ? [...new Set(roles)] : await rolesWithoutUsage(reader, roles);
   return [...statements, ...lacking.map((role) => `select leasehold.grant_usage(${quoteLiteral(role)})`)];
+}
+
+async function pendingIn(database: Database): Promise<readonly string[]> {
+  const hasTable = await isMade(database, "leasehold.migrations");
+  return record((text) => (hasTable ? database.query(text) : []));
+}
+
+/** What comes after so many migrations; nothing when those are all. */
+async function after(made: number): Promise<readonly string[]> {
+  const last = migrations[made - 1];
+  return made >= migrations.length || last === undefined ? [] : record(() => [{ created_at: last.when }]);
 }
 
 /** What makes the schema where there is none. */

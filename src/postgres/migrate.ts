@@ -124,8 +124,11 @@ async function migrate(connection: MigrationConnection, roles: readonly string[]
 async function apply(connection: MigrationConnection, server: Server): Promise<void> {
   // Loaded only where there is something to do: drizzle-orm takes 50 ms.
   const { applyMigrations } = await import("./apply-migrations.js");
+  const { madeWithoutRows, missingRows } = await import("./restore-rows.js");
   try {
     await claimSchemas(connection, server);
+    const made = await madeWithoutRows(connection);
+    for (const statement of made === null ? [] : missingRows(made)) await connection.query(statement);
     await applyMigrations(connection);
   } catch (error) {
     throw toMigrateError(error, { server });

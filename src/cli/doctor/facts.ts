@@ -62,8 +62,16 @@ export interface Facts {
     readonly inactiveSlots: number;
   };
   readonly deadlocks: readonly string[];
-  /** Where fences come from: `auto` follows the server's timeline, `manual` an operator. */
-  readonly fenceSource: string | null;
+  readonly fences: {
+    /** Where they come from: `auto` follows the server's write-ahead log, `manual` an operator. */
+    readonly source: string | null;
+    /** Whether this server tells its system identifier, by which a move to another one is seen. */
+    readonly knowsCluster: boolean | null;
+    /** An unlogged table is empty after a crash, and its grants write nothing that fences could follow. */
+    readonly areLeasesLogged: boolean | null;
+    /** A fence that was stored and is larger than those that are issued now. */
+    readonly ahead: string | null;
+  };
 }
 
 const settings = [
@@ -138,7 +146,7 @@ export async function collectFacts(database: Database): Promise<Facts> {
       rights.mayLook && !hello.isStandby
         ? (await database.query("select path from leasehold.deadlocks order by path")).map(({ path }) => String(path))
         : [],
-    fenceSource: await fenceSource(database),
+    fences: await lookAtFences(database, info !== undefined && !hello.isStandby),
   };
 }
 
@@ -194,12 +202,28 @@ async function oldestTransactions(database: Database): Promise<Omit<Facts["trans
   };
 }
 
-/** Null for a role that may not read it. */
-async function fenceSource(database: Database): Promise<string | null> {
-  const [table] = await database.query(`
-    select has_table_privilege(c.oid, 'select') and has_schema_privilege(c.relnamespace, 'usage') as readable from pg_class c
-     where c.relname = 'fence_epoch' and c.relnamespace = (select oid from pg_namespace where nspname = 'leasehold')`);
-  if (table?.readable !== true) return null;
-  const [row] = await database.query("select source from leasehold.fence_epoch");
-  return row === undefined ? null : String(row.source);
+/** The first three are read by whoever may look at the table; the last by whoever owns it. */
+async function lookAtFences(database: Database, isComplete: boolean): Promise<Facts["fences"]> {
+  const [seen] = await database.query(`
+    select has_table_privilege(e.oid, 'select') and has_schema_privilege(e.relnamespace, 'usage') as readable,
+           l.relpersistence = 'p' as logged, pg_has_role(l.relowner, 'usage') as owned
+      from pg_class e join pg_class l on l.relnamespace = e.relnamespace and l.relname = 'leases'
+     where e.relname = 'fence_epoch' and e.relnamespace = (select oid from pg_namespace where nspname = 'leasehold')`);
+  const [row] =
+    seen?.readable === true
+      ? await database.query("select source, system_identifier is not null as known from leasehold.fence_epoch")
+      : [];
+  const [stored] =
+    seen?.owned === true && isComplete
+      ? await database.query(`
+          select max(s.fence)::text as fence
+            from (select fence from leasehold.leases union all select fence from leasehold.resource_fences) s
+           where s.fence > leasehold_internal._last_fence()`)
+      : [];
+  return {
+    source: row === undefined ? null : String(row.source),
+    knowsCluster: row === undefined ? null : row.known === true,
+    areLeasesLogged: seen === undefined ? null : seen.logged === true,
+    ahead: stored?.fence == null ? null : String(stored.fence),
+  };
 }
