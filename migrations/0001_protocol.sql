@@ -1452,6 +1452,7 @@ as $$
 declare
   server record;
   epoch bigint;
+  next bigint;
   largest bigint;
 begin
   insert into leasehold.schema_version (version, min_client) values (1, 1) on conflict do nothing;
@@ -1462,7 +1463,11 @@ begin
     -- Where leases were kept, their fences say how far it had come at least.
     largest := (
       select max(seen.fence) from (select l.fence from leasehold.leases l union all select r.fence from leasehold.resource_fences r) seen);
-    if largest > (epoch << 48) + (case when server.timeline is null then 0 else (pg_current_wal_insert_lsn() - '0/0')::bigint / 64 end) then
+    next := epoch << 48;
+    if server.timeline is not null then -- the right to call it is asked for even by an expression that would not
+      next := next + (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;
+    end if;
+    if largest > next then
       epoch := (largest >> 48) + 1;
     end if;
     insert into leasehold.fence_epoch (system_identifier, base, top, source, epoch, server_start)
