@@ -18,12 +18,13 @@ export async function pendingMigration(database: Database, roles: readonly strin
   };
   const server = await lookAtServer(reader);
   refuseServer(server);
-  const isDone = isUsable(await lookAtSchema(reader, server));
+  const schema = await lookAtSchema(reader, server);
+  const isDone = isUsable(schema);
   if (!isDone && server.owner !== null && !server.isOwner) {
     const { owner, role } = server;
     throw new NotPermittedError({ statement: `grant ${quoteIdentifier(owner)} to ${quoteIdentifier(role)};`, role });
   }
-  const made = isDone ? null : await madeWithoutRows(reader);
+  const made = schema === null ? await madeWithoutRows(reader) : null;
   const statements = isDone
     ? []
     : made === null

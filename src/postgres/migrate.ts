@@ -111,7 +111,8 @@ async function migrate(connection: MigrationConnection, roles: readonly string[]
   await connection.query("select pg_advisory_xact_lock(1279480142, 0)");
   await connection.query(`set local lock_timeout = ${TABLE_LOCK_MS}`);
   // Looked at again: somebody else may have done it while this one waited.
-  if (!isUsable(await lookAtSchema(connection, server))) await apply(connection, server);
+  const schema = await lookAtSchema(connection, server);
+  if (!isUsable(schema)) await apply(connection, server, schema !== null);
   for (const role of await rolesWithoutUsage(connection, roles)) {
     try {
       await connection.query("select leasehold.grant_usage($1)", [role]);
@@ -121,13 +122,13 @@ async function migrate(connection: MigrationConnection, roles: readonly string[]
   }
 }
 
-async function apply(connection: MigrationConnection, server: Server): Promise<void> {
+async function apply(connection: MigrationConnection, server: Server, isOld: boolean): Promise<void> {
   // Loaded only where there is something to do: drizzle-orm takes 50 ms.
   const { applyMigrations } = await import("./apply-migrations.js");
   const { madeWithoutRows, missingRows } = await import("./restore-rows.js");
   try {
     await claimSchemas(connection, server);
-    const made = await madeWithoutRows(connection);
+    const made = isOld ? null : await madeWithoutRows(connection);
     for (const statement of made === null ? [] : missingRows(made)) await connection.query(statement);
     await applyMigrations(connection);
   } catch (error) {

@@ -22,6 +22,6 @@ export function missingRows(made: number): readonly string[] {
     // As drizzle makes it: a dump may have left it out.
     "create table if not exists leasehold.migrations (id serial primary key, hash text not null, created_at bigint)",
     `insert into leasehold.migrations (hash, created_at) select a.hash, a.created_at from (values ${applied.join(", ")}) a (hash, created_at)
-      where not exists (select from leasehold.migrations m where m.created_at operator(pg_catalog.=) a.created_at)`,
+      where not exists (select from leasehold.migrations m where m.created_at operator(pg_catalog.=) a.created_at) order by a.created_at`,
   ];
 }

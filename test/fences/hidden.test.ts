@@ -43,7 +43,7 @@ const restart = (url: string) =>
 
 async function warningsOf(url: string): Promise<string[]> {
   const warnings: string[] = [];
-  await using locker = openLocker(url, { onError: (error: Error) => warnings.push(error.message) });
+  await using locker = openLocker(url, { onError: (error) => void warnings.push((error as Error).message) });
   await locker.ready();
   await using _lock = await locker.acquire("used");
   return warnings;
