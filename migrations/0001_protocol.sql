@@ -183,6 +183,11 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Asked for each fence: a right may be taken away while the server runs. 0.3 us.
+create function leasehold_internal._may_read_position() returns boolean
+language sql stable
+return has_function_privilege('pg_current_wal_insert_lsn()'::regprocedure, 'execute');
+--> statement-breakpoint
 -- The epoch of this server, worked out from the last one that was used, and kept.
 create function leasehold_internal._verify_epoch() returns leasehold.fence_epoch
 language plpgsql volatile
@@ -259,12 +264,12 @@ as $$
 declare
   known record;
 begin
-  -- One row is all that is read as a rule. A right may be taken away while the server runs.
+  -- One row is all that is read as a rule.
   select e.epoch, e.source
     into known
     from leasehold.fence_epoch e
    where e.id and e.server_start = pg_postmaster_start_time()
-     and (e.source = 'manual' or has_function_privilege('pg_current_wal_insert_lsn()'::regprocedure, 'execute'));
+     and (e.source = 'manual' or leasehold_internal._may_read_position());
   if not found then
     select v.epoch, v.source into known from leasehold_internal._verify_epoch() v;
   end if;
@@ -272,6 +277,20 @@ begin
     return (known.epoch << 48) + nextval('leasehold.fences');
   end if;
   return (known.epoch << 48) + (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;
+end
+$$;
+--> statement-breakpoint
+-- The fence of a new row is drawn just before there is a row to lock. A process that stands still in between must not wake up with it
+-- after the key was granted by another, released, and purged: for that it takes a minute at least, see leasehold.sweep.
+create function leasehold_internal._refuse_stale_insert(since timestamptz) returns void
+language plpgsql volatile
+as $$
+begin
+  if clock_timestamp() > since + interval '30 seconds' then
+    raise exception using errcode = 'serialization_failure',
+      message = 'this server process stood still for so long that what it was about to grant may have been another''s since',
+      hint = 'Ask again.';
+  end if;
 end
 $$;
 --> statement-breakpoint
@@ -544,6 +563,7 @@ declare
   is_locked boolean;
   has_grant boolean := false;
   at timestamptz;
+  began timestamptz;
 begin
   perform leasehold_internal._check_transaction();
 
@@ -558,6 +578,7 @@ begin
   -- Free keys without a line, and keys that were never seen: one statement for all of them. For a single key it would cost
   -- more than the steps below.
   if cardinality(p_keys) > 1 then
+    began := clock_timestamp();
     for won in
       with want as materialized (
         select distinct on (u.key) u.*
@@ -632,6 +653,9 @@ begin
       has_grant := true;
       return next;
     end loop;
+    if has_grant then
+      perform leasehold_internal._refuse_stale_insert(began);
+    end if;
   end if;
 
   -- The rest one by one, in key order: held, expired, orphaned, cooling, waited for, or asked for twice.
@@ -673,6 +697,7 @@ begin
           returning l.* into lease;
           if found then
             outcome := 'granted';
+            perform leasehold_internal._refuse_stale_insert(at);
           end if;
         end if;
       elsif lease.token = asked.token and lease.expires_at > clock_timestamp() then
@@ -1295,7 +1320,7 @@ declare
 begin
   select * into known from leasehold.fence_epoch e where e.id;
   if known.server_start = pg_postmaster_start_time()
-     and (known.source = 'manual' or has_function_privilege('pg_current_wal_insert_lsn()'::regprocedure, 'execute'))
+     and (known.source = 'manual' or leasehold_internal._may_read_position())
      or pg_is_in_recovery()
   then
     return known.source;
@@ -1564,36 +1589,3 @@ as $$
 $$;
 --> statement-breakpoint
 comment on function leasehold.grant_usage(text) is 'Lets a role take locks, with the Leasehold client and in SQL, and guard and fence its writes, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
---> statement-breakpoint
--- The rows that every function needs, where they are missing: in new tables, and in those of a schema that was restored without its
--- data. Says how many migrations made the schema: migrate() then notes them as done. Each migration that adds one defines it again.
-create function leasehold_internal._fill() returns integer
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  server record;
-  epoch bigint;
-  largest bigint;
-begin
-  insert into leasehold.schema_version (version, min_client) values (1, 1) on conflict do nothing;
-  insert into leasehold.sweeper default values on conflict do nothing;
-  if not exists (select from leasehold.fence_epoch) then
-    server := leasehold_internal._server_identity();
-    epoch := coalesce(server.timeline - 1, 0);
-    -- Where leases were kept, their fences say how far it had come at least.
-    largest := (
-      select max(seen.fence) from (select l.fence from leasehold.leases l union all select r.fence from leasehold.resource_fences r) seen);
-    if largest > (epoch << 48) + (case when server.timeline is null then 0 else (pg_current_wal_insert_lsn() - '0/0')::bigint / 64 end) then
-      epoch := (largest >> 48) + 1;
-    end if;
-    insert into leasehold.fence_epoch (system_identifier, base, top, source, epoch, server_start)
-    values (server.identifier, epoch - coalesce(server.timeline - 1, 0), epoch,
-            case when server.timeline is null then 'manual' else 'auto' end, epoch, pg_postmaster_start_time())
-    on conflict do nothing;
-  end if;
-  return 7;
-end
-$$;
---> statement-breakpoint
-select leasehold_internal._fill();

@@ -336,4 +336,4 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.grant_admin(text) is 'Lets a role do what grant_usage and grant_monitoring let it do, and also take locks from their holders, sweep, and raise the epoch: select leasehold.grant_admin(''dba''); Run it again after each migration.';
+comment on function leasehold.grant_admin(text) is 'Lets a role do what grant_usage and grant_monitoring let it do, and also take locks from their holders, sweep, raise the epoch, and reset the marks of resources: select leasehold.grant_admin(''dba''); Run it again after each migration.';

@@ -212,5 +212,48 @@ $$;
 --> statement-breakpoint
 comment on function leasehold.sweep(interval, integer) is 'Deletes what nobody needs any more, and wakes whoever is next in a line that moves: select * from leasehold.sweep(); Purged are keys that are free, and leases that are expired, for longer than "retention" (1 minute to 100 years), waiters that have stopped looking for a minute, dead sessions that no lease names, and the counters of processes that are gone, which are added up; never a live lease. "batch" bounds what one call purges of each kind: repeat it while has_more is true. is_busy: another sweeper was at work, and nothing was done. woken: sessions that were told to look. Every locker does the same in the background.';
 --> statement-breakpoint
+-- How many migrations made this schema. Where it was restored without its data, migrate() notes so many as done. Each new one defines
+-- this and _fill() again.
+create function leasehold_internal._migrations() returns integer
+language sql immutable
+set search_path = pg_catalog, pg_temp
+return 7;
+--> statement-breakpoint
+-- The rows that every function needs, where they are missing: in new tables, and in those of a schema that was restored without its data.
+create function leasehold_internal._fill() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  server record;
+  epoch bigint;
+  next bigint;
+  largest bigint;
+begin
+  insert into leasehold.schema_version (version, min_client) values (1, 1) on conflict do nothing;
+  insert into leasehold.sweeper default values on conflict do nothing;
+  if not exists (select from leasehold.fence_epoch) then
+    server := leasehold_internal._server_identity();
+    epoch := coalesce(server.timeline - 1, 0);
+    -- Where leases were kept, their fences say how far it had come at least.
+    largest := (
+      select max(seen.fence) from (select l.fence from leasehold.leases l union all select r.fence from leasehold.resource_fences r) seen);
+    next := epoch << 48;
+    if server.timeline is not null then -- the right to call it is asked for even by an expression that would not
+      next := next + (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;
+    end if;
+    if largest > next then
+      epoch := (largest >> 48) + 1;
+    end if;
+    insert into leasehold.fence_epoch (system_identifier, base, top, source, epoch, server_start)
+    values (server.identifier, epoch - coalesce(server.timeline - 1, 0), epoch,
+            case when server.timeline is null then 'manual' else 'auto' end, epoch, pg_postmaster_start_time())
+    on conflict do nothing;
+  end if;
+end
+$$;
+--> statement-breakpoint
+select leasehold_internal._fill();
+--> statement-breakpoint
 -- A database may have default privileges, for everybody or for a role: of all that was made nobody but the owner has any right yet.
 select leasehold_internal._tidy_rights();

@@ -9,7 +9,14 @@ import { Counters, type LockerStats } from "./counters/counters.js";
 import { Flushing } from "./counters/flushing.js";
 import { prefixBy } from "./counters/prefixes.js";
 import { quote } from "./describe.js";
-import { ClosedError, type HolderInfo, NotAcquiredError, StaleFenceError, WaitTimeoutError } from "./errors.js";
+import {
+  ClosedError,
+  type HolderInfo,
+  InvalidOptionError,
+  NotAcquiredError,
+  StaleFenceError,
+  WaitTimeoutError,
+} from "./errors.js";
 import { Holdings } from "./holdings.js";
 import { Publisher } from "./hooks/publisher.js";
 import { type Capabilities, toCapabilities } from "./inspect/capabilities.js";
@@ -240,12 +247,22 @@ export class Locker {
    * ```ts
    * await locker.checkFence("bucket/report.pdf", BigInt(request.headers["x-fence"]));
    * ```
-   * @throws {StaleFenceError} when the resource has seen a larger fence @throws {UnavailableError}
+   * @throws {StaleFenceError} when the resource has seen a larger fence
+   * @throws {InvalidOptionError} when no lock of this database can have that fence yet: it would refuse all who come after
+   * @throws {UnavailableError}
    */
   async checkFence(resource: string, fence: bigint): Promise<void> {
     const checkedResource = checkText("resource", resource, 1, 512);
     const checkedFence = checkFence("fence", fence);
-    if ((await this.#calls.ask(() => this.#store.checkFence(checkedResource, checkedFence))) === "stale") {
+    const outcome = await this.#calls.ask(() => this.#store.checkFence(checkedResource, checkedFence));
+    if (outcome === "unknown") {
+      throw new InvalidOptionError({
+        option: "fence",
+        expected: "the fence of a lock in this database",
+        received: checkedFence,
+      });
+    }
+    if (outcome === "stale") {
       const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
       throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
     }

@@ -23,8 +23,8 @@ export interface Store {
   sweep(quietMs: number): Promise<SweepBatch>;
   /** Writes the counts of one row over what it had; a sequence that is not larger than the row's changes nothing. */
   flushCounters(row: CountersRow): Promise<void>;
-  /** Raises a resource's mark to this fence; `stale` when it is higher already. */
-  checkFence(resource: string, fence: bigint): Promise<"passed" | "stale">;
+  /** Raises a resource's mark to this fence; `stale` when it is higher already, `unknown` when no grant can have had that fence. */
+  checkFence(resource: string, fence: bigint): Promise<"passed" | "stale" | "unknown">;
   /** Who holds the key, asked on no connection that the user's own transactions may keep busy. */
   holderOf(key: string): Promise<Holder | null>;
   /** Names the database of the leases: a guard elsewhere is refused. Null before the first `open`. */

@@ -9,8 +9,10 @@ import {
   rolesWithoutUsage,
   TIDY_RIGHTS,
 } from "../postgres/migrate-state.js";
+import { migrations } from "../postgres/migrations.generated.js";
 import { guardBlock } from "../postgres/owners.js";
 import { quoteLiteral } from "../postgres/quote.js";
+import { madeWithoutRows, missingRows } from "../postgres/restore-rows.js";
 import type { Database } from "./database.js";
 
 /**
@@ -26,16 +28,32 @@ export async function pendingMigration(database: Database, roles: readonly strin
   const server = await lookAtServer(reader);
   refuseServer(server);
   await refuseOwners(reader, "migrator");
-  const isDone = isUsable(await lookAtSchema(reader, server));
+  const schema = await lookAtSchema(reader, server);
+  const isDone = isUsable(schema);
   if (!isDone) await refuseOwners(reader, "creator");
-  const hasTable = await isMade(database, "leasehold.migrations");
-  const statements = isDone ? [] : await record((text) => (hasTable ? database.query(text) : []));
+  const made = schema === null ? await madeWithoutRows(reader) : null;
+  const statements = isDone
+    ? []
+    : made === null
+      ? await pendingIn(database)
+      : [...missingRows(made), ...(await after(made))];
   const isStray = isDone && server.isOwner && (await hasStrayRights(reader));
   // Rights that were not given by grant_usage are taken, and then these roles need them.
   const lacking = isDone && !isStray ? await rolesWithoutUsage(reader, roles) : [...new Set(roles)];
   const grants = lacking.map((role) => `select leasehold.grant_usage(${quoteLiteral(role)})`);
   const all = [...statements, ...(isStray ? [TIDY_RIGHTS] : []), ...grants];
   return all.length === 0 ? [] : [...preamble(), ...all];
+}
+
+async function pendingIn(database: Database): Promise<readonly string[]> {
+  const hasTable = await isMade(database, "leasehold.migrations");
+  return record((text) => (hasTable ? database.query(text) : []));
+}
+
+/** What comes after so many migrations; nothing when those are all. */
+async function after(made: number): Promise<readonly string[]> {
+  const last = migrations[made - 1];
+  return made >= migrations.length || last === undefined ? [] : record(() => [{ created_at: last.when }]);
 }
 
 /** What makes the schema where there is none. */

@@ -4,14 +4,18 @@ import type { Lane } from "./lane.js";
 import { sqlState } from "./server-errors.js";
 import { CHECK_FENCE, INSPECT } from "./statements.js";
 
-/** Raises the mark of a resource, unless it is higher already. */
-export async function checkFence(lane: Lane, resource: string, fence: bigint): Promise<"passed" | "stale"> {
+/** Raises the mark of a resource, unless it is higher already, or no grant can have had that fence. */
+export async function checkFence(lane: Lane, resource: string, fence: bigint): Promise<"passed" | "stale" | "unknown"> {
   try {
     await lane.query(CHECK_FENCE, [resource, String(fence)]);
     return "passed";
   } catch (error) {
-    if (sqlState(error) === "LH006") {
-      return "stale";
+    switch (sqlState(error)) {
+      case "LH006":
+        return "stale";
+      // Resource and fence were checked before they were sent.
+      case "LH003":
+        return "unknown";
     }
     throw error;
   }

@@ -116,7 +116,8 @@ async function migrate(connection: MigrationConnection, roles: readonly string[]
   await connection.query(`set local lock_timeout = ${TABLE_LOCK_MS}`);
   // Looked at again: somebody else may have done it while this one waited.
   await refuseOwners(connection, "migrator");
-  if (!isUsable(await lookAtSchema(connection, server))) await apply(connection, server);
+  const schema = await lookAtSchema(connection, server);
+  if (!isUsable(schema)) await apply(connection, server, schema !== null);
   // First, for a role that `roles` names may have its rights from elsewhere.
   if (mayTidy(server) && (await hasStrayRights(connection))) await connection.query(TIDY_RIGHTS);
   for (const role of await rolesWithoutUsage(connection, roles)) {
@@ -139,11 +140,14 @@ function mayTidy({ owner, isOwner }: Server): boolean {
   return owner === null || isOwner;
 }
 
-async function apply(connection: MigrationConnection, server: Server): Promise<void> {
+async function apply(connection: MigrationConnection, server: Server, isOld: boolean): Promise<void> {
   // Loaded only where there is something to do: drizzle-orm takes 50 ms.
   const { applyMigrations } = await import("./apply-migrations.js");
+  const { madeWithoutRows, missingRows } = await import("./restore-rows.js");
   try {
     await claimSchemas(connection);
+    const made = isOld ? null : await madeWithoutRows(connection);
+    for (const statement of made === null ? [] : missingRows(made)) await connection.query(statement);
     await applyMigrations(connection);
   } catch (error) {
     throw toMigrateError(error, { server });

@@ -151,7 +151,7 @@ export class PostgresStore implements Store {
     return this.#publicly(() => flushCounters(this.#connections.commands, row));
   }
 
-  checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {
+  checkFence(resource: string, fence: bigint): Promise<"passed" | "stale" | "unknown"> {
     return this.#publicly(() => checkFence(this.#connections.commands, resource, fence));
   }
 

@@ -7,6 +7,7 @@ import {
   UnsupportedError,
 } from "../errors.js";
 import { RequestTimeout } from "../timeout.js";
+import { rowsMissing } from "./schema-check.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
 
 /**
@@ -65,6 +66,8 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
     case "42883":
     case "3F000":
       return new NotMigratedError({ found: null, needed: SCHEMA_VERSION, cause: error });
+    case "LH008":
+      return rowsMissing(error);
     case "42501":
       return new NotPermittedError({
         statement: `select leasehold.grant_usage('${role.replaceAll("'", "''")}');`,

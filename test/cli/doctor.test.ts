@@ -36,7 +36,7 @@ const healthy: Facts = {
   clock: { aheadMs: 3, uncertaintyMs: 1, stepMs: 0.2, grantAheadMs: -40_000 },
   transactions: { oldestMs: 12, oldestPid: 4711, preparedOldestMs: null, inactiveSlots: 0 },
   deadlocks: [],
-  fenceSource: "auto",
+  fences: { source: "auto", knowsCluster: true, areLeasesLogged: true, ahead: null },
 };
 
 test("a healthy set-up: everything is ok, and nothing is to be done", () => {
@@ -48,6 +48,7 @@ test("a healthy set-up: everything is ok, and nothing is to be done", () => {
 const settings = (change: Record<string, string>) => ({ settings: { ...healthy.settings, ...change } });
 const server = (change: Partial<Facts["server"]>) => ({ server: { ...healthy.server, ...change } });
 const rights = (change: Partial<Facts["rights"]>) => ({ rights: { ...healthy.rights, ...change } });
+const fences = (change: Partial<Facts["fences"]>) => ({ fences: { ...healthy.fences, ...change } });
 const clock = (change: Partial<Facts["clock"]>) => ({ clock: { ...healthy.clock, ...change } });
 const connections = (change: Partial<Facts["connections"]>) => ({ connections: { ...healthy.connections, ...change } });
 const transactions = (change: Partial<Facts["transactions"]>) => ({
@@ -71,6 +72,7 @@ test.each<[what: string, change: Partial<Facts>, check: string, level: string, s
     "problem",
     /leasehold migrate/,
   ],
+  ["a schema without its rows", { schema: null }, "schema", "problem", /leasehold migrate/],
   [
     "an old schema",
     { schema: { version: 1, minClient: 1, needed: 2, own: 2 } },
@@ -176,7 +178,11 @@ test.each<[what: string, change: Partial<Facts>, check: string, level: string, s
   ["autovacuum off", settings({ autovacuum: "off" }), "autovacuum", "warning", /autovacuum = on/],
   ["statements in the log", settings({ log_statement: "all" }), "logging", "warning", /log_parameter_max_length = 0/],
   ["slow statements in the log", settings({ log_min_duration_statement: "0" }), "logging", "warning", /tokens/],
-  ["fences by hand", { fenceSource: "manual" }, "fences", "warning", /bump_epoch/],
+  ["fences by hand", fences({ source: "manual" }), "fences", "warning", /bump_epoch/],
+  ["a cluster without a name", fences({ knowsCluster: false }), "fences", "warning", /a move to another server/],
+  ["leases that a crash forgets", fences({ areLeasesLogged: false }), "fences", "problem", /set logged/],
+  ["fences from elsewhere", fences({ ahead: "4711" }), "fences", "problem", /bump_epoch\(4711\)/],
+  ["fences that rise", {}, "fences", "ok", /bump_epoch/],
   [
     "a deadlock",
     { deadlocks: ["a waits for k, held by b; b waits for l, held by a"] },

@@ -82,6 +82,17 @@ test("--dry-run prints what is missing alone", async () => {
   expect(statements.join()).toContain(last?.hash);
 });
 
+test("--dry-run prints the rows that a schema without its data lacks, and no more", async () => {
+  await using database = await createDatabase();
+  await database.sql`truncate leasehold.fence_epoch, leasehold.sweeper, leasehold.schema_version, leasehold.migrations`;
+  const { stdout } = await runCli(cli, ["migrate", "--dry-run"], database);
+  expect(stdout).toContain("select leasehold_internal._fill();");
+  expect(stdout).not.toContain("create function");
+  await database.sql.unsafe(stdout);
+  expect(await runCli(cli, ["migrate"], database)).toMatchObject({ stdout: "The schema is up to date.\n" });
+  expect(await database.sql`select from leasehold.migrations`).toHaveLength(migrations.length);
+});
+
 test("--grant-to lets roles lock; with --dry-run it prints the line that would", async () => {
   await using database = await createDatabase();
   const [first, second] = [await createRole(database, { label: "it's" }), await createRole(database)];

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { createDatabase } from "../support/database.js";
+import { openClient } from "../support/client.js";
+import { createDatabase, createRole } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
 import { seeded } from "../support/random.js";
 import { openSession, waitsForLock } from "./session.js";
 
@@ -21,10 +23,12 @@ test("a larger fence passes and is remembered, an equal one passes, a smaller on
     hint: expect.stringContaining("acquire the lock again"),
   });
   await check(sql, "bucket/other", 1);
-  await check(sql, "bucket/report", 2n ** 62n);
+  expectLeft(database, "leases");
+  const [granted] = await sql`select fence from leasehold.try_acquire('report')`;
+  await check(sql, "bucket/report", BigInt(granted?.fence));
   expect([...(await sql`select resource, fence from leasehold.resource_fences order by 1`)]).toEqual([
     { resource: "bucket/other", fence: "1" },
-    { resource: "bucket/report", fence: String(2n ** 62n) },
+    { resource: "bucket/report", fence: granted?.fence },
   ]);
 });
 
@@ -142,6 +146,63 @@ test.each(["repeatable read", "serializable"] as const)(
     await session.rollback();
   },
 );
+
+test("a fence that no lock of this database can have yet is refused: it would refuse all who come after", async () => {
+  expectLeft(database, "leases");
+  const never = { code: "LH003", detail: expect.stringMatching(/^The largest that can have been is \d+\.$/) };
+  const grant = async (key: string) => BigInt((await sql`select fence from leasehold.try_acquire(${key})`)[0]?.fence);
+  for (const fence of [2n ** 63n - 1n, 2n ** 48n, (await grant("now")) + 1_000_000n]) {
+    await expect(check(sql, "poison", fence)).rejects.toMatchObject({
+      ...never,
+      message: `fence ${fence} was never granted in this database`,
+      hint: expect.stringContaining(`bump_epoch(${fence})`),
+    });
+  }
+  await check(sql, "poison", await grant("next"));
+
+  // a key that came with a larger fence, as from a dump whose epoch was lost: it counts on from there
+  await sql`insert into leasehold.leases (key, fence, ttl_ms, released_at) values ('old', ${String(2n ** 50n)}::bigint, 0, now())`;
+  expect(await grant("old")).toBe(2n ** 50n + 1n);
+  await check(sql, "poison", 2n ** 50n + 1n);
+  await expect(check(sql, "poison", 2n ** 50n + 2n)).rejects.toMatchObject(never);
+});
+
+test("where fences come from a sequence, the last one of it is the largest that passes", async () => {
+  await using own = await createDatabase();
+  await own.sql`update leasehold.fence_epoch set source = 'manual', epoch = 3, base = 3, top = 3`;
+  expectLeft(own, "leases");
+  const [granted] = await own.sql`select fence from leasehold.try_acquire('a')`;
+  const fence = BigInt(granted?.fence);
+  expect(fence).toBe((3n << 48n) + 1n);
+  await check(own.sql, "r", fence);
+  await expect(check(own.sql, "r", fence + 1n)).rejects.toMatchObject({ code: "LH003" });
+  await own.sql`select leasehold.bump_epoch()`;
+  await expect(check(own.sql, "r", (4n << 48n) + 2n)).rejects.toMatchObject({ code: "LH003" });
+  const [next] = await own.sql`select fence from leasehold.try_acquire('b')`;
+  expect(BigInt(next?.fence)).toBe((4n << 48n) + 2n);
+  await check(own.sql, "r", BigInt(next?.fence));
+});
+
+test("an administrator has a mark forgotten that refuses those who hold the lock; nobody else may", async () => {
+  expectLeft(database, "leases");
+  const [granted] = await sql`select fence from leasehold.try_acquire('reset')`;
+  const fence = BigInt(granted?.fence);
+  await sql`insert into leasehold.resource_fences values ('dead for ever', ${String(2n ** 63n - 1n)}::bigint, now())`;
+  await expect(check(sql, "dead for ever", fence)).rejects.toMatchObject(tooOld);
+  const [user, admin] = [await createRole(database, { grantUsage: true }), await createRole(database)];
+  await sql`select leasehold.grant_admin(${admin.name})`;
+  const [asUser, asAdmin] = [await openClient(user.url), await openClient(admin.url)];
+
+  await expect(asUser`select leasehold.reset_fence('dead for ever')`).rejects.toMatchObject({ code: "42501" });
+  const reset = () => asAdmin`select leasehold.reset_fence('dead for ever') as mark`;
+  expect((await reset())[0]).toEqual({ mark: String(2n ** 63n - 1n) });
+  expect((await reset())[0]).toEqual({ mark: null });
+  await expect(asAdmin`select leasehold.reset_fence(null)`).rejects.toMatchObject({ code: "LH003" });
+
+  await check(sql, "dead for ever", fence);
+  await expect(check(sql, "dead for ever", fence - 1n)).rejects.toMatchObject(tooOld);
+  await Promise.all([asUser.end(), asAdmin.end()]);
+});
 
 test.each([
   ["no resource", "null, 1"],

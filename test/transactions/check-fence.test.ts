@@ -21,6 +21,14 @@ test("a fence passes until the resource has seen a larger one", async () => {
   expect((refused as Error).message).toBe('"bucket/a" has seen a larger fence than 6: do not write.');
 });
 
+test("a fence that no lock can have yet is an invalid argument, and leaves no mark", async () => {
+  await using locker = openLocker(database);
+  const refused: unknown = await locker.checkFence("poison", 2n ** 62n).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(InvalidOptionError);
+  expect(refused).toMatchObject({ option: "fence", expected: "the fence of a lock in this database" });
+  await locker.checkFence("poison", await locker.withLock("poison", ({ fence }) => fence));
+});
+
 test("of the fences of a lock, the later one wins, whichever comes first", async () => {
   await using locker = openLocker(database);
   const first = await locker.withLock("report", (lock) => lock.fence);

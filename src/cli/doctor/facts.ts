@@ -63,8 +63,16 @@ export interface Facts {
     readonly inactiveSlots: number;
   };
   readonly deadlocks: readonly string[];
-  /** Where fences come from: `auto` follows the server's timeline, `manual` an operator. */
-  readonly fenceSource: string | null;
+  readonly fences: {
+    /** Where they come from: `auto` follows the server's write-ahead log, `manual` an operator. */
+    readonly source: string | null;
+    /** Whether this server tells its system identifier, by which a move to another one is seen. */
+    readonly knowsCluster: boolean | null;
+    /** An unlogged table is empty after a crash, and its grants write nothing that fences could follow. */
+    readonly areLeasesLogged: boolean | null;
+    /** A fence that was stored and is larger than those that are issued now. */
+    readonly ahead: string | null;
+  };
 }
 
 const settings = [
@@ -144,7 +152,7 @@ export async function collectFacts(database: Database): Promise<Facts> {
             String(path),
           )
         : [],
-    fenceSource: await fenceSource(database),
+    fences: await lookAtFences(database, info !== undefined && !hello.isStandby),
   };
 }
 
@@ -211,10 +219,30 @@ function mayRead(relation: string): string {
        and n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name`;
 }
 
-/** Null for a role that may not read it. */
-async function fenceSource(database: Database): Promise<string | null> {
-  const [table] = await database.query(mayRead("fence_epoch"));
-  if (table?.readable !== true) return null;
-  const [row] = await database.query("select e.source from leasehold.fence_epoch e");
-  return row === undefined ? null : String(row.source);
+/** Asked of the catalog, which anybody may read. The first three are read by whoever may look at the table; the last by its owner. */
+async function lookAtFences(database: Database, isComplete: boolean): Promise<Facts["fences"]> {
+  const [seen] = await database.query(`
+    select pg_catalog.has_table_privilege(e.oid, 'select') and pg_catalog.has_schema_privilege(e.relnamespace, 'usage') as readable,
+           l.relpersistence operator(pg_catalog.=) 'p' as logged, pg_catalog.pg_has_role(l.relowner, 'usage') as owned
+      from pg_catalog.pg_namespace n
+      join pg_catalog.pg_class e on e.relnamespace operator(pg_catalog.=) n.oid and e.relname operator(pg_catalog.=) 'fence_epoch'
+      join pg_catalog.pg_class l on l.relnamespace operator(pg_catalog.=) n.oid and l.relname operator(pg_catalog.=) 'leases'
+     where n.nspname operator(pg_catalog.=) 'leasehold'`);
+  const [row] =
+    seen?.readable === true
+      ? await database.query("select e.source, e.system_identifier is not null as known from leasehold.fence_epoch e")
+      : [];
+  const [stored] =
+    seen?.owned === true && isComplete
+      ? await database.query(`
+          select max(s.fence)::text as fence
+            from (select fence from leasehold.leases union all select fence from leasehold.resource_fences) s
+           where s.fence > leasehold_internal._last_fence()`)
+      : [];
+  return {
+    source: row === undefined ? null : String(row.source),
+    knowsCluster: row === undefined ? null : row.known === true,
+    areLeasesLogged: seen === undefined ? null : seen.logged === true,
+    ahead: stored?.fence == null ? null : String(stored.fence),
+  };
 }

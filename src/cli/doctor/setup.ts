@@ -36,6 +36,13 @@ function standby({ server }: Facts): Finding {
 function schema({ schema, rights }: Facts): Finding {
   if (!rights.schemaExists)
     return problem("schema", "This database has no schema leasehold.", "Run: leasehold migrate");
+  if (schema === null && rights.mayLock) {
+    return problem(
+      "schema",
+      "The schema was restored without its data: rows that it needs are missing.",
+      "Run: leasehold migrate",
+    );
+  }
   if (schema === null) return ok("schema", "The schema is there; its version cannot be asked by this role.");
   if (schema.version < schema.needed) {
     return problem(

@@ -4,7 +4,7 @@ import { type Finding, ok, problem, warning } from "./finding.js";
 
 /** What goes on now that it should not. */
 export function judgeState(facts: Facts): readonly (Finding | null)[] {
-  return [...clock(facts), ...transactions(facts), fences(facts), deadlocks(facts)];
+  return [...clock(facts), ...transactions(facts), ...fences(facts), deadlocks(facts)];
 }
 
 const STEP_MS = 100;
@@ -91,13 +91,51 @@ function transactions({ transactions }: Facts): readonly Finding[] {
   ];
 }
 
-function fences({ fenceSource }: Facts): Finding | null {
-  if (fenceSource !== "manual") return null;
-  return warning(
-    "fences",
-    "This service hides what tells a failover, so fences do not notice one.",
-    "After each failover or restore, run as the owner: select leasehold.bump_epoch();",
-  );
+function fences({ fences }: Facts): readonly Finding[] {
+  const { source, knowsCluster, areLeasesLogged, ahead } = fences;
+  const findings: Finding[] = [];
+  if (areLeasesLogged === false) {
+    findings.push(
+      problem(
+        "fences",
+        "The table leasehold.leases is unlogged: a crash empties it while clients hold their locks, and fences go back.",
+        "alter table leasehold.leases set logged;",
+      ),
+    );
+  }
+  if (ahead !== null) {
+    findings.push(
+      problem(
+        "fences",
+        `The fence ${ahead} is stored here, and new keys get smaller ones: the data comes from elsewhere, without its leasehold.fence_epoch.`,
+        `Run: select leasehold.bump_epoch(${ahead});`,
+      ),
+    );
+  }
+  if (source === "manual") {
+    findings.push(
+      warning(
+        "fences",
+        "This service hides the write-ahead log, so fences do not notice a failover or a restore.",
+        "After each of them, run as the owner or an administrator: select leasehold.bump_epoch();",
+      ),
+    );
+  } else if (source !== null && knowsCluster === false) {
+    findings.push(
+      warning(
+        "fences",
+        "This service hides its system identifier: fences rise over failovers and restores, but do not notice a move to another server.",
+        "After a move, run as the owner or an administrator: select leasehold.bump_epoch();",
+      ),
+    );
+  }
+  if (findings.length > 0 || source === null) return findings;
+  return [
+    ok(
+      "fences",
+      "Fences rise by themselves. After a snapshot of the whole server was brought back, or a dump from before its last move: select leasehold.bump_epoch();",
+    ),
+  ];
 }
 
 function deadlocks({ deadlocks }: Facts): Finding | null {
