@@ -6,9 +6,9 @@
  */
 export const EXACT_TIMES: string = "set_config('extra_float_digits', '1', true)";
 
-export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now
+export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now, proof
   from leasehold_internal.acquire($1::int, $2::uuid, $3::int, $4::text::bool, $5::text::text[], $6::text::uuid[], $7::text::text[], $8::text::int[],
-    $9::text::int[], $10::text::bigint[], $11::text::text[], $12::text::float8[], $13::text::bool[], $14::text::bigint[]), ${EXACT_TIMES}`;
+    $9::text::int[], $10::text::bigint[], $11::text::text[], $12::text::float8[], $13::text::bool[], $14::text::bigint[], $15::text::bigint[], $16::text::int[]), ${EXACT_TIMES}`;
 
 export const RELEASE: string = `select item, outcome, wake, reason, now
   from leasehold_internal.release(true, $1::text::text[], $2::text::uuid[], $3::text::bigint[]), ${EXACT_TIMES}`;
@@ -17,10 +17,10 @@ export const ABANDON: string = `select item, outcome, wake, reason, now
   from leasehold_internal.abandon(true, $1::text::text[], $2::text::uuid[], $3::text::bool[], $4::text::bool[]), ${EXACT_TIMES}`;
 
 export const RENEW: string = `select item, outcome, expires, reason, now
-  from leasehold_internal.renew($1::int, $2::uuid, $3::int, $4::text::text[], $5::text::uuid[], $6::text::bigint[], $7::text::int[]), ${EXACT_TIMES}`;
+  from leasehold_internal.renew($1::int, $2::uuid, $3::int, $4::text::text[], $5::text::uuid[], $6::text::bigint[], $7::text::int[], $8::text::int[]), ${EXACT_TIMES}`;
 
 export const RENEW_BUSY: string = `select item, outcome, expires, reason, now
-  from leasehold_internal.renew_busy($1::int, $2::uuid, $3::int, $4::text, $5::uuid, $6::bigint, $7::int), ${EXACT_TIMES}`;
+  from leasehold_internal.renew_busy($1::int, $2::uuid, $3::int, $4::text, $5::uuid, $6::bigint, $7::int, $8::text::int[]), ${EXACT_TIMES}`;
 
 export const NOTIFY = "select leasehold_internal.notify($1::text::int[])";
 
