@@ -4,6 +4,14 @@ create schema if not exists leasehold_internal;
 --> statement-breakpoint
 alter sequence leasehold.session_ids as integer;
 --> statement-breakpoint
+create table leasehold_internal.ticket_secret (
+  id boolean primary key default true constraint ticket_secret_single_row check (id),
+  secret bytea not null
+);
+comment on table leasehold_internal.ticket_secret is 'With which the server knows again the tickets that it gave away: one row.';
+comment on column leasehold_internal.ticket_secret.id is 'Always true: there is one row.';
+comment on column leasehold_internal.ticket_secret.secret is 'Random. Who knows it can choose a place in any line, and no more than that.';
+--> statement-breakpoint
 -- A crash of the server ends every wait and every session anyway. For sessions it is a matter of safety, too: the rows
 -- must not outlive one incarnation of the server, nor appear on a promoted standby.
 alter table leasehold.waiters set unlogged;
@@ -302,9 +310,9 @@ begin
   if not exists (select from leasehold.sessions s where s.id = session and s.nonce = session_nonce) then
     return false;
   end if;
-  -- Null where nothing was ever set: then "null or false" would be neither alive nor not.
-  return coalesce(current_setting('leasehold.session', true) = session_nonce::text, false)
-      or not pg_try_advisory_xact_lock_shared(1279480140, session);
+  -- A backend is always given the lock that it has itself. A setting would not tell: on a pooled connection the next one inherits it.
+  return not pg_try_advisory_xact_lock_shared(1279480140, session)
+      or leasehold_internal._holds_presence(session);
 end
 $$;
 --> statement-breakpoint
@@ -317,15 +325,11 @@ begin
   if session is null then
     return false;
   end if;
-  -- A backend is always given the lock that it has itself, also when it has forgotten whose that is (reset all).
-  if exists (
-    select from leasehold.sessions s
-     where s.id = session
-       and (s.nonce::text = current_setting('leasehold.session', true)
-            or s.pid = pg_backend_pid() and leasehold_internal._holds_presence(session))) then
+  if not pg_try_advisory_xact_lock_shared(1279480140, session) then
     return false;
   end if;
-  if not pg_try_advisory_xact_lock_shared(1279480140, session) then
+  -- A backend is always given the lock that it has itself.
+  if leasehold_internal._holds_presence(session) then
     return false;
   end if;
   if takeover = 0 then
@@ -338,6 +342,36 @@ begin
   ), false);
 end
 $$;
+--> statement-breakpoint
+-- Whose presence a lease has after a renewal in the name of p_session. It changes hands only when its session cannot come back: that is
+-- the caller's own former one, or a connection that was attached in SQL and has ended. A session that is confirmed dead may be a
+-- process that was cut off for long and comes back under its number; then the lease goes on by its TTL alone. A helper that renews a
+-- lease would otherwise take its presence along, and its end would free the key while the holder, whose heartbeats go on, believes (4.9 s).
+create function leasehold_internal._successor(lease leasehold.leases, p_session integer, p_former integer[]) returns integer
+language plpgsql volatile
+as $$
+begin
+  if lease.session_id = p_session or lease.session_id = any (p_former) then
+    return p_session;
+  elsif lease.session_id is null then
+    return null;
+  elsif pg_try_advisory_xact_lock_shared(1279480140, lease.session_id)
+    and not leasehold_internal._holds_presence(lease.session_id)
+    and exists (select from leasehold.sessions s where s.id = lease.session_id and s.version = 'sql') then
+    return p_session;
+  elsif leasehold_internal._is_dead(lease.session_id, lease.takeover_ms) then
+    return null;
+  end if;
+  return lease.session_id;
+end
+$$;
+--> statement-breakpoint
+-- The advisory lock of those who insert a key. 64 bits, and a seed of our own: applications lock such hashes, too. With the 32 bits of
+-- the two-number form, one uncommitted key in 77,000 others held up a stranger by even odds. Keys that share all 64 wait for each other
+-- until the transaction ends, as if they were one; they are never taken for one.
+create function leasehold_internal._key_lock(key text) returns bigint
+language sql immutable parallel safe
+return hashtextextended(key collate "C", 1279480141);
 --> statement-breakpoint
 -- The one predicate. Decides only on a row that the caller has locked; on an unlocked one it is a hint.
 create function leasehold_internal._is_grantable(lease leasehold.leases) returns boolean
@@ -395,6 +429,20 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- What shows that the server gave this place to this token. Its owner comes back to it when the line is lost (it is unlogged), and
+-- nobody to a place that was never his: a ticket alone would be a place that anybody can choose. Null, which proves nothing, for none.
+create function leasehold_internal._proof(key text, token uuid, ticket bigint) returns bigint
+language plpgsql stable
+as $$
+begin
+  return (
+    select ('x' || encode(substr(sha256(s.secret || sha256(
+             convert_to(format('%s %s %s', token, ticket, key), getdatabaseencoding()))), 1, 8), 'hex'))::bit(64)::bigint
+      from leasehold_internal.ticket_secret s
+     where ticket is not null);
+end
+$$;
+--> statement-breakpoint
 -- When a waiter should look again by itself: at the expiry, at the end of a minimum hold, or when a silent session counts as dead.
 create function leasehold_internal._next_change(lease leasehold.leases) returns float8
 language plpgsql volatile
@@ -426,7 +474,7 @@ exception when lock_not_available then
 end
 $$;
 --> statement-breakpoint
--- Who keeps the rows of these keys locked, where it can be known: a server process, or a prepared transaction, which has none any more.
+-- Who keeps the rows of these keys locked, or keeps a first grant uncommitted, where it can be known: a server process, or a prepared transaction, which has none any more.
 -- For more than a few keys it reads the table as a whole, and tells of others, too. One plan for all calls: to plan takes longer
 -- than a look at one key (0.6 ms became 0.2).
 create function leasehold_internal._blockers(keys text[])
@@ -440,6 +488,7 @@ as $$
 declare
   suspects text[];
   others integer;
+  missing text[];
   next_xid numeric := pg_snapshot_xmax(pg_current_snapshot())::text;
   oldest_xid numeric := pg_snapshot_xmin(pg_current_snapshot())::text;
 begin
@@ -454,6 +503,7 @@ begin
   if suspects is null then
     return;
   end if;
+  missing := array(select u.key from unnest(keys) u (key) where not exists (select from leasehold.leases l where l.key = u.key));
   return query
     with open as materialized (
       select k.transactionid as xid, k.virtualtransaction, k.pid
@@ -492,6 +542,14 @@ begin
        cross join open o
        where others = 1 and o.pid is distinct from pg_backend_pid() and not exists (select from open known where known.xid = l.xid)
          and x.full_xid >= oldest_xid and pg_xact_status(x.full_xid::text::xid8) = 'in progress'
+      union
+      -- A key that nobody sees yet: whoever inserts it holds its advisory lock until the transaction ends.
+      select m.key, k.virtualtransaction
+        from unnest(missing) m (key)
+        join pg_locks k on k.objid = (leasehold_internal._key_lock(m.key) & 4294967295)::oid
+                       and k.classid = (leasehold_internal._key_lock(m.key) >> 32 & 4294967295)::oid
+       where k.locktype = 'advisory' and k.objsubid = 1 and k.mode = 'ExclusiveLock' and k.granted
+         and k.database = (select d.oid from pg_database d where d.datname = current_database())
     )
     select distinct on (h.key) h.key, o.pid, p.gid
       from holders h
@@ -517,6 +575,25 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- What one item may ask for. The client checks the same before it asks: this is for whoever calls the function without it. The exponent of
+-- a number in JSON is written out by Postgres: 65,536 bytes of 1e131071 would be a gigabyte for whoever reads them.
+create function leasehold_internal._is_item(owner text, ttl_ms integer, min_hold_ms integer, max_hold_ms bigint, metadata text) returns boolean
+language sql immutable parallel safe
+return coalesce(octet_length(owner) between 1 and 256 and ttl_ms >= 1 and min_hold_ms >= 0, false)
+   and coalesce(max_hold_ms >= 1, true)
+   and coalesce(octet_length(metadata) <= 65536 and (metadata !~ '[0-9][eE]' or octet_length(metadata::jsonb::text) <= 4194304), true);
+--> statement-breakpoint
+-- One statement of a client has 1,000 items at most: what is longer keeps its rows from others for too long.
+create function leasehold_internal._check_count(items integer) returns void
+language plpgsql immutable
+as $$
+begin
+  if items > 1000 then
+    raise exception using errcode = 'LH003', message = format('one call takes 1000 items at most, not %s', items), hint = 'Send them in parts.';
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- acquire, and the look of one who waits. Reads before it writes: a try that fails leaves no trace in the WAL.
 create function leasehold_internal.acquire(
   p_session integer,
@@ -532,7 +609,9 @@ create function leasehold_internal.acquire(
   p_metadata text[],
   p_not_after float8[],
   p_waits boolean[],
-  p_tickets bigint[]
+  p_tickets bigint[],
+  p_proofs bigint[] default null,
+  p_former integer[] default null
 ) returns table (
   item integer,
   outcome text,
@@ -547,7 +626,8 @@ create function leasehold_internal.acquire(
   blocker integer,
   takeover text,
   since float8,
-  now float8
+  now float8,
+  proof bigint
 )
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -566,11 +646,19 @@ declare
   began timestamptz;
 begin
   perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_count(cardinality(p_keys));
+  if exists (
+    select from unnest(p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata, p_tokens) u (owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, token)
+     where u.token is null or not leasehold_internal._is_item(u.owner, u.ttl_ms, u.min_hold_ms, u.max_hold_ms, u.metadata))
+    or p_takeover_ms < 0 then
+    raise exception using errcode = '22023', message = 'a token, an owner, a duration or metadata is not within its bounds',
+      detail = 'Owner: 1 to 256 bytes. TTL and maximum hold: 1 ms or more. Minimum hold: 0 or more. Metadata: 65536 bytes of JSON at most.';
+  end if;
 
   if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
     return query
       select i, 'unproven', null::bigint, null::float8, null::float8, null::bigint, null::text, null::bigint, null::integer, null::float8, null::integer,
-             null::text, null::float8, leasehold_internal._ms(clock_timestamp())
+             null::text, null::float8, leasehold_internal._ms(clock_timestamp()), null::bigint
         from generate_series(1, cardinality(p_keys)) i;
     return;
   end if;
@@ -632,7 +720,7 @@ begin
           from (
             select m.*, clock_timestamp() as at
               from missing m
-             where m.place > 100 or pg_try_advisory_xact_lock(1279480141, hashtext(m.key))
+             where m.place > 100 or pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key))
              order by m.key
           ) x
          where leasehold_internal._ms(x.at) < x.not_after
@@ -662,15 +750,15 @@ begin
   if not (true = all (is_done)) then
     for asked in
       select u.*
-        from unnest(p_keys, p_tokens, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata, p_not_after, p_waits, p_tickets) with ordinality
-          as u (key, token, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, not_after, waits, ticket, item)
+        from unnest(p_keys, p_tokens, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata, p_not_after, p_waits, p_tickets, p_proofs) with ordinality
+          as u (key, token, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, not_after, waits, ticket, proof, item)
        order by u.key, u.item
     loop
       continue when is_done[asked.item];
       item := asked.item;
       outcome := null; fence := null; acquired := null; expires := null; ticket := null;
       holder := null; holderfence := null; holdersession := null; look := null; blocker := null;
-      takeover := null; since := null;
+      takeover := null; since := null; proof := null;
       is_locked := false;
 
       if p_careful then
@@ -684,7 +772,7 @@ begin
       elsif lease.key is null then
         -- Whoever inserts a key holds this lock until its transaction ends: a twin that is not committed yet is not waited for.
         outcome := 'busy';
-        if not p_careful and pg_try_advisory_xact_lock(1279480141, hashtext(asked.key)) then
+        if not p_careful and pg_try_advisory_xact_lock(leasehold_internal._key_lock(asked.key)) then
           at := clock_timestamp();
           insert into leasehold.leases as l (
             key, token, fence, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
@@ -700,12 +788,14 @@ begin
             perform leasehold_internal._refuse_stale_insert(at);
           end if;
         end if;
-      elsif lease.token = asked.token and lease.expires_at > clock_timestamp() then
-        -- The same grant, asked for again: written once, so that this commit too waits until it is durable.
+      elsif lease.token = asked.token and lease.expires_at > clock_timestamp() and lease.revoked_at is null then
+        -- The same grant, asked for again: written once, so that this commit too waits until it is durable. Once it was taken away
+        -- by force it is nobody's to be granted, and this token waits for its end like the others.
         update leasehold.leases l
-           set session_id = p_session, takeover_ms = p_takeover_ms
+           set session_id = case when l.session_id = any (p_former) then p_session else l.session_id end,
+               takeover_ms = case when l.session_id = any (p_former) then p_takeover_ms else l.takeover_ms end
          where l.key = (select k.key from leasehold.leases k where k.key = asked.key and k.token = asked.token for no key update skip locked)
-           and l.expires_at > clock_timestamp()
+           and l.expires_at > clock_timestamp() and l.revoked_at is null
         returning l.* into lease;
         outcome := case when found then 'granted' else 'busy' end;
         if outcome = 'granted' then
@@ -780,10 +870,10 @@ begin
               values (asked.key,
                       -- The old place, unless a crash forgot that it was given away and gave it to another.
                       case
-                        when asked.ticket is null
-                          or exists (select from leasehold.waiters o where o.key = asked.key and o.ticket = asked.ticket and o.token <> asked.token)
-                        then (leasehold_internal._epoch() << 40) + nextval('leasehold.tickets')
-                        else asked.ticket
+                        when asked.proof = leasehold_internal._proof(asked.key, asked.token, asked.ticket)
+                         and not exists (select from leasehold.waiters o where o.key = asked.key and o.ticket = asked.ticket and o.token <> asked.token)
+                        then asked.ticket
+                        else (leasehold_internal._epoch() << 40) + nextval('leasehold.tickets')
                       end,
                       asked.token, p_session, asked.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds')
               on conflict (key, token) do update set alive_until = excluded.alive_until
@@ -797,6 +887,9 @@ begin
             else
               outcome := 'busy';
             end if;
+          end if;
+          if ticket is not null then
+            proof := case when ticket = asked.ticket then asked.proof else leasehold_internal._proof(asked.key, asked.token, ticket) end;
           end if;
           if outcome = 'held' then
             outcome := 'queued';
@@ -984,6 +1077,7 @@ set enable_seqscan = off
 as $$
 begin
   perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_count(cardinality(p_keys));
   return query select * from leasehold_internal._free(p_keys, p_tokens, p_fences, array_fill(true, array[cardinality(p_keys)]));
   if p_relaxed then
     perform set_config('synchronous_commit', 'off', true);
@@ -1006,6 +1100,7 @@ declare
   lease leasehold.leases;
 begin
   perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_count(cardinality(p_keys));
   for freed in
     select f.* from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
      order by p_keys[f.item], f.item
@@ -1014,7 +1109,7 @@ begin
     if outcome = 'gone' and p_doubted[item] then
       -- An attempt may be on its way to its commit: then it has locked the row, or holds the lock of those who insert, or has
       -- inserted what this runs into.
-      if not exists (select from leasehold.leases l where l.key = p_keys[item]) and pg_try_advisory_xact_lock(1279480141, hashtext(p_keys[item])) then
+      if not exists (select from leasehold.leases l where l.key = p_keys[item]) and pg_try_advisory_xact_lock(leasehold_internal._key_lock(p_keys[item])) then
         perform leasehold_internal._create(p_keys[item]);
       end if;
       lease := null;
@@ -1048,6 +1143,7 @@ end
 $$;
 --> statement-breakpoint
 -- renew: strict (an expired lease is lost even when nobody took it), never creates, never steals, never shortens.
+-- p_former: numbers that the caller's session had before.
 create function leasehold_internal.renew(
   p_session integer,
   p_nonce uuid,
@@ -1055,7 +1151,8 @@ create function leasehold_internal.renew(
   p_keys text[],
   p_tokens uuid[],
   p_fences bigint[],
-  p_ttls integer[]
+  p_ttls integer[],
+  p_former integer[] default null
 ) returns table (item integer, outcome text, expires float8, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -1069,6 +1166,7 @@ declare
   is_done boolean[] := array_fill(false, array[cardinality(p_keys)]);
 begin
   perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_count(cardinality(p_keys));
   if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
     return query
       select i, 'unproven', null::float8, null::text, leasehold_internal._ms(clock_timestamp())
@@ -1081,7 +1179,7 @@ begin
       select u.* from unnest(p_keys, p_tokens, p_fences, p_ttls) with ordinality as u (key, token, fence, ttl_ms, item)
     ),
     locked as materialized (
-      select l.key, w.item, w.ttl_ms
+      select l.key, w.item, w.ttl_ms, l as lease
         from want w
         join leasehold.leases l on l.key = w.key
        where l.token = w.token and l.fence = w.fence
@@ -1095,9 +1193,13 @@ begin
            end,
            renewed_at = x.at,
            ttl_ms = coalesce(x.ttl_ms, l.ttl_ms),
-           session_id = p_session,
-           takeover_ms = p_takeover_ms
-      from (select k.*, clock_timestamp() as at from locked k) x
+           session_id = x.session_id,
+           takeover_ms = case when x.session_id = p_session then p_takeover_ms when x.session_id is not null then l.takeover_ms end
+      from (
+        select k.*, clock_timestamp() as at,
+               case when (k.lease).session_id = p_session then p_session else leasehold_internal._successor(k.lease, p_session, p_former) end as session_id
+          from locked k
+      ) x
      where l.key = x.key and l.expires_at > x.at and l.revoked_at is null
     returning x.item, l.expires_at
   loop
@@ -1130,7 +1232,8 @@ $$;
 --> statement-breakpoint
 -- One lease whose row was busy: this one waits for it, briefly. Under SKIP LOCKED alone 94 % of renewals starved.
 create function leasehold_internal.renew_busy(
-  p_session integer, p_nonce uuid, p_takeover_ms integer, p_key text, p_token uuid, p_fence bigint, p_ttl integer
+  p_session integer, p_nonce uuid, p_takeover_ms integer, p_key text, p_token uuid, p_fence bigint, p_ttl integer,
+  p_former integer[] default null
 ) returns table (item integer, outcome text, expires float8, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -1141,7 +1244,8 @@ begin
   perform leasehold_internal._check_transaction();
   perform from leasehold.leases l where l.key = p_key and l.token = p_token and l.fence = p_fence for no key update;
   return query
-    select * from leasehold_internal.renew(p_session, p_nonce, p_takeover_ms, array[p_key], array[p_token], array[p_fence], array[p_ttl]);
+    select * from leasehold_internal.renew(
+      p_session, p_nonce, p_takeover_ms, array[p_key], array[p_token], array[p_fence], array[p_ttl], p_former);
 end
 $$;
 --> statement-breakpoint
@@ -1152,6 +1256,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
+  perform leasehold_internal._check_count(cardinality(p_sessions));
   perform pg_notify('leasehold_' || s, '') from unnest(p_sessions) s;
 end
 $$;
@@ -1173,6 +1278,32 @@ begin atomic
   select nextval('leasehold.session_ids')::integer;
 end;
 --> statement-breakpoint
+-- The row of a session that this connection holds the presence lock of. What a client tells of itself is bounded, as are the sessions of
+-- one connection: it needs one, but on a pooled connection others may have left theirs.
+create function leasehold_internal._register(p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text) returns void
+language plpgsql volatile
+as $$
+begin
+  if (octet_length(p_owner) between 1 and 256) is not true then
+    raise exception using errcode = '22023', message = format('an owner has 1 to 256 bytes, this one has %s', coalesce(octet_length(p_owner), 0));
+  end if;
+  if (select count(*) > 100
+        from pg_locks k
+       where k.locktype = 'advisory' and k.objsubid = 2 and k.mode = 'ExclusiveLock' and k.granted and k.pid = pg_backend_pid()
+         and k.classid = 1279480140) then
+    raise exception using errcode = 'LH003', message = 'this connection has 100 sessions already',
+      detail = 'Each call of attach() without a number begins another one.',
+      hint = 'End those that nobody needs: select leasehold.detach(<number>); or all of them: select pg_advisory_unlock_all();';
+  end if;
+  insert into leasehold.sessions as s (id, nonce, owner, pid, host, client_address, application_name, version, started_at, seen_at)
+  values (p_id, p_nonce, p_owner, pg_backend_pid(), left(p_host, 255), inet_client_addr(), current_setting('application_name'), left(p_version, 64),
+          clock_timestamp(), clock_timestamp())
+  on conflict (id) do update
+    set nonce = excluded.nonce, owner = excluded.owner, pid = excluded.pid, host = excluded.host, client_address = excluded.client_address,
+        application_name = excluded.application_name, version = excluded.version, seen_at = excluded.seen_at;
+end
+$$;
+--> statement-breakpoint
 -- Called on the session's own connection, once it holds the presence lock.
 create function leasehold_internal.open_session(p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text)
 returns table (pid integer, started float8, now float8)
@@ -1185,13 +1316,8 @@ begin
     raise exception using errcode = 'LH004', message = format('this connection does not hold the presence lock of session %s', p_id),
       hint = 'A session needs a connection of its own: not a transaction pooler.';
   end if;
+  perform leasehold_internal._register(p_id, p_nonce, p_owner, p_host, p_version);
   perform set_config('leasehold.session', p_nonce::text, false);
-  insert into leasehold.sessions as s (id, nonce, owner, pid, host, client_address, application_name, version, started_at, seen_at)
-  values (p_id, p_nonce, p_owner, pg_backend_pid(), p_host, inet_client_addr(), current_setting('application_name'), p_version,
-          clock_timestamp(), clock_timestamp())
-  on conflict (id) do update
-    set nonce = excluded.nonce, owner = excluded.owner, pid = excluded.pid, host = excluded.host, client_address = excluded.client_address,
-        application_name = excluded.application_name, version = excluded.version, seen_at = excluded.seen_at;
   return query
     select pg_backend_pid(),
            (select leasehold_internal._ms(a.backend_start) from pg_stat_activity a where a.pid = pg_backend_pid()),

@@ -57,24 +57,23 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The session that this connection has attached itself as; null when it has not.
-create function leasehold_internal._attached() returns leasehold.sessions
+-- The session that the caller names as its own. It must be one of this very connection: on a pooled connection the next one inherits
+-- whatever the last one left, so nothing that is not named counts.
+create function leasehold_internal._own_session(given integer) returns leasehold.sessions
 language plpgsql volatile
 as $$
 declare
-  session leasehold.sessions;
+  own leasehold.sessions;
 begin
-  if coalesce(current_setting('leasehold.session', true), '') <> '' then
-    select s.* into session
-      from leasehold.sessions s
-     where s.pid = pg_backend_pid() and s.nonce::text = current_setting('leasehold.session');
-    if found and not leasehold_internal._holds_presence(session.id) then
-      raise exception using errcode = 'LH004', message = 'this connection has lost the advisory lock that showed its presence',
-        detail = 'Something has released it, pg_advisory_unlock_all() for instance. What it had acquired may be another''s by now.',
-        hint = 'Attach it again: select leasehold.attach();';
+  if given is not null then
+    select s.* into own from leasehold.sessions s where s.id = given and s.pid = pg_backend_pid();
+    if not found or not leasehold_internal._holds_presence(given) then
+      raise exception using errcode = 'LH004', message = format('session %s is not attached on this connection', given),
+        detail = 'It is another connection''s, or its advisory lock was released: by detach(), discard all, or pg_advisory_unlock_all(). Locks that were acquired under it may be another''s by now.',
+        hint = 'Attach this connection, and name the number that it gives: select leasehold.attach();';
     end if;
   end if;
-  return session;
+  return own;
 end
 $$;
 --> statement-breakpoint
@@ -89,7 +88,7 @@ begin
 end
 $$;
 --> statement-breakpoint
-create function leasehold.try_acquire(key text, ttl interval default '30 s', owner text default null, metadata jsonb default null)
+create function leasehold.try_acquire(key text, ttl interval default '30 s', owner text default null, metadata jsonb default null, session integer default null)
 returns table (acquired boolean, token uuid, fence bigint, expires_at timestamptz, holder text, holder_expires_at timestamptz)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -97,7 +96,7 @@ as $$
 #variable_conflict use_column
 declare
   durability text := current_setting('synchronous_commit');
-  session leasehold.sessions;
+  own leasehold.sessions;
   ttl_ms integer;
   answer record;
 begin
@@ -109,15 +108,15 @@ begin
       message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
       hint = 'Store what is large elsewhere, and a reference to it here.';
   end if;
-  session := leasehold_internal._attached();
+  own := leasehold_internal._own_session(try_acquire.session);
 
   token := gen_random_uuid();
   -- A row that is locked for a moment, by a guard or a grant that is about to commit, is no reason to give up. As the client does.
   for attempt in 1..3 loop
     select a.* into answer
       from leasehold_internal.acquire(
-             session.id, session.nonce, case when session.id is not null then 5000 end, false,
-             array[try_acquire.key collate "C"], array[token], array[leasehold_internal._owner(coalesce(try_acquire.owner, session.owner))],
+             own.id, own.nonce, case when own.id is not null then 5000 end, false,
+             array[try_acquire.key collate "C"], array[token], array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8], array[false], array[null::bigint]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
@@ -138,7 +137,7 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.try_acquire(text, interval, text, jsonb) is 'Takes the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 min''); One row. acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and holder_expires_at say who has it; both are null when the key is free but others stand in line, or a transaction keeps its row locked. It does not wait: ask again. In a transaction that stays open the grant is nobody''s before the commit, and until then the key is kept from everybody; so commit first. Fails with LH003 when an argument is not what it must be, with LH004 on a standby and under another isolation level than read committed.';
+comment on function leasehold.try_acquire(text, interval, text, jsonb, integer) is 'Takes the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 min''); One row. "session": the number that attach() gave on this connection, which ties the lock to the connection. acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and holder_expires_at say who has it; both are null when the key is free but others stand in line, or a transaction keeps its row locked. It does not wait: ask again. In a transaction that stays open the grant is nobody''s before the commit, and until then the key is kept from everybody; so commit first. Fails with LH003 when an argument is not what it must be, with LH004 on a standby, under another isolation level than read committed, and when the session is not one of this connection.';
 --> statement-breakpoint
 -- Why it is not held with this token, for whoever reads the error.
 create function leasehold_internal._refuse_renewal(p_key text, reason text) returns void
@@ -163,14 +162,14 @@ begin
 end
 $$;
 --> statement-breakpoint
-create function leasehold.renew(key text, token uuid, ttl interval default null) returns timestamptz
+create function leasehold.renew(key text, token uuid, ttl interval default null, session integer default null) returns timestamptz
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-  session leasehold.sessions;
+  own leasehold.sessions;
   lease leasehold.leases;
   ttl_ms integer;
   answer record;
@@ -181,16 +180,15 @@ begin
   if ttl is not null then
     ttl_ms := leasehold_internal._ttl_ms(ttl);
   end if;
-  session := leasehold_internal._attached();
+  own := leasehold_internal._own_session(renew.session);
 
   select l.* into lease from leasehold.leases l where l.key = renew.key collate "C" and l.token = renew.token;
   if not found then
     perform leasehold_internal._refuse_renewal(renew.key collate "C", null);
   end if;
-  -- The lease goes on under this connection's session, or under none: as a client does after it has reconnected.
   select a.* into answer
     from leasehold_internal.renew_busy(
-           session.id, session.nonce, case when session.id is not null then 5000 end,
+           own.id, own.nonce, case when own.id is not null then 5000 end,
            renew.key collate "C", renew.token, lease.fence, coalesce(ttl_ms, lease.ttl_ms)) a;
   if answer.outcome <> 'renewed' then
     perform leasehold_internal._refuse_renewal(renew.key collate "C", answer.reason);
@@ -199,7 +197,7 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.renew(text, uuid, interval) is 'Keeps a lock for longer, counted from now, and says until when: select leasehold.renew(''report:daily'', ''<token>''); "ttl": instead of the one it has. It never shortens. Fails with LH002 when the lock is not held with this token any more, also when nobody else has it; with 55P03 when a transaction keeps the row locked. From an attached connection the lock belongs to that one afterwards, from another to none.';
+comment on function leasehold.renew(text, uuid, interval, integer) is 'Keeps a lock for longer, counted from now, and says until when: select leasehold.renew(''report:daily'', ''<token>''); "ttl": instead of the one it has. It never shortens. Fails with LH002 when the lock is not held with this token any more, also when nobody else has it; with 55P03 when a transaction keeps the row locked. The lock stays tied to the session that it was acquired under for as long as that one lives, whoever renews it. "session": the number that attach() gave on this connection, for a lock whose own connection has ended.';
 --> statement-breakpoint
 create function leasehold.release(key text, token uuid) returns boolean
 language plpgsql volatile security definer
@@ -269,57 +267,58 @@ $$;
 --> statement-breakpoint
 comment on function leasehold.check(text) is 'Who has the key: select * from leasehold.check(''report:daily''); One row, and nothing is locked or changed. state: free; held; cooling (released, but kept from everybody until its minimum hold is over); blocked (released, but a transaction that guarded it is open); orphaned (its holder has died); expired (nobody renewed it; the last two are granted to the next who asks).';
 --> statement-breakpoint
-create function leasehold.attach(owner text default null) returns integer
+create function leasehold.attach(owner text default null, session integer default null) returns integer
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
-#variable_conflict use_column
 declare
-  session leasehold.sessions;
+  own leasehold.sessions;
 begin
   perform leasehold_internal._check_transaction();
-  select s.* into session
-    from leasehold.sessions s
-   where s.pid = pg_backend_pid() and s.nonce::text = current_setting('leasehold.session', true);
-  if found and leasehold_internal._holds_presence(session.id) then
+  if attach.session is not null then
+    own := leasehold_internal._own_session(attach.session);
     update leasehold.sessions s
        set seen_at = clock_timestamp(), owner = case when attach.owner is null then s.owner else leasehold_internal._owner(attach.owner) end
-     where s.id = session.id;
-    return session.id;
+     where s.id = own.id;
+    return own.id;
   end if;
 
-  session.owner := leasehold_internal._owner(attach.owner);
+  own.owner := leasehold_internal._owner(attach.owner);
   -- One lock, for as long as the connection lasts; a number whose last session still stands is passed over.
   loop
-    session.id := leasehold_internal.new_session_id();
-    exit when pg_try_advisory_lock(1279480140, session.id);
+    own.id := leasehold_internal.new_session_id();
+    exit when pg_try_advisory_lock(1279480140, own.id);
   end loop;
-  perform leasehold_internal.open_session(
-    session.id, gen_random_uuid(), session.owner, coalesce(host(inet_client_addr()), 'local'), 'sql');
-  return session.id;
+  begin
+    perform leasehold_internal._register(own.id, gen_random_uuid(), own.owner, coalesce(host(inet_client_addr()), 'local'), 'sql');
+  exception when others then
+    perform pg_advisory_unlock(1279480140, own.id); -- a lock of the connection, which no rollback gives back
+    raise;
+  end;
+  return own.id;
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.attach(text) is 'Ties the locks that this connection acquires from now on to the connection: select leasehold.attach(); When it ends, for whatever reason, they are free at once, or 5 s after the last call of attach(), whichever is later; not only at their TTL. They still end by their TTL unless they are renewed. Gives the number of the session. For a connection of its own, not one that a transaction pooler shares out, and outside of a transaction. To be called again is a heartbeat. "owner": how others see it.';
+comment on function leasehold.attach(text, integer) is 'Begins a session of this connection, and gives its number: select leasehold.attach(); Locks that are acquired with it, try_acquire(..., session => <number>), are tied to the connection: when it ends, for whatever reason, they are free at once, or 5 s after the last call of attach(), whichever is later; not only at their TTL. They still end by their TTL unless they are renewed. For a connection of its own, not one that a transaction pooler shares out, and outside of a transaction. Called with its number, attach(session => <number>), it is a heartbeat; without, it begins another session. "owner": how others see it.';
 --> statement-breakpoint
-create function leasehold.detach() returns boolean
+create function leasehold.detach(session integer) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  session leasehold.sessions := leasehold_internal._attached();
 begin
-  if session.id is null then
+  if detach.session is null then
+    raise exception using errcode = 'LH003', message = 'the session is null', hint = 'Give the number that attach() gave.';
+  end if;
+  if not leasehold_internal._holds_presence(detach.session) then
     return false;
   end if;
   -- Its row stays, for it is what tells that the session is dead; the sweeper deletes it.
-  perform pg_advisory_unlock(1279480140, session.id);
-  perform set_config('leasehold.session', '', false);
+  perform pg_advisory_unlock(1279480140, detach.session);
   return true;
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.detach() is 'Ends what attach() began, before the connection goes back to a pool: select leasehold.detach(); Locks that it still holds are free, as if the connection had ended: release them first. False when it was not attached.';
+comment on function leasehold.detach(integer) is 'Ends the session that attach() began, before the connection goes back to a pool: select leasehold.detach(<number>); Locks that were acquired with it and are still held are free, as if the connection had ended: release them first. False when this connection has no such session.';
 --> statement-breakpoint
 create function leasehold.force_release(key text, fence bigint default null, immediate boolean default false)
 returns table (outcome text, holder text, holder_fence bigint, holder_expires_at timestamptz)

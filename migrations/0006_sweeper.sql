@@ -232,6 +232,8 @@ declare
 begin
   insert into leasehold.schema_version (version, min_client) values (1, 1) on conflict do nothing;
   insert into leasehold.sweeper default values on conflict do nothing;
+  insert into leasehold_internal.ticket_secret (secret)
+  values (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))) on conflict do nothing;
   if not exists (select from leasehold.fence_epoch) then
     server := leasehold_internal._server_identity();
     epoch := coalesce(server.timeline - 1, 0);

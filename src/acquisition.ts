@@ -34,7 +34,7 @@ export interface WaitState {
   readonly terms: AcquisitionTerms;
   readonly startedAt: Instant;
   /** Its place in the line; null before the first answer, and for a call that does not wait. */
-  readonly ticket: bigint | null;
+  readonly place: bigint | null;
   readonly attempts: number;
   /** Who stood in the way at the last look. */
   readonly holder: Holder | null;
@@ -118,7 +118,14 @@ export class Acquisition {
   get state(): WaitState {
     const { ticket } = this.#wait;
     const { key, startedAt } = this;
-    return { key, terms: this.#terms, startedAt, ticket, attempts: this.#attempts.count, ...this.#inTheWay };
+    return {
+      key,
+      terms: this.#terms,
+      startedAt,
+      place: ticket?.place ?? null,
+      attempts: this.#attempts.count,
+      ...this.#inTheWay,
+    };
   }
 
   /**

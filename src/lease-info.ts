@@ -3,7 +3,8 @@ import type { KeyState } from "./store.js";
 
 /**
  * What `check` says about a key that is not free. `held`: granted. `cooling`: released, but kept from everybody until its
- * minimum hold is over. `blocked`: released, but a transaction that guarded it is open still. `orphaned`: its holder's process is
+ * minimum hold is over. `blocked`: released, but a transaction that guarded it is open still; or about to be granted for the first
+ * time, in a transaction that is not committed. `orphaned`: its holder's process is
  * confirmed dead. `expired`: nobody renewed it. The last two are granted to the next who asks, once no open transaction
  * guards them any more (`blockingPid`).
  */
@@ -13,7 +14,8 @@ export interface LeaseInfo {
   /** The holder as it named itself; while cooling or blocked, the last one. */
   readonly holder: string | null;
   readonly isThisProcess: boolean;
-  readonly fence: bigint;
+  /** Null while the key's first grant sits in an open transaction. */
+  readonly fence: bigint | null;
   readonly acquiredAt: Date | null;
   /** When the key is free at the latest, by the server's clock. */
   readonly expiresAt: Date | null;
@@ -32,7 +34,7 @@ export interface LeaseInfo {
 
 export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean): LeaseInfo | null {
   const isBlocked = state.blockingPid !== null || state.blockingTransaction !== null;
-  if (state.fence === null || (state.state === "free" && !isBlocked)) {
+  if (state.state === "free" && !isBlocked) {
     return null;
   }
   const isReleased = state.state === "free";
@@ -52,7 +54,7 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
     blockingTransaction: state.blockingTransaction,
   };
   return Object.defineProperty(data, "toJSON", {
-    value: () => ({ ...data, fence: data.fence.toString() }),
+    value: () => ({ ...data, fence: data.fence?.toString() ?? null }),
   }) as LeaseInfo;
 }
 

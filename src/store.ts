@@ -83,22 +83,30 @@ export interface AcquireRequest {
   readonly notAfterMs: number;
   /** Whether to stand in line when the key is not granted. */
   readonly waits: boolean;
-  /** The place from an earlier answer. */
-  readonly ticket: bigint | null;
+  /** The one from an earlier answer. */
+  readonly ticket: Ticket | null;
+}
+
+/** A place in a line. */
+export interface Ticket {
+  /** The lower ones are served first. */
+  readonly place: bigint;
+  /** Shows the store that the place was given by it, and to this token. */
+  readonly proof: bigint;
 }
 
 export type AcquireAnswer =
   | ({ readonly outcome: "granted" } & Grant)
   | {
       readonly outcome: "queued";
-      readonly ticket: bigint;
+      readonly ticket: Ticket;
       readonly lookInMs: number | null;
       readonly holder: Holder | null;
     }
   | { readonly outcome: "held"; readonly holder: Holder | null }
   | {
       readonly outcome: "busy";
-      readonly ticket: bigint | null;
+      readonly ticket: Ticket | null;
       readonly holder: Holder | null;
       readonly blockingPid: number | null;
     }

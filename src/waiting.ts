@@ -1,4 +1,5 @@
 import { now, startTimer, type Timer } from "./clock.js";
+import type { Ticket } from "./store.js";
 
 /** Looks that are due within this time of each other go together, in one statement. */
 const TOGETHER_MS = 200;
@@ -7,7 +8,7 @@ const TOGETHER_MS = 200;
 export class Wait {
   readonly key: string;
   /** Null before the first answer. */
-  ticket: bigint | null = null;
+  ticket: Ticket | null = null;
   dueAtMs = 0;
   slackMs = 0;
   isWoken = false;
@@ -133,5 +134,5 @@ function wakeFirst(line: Iterable<Wait>): void {
 }
 
 function comesBefore(a: Wait, b: Wait): boolean {
-  return a.ticket !== null && (b.ticket === null || a.ticket < b.ticket);
+  return a.ticket !== null && (b.ticket === null || a.ticket.place < b.ticket.place);
 }

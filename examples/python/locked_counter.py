@@ -15,12 +15,13 @@ import psycopg
 
 
 @contextlib.contextmanager
-def locked(connection, key, ttl="1 min", wait_s=30.0):
-    """Holds the lock, and gives its fence for leasehold.guard. The connection must be in autocommit mode."""
+def locked(connection, session, key, ttl="1 min", wait_s=30.0):
+    """Holds the lock, and gives its fence for leasehold.guard. The connection must be in autocommit mode, the session attached on it."""
     deadline = time.monotonic() + wait_s
     while True:
         acquired, token, fence, holder = connection.execute(
-            "select acquired, token, fence, holder from leasehold.try_acquire(%s, %s::interval)", (key, ttl)
+            "select acquired, token, fence, holder from leasehold.try_acquire(%s, %s::interval, session => %s)",
+            (key, ttl, session),
         ).fetchone()
         if acquired:
             break
@@ -35,9 +36,9 @@ def locked(connection, key, ttl="1 min", wait_s=30.0):
 
 def main(name, times):
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute("select leasehold.attach(%s)", (f"{sys.argv[0]}:{os.getpid()}",))
+        (session,) = connection.execute("select leasehold.attach(%s)", (f"{sys.argv[0]}:{os.getpid()}",)).fetchone()
         for _ in range(times):
-            with locked(connection, f"counter:{name}") as fence, connection.transaction():
+            with locked(connection, session, f"counter:{name}") as fence, connection.transaction():
                 connection.execute("select leasehold.guard(%s, %s)", (f"counter:{name}", fence))
                 (value,) = connection.execute("select value from counters where name = %s", (name,)).fetchone()
                 connection.execute("update counters set value = %s where name = %s", (value + 1, name))

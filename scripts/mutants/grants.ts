@@ -110,20 +110,15 @@ export const grants: readonly Mutant[] = [
     tests: ["test/fences/drawn.test.ts"],
   },
   {
-    name: "is_alive: null where nothing was set",
+    name: "is_alive: the own connection's session is not",
     file,
-    edits: [
-      [
-        "return coalesce(current_setting('leasehold.session', true) = session_nonce::text, false)",
-        "return current_setting('leasehold.session', true) = session_nonce::text",
-      ],
-    ],
-    tests: ["test/presence/unproven.test.ts"],
+    edits: [["(1279480140, session)\n      or leasehold_internal._holds_presence(session);", "(1279480140, session);"]],
+    tests: ["test/sql-api/attach.test.ts"],
   },
   {
     name: "is_alive: the presence lock is not asked",
     file,
-    edits: [["      or not pg_try_advisory_xact_lock_shared(1279480140, session);", "      or true;"]],
+    edits: [["return not pg_try_advisory_xact_lock_shared(1279480140, session)", "return true"]],
     tests: ["test/presence/unproven.test.ts"],
   },
   {
@@ -253,5 +248,68 @@ begin\n`,
     file,
     edits: [["if takeover = 0 then\n    return true;", "if true then\n    return true;"]],
     tests: ["test/presence/reconnect.test.ts", "test/presence/takeover-delay.test.ts"],
+  },
+  {
+    name: "grant: another key's hash holds it up (32 bits)",
+    file,
+    edits: [['return hashtextextended(key collate "C", 1279480141);', "return hashtext(key);"]],
+    tests: ["test/exclusion/first-grant.test.ts"],
+  },
+  {
+    name: "grant: who keeps a first grant uncommitted is not told",
+    file,
+    edits: [["from unnest(missing) m (key)", "from unnest(missing[:0]) m (key)"]],
+    tests: ["test/exclusion/first-grant.test.ts"],
+  },
+  {
+    name: "grant: a lease that was taken away is granted to its token again",
+    file,
+    edits: [
+      [
+        "lease.expires_at > clock_timestamp() and lease.revoked_at is null then",
+        "lease.expires_at > clock_timestamp() then",
+      ],
+      ["and l.expires_at > clock_timestamp() and l.revoked_at is null\n", "and l.expires_at > clock_timestamp()\n"],
+    ],
+    tests: ["test/loss/force-release.test.ts"],
+  },
+  {
+    name: "grant: asked for again, it takes the presence along",
+    file,
+    edits: [
+      [
+        "set session_id = case when l.session_id = any (p_former) then p_session else l.session_id end,",
+        "set session_id = p_session,",
+      ],
+    ],
+    tests: ["test/presence/hands.test.ts"],
+  },
+  {
+    name: "renew: takes the presence along",
+    file,
+    edits: [["if lease.session_id = p_session or lease.session_id = any (p_former) then", "if true then"]],
+    tests: ["test/presence/hands.test.ts"],
+  },
+  {
+    name: "renew: a process that is cut off loses its presence to whoever renews",
+    file,
+    edits: [
+      [
+        "from leasehold.sessions s where s.id = lease.session_id and s.version = 'sql')",
+        "from leasehold.sessions s where s.id = lease.session_id)",
+      ],
+    ],
+    tests: ["test/sql-api/attach.test.ts"],
+  },
+  {
+    name: "line: any ticket is believed",
+    file,
+    edits: [
+      [
+        "when asked.proof = leasehold_internal._proof(asked.key, asked.token, asked.ticket)\n",
+        "when asked.ticket is not null\n",
+      ],
+    ],
+    tests: ["test/waiting/tickets.test.ts"],
   },
 ];

@@ -7,9 +7,11 @@ const locks = ["test/sql-api/locks.test.ts"];
 
 export const sqlApi: readonly Mutant[] = [
   {
-    name: "attach: a connection that forgot its session takes its own locks",
+    name: "attach: a connection takes its own locks for free",
     file: "migrations/0001_protocol.sql",
-    edits: [["\n            or s.pid = pg_backend_pid() and leasehold_internal._holds_presence(session)", ""]],
+    edits: [
+      ["if leasehold_internal._holds_presence(session) then\n    return false;", "if false then\n    return false;"],
+    ],
     tests: attach,
   },
   {
@@ -44,21 +46,16 @@ export const sqlApi: readonly Mutant[] = [
   {
     name: "attach: presence is believed, not seen",
     file,
-    edits: [
-      [
-        "if found and not leasehold_internal._holds_presence(session.id) then",
-        "if found and session.pid <> pg_backend_pid() then",
-      ],
-    ],
+    edits: [["if not found or not leasehold_internal._holds_presence(given) then", "if not found then"]],
     tests: attach,
   },
   {
-    name: "attach: whoever knows a nonce is that session",
+    name: "attach: the number of anybody's session will do",
     file,
     edits: [
       [
-        "where s.pid = pg_backend_pid() and s.nonce::text = current_setting('leasehold.session');\n    if found and not leasehold_internal._holds_presence(session.id) then",
-        "where s.nonce::text = current_setting('leasehold.session');\n    if false then",
+        "where s.id = given and s.pid = pg_backend_pid();\n    if not found or not leasehold_internal._holds_presence(given) then",
+        "where s.id = given;\n    if not found then",
       ],
     ],
     tests: attach,
@@ -72,7 +69,7 @@ export const sqlApi: readonly Mutant[] = [
   {
     name: "detach: keeps the presence lock",
     file,
-    edits: [["  perform pg_advisory_unlock(1279480140, session.id);\n", ""]],
+    edits: [["  perform pg_advisory_unlock(1279480140, detach.session);\n", ""]],
     tests: attach,
   },
 ];

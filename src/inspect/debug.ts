@@ -181,14 +181,14 @@ function describeSession(session: SessionState): DebugSession {
   return { ...describeConnection(session), id, incarnation, ...times, isBelieved };
 }
 
-function describeWait({ key, terms, startedAt, ticket, attempts, holder, blockingPid }: WaitState): DebugWait {
+function describeWait({ key, terms, startedAt, place, attempts, holder, blockingPid }: WaitState): DebugWait {
   return {
     key,
     owner: terms.owner,
     since: toIso(startedAt.wallMs),
     waitedMs: elapsedMs(startedAt),
     waitMs: terms.waitMs === Number.POSITIVE_INFINITY ? "Infinity" : terms.waitMs,
-    ticket: ticket?.toString() ?? null,
+    ticket: place?.toString() ?? null,
     attempts,
     holder:
       holder === null

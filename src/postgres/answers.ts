@@ -8,6 +8,7 @@ import type {
   ReleaseAnswer,
   RenewAnswer,
   Takeover,
+  Ticket,
 } from "../store.js";
 import type { Answer } from "./lane.js";
 import type { Row } from "./link.js";
@@ -26,7 +27,7 @@ export function toAcquireAnswer(row: Row, answer: Answer, incarnation: number): 
     case "queued":
       return {
         outcome: "queued",
-        ticket: BigInt(String(row.ticket)),
+        ticket: toTicket(row),
         lookInMs: toLookInMs(row),
         holder: toHolder(row),
       };
@@ -35,7 +36,7 @@ export function toAcquireAnswer(row: Row, answer: Answer, incarnation: number): 
     case "busy":
       return {
         outcome: "busy",
-        ticket: row.ticket === null ? null : BigInt(String(row.ticket)),
+        ticket: row.ticket === null ? null : toTicket(row),
         holder: toHolder(row),
         blockingPid: row.blocker as number | null,
       };
@@ -102,6 +103,10 @@ function toProof(row: Row, answer: Answer, incarnation: number): Proof {
     expiresAtMs,
     incarnation,
   };
+}
+
+function toTicket({ ticket, proof }: Row): Ticket {
+  return { place: BigInt(String(ticket)), proof: BigInt(String(proof)) };
 }
 
 /** 0: at once. What has passed already decided nothing: then the poll is soon enough. */

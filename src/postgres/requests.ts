@@ -150,7 +150,9 @@ export class Requests {
       textArray(items.map((item) => item.metadata)),
       plainArray(items.map((item) => item.notAfterMs)),
       plainArray(items.map((item) => item.waits)),
-      plainArray(items.map((item) => item.ticket)),
+      plainArray(items.map((item) => item.ticket?.place ?? null)),
+      plainArray(items.map((item) => item.ticket?.proof ?? null)),
+      this.#formerIds(),
     ]);
     return proven === null
       ? items.map(() => ({ outcome: "unproven" }))
@@ -184,6 +186,7 @@ export class Requests {
       plainArray(items.map((item) => item.token)),
       plainArray(items.map((item) => item.fence)),
       plainArray(items.map((item) => item.ttlMs)),
+      this.#formerIds(),
     ]);
     return proven === null
       ? items.map(() => ({ outcome: "unproven" }))
@@ -202,6 +205,7 @@ export class Requests {
         token,
         String(fence),
         ttlMs,
+        this.#formerIds(),
       ]);
       return proven === null
         ? [{ outcome: "unproven" }]
@@ -212,6 +216,11 @@ export class Requests {
       }
       throw error;
     }
+  }
+
+  /** What was held under them goes on under the session's number of now. */
+  #formerIds(): string {
+    return plainArray(this.#session?.formerIds ?? []);
   }
 
   #command(text: string, parameters: readonly Parameter[]): Promise<Answer> {

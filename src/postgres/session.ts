@@ -13,6 +13,8 @@ import { sqlState } from "./server-errors.js";
 
 const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 1_000;
+/** Far more than one lease outlasts. */
+const MAX_FORMER_IDS = 100;
 
 /** Refuses a backend before the first session on it is used. */
 export interface Inspector {
@@ -59,6 +61,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #events: SessionEvents;
   #id: number | null = null;
+  #formerIds: readonly number[] = [];
   #standing: Standing | null = null;
   #incarnation = 0;
   #made: Made | null = null;
@@ -91,6 +94,11 @@ export class Session {
   /** The number of the session, kept over reconnects. */
   get id(): number | null {
     return this.#id;
+  }
+
+  /** Numbers that this session had before somebody else had them: after a failover, or while its old backend stood. */
+  get formerIds(): readonly number[] {
+    return this.#formerIds;
   }
 
   get state(): SessionState {
@@ -135,6 +143,7 @@ export class Session {
     const standing = this.#standing;
     this.#fall();
     this.#id = null;
+    this.#formerIds = [];
     this.#backend = null;
     this.#seenSince = null;
     this.#pending.reject(new LinkClosed("the session was closed"));
@@ -253,6 +262,9 @@ export class Session {
       await unregister(link, { id, nonce }, requestTimeoutMs);
     }
     refuseIfClosed(signal);
+    if (this.#id !== null && this.#id !== id) {
+      this.#formerIds = [...this.#formerIds, this.#id].filter((former) => former !== id).slice(-MAX_FORMER_IDS);
+    }
     this.#id = id;
     this.#backend = { pid: hello.pid, startedMs: hello.startedMs };
     this.#incarnation += 1;

@@ -15,14 +15,17 @@ export function milliseconds(instant: string): string {
   return `(extract(epoch from ${instant}) operator(pg_catalog.*) 1000::numeric)::double precision`;
 }
 
-export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now
-  from leasehold_internal.acquire($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text::boolean, $5::pg_catalog.text::pg_catalog.text[], $6::pg_catalog.text::pg_catalog.uuid[],
-    $7::pg_catalog.text::pg_catalog.text[], $8::pg_catalog.text::int[], $9::pg_catalog.text::int[], $10::pg_catalog.text::bigint[],
-    $11::pg_catalog.text::pg_catalog.text[], $12::pg_catalog.text::double precision[], $13::pg_catalog.text::boolean[],
-    $14::pg_catalog.text::bigint[]), ${EXACT_TIMES}`;
+export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now, proof
+  from leasehold_internal.acquire($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text::boolean,
+    $5::pg_catalog.text::pg_catalog.text[], $6::pg_catalog.text::pg_catalog.uuid[], $7::pg_catalog.text::pg_catalog.text[],
+    $8::pg_catalog.text::int[],
+    $9::pg_catalog.text::int[], $10::pg_catalog.text::bigint[], $11::pg_catalog.text::pg_catalog.text[],
+    $12::pg_catalog.text::double precision[], $13::pg_catalog.text::boolean[], $14::pg_catalog.text::bigint[],
+    $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 export const RELEASE: string = `select item, outcome, wake, reason, now
-  from leasehold_internal.release(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[], $3::pg_catalog.text::bigint[]), ${EXACT_TIMES}`;
+  from leasehold_internal.release(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
+    $3::pg_catalog.text::bigint[]), ${EXACT_TIMES}`;
 
 export const ABANDON: string = `select item, outcome, wake, reason, now
   from leasehold_internal.abandon(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
@@ -30,10 +33,12 @@ export const ABANDON: string = `select item, outcome, wake, reason, now
 
 export const RENEW: string = `select item, outcome, expires, reason, now
   from leasehold_internal.renew($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text::pg_catalog.text[],
-    $5::pg_catalog.text::pg_catalog.uuid[], $6::pg_catalog.text::bigint[], $7::pg_catalog.text::int[]), ${EXACT_TIMES}`;
+    $5::pg_catalog.text::pg_catalog.uuid[], $6::pg_catalog.text::bigint[], $7::pg_catalog.text::int[],
+    $8::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 export const RENEW_BUSY: string = `select item, outcome, expires, reason, now
-  from leasehold_internal.renew_busy($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text, $5::pg_catalog.uuid, $6::bigint, $7::int), ${EXACT_TIMES}`;
+  from leasehold_internal.renew_busy($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text, $5::pg_catalog.uuid,
+    $6::bigint, $7::int, $8::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 export const NOTIFY = "select leasehold_internal.notify($1::pg_catalog.text::int[])";
 

@@ -120,9 +120,9 @@ test("errors of a real run are JSON-safe and show neither a token nor a password
 test("an error of a given client in debug mode, which shows parameters, is passed on without the token", async () => {
   const role = await createRole(database, { grantUsage: true });
   await database.sql.unsafe(`alter function leasehold_internal.acquire rename to acquire_hidden;
-    create function leasehold_internal.acquire(int, uuid, int, bool, text[], uuid[], text[], int[], int[], bigint[], text[], float8[], bool[], bigint[])
+    create function leasehold_internal.acquire(int, uuid, int, bool, text[], uuid[], text[], int[], int[], bigint[], text[], float8[], bool[], bigint[], bigint[], int[])
       returns table (item int, outcome text, fence bigint, acquired float8, expires float8, ticket bigint, holder text, holderfence bigint,
-        holdersession int, look float8, blocker int, takeover text, since float8, now float8)
+        holdersession int, look float8, blocker int, takeover text, since float8, now float8, proof bigint)
       language plpgsql as $$ begin raise exception 'no' using errcode = 'LH999'; end $$`);
   let parameters: readonly unknown[] = [];
   const debug = (_: number, query: string, given: readonly unknown[]) => {

@@ -163,3 +163,31 @@ test.each([
     await expect(lock.renew()).rejects.toMatchObject({ name: "LeaseLostError", reason: "forced" });
   },
 );
+
+test.each([false, true])(
+  "what was taken away is not granted again to the token that had it (waits: %s)",
+  async (waits) => {
+    const key = `again-${waits}`;
+    const token = crypto.randomUUID();
+    const acquire = async () => {
+      const [row] = await sql`
+      select outcome, fence::text from leasehold_internal.acquire(null, null, null, false, array[${key}], array[${token}::uuid],
+        array['o'], array[60000], array[0], array[null::bigint], array[null::text], array['infinity'::float8], array[${waits}::text::bool],
+        array[null::bigint])`;
+      return row ?? {};
+    };
+    const granted = await acquire();
+    expect(granted).toMatchObject({ outcome: "granted" });
+    expect(await acquire()).toEqual(granted); // the same grant, asked for again
+    await sql`select from leasehold.force_release(${key})`;
+
+    expect(await acquire()).toMatchObject({ outcome: waits ? "queued" : "held", fence: null });
+    expect(await sql`select from leasehold.waiters where key = ${key}`).toHaveLength(waits ? 1 : 0);
+    await expect(sql`select leasehold.renew(${key}, ${token}::uuid)`).rejects.toMatchObject({ code: "LH002" });
+    await sql`update leasehold.leases set expires_at = clock_timestamp() where key = ${key}`;
+    const again = await acquire();
+    expect(again).toMatchObject({ outcome: "granted" });
+    expect(BigInt(again.fence)).toBeGreaterThan(BigInt(granted.fence));
+    await sql`select leasehold.release(${key}, ${token}::uuid)`;
+  },
+);

@@ -13,7 +13,7 @@ const forUsers = [
   "release('a', gen_random_uuid())",
   "check('a')",
   "attach()",
-  "detach()",
+  "detach(1)",
 ];
 const forAdministrators = ["force_release('a')", "sweep()"];
 

@@ -93,6 +93,8 @@ async function acquire(locker: Locker, key: string, { waitMs, ...lease }: Terms,
   if (lock !== null) return lock;
   const info = await locker.check(key).catch(() => null);
   const holder =
-    info === null ? null : { owner: info.holder, fence: info.fence, isThisProcess: false, expiresAt: info.expiresAt };
+    info === null || info.fence === null
+      ? null
+      : { owner: info.holder, fence: info.fence, isThisProcess: false, expiresAt: info.expiresAt };
   throw new NotAcquiredError({ key: locker.fullKey(key), holder, blockingPid: info?.blockingPid });
 }

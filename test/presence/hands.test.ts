@@ -1,0 +1,75 @@
+// Presence changes hands only when the session that a lease has cannot come back.
+import { expect, test } from "vitest";
+import { openSession } from "../fencing/session.js";
+import { createDatabase } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
+import { leaseRow } from "../support/lease-row.js";
+import { openLocker } from "../support/lockers.js";
+import { until } from "../support/until.js";
+
+const database = await createDatabase();
+const { sql } = database;
+
+interface Named {
+  readonly id: number;
+  readonly nonce: string;
+}
+
+async function sessionOf(owner: string): Promise<Named> {
+  const [row] = await sql`select id, nonce::text from leasehold.sessions where owner = ${owner}`;
+  return { id: row?.id, nonce: row?.nonce };
+}
+
+const renew = (key: string, session: Named | null, former: number[] = []) => sql`
+  select outcome, reason from leasehold.leases l, leasehold_internal.renew(${session?.id ?? null}::int, ${session?.nonce ?? null}::uuid,
+    4000, array[l.key], array[l.token], array[l.fence], array[60000], ${`{${former}}`}::text::int[])
+   where l.key = ${key}`;
+
+const repeat = (key: string, session: Named | null, former: number[] = []) => sql`
+  select outcome, null as reason from leasehold.leases l, leasehold_internal.acquire(${session?.id ?? null}::int,
+    ${session?.nonce ?? null}::uuid, 4000, false, array[l.key], array[l.token], array['o'], array[60000], array[0],
+    array[null::bigint], array[null::text], array['infinity'::float8], array[false], array[null::bigint], null, ${`{${former}}`}::text::int[])
+   where l.key = ${key}`;
+
+const ways = [
+  { way: "renewed", send: renew },
+  { way: "granted", send: repeat },
+];
+
+test.each(ways)("a lease that is $way in the name of another session stays with its own", async ({ way, send }) => {
+  await using holder = openLocker(database, { owner: `holder-${way}`, takeoverDelayMs: 5_000 });
+  await using helper = openLocker(database, { owner: `helper-${way}` });
+  await helper.ready();
+  await using lock = await holder.acquire(way);
+  const own = await sessionOf(`holder-${way}`);
+  const other = await sessionOf(`helper-${way}`);
+  for (const session of [other, null]) {
+    expect(await send(way, session)).toEqual([{ outcome: way, reason: null }]);
+    expect(await leaseRow(sql, way)).toMatchObject({ sessionId: own.id, takeoverMs: 5_000 });
+  }
+  // the own one's choice counts, as ever
+  expect(await renew(way, own)).toEqual([{ outcome: "renewed", reason: null }]);
+  expect(await leaseRow(sql, way)).toMatchObject({ sessionId: own.id, takeoverMs: 4_000 });
+  // and a session that had another number takes its leases along
+  expect(await send(way, other, [own.id])).toEqual([{ outcome: way, reason: null }]);
+  expect(await leaseRow(sql, way)).toMatchObject({ sessionId: other.id, takeoverMs: 4_000 });
+  expect(lock.held).toBe(true);
+});
+
+test("a helper that renews a lock from SQL and ends leaves it to its holder", async () => {
+  await using holder = openLocker(database);
+  await using helper = await openSession(database);
+  await using lock = await holder.acquire("shared", { ttlMs: 60_000 });
+  const before = await leaseRow(sql, "shared");
+  const [attached] = await helper.run("select leasehold.attach('helper') as id");
+  await helper.run(`select leasehold.renew('shared', '${lock.token}', session => ${attached?.id})`);
+  await helper.run(`select leasehold.renew('shared', '${lock.token}')`);
+  await helper.sql.end();
+  await until(
+    "the helper is gone",
+    async () => (await sql`select from pg_stat_activity where pid = ${helper.pid}`).length === 0,
+  );
+  expect((await leaseRow(sql, "shared")).sessionId).toBe(before.sessionId);
+  expectLeft(database, "sessions");
+  expect(await holder.check("shared")).toMatchObject({ state: "held", isSessionAlive: true, isThisProcess: true });
+});

@@ -1,0 +1,86 @@
+// A place in a line is given by the server, and nobody chooses his own.
+import { expect, test } from "vitest";
+import { openClient } from "../support/client.js";
+import { createDatabase, createRole } from "../support/database.js";
+import { openLocker } from "../support/lockers.js";
+import { lineOf, untilQueued } from "./line.js";
+
+const database = await createDatabase();
+const app = await createRole(database, { grantUsage: true });
+
+interface Claim {
+  readonly token?: string;
+  readonly ticket?: string | null;
+  readonly proof?: string | null;
+}
+
+type Queued = Required<Claim> & { readonly token: string; readonly ticket: string };
+
+/** As the client sends it. */
+async function stand(
+  key: string,
+  { token = crypto.randomUUID(), ticket = null, proof = null }: Claim = {},
+): Promise<Queued> {
+  const client = await openClient(app.url);
+  try {
+    const [row] = await client`
+      select outcome, ticket::text, proof::text from leasehold_internal.acquire(
+        null, null, null, false, array[${key}], array[${token}::uuid], array['waiter'], array[60000], array[0], array[null::bigint],
+        array[null::text], array['infinity'::float8], array[true], array[${ticket}::text::bigint], array[${proof}::text::bigint])`;
+    expect(row?.outcome).toBe("queued");
+    return { token, ticket: row?.ticket, proof: row?.proof };
+  } finally {
+    await client.end();
+  }
+}
+
+test("a ticket that was not given to this token for this key is a place at the end", async () => {
+  await using locker = openLocker(database);
+  await using lock = await locker.acquire("line");
+  await using elsewhere = await locker.acquire("other line");
+  const first = await stand("line");
+  const gone = await stand("line");
+  const last = await stand("line");
+  const there = await stand("other line");
+  await database.sql`delete from leasehold.waiters where token = ${gone.token}::uuid or token = ${there.token}::uuid`;
+
+  const claims: Claim[] = [
+    { ticket: "-1" },
+    { ticket: "-1", proof: "0" },
+    { ticket: "0", proof: first.proof },
+    { ticket: String(BigInt(first.ticket) - 1n), proof: first.proof },
+    { ticket: "9223372036854775807", proof: "9223372036854775807" },
+    { ticket: first.ticket, proof: first.proof },
+    { ticket: gone.ticket, proof: gone.proof }, // another's
+    { ticket: there.ticket, proof: there.proof, token: there.token }, // of another key
+    { ticket: gone.ticket, token: gone.token }, // without the proof
+  ];
+  let before = BigInt(last.ticket);
+  for (const claim of claims) {
+    const { ticket } = await stand("line", claim);
+    expect(BigInt(ticket), JSON.stringify(claim)).toBeGreaterThan(before);
+    expect(BigInt(ticket)).toBeLessThan(before + 1_000n);
+    before = BigInt(ticket);
+  }
+  expect((await lineOf(database, "line"))[0]?.token).toBe(first.token);
+  await elsewhere.release();
+  await lock.release();
+  await database.sql`truncate leasehold.waiters`;
+});
+
+test("with its proof a token has its old place again, when the line was lost", async () => {
+  await using locker = openLocker(database);
+  await using lock = await locker.acquire("lost line");
+  const [first, second] = [await stand("lost line"), await stand("lost line")];
+  // a look is told the same again
+  expect(await stand("lost line", first)).toEqual(first);
+  expect(await stand("lost line", { token: first.token })).toEqual(first);
+  await database.sql`delete from leasehold.waiters where key = 'lost line'`;
+  const third = await stand("lost line");
+  expect(await stand("lost line", second)).toEqual(second);
+  expect(await stand("lost line", first)).toEqual(first);
+  const line = await untilQueued(database, "lost line", 3);
+  expect(line.map(({ token }) => token)).toEqual([first.token, second.token, third.token]);
+  await lock.release();
+  await database.sql`truncate leasehold.waiters`;
+});
