@@ -4,6 +4,7 @@
 //   npm run bench -- [--in-flight 1,16,128,1024] [--seconds 6] [--against <folder of another checkout, built>]
 import { parseArgs } from "node:util";
 import postgres from "postgres";
+import { changeUrl } from "../test/support/client.js";
 import { startCluster } from "../test/support/cluster.js";
 
 const { values } = parseArgs({
@@ -21,7 +22,13 @@ interface Contender {
   end(): Promise<void>;
 }
 
-async function leasehold(name: string, folder: URL, url: string): Promise<Contender> {
+/** In a database of its own: a build brings its own SQL. */
+async function leasehold(name: string, folder: URL, server: string): Promise<Contender> {
+  const database = name.replaceAll(" ", "_");
+  const admin = postgres(server, { max: 1, onnotice: () => undefined });
+  await admin.unsafe(`create database ${database}`);
+  await admin.end();
+  const url = changeUrl(server, { database });
   const { createLocker } = (await import(new URL("dist/index.js", folder).href)) as typeof import("../src/index.js");
   const locker = createLocker({ url });
   await locker.migrate();

@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { counters } from "./mutants/counters.js";
+import { fences } from "./mutants/fences.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
@@ -170,6 +171,7 @@ const { values } = parseArgs({
 const mutants = [
   ...guards,
   ...grants,
+  ...fences,
   ...leases,
   ...client,
   ...counters,

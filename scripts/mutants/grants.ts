@@ -63,10 +63,10 @@ export const grants: readonly Mutant[] = [
     edits: [
       [
         "  has_grant boolean := false;\n",
-        "  has_grant boolean := false;\n  drawn bigint := leasehold_internal._epoch() + nextval('leasehold.fences');\n",
+        "  has_grant boolean := false;\n  drawn bigint := leasehold_internal._fence();\n",
       ],
       [
-        "set token = asked.token,\n                   fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),",
+        "set token = asked.token,\n                   fence = greatest(l.fence + 1, leasehold_internal._fence()),",
         "set token = asked.token,\n                   fence = drawn,",
       ],
     ],
@@ -78,10 +78,10 @@ export const grants: readonly Mutant[] = [
     edits: [
       [
         "  has_grant boolean := false;\n",
-        "  has_grant boolean := false;\n  drawn bigint := leasehold_internal._epoch() + nextval('leasehold.fences');\n",
+        "  has_grant boolean := false;\n  drawn bigint := leasehold_internal._fence();\n",
       ],
       [
-        "set token = x.token,\n               fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),",
+        "set token = x.token,\n               fence = greatest(l.fence + 1, leasehold_internal._fence()),",
         "set token = x.token,\n               fence = drawn,",
       ],
     ],
@@ -126,7 +126,7 @@ export const grants: readonly Mutant[] = [
     file,
     edits: [
       [
-        "set token = asked.token,\n                   fence = (select leasehold_internal._epoch()) + nextval('leasehold.fences'),",
+        "set token = asked.token,\n                   fence = greatest(l.fence + 1, leasehold_internal._fence()),",
         "set token = asked.token,",
       ],
     ],

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.js";
+import { Tokens } from "../sql-api/transcript.js";
 import { buildCli, cliEnvironment } from "../support/cli.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
@@ -16,6 +17,7 @@ const cli = await buildCli();
 
 test("what it shows is what comes", async () => {
   const exchanges = readExchanges();
+  const fences = new Tokens();
   expect(exchanges.length).toBeGreaterThan(10);
   await using database = await createDatabase();
   expectLeft(database, "sessions");
@@ -33,10 +35,11 @@ test("what it shows is what comes", async () => {
     ).length > 0;
   try {
     for (const { input, output } of exchanges) {
-      const answer = await shell.type(input);
+      const answer = await shell.type(fences.actual(input));
+      fences.learn(output, answer);
       const owner = /--owner (\S+).*&$/.exec(input)?.[1];
       if (owner !== undefined) await until(`${owner} holds or waits`, () => isUnderWay(owner));
-      expect(masked(answer), input).toEqual(masked(output));
+      expect(masked(answer), input).toEqual(masked(fences.actual(output)));
     }
   } finally {
     await shell.end();

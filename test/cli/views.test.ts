@@ -17,6 +17,7 @@ interface Scene extends AsyncDisposable {
 async function openScene(): Promise<Scene> {
   await database.sql`truncate leasehold.leases`;
   await database.sql`alter sequence leasehold.fences restart`;
+  await database.sql`update leasehold.fence_epoch set source = 'manual'`; // small fences, always the same
   const options = { metadata: { job: 7 }, ttlMs: 600_000, waitMs: Number.POSITIVE_INFINITY };
   const alpha = openLocker(database, { owner: "alpha", ...options });
   const beta = openLocker(database, { owner: "beta", ...options });

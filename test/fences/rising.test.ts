@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ask, giveBack } from "../support/ask.js";
 import { openClient } from "../support/client.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
@@ -47,6 +48,19 @@ test("a key's fence rises over release, renewal, expiry, the death of its holder
   expectRising(fences);
   await taken.release().catch(() => {});
   expectLeft(database, "sessions");
+});
+
+test("a key whose last fence is larger than the log has come to counts on from there, alone and in a batch", async () => {
+  await using own = await createDatabase();
+  const old = 9n << 48n; // as restored from elsewhere, without its epoch
+  for (const key of ["a", "b", "c"]) {
+    await own.sql`insert into leasehold.leases (key, fence, ttl_ms, released_at) values (${key}, ${String(old)}::bigint, 0, now())`;
+  }
+  for (const keys of [["a"], ["b", "c"]]) {
+    const granted = await ask(own.sql, keys);
+    expect(granted.map(({ fence }) => fence)).toEqual(keys.map(() => old + 1n));
+    await giveBack(own.sql, granted);
+  }
 });
 
 // Of the write-ahead log nothing can be seen to be drawn; of the sequence, which takes its place where that is hidden, it can.

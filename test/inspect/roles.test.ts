@@ -297,7 +297,7 @@ test("an administrator may see, force, sweep and raise the epoch, and nothing el
     [...selects, "usage in leasehold", "usage in leasehold_internal"].sort(),
   );
   const operators = await sql`
-    select oid::regprocedure::text as told from pg_proc where pronamespace = 'leasehold'::regnamespace and proname in ('force_release', 'sweep', 'bump_epoch')
+    select oid::regprocedure::text as told from pg_proc where pronamespace = 'leasehold'::regnamespace and proname in ('force_release', 'sweep', 'bump_epoch', 'reset_fence')
     union all select 'leasehold_internal.force_release(text,bigint,boolean)' order by 1`;
   // what the views are made of is granted for their sake
   const more = admin.callable.filter(

@@ -42,22 +42,23 @@ export function plain(output: string): string[] {
     .filter((line) => line !== "");
 }
 
-const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+// A number of six digits or more is a fence. Not the fraction of a second.
+const changing = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![.\w])\d{6,}\b/g;
 
-/** The tokens of the page stand for those of the run: the first that is answered for the first that stands there, and so on. */
+/** The tokens and fences of the page stand for those of the run: the first that is answered for the first that stands there, and so on. */
 export class Tokens {
   readonly #actual = new Map<string, string>();
 
   learn(expected: string, actual: string): void {
-    const given = actual.match(uuid) ?? [];
-    for (const [index, token] of (expected.match(uuid) ?? []).entries()) {
+    const given = actual.match(changing) ?? [];
+    for (const [index, token] of (expected.match(changing) ?? []).entries()) {
       const stands = given[index];
       if (!this.#actual.has(token) && stands !== undefined) this.#actual.set(token, stands);
     }
   }
 
-  /** What is typed, with the tokens of the run. */
+  /** What is typed, with the tokens and fences of the run. */
   actual(text: string): string {
-    return text.replaceAll(uuid, (token) => this.#actual.get(token) ?? token);
+    return text.replaceAll(changing, (token) => this.#actual.get(token) ?? token);
   }
 }
