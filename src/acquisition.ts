@@ -355,7 +355,12 @@ function refusal(
   return { outcome, holder: answer.holder, blockingPid: answer.blockingPid ?? null };
 }
 
-/** A wrong password does not become right by waiting. */
+/** A wrong password does not become right by waiting, nor does a certificate of a stranger. */
 function isRefused({ cause }: UnavailableError): boolean {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^28|^3D000$/.test(cause.code);
+  return (
+    cause instanceof Error &&
+    "code" in cause &&
+    typeof cause.code === "string" &&
+    /^28|^3D000$|^NOT_TRUSTED$/.test(cause.code)
+  );
 }

@@ -7,6 +7,7 @@ import {
   UnsupportedError,
 } from "../errors.js";
 import { RequestTimeout } from "../timeout.js";
+import { NotTrusted } from "./dial.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
 
 /**
@@ -59,6 +60,11 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
   if (error instanceof LeaseholdError) {
     return error;
   }
+  const untrusted = notTrusted(error);
+  if (untrusted !== null) {
+    const message = `Postgres was not asked: ${untrusted.message}. Check sslmode and sslrootcert of the address. Nothing was sent.`;
+    return new UnavailableError({ outcome: "not-sent", message, cause: untrusted });
+  }
   const state = sqlState(error);
   switch (state) {
     case "42P01":
@@ -106,6 +112,16 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
     message: `Postgres answered with an error that this version does not know: ${(error as Error).message}`,
     cause: error,
   });
+}
+
+/** The error itself may be that of a connection, or of a statement, that it kept from being made. */
+function notTrusted(error: unknown): NotTrusted | null {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof NotTrusted) {
+      return at;
+    }
+  }
+  return null;
 }
 
 /** The connection ended with it: a pooler says so (08P01) also when the server had committed and only the answer was lost. */

@@ -84,6 +84,7 @@ test.each(rows)("%s, connecting to %s, and the certificate is %s", async (_, hos
   } else {
     expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent" });
     expect(reasons(error)).toMatch(outcome);
+    expect((error as Error).message).toMatch(/certificate is not accepted.*sslmode and sslrootcert/);
     // not even the name of a role or a database
     expect(proxy.connections.map(({ applicationName }) => applicationName)).not.toContain(expect.anything());
   }
@@ -172,6 +173,17 @@ test("sslnegotiation=direct begins with TLS, and verifies all the same", async (
   const url = changeUrl(onBoth.url, { parameters: { ...parameters, sslrootcert: other } });
   await using mistrusting = openLocker(url, { requestTimeoutMs });
   expect(reasons((await settled(mistrusting.ready(), requestTimeoutMs)).error)).toMatch(untrusted);
+});
+
+test.each([{}, { connection: { ssl: true } }])("sslnegotiation=direct alone is TLS: %o", async (options) => {
+  const url = changeUrl(onBoth.url, { parameters: { sslnegotiation: "direct" } });
+  await using locker = openLocker(url, { requestTimeoutMs, ...options });
+  const { error } = await settled(
+    locker.withLock("a", () => areEncrypted(onBoth)),
+    requestTimeoutMs,
+  );
+  if ("connection" in options) expect(reasons(error)).toMatch(untrusted);
+  else expect(error).toBeUndefined();
 });
 
 test("sslnegotiation=direct to a server that knows none is unavailable", async () => {
