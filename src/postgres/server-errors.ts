@@ -114,8 +114,8 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
   });
 }
 
-/** The error itself may be that of a connection, or of a statement, that it kept from being made. */
-function notTrusted(error: unknown): NotTrusted | null {
+/** That the server's certificate was not accepted, when that is why a connection was not made. */
+export function notTrusted(error: unknown): NotTrusted | null {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof NotTrusted) {
       return at;

@@ -90,6 +90,20 @@ test.each(rows)("%s, connecting to %s, and the certificate is %s", async (_, hos
   }
 });
 
+test.each(["on", "off"] as const)(
+  "a certificate that is not accepted is told at once: nobody waits for it to become right (presence: %s)",
+  async (presence) => {
+    await using proxy = await startProxy(database.url, { certificate: certificates["one of a stranger"] });
+    const url = changeUrl(proxy.url(database.url), { parameters: { sslmode: "verify-full", sslrootcert: root } });
+    await using locker = openLocker(url, { presence, requestTimeoutMs: 60_000, connectTimeoutMs: 60_000 });
+
+    // a small part of the time that it is allowed
+    const { error } = await settled(locker.acquire("a", { waitMs: Number.POSITIVE_INFINITY }), 3_000);
+
+    expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent", cause: { code: "NOT_TRUSTED" } });
+  },
+);
+
 test.each(["verify-full", "verify-ca"])("%s through connection.ssl", async (mode) => {
   await using proxy = await startProxy(database.url, { certificate: certificates["one for another name"] });
   const url = changeUrl(proxy.url(database.url), { host: "localhost", parameters: {} });
