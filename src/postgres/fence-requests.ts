@@ -19,6 +19,6 @@ export async function checkFence(lane: Lane, resource: string, fence: bigint): P
 
 /** Who holds the key now. Null when it is free, or can be granted to the next who asks. */
 export async function holderOf(lane: Lane, key: string): Promise<Holder | null> {
-  const { state, owner, fence, sessionId, expiresAtMs } = toKeyState(await lane.query(INSPECT, [key]));
+  const { state, owner, fence, sessionId, expiresAtMs } = toKeyState(await lane.read(INSPECT, [key]));
   return state === "held" && fence !== null && expiresAtMs !== null ? { owner, fence, sessionId, expiresAtMs } : null;
 }

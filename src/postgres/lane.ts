@@ -1,9 +1,9 @@
-import { type Instant, now } from "../clock.js";
+import { after, type Instant, isPast, msUntil, now } from "../clock.js";
 import type { ConnectionState } from "../inspect/store-state.js";
 import type { PostgresClient } from "../postgres-client.js";
 import { withTimeout } from "../timeout.js";
 import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
-import { type Link, LinkClosed, type Parameter, type Row } from "./link.js";
+import { type Link, LinkClosed, NeverSent, type Parameter, type Row } from "./link.js";
 import { inOneTrip } from "./one-trip.js";
 
 /** Rows, and when this process asked and heard. */
@@ -26,13 +26,16 @@ export interface Made {
 export interface Lane {
   /** @throws NotSent (its cause says why), the server's error, LinkClosed or RequestTimeout (outcome unknown) */
   query(text: string, parameters: readonly Parameter[]): Promise<Answer>;
+  /** The same for what changes nothing: asked again, within its time, when the connection died before the answer. */
+  read(text: string, parameters: readonly Parameter[]): Promise<Answer>;
   end(): Promise<void>;
   readonly state: ConnectionState;
 }
 
 /**
  * One connection of our own, made when first needed and replaced when it dies. A statement without an answer in time ends
- * the connection: there is no way to tell a slow server from a cut line, and what follows on it would wait as well.
+ * the connection: there is no way to tell a slow server from a cut line, and what follows on it would wait as well. What only
+ * waited behind it goes over the next connection, if it was not sent, or does no harm when it runs twice.
  */
 export class OwnLane implements Lane {
   readonly #connect: (signal: AbortSignal) => Promise<Made>;
@@ -57,19 +60,47 @@ export class OwnLane implements Lane {
     this.#onClock = onClock;
   }
 
-  async query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
-    let link: Link;
+  query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
+    return this.#ask(text, parameters, false);
+  }
+
+  read(text: string, parameters: readonly Parameter[]): Promise<Answer> {
+    return this.#ask(text, parameters, true);
+  }
+
+  async #ask(text: string, parameters: readonly Parameter[], isRead: boolean): Promise<Answer> {
+    let link = await this.#connected();
+    const deadline = after(now(), this.#timeoutMs);
+    for (let wasSent = false; ; ) {
+      const sentAt = now();
+      try {
+        const left = Math.max(1, msUntil(deadline));
+        const rows = await withTimeout(link.query(text, parameters), left, () => link.destroy());
+        return { rows, sentAt, receivedAt: now() };
+      } catch (error) {
+        const isSentNow = !(error instanceof NeverSent);
+        const isGone = error instanceof LinkClosed && !isPast(deadline);
+        // A second time only once, for it may be this statement that ends its connections.
+        if (!isGone || (isSentNow && (wasSent || !isRead))) {
+          throw isSentNow || wasSent ? error : new NotSent("not connected", { cause: error });
+        }
+        wasSent ||= isSentNow;
+      }
+      link = await withTimeout(this.#connected(), Math.max(1, msUntil(deadline))).catch((error: unknown) => {
+        throw wasSent || error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
+      });
+    }
+  }
+
+  async #connected(): Promise<Link> {
     this.#waiting += 1;
     try {
-      link = await this.#usable();
+      return await this.#usable();
     } catch (error) {
       throw new NotSent("not connected", { cause: error });
     } finally {
       this.#waiting -= 1;
     }
-    const sentAt = now();
-    const rows = await withTimeout(link.query(text, parameters), this.#timeoutMs, () => link.destroy());
-    return { rows, sentAt, receivedAt: now() };
   }
 
   get state(): ConnectionState {
@@ -175,6 +206,11 @@ export class GivenLane implements Lane {
     } finally {
       this.#inFlight -= 1;
     }
+  }
+
+  /** Whether to ask again is for the user's client to know. */
+  read(text: string, parameters: readonly Parameter[]): Promise<Answer> {
+    return this.query(text, parameters);
   }
 
   /** A pool has many backends, and gives each statement any of them. */

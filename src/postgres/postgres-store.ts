@@ -204,7 +204,7 @@ export class PostgresStore implements Store {
     const seen = this.#sight.check(standing, deadline);
     if (this.#session === null) {
       seen.catch(() => undefined); // the schema comes first
-      checkSchema((await this.#connections.commands.query(SCHEMA_INFO, [])).rows);
+      checkSchema((await this.#connections.commands.read(SCHEMA_INFO, [])).rows);
     }
     await seen;
     this.#isChecked = true;

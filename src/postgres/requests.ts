@@ -103,7 +103,9 @@ export class Requests {
   }
 
   async check(key: string): Promise<KeyState> {
-    return toKeyState(await this.#command(sql.INSPECT, [key]));
+    const answer = await this.#connections.commands.read(sql.INSPECT, [key]);
+    this.#learn(answer);
+    return toKeyState(answer);
   }
 
   async forceRelease({ key, fence, isImmediate }: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
@@ -116,7 +118,7 @@ export class Requests {
   }
 
   async ping(): Promise<{ ms: number; serverVersion: string }> {
-    const { rows, sentAt, receivedAt } = await this.#connections.commands.query(sql.PING, []);
+    const { rows, sentAt, receivedAt } = await this.#connections.commands.read(sql.PING, []);
     return { ms: receivedAt.monotonicMs - sentAt.monotonicMs, serverVersion: String(rows[0]?.version) };
   }
 
@@ -257,11 +259,15 @@ export class Requests {
 
   async #ask(lane: Lane, text: string, parameters: readonly Parameter[]): Promise<Answer> {
     const answer = await lane.query(text, parameters);
-    const serverMs = Number(answer.rows[0]?.now);
-    if (serverMs > 0) {
-      this.#clock.learn({ sentAt: answer.sentAt, receivedAt: answer.receivedAt, serverMs });
-    }
+    this.#learn(answer);
     return answer;
+  }
+
+  #learn({ rows, sentAt, receivedAt }: Answer): void {
+    const serverMs = Number(rows[0]?.now);
+    if (serverMs > 0) {
+      this.#clock.learn({ sentAt, receivedAt, serverMs });
+    }
   }
 
   #wake(rows: readonly Row[]): void {

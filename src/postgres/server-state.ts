@@ -33,7 +33,7 @@ const SCHEMA = `select version, min_client as minclient, leasehold_internal.fenc
 
 /** In several statements: the schema may be missing, or a part be not for this role. */
 export async function describeServer(lane: Lane): Promise<ServerState> {
-  const { rows, sentAt, receivedAt } = await lane.query(SERVER, []);
+  const { rows, sentAt, receivedAt } = await lane.read(SERVER, []);
   const row = rows[0] as Row;
   const ms = receivedAt.monotonicMs - sentAt.monotonicMs;
   const role = String(row.role);
@@ -67,7 +67,7 @@ async function unlessRefused<Part>(part: Promise<Part>, role: string): Promise<P
 }
 
 async function describeSchema(lane: Lane): Promise<SchemaState> {
-  const row = (await lane.query(SCHEMA, [])).rows[0] as Row;
+  const row = (await lane.read(SCHEMA, [])).rows[0] as Row;
   return {
     version: Number(row.version),
     minClient: Number(row.minclient),
@@ -77,7 +77,7 @@ async function describeSchema(lane: Lane): Promise<SchemaState> {
 }
 
 async function findHorizon(lane: Lane): Promise<Horizon | null> {
-  const row = (await lane.query(HORIZON, [])).rows[0];
+  const row = (await lane.read(HORIZON, [])).rows[0];
   return row === undefined
     ? null
     : {

@@ -30,7 +30,7 @@ export class Sight {
 
   /** Asks again: an upgrade of the server or a restore has made it another one. */
   async findPlace(): Promise<void> {
-    const { rows } = await this.#commands.query(PLACE, []);
+    const { rows } = await this.#commands.read(PLACE, []);
     this.#place = String(rows[0]?.place);
   }
 
@@ -76,7 +76,7 @@ export class Sight {
         return rows[0];
       }
     }
-    const { rows } = await this.#commands.query(SEES_SESSION, [session?.id ?? null, session?.nonce ?? null]);
+    const { rows } = await this.#commands.read(SEES_SESSION, [session?.id ?? null, session?.nonce ?? null]);
     return rows[0];
   }
 

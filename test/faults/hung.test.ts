@@ -196,3 +196,31 @@ test("close() takes the session's row back although a heartbeat is on its way", 
   expect(errors).toEqual([]);
   expect(await sql`select from leasehold.sessions`).toHaveLength(0);
 });
+
+test.each(presences)(
+  "what only waited behind a hung statement is asked again on the next connection (presence: %s)",
+  async (presence) => {
+    const requestTimeoutMs = 2_000;
+    await using proxy = await startProxy(database.url);
+    await using locker = through(proxy, { presence, requestTimeoutMs });
+    await using lock = await locker.acquire(`behind-${presence}`);
+    const held = proxy.holdStatement(acquire);
+    const hung = settled(locker.tryAcquire(`hung-${presence}`), requestTimeoutMs);
+    await held.arrived;
+    // so that the hung one's time is over first
+    await new Promise((resolve) => setTimeout(resolve, requestTimeoutMs / 2));
+
+    const [state, pong, checked, debug] = await Promise.all([
+      locker.check(lock.key),
+      locker.ping(),
+      locker.isLocked(`hung-${presence}`),
+      locker.debug(),
+    ]);
+
+    expect(state).toMatchObject({ state: "held", isThisProcess: true });
+    expect(pong.serverVersion).toEqual(expect.any(String));
+    expect(checked).toBe(false);
+    expect(debug).toMatchObject({ server: { database: expect.any(String) } });
+    expect(await hung).toMatchObject({ error: { name: "UnavailableError", outcome: "unknown" } });
+  },
+);

@@ -11,13 +11,21 @@ import { storm, type Transport } from "./storm.js";
 
 const all: readonly Transport[] = ["tcp", "unix", "tls"];
 const { values } = parseArgs({
-  options: { "tear-downs": { type: "string" }, transport: { type: "string" }, seed: { type: "string" } },
+  options: {
+    "tear-downs": { type: "string" },
+    transport: { type: "string" },
+    seed: { type: "string" },
+    parallel: { type: "string" },
+  },
 });
 const tearDowns = Number(values["tear-downs"] ?? 1_000);
 const transports = all.filter((one) => values.transport === undefined || values.transport === one);
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
-if (!(tearDowns > 0) || transports.length === 0 || !Number.isSafeInteger(seed)) {
-  console.error("usage: npm run storm -- [--tear-downs <number>] [--transport tcp|unix|tls] [--seed <integer>]");
+const parallel = Number(values.parallel ?? 24);
+if (!(tearDowns > 0) || !(parallel > 0) || transports.length === 0 || !Number.isSafeInteger(seed)) {
+  console.error(
+    "usage: npm run storm -- [--tear-downs <number>] [--transport tcp|unix|tls] [--seed <integer>] [--parallel <number>]",
+  );
   process.exit(2);
 }
 
@@ -26,7 +34,10 @@ async function run(): Promise<boolean> {
   let isCalm = true;
   for (const transport of transports) {
     const since = performance.now();
-    const report = await storm({ server, transport, tearDowns, seed });
+    const onProgress = (done: number): void => {
+      if (done % 1_000 === 0) console.log(`${transport}: ${done} tear-downs`);
+    };
+    const report = await storm({ server, transport, tearDowns, seed, parallel, onProgress });
     const { faults, statements, answered } = report;
     const seconds = ((performance.now() - since) / 1_000).toFixed(1);
     console.log(
