@@ -27,6 +27,7 @@ const config: ViteUserConfig = defineConfig({
     // Against what hangs, and nothing else: on a busy machine a test of half a second has taken 16.
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    expect: { poll: { timeout: 60_000 } },
     projects: [
       { extends: true, test: { name: "tcp", globalSetup, include: everything, exclude: onlyOverTls } },
       {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { ofAttempts } from "./attempt-errors.js";
 import { Attempts } from "./attempts.js";
 import { after, type Instant, isPast, msUntil, now, sleep } from "./clock.js";
 import { UnavailableError } from "./errors.js";
@@ -223,7 +224,7 @@ export class Acquisition {
   /** One look, asked again until it is answered or Postgres was silent for `requestTimeoutMs`. */
   async #look(waits: boolean): Promise<Exclude<AcquireAnswer, { outcome: "late" | "unproven" }>> {
     const deadline = after(now(), this.#requestTimeoutMs);
-    let failure: unknown = null;
+    let failure: UnavailableError | null = null;
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
       this.#throwIfEnded();
       try {
@@ -243,12 +244,15 @@ export class Acquisition {
         failure = null;
       } catch (error) {
         if (error instanceof RequestTimeout) {
-          throw new UnavailableError({ outcome: "unknown", cause: error });
+          throw ofAttempts(failure, new UnavailableError({ outcome: "unknown", cause: error }));
         }
-        if (!(error instanceof UnavailableError) || isRefused(error)) {
+        if (!(error instanceof UnavailableError)) {
           throw error;
         }
-        failure = error;
+        failure = ofAttempts(failure, error);
+        if (isRefused(error)) {
+          throw failure;
+        }
       }
       if (msUntil(deadline) <= retryMs) {
         throw failure ?? new UnavailableError({ outcome: "unknown" });
@@ -362,7 +366,12 @@ function refusal(
   return { outcome, holder: answer.holder, blockingPid: answer.blockingPid ?? null };
 }
 
-/** A wrong password does not become right by waiting. */
+/** A wrong password does not become right by waiting, nor does a certificate of a stranger. */
 function isRefused({ cause }: UnavailableError): boolean {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^28|^3D000$/.test(cause.code);
+  return (
+    cause instanceof Error &&
+    "code" in cause &&
+    typeof cause.code === "string" &&
+    /^28|^3D000$|^NOT_TRUSTED$/.test(cause.code)
+  );
 }

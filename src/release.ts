@@ -1,3 +1,4 @@
+import { ofAttempts } from "./attempt-errors.js";
 import { after, msUntil, now, sleep } from "./clock.js";
 import { UnavailableError } from "./errors.js";
 import type { Lease } from "./lease.js";
@@ -18,6 +19,7 @@ export async function releaseNow(lease: Lease, timeoutMs: number, inBackground: 
   const { acquisition } = lease;
   const deadline = after(now(), timeoutMs);
   let isRepeated = false;
+  let failure: UnavailableError | null = null;
   for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)) {
     try {
       const answer = await withTimeout(acquisition.release(lease.fence, inBackground), Math.max(1, msUntil(deadline)));
@@ -32,13 +34,17 @@ export async function releaseNow(lease: Lease, timeoutMs: number, inBackground: 
         throw busy(lease);
       }
     } catch (error) {
-      const isPassing = error instanceof UnavailableError || error instanceof RequestTimeout;
-      if (!isPassing || msUntil(deadline) <= retryMs) {
+      const isLate = error instanceof RequestTimeout;
+      const found = isLate ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
+      if (found instanceof UnavailableError) {
+        failure = ofAttempts(failure, found);
+      }
+      if (!(found instanceof UnavailableError) || msUntil(deadline) <= retryMs) {
         lease.endRelease(null);
         inBackground(acquisition.lastWord());
-        throw error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
+        throw found instanceof UnavailableError ? failure : found;
       }
-      isRepeated ||= !(error instanceof UnavailableError) || error.outcome === "unknown";
+      isRepeated ||= found.outcome === "unknown";
     }
     await sleep(retryMs, { keepsAlive: true });
   }

@@ -1,3 +1,4 @@
+import { ofAttempts } from "./attempt-errors.js";
 import { isPast, msUntil, now, sleep, startTimer, type Timer } from "./clock.js";
 import { UnavailableError } from "./errors.js";
 import type { Lease } from "./lease.js";
@@ -183,7 +184,7 @@ function takeAnswer(lease: Lease, answer: RenewAnswer): boolean {
  */
 export async function renewNow(store: Store, lease: Lease, ttlMs: number, timeoutMs: number): Promise<void> {
   const deadline = lease.within(timeoutMs);
-  let failure: unknown = null;
+  let failure: UnavailableError | null = null;
   for (let retryMs = 10; ; retryMs = Math.min(retryMs * 2, 200)) {
     try {
       const request = { key: lease.key, token: lease.token, fence: lease.fence, ttlMs };
@@ -193,10 +194,12 @@ export async function renewNow(store: Store, lease: Lease, ttlMs: number, timeou
       }
       failure = null;
     } catch (error) {
-      failure = error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
-      if (!(failure instanceof UnavailableError)) {
-        throw failure;
+      const isLate = error instanceof RequestTimeout;
+      const found = isLate ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
+      if (!(found instanceof UnavailableError)) {
+        throw found;
       }
+      failure = ofAttempts(failure, found);
     }
     if (isPast(deadline) || lease.phase !== "held") {
       break;

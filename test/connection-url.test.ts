@@ -235,7 +235,8 @@ describe("parameters that mean something here", () => {
     ["target_session_attrs=primary", { targetSessionAttrs: "read-write" }],
     ["client_encoding=UTF8", { startup: {} }],
     ["client_encoding=utf-8", { startup: {} }],
-    ["sslnegotiation=direct&sslmode=require", { sslnegotiation: "direct" }],
+    ["sslnegotiation=direct&sslmode=require", { sslnegotiation: "direct", ssl: "require" }],
+    ["sslnegotiation=direct", { sslnegotiation: "direct", ssl: "require" }],
     ["sslnegotiation=postgres", { sslnegotiation: null }],
     ["pgbouncer=true", { isPooledHint: true }],
     ["pgbouncer=false", { isPooledHint: false }],
@@ -243,6 +244,12 @@ describe("parameters that mean something here", () => {
     ["&&application_name=x&", { applicationName: "x" }],
   ])("%s", (query, expected) => {
     expect(withQuery(query)).toMatchObject(expected);
+  });
+
+  test.each(["disable", "allow", "prefer"])("sslnegotiation=direct without TLS in any case is refused: %s", (mode) => {
+    expect(() => withQuery(`sslmode=${mode}&sslnegotiation=direct`)).toThrow(
+      "url: expected sslmode require, verify-ca or verify-full beside sslnegotiation=direct",
+    );
   });
 
   test.each([

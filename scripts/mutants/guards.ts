@@ -156,7 +156,7 @@ export const guards: readonly Mutant[] = [
   {
     name: "require_guard: outside a transaction it passes",
     file,
-    edits: [["if ((leasehold_internal._guards() ->> p_key)::bigint = p_fence) is not true then", "if false then"]],
+    edits: [["if ((leasehold_internal._guards(p_key) ->> p_key)::bigint = p_fence) is not true then", "if false then"]],
     tests: inGuard,
   },
   {
@@ -174,9 +174,15 @@ export const guards: readonly Mutant[] = [
     name: "guards noted: the last one alone",
     file,
     edits: [
-      ["leasehold_internal._guards() || jsonb_build_object(p_key, p_fence)", "jsonb_build_object(p_key, p_fence)"],
+      ["leasehold_internal._guards(p_key) || jsonb_build_object(p_key, p_fence)", "jsonb_build_object(p_key, p_fence)"],
     ],
     tests: inGuard,
+  },
+  {
+    name: "guards noted: all in one setting, which every look goes through",
+    file,
+    edits: [['(hashtextextended(p_key collate "C", 0) & 255)::text', "'0'"]],
+    tests: ["test/fencing/cost.test.ts"],
   },
   {
     name: "is_guarded: no lock of its own",

@@ -53,26 +53,32 @@ export function parseConnectionUrl(
     parameters.user ??
     (decode(parts.user, option) || env.PGUSER || systemUser(option));
   const { application_name, ...startup } = connection.connection ?? {};
+  const isDirect = (connection.sslnegotiation ?? parameters.sslnegotiation) === "direct";
+  // libpq never encrypts on a unix socket
+  const ssl = path !== null ? false : (connection.ssl ?? tlsOptions(parameters.tls, option, hosts, env));
+  const isSslGiven = connection.ssl !== undefined || Object.keys(parameters.tls).length > 0 || Boolean(env.PGSSLMODE);
   return {
     hosts,
     path,
     user,
     password: connection.password ?? parameters.password ?? (decode(parts.password, option) || env.PGPASSWORD || ""),
     database: connection.database ?? parameters.dbname ?? (decode(parts.database, option) || env.PGDATABASE || user),
-    // libpq never encrypts on a unix socket
-    ssl: path !== null ? false : (connection.ssl ?? tlsOptions(parameters.tls, option, hosts, env)),
-    sslnegotiation:
-      connection.sslnegotiation === undefined
-        ? parameters.sslnegotiation
-        : connection.sslnegotiation === "direct"
-          ? "direct"
-          : null,
+    ssl: isDirect && path === null ? strong(ssl, isSslGiven, option) : ssl,
+    sslnegotiation: isDirect ? "direct" : null,
     connectTimeoutMs: parameters.connectTimeoutMs,
     applicationName: application_name === undefined ? parameters.applicationName : String(application_name),
     targetSessionAttrs: connection.target_session_attrs === undefined ? parameters.targetSessionAttrs : "read-write",
     startup: { ...parameters.startup, ...toText(startup) },
     isPooledHint: parameters.isPooledHint,
   };
+}
+
+/** Without a question before it there is no way back from TLS. libpq, too, refuses a mode that could do without. */
+function strong(ssl: Ssl, isGiven: boolean, option: string): Ssl {
+  if (ssl !== false && ssl !== "prefer" && ssl !== "allow") return ssl;
+  if (!isGiven) return "require";
+  const expected = "sslmode require, verify-ca or verify-full beside sslnegotiation=direct";
+  throw new InvalidOptionError({ option, expected, received: ssl, message: `${option}: expected ${expected}` });
 }
 
 interface UrlParts {

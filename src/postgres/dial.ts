@@ -4,6 +4,15 @@ import type { ConnectionTarget } from "./connection-url.js";
 
 export type Host = { readonly host: string; readonly port: number } | null;
 
+/** The address demands a certificate that the server does not have. Waiting does not help. */
+export class NotTrusted extends Error {
+  readonly code = "NOT_TRUSTED";
+
+  constructor(cause: Error) {
+    super(`the server's certificate is not accepted: ${cause.message}`, { cause });
+  }
+}
+
 const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 const KEEPALIVE_MS = 5_000;
 
@@ -27,9 +36,12 @@ export async function dial(target: ConnectionTarget, host: Host, signal: AbortSi
     raw.setKeepAlive(true, KEEPALIVE_MS);
     if (target.ssl !== false && (await isTlsAccepted(raw, target, signal))) {
       // Throws for a certificate or a key that cannot be used.
-      socket = tls.connect({ ...tlsOptionsOf(target, host), socket: raw });
-      socket.on("error", () => undefined);
-      await next(socket, "secureConnect", signal);
+      const secure = tls.connect({ ...tlsOptionsOf(target, host), socket: raw });
+      socket = secure;
+      secure.on("error", () => undefined);
+      await next(secure, "secureConnect", signal).catch((error: Error) => {
+        throw secure.authorizationError && !signal.aborted ? new NotTrusted(error) : error;
+      });
     }
     return socket;
   } catch (error) {

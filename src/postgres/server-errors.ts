@@ -7,6 +7,7 @@ import {
   UnsupportedError,
 } from "../errors.js";
 import { RequestTimeout } from "../timeout.js";
+import { NotTrusted } from "./dial.js";
 import { rowsMissing } from "./schema-check.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
 
@@ -25,7 +26,11 @@ const bySqlState: Readonly<Record<string, Trouble>> = {
   "40P01": "conflict",
   "55P03": "blocked",
   "25006": "transient", // a primary that became a standby: the next connection finds another
-  "57014": "transient",
+  "25P03": "transient", // a timeout of the role's or the database's own
+  "25P04": "transient",
+  "40003": "transient",
+  "55000": "transient", // such as a database that accepts no connections for now
+  "55006": "transient",
 };
 
 const byClass: Readonly<Record<string, Trouble>> = {
@@ -33,6 +38,7 @@ const byClass: Readonly<Record<string, Trouble>> = {
   "22": "item",
   "23": "item",
   "53": "transient",
+  "54": "item", // a limit of the server, which a smaller batch may not meet
   "57": "transient",
   "58": "transient",
   XX: "transient",
@@ -59,6 +65,11 @@ export function troubleOf(error: unknown): Trouble {
 export function toPublicError(error: unknown, { wasSent, role }: { wasSent: boolean; role: string }): LeaseholdError {
   if (error instanceof LeaseholdError) {
     return error;
+  }
+  const untrusted = notTrusted(error);
+  if (untrusted !== null) {
+    const message = `Postgres was not asked: ${untrusted.message}. Check sslmode and sslrootcert of the address. Nothing was sent.`;
+    return new UnavailableError({ outcome: "not-sent", message, cause: untrusted });
   }
   const state = sqlState(error);
   switch (state) {
@@ -96,7 +107,7 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
   if (troubleOf(error) !== "definite" || state?.startsWith("28") || state === "3D000") {
     const { message } = error as Error;
     const timedOut = error instanceof RequestTimeout;
-    const isUnknown = wasSent && (state === null || endsConnection(state));
+    const isUnknown = wasSent && (state === null || endsConnection(error, state));
     return new UnavailableError({
       outcome: isUnknown ? "unknown" : "not-sent",
       cause: error,
@@ -111,9 +122,24 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
   });
 }
 
-/** The connection ended with it: a pooler says so (08P01) also when the server had committed and only the answer was lost. */
-function endsConnection(state: string): boolean {
-  return /^(08|57P01|57P02)/.test(state);
+/** That the server's certificate was not accepted, when that is why a connection was not made. */
+export function notTrusted(error: unknown): NotTrusted | null {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof NotTrusted) {
+      return at;
+    }
+  }
+  return null;
+}
+
+/**
+ * The connection ended with it, so an answer may have been lost: a pooler says so (08P01) also when the server had committed. A login
+ * that was refused, or a session that was idle for too long (57P05), had nothing to do.
+ */
+function endsConnection(error: unknown, state: string): boolean {
+  if (/^(08|57P01|57P02|57P04|25P04|40003)/.test(state)) return true;
+  const { severity } = error as { severity?: unknown };
+  return severity === "PANIC" || (severity === "FATAL" && !/^(28|3D000|42501|53300|55000|57P03|57P05)/.test(state));
 }
 
 /** Wrong password, no such database: waiting does not help, unlike with a server that is starting. */

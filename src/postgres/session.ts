@@ -9,7 +9,7 @@ import { type Link, LinkClosed } from "./link.js";
 import { Pending } from "./pending.js";
 import { blamePooler } from "./pooler-test.js";
 import { type Backend, type Identity, register, unregister } from "./registration.js";
-import { sqlState } from "./server-errors.js";
+import { notTrusted, sqlState } from "./server-errors.js";
 
 const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 1_000;
@@ -322,5 +322,5 @@ function refuseIfClosed(signal: AbortSignal): void {
 
 function isFinal(error: unknown): boolean {
   const state = sqlState(error);
-  return state !== null && /^(28|3D000|3F000|42|LH004)/.test(state);
+  return notTrusted(error) !== null || (state !== null && /^(28|3D000|3F000|42|LH004)/.test(state));
 }

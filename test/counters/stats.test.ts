@@ -216,6 +216,7 @@ test("resetStats() begins anew, but for what is held and waited for now", async 
 
 test("waiting and holding times are what they were", async () => {
   await using locker = openLocker(database);
+  const begin = performance.now();
   const first = await locker.acquire("timed");
   const start = performance.now();
   const waiting = locker.acquire("timed");
@@ -226,14 +227,15 @@ test("waiting and holding times are what they were", async () => {
   const { heldMs } = first;
   await first.release();
   const second = await waiting;
-  const waitedMs = performance.now() - start;
+  // the first one had to connect, which may take longer
+  const longestMs = Math.max(start - begin, performance.now() - start);
   await second.release();
 
   const { waits, holds } = locker.stats();
   expect(waits.count).toBe(2);
   expect(waits.sumMs).toBeGreaterThanOrEqual(leastMs);
   expect(waits.p99Ms ?? 0).toBeGreaterThanOrEqual(leastMs);
-  expect(waits.p99Ms ?? 0).toBeLessThan(2 * waitedMs);
+  expect(waits.p99Ms ?? 0).toBeLessThan(2 * longestMs);
   expect(holds.sumMs).toBeGreaterThanOrEqual(heldMs);
 });
 

@@ -300,8 +300,9 @@ test("a forged record of guards cannot revive a fence that was superseded, and h
   const lock = await locker.acquire("forged");
   await session.run("create table evil.forged (key text); select leasehold.guard_table('evil.forged', 'key')");
   const write = () => session.run("insert into evil.forged values ('forged')");
+  const [row] = await database.sql`select leasehold_internal._guards_setting('forged') as name`;
   const forge = (record: string, isLocal = true) =>
-    session.sql`select set_config('leasehold.guards', ${record}, ${isLocal})`;
+    session.sql`select set_config('leasehold.guards', 'yes', ${isLocal}), set_config(${row?.name}, ${record}, ${isLocal})`;
   const current = async () => (await session.run("select pg_current_xact_id()::text as xid"))[0]?.xid as string;
   const record = (xid: string, fence: unknown) => JSON.stringify({ xid, keys: { forged: fence } });
 
@@ -315,7 +316,7 @@ test("a forged record of guards cannot revive a fence that was superseded, and h
   // of another transaction: also one that was set for the session, and the record of a real one
   await session.begin();
   await session.guard("forged", lock.fence);
-  const real = await session.setting("leasehold.guards");
+  const real = await session.setting(row?.name);
   await session.commit();
   for (const text of [
     real,

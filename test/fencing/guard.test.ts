@@ -25,6 +25,10 @@ test("the current grant passes, and the transaction knows what it guards", async
   expect(await session.isGuarded("a")).toBe(false);
   // nothing is left for who gets the connection from the pool next
   expect(await session.setting("leasehold.guards")).toBe("");
+  const left = await session.run(
+    "select from generate_series(0, 255) n where current_setting('leasehold.guards_' || n, true) <> ''",
+  );
+  expect(left).toHaveLength(0);
 });
 
 test("every other fence and state of the lease is refused, and told from the others", async () => {

@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
+import { openMetered } from "../support/processor-time.js";
 
 const LEASES = 100_000;
 const WAITERS = 5_000;
@@ -85,15 +86,10 @@ async function workOf(client: postgres.Sql, query: string): Promise<{ calls: num
 
 /** Milliseconds of processor time of a query, on the server: the least of some. */
 async function processorTimeOf(query: string): Promise<number> {
-  const details: string[] = [];
-  const onnotice = ({ detail }: postgres.Notice) => void details.push(detail ?? "");
-  const client = await openClient(database.url, { onnotice });
-  await client.unsafe("set client_min_messages = log");
-  await client.unsafe("set log_statement_stats = on");
-  for (let turn = 0; turn < 3; turn += 1) await client.unsafe(`select count(*) from (${query}) counted`);
-  await client.end();
-  const times = details.map((detail) => /([\d.]+) s user, ([\d.]+) s system, [\d.]+ s elapsed/.exec(detail));
-  return Math.min(...times.slice(-3).map((found) => (Number(found?.[1]) + Number(found?.[2])) * 1_000));
+  await using client = await openMetered(database.url);
+  const times: number[] = [];
+  for (let turn = 0; turn < 3; turn += 1) times.push(await client.timeOf(`select count(*) from (${query}) counted`));
+  return Math.min(...times);
 }
 
 for (const leases of [LEASES / 10, LEASES]) {

@@ -84,10 +84,25 @@ test.each(rows)("%s, connecting to %s, and the certificate is %s", async (_, hos
   } else {
     expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent" });
     expect(reasons(error)).toMatch(outcome);
+    expect((error as Error).message).toMatch(/certificate is not accepted.*sslmode and sslrootcert/);
     // not even the name of a role or a database
     expect(proxy.connections.map(({ applicationName }) => applicationName)).not.toContain(expect.anything());
   }
 });
+
+test.each(["on", "off"] as const)(
+  "a certificate that is not accepted is told at once: nobody waits for it to become right (presence: %s)",
+  async (presence) => {
+    await using proxy = await startProxy(database.url, { certificate: certificates["one of a stranger"] });
+    const url = changeUrl(proxy.url(database.url), { parameters: { sslmode: "verify-full", sslrootcert: root } });
+    await using locker = openLocker(url, { presence, requestTimeoutMs: 60_000, connectTimeoutMs: 60_000 });
+
+    // a small part of the time that it is allowed
+    const { error } = await settled(locker.acquire("a", { waitMs: Number.POSITIVE_INFINITY }), 3_000);
+
+    expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent", cause: { code: "NOT_TRUSTED" } });
+  },
+);
 
 test.each(["verify-full", "verify-ca"])("%s through connection.ssl", async (mode) => {
   await using proxy = await startProxy(database.url, { certificate: certificates["one for another name"] });
@@ -172,6 +187,17 @@ test("sslnegotiation=direct begins with TLS, and verifies all the same", async (
   const url = changeUrl(onBoth.url, { parameters: { ...parameters, sslrootcert: other } });
   await using mistrusting = openLocker(url, { requestTimeoutMs });
   expect(reasons((await settled(mistrusting.ready(), requestTimeoutMs)).error)).toMatch(untrusted);
+});
+
+test.each([{}, { connection: { ssl: true } }])("sslnegotiation=direct alone is TLS: %o", async (options) => {
+  const url = changeUrl(onBoth.url, { parameters: { sslnegotiation: "direct" } });
+  await using locker = openLocker(url, { requestTimeoutMs, ...options });
+  const { error } = await settled(
+    locker.withLock("a", () => areEncrypted(onBoth)),
+    requestTimeoutMs,
+  );
+  if ("connection" in options) expect(reasons(error)).toMatch(untrusted);
+  else expect(error).toBeUndefined();
 });
 
 test("sslnegotiation=direct to a server that knows none is unavailable", async () => {
