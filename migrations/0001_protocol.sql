@@ -765,7 +765,9 @@ begin
         perform leasehold_internal._create(asked.key);
       end if;
       lease := null;
-      select l.* into lease from leasehold.leases l where l.key = asked.key;
+      -- From the newest version of the row, here and below: a transaction that is open somewhere keeps the old ones, an entry in the index
+      -- for some twenty of them, and to go through 30,000 took 1.7 ms instead of 0.04. So a range, for which alone "desc" means anything.
+      select l.* into lease from leasehold.leases l where l.key >= asked.key and l.key <= asked.key order by l.key desc limit 1;
 
       if leasehold_internal._ms(clock_timestamp()) >= asked.not_after then
         outcome := 'late';
@@ -805,7 +807,12 @@ begin
         outcome := 'held';
         -- Without the lock this is a hint: who cannot be next leaves the row alone, so that looks never make the head find it busy.
         if leasehold_internal._is_next(lease, asked.token) and leasehold_internal._is_grantable(lease) then
-          select l.* into lease from leasehold.leases l where l.key = asked.key for update skip locked;
+          select l.* into lease
+            from leasehold.leases l
+           where l.key >= asked.key and l.key <= asked.key
+           order by l.key desc
+           limit 1
+             for update skip locked;
           is_locked := found;
           if not is_locked then
             outcome := 'busy';
@@ -847,7 +854,8 @@ begin
                    metadata = asked.metadata::jsonb,
                    released_at = null,
                    acquisitions = l.acquisitions + 1
-             where l.key = asked.key
+             where l.ctid = (
+               select k.ctid from leasehold.leases k where k.key >= asked.key and k.key <= asked.key order by k.key desc limit 1)
             returning l.* into lease;
           end if;
         end if;
@@ -951,7 +959,9 @@ begin
   if cardinality(p_keys) = 1 then
     -- The same two steps as below, without the machinery of a batch: half the time.
     select l.* into lease from leasehold.leases l
-     where l.key = p_keys[1] and l.token = p_tokens[1] and (p_fences[1] is null or l.fence = p_fences[1])
+     where l.key >= p_keys[1] and l.key <= p_keys[1] and l.token = p_tokens[1] and (p_fences[1] is null or l.fence = p_fences[1])
+     order by l.key desc
+     limit 1
        for no key update skip locked;
     if found then
       at := clock_timestamp();
@@ -961,7 +971,8 @@ begin
              released_at = at,
              hold_until = case when p_held[1] and l.expires_at > at and l.min_hold_ms > 0
                then l.acquired_at + l.min_hold_ms * interval '1 millisecond' end
-       where l.key = p_keys[1]
+       where l.ctid = (
+         select k.ctid from leasehold.leases k where k.key >= p_keys[1] and k.key <= p_keys[1] order by k.key desc limit 1)
       returning l.* into lease;
       item := 1;
       outcome := case when lease.expires_at <= at then 'expired' else 'released' end;

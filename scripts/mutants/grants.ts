@@ -5,11 +5,20 @@
 import type { Mutant } from "./mutant.js";
 
 const file = "migrations/0001_protocol.sql";
-const grant = "select l.* into lease from leasehold.leases l where l.key = asked.key for update skip locked;";
+const grant = `order by l.key desc
+           limit 1
+             for update skip locked;
+          is_locked := found;`;
 const batch = "for update of l skip locked\n      ),\n      missing";
 const exclusion = ["test/fencing/exclusion.test.ts"];
 
 export const grants: readonly Mutant[] = [
+  {
+    name: "grant: goes through the old versions of the row",
+    file,
+    edits: [["l.key >= asked.key and l.key <= asked.key order by l.key desc limit 1;", "l.key = asked.key;"]],
+    tests: ["test/limits/long-transaction.test.ts"],
+  },
   {
     name: "grant: passes a guard (one key)",
     file,
@@ -25,7 +34,7 @@ export const grants: readonly Mutant[] = [
   {
     name: "grant: no lock (one key)",
     file,
-    edits: [[grant, grant.replace(" for update skip locked", "")]],
+    edits: [[grant, grant.replace("for update skip locked", "")]],
     tests: ["test/exclusion/contention.test.ts"],
   },
   {

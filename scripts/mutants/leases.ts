@@ -2,7 +2,8 @@
 import type { Mutant } from "./mutant.js";
 
 const file = "migrations/0001_protocol.sql";
-const release = "where l.key = p_keys[1] and l.token = p_tokens[1] and (p_fences[1] is null or l.fence = p_fences[1])";
+const release =
+  "where l.key >= p_keys[1] and l.key <= p_keys[1] and l.token = p_tokens[1] and (p_fences[1] is null or l.fence = p_fences[1])";
 const releases = "where l.token = w.token and (w.fence is null or l.fence = w.fence)";
 const renewals =
   "where l.token = w.token and l.fence = w.fence\n       order by l.key\n         for no key update of l skip locked";
@@ -101,13 +102,13 @@ export const leases: readonly Mutant[] = [
   {
     name: "release: no comparison of fences (one key)",
     file,
-    edits: [[release, "where l.key = p_keys[1] and l.token = p_tokens[1]"]],
+    edits: [[release, "where l.key >= p_keys[1] and l.key <= p_keys[1] and l.token = p_tokens[1]"]],
     tests: staleToken,
   },
   {
     name: "release: by the key alone (one key)",
     file,
-    edits: [[release, "where l.key = p_keys[1] and l.token is not null"]],
+    edits: [[release, "where l.key >= p_keys[1] and l.key <= p_keys[1] and l.token is not null"]],
     tests: ["test/bugs/ownership.test.ts"],
   },
   {
