@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import { expect, test } from "vitest";
 import { migrations } from "../../src/postgres/migrations.generated.js";
+import { guardBlock } from "../../src/postgres/owners.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -99,7 +100,8 @@ test("--grant-to lets roles lock; with --dry-run it prints the line that would",
   const args = ["migrate", "--grant-to", first.name, "--grant-to", second.name];
   const plan = await runCli(cli, [...args, "--dry-run"], database);
   const lines = [first, second].map(({ name }) => `select leasehold.grant_usage('${name.replaceAll("'", "''")}');`);
-  expect(plan.stdout).toBe(`begin;\n\n${lines.join("\n\n")}\n\ncommit;\n`);
+  const preamble = ["set local search_path = pg_catalog, pg_temp;", `${guardBlock()};`];
+  expect(plan.stdout).toBe(`begin;\n\n${[...preamble, ...lines].join("\n\n")}\n\ncommit;\n`);
   await using before = openLocker(first.url);
   await expect(before.ready()).rejects.toMatchObject({ code: "not-permitted" });
 
@@ -107,7 +109,7 @@ test("--grant-to lets roles lock; with --dry-run it prints the line that would",
   expect(JSON.parse(done.stdout)).toEqual({
     is_dry_run: false,
     is_changed: true,
-    statements: lines.map((line) => line.replace(";", "")),
+    statements: [...preamble, ...lines].map((line) => line.replace(/;$/, "")),
   });
   await using locker = openLocker(first.url);
   await locker.ready();
@@ -123,7 +125,9 @@ test("a role that may not: what to grant, exit code 1", async () => {
     const [owner] = await database.sql`select current_user::text as name`;
     expect({ code, stderr }).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining(`run: grant "${owner?.name}" to "${role.name}";`),
+      stderr: expect.stringContaining(
+        `belongs to "${owner?.name}", and "${role.name}" may not change it. Migrate as "${owner?.name}"`,
+      ),
     });
   }
   await database.sql`drop schema leasehold`;

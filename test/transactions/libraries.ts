@@ -32,7 +32,12 @@ export interface Library {
   open(url: string): Opened;
 }
 
-const options = { max: 2, onnotice: () => {}, connection: { application_name: "test of transactions" } };
+const options = {
+  max: 2,
+  fetch_types: false,
+  onnotice: () => {},
+  connection: { application_name: "test of transactions" },
+};
 const config = (url: string): pg.PoolConfig => ({
   connectionString: url,
   max: 2,
