@@ -53,14 +53,15 @@ export function parseConnectionUrl(
     parameters.user ??
     (decode(parts.user, option) || env.PGUSER || systemUser(option));
   const { application_name, ...startup } = connection.connection ?? {};
+  // libpq never encrypts on a unix socket
+  const ssl = path !== null ? false : (connection.ssl ?? tlsOptions(parameters.tls, option, hosts, env));
   return {
     hosts,
     path,
     user,
     password: connection.password ?? parameters.password ?? (decode(parts.password, option) || env.PGPASSWORD || ""),
     database: connection.database ?? parameters.dbname ?? (decode(parts.database, option) || env.PGDATABASE || user),
-    // libpq never encrypts on a unix socket
-    ssl: path !== null ? false : (connection.ssl ?? tlsOptions(parameters.tls, option, hosts, env)),
+    ssl: parameters.needsTls ? demandTls(ssl, option) : ssl,
     sslnegotiation:
       connection.sslnegotiation === undefined
         ? parameters.sslnegotiation
@@ -73,6 +74,18 @@ export function parseConnectionUrl(
     startup: { ...parameters.startup, ...toText(startup) },
     isPooledHint: parameters.isPooledHint,
   };
+}
+
+function demandTls(ssl: Ssl, option: string): Ssl {
+  if (ssl === false) {
+    throw new InvalidOptionError({
+      option,
+      expected: "channel_binding=require to stand beside an sslmode of require or stronger",
+      received: undefined,
+      message: `${option}: parameter "channel_binding": require needs TLS: add sslmode=require or stronger, or leave it out`,
+    });
+  }
+  return ssl === "prefer" || ssl === "allow" ? "require" : ssl;
 }
 
 interface UrlParts {
