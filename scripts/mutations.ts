@@ -22,6 +22,7 @@ import { leases } from "./mutants/leases.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { sweeper } from "./mutants/sweeper.js";
+import { tls } from "./mutants/tls.js";
 import { trust } from "./mutants/trust.js";
 import { views } from "./mutants/views.js";
 import { watch } from "./mutants/watch.js";
@@ -77,9 +78,12 @@ class Workshop {
   async failure(files: readonly string[]): Promise<{ test: string; message: string } | null> {
     const report = join(this.#folder, "report.json");
     rmSync(report, { force: true });
+    // once is enough of what runs over TLS a second time
+    const projects = files.some((file) => file.startsWith("test/tls/")) ? [] : ["--project=tcp"];
+    const options = ["--bail=1", "--reporter=json", `--outputFile=${report}`, ...projects];
     const vitest = spawn(
       process.execPath,
-      ["node_modules/vitest/vitest.mjs", "run", "--bail=1", "--reporter=json", `--outputFile=${report}`, ...files],
+      ["node_modules/vitest/vitest.mjs", "run", ...options, ...files],
       // a group of its own, so that a test that hangs can be ended with all that it started
       { cwd: this.#folder, stdio: "ignore", detached: true },
     );
@@ -181,6 +185,7 @@ const mutants = [
   ...views,
   ...watch,
   ...cli,
+  ...tls,
 ].filter(({ name }) => name.includes(values.only ?? ""));
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;
 

@@ -5,6 +5,7 @@ import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
+import { noteStderr } from "../support/uncaught.js";
 
 const database = await createDatabase();
 const script = fileURLToPath(new URL("./scripts/no-close.ts", import.meta.url));
@@ -14,9 +15,10 @@ function run(url: string, mode: string): Promise<{ code: unknown; signal: unknow
   return new Promise((resolve) => {
     const args = ["--import", "tsx", script, url, mode];
     // less than the 60 s of idleTimeoutMs and ttlMs: it must not be these that end it
-    execFile(process.execPath, args, { timeout: 30_000, killSignal: "SIGKILL" }, (error, stdout, stderr) =>
-      resolve({ code: error?.code ?? 0, signal: error?.signal ?? null, stdout, stderr }),
-    );
+    execFile(process.execPath, args, { timeout: 30_000, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
+      noteStderr(`script ${mode}`, stderr);
+      resolve({ code: error?.code ?? 0, signal: error?.signal ?? null, stdout, stderr });
+    });
   });
 }
 

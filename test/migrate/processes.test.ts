@@ -7,6 +7,7 @@ import { migrateDatabase } from "../../src/postgres/migrate.js";
 import { migrations } from "../../src/postgres/migrations.generated.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
+import { noteStderr } from "../support/uncaught.js";
 import { connectTo } from "./connection.js";
 
 const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
@@ -109,7 +110,10 @@ async function startWorker(url: string) {
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
-  const exit = once(child, "exit").then(([status]) => ({ status, stderr }));
+  const exit = once(child, "close").then(([status]) => {
+    noteStderr(`migration in process ${child.pid}`, stderr);
+    return { status, stderr };
+  });
   await Promise.race([once(child.stdout, "data"), exit]);
   return { child, exit };
 }
