@@ -636,8 +636,7 @@ begin
         raise exception using errcode = 'LH003',
           message = format('fence %s was never granted in this database', check_fence.fence),
           detail = format('The largest that can have been is %s.', last),
-          hint = 'Give lock.fence, of a lock in this very database. If it was restored from elsewhere without its last fences, raise them as an administrator: '
-            || format('select leasehold.bump_epoch(%s);', check_fence.fence);
+          hint = 'Give lock.fence, of a lock in this very database. If its data came from elsewhere without the last fences, "leasehold doctor" says what raises them.';
       end if;
     end if;
     if mark.resource is null then

@@ -35,7 +35,10 @@ export interface Capabilities {
   readonly serverVersion: string;
   readonly schemaVersion: number;
   readonly presence: "on" | "off";
-  /** `auto`: the server tells a failover or a restore. `manual`: it hides that, so that an operator has to call `leasehold.bump_epoch()`. */
+  /**
+   * `auto`: fences are positions in the server's write-ahead log. `manual`: the service hides that, so that an operator has to call
+   * `leasehold.bump_epoch()` after a failover or a restore.
+   */
   readonly fenceSource: "auto" | "manual";
   /** `pooled`: a transaction pooler may stand in between. `given`: over the option `sql`. */
   readonly commands: "direct" | "pooled" | "given";
@@ -73,8 +76,10 @@ export function toCapabilities(
           ),
     "failover-fences":
       fenceSource === "auto"
-        ? on("this server tells its timeline and its system identifier")
-        : off("this service hides its timeline: after a failover or a restore, run select leasehold.bump_epoch();"),
+        ? on("they are positions in the write-ahead log, under the timeline of the server")
+        : off(
+            "this service hides its write-ahead log: after a failover or a restore, run select leasehold.bump_epoch();",
+          ),
     "named-statements": isGiven
       ? namedByClient(sql)
       : mayBePooled

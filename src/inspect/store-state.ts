@@ -71,7 +71,7 @@ export interface SchemaState {
   readonly version: number;
   /** The oldest client that can work with it. */
   readonly minClient: number;
-  /** `manual`: the server hides what tells a failover or a restore. */
+  /** `manual`: the service hides the write-ahead log, by which fences rise over a failover or a restore. */
   readonly fenceSource: "auto" | "manual";
   /** Whether this role may take locks from their holders. */
   readonly mayForceRelease: boolean;

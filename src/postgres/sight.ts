@@ -56,8 +56,9 @@ export class Sight {
         if (row.source === "manual") {
           this.#onWarning(
             new UnsafeBackendError({
-              problem: "This service hides what tells a failover: fences rise over it only when an operator helps",
-              remedy: "After a failover or a restore, run: select leasehold.bump_epoch();",
+              problem:
+                "This service hides the write-ahead log: fences rise over a failover or a restore only when an operator helps",
+              remedy: "After each of them, run: select leasehold.bump_epoch();",
             }),
           );
         }

@@ -287,6 +287,23 @@ test("a transaction that is open for long, and leases from the future, are found
   );
 });
 
+test("an unlogged table of leases, and fences that came from elsewhere, are found", async () => {
+  await using made = await createDatabase();
+  const old = String(3n << 48n);
+  await made.sql`insert into leasehold.leases (key, fence, ttl_ms, released_at) values ('old', ${old}::bigint, 0, now())`;
+  await made.sql`alter table leasehold.leases set unlogged`;
+  const { code, findings } = await examine(made.url);
+  expect(code).toBe(1);
+  const problems = findings.filter(({ check, level }) => check === "fences" && level === "problem");
+  expect(problems.map(({ advice }) => advice)).toEqual([
+    "alter table leasehold.leases set logged;",
+    `Run: select leasehold.bump_epoch(${old});`,
+  ]);
+
+  for (const { advice } of problems) await made.sql.unsafe(String(advice).replace("Run: ", ""));
+  expect((await examine(made.url)).findings.find(({ check }) => check === "fences")?.level).toBe("ok");
+});
+
 test.skipIf(!pgbouncer)("a transaction pooler under the session is a problem, with what to do", async () => {
   expectLeft(database, "sessions"); // of the session that was refused
   await using pooler = await PgBouncer.start(pgbouncer ?? "", database.url, {});

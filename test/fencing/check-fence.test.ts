@@ -155,7 +155,7 @@ test("a fence that no lock of this database can have yet is refused: it would re
     await expect(check(sql, "poison", fence)).rejects.toMatchObject({
       ...never,
       message: `fence ${fence} was never granted in this database`,
-      hint: expect.stringContaining(`bump_epoch(${fence})`),
+      hint: expect.stringContaining("leasehold doctor"),
     });
   }
   await check(sql, "poison", await grant("next"));

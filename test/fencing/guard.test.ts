@@ -235,10 +235,11 @@ test("the client's guard works in the database of the lease alone", async () => 
   }
 
   // where the service hides what cluster it is
-  for (const { sql } of [database, elsewhere]) await sql`update leasehold.fence_epoch set source = 'manual'`;
+  const known = await sql`select system_identifier::text as id from leasehold.fence_epoch`;
+  for (const { sql } of [database, elsewhere]) await sql`update leasehold.fence_epoch set system_identifier = null`;
   expect(await placeOf(elsewhere)).not.toBe(await placeOf(database));
   await guard(lock.fence, await placeOf(database));
-  await sql`update leasehold.fence_epoch set source = 'auto'`;
+  await sql`update leasehold.fence_epoch set system_identifier = ${known[0]?.id}::text::bigint`;
 });
 
 test("a role with grant_usage alone may guard", async () => {
