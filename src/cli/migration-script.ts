@@ -1,4 +1,5 @@
 import { applyMigrations } from "../postgres/apply-migrations.js";
+import { notTheOwner } from "../postgres/migrate-errors.js";
 import {
   hasStrayRights,
   isUsable,
@@ -27,7 +28,10 @@ export async function pendingMigration(database: Database, roles: readonly strin
   refuseServer(server);
   await refuseOwners(reader, "migrator");
   const isDone = isUsable(await lookAtSchema(reader, server));
-  if (!isDone) await refuseOwners(reader, "creator");
+  if (!isDone) {
+    await refuseOwners(reader, "creator");
+    if (server.owner !== null && !server.isOwner) throw notTheOwner(server);
+  }
   const hasTable = await isMade(database, "leasehold.migrations");
   const statements = isDone ? [] : await record((text) => (hasTable ? database.query(text) : []));
   const isStray = isDone && server.isOwner && (await hasStrayRights(reader));
