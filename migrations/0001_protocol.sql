@@ -1367,6 +1367,31 @@ begin atomic
   delete from leasehold.sessions s where s.id = p_id and s.nonce = p_nonce;
 end;
 --> statement-breakpoint
+-- A role or a database may forbid views (restrict_nonsystem_relation_kind, as pg_dump sets it): those that functions here read are
+-- their owner's. No clause of these functions, for a server without that setting could not make them. What it was comes back.
+create function leasehold_internal._allow_views() returns text
+language plpgsql volatile
+as $$
+declare
+  restricted text := current_setting('restrict_nonsystem_relation_kind', true);
+begin
+  if restricted <> '' then
+    perform set_config('restrict_nonsystem_relation_kind', '', true);
+  end if;
+  return restricted;
+end
+$$;
+--> statement-breakpoint
+create function leasehold_internal._restrict_views(restricted text) returns void
+language plpgsql volatile
+as $$
+begin
+  if restricted <> '' then
+    perform set_config('restrict_nonsystem_relation_kind', restricted, true);
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- Reads only, and takes no lock that another could notice: whether a session lives is read from pg_locks (see the view).
 create function leasehold_internal.inspect(p_key text)
 returns table (
@@ -1379,8 +1404,11 @@ as $$
 #variable_conflict use_column
 declare
   lease record;
+  restricted text;
 begin
+  restricted := leasehold_internal._allow_views();
   select l.* into lease from leasehold_internal._leases l where l.key = p_key;
+  perform leasehold_internal._restrict_views(restricted);
   waiters := (select count(*) from leasehold.waiters w where w.key = p_key and w.alive_until > clock_timestamp());
   state := coalesce(lease.state, 'free');
   owner := lease.owner;

@@ -16,6 +16,7 @@ set enable_seqscan = off
 as $$
 declare
   sessions integer[];
+  restricted text := leasehold_internal._allow_views();
 begin
   sessions := array(
     with heads as materialized (
@@ -29,6 +30,7 @@ begin
       from heads h
       join leasehold_internal._leases l on l.key = h.key
      where h.session_id is not null and l.state in ('free', 'expired', 'orphaned'));
+  perform leasehold_internal._restrict_views(restricted);
   perform pg_notify('leasehold_' || s, '') from unnest(sessions) s;
   return cardinality(sessions);
 end

@@ -1,4 +1,5 @@
 import { applyMigrations } from "../postgres/apply-migrations.js";
+import { notTheOwner } from "../postgres/migrate-errors.js";
 import {
   hasStrayRights,
   isUsable,
@@ -30,7 +31,10 @@ export async function pendingMigration(database: Database, roles: readonly strin
   await refuseOwners(reader, "migrator");
   const schema = await lookAtSchema(reader, server);
   const isDone = isUsable(schema);
-  if (!isDone) await refuseOwners(reader, "creator");
+  if (!isDone) {
+    await refuseOwners(reader, "creator");
+    if (server.owner !== null && !server.isOwner) throw notTheOwner(server);
+  }
   const made = schema === null ? await madeWithoutRows(reader) : null;
   const statements = isDone
     ? []

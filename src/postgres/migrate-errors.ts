@@ -49,18 +49,23 @@ export function toMigrateError(
   }
   if (state === "42501" && server !== undefined) {
     if (grantTo === undefined && server.owner !== null && !server.isOwner) {
-      const owner = quoteIdentifier(server.owner);
-      return new UnsafeBackendError({
-        cause: error,
-        problem: `The schema leasehold belongs to ${owner}, and ${quoteIdentifier(server.role)} may not change it`,
-        remedy: `Migrate as ${owner}`,
-      });
+      return notTheOwner(server, error);
     }
     return new NotPermittedError({ statement: missingRight(server, grantTo), role: server.role, cause: error });
   }
   // A fault of this program, such as a module that is missing, is not the server's.
   if (state === null && !isConnectionLost(error)) return error;
   return toPublicError(error, { wasSent: isCommitting, role: server?.role ?? "" });
+}
+
+/** The owner is a superuser: of anybody else's schema a role does not get so far. */
+export function notTheOwner({ owner, role }: Server, cause?: unknown): UnsafeBackendError {
+  const name = quoteIdentifier(owner ?? "");
+  return new UnsafeBackendError({
+    problem: `The schema leasehold belongs to ${name}, and ${quoteIdentifier(role)} may not change it`,
+    remedy: `Migrate as ${name}`,
+    cause,
+  });
 }
 
 function missingRight(server: Server, grantTo: string | undefined): string {

@@ -63,7 +63,7 @@ export function foreignObjects(trust: Trust): string {
       join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) t.tgfoid
   )
   select found.kind, found.name, found.owner, me.rolname::pg_catalog.text as role, found.open,
-         found.id is not null and pg_catalog.pg_has_role(me.oid, found.id, 'member') as member,
+         found.id is not null and not me.rolsuper and pg_catalog.pg_has_role(me.oid, found.id, 'member') as member,
          pg_catalog.current_database()::pg_catalog.text as database
     from me cross join (
       select o.place, o.kind, o.name, r.rolname::pg_catalog.text as owner, r.oid as id, false as open

@@ -16,6 +16,7 @@ const healthy: Facts = {
   server: { version: "18.4", versionNumber: 180_004, database: "app", role: "app", isStandby: false },
   schema: { version: 1, minClient: 1, needed: 1, own: 1 },
   rights: { schemaExists: true, mayLock: true, mayLook: true, mayCreate: false },
+  trust: { owner: "owner", tokenReaders: [], strays: [], missing: [] },
   refusal: null,
   isDirect: true,
   settings: {
@@ -49,6 +50,9 @@ const settings = (change: Record<string, string>) => ({ settings: { ...healthy.s
 const server = (change: Partial<Facts["server"]>) => ({ server: { ...healthy.server, ...change } });
 const rights = (change: Partial<Facts["rights"]>) => ({ rights: { ...healthy.rights, ...change } });
 const fences = (change: Partial<Facts["fences"]>) => ({ fences: { ...healthy.fences, ...change } });
+const trust = (change: Partial<Facts["trust"]>) => ({
+  trust: { owner: "owner", tokenReaders: [], strays: [], missing: [], ...change },
+});
 const clock = (change: Partial<Facts["clock"]>) => ({ clock: { ...healthy.clock, ...change } });
 const connections = (change: Partial<Facts["connections"]>) => ({ connections: { ...healthy.connections, ...change } });
 const transactions = (change: Partial<Facts["transactions"]>) => ({
@@ -56,6 +60,23 @@ const transactions = (change: Partial<Facts["transactions"]>) => ({
 });
 
 test.each<[what: string, change: Partial<Facts>, check: string, level: string, says: RegExp]>([
+  [
+    "rights that nobody granted",
+    trust({
+      strays: ["public: EXECUTE on routine leasehold.sweep(interval,integer)", "b: x", "c: x", "d: x", "e: x", "f: x"],
+    }),
+    "rights",
+    "problem",
+    /^6 rights were given by none of .*: public: EXECUTE on routine leasehold\.sweep\(interval,integer\); .*; and 1 more\./,
+  ],
+  [
+    "granted rights that are gone",
+    trust({ missing: ["app: USAGE on schema leasehold"] }),
+    "rights",
+    "warning",
+    /^1 right is missing/,
+  ],
+  ["others who can read tokens", trust({ tokenReaders: ["backup"] }), "tokens", "warning", /read by: backup\./],
   ["an old server", server({ versionNumber: 130_012 }), "versions", "problem", /Postgres 14 or newer/],
   [
     "a server from the future",

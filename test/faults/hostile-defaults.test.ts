@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { UnsafeBackendError } from "../../src/index.js";
+import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
@@ -28,6 +29,7 @@ const hostile = {
   synchronous_commit: "off",
   enable_indexscan: "off",
   array_nulls: "off",
+  restrict_nonsystem_relation_kind: "view, foreign-table",
 };
 
 /** Those that this server knows. */
@@ -123,4 +125,24 @@ test("without presence nothing is set for a connection that may be a pooler's: w
   await sql.unsafe(line);
   await using helped = openLocker(role.url, { presence: "off" });
   expect(await helped.withLock("off", ({ held }) => held)).toBe(true);
+});
+
+test("where a role may read no views, who holds a key is told, and sweeping goes on; and it may read none afterwards either", async ({
+  skip,
+}) => {
+  const [known] = await sql`select from pg_settings where name = 'restrict_nonsystem_relation_kind'`;
+  if (known === undefined) return skip("this server has no such setting");
+  const settings = { restrict_nonsystem_relation_kind: "view" };
+  const role = await createRole(database, { settings, grantUsage: true });
+  await using locker = openLocker(role.url);
+  await using lock = await locker.acquire("restricted");
+
+  expect(await locker.check("restricted")).toMatchObject({ state: "held", fence: lock.fence });
+  expect(await locker.sweep()).toMatchObject({ isBusy: expect.any(Boolean) });
+  const client = await openClient(role.url);
+  await client.begin(async (tx) => {
+    expect(await tx`select c.state from leasehold.check('restricted') c`).toEqual([{ state: "held" }]);
+    expect(await tx`select current_setting('restrict_nonsystem_relation_kind') as it`).toEqual([{ it: "view" }]);
+  });
+  await client.end();
 });

@@ -190,8 +190,10 @@ test("where the schema's owner is no superuser, the views show as much", async (
   });
   const asOwner = await openClient(owner.url);
   await asOwner`select leasehold.grant_monitoring(${viewer.name})`;
-  await using locker = openLocker(own);
-  await using lock = await locker.acquire("of the superuser");
+  const app = await createRole(own, { label: "app" });
+  await asOwner`select leasehold.grant_usage(${app.name})`;
+  await using locker = openLocker(app.url);
+  await using lock = await locker.acquire("of another role");
   const client = await openClient(viewer.url);
 
   const [row] = await client`select key, is_session_alive, pid, client_address from leasehold.active_leases`;

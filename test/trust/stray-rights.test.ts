@@ -2,6 +2,7 @@ import type postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { migrateDatabase } from "../../src/postgres/migrate.js";
 import { connectTo } from "../migrate/connection.js";
+import { buildCli, runCli } from "../support/cli.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
 
@@ -165,3 +166,34 @@ async function rightsOf(sql: postgres.Sql, role: string): Promise<{ kind: string
      order by 1, 2, 3`;
   return [...rows];
 }
+
+test("doctor tells of rights that nobody granted, and who can read tokens", async () => {
+  await using place = await make("doctored");
+  await migrateDatabase(connectTo(place.ownerUrl), { grantTo: "app" });
+  const cli = await buildCli();
+  const findings = async (role: string) => {
+    const { stdout } = await runCli(cli, ["doctor", "--json"], { url: place.urlOf(role) });
+    const all = JSON.parse(stdout).findings as { check: string; level: string; message: string; advice: string }[];
+    return Object.fromEntries(all.map((finding) => [finding.check, finding]));
+  };
+  for (const role of ["owner", "app"]) {
+    expect(await findings(role), role).toMatchObject({ rights: { level: "ok" }, tokens: { level: "ok" } });
+  }
+  expect((await findings("grafana")).rights?.message).toContain("cannot be asked by this role");
+
+  const admin = await cluster.sql();
+  await place.owner.unsafe("grant execute on all routines in schema leasehold to public");
+  await place.owner.unsafe("grant select on leasehold.leases to readonly; grant usage on schema leasehold to readonly");
+  await admin.unsafe("create role backup; grant pg_read_all_data to backup");
+
+  const { rights, tokens } = await findings("app");
+  expect(rights).toMatchObject({ level: "problem", advice: expect.stringContaining("leasehold migrate") });
+  expect(rights?.message).toMatch(/^\d+ rights were given by none of .* public: EXECUTE on routine leasehold\./);
+  expect(tokens).toMatchObject({
+    level: "warning",
+    message: expect.stringContaining("read by: backup, reader, readonly."),
+  });
+
+  await migrateDatabase(connectTo(place.ownerUrl));
+  expect(await findings("app")).toMatchObject({ rights: { level: "ok" }, tokens: { level: "warning" } });
+}, 120_000);

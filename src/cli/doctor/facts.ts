@@ -8,6 +8,7 @@ import { VERSION } from "../../version.js";
 import type { Database } from "../database.js";
 import { explain } from "../output.js";
 import { watchClock } from "./server-clock.js";
+import { readTrust, type Trust } from "./trust.js";
 
 /** What `doctor` judges. Null: not to be seen by this role, or not there. Durations are in milliseconds. */
 export interface Facts {
@@ -32,6 +33,8 @@ export interface Facts {
     readonly mayLook: boolean;
     readonly mayCreate: boolean;
   };
+  /** Null: there is no schema leasehold. */
+  readonly trust: Trust | null;
   /** How a locker fares: what it refuses, or null. */
   readonly refusal: { readonly code: string; readonly message: string } | null;
   /** The server's process answers as the one that was announced: no pooler that gives away connections. */
@@ -134,6 +137,7 @@ export async function collectFacts(database: Database): Promise<Facts> {
             own: CLIENT_VERSION,
           },
     rights: { ...rights, mayCreate: server.create === true },
+    trust: await readTrust(database),
     refusal: hello.isStandby || !rights.mayLock ? null : await tryLocker(database),
     isDirect: seemsDirect(hello),
     settings: Object.fromEntries(chosen.map(({ name, setting }) => [String(name), String(setting)])),
