@@ -10,6 +10,9 @@ export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, 
   from leasehold_internal.acquire($1::int, $2::uuid, $3::int, $4::text::bool, $5::text::text[], $6::text::uuid[], $7::text::text[], $8::text::int[],
     $9::text::int[], $10::text::bigint[], $11::text::text[], $12::text::float8[], $13::text::bool[], $14::text::bigint[], $15::text::bigint[], $16::text::int[]), ${EXACT_TIMES}`;
 
+export const STAY: string = `select item, now
+  from leasehold_internal.stay($1::int, $2::uuid, $3::float8, $4::text::text[], $5::text::uuid[]), ${EXACT_TIMES}`;
+
 export const RELEASE: string = `select item, outcome, wake, reason, now
   from leasehold_internal.release(true, $1::text::text[], $2::text::uuid[], $3::text::bigint[]), ${EXACT_TIMES}`;
 
