@@ -209,7 +209,7 @@ export class Acquisition {
     const deadline = after(now(), this.#terms.waitMs);
     let busyMs = BUSY_MS;
     for (;;) {
-      const answer = await this.#look(true);
+      const answer = await this.#waiting.look(this.#wait, () => this.#look(true));
       if (answer.outcome === "granted") {
         return answer;
       }

@@ -70,7 +70,7 @@ export class Locker {
       onFailure: (error) => recent.failed(error),
     });
     const { requestTimeoutMs } = options;
-    const waiting = new Waiting((waits) => keepPlaces(store, waits, requestTimeoutMs));
+    const waiting = new Waiting((waits) => keepPlaces(store, waits, requestTimeoutMs), requestTimeoutMs);
     const counters = new Counters({
       prefixOf: prefixBy(options, onError),
       onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),

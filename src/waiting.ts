@@ -1,11 +1,14 @@
 import { now, sleep, startTimer, type Timer } from "./clock.js";
 import { Line, type Wait } from "./line.js";
 import type { Ticket } from "./store.js";
+import { Turns } from "./turns.js";
 
 /** Looks that are due within this time of each other go together, in one statement. */
 const TOGETHER_MS = 200;
 /** Who has become the first of this process looks so soon: until then it was kept in its place, and did not look by itself. */
 const PROMOTED_MS = 500;
+/** How many ask for a place at once: half a statement of a thousand, which a slow server answers in time. */
+const AT_ONCE = 500;
 /** A place lasts for 3 s. */
 const STAY_EVERY_MS = 1_000;
 
@@ -25,14 +28,21 @@ export class Waiting {
   /** How many of each key have ended their wait and are not out of the line yet. */
   readonly #leaving = new Map<string, { count: number; readonly gone: AbortController }>();
   readonly #stay: Stay;
+  readonly #turns: Turns;
   #followers = 0;
   #timer: Timer | null = null;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stayTimer: Timer | null = null;
   #isStaying = false;
 
-  constructor(stay: Stay) {
+  constructor(stay: Stay, requestTimeoutMs: number) {
     this.#stay = stay;
+    this.#turns = new Turns(AT_ONCE, requestTimeoutMs);
+  }
+
+  /** Asks for a wait: at once for the first of this process, in turn for the many that stand behind it or have no place yet. */
+  look<Answer>(wait: Wait, ask: () => Promise<Answer>): Promise<Answer> {
+    return wait.ticket === null || this.isBehind(wait) ? this.#turns.take(ask) : ask();
   }
 
   get size(): number {
