@@ -38,7 +38,7 @@ function counting(): number {
     onError,
   });
   observers.add(counters);
-  const waiting = new Waiting();
+  const waiting = new Waiting(async () => [], 5_000);
   const terms = { ttlMs: 30_000, waitMs: 0 } as ConstructorParameters<typeof Acquisition>[0]["terms"];
   const closed = new AbortController().signal;
   const acquisitions = Array.from(

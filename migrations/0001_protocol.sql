@@ -414,32 +414,40 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Takes this token out of the line, and those who no longer look: only an empty line may lose its flag, and a lapsed entry that
--- its owner could bring back must not be one that the fast path overlooks. Called under the lease row's lock.
+-- Takes this token out of the line, and those before it, who no longer look: only an empty line may lose its flag, and a lapsed entry that
+-- its owner could bring back must not be one that the fast path overlooks. Called under the lease row's lock. Whoever is granted stands
+-- first, so those are passed by anyway; in parts, for thousands may have died at once. Those behind have their turn when they are first.
 create function leasehold_internal._leave_line(line text, leaving uuid) returns void
 language plpgsql volatile
 as $$
+declare
+  place bigint := (select w.ticket from leasehold.waiters w where w.key = line and w.token = leaving);
 begin
+  delete from leasehold.waiters w
+   where w.ctid = (select d.ctid from leasehold.waiters d where d.key = line and d.token = leaving for update skip locked);
   delete from leasehold.waiters w
    where w.ctid = any (array(
      select d.ctid
        from leasehold.waiters d
-      where d.key = line and (d.token = leaving or d.alive_until <= clock_timestamp())
+      where d.key = line and d.ticket < coalesce(place, 9223372036854775807) and d.alive_until <= clock_timestamp()
+      order by d.ticket
+      limit 1000
         for update skip locked));
 end
 $$;
 --> statement-breakpoint
 -- What shows that the server gave this place to this token. Its owner comes back to it when the line is lost (it is unlogged), and
--- nobody to a place that was never his: a ticket alone would be a place that anybody can choose. Null, which proves nothing, for none.
-create function leasehold_internal._proof(key text, token uuid, ticket bigint) returns bigint
+-- nobody to a place that was never his: a ticket alone would be a place that anybody can choose.
+create function leasehold_internal._proof(secret bytea, key text, token uuid, ticket bigint) returns bigint
+language sql stable
+return ('x' || encode(substr(sha256(secret || sha256(convert_to(format('%s %s %s', token, ticket, key), getdatabaseencoding()))), 1, 8), 'hex')
+  )::bit(64)::bigint;
+--> statement-breakpoint
+create function leasehold_internal._secret() returns bytea
 language plpgsql stable
 as $$
 begin
-  return (
-    select ('x' || encode(substr(sha256(s.secret || sha256(
-             convert_to(format('%s %s %s', token, ticket, key), getdatabaseencoding()))), 1, 8), 'hex'))::bit(64)::bigint
-      from leasehold_internal.ticket_secret s
-     where ticket is not null);
+  return (select s.secret from leasehold_internal.ticket_secret s where s.id);
 end
 $$;
 --> statement-breakpoint
@@ -594,6 +602,80 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Places for many who wait for one key, behind somebody who stands first: what acquire does for each of them, in four statements. One
+-- by one, 10,000 took longer than a request may.
+create function leasehold_internal._stand(
+  p_key text, p_session integer, p_items integer[], p_tokens uuid[], p_owners text[], p_not_after float8[], p_tickets bigint[], p_proofs bigint[]
+) returns table (
+  item integer, outcome text, expires float8, ticket bigint, proof bigint, holder text, holderfence bigint, holdersession integer, look float8,
+  blocker integer)
+language plpgsql volatile
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  lease leasehold.leases;
+  secret bytea := leasehold_internal._secret();
+begin
+  update leasehold.waiters w
+     set alive_until = clock_timestamp() + interval '3 seconds'
+   where w.ctid = any (array(
+     select a.ctid
+       from unnest(p_tokens, p_not_after) u (token, not_after)
+       join leasehold.waiters a on a.key = p_key and a.token = u.token
+      where a.alive_until < clock_timestamp() + interval '2500 milliseconds' and leasehold_internal._ms(clock_timestamp()) < u.not_after
+        for update of a skip locked));
+  if exists (
+    select from unnest(p_tokens) u (token)
+     where not exists (select from leasehold.waiters w where w.key = p_key and w.token = u.token)) then
+    perform from leasehold.leases l where l.key = p_key for no key update skip locked;
+    if found then
+      insert into leasehold.waiters (key, ticket, token, session_id, owner, enqueued_at, alive_until)
+      select p_key,
+             case
+               when u.ticket is not null and u.proof = leasehold_internal._proof(secret, p_key, u.token, u.ticket)
+                and not exists (select from leasehold.waiters o where o.key = p_key and o.ticket = u.ticket and o.token <> u.token)
+               then u.ticket
+               else (select leasehold_internal._epoch()) + nextval('leasehold.tickets')
+             end,
+             u.token, p_session, u.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds'
+        from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs) u (token, owner, not_after, ticket, proof)
+       where leasehold_internal._ms(clock_timestamp()) < u.not_after
+         and not exists (select from leasehold.waiters w where w.key = p_key and w.token = u.token)
+      on conflict do nothing;
+      update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
+    else
+      blocker := (select b.pid from leasehold_internal._blockers(array[p_key]) b);
+    end if;
+  end if;
+
+  select l.* into lease from leasehold.leases l where l.key = p_key;
+  if lease.token is not null then
+    expires := leasehold_internal._ms(lease.expires_at);
+  elsif lease.hold_until > clock_timestamp() then
+    expires := leasehold_internal._ms(lease.hold_until);
+  end if;
+  if expires is not null then
+    holder := lease.owner;
+    holderfence := lease.fence;
+    holdersession := lease.session_id;
+  end if;
+  look := leasehold_internal._next_change(lease);
+  return query
+    select u.item,
+           case
+             when w.ticket is not null then 'queued'
+             when leasehold_internal._ms(clock_timestamp()) >= u.not_after then 'late'
+             else 'busy'
+           end,
+           expires, w.ticket, case when w.ticket = u.ticket then u.proof else leasehold_internal._proof(secret, p_key, u.token, w.ticket) end,
+           holder, holderfence, holdersession, look, case when w.ticket is null then blocker end
+      from unnest(p_items, p_tokens, p_not_after, p_tickets, p_proofs) u (item, token, not_after, ticket, proof)
+      left join leasehold.waiters w on w.key = p_key and w.token = u.token;
+end
+$$;
+--> statement-breakpoint
 -- acquire, and the look of one who waits. Reads before it writes: a try that fails leaves no trace in the WAL.
 create function leasehold_internal.acquire(
   p_session integer,
@@ -632,6 +714,9 @@ create function leasehold_internal.acquire(
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 set lock_timeout = '100ms'
 as $$
 #variable_conflict use_column
@@ -644,6 +729,14 @@ declare
   has_grant boolean := false;
   at timestamptz;
   began timestamptz;
+  secret bytea;
+  head uuid;
+  items integer[]; -- who waits for the key of the last item, behind the head of its line
+  tokens uuid[];
+  owners text[];
+  not_afters float8[];
+  tickets bigint[];
+  proofs bigint[];
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_count(cardinality(p_keys));
@@ -749,12 +842,32 @@ begin
   -- The rest one by one, in key order: held, expired, orphaned, cooling, waited for, or asked for twice.
   if not (true = all (is_done)) then
     for asked in
-      select u.*
+      select u.*, lead(u.key) over (order by u.key, u.item) is not distinct from u.key as has_next
         from unnest(p_keys, p_tokens, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata, p_not_after, p_waits, p_tickets, p_proofs) with ordinality
           as u (key, token, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, not_after, waits, ticket, proof, item)
        order by u.key, u.item
     loop
-      continue when is_done[asked.item];
+      -- Behind somebody who was told his place just now: with all the others of this key, at its end.
+      if head is not null and asked.waits and asked.token <> head and asked.token is distinct from lease.token and not is_done[asked.item] then
+        items := items || asked.item::integer;
+        tokens := tokens || asked.token;
+        owners := owners || asked.owner;
+        not_afters := not_afters || asked.not_after;
+        tickets := tickets || asked.ticket;
+        proofs := proofs || asked.proof;
+        is_done[asked.item] := true;
+      end if;
+      if items is not null and not asked.has_next then
+        return query
+          select s.item, s.outcome, null::bigint, null::float8, s.expires, s.ticket, s.holder, s.holderfence, s.holdersession, s.look, s.blocker,
+                 null::text, null::float8, leasehold_internal._ms(clock_timestamp()), s.proof
+            from leasehold_internal._stand(asked.key, p_session, items, tokens, owners, not_afters, tickets, proofs) s;
+        items := null; tokens := null; owners := null; not_afters := null; tickets := null; proofs := null;
+      end if;
+      if is_done[asked.item] then
+        head := case when asked.has_next then head end;
+        continue;
+      end if;
       item := asked.item;
       outcome := null; fence := null; acquired := null; expires := null; ticket := null;
       holder := null; holderfence := null; holdersession := null; look := null; blocker := null;
@@ -861,6 +974,7 @@ begin
         end if;
 
         if asked.waits and outcome in ('held', 'busy') then
+          secret := coalesce(secret, leasehold_internal._secret());
           -- A look that finds its place writes no more often than the place needs.
           update leasehold.waiters w
              set alive_until = clock_timestamp() + interval '3 seconds'
@@ -878,7 +992,7 @@ begin
               values (asked.key,
                       -- The old place, unless a crash forgot that it was given away and gave it to another.
                       case
-                        when asked.proof = leasehold_internal._proof(asked.key, asked.token, asked.ticket)
+                        when asked.proof = leasehold_internal._proof(secret, asked.key, asked.token, asked.ticket)
                          and not exists (select from leasehold.waiters o where o.key = asked.key and o.ticket = asked.ticket and o.token <> asked.token)
                         then asked.ticket
                         else (leasehold_internal._epoch() << 40) + nextval('leasehold.tickets')
@@ -897,7 +1011,7 @@ begin
             end if;
           end if;
           if ticket is not null then
-            proof := case when ticket = asked.ticket then asked.proof else leasehold_internal._proof(asked.key, asked.token, ticket) end;
+            proof := case when ticket = asked.ticket then asked.proof else leasehold_internal._proof(secret, asked.key, asked.token, ticket) end;
           end if;
           if outcome = 'held' then
             outcome := 'queued';
@@ -906,6 +1020,7 @@ begin
         end if;
       end if;
 
+      head := case when asked.has_next and outcome = 'queued' then leasehold_internal._head(asked.key) when asked.has_next then head end;
       now := leasehold_internal._ms(clock_timestamp());
       if outcome = 'granted' then
         fence := lease.fence;
@@ -1080,11 +1195,54 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Those who wait behind another of their own process need no looks of their own: that one stands before them. This keeps their places
+-- alive, as a look does, and answers which of them have none any more (a crash, a sweep) and must look. A client that is not seen alive, or
+-- whose call comes late, changes nothing and is answered with 0: else a line would stand still behind one whose looks are refused.
+create function leasehold_internal.stay(p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[])
+returns table (item integer, now float8)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+#variable_conflict use_column
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_count(cardinality(p_keys));
+  if leasehold_internal._ms(clock_timestamp()) >= p_not_after
+    or p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
+    item := 0;
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
+  perform set_config('synchronous_commit', 'off', true);
+  update leasehold.waiters w
+     set alive_until = clock_timestamp() + interval '3 seconds'
+   where w.ctid = any (array(
+     select a.ctid
+       from unnest(p_keys, p_tokens) u (key, token)
+       join leasehold.waiters a on a.key = u.key and a.token = u.token
+      where a.alive_until < clock_timestamp() + interval '2500 milliseconds'
+        for update of a skip locked));
+  return query
+    select u.item::integer, leasehold_internal._ms(clock_timestamp())
+      from unnest(p_keys, p_tokens) with ordinality u (key, token, item)
+     where not exists (select from leasehold.waiters w where w.key = u.key and w.token = u.token);
+end
+$$;
+--> statement-breakpoint
 create function leasehold_internal.release(p_relaxed boolean, p_keys text[], p_tokens uuid[], p_fences bigint[])
 returns table (item integer, outcome text, wake integer, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 begin
   perform leasehold_internal._check_transaction();
@@ -1104,16 +1262,21 @@ returns table (item integer, outcome text, wake integer, reason text, now float8
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare
   freed record;
   lease leasehold.leases;
+  has_left boolean := false;
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_count(cardinality(p_keys));
   for freed in
-    select f.* from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
+    select f.*, lead(p_keys[f.item]) over (order by p_keys[f.item], f.item) is not distinct from p_keys[f.item] as has_next
+      from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
      order by p_keys[f.item], f.item
   loop
     item := freed.item; outcome := freed.outcome; wake := freed.wake; reason := freed.reason; now := freed.now;
@@ -1139,7 +1302,11 @@ begin
         reason := null;
       end if;
     else
-      -- Whoever comes next may have been waiting for us alone.
+      has_left := true;
+    end if;
+    -- Whoever comes next may have been waiting for us alone. Asked once for each key: thousands may leave one line together.
+    if has_left and not freed.has_next then
+      has_left := false;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item];
       if leasehold_internal._is_grantable(lease) then
         wake := leasehold_internal._head_session(p_keys[item]);
@@ -1168,6 +1335,9 @@ create function leasehold_internal.renew(
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -1249,6 +1419,9 @@ create function leasehold_internal.renew_busy(
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 set lock_timeout = '200ms'
 as $$
 begin
@@ -1342,6 +1515,9 @@ returns table (alive boolean, pid integer, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 #variable_conflict use_column
 begin
@@ -1400,6 +1576,9 @@ returns table (
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -1433,6 +1612,9 @@ returns table (outcome text, fence bigint, owner text, expires float8, wake inte
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare

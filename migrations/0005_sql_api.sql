@@ -166,6 +166,9 @@ create function leasehold.renew(key text, token uuid, ttl interval default null,
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare

@@ -13,6 +13,9 @@ end;
 create function leasehold_internal._wake_heads(most integer) returns integer
 language plpgsql volatile
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 declare
   sessions integer[];
@@ -45,6 +48,9 @@ $$;
 create function leasehold_internal._purge_leases(start text, before timestamptz, most integer, out purged integer, out reached text)
 language plpgsql volatile
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
 as $$
 declare
   seen bigint;

@@ -3,10 +3,11 @@ import { ofAttempts } from "./attempt-errors.js";
 import { Attempts } from "./attempts.js";
 import { after, type Instant, isPast, msUntil, now, sleep } from "./clock.js";
 import { UnavailableError } from "./errors.js";
+import { Wait } from "./line.js";
 import type { CheckedMetadata } from "./metadata.js";
 import type { AcquireAnswer, AcquireRequest, Grant, Holder, ReleaseAnswer, Store, Takeover } from "./store.js";
 import { RequestTimeout, withTimeout } from "./timeout.js";
-import { Wait, type Waiting } from "./waiting.js";
+import type { Waiting } from "./waiting.js";
 
 /** How often a waiter looks by itself. NOTIFY is a hint; this is what a wake-up that was lost costs. */
 const POLL_MS = 1_000;
@@ -16,6 +17,8 @@ const BUSY_MS = 50;
 const TRY_BUSY_MS = [5, 10] as const;
 const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 500;
+/** A try waits so long at most for those who leave the line. */
+const LEAVERS_MS = 1_000;
 /** An entry in the line lapses by itself after this. */
 const LAPSE_MS = 3_000;
 
@@ -101,7 +104,7 @@ export class Acquisition {
     this.#terms = terms;
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#closed = closed;
-    this.#wait = new Wait(key);
+    this.#wait = new Wait(key, this.token);
     this.#attempts = new Attempts(requestTimeoutMs);
     this.#longestTtlMs = terms.ttlMs;
   }
@@ -169,12 +172,24 @@ export class Acquisition {
   }
 
   async #try(): Promise<Granted | NotGranted> {
+    let hasWaited = false;
     for (let tries = 0; ; tries += 1) {
       const answer = await this.#look(false);
       if (answer.outcome === "granted") {
         return answer;
       }
       const pauseMs = TRY_BUSY_MS[tries];
+      // A line of those of this process who have given up is none.
+      if (
+        answer.outcome === "held" &&
+        answer.holder === null &&
+        !hasWaited &&
+        (await this.#waiting.leavers(this.key, LEAVERS_MS))
+      ) {
+        hasWaited = true;
+        this.#throwIfEnded();
+        continue;
+      }
       if (answer.outcome !== "busy" || pauseMs === undefined) {
         return refusal(answer.outcome === "busy" ? "busy" : "held", answer);
       }
@@ -195,12 +210,12 @@ export class Acquisition {
     const deadline = after(now(), this.#terms.waitMs);
     let busyMs = BUSY_MS;
     for (;;) {
-      const answer = await this.#look(true);
+      const answer = await this.#waiting.look(this.#wait, () => this.#look(true));
       if (answer.outcome === "granted") {
         return answer;
       }
       if ("ticket" in answer && answer.ticket !== null) {
-        this.#wait.ticket = answer.ticket;
+        this.#waiting.place(this.#wait, answer.ticket);
       }
       const leftMs = deadline.monotonicMs - now().monotonicMs;
       if (leftMs <= 0) {
@@ -216,6 +231,12 @@ export class Acquisition {
       }
       pauseMs *= 1 - JITTER + 2 * JITTER * Math.random();
       const lookInMs = (answer.outcome === "queued" ? answer.lookInMs : null) ?? pauseMs;
+      if (this.#waiting.isBehind(this.#wait)) {
+        // whoever stands before it here looks for both
+        await this.#waiting.pause(this.#wait, leftMs, 0);
+        this.#throwIfEnded();
+        continue;
+      }
       await this.#waiting.pause(this.#wait, Math.min(pauseMs, lookInMs, leftMs), lookInMs < pauseMs ? 0 : pauseMs / 4);
       this.#throwIfEnded();
     }
@@ -330,6 +351,15 @@ export class Acquisition {
     if (this.#attempts.count === 0) {
       return;
     }
+    const left = this.#waiting.startLeaving(this.key);
+    try {
+      await this.#sayIt();
+    } finally {
+      left();
+    }
+  }
+
+  async #sayIt(): Promise<void> {
     await this.#attempts.ended(this.#closed);
     const pointlessAfter = after(now(), this.#longestTtlMs + LAPSE_MS);
     for (

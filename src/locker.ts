@@ -22,6 +22,7 @@ import { Publisher } from "./hooks/publisher.js";
 import { type Capabilities, toCapabilities } from "./inspect/capabilities.js";
 import { type DebugInfo, describeLocker } from "./inspect/debug.js";
 import { Recent } from "./inspect/recent.js";
+import { keepPlaces } from "./keep-places.js";
 import { checkKey } from "./key.js";
 import { isKept, type LeaseInfo, toLeaseInfo } from "./lease-info.js";
 import { Lock } from "./lock.js";
@@ -49,7 +50,7 @@ export class Locker {
   readonly #observers = new Observers();
   readonly #recent: Recent;
   readonly #publisher = new Publisher();
-  readonly #waiting = new Waiting();
+  readonly #waiting: Waiting;
   readonly #callbacks: Callbacks;
   readonly #activity: Activity;
   readonly #background: Background;
@@ -63,16 +64,20 @@ export class Locker {
   /** @internal Use `createLocker`. */
   constructor(options: ResolvedLockerOptions, makeStore: (events: StoreEvents) => Store) {
     const observer = this.#observers;
-    const waiting = this.#waiting;
     const recent = new Recent(options);
     const callbacks = new Callbacks(options.onError, observer);
     const onError = (error: unknown): void => callbacks.report(error);
     const store = makeStore({
       onWake: () => waiting.wakeAll(),
-      onReconnected: () => holdings.proveAll(),
+      onReconnected: () => {
+        holdings.proveAll();
+        waiting.stayNow();
+      },
       onError,
       onFailure: (error) => recent.failed(error),
     });
+    const { requestTimeoutMs } = options;
+    const waiting = new Waiting((waits) => keepPlaces(store, waits, requestTimeoutMs), requestTimeoutMs);
     const counters = new Counters({
       prefixOf: prefixBy(options, onError),
       onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
@@ -81,7 +86,6 @@ export class Locker {
     const flushing = new Flushing({ counters, store, activity, everyMs: options.statsFlushMs, onError });
     const sweeping = new Sweeping({ store, observer, everyMs: options.sweepEveryMs, onError });
     const background = new Background(activity);
-    const { requestTimeoutMs } = options;
     const calls = new Calls({ store, activity, requestTimeoutMs, onUse: () => sweeping.start() });
     const holdings = new Holdings({ options, store, waiting, activity, background, callbacks, observer });
     for (const watcher of [recent, this.#publisher, counters]) {
@@ -89,6 +93,7 @@ export class Locker {
     }
     this.#options = options;
     this.#store = store;
+    this.#waiting = waiting;
     this.#recent = recent;
     this.#callbacks = callbacks;
     this.#activity = activity;

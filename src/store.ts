@@ -13,6 +13,11 @@ export interface Store {
   /** Connects and runs every refusal of an unsafe set-up. Later calls are cheap. */
   open(timeoutMs: number): Promise<void>;
   acquire(request: AcquireRequest): Promise<AcquireAnswer>;
+  /**
+   * Keeps places in lines for as long as a look does. Resolves to those that are there no more. Null when nothing could be done in the
+   * name of this process. Bounded by `notAfterMs` as an acquire is.
+   */
+  stay(request: StayRequest): Promise<readonly Place[] | null>;
   release(request: ReleaseRequest): Promise<ReleaseAnswer>;
   /** Ends an acquire by its token alone: takes it out of the line, and frees what it was granted. */
   abandon(request: AbandonRequest): Promise<ReleaseAnswer>;
@@ -85,6 +90,17 @@ export interface AcquireRequest {
   readonly waits: boolean;
   /** The one from an earlier answer. */
   readonly ticket: Ticket | null;
+}
+
+/** Somebody who waits. */
+export interface Place {
+  readonly key: string;
+  readonly token: string;
+}
+
+export interface StayRequest {
+  readonly places: readonly Place[];
+  readonly notAfterMs: number;
 }
 
 /** A place in a line. */

@@ -315,7 +315,7 @@ begin\n`,
     file,
     edits: [
       [
-        "when asked.proof = leasehold_internal._proof(asked.key, asked.token, asked.ticket)\n",
+        "when asked.proof = leasehold_internal._proof(secret, asked.key, asked.token, asked.ticket)\n",
         "when asked.ticket is not null\n",
       ],
     ],

@@ -13,11 +13,13 @@ import type {
   Holder,
   KeyState,
   MigrateOptions,
+  Place,
   Presence,
   ReleaseAnswer,
   ReleaseRequest,
   RenewAnswer,
   RenewRequest,
+  StayRequest,
   Store,
   StoreEvents,
   SweepBatch,
@@ -104,6 +106,10 @@ export class PostgresStore implements Store {
 
   acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     return this.#publicly(() => this.#requests.acquire(request));
+  }
+
+  stay(request: StayRequest): Promise<readonly Place[] | null> {
+    return this.#publicly(() => this.#requests.stay(request));
   }
 
   release(request: ReleaseRequest): Promise<ReleaseAnswer> {

@@ -7,10 +7,12 @@ import type {
   ForceReleaseAnswer,
   ForceReleaseRequest,
   KeyState,
+  Place,
   ReleaseAnswer,
   ReleaseRequest,
   RenewAnswer,
   RenewRequest,
+  StayRequest,
 } from "../store.js";
 import { toAcquireAnswer, toForceReleaseAnswer, toKeyState, toReleaseAnswer, toRenewAnswer } from "./answers.js";
 import { plainArray, textArray } from "./array-literal.js";
@@ -85,6 +87,27 @@ export class Requests {
         this.#stuckKeys.delete(key);
       }
     }
+  }
+
+  /** In parts, so that looks and releases pass in between. */
+  async stay({ places, notAfterMs }: StayRequest): Promise<readonly Place[] | null> {
+    const gone: Place[] = [];
+    for (let start = 0; start < places.length; start += MAX_BATCH) {
+      const part = places.slice(start, start + MAX_BATCH);
+      const parameters = [
+        notAfterMs,
+        textArray(part.map(({ key }) => key)),
+        plainArray(part.map(({ token }) => token)),
+      ];
+      const proven = await this.#provenly(this.#connections.commands, sql.STAY, parameters, { withDelay: false });
+      if (proven === null || proven.answer.rows.some(({ item }) => item === 0)) {
+        return null;
+      }
+      for (const { item } of proven.answer.rows) {
+        gone.push(part[Number(item) - 1] as Place); // it names one of those that it was asked for
+      }
+    }
+    return gone;
   }
 
   release(request: ReleaseRequest): Promise<ReleaseAnswer> {
@@ -233,7 +256,12 @@ export class Requests {
    * Asks in the name of the session, which the server checks. Null when none stands.
    * @throws UnavailableError when a commit meanwhile is not known to have reached its synchronous standby
    */
-  async #provenly(lane: Lane, text: string, parameters: readonly Parameter[]): Promise<Proven | null> {
+  async #provenly(
+    lane: Lane,
+    text: string,
+    parameters: readonly Parameter[],
+    { withDelay = true }: { withDelay?: boolean } = {},
+  ): Promise<Proven | null> {
     const standing = this.#session?.standing ?? null;
     if (this.#session !== null && standing === null) {
       return null;
@@ -243,7 +271,7 @@ export class Requests {
     const answer = await this.#ask(lane, text, [
       standing?.id ?? null,
       standing?.nonce ?? null,
-      takeoverDelayMs,
+      ...(withDelay ? [takeoverDelayMs] : []),
       ...parameters,
     ]);
     if (this.#connections.unconfirmedCommits !== unconfirmedCommits) {
