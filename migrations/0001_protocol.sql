@@ -637,7 +637,7 @@ begin
                when u.ticket is not null and u.proof = leasehold_internal._proof(secret, p_key, u.token, u.ticket)
                 and not exists (select from leasehold.waiters o where o.key = p_key and o.ticket = u.ticket and o.token <> u.token)
                then u.ticket
-               else (select leasehold_internal._epoch()) + nextval('leasehold.tickets')
+               else ((select leasehold_internal._epoch()) << 40) + nextval('leasehold.tickets')
              end,
              u.token, p_session, u.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds'
         from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs) u (token, owner, not_after, ticket, proof)
