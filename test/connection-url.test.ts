@@ -269,7 +269,8 @@ describe("parameters of other clients", () => {
   const plain = withQuery("");
 
   test.each([
-    "channel_binding=require",
+    "channel_binding=prefer",
+    "channel_binding=disable",
     "keepalives=1&keepalives_idle=5&keepalives_interval=1&keepalives_count=3&tcp_user_timeout=5",
     "gssencmode=disable&krbsrvname=postgres&gssdelegation=0",
     "load_balance_hosts=random",
@@ -298,12 +299,56 @@ describe("parameters of other clients", () => {
     ["hostaddr", "use host"],
     ["replication", "runs no locks"],
     ["sslmod", "it is not known"],
-    ["SSLMODE", "it is not known"],
     ["constructor", "it is not known"],
     ["work_mem", "belongs into connection.connection"],
   ])("%s is refused by name", (name, says) => {
     expect(() => withQuery(`${name}=x`)).toThrow(`url: parameter "${name}": cannot be used: `);
     expect(() => withQuery(`${name}=x`)).toThrow(says);
+  });
+});
+
+describe("channel_binding=require", () => {
+  test.each([
+    ["sslmode=require", "require"],
+    ["sslmode=prefer", "require"],
+    ["sslmode=verify-full", { rejectUnauthorized: true }],
+  ])("demands TLS: %s", (query, ssl) => {
+    expect(withQuery(`${query}&channel_binding=require`).ssl).toEqual(ssl);
+  });
+
+  test.each([
+    "postgres://u@h/d?channel_binding=require",
+    "postgres://u@h/d?channel_binding=require&sslmode=disable",
+    "postgres://u@/d?host=/run/postgresql&sslmode=require&channel_binding=require",
+  ])("without TLS it is refused by name: %s", (url) => {
+    expect(() => parse(url)).toThrow('url: parameter "channel_binding": require needs TLS');
+  });
+
+  test("anything else is refused by name", () => {
+    expect(() => withQuery("channel_binding=on")).toThrow('url: parameter "channel_binding": expected disable, prefer');
+  });
+});
+
+describe("a password with an unescaped character", () => {
+  test.each([
+    "postgres://app:pa?s3cretTail@db.example/app",
+    "postgres://app:pa?s3cret=Tail@db.example/app",
+    "postgres://app:pa?s3cret=x&Tail@db.example/app",
+    "postgres://app:pa#x?s3cret@db.example/app",
+    "postgres://app:12?s3cret@db.example/app",
+    "postgres://app:p@x?s3cret=Tail@db.example/app",
+    "postgres://app:pw@db.example/app?S3CRET=x",
+  ])("%s: the message says what to write, and shows nothing of it", (url) => {
+    const error = (() => {
+      try {
+        return parse(url);
+      } catch (thrown) {
+        return thrown;
+      }
+    })();
+    expect(error).toBeInstanceOf(InvalidOptionError);
+    expect((error as Error).message).toContain('"?" as %3F, "#" as %23');
+    expect(inspect(error, { depth: 9 })).not.toMatch(/s3cret|tail/i);
   });
 });
 

@@ -55,15 +55,16 @@ export function parseConnectionUrl(
   const { application_name, ...startup } = connection.connection ?? {};
   const isDirect = (connection.sslnegotiation ?? parameters.sslnegotiation) === "direct";
   // libpq never encrypts on a unix socket
-  const ssl = path !== null ? false : (connection.ssl ?? tlsOptions(parameters.tls, option, hosts, env));
+  const asked = path !== null ? false : (connection.ssl ?? tlsOptions(parameters.tls, option, hosts, env));
   const isSslGiven = connection.ssl !== undefined || Object.keys(parameters.tls).length > 0 || Boolean(env.PGSSLMODE);
+  const ssl = isDirect && path === null ? strong(asked, isSslGiven, option) : asked;
   return {
     hosts,
     path,
     user,
     password: connection.password ?? parameters.password ?? (decode(parts.password, option) || env.PGPASSWORD || ""),
     database: connection.database ?? parameters.dbname ?? (decode(parts.database, option) || env.PGDATABASE || user),
-    ssl: isDirect && path === null ? strong(ssl, isSslGiven, option) : ssl,
+    ssl: parameters.needsTls ? demandTls(ssl, option) : ssl,
     sslnegotiation: isDirect ? "direct" : null,
     connectTimeoutMs: parameters.connectTimeoutMs,
     applicationName: application_name === undefined ? parameters.applicationName : String(application_name),
@@ -79,6 +80,18 @@ function strong(ssl: Ssl, isGiven: boolean, option: string): Ssl {
   if (!isGiven) return "require";
   const expected = "sslmode require, verify-ca or verify-full beside sslnegotiation=direct";
   throw new InvalidOptionError({ option, expected, received: ssl, message: `${option}: expected ${expected}` });
+}
+
+function demandTls(ssl: Ssl, option: string): Ssl {
+  if (ssl === false) {
+    throw new InvalidOptionError({
+      option,
+      expected: "channel_binding=require to stand beside an sslmode of require or stronger",
+      received: undefined,
+      message: `${option}: parameter "channel_binding": require needs TLS: add sslmode=require or stronger, or leave it out`,
+    });
+  }
+  return ssl === "prefer" || ssl === "allow" ? "require" : ssl;
 }
 
 interface UrlParts {

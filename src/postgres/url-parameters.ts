@@ -16,6 +16,8 @@ export interface UrlParameters {
   readonly targetSessionAttrs: "any" | "read-write";
   readonly startup: Readonly<Record<string, string>>;
   readonly isPooledHint: boolean;
+  /** Who demands channel binding demands TLS. That is all of it that can be kept: postgres.js binds no channel. */
+  readonly needsTls: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface UrlParameters {
  */
 const dropped: ReadonlySet<string> = new Set([
   // libpq: what postgres.js cannot do or does anyway, or what the locker has its own option for
-  ...["channel_binding", "gssencmode", "gssdelegation", "gsslib", "krbsrvname", "load_balance_hosts", "sslcompression"],
+  ...["gssencmode", "gssdelegation", "gsslib", "krbsrvname", "load_balance_hosts", "sslcompression"],
   ...["keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "sslsni"],
   "fallback_application_name",
   // node-postgres
@@ -85,6 +87,10 @@ export function readParameters(query: string, option: string): UrlParameters {
   checkEncoding(take("client_encoding"), option);
   const options = take("options");
   const pgbouncer = take("pgbouncer");
+  const channelBinding = take("channel_binding");
+  if (![undefined, "disable", "prefer", "require"].includes(channelBinding)) {
+    throw refuseParameter(option, "channel_binding", "disable, prefer or require");
+  }
   const parameters: UrlParameters = {
     ...present(["host", "port", "user", "password", "dbname"]),
     tls: present(tlsParameters),
@@ -94,8 +100,9 @@ export function readParameters(query: string, option: string): UrlParameters {
     targetSessionAttrs: sessionAttrs(take("target_session_attrs"), option),
     startup: options === undefined ? {} : { options },
     isPooledHint: pgbouncer === "true" || pgbouncer === "1",
+    needsTls: channelBinding === "require",
   };
-  for (const name of rest.keys()) refuseUnknown(name, option);
+  for (const name of rest.keys()) refuseUnknown(name, option, query);
   return parameters;
 }
 
@@ -112,9 +119,18 @@ function parse(query: string, option: string): Map<string, string> {
   return parameters;
 }
 
-function refuseUnknown(name: string, option: string): void {
+function refuseUnknown(name: string, option: string, query: string): void {
   if (dropped.has(name)) return;
   const reason = Object.hasOwn(refused, name) ? refused[name] : undefined;
+  // A password with a "?" in it ends there, and its rest looks like a parameter.
+  if (reason === undefined && (!/^[a-z_]+$/.test(name) || query.includes("@"))) {
+    throw new InvalidOptionError({
+      option,
+      expected: 'an address whose password has each "?" written as %3F and each "#" as %23',
+      received: undefined,
+      message: `${option}: what stands behind a "?" is no parameter that is known (it is not shown, for it may be a part of the password). In user and password write "?" as %3F, "#" as %23, "/" as %2F, "@" as %40 and "%" as %25`,
+    });
+  }
   const advice =
     reason ?? "it is not known. Leave it out; a start-up parameter of Postgres belongs into connection.connection";
   throw refuseParameter(option, name, "none", `cannot be used: ${advice}`);

@@ -23,11 +23,9 @@ export class Wire {
   constructor(socket: Socket, onDeath: (error: Error) => void) {
     this.#socket = socket;
     this.#onDeath = onDeath;
-    // A microtask later: what the server said last may be on its way to who waits for it.
-    const dieSoon = (error: Error): void => queueMicrotask(() => this.#die(error));
-    const onClose = (): void => dieSoon(new Error("the connection was closed"));
+    const onClose = (): void => this.#dieSoon(new Error("the connection was closed"));
     socket.on("data", (chunk) => this.#receive(chunk));
-    socket.on("error", dieSoon);
+    socket.on("error", (error) => this.#dieSoon(error));
     socket.on("end", onClose);
     socket.on("close", onClose);
     // It stands still since the server's answer about TLS.
@@ -56,7 +54,7 @@ export class Wire {
 
   /** The server did not prove that it knows the password. */
   destroy(): void {
-    this.#die(new Error("the driver gave the connection up"));
+    this.#dieSoon(new Error("the driver gave the connection up"));
   }
 
   // What the link calls.
@@ -102,6 +100,11 @@ export class Wire {
     } catch (error) {
       this.#die(error as Error);
     }
+  }
+
+  /** A microtask later: what the server or the driver said last may be on its way to who waits for it. */
+  #dieSoon(error: Error): void {
+    queueMicrotask(() => this.#die(error));
   }
 
   #die(error: Error): void {

@@ -230,11 +230,16 @@ class TearDown {
       return await Saboteur.impostor(this.#one(Object.values(impostures)), path);
     }
     if (!["reset", "fin", "hole", "garbage"].includes(this.#way)) return null;
-    // Half of them within the handshakes: TLS takes about 1,600 bytes of the server, a login 500.
+    // Half of them within the handshakes: TLS takes about 1,000 bytes of the server, a login 500.
     const bytes = Math.floor(
-      this.#random() * this.#one(transport === "tls" ? [1, 1_600, 3_000, 60_000] : [500, 60_000]),
+      this.#random() * this.#one(transport === "tls" ? [2, 1_000, 2_000, 60_000] : [500, 60_000]),
     );
-    return await Saboteur.start(this.#isUnix ? { path: server.path } : server, this.#way as Harm, bytes, path);
+    return await Saboteur.start(
+      this.#isUnix ? { path: server.path } : { port: server.port },
+      this.#way as Harm,
+      bytes,
+      path,
+    );
   }
 
   #target(saboteur: Saboteur | null): ConnectionTarget {

@@ -1,0 +1,132 @@
+// Nobody else's code may run in our statements: our own connections look in pg_catalog alone, from the first message on, and where
+// the connection is not ours alone nothing is set.
+
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { createServer, connect as dial, type Socket } from "node:net";
+import { expect, test } from "vitest";
+import { connect, HostList } from "../../src/postgres/connect.js";
+import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
+import { buildCli, runCli } from "../support/cli.js";
+import { createDatabase, createEmptyDatabase } from "../support/database.js";
+import { openLocker } from "../support/lockers.js";
+import { startProxy } from "../support/proxy.js";
+
+const database = await createDatabase();
+const begins = /^set search_path = pg_catalog, pg_temp;/;
+
+/** The first statement of each connection. */
+async function firstMessages(url: string, work: (url: string) => Promise<unknown>): Promise<string[]> {
+  await using proxy = await startProxy(url);
+  await work(proxy.url(url));
+  const seen = new Set<unknown>();
+  return proxy.statements
+    .filter(({ connection }) => !seen.has(connection) && seen.add(connection))
+    .map((statement) => statement.sql);
+}
+
+test("session, commands and renewals: the first message sets the path", async () => {
+  const first = await firstMessages(database.url, async (url) => {
+    await using locker = openLocker(url);
+    const lock = await locker.acquire("path");
+    await lock.renew();
+    await lock.release();
+  });
+  expect(first).toHaveLength(3);
+  for (const sql of first) expect(sql).toMatch(begins);
+});
+
+test("a migration: the first message sets the path", async () => {
+  await using empty = await createEmptyDatabase();
+  const first = await firstMessages(empty.url, async (url) => {
+    await using locker = openLocker(url);
+    await locker.migrate();
+  });
+  expect(first).toEqual([expect.stringMatching(begins)]);
+});
+
+test("the command line sets the path for each transaction, for it may be a pooler's connection", async () => {
+  const program = await buildCli();
+  await using proxy = await startProxy(database.url);
+  const { code, stderr } = await runCli(program, ["ls"], { url: proxy.url(database.url) });
+  expect([code, stderr]).toEqual([0, ""]);
+  const [hello, ...others] = proxy.statements.map(({ sql }) => sql);
+  expect(hello).toMatch(/^set local search_path = pg_catalog, pg_temp;/);
+  const begun = others.filter((sql) => sql.startsWith("begin; set local search_path = pg_catalog, pg_temp")).length;
+  expect(begun).toBeGreaterThan(0);
+  expect(others).toHaveLength(3 * begun);
+});
+
+test("a connection that may be a pooler's is never set", async () => {
+  await using proxy = await startProxy(database.url);
+  await using locker = openLocker(proxy.url(database.url), { presence: "off" });
+  await locker.migrate();
+  const lock = await locker.acquire("pooled");
+  await lock.renew();
+  await lock.release();
+  expect(proxy.statements.filter(({ sql }) => /(^|;)\s*set (?!local)/i.test(sql))).toEqual([]);
+});
+
+test("the first question means the same whatever the path finds first", async () => {
+  await using trapped = await createEmptyDatabase();
+  await trapped.sql.unsafe(`create schema evil;
+    create function evil.spring() returns int language plpgsql as $$ begin raise 'sprung'; end $$;
+    create function evil.times(numeric, integer) returns numeric language sql as 'select evil.spring()::numeric';
+    create operator evil.* (leftarg = numeric, rightarg = integer, function = evil.times);
+    create function evil.same(integer, integer) returns boolean language sql as 'select evil.spring() = 1';
+    create operator evil.= (leftarg = integer, rightarg = integer, function = evil.same);
+    create function evil.pg_backend_pid() returns int language sql as 'select evil.spring()';
+    create function evil.clock_timestamp() returns timestamptz language sql as 'select evil.spring()::text::timestamptz';
+    create function evil.current_setting(text) returns text language sql as 'select evil.spring()::text';
+    create function evil.set_config(text, text, boolean) returns text language sql as 'select evil.spring()::text';
+    create function evil.current_database() returns name language sql as 'select evil.spring()::text::name';
+    create domain evil.float8 as double precision check (evil.spring() = 1);
+    create domain evil.text as text check (evil.spring() = 1);
+    create view evil.pg_stat_activity as select evil.spring() as pid`);
+  const [name] = await trapped.sql`select current_database() as name`;
+  await trapped.sql.unsafe(`alter database "${name?.name}" set search_path = evil, pg_catalog, public`);
+  const target = parseConnectionUrl(trapped.url, "url", {}, {});
+  const options = {
+    hosts: new HostList(target),
+    applicationName: "leasehold",
+    connectTimeoutMs: 30_000,
+    prepare: false,
+  };
+
+  const { link, hello } = await connect({ ...options, settings: [], signal: null });
+
+  expect(hello).toMatchObject({ pid: hello.announcedPid, database: name?.name, role: "postgres", isStandby: false });
+  expect(hello.startedMs).toBeGreaterThan(Date.now() - 3_600_000);
+  expect((await link.query("show search_path"))[0]).toEqual({ search_path: "evil, pg_catalog, public" });
+  await link.end();
+});
+
+test("a connection that does not keep the path is refused by name", async () => {
+  const { hostname, port } = new URL(database.url);
+  const sockets = new Set<Socket>();
+  // a pooler that has a mind of its own
+  const server = createServer((client) => {
+    const upstream = dial(Number(port), hostname);
+    for (const socket of [client, upstream]) sockets.add(socket.on("error", () => {}));
+    client.on("data", (chunk) => {
+      const text = chunk.toString("latin1").replace("= pg_catalog, pg_temp", "= public, pg_temp    ");
+      upstream.write(text, "latin1");
+    });
+    upstream.pipe(client);
+    client.on("close", () => upstream.destroy());
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const url = new URL(database.url);
+  url.port = String((server.address() as AddressInfo).port);
+  await using locker = openLocker(url.href);
+
+  const error = await locker.ready().catch((reason: unknown) => reason);
+  for (const socket of sockets) socket.destroy();
+  server.close();
+
+  expect(error).toMatchObject({
+    name: "UnsafeBackendError",
+    problem: expect.stringContaining('it is "public, pg_temp"'),
+    remedy: expect.stringContaining("direct address"),
+  });
+});
