@@ -12,7 +12,6 @@ const alsoOverTls = [
   "test/presence/*.test.ts",
   "test/api/{close,fake-timers,given-client,idle,process-end}.test.ts",
   "test/migrate/server.test.ts",
-  "test/transactions/lost-connection.test.ts",
 ];
 
 // Not beside `projects`: vitest would start one more server, for no project.

@@ -55,16 +55,16 @@ export function parseConnectionUrl(
   const { application_name, ...startup } = connection.connection ?? {};
   const isDirect = (connection.sslnegotiation ?? parameters.sslnegotiation) === "direct";
   // libpq never encrypts on a unix socket
-  const ssl = path !== null ? false : (connection.ssl ?? tlsOptions(parameters.tls, option, hosts, env));
+  const asked = path !== null ? false : (connection.ssl ?? tlsOptions(parameters.tls, option, hosts, env));
   const isSslGiven = connection.ssl !== undefined || Object.keys(parameters.tls).length > 0 || Boolean(env.PGSSLMODE);
-  const chosen = isDirect && path === null ? strong(ssl, isSslGiven, option) : ssl;
+  const ssl = isDirect && path === null ? strong(asked, isSslGiven, option) : asked;
   return {
     hosts,
     path,
     user,
     password: connection.password ?? parameters.password ?? (decode(parts.password, option) || env.PGPASSWORD || ""),
     database: connection.database ?? parameters.dbname ?? (decode(parts.database, option) || env.PGDATABASE || user),
-    ssl: parameters.needsTls ? demandTls(chosen, option) : chosen,
+    ssl: parameters.needsTls ? demandTls(ssl, option) : ssl,
     sslnegotiation: isDirect ? "direct" : null,
     connectTimeoutMs: parameters.connectTimeoutMs,
     applicationName: application_name === undefined ? parameters.applicationName : String(application_name),

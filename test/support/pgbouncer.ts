@@ -5,11 +5,14 @@ import { access, chown, constants, mkdtemp, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { tlsSettings } from "./certificate.js";
 import { changeUrl } from "./client.js";
+import type { Settings } from "./cluster.js";
 import { type Guardian, guard } from "./guardian.js";
 import { withFreePort } from "./ports.js";
 import { closed, opened } from "./resources.js";
 import { serverUser } from "./server-binaries.js";
+import { transport, usualTls } from "./transport.js";
 
 export interface PgBouncerOptions {
   /** Default: transaction. */
@@ -17,7 +20,7 @@ export interface PgBouncerOptions {
   /** Server connections of a pool. Default: 5. */
   readonly poolSize?: number;
   /** More of pgbouncer.ini's settings. */
-  readonly settings?: Readonly<Record<string, string | number>>;
+  readonly settings?: Settings;
 }
 
 /** The path of the program, or undefined. Says so loudly, as what it tests stays untested. */
@@ -63,8 +66,10 @@ export class PgBouncer implements AsyncDisposable {
       const { stdout } = await promisify(execFile)(program, ["--version"]);
       const version = /[\d.]+/.exec(stdout)?.[0] ?? "unknown";
       return await withFreePort(async (port) => {
+        const tls = transport() === "tls" ? await prepareClientTls(folder) : {};
         const file = join(folder, "pgbouncer.ini");
-        await writeFile(file, configuration(server, port, options), { mode: 0o600 });
+        const settings = { ...tls, ...options.settings };
+        await writeFile(file, configuration(server, port, { ...options, settings }), { mode: 0o600 });
         if (uid !== undefined && gid !== undefined) await chown(file, uid, gid);
         const process = spawn(program, [file], {
           ...serverUser(),
@@ -106,6 +111,17 @@ export class PgBouncer implements AsyncDisposable {
 export async function startPgBouncer(server: string, options: PgBouncerOptions = {}): Promise<PgBouncer | undefined> {
   const program = await findPgBouncer();
   return program === undefined ? undefined : PgBouncer.start(program, server, options);
+}
+
+/** Where this run's tests speak TLS, they do to the pooler; it does so to a server that has it by itself. */
+async function prepareClientTls(folder: string): Promise<Settings> {
+  const { ssl_cert_file, ssl_key_file } = await tlsSettings(folder, (await usualTls()).certificate);
+  return {
+    client_tls_sslmode: "require",
+    client_tls_cert_file: String(ssl_cert_file),
+    client_tls_key_file: String(ssl_key_file),
+    server_tls_sslmode: "prefer",
+  };
 }
 
 function configuration(server: string, port: number, options: PgBouncerOptions): string {

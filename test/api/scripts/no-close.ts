@@ -12,6 +12,9 @@ switch (mode) {
   case "idle":
     await locker.withLock("script", () => undefined);
     break;
+  case "unheard":
+    await locker.withLock("script", () => undefined).catch(() => undefined);
+    break;
   case "presence-off": {
     const stateless = createLocker({ url, presence: "off" });
     await stateless.withLock("script", () => undefined);
