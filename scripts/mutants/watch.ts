@@ -46,7 +46,7 @@ export const watch: readonly Mutant[] = [
   {
     name: "debug: prepared transactions are passed over",
     file: "src/postgres/server-state.ts",
-    edits: [["from pg_prepared_xacts p where", "from pg_prepared_xacts p where false and"]],
+    edits: [["from pg_catalog.pg_prepared_xacts p where", "from pg_catalog.pg_prepared_xacts p where false and"]],
     tests: debug,
   },
   {
