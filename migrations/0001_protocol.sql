@@ -1832,7 +1832,7 @@ $$;
 -- of what it was granted. Reads the catalog alone.
 create function leasehold_internal.stray_rights()
 returns table (is_missing boolean, kind text, name text, privilege text, grantee text)
-language sql stable
+language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
   with object as materialized (
@@ -1935,4 +1935,4 @@ as $$
   select leasehold_internal._grant(role, 'usage');
 $$;
 --> statement-breakpoint
-comment on function leasehold.grant_usage(text) is 'Lets a role take locks, with the Leasehold client and in SQL, and guard and fence its writes, without any right to the tables: select leasehold.grant_usage(''app''); Run it again after each migration.';
+comment on function leasehold.grant_usage(text) is 'Lets a role take locks, with the Leasehold client and in SQL, and guard and fence its writes, without any right to the tables: select leasehold.grant_usage(''app'');';

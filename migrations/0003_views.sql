@@ -324,7 +324,7 @@ as $$
   select leasehold_internal._grant(role, 'monitoring');
 $$;
 --> statement-breakpoint
-comment on function leasehold.grant_monitoring(text) is 'Lets a role read the views of this schema, and nothing else: select leasehold.grant_monitoring(''grafana''); Run it again after each migration.';
+comment on function leasehold.grant_monitoring(text) is 'Lets a role read the views of this schema, and nothing else: select leasehold.grant_monitoring(''grafana'');';
 --> statement-breakpoint
 -- Who takes a lock away must see from whom, and does it with a client, whose session needs what all clients need.
 create function leasehold.grant_admin(role text) returns void
@@ -336,4 +336,4 @@ begin
 end
 $$;
 --> statement-breakpoint
-comment on function leasehold.grant_admin(text) is 'Lets a role do what grant_usage and grant_monitoring let it do, and also take locks from their holders, sweep, raise the epoch, and reset the marks of resources: select leasehold.grant_admin(''dba''); Run it again after each migration.';
+comment on function leasehold.grant_admin(text) is 'Lets a role do what grant_usage and grant_monitoring let it do, and also take locks from their holders, sweep, raise the epoch, and reset the marks of resources: select leasehold.grant_admin(''dba'');';

@@ -4,6 +4,8 @@ import type { Mutant } from "./mutant.js";
 const rights = "migrations/0001_protocol.sql";
 const roles = ["test/inspect/roles.test.ts"];
 const strays = ["test/trust/stray-rights.test.ts"];
+const whose = "src/postgres/owners.ts";
+const owners = ["test/trust/owners.test.ts"];
 
 export const trust: readonly Mutant[] = [
   {
@@ -33,5 +35,109 @@ export const trust: readonly Mutant[] = [
     file: rights,
     edits: [["   where a.grantee <> o.owner\n", "   where a.grantee = 0\n"]],
     tests: strays,
+  },
+  {
+    name: "rights: who lost a right that was granted does not get it back",
+    file: rights,
+    edits: [
+      [
+        "from leasehold_internal.stray_rights() s where s.is_missing\n",
+        "from leasehold_internal.stray_rights() s where false\n",
+      ],
+    ],
+    tests: strays,
+  },
+  {
+    name: "rights: a wholesale revoke takes the marks, too",
+    file: rights,
+    edits: [["    execute mark;\n", "    null;\n"]],
+    tests: strays,
+  },
+  {
+    name: "rights: a missing right on a public function is not noticed",
+    file: "src/postgres/migrate-state.ts",
+    edits: [["else n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name\n", "else false\n"]],
+    tests: strays,
+  },
+  {
+    name: "owners: whose the schemas are makes no difference",
+    file: whose,
+    edits: [["where not exists (select from trusted t", "where false and not exists (select from trusted t"]],
+    tests: owners,
+  },
+  {
+    name: "owners: a superuser trusts whoever the owner is",
+    file: whose,
+    edits: [["::pg_catalog.name and not me.rolsuper and ", "::pg_catalog.name and "]],
+    tests: owners,
+  },
+  {
+    name: "owners: whoever may make a schema trusts one that is there",
+    file: whose,
+    edits: [
+      ['  creator: "false",', '  creator: "true",'],
+      ["not pg_catalog.has_database_privilege(", "true or pg_catalog.has_database_privilege("],
+    ],
+    tests: owners,
+  },
+  {
+    name: "owners: a trigger may run anybody's function",
+    file: whose,
+    edits: [
+      ["join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) t.tgfoid\n", "join pg_catalog.pg_proc p on false\n"],
+    ],
+    tests: owners,
+  },
+  {
+    name: "owners: a schema that is open to everybody is called",
+    file: whose,
+    edits: [["a.grantee operator(pg_catalog.=) 0::pg_catalog.oid and", "false and"]],
+    tests: owners,
+  },
+  {
+    name: "owners: a client calls what it has not looked at",
+    file: "src/postgres/connect.ts",
+    edits: [["  if (!trustsOwners) refuseForeign(", "  if (trustsOwners) refuseForeign("]],
+    tests: owners,
+  },
+  {
+    name: "owners: over a given client nothing is looked at",
+    file: "src/postgres/postgres-store.ts",
+    edits: [["    await this.#connections.refuseForeign();\n", ""]],
+    tests: owners,
+  },
+  {
+    name: "owners: the printed script does not look",
+    file: "src/cli/migration-script.ts",
+    edits: [
+      [
+        'return ["set local search_path = pg_catalog, pg_temp", guardBlock()];',
+        'return ["set local search_path = pg_catalog, pg_temp"];',
+      ],
+    ],
+    tests: owners,
+  },
+  {
+    name: "paths: the printed script binds what its runner's path has",
+    file: "src/cli/migration-script.ts",
+    edits: [['return ["set local search_path = pg_catalog, pg_temp", guardBlock()];', "return [guardBlock()];"]],
+    tests: ["test/trust/traps.test.ts"],
+  },
+  {
+    name: "paths: a statement asks whoever's function",
+    file: "src/postgres/statements.ts",
+    edits: [
+      [
+        "select pg_catalog.current_setting('server_version') as version",
+        "select current_setting('server_version') as version",
+      ],
+    ],
+    tests: ["test/trust/texts.test.ts", "test/trust/traps.test.ts"],
+  },
+  {
+    name: "paths: times are made by whoever's operator",
+    file: "src/postgres/statements.ts",
+    edits: [[" operator(pg_catalog.*) 1000::numeric)", " * 1000)"]],
+    tests: ["test/trust/texts.test.ts", "test/trust/traps.test.ts"],
   },
 ];

@@ -74,6 +74,7 @@ function masked(output: string): string[] {
     .replaceAll(/\b\d+(\.\d+)?(ms|s|m|h)\b/g, "<duration>")
     .replaceAll(/^.* on .* as .*$/gm, "<database>")
     .replaceAll(/^(ok +permissions +)\S+/gm, "$1<role>")
+    .replaceAll(/(belong to|superusers and) \S+?(,? )/g, "$1 <owner>$2")
     .replaceAll(/^(ok +versions +).*$/gm, "$1<versions>")
     .replaceAll(/^(ok +connections +)\d+ of \d+/gm, "$1<some>")
     .replaceAll(/^(host +)\S+$/gm, "$1<host>")

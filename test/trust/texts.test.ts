@@ -1,0 +1,112 @@
+// Every text that goes over a connection which is not ours alone is safe by itself, whatever its search_path is.
+import { sql as drizzleSql } from "drizzle-orm";
+import { bigint, integer, PgDialect, pgTable } from "drizzle-orm/pg-core";
+import postgres from "postgres";
+import { expect, test } from "vitest";
+import { fencedBy, fenceTable, unfenceTable, unguardTable } from "../../src/drizzle.js";
+import type { LockerOptions } from "../../src/index.js";
+import { foreignObjects } from "../../src/postgres/owners.js";
+import * as statements from "../../src/postgres/statements.js";
+import { createDatabase } from "../support/database.js";
+import { openLocker } from "../support/lockers.js";
+import { type PostgresProxy, startProxy } from "../support/proxy.js";
+import { libraries } from "../transactions/libraries.js";
+import { live } from "./life.js";
+import { lint } from "./lint.js";
+
+const database = await createDatabase();
+
+/** What came by, each once, without what a transaction of the user's own is made of. */
+function textsOf(proxy: PostgresProxy): string[] {
+  const theirs = /^(begin|commit|rollback|select 1|savepoint|release)\b[^;]*$/i;
+  return [...new Set(proxy.statements.map(({ sql }) => sql.trim()))].filter(
+    (text) => !theirs.test(text) && text !== "",
+  );
+}
+
+function faultsOf(texts: readonly string[]): string[] {
+  return texts.flatMap((text) => lint(text).map((fault) => `${fault} IN ${text.replace(/\s+/g, " ")}`));
+}
+
+test("what a locker sends over a client that was given", async () => {
+  await using proxy = await startProxy(database.url);
+  const direct = database.url;
+  const sql = postgres(proxy.url(database.url), { max: 3, fetch_types: false, onnotice: () => {} });
+  for (const options of [
+    { sql, directUrl: direct },
+    { sql, presence: "off" },
+  ] as LockerOptions[]) {
+    const name = `given ${options.presence}`;
+    await live(
+      openLocker(direct, { ...options, url: undefined }),
+      openLocker(direct, { ...options, url: undefined }),
+      name,
+    );
+  }
+  await sql.end();
+  const texts = textsOf(proxy);
+  for (const act of [
+    "acquire",
+    "release",
+    "abandon",
+    "renew",
+    "inspect",
+    "force_release",
+    "sees_session",
+    "flush_counters",
+    "schema_info",
+  ]) {
+    expect(texts.join("\n")).toContain(`leasehold_internal.${act}(`);
+  }
+  expect(texts.length).toBeGreaterThan(12);
+  expect(faultsOf(texts)).toEqual([]);
+});
+
+test("what a locker sends to an address that may be a transaction pooler's", async () => {
+  await using proxy = await startProxy(database.url);
+  const pooled = proxy.url(database.url);
+  for (const options of [{ directUrl: database.url }, { presence: "off" }] as LockerOptions[]) {
+    await live(openLocker(pooled, options), openLocker(pooled, options), `pooled ${options.presence}`);
+  }
+  const texts = textsOf(proxy);
+  expect(texts.join("\n")).toContain("leasehold_internal.sweep(");
+  expect(texts.length).toBeGreaterThan(12);
+  expect(faultsOf(texts)).toEqual([]);
+});
+
+test.each(libraries.map((library) => [library.name, library] as const))(
+  "what a guard sends into a transaction of %s",
+  async (_, library) => {
+    await using proxy = await startProxy(database.url);
+    await using opened = library.open(proxy.url(database.url));
+    await using locker = openLocker(database);
+    const lock = await locker.acquire(`texts:${library.name}`);
+    await opened.guarded(lock, async (run) => await run("select 1"));
+    await opened.plain(async (_run, tx) => await lock.guard(tx));
+    await lock.release();
+    const texts = textsOf(proxy);
+    expect(texts.join("\n")).toContain("leasehold_internal.guard(");
+    expect(faultsOf(texts.map((text) => text.replace(/^begin[^;]*;/, "")))).toEqual([]);
+  },
+);
+
+test("what the entry for Drizzle makes", () => {
+  const table = pgTable("accounts", { id: integer("id").primaryKey(), fence: bigint("fence", { mode: "bigint" }) });
+  const dialect = new PgDialect();
+  const texts = [
+    fenceTable(table, table.fence),
+    unfenceTable(table, table.fence),
+    unguardTable(table),
+    drizzleSql`select from public.accounts where ${fencedBy(table.fence, 1n)}`,
+  ].map((made) => dialect.sqlToQuery(made).sql);
+  expect(faultsOf(texts)).toEqual([]);
+});
+
+test("every statement of the hot paths, sent in that life or not, and those that look at owners", () => {
+  const texts = Object.entries(statements).flatMap(([name, value]) =>
+    typeof value === "string" ? [name === "EXACT_TIMES" ? `select ${value}` : value] : [],
+  );
+  expect(texts.length).toBeGreaterThan(15);
+  texts.push(`select ${statements.milliseconds("pg_catalog.clock_timestamp()")}`);
+  expect(faultsOf([...texts, ...(["creator", "caller", "migrator"] as const).map(foreignObjects)])).toEqual([]);
+});
