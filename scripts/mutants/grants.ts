@@ -321,4 +321,30 @@ begin\n`,
     ],
     tests: ["test/waiting/tickets.test.ts"],
   },
+  {
+    name: "line: its head is found by a bitmap scan and a sort",
+    file,
+    edits: [
+      [
+        "set enable_bitmapscan = off\nset enable_sort = off\nset jit = off\nset lock_timeout = '100ms'",
+        "set jit = off\nset lock_timeout = '100ms'",
+      ],
+    ],
+    tests: ["test/waiting/long-line.test.ts"],
+  },
+  {
+    name: "line: whoever leaves it reads all of it",
+    file,
+    edits: [
+      ["      order by d.ticket\n      limit 1000\n", ""],
+      ["d.ticket < coalesce(place, 9223372036854775807) and ", ""],
+    ],
+    tests: ["test/waiting/long-line.test.ts"],
+  },
+  {
+    name: "line: places of those who stand behind another lapse",
+    file: "src/waiting.ts",
+    edits: [["          waits.push(wait);\n", ""]],
+    tests: ["test/waiting/long-line.test.ts"],
+  },
 ];

@@ -89,25 +89,26 @@ export class Requests {
     }
   }
 
-  /** In parts, so that looks and releases pass in between. */
+  /** In parts, one behind the other: none waits for what else is asked meanwhile. */
   async stay({ places, notAfterMs }: StayRequest): Promise<readonly Place[] | null> {
-    const gone: Place[] = [];
-    for (let start = 0; start < places.length; start += MAX_BATCH) {
-      const part = places.slice(start, start + MAX_BATCH);
-      const parameters = [
-        notAfterMs,
-        textArray(part.map(({ key }) => key)),
-        plainArray(part.map(({ token }) => token)),
-      ];
-      const proven = await this.#provenly(this.#connections.commands, sql.STAY, parameters, { withDelay: false });
-      if (proven === null || proven.answer.rows.some(({ item }) => item === 0)) {
-        return null;
-      }
-      for (const { item } of proven.answer.rows) {
-        gone.push(part[Number(item) - 1] as Place); // it names one of those that it was asked for
-      }
-    }
-    return gone;
+    const parts = Array.from({ length: Math.ceil(places.length / MAX_BATCH) }, (_, n) =>
+      this.#stayPart(places.slice(n * MAX_BATCH, (n + 1) * MAX_BATCH), notAfterMs),
+    );
+    const gone = await Promise.all(parts);
+    return gone.some((part) => part === null) ? null : gone.flatMap((part) => part ?? []);
+  }
+
+  async #stayPart(places: readonly Place[], notAfterMs: number): Promise<readonly Place[] | null> {
+    const parameters = [
+      notAfterMs,
+      textArray(places.map(({ key }) => key)),
+      plainArray(places.map(({ token }) => token)),
+    ];
+    const proven = await this.#provenly(this.#connections.commands, sql.STAY, parameters, { withDelay: false });
+    const rows = proven?.answer.rows ?? null;
+    return rows === null || rows.some(({ item }) => item === 0)
+      ? null
+      : rows.map(({ item }) => places[Number(item) - 1] as Place); // it names some of those that it was asked for
   }
 
   release(request: ReleaseRequest): Promise<ReleaseAnswer> {

@@ -1,0 +1,211 @@
+// Lines of thousands: everybody is served in order, and one statement reads what it needs and no more.
+import { expect, test } from "vitest";
+import type { Lock } from "../../src/index.js";
+import { createDatabase } from "../support/database.js";
+import { openLocker } from "../support/lockers.js";
+import { startProxy } from "../support/proxy.js";
+import { until } from "../support/until.js";
+import { isQueued, lineOf, untilQueued } from "./line.js";
+
+const database = await createDatabase();
+const { sql } = database;
+const LONG = 300_000;
+
+test("1,000 waiters of two lockers are all served, in the order of their places", { timeout: LONG }, async () => {
+  const options = { waitMs: Number.POSITIVE_INFINITY };
+  await using holder = openLocker(database);
+  const lockers = [openLocker(database, options), openLocker(database, options)] as const;
+  await Promise.all(lockers.map((locker) => locker.ready()));
+  const held = await holder.acquire("line");
+  const served: { readonly token: string; readonly fence: bigint }[] = [];
+  const waits = Array.from({ length: 1_000 }, async (_, n) => {
+    const lock = await (lockers[n % 2] ?? holder).acquire("line");
+    served.push({ token: lock.token, fence: lock.fence });
+    await lock.release();
+  });
+  const line = await until(
+    "all stand in line",
+    async () => {
+      const rows = await lineOf(database, "line");
+      return rows.length === 1_000 && rows;
+    },
+    { timeoutMs: LONG },
+  );
+  await held.release();
+  await Promise.all(waits);
+  await Promise.all(lockers.map((locker) => locker.close()));
+
+  expect(served.map(({ token }) => token)).toEqual(line.map(({ token }) => token));
+  expect(served.every(({ fence }, n) => n === 0 || fence > (served[n - 1]?.fence ?? 0n))).toBe(true);
+  expect(await isQueued(database, "line")).toBe(false);
+});
+
+test("an abort of 3,000 waits at once leaves a free key, which the next try gets", { timeout: LONG }, async () => {
+  await using holder = openLocker(database);
+  await using locker = openLocker(database, { waitMs: Number.POSITIVE_INFINITY });
+  const held = await holder.acquire("aborted");
+  const controller = new AbortController();
+  const reason = new Error("all of you");
+  const ends = Array.from({ length: 3_000 }, () =>
+    locker.acquire("aborted", { signal: controller.signal }).then(
+      () => "granted",
+      (error: unknown) => error,
+    ),
+  );
+  await until("all stand in line", async () => (await lineOf(database, "aborted")).length === 3_000, {
+    timeoutMs: LONG,
+  });
+  await held.release();
+  controller.abort(reason);
+  expect((await Promise.all(ends)).every((end) => end === reason || end === "granted")).toBe(true);
+
+  const lock = await until("the last one granted before it was aborted has let go", () => locker.tryAcquire("aborted"));
+  await (lock as Lock).release();
+  await until("the line is empty", async () => (await lineOf(database, "aborted")).length === 0, { timeoutMs: LONG });
+});
+
+test("a try waits for those of its own process who leave the line, and for nobody else's", async () => {
+  await using holder = openLocker(database);
+  await using locker = openLocker(database);
+  const held = await holder.acquire("left");
+  const controller = new AbortController();
+  const waits = Array.from({ length: 50 }, () =>
+    locker.acquire("left", { signal: controller.signal }).catch(() => null),
+  );
+  await untilQueued(database, "left", 50);
+  await sql`update leasehold.leases set token = null, session_id = null where key = 'left'`; // nobody is told
+  controller.abort();
+  const lock = await locker.tryAcquire("left");
+  expect(lock).not.toBeNull();
+  await Promise.all(waits);
+  await lock?.release();
+  await expect(held.release()).rejects.toMatchObject({ code: "lease-lost" });
+});
+
+test("who stands behind another of his process keeps his place without a look, and comes back to it when the line was lost", async () => {
+  await using holder = openLocker(database);
+  await using locker = openLocker(database, { waitMs: Number.POSITIVE_INFINITY });
+  const held = await holder.acquire("kept");
+  const waits = Array.from({ length: 20 }, () => locker.acquire("kept"));
+  const line = await untilQueued(database, "kept", 20);
+  const [first] = line;
+  const lasts = line.at(-1)?.aliveMs ?? 0;
+  // longer than a place lasts
+  const kept = await until("all were kept once more", async () => {
+    const now = await lineOf(database, "kept");
+    return now.every(({ aliveMs }) => aliveMs > lasts + 3_000) && now;
+  });
+  expect(kept.map(({ token, ticket }) => [token, ticket])).toEqual(line.map(({ token, ticket }) => [token, ticket]));
+
+  await sql`delete from leasehold.waiters where key = 'kept' and token <> ${first?.token ?? ""}::uuid`;
+  const back = await untilQueued(database, "kept", 20);
+  expect(back.map(({ token, ticket }) => [token, ticket])).toEqual(line.map(({ token, ticket }) => [token, ticket]));
+  const served: string[] = [];
+  const rest = waits.map(async (wait) => {
+    const lock = await wait;
+    served.push(lock.token);
+    await lock.release();
+  });
+  await held.release();
+  await Promise.all(rest);
+  expect(served).toEqual(line.map(({ token }) => token));
+});
+
+test("places end with the one who stands first: an abort of it has the next look, at once", async () => {
+  await using holder = openLocker(database);
+  await using locker = openLocker(database, { waitMs: Number.POSITIVE_INFINITY });
+  const held = await holder.acquire("first gone");
+  const controller = new AbortController();
+  const gone = locker.acquire("first gone", { signal: controller.signal }).catch((error: unknown) => error);
+  await untilQueued(database, "first gone", 1);
+  const next = locker.acquire("first gone");
+  await untilQueued(database, "first gone", 2);
+  controller.abort(new Error("gone"));
+  expect(await gone).toMatchObject({ message: "gone" });
+  await held.release();
+  await (await next).release();
+});
+
+test("when Postgres does not answer, everybody who waits is told, not only the first", { timeout: LONG }, async () => {
+  await using holder = openLocker(database);
+  await using proxy = await startProxy(database.url);
+  await using locker = openLocker(proxy.url(database.url), {
+    waitMs: Number.POSITIVE_INFINITY,
+    requestTimeoutMs: 1_000,
+  });
+  await locker.ready();
+  const held = await holder.acquire("silent");
+  const ends = Array.from({ length: 30 }, () => locker.acquire("silent").catch((error: unknown) => error));
+  await untilQueued(database, "silent", 30);
+  proxy.blackhole();
+  for (const end of await Promise.all(ends)) {
+    expect(end).toMatchObject({ name: "UnavailableError" });
+  }
+  proxy.heal();
+  await until("the line is empty", async () => (await lineOf(database, "silent")).length === 0, { timeoutMs: LONG });
+  await held.release();
+});
+
+const statistics = [
+  ["never analyzed", async () => undefined],
+  ["analyzed when empty", async () => sql`analyze leasehold.waiters, leasehold.leases`],
+  ["analyzed when full", async () => undefined],
+] as const;
+
+test.each(statistics)(
+  "one look, one place, one release and one end read a few rows of a long line: %s",
+  async (when, analyze) => {
+    const [token, key] = ["00000000-0000-0000-0000-000000000001", `rows ${when}`];
+    await sql`truncate leasehold.waiters, leasehold.leases`;
+    if (when === "never analyzed")
+      await sql`delete from pg_statistic where starelid in ('leasehold.waiters'::regclass, 'leasehold.leases'::regclass)`;
+    await analyze();
+    await sql`alter table leasehold.waiters set (autovacuum_enabled = off)`;
+    await sql`insert into leasehold.leases (key, token, fence, ttl_ms, acquired_at, expires_at, queued)
+    values (${key}, ${token}::uuid, 1, 1000, clock_timestamp(), clock_timestamp() + interval '1 hour', true)`;
+    await sql`insert into leasehold.waiters (key, ticket, token, owner, enqueued_at, alive_until)
+    select ${key}, n, ('00000000-0000-0000-0001-' || lpad(n::text, 12, '0'))::uuid, 'waiter', clock_timestamp(), clock_timestamp() + interval '1 hour'
+      from generate_series(1, 3000) n`;
+    if (when === "analyzed when full") await sql`analyze leasehold.waiters, leasehold.leases`;
+    const waiter = (n: number) => `('00000000-0000-0000-0001-' || lpad('${n}', 12, '0'))::uuid`;
+    const look = (
+      who: string,
+      waits: boolean,
+    ) => `select outcome from leasehold_internal.acquire(null, null, null, false, array['${key}'],
+    array[${who}], array['o'], array[60000], array[0], array[null::bigint], array[null::text], array['infinity'::float8], array[${waits}], array[null::bigint])`;
+    const acts: readonly (readonly [string, string])[] = [
+      ["a try", look("gen_random_uuid()", false)],
+      ["a new place", look("gen_random_uuid()", true)],
+      ["a look from the middle", look(waiter(1500), true)],
+      [
+        "a place kept",
+        `select from leasehold_internal.stay(null, null, 'infinity', array['${key}'], array[${waiter(1501)}])`,
+      ],
+      [
+        "an end",
+        `select from leasehold_internal.abandon(true, array['${key}'], array[${waiter(1502)}], array[false], array[false])`,
+      ],
+      [
+        "a release",
+        `select from leasehold_internal.release(true, array['${key}'], array['${token}'::uuid], array[1::bigint])`,
+      ],
+      ["a grant to the first", look(waiter(1), true)],
+      ["a renewal in SQL", `select leasehold.renew('${key}', ${waiter(1)})`],
+    ];
+    for (const [act, statement] of acts) {
+      const read = await sql.begin(async (tx) => {
+        const count = async () => {
+          const [row] =
+            await tx`select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int as n from pg_stat_xact_user_tables
+          where schemaname = 'leasehold' and relname in ('waiters', 'leases')`;
+          return row?.n as number;
+        };
+        const before = await count();
+        await tx.unsafe(statement);
+        return (await count()) - before;
+      });
+      expect(read, act).toBeLessThan(40);
+    }
+    await sql`truncate leasehold.waiters, leasehold.leases`;
+  },
+);
