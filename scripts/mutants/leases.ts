@@ -126,7 +126,12 @@ export const leases: readonly Mutant[] = [
   {
     name: "release: waits for a guard",
     file,
-    edits: [[`${release}\n       for no key update skip locked;`, `${release}\n       for update skip locked;`]],
+    edits: [
+      [
+        `${release}\n     order by l.key desc\n     limit 1\n       for no key update skip locked;`,
+        `${release}\n     order by l.key desc\n     limit 1\n       for update skip locked;`,
+      ],
+    ],
     tests: ["test/fencing/exclusion.test.ts"],
   },
   {

@@ -10,18 +10,19 @@ import { EXACT_TIMES } from "./statements.js";
  * 4,400 to 534 updates/s within 28 s beside one open transaction. Any role sees the snapshots, but when they began only of its
  * own transactions, or with pg_read_all_stats. VACUUM itself holds nothing back.
  */
-const HORIZON = `select kind, pid, name, role, age, since from (
-  select 'backend' as kind, a.pid, nullif(a.application_name, '') as name, a.usename::text as role,
+export const HORIZONS: string = `select kind, pid, name, role, state, age, since from (
+  select case when a.backend_type = 'walsender' then 'standby' else 'backend' end as kind, a.pid,
+    nullif(a.application_name, '') as name, a.usename::text as role, a.state,
     greatest(age(a.backend_xmin), age(a.backend_xid)) as age, (extract(epoch from a.xact_start) * 1000)::float8 as since
     from pg_stat_activity a
    where (a.datname = current_database() or a.backend_type = 'walsender') and a.pid <> pg_backend_pid()
      and a.pid not in (select v.pid from pg_stat_progress_vacuum v)
   union all
-  select 'prepared-transaction', null, p.gid, p.owner::text, age(p.transaction), (extract(epoch from p.prepared) * 1000)::float8
+  select 'prepared-transaction', null, p.gid, p.owner::text, null, age(p.transaction), (extract(epoch from p.prepared) * 1000)::float8
     from pg_prepared_xacts p where p.database = current_database()
   union all
-  select 'replication-slot', r.active_pid, r.slot_name::text, null, age(r.xmin), null from pg_replication_slots r
-  ) of_any_kind, ${EXACT_TIMES} where age is not null order by age desc limit 1`;
+  select 'replication-slot', r.active_pid, r.slot_name::text, null, null, age(r.xmin), null from pg_replication_slots r
+  ) of_any_kind, ${EXACT_TIMES} where age is not null order by age desc`;
 
 const SERVER = `select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
     pg_is_in_recovery() as recovery, current_database() as database, current_user::text as role,
@@ -77,15 +78,18 @@ async function describeSchema(lane: Lane): Promise<SchemaState> {
 }
 
 async function findHorizon(lane: Lane): Promise<Horizon | null> {
-  const row = (await lane.query(HORIZON, [])).rows[0];
-  return row === undefined
-    ? null
-    : {
-        kind: row.kind as Horizon["kind"],
-        age: Number(row.age),
-        sinceMs: row.since as number | null,
-        pid: row.pid as number | null,
-        name: row.name as string | null,
-        role: row.role as string | null,
-      };
+  const row = (await lane.query(`${HORIZONS} limit 1`, [])).rows[0];
+  return row === undefined ? null : toHorizon(row);
+}
+
+export function toHorizon(row: Row): Horizon {
+  return {
+    kind: row.kind as Horizon["kind"],
+    age: Number(row.age),
+    sinceMs: row.since as number | null,
+    pid: row.pid as number | null,
+    name: row.name as string | null,
+    role: row.role as string | null,
+    state: row.state as string | null,
+  };
 }

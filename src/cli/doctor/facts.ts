@@ -1,8 +1,10 @@
 import { createLocker } from "../../create-locker.js";
 import { LeaseholdError } from "../../errors.js";
+import type { Horizon } from "../../inspect/store-state.js";
 import { seemsDirect } from "../../postgres/connect.js";
 import { rolesWithoutUsage } from "../../postgres/migrate-state.js";
 import { CLIENT_VERSION, SCHEMA_VERSION } from "../../postgres/schema-version.js";
+import { HORIZONS, toHorizon } from "../../postgres/server-state.js";
 import { VERSION } from "../../version.js";
 import type { Database } from "../database.js";
 import { explain } from "../output.js";
@@ -55,10 +57,10 @@ export interface Facts {
     readonly grantAheadMs: number | null;
   };
   readonly transactions: {
-    /** Null: this role may not see those of others. */
-    readonly oldestMs: number | null;
-    readonly oldestPid: number | null;
-    readonly preparedOldestMs: number | null;
+    /** What keeps old versions of rows of this database, the oldest first; `openMs`: for how long, as far as the role may see it. */
+    readonly horizons: readonly (Omit<Horizon, "sinceMs"> & { readonly openMs: number | null })[];
+    /** Whether this role sees since when. */
+    readonly maySee: boolean;
     readonly inactiveSlots: number;
   };
   readonly deadlocks: readonly string[];
@@ -133,7 +135,7 @@ export async function collectFacts(database: Database): Promise<Facts> {
     },
     replication: { standbys: Number(replication.standbys), synchronousNames: String(replication.names) },
     clock: { ...(await watchClock(database)), grantAheadMs: rights.mayLook ? await newestGrant(database) : null },
-    transactions: { ...(await oldestTransactions(database)), inactiveSlots: Number(replication.inactive) },
+    transactions: { ...(await openTransactions(database)), inactiveSlots: Number(replication.inactive) },
     deadlocks:
       rights.mayLook && !hello.isStandby
         ? (await database.query("select path from leasehold.deadlocks order by path")).map(({ path }) => String(path))
@@ -178,20 +180,15 @@ async function newestGrant(database: Database): Promise<number | null> {
   return row?.ahead == null ? null : Number(row.ahead);
 }
 
-async function oldestTransactions(database: Database): Promise<Omit<Facts["transactions"], "inactiveSlots">> {
+async function openTransactions(database: Database): Promise<Omit<Facts["transactions"], "inactiveSlots">> {
   const [row] = await database.query(`
-    select pg_has_role(session_user, 'pg_read_all_stats', 'usage') as mayknow,
-           (extract(epoch from clock_timestamp() - a.xact_start) * 1000)::float8 as oldest, a.pid,
-           (select (extract(epoch from clock_timestamp() - min(prepared)) * 1000)::float8 from pg_prepared_xacts) as prepared
-      from (values (1)) as one
-      left join lateral (select xact_start, pid from pg_stat_activity
-         where xact_start is not null and pid <> pg_backend_pid() and backend_xmin is not null order by xact_start limit 1) a on true`);
-  const isKnown = row?.mayknow === true;
-  return {
-    oldestMs: isKnown ? Number(row?.oldest ?? 0) : null,
-    oldestPid: isKnown && row?.pid != null ? Number(row.pid) : null,
-    preparedOldestMs: row?.prepared == null ? null : Number(row.prepared),
-  };
+    select pg_has_role(session_user, 'pg_read_all_stats', 'usage') as maysee, (extract(epoch from clock_timestamp()) * 1000)::float8 as now`);
+  const rows = await database.query(`${HORIZONS} limit 5`);
+  const horizons = rows.map(toHorizon).map(({ sinceMs, ...horizon }) => ({
+    ...horizon,
+    openMs: sinceMs === null ? null : Number(row?.now) - sinceMs,
+  }));
+  return { horizons, maySee: row?.maysee === true };
 }
 
 /** Null for a role that may not read it. */
