@@ -1,9 +1,10 @@
-// What a row of a guarded table costs, as a ratio to a row of a table like it without a guard, by how many keys the transaction guards.
+// What a row of a guarded table costs the server, as a ratio to a row of a table like it without a guard, by how many keys the
+// transaction guards. In processor time, which depends little on what else the machine does.
 //   npm run bench:guarded-rows [-- --rows=10000] [--rounds=5] [--server=postgres://...]
 import { parseArgs } from "node:util";
 import { createLocker } from "../src/index.js";
-import { openClient } from "../test/support/client.js";
 import { startCluster } from "../test/support/cluster.js";
+import { openMetered } from "../test/support/processor-time.js";
 
 const { values } = parseArgs({
   options: {
@@ -19,7 +20,8 @@ await using cluster = values.server === undefined ? await startCluster() : null;
 const url = values.server ?? cluster?.url ?? "";
 await using locker = createLocker({ url });
 await locker.migrate();
-const sql = await openClient(url);
+await using client = await openMetered(url);
+const { sql } = client;
 await sql.unsafe(`
   drop table if exists plain, guarded; create table plain (id bigint, key text, value int); create table guarded (like plain);
   select leasehold.guard_table('guarded', 'key')`);
@@ -40,9 +42,7 @@ for (const keys of KEYS) {
     const insert = (table: string) =>
       `insert into ${table} select i, 'row:' || 1 + i % ${keys}, 0 from generate_series(1, ${rows}) i`;
     const time = async (name: keyof typeof least, text: string) => {
-      const start = performance.now();
-      await sql.unsafe(text);
-      least[name] = Math.min(least[name], (performance.now() - start) / rows);
+      least[name] = Math.min(least[name], (await client.timeOf(text)) / rows);
     };
     await time("plainInsert", insert("plain"));
     await time("insert", insert("guarded"));
@@ -59,4 +59,3 @@ for (const keys of KEYS) {
 const [memory] = await sql`
   select pg_size_pretty(sum(total_bytes)) as size from pg_backend_memory_contexts where name ~ 'GUC'`;
 console.log(`\nmemory of the session's settings: ${memory?.size}`);
-await sql.end();

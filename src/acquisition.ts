@@ -262,7 +262,6 @@ export class Acquisition {
           }
           return answer;
         }
-        failure = null;
       } catch (error) {
         if (error instanceof RequestTimeout) {
           throw ofAttempts(failure, new UnavailableError({ outcome: "unknown", cause: error }));

@@ -55,15 +55,18 @@ export interface ServerState {
 
 /** A transaction, or a replication slot, whose snapshot keeps dead rows from being removed. */
 export interface Horizon {
-  readonly kind: "backend" | "prepared-transaction" | "replication-slot";
+  /** `standby`: a query on a standby with hot_standby_feedback, which tells its primary of it. */
+  readonly kind: "backend" | "standby" | "prepared-transaction" | "replication-slot";
   /** Transactions that began since. */
   readonly age: number;
   /** When the transaction began; null for a slot, and when the role may not see it. */
   readonly sinceMs: number | null;
   readonly pid: number | null;
-  /** The application, the prepared transaction's or the slot's name. */
+  /** The application, the standby's, the prepared transaction's or the slot's name. */
   readonly name: string | null;
   readonly role: string | null;
+  /** Of a backend, such as `idle in transaction`, where the role may see it. */
+  readonly state: string | null;
 }
 
 /** The schema `leasehold`, as a role sees it. */

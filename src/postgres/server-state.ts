@@ -10,21 +10,22 @@ import { EXACT_TIMES, milliseconds } from "./statements.js";
  * 4,400 to 534 updates/s within 28 s beside one open transaction. Any role sees the snapshots, but when they began only of its
  * own transactions, or with pg_read_all_stats. VACUUM itself holds nothing back.
  */
-const HORIZON = `select kind, pid, name, role, age, since from (
-  select 'backend' as kind, a.pid, case when a.application_name operator(pg_catalog.<>) '' then a.application_name end as name,
-    a.usename::pg_catalog.text as role, greatest(pg_catalog.age(a.backend_xmin), pg_catalog.age(a.backend_xid)) as age,
+export const HORIZONS: string = `select kind, pid, name, role, state, age, since from (
+  select case when a.backend_type operator(pg_catalog.=) 'walsender' then 'standby' else 'backend' end as kind, a.pid,
+    case when a.application_name operator(pg_catalog.<>) '' then a.application_name end as name,
+    a.usename::pg_catalog.text as role, a.state, greatest(pg_catalog.age(a.backend_xmin), pg_catalog.age(a.backend_xid)) as age,
     ${milliseconds("a.xact_start")} as since
     from pg_catalog.pg_stat_activity a
    where (a.datname operator(pg_catalog.=) pg_catalog.current_database() or a.backend_type operator(pg_catalog.=) 'walsender')
      and a.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
      and not exists (select from pg_catalog.pg_stat_progress_vacuum v where v.pid operator(pg_catalog.=) a.pid)
   union all
-  select 'prepared-transaction', null, p.gid, p.owner::pg_catalog.text, pg_catalog.age(p.transaction), ${milliseconds("p.prepared")}
+  select 'prepared-transaction', null, p.gid, p.owner::pg_catalog.text, null, pg_catalog.age(p.transaction), ${milliseconds("p.prepared")}
     from pg_catalog.pg_prepared_xacts p where p.database operator(pg_catalog.=) pg_catalog.current_database()
   union all
-  select 'replication-slot', r.active_pid, r.slot_name::pg_catalog.text, null, pg_catalog.age(r.xmin), null
+  select 'replication-slot', r.active_pid, r.slot_name::pg_catalog.text, null, null, pg_catalog.age(r.xmin), null
     from pg_catalog.pg_replication_slots r
-  ) of_any_kind, ${EXACT_TIMES} where age is not null order by age desc limit 1`;
+  ) of_any_kind, ${EXACT_TIMES} where age is not null order by age desc`;
 
 const SERVER = `select pg_catalog.current_setting('server_version') as version,
     pg_catalog.current_setting('server_version_num')::int as number, pg_catalog.pg_is_in_recovery() as recovery,
@@ -85,15 +86,18 @@ async function describeSchema(lane: Lane): Promise<SchemaState> {
 }
 
 async function findHorizon(lane: Lane): Promise<Horizon | null> {
-  const row = (await lane.read(HORIZON, [])).rows[0];
-  return row === undefined
-    ? null
-    : {
-        kind: row.kind as Horizon["kind"],
-        age: Number(row.age),
-        sinceMs: row.since as number | null,
-        pid: row.pid as number | null,
-        name: row.name as string | null,
-        role: row.role as string | null,
-      };
+  const row = (await lane.read(`${HORIZONS} limit 1`, [])).rows[0];
+  return row === undefined ? null : toHorizon(row);
+}
+
+export function toHorizon(row: Row): Horizon {
+  return {
+    kind: row.kind as Horizon["kind"],
+    age: Number(row.age),
+    sinceMs: row.since as number | null,
+    pid: row.pid as number | null,
+    name: row.name as string | null,
+    role: row.role as string | null,
+    state: row.state as string | null,
+  };
 }

@@ -35,7 +35,7 @@ const healthy: Facts = {
   connections: { used: 10, max: 100, ofRole: -1, ofDatabase: -1 },
   replication: { standbys: 0, synchronousNames: "" },
   clock: { aheadMs: 3, uncertaintyMs: 1, stepMs: 0.2, grantAheadMs: -40_000 },
-  transactions: { oldestMs: 12, oldestPid: 4711, preparedOldestMs: null, inactiveSlots: 0 },
+  transactions: { horizons: [], maySee: true, inactiveSlots: 0 },
   deadlocks: [],
   fences: { source: "auto", knowsCluster: true, areLeasesLogged: true, ahead: null },
 };
@@ -58,6 +58,22 @@ const connections = (change: Partial<Facts["connections"]>) => ({ connections: {
 const transactions = (change: Partial<Facts["transactions"]>) => ({
   transactions: { ...healthy.transactions, ...change },
 });
+
+const open = (change: Partial<Facts["transactions"]["horizons"][number]>) =>
+  transactions({
+    horizons: [
+      {
+        kind: "backend",
+        age: 9,
+        openMs: 0,
+        pid: 4711,
+        name: "psql",
+        role: "joe",
+        state: "idle in transaction",
+        ...change,
+      },
+    ],
+  });
 
 test.each<[what: string, change: Partial<Facts>, check: string, level: string, says: RegExp]>([
   [
@@ -182,20 +198,35 @@ test.each<[what: string, change: Partial<Facts>, check: string, level: string, s
   ["a coarse reading is no skew", clock({ aheadMs: 1_400, uncertaintyMs: 500 }), "clock", "ok", /agrees/],
   [
     "a long transaction",
-    transactions({ oldestMs: 7_200_000 }),
+    open({ openMs: 7_200_000 }),
     "transactions",
     "warning",
-    /pg_terminate_backend\(4711\)/,
+    /open for 2h: server process 4711 \(psql, idle in transaction, role joe\).*pg_terminate_backend\(4711\)/,
   ],
+  ["a transaction of a moment", open({ openMs: 12 }), "transactions", "ok", /No transaction/],
   [
     "a prepared transaction",
-    transactions({ preparedOldestMs: 7_200_000 }),
+    open({ kind: "prepared-transaction", pid: null, name: "it's half", openMs: 7_200_000 }),
     "transactions",
     "warning",
-    /ROLLBACK PREPARED/,
+    /it's half \(role joe\).*ROLLBACK PREPARED 'it''s half'/,
+  ],
+  [
+    "a standby's query",
+    open({ kind: "standby", name: "reports", openMs: null, age: 200_000 }),
+    "transactions",
+    "warning",
+    /200000 transactions: reports.*hot_standby_feedback/,
+  ],
+  [
+    "a slot with a snapshot",
+    open({ kind: "replication-slot", name: "away", openMs: null, age: 200_000 }),
+    "transactions",
+    "warning",
+    /away.*pg_drop_replication_slot/,
   ],
   ["a slot that nobody uses", transactions({ inactiveSlots: 1 }), "transactions", "warning", /pg_replication_slots/],
-  ["transactions out of sight", transactions({ oldestMs: null }), "transactions", "ok", /pg_read_all_stats/],
+  ["transactions out of sight", transactions({ maySee: false }), "transactions", "ok", /pg_read_all_stats/],
   ["autovacuum off", settings({ autovacuum: "off" }), "autovacuum", "warning", /autovacuum = on/],
   ["statements in the log", settings({ log_statement: "all" }), "logging", "warning", /log_parameter_max_length = 0/],
   ["slow statements in the log", settings({ log_min_duration_statement: "0" }), "logging", "warning", /tokens/],

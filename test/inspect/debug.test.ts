@@ -332,10 +332,11 @@ test("the oldest transaction of the database is named, to a plain role without i
     await sql`create table aging (id int)`;
 
     const seen = { kind: "backend", pid: self?.pid, name: "test support", role: self?.role };
+    const state = "idle in transaction";
     const owners = serverOf(await debug(asOwner)).horizon;
-    expect(owners).toMatchObject({ ...seen, since: iso });
+    expect(owners).toMatchObject({ ...seen, since: iso, state });
     expect(owners?.age).toBeGreaterThan(0);
-    expect(serverOf(await debug(asRole)).horizon).toMatchObject({ ...seen, since: null });
+    expect(serverOf(await debug(asRole)).horizon).toMatchObject({ ...seen, since: null, state: null });
   } finally {
     await old.end();
   }
@@ -368,21 +369,32 @@ test("prepared transactions and replication slots hold the horizon, too, and are
   });
   await own.sql`rollback prepared 'half of it'`;
 
-  const feedback = { primary_slot_name: "standby", hot_standby_feedback: "on", wal_receiver_status_interval: "1s" };
-  await using standby = await cluster.createStandby({ settings: { ...prepared, ...feedback } });
-  await standby.caughtUp();
-  const reader = await openClient(changeUrl(standby.url, { database: own.name }));
-  try {
-    await reader.unsafe("begin isolation level repeatable read; select from leasehold.leases");
-    await burn();
-    const held = await until("the standby has told the primary", async () => {
+  // through its slot, or without one through its connection
+  const feedback = { hot_standby_feedback: "on", wal_receiver_status_interval: "1s" };
+  const standbys = { "replication-slot": { ...feedback, primary_slot_name: "standby" }, standby: feedback };
+  for (const [kind, settings] of Object.entries(standbys)) {
+    await using standby = await cluster.createStandby({ settings: { ...prepared, ...settings } });
+    await standby.caughtUp();
+    const reader = await openClient(changeUrl(standby.url, { database: own.name }));
+    try {
+      await reader.unsafe("begin isolation level repeatable read; select from leasehold.leases");
       await burn();
-      const found = await horizon();
-      return found?.kind === "replication-slot" && found.age > 5 && found;
+      const held = await until("the standby has told the primary", async () => {
+        await burn();
+        const found = await horizon();
+        return found?.kind === kind && found.age > 5 && found;
+      });
+      const name = kind === "standby" ? expect.any(String) : "standby";
+      expect(held).toMatchObject({ name, pid: expect.any(Number), since: null });
+    } finally {
+      await reader.end();
+    }
+    await standby.destroy();
+    // what is left of a slot would be the oldest for ever
+    await until("the slot is not in use, and dropped", async () => {
+      await own.sql`select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active`;
+      return (await own.sql`select from pg_replication_slots`).length === 0;
     });
-    expect(held).toMatchObject({ name: "standby", pid: expect.any(Number), role: null, since: null });
-  } finally {
-    await reader.end();
   }
 });
 

@@ -1,8 +1,10 @@
 import { createLocker } from "../../create-locker.js";
 import { LeaseholdError } from "../../errors.js";
+import type { Horizon } from "../../inspect/store-state.js";
 import { seemsDirect } from "../../postgres/connect.js";
 import { rolesWithoutUsage } from "../../postgres/migrate-state.js";
 import { CLIENT_VERSION, SCHEMA_VERSION } from "../../postgres/schema-version.js";
+import { HORIZONS, toHorizon } from "../../postgres/server-state.js";
 import { milliseconds, SCHEMA_INFO } from "../../postgres/statements.js";
 import { VERSION } from "../../version.js";
 import type { Database } from "../database.js";
@@ -59,10 +61,10 @@ export interface Facts {
     readonly grantAheadMs: number | null;
   };
   readonly transactions: {
-    /** Null: this role may not see those of others. */
-    readonly oldestMs: number | null;
-    readonly oldestPid: number | null;
-    readonly preparedOldestMs: number | null;
+    /** What keeps old versions of rows of this database, the oldest first; `openMs`: for how long, as far as the role may see it. */
+    readonly horizons: readonly (Omit<Horizon, "sinceMs"> & { readonly openMs: number | null })[];
+    /** Whether this role sees since when. */
+    readonly maySee: boolean;
     readonly inactiveSlots: number;
   };
   readonly deadlocks: readonly string[];
@@ -149,7 +151,7 @@ export async function collectFacts(database: Database): Promise<Facts> {
     },
     replication: { standbys: Number(replication.standbys), synchronousNames: String(replication.names) },
     clock: { ...(await watchClock(database)), grantAheadMs: rights.mayLook ? await newestGrant(database) : null },
-    transactions: { ...(await oldestTransactions(database)), inactiveSlots: Number(replication.inactive) },
+    transactions: { ...(await openTransactions(database)), inactiveSlots: Number(replication.inactive) },
     deadlocks:
       rights.mayLook && !hello.isStandby
         ? (await database.query("select d.path from leasehold.deadlocks d order by d.path")).map(({ path }) =>
@@ -197,22 +199,16 @@ async function newestGrant(database: Database): Promise<number | null> {
   return row?.ahead == null ? null : Number(row.ahead);
 }
 
-async function oldestTransactions(database: Database): Promise<Omit<Facts["transactions"], "inactiveSlots">> {
+async function openTransactions(database: Database): Promise<Omit<Facts["transactions"], "inactiveSlots">> {
   const [row] = await database.query(`
-    select pg_catalog.pg_has_role(session_user, 'pg_read_all_stats'::pg_catalog.name, 'usage') as mayknow,
-           ${milliseconds("pg_catalog.clock_timestamp() operator(pg_catalog.-) a.xact_start")} as oldest, a.pid,
-           (select ${milliseconds("pg_catalog.clock_timestamp() operator(pg_catalog.-) pg_catalog.min(p.prepared)")}
-              from pg_catalog.pg_prepared_xacts p) as prepared
-      from (values (1)) as one
-      left join lateral (select b.xact_start, b.pid from pg_catalog.pg_stat_activity b
-         where b.xact_start is not null and b.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
-           and b.backend_xmin is not null order by b.xact_start limit 1) a on true`);
-  const isKnown = row?.mayknow === true;
-  return {
-    oldestMs: isKnown ? Number(row?.oldest ?? 0) : null,
-    oldestPid: isKnown && row?.pid != null ? Number(row.pid) : null,
-    preparedOldestMs: row?.prepared == null ? null : Number(row.prepared),
-  };
+    select pg_catalog.pg_has_role(session_user, 'pg_read_all_stats'::pg_catalog.name, 'usage') as maysee,
+           ${milliseconds("pg_catalog.clock_timestamp()")} as now`);
+  const rows = await database.query(`${HORIZONS} limit 5`);
+  const horizons = rows.map(toHorizon).map(({ sinceMs, ...horizon }) => ({
+    ...horizon,
+    openMs: sinceMs === null ? null : Number(row?.now) - sinceMs,
+  }));
+  return { horizons, maySee: row?.maysee === true };
 }
 
 /** Asked of the catalog, which anybody may read. No rows where there is no such relation. */

@@ -1,3 +1,4 @@
+import { quoteLiteral } from "../../postgres/quote.js";
 import { formatDuration } from "../duration.js";
 import type { Facts } from "./facts.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
@@ -51,29 +52,16 @@ function signed(ms: number): string {
 }
 
 const LONG_MS = 5 * 60_000;
+/** Where it cannot be seen for how long: as many as a busy key makes in some minutes. */
+const MANY = 100_000;
+
+type OpenTransaction = Facts["transactions"]["horizons"][number];
 
 function transactions({ transactions }: Facts): readonly Finding[] {
-  const { oldestMs, oldestPid, preparedOldestMs, inactiveSlots } = transactions;
-  const findings: Finding[] = [];
-  const bloat = "While it is open, no old version of a row is cleared away, and locking slows down to a fraction.";
-  if (oldestMs !== null && oldestMs > LONG_MS) {
-    findings.push(
-      warning(
-        "transactions",
-        `A transaction has been open for ${formatDuration(oldestMs)}. ${bloat}`,
-        `Find out why; to end it: select pg_terminate_backend(${oldestPid});`,
-      ),
-    );
-  }
-  if (preparedOldestMs !== null && preparedOldestMs > LONG_MS) {
-    findings.push(
-      warning(
-        "transactions",
-        `A prepared transaction has been open for ${formatDuration(preparedOldestMs)}. ${bloat}`,
-        "See pg_prepared_xacts; end it with COMMIT PREPARED or ROLLBACK PREPARED.",
-      ),
-    );
-  }
+  const { horizons, maySee, inactiveSlots } = transactions;
+  const findings: Finding[] = horizons
+    .filter(({ openMs, age }) => (openMs === null ? age > MANY : openMs > LONG_MS))
+    .map((horizon) => warning("transactions", `${describe(horizon)} ${BLOAT}`, adviceFor(horizon)));
   if (inactiveSlots > 0) {
     findings.push(
       warning(
@@ -85,10 +73,41 @@ function transactions({ transactions }: Facts): readonly Finding[] {
   }
   if (findings.length > 0) return findings;
   return [
-    oldestMs === null
-      ? ok("transactions", "How long transactions are open cannot be seen by this role (pg_read_all_stats).")
-      : ok("transactions", "No transaction has been open for long."),
+    maySee
+      ? ok("transactions", "No transaction has been open for long.")
+      : ok("transactions", "How long transactions are open cannot be seen by this role (pg_read_all_stats)."),
   ];
+}
+
+const BLOAT =
+  "While it is open, no old version of a row that was written since is cleared away: keys that are locked often get slower and slower.";
+
+function describe({ kind, openMs, age, pid, name, role, state }: OpenTransaction): string {
+  const since = openMs === null ? `for ${age} transactions` : `for ${formatDuration(openMs)}`;
+  switch (kind) {
+    case "backend": {
+      const about = [name, state, role === null ? null : `role ${role}`].filter((part) => part !== null);
+      return `A transaction has been open ${since}: server process ${pid} (${about.join(", ")}).`;
+    }
+    case "prepared-transaction":
+      return `A prepared transaction has been open ${since}: ${name} (role ${role}).`;
+    case "replication-slot":
+      return `A replication slot holds a snapshot ${since}: ${name}.`;
+    case "standby":
+      return `A query on a standby holds a snapshot ${since}: ${name}, server process ${pid}.`;
+  }
+}
+
+function adviceFor({ kind, pid, name }: OpenTransaction): string {
+  switch (kind) {
+    case "backend":
+      return `Find out why; to end it: select pg_terminate_backend(${pid});`;
+    case "prepared-transaction":
+      return `End it with COMMIT PREPARED or ROLLBACK PREPARED ${quoteLiteral(name ?? "")};`;
+    case "replication-slot":
+    case "standby":
+      return "End the long query on the standby, or set hot_standby_feedback = off there. A slot that nobody uses: select pg_drop_replication_slot(...);";
+  }
 }
 
 function fences({ fences }: Facts): readonly Finding[] {
