@@ -115,6 +115,12 @@ export const trust: readonly Mutant[] = [
         'return ["set local search_path = pg_catalog, pg_temp"];',
       ],
     ],
+    tests: ["test/cli/migrate.test.ts"],
+  },
+  {
+    name: "owners: the printed script goes on after it has looked",
+    file: whose,
+    edits: [["raise exception using errcode = 'LH004',", "raise warning using errcode = 'LH004',"]],
     tests: owners,
   },
   {

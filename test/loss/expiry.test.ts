@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createDatabase } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
@@ -52,6 +53,8 @@ test.each(["on", "off"] as const)(
     expect(believedToo).toBe(false);
     await successor.release();
     proxy.heal();
+    // of a connection that was made and cut meanwhile
+    expectLeft(database, "sessions");
   },
 );
 

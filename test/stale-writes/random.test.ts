@@ -6,7 +6,7 @@ import { causeChaos, clusterSettings } from "./chaos.js";
 const SECONDS = process.env.LEASEHOLD_LONG ? 60 : 7;
 
 test("under random freezes, kills, expiries, early releases and savepoints no guarded write is stale, and none is lost", {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   const seed = chooseSeed("random stale writes");
   await using cluster = await startCluster({ settings: clusterSettings });

@@ -19,7 +19,7 @@ const DEAD_SESSIONS = 1_000;
 const CYCLES = 600;
 
 test("20 sweepers at once over 100,000 rows purge what is over, touch no live lease, hold up no acquire, and finish", {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async () => {
   const database = await createDatabase();
   const { sql } = database;
@@ -66,7 +66,7 @@ test("20 sweepers at once over 100,000 rows purge what is over, touch no live le
   await both("warm-up");
 
   await using worker = await startWorker(file, { url: database.url, count: SWEEPERS });
-  const sweeping = worker.request<Swept>("sweep", undefined, { timeoutMs: 170_000 });
+  const sweeping = worker.request<Swept>("sweep", undefined, { timeoutMs: 580_000 });
   const over = async () => {
     const rows = await sql`
       select count(*)::int as n from leasehold.leases where key like 'free %' or key like 'expired %'
@@ -76,7 +76,7 @@ test("20 sweepers at once over 100,000 rows purge what is over, touch no live le
   const all = FREE + EXPIRED + STALE_WAITERS + DEAD_SESSIONS;
   await until("they are at work", async () => (await over()) < all);
   const [alone, beside] = await both("beside");
-  await until("they are done", async () => (await over()) === 0, { timeoutMs: 120_000 });
+  await until("they are done", async () => (await over()) === 0, { timeoutMs: 400_000 });
   await worker.request("stop");
   const did = await sweeping;
   await worker.request("close");
