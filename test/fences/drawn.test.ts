@@ -23,7 +23,7 @@ test.each([
     insert into leasehold.sessions (id, nonce, owner, pid, host, application_name, version, started_at, seen_at)
     values (${session.id}, ${session.nonce}, 'slow', 1, 'host', '', '', now(), now())`;
     const slow = await openClient(database.url);
-    await slow`select set_config('leasehold.session', ${session.nonce}, false)`;
+    await slow`select pg_advisory_lock(1279480140, ${session.id}::int)`;
     await giveBack(sql, await ask(sql, keys)); // their rows are there
     await using reads = await pauseReads(sql, "nonce");
 
