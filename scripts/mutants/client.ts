@@ -92,4 +92,53 @@ export const client: readonly Mutant[] = [
     edits: [["  guard(lease: Lease): Guard {\n    refuseUnlessHeld(lease);\n", "  guard(lease: Lease): Guard {\n"]],
     tests: libraries,
   },
+  {
+    name: "connections: what stands behind the server's byte about TLS is taken",
+    file: "src/postgres/dial.ts",
+    edits: [
+      ['if (answer.length !== 1 || (letter !== "S" && letter !== "N")) {', 'if (letter !== "S" && letter !== "N") {'],
+    ],
+    tests: ["test/connections/impostors.test.ts"],
+  },
+  {
+    name: "connections: the driver hears that its socket closed",
+    file: "src/postgres/wire.ts",
+    edits: [
+      [
+        'if (event === "data") {',
+        'if (event === "close") {\n      this.#socket.on("close", () => listener(Buffer.alloc(0)));\n    } else if (event === "data") {',
+      ],
+    ],
+    tests: ["test/storm/storm.test.ts", "test/connections/link.test.ts"],
+  },
+  {
+    name: "connections: what a server says at the login goes unread to the driver",
+    file: "src/postgres/wire.ts",
+    edits: [["      this.#login.read(chunk);\n", ""]],
+    tests: ["test/connections/impostors.test.ts"],
+  },
+  {
+    name: "connections: a path that did not stay is taken",
+    file: "src/postgres/connect.ts",
+    edits: [["settings.length > 0 && row.path !== SEARCH_PATH", "settings.length < 0"]],
+    tests: ["test/connections/search-path.test.ts"],
+  },
+  {
+    name: "connections: the path is not set first",
+    file: "src/postgres/connect.ts",
+    edits: [["[...settings, HELLO]", "[...settings.slice(1), ...settings.slice(0, 1), HELLO]"]],
+    tests: ["test/connections/search-path.test.ts"],
+  },
+  {
+    name: "connections: a read is not asked again",
+    file: "src/postgres/lane.ts",
+    edits: [["isSentNow && (wasSent || !isRead)", "isSentNow"]],
+    tests: ["test/faults/hung.test.ts"],
+  },
+  {
+    name: "connections: a farewell before the answers",
+    file: "src/postgres/link.ts",
+    edits: [["void this.#queue.then(() => (", "void Promise.resolve().then(() => ("]],
+    tests: ["test/connections/link.test.ts"],
+  },
 ];

@@ -156,7 +156,8 @@ class TearDown {
 
   async #tear(link: Link, first: Promise<void>): Promise<void> {
     // Within the dialling or the login; within the traffic, or when all is quiet.
-    if (this.#random() < 0.7) await Promise.race([first, sleep(300)]);
+    const mayBeSilent = ["hole", "garbage", "impostor", "bad password function"].includes(this.#way);
+    if (this.#random() < 0.7) await (mayBeSilent ? Promise.race([first, sleep(300)]) : first);
     const moment = this.#one([5, 20, 60, 300]) * this.#random();
     switch (this.#way) {
       case "after an answer":
