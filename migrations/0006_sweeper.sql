@@ -238,7 +238,7 @@ declare
   next bigint;
   largest bigint;
 begin
-  insert into leasehold.schema_version (version, min_client) values (1, 1) on conflict do nothing;
+  insert into leasehold.schema_version (version, min_client) values (2, 2) on conflict do nothing;
   insert into leasehold.sweeper default values on conflict do nothing;
   insert into leasehold_internal.ticket_secret (secret)
   values (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))) on conflict do nothing;

@@ -155,7 +155,7 @@ async function apply(connection: MigrationConnection, server: Server, isOld: boo
   const schema = await lookAtSchema(connection, server);
   if (!isUsable(schema)) {
     throw new UnsupportedError({
-      message: `leasehold.migrations says that every migration was applied, but the schema has version ${schema?.version ?? "none"} instead of ${SCHEMA_VERSION}: a part of it was dropped or restored by hand. Restore it, or drop the schemas leasehold and leasehold_internal and run migrate() again.`,
+      message: `leasehold.migrations says that every migration was applied, but the schema has version ${schema?.version ?? "none"} instead of ${SCHEMA_VERSION}: it is of a version that has no upgrade (0.1.0), or a part of it was dropped or restored by hand. Restore it, or drop the schemas leasehold and leasehold_internal and run migrate() again.`,
     });
   }
 }

@@ -14,7 +14,7 @@ const nextMigration = (definition: string, minClient: number) => `
   alter table leasehold.sessions add column region text;
   create table leasehold.made_up (name text primary key, value bigint not null);
   ${definition.replace("$function$\n", "$function$\n-- another body\n")};
-  insert into leasehold.schema_version (version, min_client) values (2, ${minClient});
+  insert into leasehold.schema_version (version, min_client) values (3, ${minClient});
   commit;`;
 
 const definitionOf =
@@ -53,20 +53,20 @@ test("a client works, waits and renews while the next migration is applied, and 
   await using late = openLocker(database);
   await late.migrate();
   expect(await late.withLock("work", (lock) => lock.held)).toBe(true);
-  expect(await sql`select max(version) as version from leasehold.schema_version`).toEqual([{ version: 2 }]);
+  expect(await sql`select max(version) as version from leasehold.schema_version`).toEqual([{ version: 3 }]);
 });
 
 test("a schema that cannot live with this client refuses whoever connects from now on", async () => {
   await using database = await createDatabase();
   const { sql } = database;
   const [definition] = await sql.unsafe(definitionOf);
-  await sql.unsafe(nextMigration(definition?.text, 2));
+  await sql.unsafe(nextMigration(definition?.text, 3));
 
   for (const presence of ["on", "off"] as const) {
     await using locker = openLocker(database, { presence });
     const refusal = {
       name: "UnsupportedError",
-      message: expect.stringMatching(/version 2 and needs a client of version 2/),
+      message: expect.stringMatching(/version 3 and needs a client of version 3/),
     };
     await expect(locker.ready()).rejects.toMatchObject(refusal);
     await expect(locker.acquire("a")).rejects.toMatchObject(refusal);

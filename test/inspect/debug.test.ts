@@ -56,7 +56,7 @@ test("a locker that did nothing yet has no connections, and asks the server all 
     role,
     database: database.name,
     isInRecovery: false,
-    schema: { version: expect.any(Number), minClient: 1, fenceSource: "auto", mayForceRelease: true },
+    schema: { version: expect.any(Number), minClient: 2, fenceSource: "auto", mayForceRelease: true },
     schemaError: null,
   });
   expect(Math.abs(serverOf(info).clockAheadMs)).toBeLessThan(60_000);

@@ -38,7 +38,7 @@ test("8 processes that start at once on an empty database all succeed, and one o
     Array.from({ length: 8 }, () => ({ status: 0, stderr: "" })),
   );
   expect(await applied(sql)).toEqual(migrations.map(({ hash }) => hash));
-  expect(await sql`select version, min_client from leasehold.schema_version`).toEqual([{ version: 1, min_client: 1 }]);
+  expect(await sql`select version, min_client from leasehold.schema_version`).toEqual([{ version: 2, min_client: 2 }]);
   await sql.end();
 });
 

@@ -28,7 +28,7 @@ afterAll(async () => {
 test("a role that was granted usage can call what the client calls", async () => {
   const app = await openClient(as(APP));
   expect(await app`select version, min_client from leasehold_internal.schema_info()`).toEqual([
-    { version: 1, min_client: 1 },
+    { version: 2, min_client: 2 },
   ]);
   const refused = await app`
     select p.oid::regprocedure::text as name from pg_proc p
@@ -74,18 +74,18 @@ test("it can neither read nor write a table, nor use a sequence", async () => {
 });
 
 test("functions that only other functions call are nobody's but the owner's", async () => {
-  await admin.unsafe("create function leasehold_internal._secret() returns int language sql as 'select 1'");
-  await admin.unsafe("revoke all on function leasehold_internal._secret() from public");
+  await admin.unsafe("create function leasehold_internal._made_up() returns int language sql as 'select 1'");
+  await admin.unsafe("revoke all on function leasehold_internal._made_up() from public");
   await admin`select leasehold.grant_usage(${APP})`;
   const app = await openClient(as(APP));
-  await expect(app`select leasehold_internal._secret()`).rejects.toMatchObject({ code: "42501" });
+  await expect(app`select leasehold_internal._made_up()`).rejects.toMatchObject({ code: "42501" });
   const callable = await app`
     select p.oid::regprocedure::text as name from pg_proc p
     where p.pronamespace = 'leasehold_internal'::regnamespace and left(p.proname, 1) = '_'
       and has_function_privilege(p.oid, 'execute')`;
   expect([...callable]).toEqual([]);
   await app.end();
-  await admin.unsafe("drop function leasehold_internal._secret()");
+  await admin.unsafe("drop function leasehold_internal._made_up()");
 });
 
 test("without a grant a role can call nothing, and a role that was never named has no way in", async () => {
@@ -220,7 +220,7 @@ test("a role that may not create schemas is told the line to run, and the line h
   await migrateDatabase(connectTo(theirs), { grantTo: APP });
 
   const app = await openClient(changeUrl(as(APP), { database: "NotMine" }));
-  expect(await app`select version from leasehold_internal.schema_info()`).toEqual([{ version: 1 }]);
+  expect(await app`select version from leasehold_internal.schema_info()`).toEqual([{ version: 2 }]);
   await app.end();
 });
 

@@ -58,21 +58,21 @@ test("what a role has as its defaults does not get in the way", async () => {
   await sql`select pg_sleep(1)`;
   await sql`select pg_advisory_unlock(1279480142, 0)`;
   await migrated;
-  expect(await sql`select version from leasehold.schema_version`).toEqual([{ version: 1 }]);
+  expect(await sql`select version from leasehold.schema_version`).toEqual([{ version: 2 }]);
   await sql.end();
 });
 
 test("a newer schema that can live with this client is left alone, one that cannot is refused", async () => {
   const { url, sql } = await emptyDatabase("newer");
   await migrateDatabase(connectTo(url));
-  await sql`insert into leasehold.schema_version (version, min_client) values (2, 1)`;
-  await migrateDatabase(connectTo(url));
   await sql`insert into leasehold.schema_version (version, min_client) values (3, 2)`;
+  await migrateDatabase(connectTo(url));
+  await sql`insert into leasehold.schema_version (version, min_client) values (4, 3)`;
   await expect(migrateDatabase(connectTo(url))).rejects.toMatchObject({
     code: "unsupported",
     message: expect.stringContaining("Update the package"),
   });
-  expect(await sql`select max(version) as version from leasehold.schema_version`).toEqual([{ version: 3 }]);
+  expect(await sql`select max(version) as version from leasehold.schema_version`).toEqual([{ version: 4 }]);
   await sql.end();
 });
 
