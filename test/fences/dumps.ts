@@ -40,8 +40,8 @@ export async function inside<Result>(url: string, body: (sql: postgres.Sql) => P
 }
 
 const tableNames = `
-  select c.relname as name from pg_class c
-   where c.relnamespace = 'leasehold'::regnamespace and c.relkind = 'r' order by c.relname`;
+  select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+   where n.nspname in ('leasehold', 'leasehold_internal') and c.relkind = 'r' order by 1`;
 const sequenceNames = `
   select sequencename as name from pg_sequences where schemaname = 'leasehold' order by 1`;
 
@@ -52,7 +52,7 @@ export const replay: Dumper = {
     const { rows, positions } = await inside(url, async (sql) => {
       const rows: [table: string, row: string][] = [];
       for (const { name } of await sql.unsafe(tableNames)) {
-        for (const { row } of await sql.unsafe(`select to_jsonb(t)::text as row from leasehold.${name} t`)) {
+        for (const { row } of await sql.unsafe(`select to_jsonb(t)::text as row from ${name} t`)) {
           rows.push([name, row]);
         }
       }
@@ -64,12 +64,12 @@ export const replay: Dumper = {
       return { rows, positions };
     });
     const empty = async (sql: postgres.Sql) => {
-      const tables = (await sql.unsafe(tableNames)).map(({ name }) => `leasehold.${name}`);
+      const tables = (await sql.unsafe(tableNames)).map(({ name }) => name);
       await sql.unsafe(`truncate ${tables.join()}`);
     };
     const fill = async (sql: postgres.Sql) => {
       for (const [table, row] of rows) {
-        const text = `insert into leasehold.${table} select * from jsonb_populate_record(null::leasehold.${table}, $1::text::jsonb)`;
+        const text = `insert into ${table} select * from jsonb_populate_record(null::${table}, $1::text::jsonb)`;
         await sql.unsafe(text, [row]);
       }
       for (const [sequence, value, isCalled] of positions) {
@@ -124,7 +124,7 @@ export async function findPrograms(): Promise<Dumper | undefined> {
         async restore(to, how) {
           if (how === "data only") {
             await inside(to, async (sql) => {
-              const tables = (await sql.unsafe(tableNames)).map(({ name }) => `leasehold.${name}`);
+              const tables = (await sql.unsafe(tableNames)).map(({ name }) => name);
               await sql.unsafe(`truncate ${tables.join()}`);
             });
           }
