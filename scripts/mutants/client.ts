@@ -120,13 +120,36 @@ export const client: readonly Mutant[] = [
   {
     name: "connections: a path that did not stay is taken",
     file: "src/postgres/connect.ts",
-    edits: [["settings.length > 0 && row.path !== SEARCH_PATH", "settings.length < 0"]],
+    edits: [["  if (path !== SEARCH_PATH) {", "  if (path === null) {"]],
     tests: ["test/connections/search-path.test.ts"],
   },
   {
     name: "connections: the path is not set first",
     file: "src/postgres/connect.ts",
-    edits: [["[...settings, HELLO]", "[...settings.slice(1), ...settings.slice(0, 1), HELLO]"]],
+    edits: [["link.query([...settings, ", "link.query([...settings.slice(1), ...settings.slice(0, 1), "]],
+    tests: ["test/connections/search-path.test.ts"],
+  },
+  {
+    name: "connections: settings stay before it is known that the backend is ours",
+    file: "src/postgres/connections.ts",
+    edits: [
+      [
+        "const direct = { prepare: true, settings: passingSettings };",
+        "const direct = { prepare: true, settings: ownSettings };",
+      ],
+    ],
+    tests: ["test/faults/pgbouncer.test.ts", "test/connections/search-path.test.ts"],
+  },
+  {
+    name: "connections: a session is put on a connection before a pooler was looked for",
+    file: "src/postgres/session.ts",
+    edits: [["      await inspection?.refusePooler(link, hello);\n", ""]],
+    tests: ["test/faults/pgbouncer.test.ts"],
+  },
+  {
+    name: "connections: the lanes' settings stay as they were before the test",
+    file: "src/postgres/connections.ts",
+    edits: [["        settle(link).catch((error: Error) => link.destroy(error));\n", ""]],
     tests: ["test/connections/search-path.test.ts"],
   },
   {

@@ -1,3 +1,4 @@
+import { passingSettings } from "./connect.js";
 import type { Lane, Made } from "./lane.js";
 import { type Link, LinkClosed } from "./link.js";
 
@@ -5,15 +6,20 @@ export interface BystanderOptions {
   readonly made: Promise<Made>;
   /** Whose connection it is; null for one that was made for this alone. */
   readonly lane: Lane | null;
-  /** Takes the connection back. One that is not sound is in an unknown state. */
-  readonly end: (isSound: boolean) => void;
+  /** Takes the connection back; null when it is in an unknown state. */
+  readonly end: (sound: Link | null) => void;
 }
+
+/** It may be long until the transaction ends, and nothing was set for good yet. */
+const SIT = ["begin isolation level read committed", ...passingSettings, "select pg_catalog.pg_backend_pid()"].join(
+  "; ",
+);
 
 /** Another connection to the session's address, which keeps busy what a pooler has to give. */
 export class Bystander {
   readonly made: Promise<Made>;
   readonly lane: Lane | null;
-  readonly #end: (isSound: boolean) => void;
+  readonly #end: (sound: Link | null) => void;
   #sitting: Promise<Link> | null = null;
   #isOver = false;
 
@@ -30,7 +36,7 @@ export class Bystander {
       if (this.#isOver) {
         throw new LinkClosed("this connection was given back");
       }
-      await link.query("begin; select pg_catalog.pg_backend_pid()");
+      await link.query(SIT);
       return link;
     });
     await this.#sitting;
@@ -46,10 +52,10 @@ export class Bystander {
   /** Gives it back. What is sent over it from now on stands behind the end of its transaction. */
   async end(isSound: boolean): Promise<void> {
     this.#isOver = true;
-    if (isSound) {
-      const link = await this.#sitting?.catch(() => null);
-      link?.query("rollback").catch(() => undefined);
+    const made = isSound ? await this.made.catch(() => null) : null;
+    if (this.#sitting !== null) {
+      made?.link.query("rollback").catch(() => undefined);
     }
-    this.#end(isSound);
+    this.#end(made?.link ?? null);
   }
 }

@@ -40,8 +40,8 @@ export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   /** For each host, from the first packet to the answer of the first statement: password, TLS and login are in it. */
   readonly connectTimeoutMs: number;
   /**
-   * What is sent before anything else, in one message with the first question: `ownSettings` for a connection that is ours
-   * alone; none behind a pooler, where they would stick to a stranger's.
+   * What is sent before anything else, in one message with the first question: `ownSettings` for a connection that is known to
+   * be ours alone; `passingSettings` before that is known; none where a pooler is expected.
    */
   readonly settings: readonly string[];
   /** To look is possible there, too. Default: a standby is refused. */
@@ -76,25 +76,37 @@ export class HostList {
 const SEARCH_PATH = "pg_catalog, pg_temp";
 
 /**
- * What our own connections set, whatever the role, the database or the server have as defaults. The path comes first, before anything
- * that could find an operator or a function in it: whoever may create some in a schema of the path would run code as us
- * (CVE-2018-1058). It is no start-up parameter, for PgBouncer refuses or drops that.
+ * The path comes first, before anything that could find an operator or a function in it: whoever may create some in a schema of
+ * the path would run code as us (CVE-2018-1058). It is no start-up parameter, for PgBouncer refuses or drops that.
  */
+function pathAndTimeouts(set: "set" | "set local"): readonly string[] {
+  return [
+    `${set} search_path = ${SEARCH_PATH}`,
+    `${set} statement_timeout = 0`,
+    `${set} lock_timeout = 0`,
+    `${set} idle_in_transaction_session_timeout = 0`,
+    // Those that not every version has.
+    `select pg_catalog.set_config(s.name, '0', ${set === "set local"}) from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) any ('{idle_session_timeout,transaction_timeout}'::pg_catalog.text[])`,
+  ];
+}
+
+/** What our own connections set, whatever the role, the database or the server have as defaults. */
 export const ownSettings: readonly string[] = [
-  `set search_path = ${SEARCH_PATH}`,
+  ...pathAndTimeouts("set"),
   "set default_transaction_isolation = 'read committed'",
   "set default_transaction_read_only = off",
-  "set statement_timeout = 0",
-  "set lock_timeout = 0",
-  "set idle_in_transaction_session_timeout = 0",
-  // Those that not every version has.
-  "select pg_catalog.set_config(s.name, '0', false) from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) any ('{idle_session_timeout,transaction_timeout}'::pg_catalog.text[])",
   // Of heartbeats; the other statements see to it themselves.
   "set extra_float_digits = 1",
   // An array's null would be the text "null".
   "set array_nulls = on",
   "set jit = off",
 ];
+
+/**
+ * For one message, or one transaction, of a connection of which it is not known yet whether a transaction pooler stands behind
+ * the address by mistake. What was set for good would stay on its connection to the server, and be a stranger's.
+ */
+export const passingSettings: readonly string[] = pathAndTimeouts("set local");
 
 /** For a connection that may be a pooler's and is asked in transactions alone: nothing of it outlives one. */
 export const ownTransactionSettings: readonly string[] = [`set local search_path = ${SEARCH_PATH}`];
@@ -140,6 +152,26 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
   throw failure;
 }
 
+/**
+ * Sets for good what was not set when the connection was made, and `more`, in one message.
+ * @throws UnsafeBackendError when the path does not stay
+ */
+export async function settle(link: Link, more: readonly string[] = []): Promise<void> {
+  const path = "select pg_catalog.current_setting('search_path') as path";
+  const answer = await link.query([...ownSettings, ...more, path].join(";\n"));
+  const [row] = answer.at(-1) as unknown as readonly Row[];
+  refusePath(row?.path);
+}
+
+function refusePath(path: unknown): void {
+  if (path !== SEARCH_PATH) {
+    throw new UnsafeBackendError({
+      problem: `The search_path of this connection does not stay as it was set: it is ${JSON.stringify(path)}, so that code of others could run in the library's statements`,
+      remedy: "Give the direct address of Postgres, without anything in between that changes settings",
+    });
+  }
+}
+
 async function greet(
   link: Link,
   { settings, acceptsStandby = false, trustsOwners = false }: ConnectOptions,
@@ -150,12 +182,7 @@ async function greet(
   // Several statements answer with an array of results, one statement with its rows.
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
   const row = rows[0] as Row;
-  if (settings.length > 0 && row.path !== SEARCH_PATH) {
-    throw new UnsafeBackendError({
-      problem: `The search_path of this connection does not stay as it was set: it is ${JSON.stringify(row.path)}, so that code of others could run in the library's statements`,
-      remedy: "Give the direct address of Postgres, without anything in between that changes settings",
-    });
-  }
+  if (settings.length > 0) refusePath(row.path);
   if (!trustsOwners) refuseForeign(answer.at(-2) as unknown as readonly Row[]);
   if (row.standby === true && !acceptsStandby) {
     throw new StandbyOnly({

@@ -8,15 +8,18 @@ import {
   HostList,
   ownSettings,
   ownTransactionSettings,
+  passingSettings,
+  settle,
 } from "./connect.js";
 import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
+import type { Link } from "./link.js";
 import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
 import { targetOfClient } from "./target-of-client.js";
 
 type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify" | "trustsOwners">;
 
-/** A connection that is ours alone, whatever lies in between. */
-const direct = { prepare: true, settings: ownSettings };
+/** A connection that is ours alone, whatever lies in between: if it is what the address was given for. */
+const direct = { prepare: true, settings: passingSettings };
 /**
  * One that may be a pooler's: a setting would stick to a stranger's connection, and a prepared statement be missing on the
  * next. A pid that is the announced one proves nothing, for a pooler may pass it on; and an unnamed statement with its
@@ -32,13 +35,13 @@ export class Connections {
   readonly mayBePooled: boolean;
   readonly #options: ResolvedLockerOptions;
   readonly #directHosts: HostList;
-  /** Whether a transaction pooler may stand before those, too. */
-  readonly #mayDirectBePooled: boolean;
   /** Those lanes that go where the session goes, over connections like its own. */
   readonly #directLanes: readonly OwnLane[];
   readonly #closing = new AbortController();
   /** Where nobody else's code was found in the schemas: looked for until then. */
   readonly #trusted = new WeakSet<HostList>();
+  /** Whether a connection to the direct address was seen to keep its backend: only then may a setting stay on one. */
+  #keepsBackends = false;
   #unconfirmedCommits = 0;
   #role = "";
 
@@ -53,10 +56,10 @@ export class Connections {
     this.#directHosts = new HostList(directTarget);
     const hosts = target === directTarget ? this.#directHosts : new HostList(target);
     const mayBePooled = options.presence === "off" || hosts !== this.#directHosts || target.isPooledHint;
-    this.#mayDirectBePooled = directTarget.isPooledHint || (options.presence === "off" && hosts === this.#directHosts);
-    const how = mayBePooled ? pooled : direct;
+    const how = (): Pick<How, "prepare" | "settings"> =>
+      mayBePooled ? pooled : this.#keepsBackends ? { ...direct, settings: ownSettings } : direct;
     const own = (purpose: string): OwnLane =>
-      new OwnLane((signal) => this.#connect(hosts, purpose, { ...how, signal }), requestTimeoutMs, onClock);
+      new OwnLane((signal) => this.#connect(hosts, purpose, { ...how(), signal }), requestTimeoutMs, onClock);
     const renewals = own("renewals");
     const commands = options.sql === null ? own("commands") : new GivenLane(options.sql, requestTimeoutMs);
     this.mayBePooled = mayBePooled;
@@ -75,14 +78,15 @@ export class Connections {
     return this.#unconfirmedCommits;
   }
 
-  /** A connection to `directUrl` for one purpose, the caller's to end. */
+  /** A connection to `directUrl` for one purpose, the caller's to settle and to end. */
   directly(purpose: string, how: Pick<How, "signal" | "onNotify">): Promise<Made> {
     return this.#connect(this.#directHosts, purpose, { ...direct, ...how });
   }
 
   /**
    * Two more connections to `directUrl`, to watch the session's beside them: those of the lanes, which will be needed
-   * anyway, or else some for this alone. Never more than three at once.
+   * anyway, or else some for this alone. Never more than three at once. When they are given back as sound, the address keeps
+   * backends.
    */
   bystanders(signal: AbortSignal): readonly [Bystander, Bystander] {
     const [first, second] = this.#directLanes;
@@ -91,11 +95,10 @@ export class Connections {
 
   /**
    * The same for migrations, whose statements differ each time, and who look at owners themselves. They run in a transaction that
-   * sets what they need.
+   * sets what they need: nobody has tested yet whether the connection is ours alone.
    */
   forMigration(): Promise<Made> {
-    const settings = this.#mayDirectBePooled ? ownTransactionSettings : ownSettings;
-    const how = { prepare: false, settings, trustsOwners: true, signal: this.#closing.signal };
+    const how = { prepare: false, settings: ownTransactionSettings, trustsOwners: true, signal: this.#closing.signal };
     return this.#connect(this.#directHosts, "migrate", how);
   }
 
@@ -129,9 +132,14 @@ export class Connections {
       return new Bystander({ made, lane: null, end: cut });
     }
     const { made, giveBack } = lane.lend();
-    const end = (isSound: boolean): void => {
+    const end = (link: Link | null): void => {
+      if (link !== null) {
+        this.#keepsBackends = true;
+        // What is sent over it from now on stands behind that.
+        settle(link).catch((error: Error) => link.destroy(error));
+      }
       giveBack();
-      if (!isSound) {
+      if (link === null) {
         void lane.end();
       }
     };

@@ -2,6 +2,7 @@ import { withTimeout } from "../timeout.js";
 import type { Bystander } from "./bystander.js";
 import { type Hello, seemsDirect } from "./connect.js";
 import type { Connections } from "./connections.js";
+import type { Made } from "./lane.js";
 import type { Link } from "./link.js";
 import { refusePooler } from "./pooler-test.js";
 import { checkSchema } from "./schema-check.js";
@@ -9,13 +10,15 @@ import type { Inspector, Standing } from "./session.js";
 import type { Sight } from "./sight.js";
 import { SCHEMA_INFO, SEES_SESSION } from "./statements.js";
 
-/** Refuses a backend before the first session on it is used: schema, pooler. */
+/** Refuses a backend: a pooler before there is a session on it, a schema before the first session is used. */
 export class Inspection implements Inspector {
   readonly #connections: Connections;
   readonly #sight: Sight;
   readonly #timeoutMs: number;
   readonly #given = new AbortController();
   #bystanders: readonly [Bystander, Bystander] | null = null;
+  /** The lane's, which was a bystander. */
+  #commands: Promise<Made> | null = null;
   #isPassed = false;
 
   constructor(connections: Connections, sight: Sight, timeoutMs: number) {
@@ -31,12 +34,14 @@ export class Inspection implements Inspector {
     first.made.then(({ hello }) => (seemsDirect(hello) ? first.sit() : null)).catch(() => undefined);
   }
 
-  /** @throws NotMigratedError, UnsupportedError, UnsafeBackendError, what a connection may fail with, RequestTimeout */
-  async inspect(link: Link, hello: Hello, session: Standing): Promise<void> {
+  /** @throws UnsafeBackendError, what a connection may fail with, RequestTimeout */
+  async refusePooler(link: Link, hello: Hello): Promise<void> {
     // Whoever waits for the session should hear what is wrong with it, and not that it took too long.
     const patienceMs = seemsDirect(hello) ? this.#timeoutMs : this.#timeoutMs / 2;
+    const bystanders = this.#standBy();
+    this.#commands = bystanders.find(({ lane }) => lane === this.#connections.commands)?.made ?? null;
     try {
-      await withTimeout(this.#refuse(link, hello, session), patienceMs);
+      await withTimeout(refusePooler({ link, hello, bystanders }), patienceMs);
       this.#isPassed = true;
     } finally {
       this.end();
@@ -53,21 +58,16 @@ export class Inspection implements Inspector {
     }
   }
 
-  async #refuse(link: Link, hello: Hello, session: Standing): Promise<void> {
-    const bystanders = this.#standBy();
-    const commands = bystanders.find(({ lane }) => lane === this.#connections.commands);
-    if (commands !== undefined) {
+  /** @throws NotMigratedError, UnsupportedError, what a connection may fail with, RequestTimeout */
+  async inspect(link: Link, session: Standing): Promise<void> {
+    if (this.#commands !== null) {
       const { id, nonce } = session;
       this.#sight.foresee(
         session,
-        commands.made.then(({ link }) => link.query(SEES_SESSION, [id, nonce])),
+        this.#commands.then(({ link }) => link.query(SEES_SESSION, [id, nonce])),
       );
     }
-    const schema = link.query(SCHEMA_INFO);
-    const test = refusePooler({ link, hello, session, bystanders });
-    test.catch(() => undefined); // the schema comes first
-    checkSchema(await schema);
-    await test;
+    checkSchema(await withTimeout(link.query(SCHEMA_INFO), this.#timeoutMs));
   }
 
   #standBy(): readonly [Bystander, Bystander] {

@@ -51,6 +51,7 @@ const ANSWER_MS = 5_000;
 export async function migrateDatabase(
   connect: () => MigrationConnection | Promise<MigrationConnection>,
   options: MigrateOptions = {},
+  begin: Begin = "begin isolation level read committed",
 ): Promise<void> {
   const roles = checkGrantTo(options.grantTo);
   const limitMs = checkMs("lockTimeoutMs", options.lockTimeoutMs ?? 60_000, 1);
@@ -59,7 +60,7 @@ export async function migrateDatabase(
   try {
     const link = await connect();
     connection = link;
-    const work = attemptUntil(connection, roles, limitMs, progress);
+    const work = attemptUntil(connection, { roles, limitMs, begin, progress });
     await withTimeout(work, limitMs + ANSWER_MS, () => link.destroy());
   } catch (error) {
     throw toMigrateError(error, { limitMs, isCommitting: progress.isCommitting });
@@ -68,20 +69,26 @@ export async function migrateDatabase(
   }
 }
 
+/** With `read write` whatever the role's or the database's default is; a standby, which cannot, answers that with a plain error. */
+type Begin = `begin isolation level read committed${"" | ", read write"}`;
+
 interface Progress {
   isCommitting: boolean;
 }
 
-async function attemptUntil(
-  connection: MigrationConnection,
-  roles: readonly string[],
-  limitMs: number,
-  progress: Progress,
-): Promise<void> {
+interface Task {
+  readonly roles: readonly string[];
+  readonly limitMs: number;
+  readonly begin: Begin;
+  readonly progress: Progress;
+}
+
+async function attemptUntil(connection: MigrationConnection, task: Task): Promise<void> {
+  const { limitMs } = task;
   const start = now();
   for (;;) {
     try {
-      return await attempt(connection, roles, Math.max(1, Math.ceil(limitMs - elapsedMs(start))), progress);
+      return await attempt(connection, task, Math.max(1, Math.ceil(limitMs - elapsedMs(start))));
     } catch (error) {
       if (!isRetryable(error) || elapsedMs(start) + RETRY_MS >= limitMs) throw error;
     }
@@ -91,11 +98,10 @@ async function attemptUntil(
 
 async function attempt(
   connection: MigrationConnection,
-  roles: readonly string[],
+  { roles, begin, progress }: Task,
   lockTimeoutMs: number,
-  progress: Progress,
 ): Promise<void> {
-  await connection.query(`begin isolation level read committed; ${settings(lockTimeoutMs)}`);
+  await connection.query(`${begin}; ${settings(lockTimeoutMs)}`);
   try {
     await migrate(connection, roles);
     progress.isCommitting = true;

@@ -83,7 +83,8 @@ export class PostgresStore implements Store {
   }
 
   async migrate(options: MigrateOptions): Promise<void> {
-    await migrateDatabase(async () => (await this.#connections.forMigration()).link, options);
+    const begin = "begin isolation level read committed, read write";
+    await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, begin);
   }
 
   async open(timeoutMs: number): Promise<void> {

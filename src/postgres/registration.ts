@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { withTimeout } from "../timeout.js";
-import type { ClockSample, Hello } from "./connect.js";
+import { type ClockSample, type Hello, settle } from "./connect.js";
 import { beat } from "./heartbeat.js";
 import type { Link } from "./link.js";
 import { sqlState } from "./server-errors.js";
@@ -41,7 +41,7 @@ export interface Registration {
 }
 
 /**
- * Makes a connection into a session. Lock, LISTEN, row, in this order: whoever sees the row may count on the lock and on
+ * Makes a connection into a session, one that keeps its backend. Settings, lock, LISTEN, row, in this order: whoever sees the row may count on the lock and on
  * being heard.
  *
  * Two round trips where the link pipelines. The server runs what it is sent in order, and goes on after a failure; so none
@@ -51,7 +51,7 @@ export interface Registration {
 export async function register(options: RegisterOptions): Promise<Registration> {
   const { link, hello, identity, takeoverDelayMs, knownId, lastBackend } = options;
   const [, , id] = await Promise.all([
-    link.query(sessionSettings(takeoverDelayMs)),
+    settle(link, sessionSettings(takeoverDelayMs)),
     lastBackend === null ? null : endBackend(link, lastBackend),
     takeLock(link, knownId),
   ]);
@@ -122,16 +122,16 @@ function openSession(
  * waits for the lock must notice that its client died. Keepalives find a line that was idle when it was cut;
  * `tcp_user_timeout` one with something on its way to us, which without it kept the lock for more than 40 s instead of 3.
  */
-function sessionSettings(takeoverDelayMs: number): string {
+function sessionSettings(takeoverDelayMs: number): readonly string[] {
   const seconds = Math.max(1, Math.floor(takeoverDelayMs / 4_000));
   const wherePossible = { tcp_user_timeout: `${3 * seconds}s`, client_connection_check_interval: "1s" };
-  return `set lock_timeout = '1s';
-    set tcp_keepalives_idle = ${seconds};
-    set tcp_keepalives_interval = ${seconds};
-    set tcp_keepalives_count = 2;
-    ${Object.entries(wherePossible)
-      .map(([name, value]) => setWherePossible(name, value))
-      .join("")}`;
+  return [
+    "set lock_timeout = '1s'",
+    `set tcp_keepalives_idle = ${seconds}`,
+    `set tcp_keepalives_interval = ${seconds}`,
+    "set tcp_keepalives_count = 2",
+    ...Object.entries(wherePossible).map(([name, value]) => setWherePossible(name, value)),
+  ];
 }
 
 /** For what a version or a platform may not have. */
@@ -139,5 +139,5 @@ function setWherePossible(name: string, value: string): string {
   return `do $$ begin
       perform pg_catalog.set_config('${name}', '${value}', false);
     exception when others then null;
-    end $$;`;
+    end $$`;
 }

@@ -16,11 +16,14 @@ const MAX_BACKOFF_MS = 1_000;
 /** Far more than one lease outlasts. */
 const MAX_FORMER_IDS = 100;
 
-/** Refuses a backend before the first session on it is used. */
+/** Refuses a backend. */
 export interface Inspector {
   /** While the session's connection is being made, if there is no reason to think that this will fail. */
   prepare(): void;
-  inspect(link: Link, hello: Hello, session: Standing): Promise<void>;
+  /** Before anything is put on the connection that a pooler would keep. */
+  refusePooler(link: Link, hello: Hello): Promise<void>;
+  /** Before the first session is used. */
+  inspect(link: Link, session: Standing): Promise<void>;
   /** Also of one that was neither prepared nor made, or in the middle of either. */
   end(): void;
 }
@@ -228,9 +231,11 @@ export class Session {
     let standing: Standing | null = null;
     try {
       refuseIfClosed(signal);
+      await inspection?.refusePooler(link, hello);
+      refuseIfClosed(signal);
       standing = await withTimeout(this.#register(link, hello, signal), requestTimeoutMs, () => link.destroy());
       if (inspection !== null) {
-        await inspection.inspect(link, hello, standing);
+        await inspection.inspect(link, standing);
         this.#isInspected = true;
       }
       refuseIfClosed(signal);

@@ -10,39 +10,50 @@ import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { createDatabase, createEmptyDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
-import { startProxy } from "../support/proxy.js";
+import { type PostgresProxy, startProxy } from "../support/proxy.js";
 
 const database = await createDatabase();
-const begins = /^set search_path = pg_catalog, pg_temp;/;
+const begins = /^set local search_path = pg_catalog, pg_temp;/;
 
-/** The first statement of each connection. */
-async function firstMessages(url: string, work: (url: string) => Promise<unknown>): Promise<string[]> {
-  await using proxy = await startProxy(url);
-  await work(proxy.url(url));
-  const seen = new Set<unknown>();
-  return proxy.statements
-    .filter(({ connection }) => !seen.has(connection) && seen.add(connection))
-    .map((statement) => statement.sql);
+/** The texts that came over each connection. */
+function textsByConnection(proxy: PostgresProxy): string[][] {
+  const texts = new Map<unknown, string[]>();
+  for (const { connection, sql } of proxy.statements) texts.set(connection, [...(texts.get(connection) ?? []), sql]);
+  return [...texts.values()];
 }
 
-test("session, commands and renewals: the first message sets the path", async () => {
-  const first = await firstMessages(database.url, async (url) => {
-    await using locker = openLocker(url);
-    const lock = await locker.acquire("path");
-    await lock.renew();
-    await lock.release();
-  });
-  expect(first).toHaveLength(3);
-  for (const sql of first) expect(sql).toMatch(begins);
+test("session, commands and renewals: the first message sets the path; once the session keeps its backend it stays set", async () => {
+  await using proxy = await startProxy(database.url);
+  await using locker = openLocker(proxy.url(database.url));
+  const lock = await locker.acquire("path");
+  await lock.renew();
+  await lock.release();
+  const connections = textsByConnection(proxy);
+  expect(connections).toHaveLength(3);
+  for (const texts of connections) {
+    expect(texts[0]).toMatch(begins);
+    const stays = texts.findIndex((sql) => sql.startsWith("set search_path = pg_catalog, pg_temp;"));
+    expect(stays).toBeGreaterThan(0);
+    // before that, nothing but the test: no lock, no row, no function of ours
+    expect(texts.slice(0, stays).join("\n")).not.toMatch(/leasehold_internal\.|advisory|listen /);
+    expect(texts.slice(0, stays).join("\n")).not.toMatch(/(^|;)\s*set (?!local)/im);
+  }
+
+  // and later ones need no second message
+  proxy.statements.length = 0;
+  proxy.cutAll();
+  await (await locker.acquire("path again")).release();
+  const commands = textsByConnection(proxy).find((texts) => texts.some((sql) => sql.includes(".acquire(")));
+  expect(commands?.[0]).toMatch(/^set search_path = pg_catalog, pg_temp;/);
 });
 
-test("a migration: the first message sets the path", async () => {
+test("a migration: the first message sets the path, and nothing stays set", async () => {
   await using empty = await createEmptyDatabase();
-  const first = await firstMessages(empty.url, async (url) => {
-    await using locker = openLocker(url);
-    await locker.migrate();
-  });
-  expect(first).toEqual([expect.stringMatching(begins)]);
+  await using proxy = await startProxy(empty.url);
+  await using locker = openLocker(proxy.url(empty.url));
+  await locker.migrate();
+  expect(textsByConnection(proxy).map(([first]) => first)).toEqual([expect.stringMatching(begins)]);
+  expect(proxy.statements.filter(({ sql }) => /(^|;)\s*set (?!local)/i.test(sql))).toEqual([]);
 });
 
 test("the command line sets the path for each transaction, for it may be a pooler's connection", async () => {
@@ -101,7 +112,10 @@ test("the first question means the same whatever the path finds first", async ()
   await link.end();
 });
 
-test("a connection that does not keep the path is refused by name", async () => {
+test.each([
+  ["at all", "= pg_catalog, pg_temp"],
+  ["for good", "set search_path = pg_catalog, pg_temp"],
+])("a connection that does not keep the path %s is refused by name", async (_, set) => {
   const { hostname, port } = new URL(database.url);
   const sockets = new Set<Socket>();
   // a pooler that has a mind of its own
@@ -109,7 +123,7 @@ test("a connection that does not keep the path is refused by name", async () => 
     const upstream = dial(Number(port), hostname);
     for (const socket of [client, upstream]) sockets.add(socket.on("error", () => {}));
     client.on("data", (chunk) => {
-      const text = chunk.toString("latin1").replace("= pg_catalog, pg_temp", "= public, pg_temp    ");
+      const text = chunk.toString("latin1").replace(set, set.replace("pg_catalog, pg_temp", "public, pg_temp    "));
       upstream.write(text, "latin1");
     });
     upstream.pipe(client);
