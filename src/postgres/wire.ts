@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { realTimersFor, withRealTimers } from "../real-timers.js";
-import { LoginMessages } from "./login-messages.js";
+import { ServerMessages } from "./server-messages.js";
 
 const TERMINATE = Uint8Array.of(0x58, 0, 0, 0, 4);
 /** More than postgres.js takes between a message about the password and its answer. */
@@ -14,7 +14,7 @@ export const MICROTASKS_OF_LOGIN = 40;
 export class Wire {
   readonly #socket: Socket;
   readonly #onDeath: (error: Error) => void;
-  readonly #login = new LoginMessages();
+  readonly #messages = new ServerMessages();
   #onData: (chunk: Buffer) => void = () => undefined;
   #isOpen = true;
   #hasHungUp = false;
@@ -90,13 +90,12 @@ export class Wire {
       return;
     }
     try {
-      if (this.#login.isOver) {
-        withRealTimers(() => this.#onData(chunk));
-        return;
-      }
-      this.#login.read(chunk);
+      const isLogin = !this.#messages.isLoginOver;
+      this.#messages.read(chunk);
       withRealTimers(() => this.#onData(chunk));
-      realTimersFor(MICROTASKS_OF_LOGIN);
+      if (isLogin) {
+        realTimersFor(MICROTASKS_OF_LOGIN);
+      }
     } catch (error) {
       this.#die(error as Error);
     }

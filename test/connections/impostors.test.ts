@@ -1,6 +1,8 @@
 // Servers that are not what they say, or fall silent at the worst moment: the connection fails in time, with a reason, and nothing
 // goes uncaught.
-import { afterAll, expect, test } from "vitest";
+import crypto from "node:crypto";
+import { syncBuiltinESMExports } from "node:module";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 import { connect, HostList } from "../../src/postgres/connect.js";
 import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
 import { LinkClosed } from "../../src/postgres/link.js";
@@ -12,14 +14,21 @@ afterAll(() => server[Symbol.asyncDispose]());
 
 interface Attempt {
   readonly port: number;
+  readonly role?: string;
   readonly ssl?: string;
   readonly password?: () => string | Promise<string>;
   readonly connectTimeoutMs?: number;
 }
 
 /** Connects, and says what came of it. */
-async function attempt({ port, ssl = "disable", password, connectTimeoutMs = 30_000 }: Attempt): Promise<unknown> {
-  const url = `postgres://scram-sha-256:scram-sha-256@127.0.0.1:${port}/postgres?sslmode=${ssl}`;
+async function attempt({
+  port,
+  role = "scram-sha-256",
+  ssl = "disable",
+  password,
+  connectTimeoutMs = 30_000,
+}: Attempt): Promise<unknown> {
+  const url = `postgres://${role}:${role}@127.0.0.1:${port}/postgres?sslmode=${ssl}`;
   const target = parseConnectionUrl(url, "url", password === undefined ? {} : { password }, {});
   try {
     const { link } = await connect({
@@ -53,6 +62,13 @@ test.each([
   ["a signature of somebody else", "disable", "did not return the correct signature"],
   ["Kerberos", "disable", "way to authenticate that postgres.js does not know (7)"],
   ["nothing to authenticate with", "disable", "way to authenticate"],
+  ["SCRAM after the login", "disable", "does not speak Postgres's protocol"],
+  ["authentication of no kind after the login", "disable", "does not speak Postgres's protocol"],
+  ["a copy that nobody asked for", "disable", "does not speak Postgres's protocol"],
+  ["a copy that fails", "disable", "does not speak Postgres's protocol"],
+  ["a notification without an end", "disable", "does not speak Postgres's protocol"],
+  ["a column's name without an end", "disable", "does not speak Postgres's protocol"],
+  ["a message shorter than its length", "disable", "does not speak Postgres's protocol"],
 ])("%s (sslmode=%s) is told at once", async (name, ssl, says) => {
   const impostor = await Saboteur.impostor(impostures[name] ?? []);
 
@@ -88,6 +104,23 @@ test.each([
       expect(error, `${harm} after ${bytes} bytes`).toBeInstanceOf(LinkClosed);
     }
   }
+});
+
+test("a process that may not use MD5 (FIPS) is told so when the server asks for it", async () => {
+  const { createHash } = crypto;
+  vi.spyOn(crypto, "createHash").mockImplementation((algorithm, options) => {
+    if (algorithm === "md5") throw new Error("unsupported");
+    return createHash(algorithm, options);
+  });
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+    syncBuiltinESMExports();
+  });
+
+  const error = await attempt({ port: server.port, role: "md5" });
+
+  expect(error).toMatchObject({ message: "the server asks for MD5, which this process cannot do: unsupported" });
 });
 
 test.each<[string, () => string | Promise<string>, string]>([

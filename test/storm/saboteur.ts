@@ -91,6 +91,8 @@ const message = (type: string, ...body: readonly (number | string)[]): Buffer =>
   return Buffer.concat([Buffer.from(type), length, bytes]);
 };
 
+const ready = Buffer.concat([message("R", 0), message("Z", "I")]);
+const copy = message("G", "\0\0\0");
 const sasl = message("R", 10, "SCRAM-SHA-256\0\0");
 
 /** What impostors say, an answer for each thing that they are sent. */
@@ -107,8 +109,12 @@ export const impostures: Readonly<Record<string, readonly Uint8Array[]>> = {
   "a signature of somebody else": [sasl, message("R", 11, "r=x,s=c2FsdA==,i=1"), message("R", 12, "v=nobody")],
   Kerberos: [message("R", 7)],
   "nothing to authenticate with": [message("R")],
-  "ready without a key, then data without a statement": [
-    Buffer.concat([message("R", 0), message("Z", "I")]),
-    message("D", "\0\x01"),
-  ],
+  "ready without a key, then data without a statement": [ready, message("D", "\0\x01")],
+  "SCRAM after the login": [ready, message("R", 11, "r=x")],
+  "authentication of no kind after the login": [ready, message("R")],
+  "a copy that nobody asked for": [ready, Buffer.concat([copy, message("d", "data")])],
+  "a copy that fails": [ready, Buffer.concat([copy, message("E", "SERROR\0VERROR\0C57014\0\0"), message("Z", "I")])],
+  "a notification without an end": [ready, message("A", 1, "leasehold")],
+  "a column's name without an end": [ready, message("T", "\0\x01name")],
+  "a message shorter than its length": [ready, Buffer.from("Z\0\0\0\0")],
 };
