@@ -123,6 +123,7 @@ create function leasehold_internal.schema_info()
 returns table (version integer, min_client integer)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
   -- A restore of the schema without its data leaves tables without the rows that every function needs: as good as no schema.
   select applied.version, applied.min_client
@@ -489,6 +490,7 @@ create function leasehold_internal._blockers(keys text[])
 returns table (key text, pid integer, gid text)
 language plpgsql stable security definer rows 1
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -713,6 +715,7 @@ create function leasehold_internal.acquire(
 )
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -1202,6 +1205,7 @@ create function leasehold_internal.stay(p_session integer, p_nonce uuid, p_not_a
 returns table (item integer, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
@@ -1239,6 +1243,7 @@ create function leasehold_internal.release(p_relaxed boolean, p_keys text[], p_t
 returns table (item integer, outcome text, wake integer, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -1261,6 +1266,7 @@ create function leasehold_internal.abandon(p_relaxed boolean, p_keys text[], p_t
 returns table (item integer, outcome text, wake integer, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -1334,6 +1340,7 @@ create function leasehold_internal.renew(
 ) returns table (item integer, outcome text, expires float8, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -1418,6 +1425,7 @@ create function leasehold_internal.renew_busy(
 ) returns table (item integer, outcome text, expires float8, reason text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -1437,6 +1445,7 @@ $$;
 create function leasehold_internal.notify(p_sessions integer[]) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -1458,6 +1467,7 @@ end;
 create function leasehold_internal.new_session_id() returns integer
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 begin atomic
   select nextval('leasehold.session_ids')::integer;
 end;
@@ -1493,6 +1503,7 @@ create function leasehold_internal.open_session(p_id integer, p_nonce uuid, p_ow
 returns table (pid integer, started float8, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   perform leasehold_internal._check_transaction();
@@ -1514,6 +1525,7 @@ create function leasehold_internal.heartbeat(p_id integer, p_nonce uuid)
 returns table (alive boolean, pid integer, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -1539,6 +1551,7 @@ $$;
 create function leasehold_internal.close_session(p_id integer, p_nonce uuid) returns void
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 begin atomic
   delete from leasehold.sessions s where s.id = p_id and s.nonce = p_nonce;
 end;
@@ -1575,6 +1588,7 @@ returns table (
   metadata text, waiters integer, blocker integer, gid text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -1611,6 +1625,7 @@ create function leasehold_internal.force_release(p_key text, p_fence bigint, p_i
 returns table (outcome text, fence bigint, owner text, expires float8, wake integer, blocker integer)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -1650,6 +1665,7 @@ $$;
 create function leasehold_internal.sees_session(p_session integer, p_nonce uuid) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   perform leasehold_internal._check_transaction();
@@ -1661,6 +1677,7 @@ $$;
 create function leasehold_internal.fence_source() returns text
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   known leasehold.fence_epoch;
@@ -1691,6 +1708,7 @@ $$;
 create function leasehold.bump_epoch(above bigint default null) returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   current bigint;
@@ -1834,6 +1852,7 @@ create function leasehold_internal.stray_rights()
 returns table (is_missing boolean, kind text, name text, privilege text, grantee text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
   with object as materialized (
     select o.* from leasehold_internal._objects() o

@@ -6,6 +6,7 @@
 create function leasehold_internal.place() returns text
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   known leasehold.fence_epoch;
@@ -150,6 +151,7 @@ $$;
 create function leasehold.guard(key text, fence bigint, timeout interval default null) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 as $$
 begin
@@ -164,6 +166,7 @@ comment on function leasehold.guard(text, bigint, interval) is 'First statement 
 create function leasehold_internal.guard(p_key text, p_fence bigint, p_timeout_ms integer, p_place text) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 as $$
 begin
@@ -181,6 +184,7 @@ $$;
 create function leasehold_internal.require_guard(p_key text, p_fence bigint) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   if ((leasehold_internal._guards(p_key) ->> p_key)::bigint = p_fence) is not true then
@@ -196,6 +200,7 @@ $$;
 create function leasehold.is_guarded(key text) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -607,6 +612,7 @@ comment on function leasehold.unguard_table(regclass) is 'Takes off what guard_t
 create function leasehold.check_fence(resource text, fence bigint) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -672,6 +678,7 @@ comment on function leasehold.check_fence(text, bigint) is 'For writers that can
 create function leasehold.reset_fence(resource text) returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 as $$
 #variable_conflict use_column

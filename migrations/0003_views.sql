@@ -13,6 +13,7 @@ returns table (
   started_at timestamptz, seen_at timestamptz, is_connected boolean)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   if pg_is_in_recovery() then
@@ -41,6 +42,7 @@ returns table (
   is_alive boolean)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   now timestamptz := clock_timestamp();

@@ -44,6 +44,7 @@ comment on column leasehold.counters.hot_keys is 'The most contended keys, a hun
 create function leasehold_internal.flush_counters(p_id uuid, p_sequence integer, p_counts text) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set lock_timeout = '100ms'
 as $$
 declare

@@ -92,6 +92,7 @@ create function leasehold.try_acquire(key text, ttl interval default '30 s', own
 returns table (acquired boolean, token uuid, fence bigint, expires_at timestamptz, holder text, holder_expires_at timestamptz)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 #variable_conflict use_column
 declare
@@ -165,6 +166,7 @@ $$;
 create function leasehold.renew(key text, token uuid, ttl interval default null, session integer default null) returns timestamptz
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -205,6 +207,7 @@ comment on function leasehold.renew(text, uuid, interval, integer) is 'Keeps a l
 create function leasehold.release(key text, token uuid) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 #variable_conflict use_column
 declare
@@ -236,6 +239,7 @@ returns table (
   expires_at timestamptz, remaining interval, ttl interval, metadata jsonb, waiters integer, blocking_pid integer, blocking_transaction text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 #variable_conflict use_column
 declare
@@ -273,6 +277,7 @@ comment on function leasehold.check(text) is 'Who has the key: select * from lea
 create function leasehold.attach(owner text default null, session integer default null) returns integer
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   own leasehold.sessions;
@@ -307,6 +312,7 @@ comment on function leasehold.attach(text, integer) is 'Begins a session of this
 create function leasehold.detach(session integer) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   if detach.session is null then
@@ -327,6 +333,7 @@ create function leasehold.force_release(key text, fence bigint default null, imm
 returns table (outcome text, holder text, holder_fence bigint, holder_expires_at timestamptz)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 #variable_conflict use_column
 declare

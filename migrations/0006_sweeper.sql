@@ -184,6 +184,7 @@ returns table (
   is_busy boolean, has_more boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 begin
   -- What a crash brings back is swept again.
@@ -198,6 +199,7 @@ returns table (
   is_busy boolean, has_more boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
 as $$
 declare
   -- An interval is compared as if all months had 30 days, and taken off with those that they have: -12 months 360 days is 5 days ahead.

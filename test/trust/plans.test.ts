@@ -1,0 +1,51 @@
+// Any role may have the plans of its statements printed to it (debug_print_plan), those within a function of the owner's, too, and a
+// plan shows the values that it was made for: a row of leases with its token.
+import { expect, test } from "vitest";
+import { openClient } from "../support/client.js";
+import { createDatabase, createRole } from "../support/database.js";
+import { openLocker } from "../support/lockers.js";
+
+const database = await createDatabase();
+const { sql } = database;
+
+test("the plans that an application role can have printed show neither a token nor the secret of the lines", async () => {
+  const app = await createRole(database, { grantUsage: true });
+  await using locker = openLocker(database);
+  const { token } = await locker.acquire("payroll");
+  const [row] = await sql`select secret from leasehold_internal.ticket_secret`;
+  const printed: string[] = [];
+  const spy = await openClient(app.url, { onnotice: ({ message, detail }) => printed.push(`${message} ${detail}`) });
+  await spy.unsafe("set debug_print_plan = on; set client_min_messages = log");
+
+  for (const call of [
+    "leasehold.guard('payroll', 1)",
+    "leasehold_internal.guard('payroll', 1, 1000, leasehold_internal.place())",
+    "leasehold.is_guarded('payroll')",
+    "leasehold.try_acquire('payroll')",
+    "leasehold.check('payroll')",
+    "leasehold.renew('payroll', gen_random_uuid())",
+    "leasehold.release('payroll', gen_random_uuid())",
+    "leasehold_internal.renew(null, null, null, '{payroll}', array[gen_random_uuid()], '{1}', '{1000}')",
+    "leasehold_internal.abandon(false, '{payroll}', array[gen_random_uuid()], '{t}', '{t}')",
+    // Who asks for an old place has it judged by the secret. Three at once: behind the first, the others go another way.
+    `leasehold_internal.acquire(null, null, null, false, '{payroll,payroll,payroll}',
+       array[gen_random_uuid(), gen_random_uuid(), gen_random_uuid()], '{a,b,c}', '{1000,1000,1000}', '{0,0,0}', '{null,null,null}',
+       '{null,null,null}', '{Infinity,Infinity,Infinity}', '{t,t,t}', '{5,6,7}', '{8,9,10}')`,
+    "leasehold_internal.sweep(0)",
+  ]) {
+    await spy.unsafe(`select * from ${call}`).catch((error: unknown) => expect(error).toMatchObject({ code: /^LH00/ }));
+  }
+  await spy.end();
+  await sql`delete from leasehold.waiters`;
+
+  const all = printed.join(" ").replace(/\s+/g, " ");
+  const isShown = (value: Buffer): boolean => all.includes(`${bytes(value)} `);
+  expect(isShown(Buffer.from("payroll"))).toBe(true); // plans are printed, in the form that is looked for
+  expect(isShown(Buffer.from(token.replaceAll("-", ""), "hex"))).toBe(false);
+  expect(isShown(row?.secret as Buffer)).toBe(false);
+});
+
+/** As a plan shows them: numbers from -128 to 127. */
+function bytes(value: Buffer): string {
+  return [...new Int8Array(value)].join(" ");
+}
