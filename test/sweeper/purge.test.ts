@@ -172,6 +172,20 @@ describe("leases", () => {
     await next.release();
   });
 
+  test("one whose fence is larger than the log has come to stays: its key could not count on from there", async () => {
+    const old = 9n << 48n; // as restored from elsewhere, without its epoch
+    await putLease("free", { fence: String(old), released_at: minutes(-11) });
+    await putLease("expired", { ...held(-11), fence: String(old) });
+    await putLease("ours", { released_at: minutes(-11) });
+    expect(await sweep()).toMatchObject({ leases_purged: 1 });
+
+    await using locker = openLocker(database);
+    for (const key of ["free", "expired"]) {
+      await using lock = await locker.acquire(key);
+      expect(lock.fence).toBeGreaterThan(old);
+    }
+  });
+
   test("a retention of its own is obeyed, and one of less than a minute refused", async () => {
     await putLease("a", { released_at: minutes(-2) });
     await sql`select from leasehold.sweep(retention => '3 minutes')`;
