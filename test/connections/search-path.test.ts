@@ -41,7 +41,8 @@ test("session, commands and renewals: the first message sets the path; once the 
 
   // and later ones need no second message
   proxy.statements.length = 0;
-  proxy.cutAll();
+  await database.sql`select pg_terminate_backend(pid, 10000) from pg_stat_activity
+    where datname = current_database() and application_name = 'leasehold commands'`;
   await (await locker.acquire("path again")).release();
   const commands = textsByConnection(proxy).find((texts) => texts.some((sql) => sql.includes(".acquire(")));
   expect(commands?.[0]).toMatch(/^set search_path = pg_catalog, pg_temp;/);

@@ -1,7 +1,7 @@
 // PgBouncer in transaction mode, with other clients busy on it. Where it is not installed these tests are skipped, loudly.
 import postgres from "postgres";
 import { expect, test } from "vitest";
-import { createDatabase } from "../support/database.js";
+import { createDatabase, createRole } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startPgBouncer } from "../support/pgbouncer.js";
@@ -162,6 +162,36 @@ test.for([1, 2, 5])(
     expect(await sql`select from leasehold.sessions`).toHaveLength(0);
   },
 );
+
+test("a session pooler's connections are ours: what is set stays, whatever the role's defaults are", async ({
+  skip,
+}) => {
+  const settings = {
+    search_path: "pg_temp",
+    default_transaction_isolation: "repeatable read",
+    default_transaction_read_only: "on",
+    statement_timeout: "50ms",
+    lock_timeout: "10ms",
+    idle_in_transaction_session_timeout: "20ms",
+    extra_float_digits: "-15",
+  };
+  const role = await createRole(database, { settings, grantUsage: true });
+  await using pgbouncer = await startPgBouncer(role.url, { poolMode: "session", poolSize: 6 });
+  if (!pgbouncer) return skip("PgBouncer is not installed");
+  await using proxy = await startProxy(pgbouncer.url(role.url));
+  const errors: unknown[] = [];
+  const options = { ttlMs: 5_000, onError: (error: unknown) => errors.push(error) };
+  await using one = openLocker(proxy.url(role.url), options);
+  await using two = openLocker(proxy.url(role.url), options);
+
+  await everythingWorks(one, two, "session");
+
+  expect(errors).toEqual([]);
+  const all = new Set(proxy.statements.map(({ connection }) => connection));
+  const settled = proxy.statements.filter(({ sql }) => sql.startsWith("set search_path = pg_catalog, pg_temp;"));
+  expect(all.size).toBe(6);
+  expect(new Set(settled.map(({ connection }) => connection))).toEqual(all);
+});
 
 test("without presence everything works through a transaction pooler under load", async ({ skip }) => {
   await using pgbouncer = await startPgBouncer(database.url, { poolSize: 3 });
