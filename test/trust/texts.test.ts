@@ -5,6 +5,7 @@ import postgres from "postgres";
 import { expect, test } from "vitest";
 import { fencedBy, fenceTable, unfenceTable, unguardTable } from "../../src/drizzle.js";
 import type { LockerOptions } from "../../src/index.js";
+import { passingSettings } from "../../src/postgres/connect.js";
 import { foreignObjects } from "../../src/postgres/owners.js";
 import * as statements from "../../src/postgres/statements.js";
 import { createDatabase } from "../support/database.js";
@@ -108,5 +109,7 @@ test("every statement of the hot paths, sent in that life or not, and those that
   );
   expect(texts.length).toBeGreaterThan(15);
   texts.push(`select ${statements.milliseconds("pg_catalog.clock_timestamp()")}`);
+  // sent before it is known whose the connection is
+  texts.push(...passingSettings.filter((text) => !text.startsWith("set local ")));
   expect(faultsOf([...texts, ...(["creator", "caller", "migrator"] as const).map(foreignObjects)])).toEqual([]);
 });
