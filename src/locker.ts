@@ -74,6 +74,7 @@ export class Locker {
         waiting.stayNow();
       },
       onError,
+      onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
       onFailure: (error) => recent.failed(error),
     });
     const { requestTimeoutMs } = options;

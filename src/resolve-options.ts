@@ -211,10 +211,21 @@ function checkClient(value: unknown): PostgresClient {
   if (typeof value === "function") {
     const { options, unsafe, end } = value as { options?: unknown; unsafe?: unknown; end?: unknown };
     const isClient = typeof unsafe === "function" && typeof end === "function" && !("release" in value);
-    if (isClient && typeof options === "object" && options !== null) return value as unknown as PostgresClient;
+    if (isClient && typeof options === "object" && options !== null) {
+      checkColumnNames(options);
+      return value as unknown as PostgresClient;
+    }
   }
   const expected = "a client made with postgres(), not a transaction nor a reserved connection";
   throw new InvalidOptionError({ option: "sql", expected, received: value });
+}
+
+/** `postgres.camel` keeps names of one lower-case word, which all of ours are; `postgres.pascal` does not. */
+function checkColumnNames(options: { transform?: { column?: { from?: unknown } } }): void {
+  const from = options.transform?.column?.from;
+  if (typeof from !== "function" || from("fence") === "fence") return;
+  const expected = "a client whose transform.column keeps a name such as fence as it is (postgres.pascal does not)";
+  throw new InvalidOptionError({ option: "sql", expected, received: options });
 }
 
 /** By its shape, for signals of other realms and of polyfills. */

@@ -71,6 +71,8 @@ export interface StoreEvents {
   /** A new session stands: what is held must be renewed under it, and who waits should look. */
   onReconnected(): void;
   onError(error: unknown): void;
+  /** The server said something that nobody had asked for. */
+  onNotice(notice: { readonly [field: string]: string | undefined }): void;
   /** Something that was asked failed, whether or not it is asked again. Whoever asked hears of it, too. */
   onFailure(error: LeaseholdError): void;
 }

@@ -113,9 +113,27 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "connections: what a server says at the login goes unread to the driver",
-    file: "src/postgres/wire.ts",
-    edits: [["      this.#login.read(chunk);\n", ""]],
+    file: "src/postgres/server-messages.ts",
+    edits: [["type !== AUTHENTICATION || checkAuthentication(body)", "true"]],
     tests: ["test/connections/impostors.test.ts"],
+  },
+  {
+    name: "connections: what a server says after the login goes unread to the driver",
+    file: "src/postgres/server-messages.ts",
+    edits: [['codes("12ACDEINSTZnt")', 'codes("12ACDEGHINRSTZcdnt")']],
+    tests: ["test/connections/impostors.test.ts"],
+  },
+  {
+    name: "connections: postgres.js heeds the environment",
+    file: "src/postgres/link.ts",
+    edits: [['{ ...options, target_session_attrs: "primary" }', "options"]],
+    tests: ["test/connections/surroundings.test.ts"],
+  },
+  {
+    name: "connections: what checkServerIdentity throws goes uncaught",
+    file: "src/postgres/dial.ts",
+    edits: [["withSafeCheck(ssl) : {}", "ssl : {}"]],
+    tests: ["test/tls/sslmode.test.ts"],
   },
   {
     name: "connections: a path that did not stay is taken",
@@ -126,7 +144,7 @@ export const client: readonly Mutant[] = [
   {
     name: "connections: the path is not set first",
     file: "src/postgres/connect.ts",
-    edits: [["link.query([...settings, ", "link.query([...settings.slice(1), ...settings.slice(0, 1), "]],
+    edits: [["[...settings, ...(trusts", "[...settings.slice(1), ...settings.slice(0, 1), ...(trusts"]],
     tests: ["test/connections/search-path.test.ts"],
   },
   {

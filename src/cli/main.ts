@@ -12,7 +12,7 @@ import { NoAddressError, UsageError } from "./usage-error.js";
 
 /** Runs the command line, and resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  quietWhenNobodyReads();
+  endWhenNobodyReads();
   const [name = "--help", ...args] = argv;
   if (name === "--version") return print(`${VERSION}\n`);
   if (name === "--help" || name === "-h" || (name === "help" && args.length === 0)) return print(await overview());
@@ -81,11 +81,12 @@ function print(text: string): number {
   return SUCCESS;
 }
 
-/** `leasehold ls | head -1`: what reads has enough, and that is no error. */
-function quietWhenNobodyReads(): void {
+/** `leasehold ls | head -1`: what reads has enough, and that is no error. A full disk is one. */
+function endWhenNobodyReads(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(SUCCESS);
+    if (error.code === "EPIPE") process.exit(SUCCESS);
+    printError("leasehold", new Error(`the output cannot be written: ${error.message}`), false);
+    process.exit(FAILURE);
   });
   // What runs under a lock is ended in good order also when nobody can be told why.
   process.stderr.on("error", () => undefined);

@@ -23,11 +23,11 @@ export interface ConnectionOptions {
   readonly ssl?: boolean | "require" | "allow" | "prefer" | "verify-full" | object | undefined;
   /** `direct` starts TLS at once, without asking first (Postgres 17 and up). */
   readonly sslnegotiation?: "postgres" | "direct" | undefined;
-  /** TCP keepalive, in seconds until the first probe. Default 60. */
+  /** TCP keepalive, in seconds until the first probe. Default 5. */
   readonly keep_alive?: number | undefined;
   /** With several hosts: connect to the one that accepts writes. */
   readonly target_session_attrs?: "read-write" | "primary" | undefined;
-  /** Is called with the server's notices. By default they are dropped. */
+  /** Is called with the server's notices. By default they are dropped. What it throws goes to `onError`. */
   readonly onnotice?: ((notice: { readonly [field: string]: string | undefined }) => void) | undefined;
   /** Start-up parameters, such as `application_name`. */
   readonly connection?: { readonly [parameter: string]: string | number | boolean | undefined } | undefined;

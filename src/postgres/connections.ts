@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { ClosedError } from "../errors.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import { Bystander } from "./bystander.js";
@@ -12,7 +13,7 @@ import {
   settle,
 } from "./connect.js";
 import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
-import type { Link } from "./link.js";
+import type { Link, Notice } from "./link.js";
 import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
 import { targetOfClient } from "./target-of-client.js";
 
@@ -26,6 +27,12 @@ const direct = { prepare: true, settings: passingSettings };
  * parameters costs 0.1 ms more than a named one.
  */
 const pooled = { prepare: false, settings: [] };
+
+export interface ConnectionsEvents {
+  onClock(sample: ClockSample): void;
+  /** The server said something that nobody had asked for. */
+  onNotice(notice: Notice): void;
+}
 
 /** All connections of a locker and how each is made. Three stay: the session's, and the lanes for commands and renewals. */
 export class Connections {
@@ -42,11 +49,14 @@ export class Connections {
   readonly #trusted = new WeakSet<HostList>();
   /** Whether a connection to the direct address was seen to keep its backend: only then may a setting stay on one. */
   #keepsBackends = false;
+  readonly #onNotice: (notice: Notice) => void;
   #unconfirmedCommits = 0;
   #role = "";
 
-  constructor(options: ResolvedLockerOptions, onClock: (sample: ClockSample) => void) {
+  constructor(options: ResolvedLockerOptions, { onClock, onNotice }: ConnectionsEvents) {
     this.#options = options;
+    this.#onNotice = onNotice;
+    setMaxListeners(0, this.#closing.signal); // each migration listens there while it connects
     const { requestTimeoutMs } = options;
     const directTarget = options.directTarget ?? (options.sql === null ? null : targetOfClient(options.sql));
     const target = options.target ?? directTarget;
@@ -149,12 +159,15 @@ export class Connections {
   async #connect(hosts: HostList, purpose: string, how: How): Promise<Made> {
     this.refuseIfClosed();
     const { applicationName } = hosts.target;
+    const { keep_alive } = this.#options.connection;
     const made = await connect({
       trustsOwners: this.#trusted.has(hosts),
       ...how,
       hosts,
       applicationName: `leasehold ${purpose}${applicationName === null ? "" : ` ${applicationName}`}`.slice(0, 63),
       connectTimeoutMs: this.#options.connectTimeoutMs,
+      ...(keep_alive === undefined ? {} : { keepAliveMs: keep_alive * 1_000 }),
+      onNotice: this.#onNotice,
       onUnconfirmedCommit: () => {
         this.#unconfirmedCommits += 1;
       },

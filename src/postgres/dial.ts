@@ -1,5 +1,6 @@
 import net from "node:net";
 import tls from "node:tls";
+import { describeType } from "../describe.js";
 import type { ConnectionTarget } from "./connection-url.js";
 
 export type Host = { readonly host: string; readonly port: number } | null;
@@ -14,13 +15,16 @@ export class NotTrusted extends Error {
 }
 
 const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
-const KEEPALIVE_MS = 5_000;
 
 /**
  * A socket that is ready for the start-up message. `host` is null for a unix socket. An abort destroys it at any moment.
  * @throws what the network, TLS or a certificate fails with, or the reason of the abort
  */
-export async function dial(target: ConnectionTarget, host: Host, signal: AbortSignal): Promise<net.Socket> {
+export async function dial(
+  target: ConnectionTarget,
+  host: Host,
+  { signal, keepAliveMs }: { readonly signal: AbortSignal; readonly keepAliveMs: number },
+): Promise<net.Socket> {
   signal.throwIfAborted();
   const raw = host === null ? net.connect(target.path ?? "") : net.connect(host.port, host.host);
   let socket: net.Socket = raw;
@@ -33,7 +37,7 @@ export async function dial(target: ConnectionTarget, host: Host, signal: AbortSi
   try {
     await next(raw, "connect", signal);
     raw.setNoDelay(true);
-    raw.setKeepAlive(true, KEEPALIVE_MS);
+    raw.setKeepAlive(true, keepAliveMs);
     if (target.ssl !== false && (await isTlsAccepted(raw, target, signal))) {
       // Throws for a certificate or a key that cannot be used.
       const secure = tls.connect({ ...tlsOptionsOf(target, host), socket: raw });
@@ -86,8 +90,32 @@ function tlsOptionsOf({ ssl, sslnegotiation }: ConnectionTarget, host: Host): tl
     ...(name === undefined ? {} : net.isIP(name) === 0 ? { servername: name } : { host: name }),
     ...(sslnegotiation === "direct" ? { ALPNProtocols: ["postgresql"] } : {}),
     ...(ssl === "require" || ssl === "prefer" || ssl === "allow" ? { rejectUnauthorized: false } : {}),
-    ...(typeof ssl === "object" ? ssl : {}),
+    ...(typeof ssl === "object" ? withSafeCheck(ssl) : {}),
   };
+}
+
+/** Node calls the user's function where nobody can catch what it throws, and takes a promise for a refusal that has no reason. */
+function withSafeCheck(ssl: tls.ConnectionOptions): tls.ConnectionOptions {
+  const { checkServerIdentity } = ssl;
+  if (typeof checkServerIdentity !== "function") {
+    return ssl;
+  }
+  const check = (name: string, certificate: tls.PeerCertificate): Error | undefined => {
+    try {
+      const refusal: unknown = checkServerIdentity(name, certificate);
+      if (refusal instanceof Error) {
+        return refusal;
+      }
+      if (!refusal) {
+        return undefined;
+      }
+      Promise.resolve(refusal).catch(() => undefined);
+      return new TypeError(`checkServerIdentity must return undefined or an Error, not ${describeType(refusal)}`);
+    } catch (error) {
+      return new Error("checkServerIdentity failed", { cause: error });
+    }
+  };
+  return { ...ssl, checkServerIdentity: check };
 }
 
 /** What the event brings. A socket may also close without an error (`once` of node:events would wait for ever). */

@@ -173,6 +173,9 @@ export class OwnLane implements Lane {
   }
 }
 
+/** What postgres.js rejects with when a statement had no connection: after the user's `end`, or before a login was over. */
+const neverSent: ReadonlySet<unknown> = new Set(["CONNECTION_ENDED", "CONNECT_TIMEOUT"]);
+
 interface Queryable {
   unsafe(text: string, parameters: readonly Parameter[], options: { prepare: boolean }): Promise<readonly Row[]>;
   readonly options: {
@@ -201,6 +204,9 @@ export class GivenLane implements Lane {
       const isTransformed = typeof this.#sql.options.transform?.value?.from === "function";
       return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
     } catch (error) {
+      if (error instanceof Error && "code" in error && neverSent.has(error.code)) {
+        throw new NotSent("not connected", { cause: error });
+      }
       const isServers = error instanceof Error && "severity" in error;
       throw isServers || !(error instanceof Error) ? error : new LinkClosed(error.message, { cause: error });
     } finally {

@@ -23,11 +23,19 @@ export interface LinkOptions {
    * another has prepared.
    */
   readonly prepare: boolean;
+  /** From a connection's silence to the first TCP keepalive. Default 5,000. */
+  readonly keepAliveMs?: number;
   readonly onNotify?: () => void;
+  /** Must not throw. */
+  readonly onNotice?: (notice: Notice) => void;
   /** A commit was answered, but the wait for its synchronous standby had been cancelled. */
   readonly onUnconfirmedCommit?: () => void;
 }
 
+/** The fields of a message of the server, by postgres.js's names for them. */
+export type Notice = { readonly [field: string]: string | undefined };
+
+const KEEPALIVE_MS = 5_000;
 /** How long an orderly end may take. */
 const FAREWELL_MS = 1_000;
 
@@ -66,7 +74,7 @@ export class Link {
   constructor(options: LinkOptions) {
     this.#options = options;
     const { target, host } = options;
-    this.#sql = postgres({
+    this.#sql = clientOf({
       host: [host?.host ?? "localhost"],
       port: [host?.port ?? 5432],
       database: target.database,
@@ -81,15 +89,20 @@ export class Link {
       keep_alive: 0,
       fetch_types: false,
       prepare: options.prepare,
-      target_session_attrs: null,
+      // What is left out here, postgres.js takes from variables such as PGDEBUG, which would show tokens in errors.
+      max_pipeline: 100,
+      backoff: 0,
+      debug: false,
+      sslnegotiation: null,
       socket: () => this.#connect(),
       onnotify: () => options.onNotify?.(),
-      onnotice: (notice: { routine?: string }) => {
+      onnotice: (notice: Notice) => {
         if (notice.routine === "SyncRepWaitForLSN") {
           options.onUnconfirmedCommit?.();
         }
+        options.onNotice?.(notice);
       },
-    } as unknown as postgres.Options<Record<string, never>>);
+    });
   }
 
   get isDead(): boolean {
@@ -216,10 +229,10 @@ export class Link {
 
   /** Called once: postgres.js connects again only when it hears that its socket closed. */
   async #connect(): Promise<Wire> {
-    const { target, host } = this.#options;
+    const { target, host, keepAliveMs = KEEPALIVE_MS } = this.#options;
     try {
       this.#password = await passwordOf(target);
-      const socket = await dial(target, host, this.#dialing.signal);
+      const socket = await dial(target, host, { signal: this.#dialing.signal, keepAliveMs });
       const wire = new Wire(socket, (error) => this.destroy(error));
       this.#wire = wire;
       if (this.#death !== null) {
@@ -231,9 +244,18 @@ export class Link {
       return wire;
     } catch (error) {
       this.destroy(error as Error);
-      throw error;
+      throw this.#death;
     }
   }
+}
+
+/**
+ * A client that heeds nothing of the environment. Only PGTARGETSESSIONATTRS cannot be overridden by an option that says "none":
+ * postgres.js throws for libpq's "any", and refuses a primary for "standby". But it takes options that it has parsed as they are.
+ */
+function clientOf(options: object): postgres.Sql {
+  const parsed = postgres({ ...options, target_session_attrs: "primary" }).options;
+  return postgres({ ...parsed, target_session_attrs: null } as unknown as postgres.Options<Record<string, never>>);
 }
 
 /** Asked before the driver is at work: what fails while it logs in, nobody could catch. */

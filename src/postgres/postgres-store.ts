@@ -58,7 +58,10 @@ export class PostgresStore implements Store {
   constructor(options: ResolvedLockerOptions, events: StoreEvents) {
     this.#options = options;
     this.#events = events;
-    this.#connections = new Connections(options, (sample) => this.#clock.learn(sample));
+    this.#connections = new Connections(options, {
+      onClock: (sample) => this.#clock.learn(sample),
+      onNotice: (notice) => events.onNotice(notice),
+    });
     const session = options.presence === "on" ? this.#makeSession() : null;
     this.#session = session;
     this.presence = {

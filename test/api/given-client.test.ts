@@ -122,3 +122,19 @@ test("a client of one connection that is busy with the application's own transac
   });
   expect(await pending).toBe("value");
 });
+
+test("a client that changes the names of our columns is refused at once, in words that say so", () => {
+  const sql = open({ transform: postgres.pascal });
+  expect(() => createLocker({ sql })).toThrow(/sql: expected a client whose transform.column keeps .*postgres.pascal/);
+});
+
+test("through a client that the user has ended nothing is sent, and the error says so", async () => {
+  const sql = open({});
+  await using locker = createLocker({ sql, directUrl: database.url, requestTimeoutMs: 1_000 });
+  await locker.ready();
+  await sql.end();
+
+  const error = await locker.check("a").catch((error: unknown) => error);
+
+  expect(error).toMatchObject({ code: "unavailable", outcome: "not-sent", cause: { code: "CONNECTION_ENDED" } });
+});

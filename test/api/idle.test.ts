@@ -55,9 +55,9 @@ test("what a sweep finds that outlasts the idle timeout is flushed, and the conn
   const { sql } = database;
   await sql`insert into leasehold.leases (key, fence, ttl_ms, released_at) values ('old', 1, 1000, now() - interval '1 hour')`;
   await using locker = openLocker(database, { idleTimeoutMs: 1_600, sweepEveryMs: 1_000, statsFlushMs: 1_000 });
+  await locker.check("a");
   await sql.begin(async (held) => {
     await held`lock table leasehold.sweeper in access exclusive mode`;
-    await locker.check("a");
     await until("it sweeps", async () => (await held`select from pg_locks where not granted`).length > 0);
     await new Promise((resolve) => setTimeout(resolve, 1_600)); // it is idle meanwhile
   });

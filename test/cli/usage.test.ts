@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.js";
 import { buildCli, cliEnvironment, runCli } from "../support/cli.js";
@@ -167,4 +167,17 @@ test("what reads may have enough: no error, no noise", async () => {
   child.stdout.once("data", () => child.stdout.destroy()); // as `head` does
   const [code] = await once(child, "close");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+});
+
+test.skipIf(!existsSync("/dev/full"))("output that cannot be written is an error, told in one line", async () => {
+  const full = openSync("/dev/full", "w");
+  const child = spawn(process.execPath, [cli, "sql"], { env: cliEnvironment({}), stdio: ["ignore", full, "pipe"] });
+  closeSync(full);
+  let stderr = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const [code] = await once(child, "close");
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^leasehold: the output cannot be written: ENOSPC.*\n$/);
 });

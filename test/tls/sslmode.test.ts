@@ -119,6 +119,30 @@ test.each(["verify-full", "verify-ca"])("%s through connection.ssl", async (mode
   else expect(reasons(error)).toMatch(/ERR_TLS_CERT_ALTNAME_INVALID/);
 });
 
+test.each<[string, () => unknown, RegExp]>([
+  [
+    "throws",
+    () => {
+      throw new Error("no entry for this name");
+    },
+    /checkServerIdentity failed.*no entry for this name/s,
+  ],
+  ["rejects", async () => Promise.reject(new Error("no entry")), /must return undefined or an Error, not an object/],
+  ["gives a promise", async () => undefined, /must return undefined or an Error, not an object/],
+  ["gives text", () => "not mine", /must return undefined or an Error, not a string/],
+  ["gives an error", () => new Error("not mine"), /not mine/],
+])("a checkServerIdentity that %s refuses the server, and nothing goes uncaught", async (_, check, says) => {
+  await using proxy = await startProxy(database.url, { certificate: certificates["a right one"] });
+  const url = changeUrl(proxy.url(database.url), { host: "localhost", parameters: {} });
+  const ssl = { ca: authority.cert, checkServerIdentity: check };
+  await using locker = openLocker(url, { requestTimeoutMs, connection: { ssl } });
+
+  const { error } = await settled(locker.ready(), requestTimeoutMs);
+
+  expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent", cause: { code: "NOT_TRUSTED" } });
+  expect(reasons(error)).toMatch(says);
+});
+
 test("without TLS a server that demands it says so", async () => {
   await using locker = openLocker(changeUrl(database.url, { parameters: { sslmode: "disable" } }), {
     requestTimeoutMs,
