@@ -28,6 +28,7 @@ async function attempt({ port, ssl = "disable", password, connectTimeoutMs = 30_
       connectTimeoutMs,
       prepare: true,
       settings: [],
+      acceptsMissing: true,
       signal: null,
     });
     const [row] = await link.query("select ssl from pg_catalog.pg_stat_ssl where pid = pg_catalog.pg_backend_pid()");
