@@ -79,6 +79,8 @@ export class HostList {
 
 /** In which schemas a statement of ours looks for what it does not qualify. */
 const SEARCH_PATH = "pg_catalog, pg_temp";
+/** As the server repeats it under quote_all_identifiers. */
+const QUOTED_SEARCH_PATH = '"pg_catalog", "pg_temp"';
 
 /**
  * What our own connections set, whatever the role, the database or the server have as defaults. The path comes first, before anything
@@ -155,7 +157,7 @@ async function greet(
   // Several statements answer with an array of results, one statement with its rows.
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
   const row = rows[0] as Row;
-  if (settings.length > 0 && row.path !== SEARCH_PATH) {
+  if (settings.length > 0 && row.path !== SEARCH_PATH && row.path !== QUOTED_SEARCH_PATH) {
     throw new UnsafeBackendError({
       problem: `The search_path of this connection does not stay as it was set: it is ${JSON.stringify(row.path)}, so that code of others could run in the library's statements`,
       remedy: "Give the direct address of Postgres, without anything in between that changes settings",
