@@ -66,6 +66,13 @@ export function foreignObjects(trust: Trust): string {
       join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) t.tgrelid
       join space s on s.oid operator(pg_catalog.=) c.relnamespace
       join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) t.tgfoid
+    union all
+    -- So can the right to refer to one. What is deleted or changed here is then looked for, or deleted, in a table with triggers of its own.
+    select 5, 'foreign key to', pg_catalog.format('%I.%I', s.nspname, c.relname), r.relowner
+      from pg_catalog.pg_constraint f
+      join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) f.confrelid
+      join space s on s.oid operator(pg_catalog.=) c.relnamespace
+      join pg_catalog.pg_class r on r.oid operator(pg_catalog.=) f.conrelid
   )
   select found.kind, found.name, found.owner, me.rolname::pg_catalog.text as role, found.open,
          found.id is not null and not me.rolsuper and pg_catalog.pg_has_role(me.oid, found.id, 'member') as member,

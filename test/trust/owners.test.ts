@@ -168,6 +168,17 @@ test("a locker calls nothing of a schema in which something belongs to another t
   await expect(migrateDatabase(connectTo(there.urlOf(`owner_${there.name}`)))).rejects.toMatchObject(
     refusal(there.evil),
   );
+  await there.sql.unsafe("drop trigger trap on leasehold.leases");
+  await ready();
+
+  await there.sql.unsafe(`grant references on leasehold.leases to ${there.evil}`);
+  await as(
+    there.urlOf(there.evil),
+    `create table mine.referring (key text references leasehold.leases on delete cascade);
+     create trigger trap before delete on mine.referring for each row execute function mine.trap()`,
+  );
+  await there.sql.unsafe(`revoke references on leasehold.leases from ${there.evil}`);
+  await expect(ready()).rejects.toMatchObject(refusal(there.evil));
   expect(await there.sprungBy()).toEqual([]);
 });
 
