@@ -586,12 +586,16 @@ end
 $$;
 --> statement-breakpoint
 -- What one item may ask for. The client checks the same before it asks: this is for whoever calls the function without it. The exponent of
--- a number in JSON is written out by Postgres: 65,536 bytes of 1e131071 would be a gigabyte for whoever reads them.
+-- a number in JSON is written out by Postgres: 65,536 bytes of 1e131071 would be a gigabyte for whoever reads them. So would a lease that
+-- may be held into the year 287,000, or metadata of 5,000 levels, end every program that lists leases: a Date has no such year, and
+-- JSON.stringify no such stack.
 create function leasehold_internal._is_item(owner text, ttl_ms integer, min_hold_ms integer, max_hold_ms bigint, metadata text) returns boolean
 language sql immutable parallel safe
 return coalesce(octet_length(owner) between 1 and 256 and ttl_ms >= 1 and min_hold_ms >= 0, false)
-   and coalesce(max_hold_ms >= 1, true)
-   and coalesce(octet_length(metadata) <= 65536 and (metadata !~ '[0-9][eE]' or octet_length(metadata::jsonb::text) <= 4194304), true);
+   and coalesce(max_hold_ms between 1 and 2147483647, true)
+   and coalesce(octet_length(metadata) <= 65536 and (metadata !~ '[0-9][eE]' or octet_length(metadata::jsonb::text) <= 4194304), true)
+   and coalesce(octet_length(metadata) - octet_length(translate(metadata, '[{', '')) <= 100
+                or not jsonb_path_exists(metadata::jsonb, 'strict $.**{101 to last}'), true);
 --> statement-breakpoint
 -- One statement of a client has 1,000 items at most: what is longer keeps its rows from others for too long.
 create function leasehold_internal._check_count(items integer) returns void
@@ -748,7 +752,7 @@ begin
      where u.token is null or not leasehold_internal._is_item(u.owner, u.ttl_ms, u.min_hold_ms, u.max_hold_ms, u.metadata))
     or p_takeover_ms < 0 then
     raise exception using errcode = '22023', message = 'a token, an owner, a duration or metadata is not within its bounds',
-      detail = 'Owner: 1 to 256 bytes. TTL and maximum hold: 1 ms or more. Minimum hold: 0 or more. Metadata: 65536 bytes of JSON at most.';
+      detail = 'Owner: 1 to 256 bytes. TTL and maximum hold: 1 ms to 2147483647 ms. Minimum hold: 0 or more. Metadata: 65536 bytes of JSON and 100 levels at most.';
   end if;
 
   if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then

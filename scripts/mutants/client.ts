@@ -138,7 +138,7 @@ export const client: readonly Mutant[] = [
   {
     name: "connections: a path that did not stay is taken",
     file: "src/postgres/connect.ts",
-    edits: [["  if (path !== SEARCH_PATH) {", "  if (path === null) {"]],
+    edits: [["  if (path !== SEARCH_PATH && path !== QUOTED_SEARCH_PATH) {", "  if (path === null) {"]],
     tests: ["test/connections/search-path.test.ts"],
   },
   {

@@ -97,7 +97,9 @@ export const trust: readonly Mutant[] = [
   {
     name: "owners: a client calls what it has not looked at",
     file: "src/postgres/connect.ts",
-    edits: [["  if (!trustsOwners) refuseForeign(", "  if (trustsOwners) refuseForeign("]],
+    edits: [
+      ["const hasSchemas = trustsOwners || refuseForeign(", "const hasSchemas = !trustsOwners || refuseForeign("],
+    ],
     tests: owners,
   },
   {
@@ -111,8 +113,8 @@ export const trust: readonly Mutant[] = [
     file: "src/cli/migration-script.ts",
     edits: [
       [
-        'return ["set local search_path = pg_catalog, pg_temp", guardBlock()];',
-        'return ["set local search_path = pg_catalog, pg_temp"];',
+        'return ["set local search_path = pg_catalog, pg_temp", guard, ...(hasSchemas ? [] : [...CREATE_SCHEMAS, guard])];',
+        'return ["set local search_path = pg_catalog, pg_temp", ...(hasSchemas ? [] : CREATE_SCHEMAS)];',
       ],
     ],
     tests: ["test/cli/migrate.test.ts"],
@@ -126,7 +128,7 @@ export const trust: readonly Mutant[] = [
   {
     name: "paths: the printed script binds what its runner's path has",
     file: "src/cli/migration-script.ts",
-    edits: [['return ["set local search_path = pg_catalog, pg_temp", guardBlock()];', "return [guardBlock()];"]],
+    edits: [['return ["set local search_path = pg_catalog, pg_temp", guard, ', "return [guard, "]],
     tests: ["test/trust/traps.test.ts"],
   },
   {

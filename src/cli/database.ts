@@ -1,5 +1,5 @@
 import { NotPermittedError } from "../errors.js";
-import { connect, type Hello, HostList, ownTransactionSettings } from "../postgres/connect.js";
+import { type ConnectOptions, connect, type Hello, HostList, ownTransactionSettings } from "../postgres/connect.js";
 import type { Link, Parameter, Row } from "../postgres/link.js";
 import { quoteLiteral } from "../postgres/quote.js";
 import { sqlState, toPublicError } from "../postgres/server-errors.js";
@@ -11,6 +11,8 @@ const DEFAULT_CONNECT_MS = 5_000;
 const ANSWER_MS = 30_000;
 
 export type Right = "usage" | "monitoring" | "admin";
+
+type Precautions = Pick<ConnectOptions, "trustsOwners" | "acceptsMissing">;
 
 /** One connection, to ask and to show. */
 export class Database {
@@ -28,7 +30,7 @@ export class Database {
   }
 
   /** @throws UnavailableError, UnsafeBackendError, NoAddressError */
-  static async open(args: Arguments, trustsOwners = false): Promise<Database> {
+  static async open(args: Arguments, how: Precautions = {}): Promise<Database> {
     const place = await findPlace(args);
     try {
       const target = directTarget(place);
@@ -40,7 +42,7 @@ export class Database {
         prepare: false,
         settings: ownTransactionSettings,
         acceptsStandby: true,
-        trustsOwners,
+        ...how,
         signal: null,
       });
       return new Database(link, hello, place, describeTarget(target));
@@ -78,13 +80,16 @@ export class Database {
   }
 }
 
-/** Opens the database for the length of the body. `trustsOwners`: the body itself looks whose the schemas are. */
+/**
+ * Opens the database for the length of the body. `trustsOwners`: the body itself looks whose the schemas are. `acceptsMissing`: it
+ * calls nothing in them where `hello.hasSchemas` is false.
+ */
 export async function withDatabase<Value>(
   args: Arguments,
   body: (database: Database) => Promise<Value>,
-  trustsOwners = false,
+  how: Precautions = {},
 ): Promise<Value> {
-  const database = await Database.open(args, trustsOwners);
+  const database = await Database.open(args, how);
   try {
     return await body(database);
   } finally {

@@ -1,6 +1,7 @@
 import { applyMigrations } from "../postgres/apply-migrations.js";
 import { notTheOwner } from "../postgres/migrate-errors.js";
 import {
+  CREATE_SCHEMAS,
   hasStrayRights,
   isUsable,
   lookAtSchema,
@@ -28,14 +29,14 @@ export async function pendingMigration(database: Database, roles: readonly strin
   };
   const server = await lookAtServer(reader);
   refuseServer(server);
-  await refuseOwners(reader, "migrator");
-  const schema = await lookAtSchema(reader, server);
+  const hasSchemas = await refuseOwners(reader, "migrator");
+  const schema = hasSchemas ? await lookAtSchema(reader, server) : null;
   const isDone = isUsable(schema);
   if (!isDone) {
     await refuseOwners(reader, "creator");
     if (server.owner !== null && !server.isOwner) throw notTheOwner(server);
   }
-  const made = schema === null ? await madeWithoutRows(reader) : null;
+  const made = hasSchemas && schema === null ? await madeWithoutRows(reader) : null;
   const statements = isDone
     ? []
     : made === null
@@ -46,7 +47,7 @@ export async function pendingMigration(database: Database, roles: readonly strin
   const lacking = isDone && !isStray ? await rolesWithoutUsage(reader, roles) : [...new Set(roles)];
   const grants = lacking.map((role) => `select leasehold.grant_usage(${quoteLiteral(role)})`);
   const all = [...statements, ...(isStray ? [TIDY_RIGHTS] : []), ...grants];
-  return all.length === 0 ? [] : [...preamble(), ...all];
+  return all.length === 0 ? [] : [...preamble(hasSchemas), ...all];
 }
 
 async function pendingIn(database: Database): Promise<readonly string[]> {
@@ -62,12 +63,16 @@ async function after(made: number): Promise<readonly string[]> {
 
 /** What makes the schema where there is none. */
 export async function wholeSchema(): Promise<readonly string[]> {
-  return [...preamble(), ...(await record(() => []))];
+  return [...preamble(false), ...(await record(() => []))];
 }
 
-/** Before anything else, for what is made is bound by this path for good; and nothing is touched that belongs to somebody else. */
-function preamble(): readonly string[] {
-  return ["set local search_path = pg_catalog, pg_temp", guardBlock()];
+/**
+ * Before anything else, for what is made is bound by this path for good; and nothing is touched that belongs to somebody else. Looked
+ * at again once the schemas are there: until then somebody else may make them.
+ */
+function preamble(hasSchemas: boolean): readonly string[] {
+  const guard = guardBlock();
+  return ["set local search_path = pg_catalog, pg_temp", guard, ...(hasSchemas ? [] : [...CREATE_SCHEMAS, guard])];
 }
 
 /** To be run by psql, or any other client: all of it or nothing. */

@@ -1,10 +1,11 @@
 import { type Instant, now } from "../clock.js";
-import { UnsafeBackendError } from "../errors.js";
+import { NotMigratedError, UnsafeBackendError } from "../errors.js";
 import { withTimeout } from "../timeout.js";
 import type { ConnectionTarget } from "./connection-url.js";
 import type { Host } from "./dial.js";
 import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
 import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
+import { SCHEMA_VERSION } from "./schema-version.js";
 
 /** What a fresh connection says about its server. */
 export interface Hello {
@@ -17,6 +18,8 @@ export interface Hello {
   readonly role: string;
   /** Only where a standby is accepted. */
   readonly isStandby: boolean;
+  /** False: one is missing, and nothing may be called in the other, nor in what is made later. */
+  readonly hasSchemas: boolean;
   readonly clock: ClockSample;
 }
 
@@ -46,6 +49,8 @@ export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly settings: readonly string[];
   /** To look is possible there, too. Default: a standby is refused. */
   readonly acceptsStandby?: boolean;
+  /** Default: a database without the schemas is refused, for somebody could make them before they are used. */
+  readonly acceptsMissing?: boolean;
   /** Default: refuses a database in which somebody else's code would run, see `foreignObjects`. */
   readonly trustsOwners?: boolean;
   /** Gives it up at once. */
@@ -74,6 +79,8 @@ export class HostList {
 
 /** In which schemas a statement of ours looks for what it does not qualify. */
 const SEARCH_PATH = "pg_catalog, pg_temp";
+/** As the server repeats it under quote_all_identifiers. */
+const QUOTED_SEARCH_PATH = '"pg_catalog", "pg_temp"';
 
 /**
  * The path comes first, before anything that could find an operator or a function in it: whoever may create some in a schema of
@@ -164,7 +171,7 @@ export async function settle(link: Link, more: readonly string[] = []): Promise<
 }
 
 function refusePath(path: unknown): void {
-  if (path !== SEARCH_PATH) {
+  if (path !== SEARCH_PATH && path !== QUOTED_SEARCH_PATH) {
     throw new UnsafeBackendError({
       problem: `The search_path of this connection does not stay as it was set: it is ${JSON.stringify(path)}, so that code of others could run in the library's statements`,
       remedy: "Give the direct address of Postgres, without anything in between that changes settings",
@@ -174,7 +181,7 @@ function refusePath(path: unknown): void {
 
 async function greet(
   link: Link,
-  { settings, acceptsStandby = false, trustsOwners = false }: ConnectOptions,
+  { settings, acceptsStandby = false, acceptsMissing = false, trustsOwners = false }: ConnectOptions,
 ): Promise<Hello> {
   const sentAt = now();
   const answer = await link.query([...settings, ...(trustsOwners ? [] : [FOREIGN_OBJECTS]), HELLO].join(";\n"));
@@ -183,14 +190,16 @@ async function greet(
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
   const row = rows[0] as Row;
   if (settings.length > 0) refusePath(row.path);
-  if (!trustsOwners) refuseForeign(answer.at(-2) as unknown as readonly Row[]);
+  const hasSchemas = trustsOwners || refuseForeign(answer.at(-2) as unknown as readonly Row[]);
   if (row.standby === true && !acceptsStandby) {
     throw new StandbyOnly({
       problem: "This server is a standby: it cannot grant a lease",
       remedy: "Connect to the primary; a URL may name several hosts",
     });
   }
+  if (!hasSchemas && !acceptsMissing) throw new NotMigratedError({ found: null, needed: SCHEMA_VERSION });
   return {
+    hasSchemas,
     pid: Number(row.pid),
     announcedPid: rows.state?.pid ?? null,
     startedMs: Number(row.started),

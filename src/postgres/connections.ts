@@ -14,7 +14,7 @@ import {
 } from "./connect.js";
 import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
 import type { Link, Notice } from "./link.js";
-import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
+import { FOREIGN_OBJECTS, refuseForeignOrMissing } from "./owners.js";
 import { targetOfClient } from "./target-of-client.js";
 
 type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify" | "trustsOwners">;
@@ -45,8 +45,6 @@ export class Connections {
   /** Those lanes that go where the session goes, over connections like its own. */
   readonly #directLanes: readonly OwnLane[];
   readonly #closing = new AbortController();
-  /** Where nobody else's code was found in the schemas: looked for until then. */
-  readonly #trusted = new WeakSet<HostList>();
   /** Whether a connection to the direct address was seen to keep its backend: only then may a setting stay on one. */
   #keepsBackends = false;
   readonly #onNotice: (notice: Notice) => void;
@@ -115,7 +113,7 @@ export class Connections {
   /** Before anything is called over a client that was given: our own connections do it when they are made. */
   async refuseForeign(): Promise<void> {
     if (this.commands instanceof GivenLane) {
-      refuseForeign((await this.commands.query(FOREIGN_OBJECTS, [])).rows);
+      refuseForeignOrMissing((await this.commands.query(FOREIGN_OBJECTS, [])).rows);
     }
   }
 
@@ -161,7 +159,6 @@ export class Connections {
     const { applicationName } = hosts.target;
     const { keep_alive } = this.#options.connection;
     const made = await connect({
-      trustsOwners: this.#trusted.has(hosts),
       ...how,
       hosts,
       applicationName: `leasehold ${purpose}${applicationName === null ? "" : ` ${applicationName}`}`.slice(0, 63),
@@ -176,7 +173,6 @@ export class Connections {
       made.link.destroy();
     }
     this.refuseIfClosed();
-    if (how.trustsOwners !== true) this.#trusted.add(hosts);
     this.#role = made.hello.role;
     return made;
   }

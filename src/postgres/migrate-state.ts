@@ -64,20 +64,28 @@ export function refuseServer(server: Server): void {
 
 /**
  * Before anything in the schemas is called, and also where nothing is to be done: a superuser's call of a squatter's function
- * made the squatter superuser.
+ * made the squatter superuser. Whether both schemas are there, see `foreignObjects`.
  */
-export async function refuseOwners(connection: MigrationConnection, trust: "creator" | "migrator"): Promise<void> {
-  refuseForeign(await connection.query(foreignObjects(trust)), "Migrate");
+export async function refuseOwners(connection: MigrationConnection, trust: "creator" | "migrator"): Promise<boolean> {
+  return refuseForeign(await connection.query(foreignObjects(trust)), "Migrate");
 }
+
+export const CREATE_SCHEMAS: readonly string[] = ["leasehold", "leasehold_internal"].map(
+  (schema) => `create schema if not exists ${schema}`,
+);
 
 /** Makes the schemas first, so that nobody else can. */
 export async function claimSchemas(connection: MigrationConnection): Promise<void> {
   await refuseOwners(connection, "creator");
-  for (const schema of ["leasehold", "leasehold_internal"]) {
-    await connection.query(`create schema if not exists ${schema}`);
-  }
+  for (const statement of CREATE_SCHEMAS) await connection.query(statement);
   // Somebody else may have been faster.
-  await refuseOwners(connection, "creator");
+  if (!(await refuseOwners(connection, "creator"))) {
+    throw new UnsafeBackendError({
+      problem:
+        "Somebody else made a schema leasehold or leasehold_internal, and dropped it again, while this was to make it",
+      remedy: "Find out who may create schemas in this database, then migrate again",
+    });
+  }
 }
 
 /** The schema's version; null when there is none that tells. Never fails for a missing right alone, but says which. */

@@ -115,14 +115,12 @@ async function attempt(
 async function migrate(connection: MigrationConnection, roles: readonly string[]): Promise<void> {
   const server = await lookAtServer(connection);
   refuseServer(server);
-  await refuseOwners(connection, "migrator");
-  if (await isAllDone(connection, server, roles)) return;
+  if ((await refuseOwners(connection, "migrator")) && (await isAllDone(connection, server, roles))) return;
 
   await connection.query("select pg_catalog.pg_advisory_xact_lock(1279480142, 0)");
   await connection.query(`set local lock_timeout = ${TABLE_LOCK_MS}`);
   // Looked at again: somebody else may have done it while this one waited.
-  await refuseOwners(connection, "migrator");
-  const schema = await lookAtSchema(connection, server);
+  const schema = (await refuseOwners(connection, "migrator")) ? await lookAtSchema(connection, server) : null;
   if (!isUsable(schema)) await apply(connection, server, schema !== null);
   // First, for a role that `roles` names may have its rights from elsewhere.
   if (mayTidy(server) && (await hasStrayRights(connection))) await connection.query(TIDY_RIGHTS);

@@ -1,6 +1,7 @@
-import { UnsafeBackendError } from "../errors.js";
+import { NotMigratedError, UnsafeBackendError } from "../errors.js";
 import type { Row } from "./link.js";
 import { quoteIdentifier, quoteLiteral } from "./quote.js";
+import { SCHEMA_VERSION } from "./schema-version.js";
 
 /**
  * Who makes a schema may put code of his own into it: a function, a trigger on a table, a view. Whoever calls that runs it with
@@ -17,6 +18,8 @@ type Trust =
   /** A role that cannot make schemas can be no more than a caller; one that can makes its own, or finds out whose these are. */
   | "migrator";
 
+const MISSING = "missing";
+
 const trustsOwner: Readonly<Record<Trust, string>> = {
   creator: "false",
   caller: "true",
@@ -25,8 +28,10 @@ const trustsOwner: Readonly<Record<Trust, string>> = {
 };
 
 /**
- * What belongs to somebody who is not trusted, and a schema that everybody may call functions of. Safe over any search_path;
- * needs no right; no rows where there is no schema yet. Row types and indexes are their tables'.
+ * What belongs to somebody who is not trusted, and a schema that everybody may call functions of; else, that a schema is missing.
+ * What is missing anybody may make a moment later, so it says as little for whom to trust. Where both are there and none is a
+ * stranger's, only who is trusted can put others in their place. Safe over any search_path; needs no right. Row types and indexes
+ * are their tables'.
  */
 export function foreignObjects(trust: Trust): string {
   return `with me as (
@@ -61,6 +66,13 @@ export function foreignObjects(trust: Trust): string {
       join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) t.tgrelid
       join space s on s.oid operator(pg_catalog.=) c.relnamespace
       join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) t.tgfoid
+    union all
+    -- So can the right to refer to one. What is deleted or changed here is then looked for, or deleted, in a table with triggers of its own.
+    select 5, 'foreign key to', pg_catalog.format('%I.%I', s.nspname, c.relname), r.relowner
+      from pg_catalog.pg_constraint f
+      join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) f.confrelid
+      join space s on s.oid operator(pg_catalog.=) c.relnamespace
+      join pg_catalog.pg_class r on r.oid operator(pg_catalog.=) f.conrelid
   )
   select found.kind, found.name, found.owner, me.rolname::pg_catalog.text as role, found.open,
          found.id is not null and not me.rolsuper and pg_catalog.pg_has_role(me.oid, found.id, 'member') as member,
@@ -76,6 +88,9 @@ export function foreignObjects(trust: Trust): string {
        where a.grantee operator(pg_catalog.=) 0::pg_catalog.oid and a.privilege_type operator(pg_catalog.=) 'USAGE'
          and s.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
          and s.nspowner operator(pg_catalog.<>) me.oid and not r.rolsuper
+      union all
+      select 7, '${MISSING}', '', '', null::pg_catalog.oid, false from (select pg_catalog.count(*) as n from space) made
+       where made.n operator(pg_catalog.<) 2
     ) found
    order by found.place, found.name limit 1`;
 }
@@ -83,9 +98,10 @@ export function foreignObjects(trust: Trust): string {
 /** Asked before anything in the schemas is called. */
 export const FOREIGN_OBJECTS: string = foreignObjects("caller");
 
-/** Takes the rows of `foreignObjects`. @throws UnsafeBackendError */
-export function refuseForeign([found]: readonly Row[], act: "Connect" | "Migrate" = "Connect"): void {
-  if (found === undefined) return;
+/** Takes the rows of `foreignObjects`. Whether both schemas are there; nothing may be called unless they are. @throws UnsafeBackendError */
+export function refuseForeign([found]: readonly Row[], act: "Connect" | "Migrate" = "Connect"): boolean {
+  if (found === undefined) return true;
+  if (found.kind === MISSING) return false;
   const [kind, name, owner, role] = [found.kind, found.name, found.owner, found.role].map(String);
   const whose = quoteIdentifier(owner as string);
   if (found.open === true) {
@@ -104,6 +120,11 @@ export function refuseForeign([found]: readonly Row[], act: "Connect" | "Migrate
   });
 }
 
+/** @throws UnsafeBackendError, NotMigratedError */
+export function refuseForeignOrMissing(rows: readonly Row[]): void {
+  if (!refuseForeign(rows)) throw new NotMigratedError({ found: null, needed: SCHEMA_VERSION });
+}
+
 /** The same for a script that no client stands behind: it goes no further than this. */
 export function guardBlock(): string {
   return `do $guard$
@@ -112,6 +133,7 @@ declare
 begin
   for alien in ${foreignObjects("creator")}
   loop
+    continue when alien.kind operator(pg_catalog.=) '${MISSING}';
     raise exception using errcode = 'LH004',
       message = pg_catalog.format('the %s %s belongs to %I, whose code would run with the rights of %I', alien.kind, alien.name, alien.owner, alien.role),
       hint = pg_catalog.format('Run this as %I, or find out whose it is and drop it.', alien.owner);

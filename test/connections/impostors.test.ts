@@ -37,6 +37,7 @@ async function attempt({
       connectTimeoutMs,
       prepare: true,
       settings: [],
+      acceptsMissing: true,
       signal: null,
     });
     const [row] = await link.query("select ssl from pg_catalog.pg_stat_ssl where pid = pg_catalog.pg_backend_pid()");

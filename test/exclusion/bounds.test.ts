@@ -42,6 +42,9 @@ const beyond: readonly (readonly [string, Item])[] = [
   ["a TTL that is null", { ttl: "null" }],
   ["a minimum hold before the grant", { minHold: "-1" }],
   ["a maximum hold before the grant", { maxHold: "-1" }],
+  ["a maximum hold that no Date can say", { maxHold: "9000000000000000" }],
+  ["metadata of 102 levels", { metadata: "repeat('[', 101) || '1' || repeat(']', 101)" }],
+  ["metadata of 5,000 levels", { metadata: "repeat('{\"a\":', 5000) || '1' || repeat('}', 5000)" }],
   ["metadata of more than 65,536 bytes", { metadata: `to_jsonb(repeat('m', 65535))` }],
   ["metadata that Postgres writes out as more than 4 MB", { metadata: "'[' || repeat('1e10000,', 1000) || '0]'" }],
   ["a takeover delay before the heartbeat", { takeover: "-1" }],
@@ -57,12 +60,15 @@ test("what is just within them is granted", async () => {
   const item = {
     owner: "repeat('o', 256)",
     ttl: "2147483647",
-    maxHold: "9007199254740991",
+    maxHold: "2147483647",
     metadata: "to_jsonb(repeat('m', 65534))",
   };
   const [row] = await acquire("(select array_agg('k' || n) from generate_series(1, 1000) n)", item);
   expect(row?.granted).toBe(1_000);
   expect((await acquire("array['number']", { metadata: "'[1e308]'" }))[0]?.granted).toBe(1);
+  for (const metadata of ["repeat('[', 100) || '1' || repeat(']', 100)", "'[' || repeat('[],', 1000) || '{}]'"]) {
+    expect((await acquire(`array[md5(${metadata})]`, { metadata }))[0]?.granted).toBe(1);
+  }
 });
 
 test("a call takes 1,000 items at most", async () => {

@@ -29,6 +29,8 @@ const hostile = {
   synchronous_commit: "off",
   enable_indexscan: "off",
   array_nulls: "off",
+  quote_all_identifiers: "on",
+  transform_null_equals: "on",
   restrict_nonsystem_relation_kind: "view, foreign-table",
 };
 

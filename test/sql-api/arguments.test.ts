@@ -73,6 +73,10 @@ describe("LH003, with what was expected and what came", () => {
       "try_acquire('a', metadata => to_jsonb(repeat('x', 65535)))",
       "metadata has at most 65536 bytes as JSON, not 65537",
     ],
+    [
+      "try_acquire('a', metadata => (repeat('[', 102) || repeat(']', 102))::jsonb)",
+      "metadata has 100 levels at most, and numbers that can be written out",
+    ],
     ["renew(null, gen_random_uuid())", "a key has 1 to 512 bytes, this one has none: it is null"],
     ["renew('a', null)", "the token is null"],
     ["renew('a', gen_random_uuid(), '1 ms')", `${ttl}00:00:00.001`],

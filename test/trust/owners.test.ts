@@ -32,6 +32,10 @@ const squats: Readonly<Record<string, string>> = {
     begin perform public.spring(); return query select 1, 1; end $$;
     create function leasehold.grant_usage(role text) returns void language plpgsql as $$ begin perform public.spring(); end $$;
     create function leasehold_internal.stray_rights() returns setof int language plpgsql as $$ begin perform public.spring(); end $$;
+    create function leasehold_internal.new_session_id() returns int language plpgsql as $$ begin perform public.spring(); return 1; end $$;
+    create function leasehold_internal.sees_session(int, uuid) returns bool language plpgsql as $$ begin perform public.spring(); return true; end $$;
+    create function leasehold_internal.fence_source() returns text language plpgsql as $$ begin perform public.spring(); return 'auto'; end $$;
+    create function leasehold_internal.place() returns text language plpgsql as $$ begin perform public.spring(); return 'here'; end $$;
     create view leasehold.active_leases as select 1 as key; grant select on leasehold.active_leases to public`,
   "a bookkeeping table with a trigger": `
     create schema leasehold; create table leasehold.migrations (id serial primary key, hash text not null, created_at bigint);
@@ -164,6 +168,17 @@ test("a locker calls nothing of a schema in which something belongs to another t
   await expect(migrateDatabase(connectTo(there.urlOf(`owner_${there.name}`)))).rejects.toMatchObject(
     refusal(there.evil),
   );
+  await there.sql.unsafe("drop trigger trap on leasehold.leases");
+  await ready();
+
+  await there.sql.unsafe(`grant references on leasehold.leases to ${there.evil}`);
+  await as(
+    there.urlOf(there.evil),
+    `create table mine.referring (key text references leasehold.leases on delete cascade);
+     create trigger trap before delete on mine.referring for each row execute function mine.trap()`,
+  );
+  await there.sql.unsafe(`revoke references on leasehold.leases from ${there.evil}`);
+  await expect(ready()).rejects.toMatchObject(refusal(there.evil));
   expect(await there.sprungBy()).toEqual([]);
 });
 
@@ -218,4 +233,64 @@ test("the printed script makes the schema where nothing is in the way, and is to
   const query = (text: string, parameters: readonly unknown[] = []) => there.sql.unsafe(text, parameters as never[]);
   await there.sql.unsafe(`set role ${there.evil}`);
   expect(await pendingMigration({ query } as never, [])).toEqual([]);
+});
+
+test.each<readonly [string, { readonly presence?: "off"; readonly given?: boolean }]>([
+  ["with presence", {}],
+  ["without presence", { presence: "off" }],
+  ["over a client that was given", { given: true }],
+])(
+  "a locker %s that found no schemas looks whose they are once there are some",
+  async (_, { given = false, ...options }) => {
+    await using there = await place();
+    const sql = given ? postgres(there.urlOf(), { max: 1, onnotice: () => {} }) : undefined;
+    const locker = createLocker({
+      ...options,
+      url: there.urlOf(),
+      ...(sql === undefined ? {} : { sql, presence: "off" }),
+    });
+    await expect(locker.acquire("a")).rejects.toMatchObject({ code: "not-migrated" });
+    await as(there.urlOf(there.evil), squats["all that migrate() asks for"] as string);
+    await expect(locker.acquire("a")).rejects.toMatchObject(refusal(there.evil));
+    await locker.close();
+    await sql?.end();
+    expect(await there.sprungBy()).toEqual([]);
+  },
+);
+
+test.each(Object.entries(squats))(
+  "a squatter who makes %s while a superuser's migrate() looks gets nothing",
+  async (_, squat) => {
+    await using there = await place();
+    let looks = 0;
+    const connect = () => {
+      const connection = connectTo(there.urlOf())();
+      const query = async (text: string, parameters?: readonly string[]) => {
+        const rows = await connection.query(text, parameters ?? []);
+        if (text.startsWith("with me as") && ++looks === 1) await as(there.urlOf(there.evil), squat);
+        return rows;
+      };
+      return { query, end: () => connection.end(), destroy: () => connection.destroy() };
+    };
+    await expect(migrateDatabase(connect, { grantTo: there.evil })).rejects.toMatchObject(refusal(there.evil));
+    expect(await there.sprungBy()).toEqual([]);
+  },
+);
+
+test("after the printed script has looked for the last time whose the schemas are, nobody else can make one", async () => {
+  await using there = await place();
+  const statements = await wholeSchema();
+  const last = statements.findLastIndex((statement) => statement.startsWith("do $guard$"));
+  const sql = await openClient(there.urlOf());
+  await sql.unsafe("begin");
+  for (const [index, statement] of statements.entries()) {
+    await sql.unsafe(statement);
+    if (index !== last) continue;
+    for (const schema of ["leasehold", "leasehold_internal"]) {
+      const squat = as(there.urlOf(there.evil), `set lock_timeout = '10ms'; create schema ${schema}`);
+      await expect(squat, schema).rejects.toMatchObject({ code: "55P03" });
+    }
+  }
+  await sql.unsafe("commit");
+  await sql.end();
 });

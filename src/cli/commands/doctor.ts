@@ -1,5 +1,5 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
-import { withDatabase } from "../database.js";
+import { type Database, withDatabase } from "../database.js";
 import { collectFacts } from "../doctor/facts.js";
 import type { Finding } from "../doctor/finding.js";
 import { hasProblem, judge } from "../doctor/judge.js";
@@ -16,10 +16,8 @@ export const doctor: Command = {
   options: { ...connectionOptions, ...jsonOption },
   positionals: [],
   async run(args) {
-    const { name, findings } = await withDatabase(args, async (database) => ({
-      name: database.name,
-      findings: judge(await collectFacts(database)),
-    }));
+    const look = async (database: Database) => ({ name: database.name, findings: judge(await collectFacts(database)) });
+    const { name, findings } = await withDatabase(args, look, { acceptsMissing: true });
     if (args.has("json")) writeJson({ database: name, findings, has_problem: hasProblem(findings) });
     else writeOut(`${report(name, findings, styleFor(process.stdout))}\n`);
     return hasProblem(findings) ? FAILURE : SUCCESS;

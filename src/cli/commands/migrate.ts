@@ -22,7 +22,9 @@ export const migrate: Command = {
   async run(args) {
     const roles = args.texts("grant-to");
     const isDryRun = args.has("dry-run");
-    const statements = await withDatabase(args, (database) => pendingMigration(database, roles), true);
+    const statements = await withDatabase(args, (database) => pendingMigration(database, roles), {
+      trustsOwners: true,
+    });
     if (!isDryRun && statements.length > 0) {
       await withLocker(args, {}, (locker) => locker.migrate({ grantTo: roles }));
     }

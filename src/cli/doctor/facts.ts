@@ -139,7 +139,7 @@ export async function collectFacts(database: Database): Promise<Facts> {
             own: CLIENT_VERSION,
           },
     rights: { ...rights, mayCreate: server.create === true },
-    trust: await readTrust(database),
+    trust: rights.schemaExists ? await readTrust(database) : null,
     refusal: hello.isStandby || !rights.mayLock ? null : await tryLocker(database),
     isDirect: seemsDirect(hello),
     settings: Object.fromEntries(chosen.map(({ name, setting }) => [String(name), String(setting)])),
@@ -163,11 +163,8 @@ export async function collectFacts(database: Database): Promise<Facts> {
 }
 
 async function readRights(database: Database): Promise<Omit<Facts["rights"], "mayCreate">> {
-  const [row] = await database.query(`
-    select exists (
-             select from pg_catalog.pg_namespace n where n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name) as made,
-           (${mayRead("active_leases")}) as look`);
-  const schemaExists = row?.made === true;
+  const schemaExists = database.hello.hasSchemas;
+  const [row] = schemaExists ? await database.query(`select (${mayRead("active_leases")}) as look`) : [];
   const reader = {
     query: (text: string, parameters: readonly string[] = []) => database.query(text, parameters),
     end: async () => undefined,
@@ -221,6 +218,7 @@ function mayRead(relation: string): string {
 
 /** Asked of the catalog, which anybody may read. The first three are read by whoever may look at the table; the last by its owner. */
 async function lookAtFences(database: Database, isComplete: boolean): Promise<Facts["fences"]> {
+  if (!database.hello.hasSchemas) return { source: null, knowsCluster: null, areLeasesLogged: null, ahead: null };
   const [seen] = await database.query(`
     select pg_catalog.has_table_privilege(e.oid, 'select') and pg_catalog.has_schema_privilege(e.relnamespace, 'usage') as readable,
            l.relpersistence operator(pg_catalog.=) 'p' as logged, pg_catalog.pg_has_role(l.relowner, 'usage') as owned

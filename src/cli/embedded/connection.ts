@@ -24,6 +24,7 @@ export async function connectTo(url: string, applicationName: string): Promise<L
     connectTimeoutMs: CONNECT_MS,
     prepare: false,
     settings: ownSettings,
+    acceptsMissing: true, // it calls nothing of the schemas
     signal: null,
   });
   return link;
