@@ -765,6 +765,11 @@ begin
 
   -- Free keys without a line, and keys that were never seen: one statement for all of them. For a single key it would cost
   -- more than the steps below.
+  --
+  -- Here, in release and in renew each key is looked up by itself, and its row taken by its place, whatever the statistics say: joined in
+  -- the order of the keys, a release of 128 read all of 50,000 leases for each (0.9 s instead of 3 ms). That l.key = w.key once more lets
+  -- the planner expect a single row. A version that has come since the statement began is locked, and not seen by the update: that item
+  -- goes the way of those that are busy.
   if cardinality(p_keys) > 1 then
     began := clock_timestamp();
     for won in
@@ -775,16 +780,21 @@ begin
          order by u.key, u.item
       ),
       locked as materialized (
-        select l.key
+        select w.*, l.version
           from want w
-          join leasehold.leases l on l.key = w.key
-         where l.token is null and not l.queued and (l.hold_until is null or l.hold_until <= clock_timestamp())
-           for update of l skip locked
+          join lateral (
+            select k.key, k.ctid as version from leasehold.leases k
+             where k.key >= w.key and k.key <= w.key
+               and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())
+             order by k.key desc
+             limit 1
+               for update skip locked) l on l.key = w.key
       ),
       missing as materialized (
         select w.*, row_number() over (order by w.key) as place
           from want w
-         where not p_careful and not exists (select from leasehold.leases l where l.key = w.key)
+         where not p_careful
+           and (select l.key from leasehold.leases l where l.key >= w.key and l.key <= w.key order by l.key desc limit 1) is null
       ),
       granted as (
         update leasehold.leases l
@@ -804,8 +814,8 @@ begin
                metadata = x.metadata::jsonb,
                released_at = null,
                acquisitions = l.acquisitions + 1
-          from (select w.*, clock_timestamp() as at from locked k join want w on w.key = k.key) x
-         where l.key = x.key and leasehold_internal._ms(x.at) < x.not_after
+          from (select k.*, clock_timestamp() as at from locked k) x
+         where l.ctid = x.version and leasehold_internal._ms(x.at) < x.not_after
         returning x.item, l.fence, l.acquired_at, l.expires_at
       ),
       -- A twin that another transaction has inserted and not yet committed would be waited for: whoever inserts holds this lock
@@ -1115,12 +1125,14 @@ begin
         select u.* from unnest(p_keys, p_tokens, p_fences, p_held) with ordinality as u (key, token, fence, held, item)
       ),
       locked as materialized (
-        select l.key, w.item, w.held
+        select w.item, w.held, l.version
           from want w
-          join leasehold.leases l on l.key = w.key
-         where l.token = w.token and (w.fence is null or l.fence = w.fence)
-         order by l.key
-           for no key update of l skip locked
+          join lateral (
+            select k.key, k.ctid as version from leasehold.leases k
+             where k.key >= w.key and k.key <= w.key and k.token = w.token and (w.fence is null or k.fence = w.fence)
+             order by k.key desc
+             limit 1
+               for no key update skip locked) l on l.key = w.key
       )
       update leasehold.leases l
          set token = null,
@@ -1129,7 +1141,7 @@ begin
              hold_until = case when x.held and l.expires_at > x.at and l.min_hold_ms > 0
                then l.acquired_at + l.min_hold_ms * interval '1 millisecond' end
         from (select k.*, clock_timestamp() as at from locked k) x
-       where l.key = x.key
+       where l.ctid = x.version
       returning x.item, l.key, l.queued,
         case
           when l.expires_at > x.at then null
@@ -1371,12 +1383,14 @@ begin
       select u.* from unnest(p_keys, p_tokens, p_fences, p_ttls) with ordinality as u (key, token, fence, ttl_ms, item)
     ),
     locked as materialized (
-      select l.key, w.item, w.ttl_ms, l as lease
+      select w.item, w.ttl_ms, l.lease, l.version
         from want w
-        join leasehold.leases l on l.key = w.key
-       where l.token = w.token and l.fence = w.fence
-       order by l.key
-         for no key update of l skip locked
+        join lateral (
+          select k.key, k.ctid as version, k as lease from leasehold.leases k
+           where k.key >= w.key and k.key <= w.key and k.token = w.token and k.fence = w.fence
+           order by k.key desc
+           limit 1
+             for no key update skip locked) l on l.key = w.key
     )
     update leasehold.leases l
        set expires_at = case
@@ -1392,7 +1406,7 @@ begin
                case when (k.lease).session_id = p_session then p_session else leasehold_internal._successor(k.lease, p_session, p_former) end as session_id
           from locked k
       ) x
-     where l.key = x.key and l.expires_at > x.at and l.revoked_at is null
+     where l.ctid = x.version and l.expires_at > x.at and l.revoked_at is null
     returning x.item, l.expires_at
   loop
     item := won.item;

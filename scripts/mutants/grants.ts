@@ -9,7 +9,7 @@ const grant = `order by l.key desc
            limit 1
              for update skip locked;
           is_locked := found;`;
-const batch = "for update of l skip locked\n      ),\n      missing";
+const batch = "for update skip locked) l on l.key = w.key";
 const exclusion = ["test/fencing/exclusion.test.ts"];
 
 export const grants: readonly Mutant[] = [
@@ -40,7 +40,7 @@ export const grants: readonly Mutant[] = [
   {
     name: "grant: no lock (batch)",
     file,
-    edits: [[`           ${batch}`, batch.replace("for update of l skip locked\n", "")]],
+    edits: [[batch, batch.replace("for update skip locked", "")]],
     tests: exclusion,
   },
   {
@@ -108,12 +108,24 @@ export const grants: readonly Mutant[] = [
     tests: ["test/fences/drawn.test.ts"],
   },
   {
+    name: "grant: a batch is joined, as the statistics say",
+    file,
+    edits: [
+      [
+        "          join lateral (\n            select k.key, k.ctid as version from leasehold.leases k\n             where k.key >= w.key and k.key <= w.key\n               and k.token is null",
+        "          join lateral (\n            select k.key, k.ctid as version from leasehold.leases k\n             where k.token is null",
+      ],
+      [`order by k.key desc\n             limit 1\n               ${batch}`, batch],
+    ],
+    tests: ["test/limits/batches.test.ts"],
+  },
+  {
     name: "grant: the clock read before the lock (batch)",
     file,
     edits: [
       [
-        "from (select w.*, clock_timestamp() as at from locked k",
-        "from (select w.*, statement_timestamp() as at from locked k",
+        "from (select k.*, clock_timestamp() as at from locked k) x\n         where l.ctid",
+        "from (select k.*, statement_timestamp() as at from locked k) x\n         where l.ctid",
       ],
     ],
     tests: ["test/fences/drawn.test.ts"],
@@ -181,7 +193,7 @@ export const grants: readonly Mutant[] = [
   {
     name: "grant: a late acquire is granted (batch)",
     file,
-    edits: [["where l.key = x.key and leasehold_internal._ms(x.at) < x.not_after", "where l.key = x.key"]],
+    edits: [["where l.ctid = x.version and leasehold_internal._ms(x.at) < x.not_after", "where l.ctid = x.version"]],
     tests: ["test/waiting/late.test.ts"],
   },
   {

@@ -4,10 +4,11 @@ import type { Mutant } from "./mutant.js";
 const file = "migrations/0001_protocol.sql";
 const release =
   "where l.key >= p_keys[1] and l.key <= p_keys[1] and l.token = p_tokens[1] and (p_fences[1] is null or l.fence = p_fences[1])";
-const releases = "where l.token = w.token and (w.fence is null or l.fence = w.fence)";
+const releases =
+  "where k.key >= w.key and k.key <= w.key and k.token = w.token and (w.fence is null or k.fence = w.fence)";
 const renewals =
-  "where l.token = w.token and l.fence = w.fence\n       order by l.key\n         for no key update of l skip locked";
-const renewed = "where l.key = x.key and l.expires_at > x.at and l.revoked_at is null";
+  "k.token = w.token and k.fence = w.fence\n           order by k.key desc\n           limit 1\n             for no key update skip locked";
+const renewed = "where l.ctid = x.version and l.expires_at > x.at and l.revoked_at is null";
 const staleToken = ["test/fences/stale-token.test.ts"];
 const maxHold = ["test/loss/max-hold.test.ts"];
 
@@ -66,13 +67,13 @@ export const leases: readonly Mutant[] = [
   {
     name: "renew: no comparison of tokens",
     file,
-    edits: [[renewals, renewals.replace("l.token = w.token and ", "")]],
+    edits: [[renewals, renewals.replace("k.token = w.token and ", "")]],
     tests: staleToken,
   },
   {
     name: "renew: no comparison of fences",
     file,
-    edits: [[renewals, renewals.replace("l.token = w.token and l.fence = w.fence", "l.token = w.token")]],
+    edits: [[renewals, renewals.replace("k.token = w.token and k.fence = w.fence", "k.token = w.token")]],
     tests: staleToken,
   },
   {
@@ -114,13 +115,13 @@ export const leases: readonly Mutant[] = [
   {
     name: "release: no comparison of tokens (batch)",
     file,
-    edits: [[releases, releases.replace("l.token = w.token and ", "l.token is not null and ")]],
+    edits: [[releases, releases.replace("k.token = w.token and ", "k.token is not null and ")]],
     tests: staleToken,
   },
   {
     name: "release: no comparison of fences (batch)",
     file,
-    edits: [[releases, "where l.token = w.token"]],
+    edits: [[releases, "where k.key >= w.key and k.key <= w.key and k.token = w.token"]],
     tests: staleToken,
   },
   {
