@@ -126,7 +126,7 @@ export const client: readonly Mutant[] = [
   {
     name: "connections: the path is not set first",
     file: "src/postgres/connect.ts",
-    edits: [["[...settings, HELLO]", "[...settings.slice(1), ...settings.slice(0, 1), HELLO]"]],
+    edits: [["[...settings, ...(trustsOwners", "[...settings.slice(1), ...settings.slice(0, 1), ...(trustsOwners"]],
     tests: ["test/connections/search-path.test.ts"],
   },
   {
