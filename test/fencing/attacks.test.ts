@@ -455,6 +455,7 @@ function valuesOf(fence: bigint, others: Readonly<Record<string, string>> = {}):
       "integer[]": "'{1000}'",
       uuid: "'6c1b7a3e-0000-4000-8000-000000000000'",
       "uuid[]": "'{6c1b7a3e-0000-4000-8000-000000000000}'",
+      "double precision": "1e15",
       "double precision[]": "'{1e15}'",
       boolean: "false",
       "boolean[]": "'{true}'",
