@@ -103,6 +103,34 @@ export const trust: readonly Mutant[] = [
     tests: owners,
   },
   {
+    name: "owners: where there was no schema, what is made later is trusted",
+    file: "src/postgres/connect.ts",
+    edits: [["  if (!hasSchemas && !acceptsMissing) throw", "  if (false) throw"]],
+    tests: owners,
+  },
+  {
+    name: "owners: migrate() calls what was made since it looked",
+    file: "src/postgres/migrate.ts",
+    edits: [
+      [
+        'if ((await refuseOwners(connection, "migrator")) && (await isAllDone(',
+        'await refuseOwners(connection, "migrator");\n  if ((await isAllDone(',
+      ],
+    ],
+    tests: owners,
+  },
+  {
+    name: "rights: the plans of whoever guards show the tokens of others",
+    file: "migrations/0002_fencing.sql",
+    edits: [
+      [
+        "create function leasehold.guard(key text, fence bigint, timeout interval default null) returns void\nlanguage plpgsql volatile security definer\nset search_path = pg_catalog, pg_temp\nset debug_print_plan = off\n",
+        "create function leasehold.guard(key text, fence bigint, timeout interval default null) returns void\nlanguage plpgsql volatile security definer\nset search_path = pg_catalog, pg_temp\n",
+      ],
+    ],
+    tests: ["test/trust/plans.test.ts"],
+  },
+  {
     name: "owners: over a given client nothing is looked at",
     file: "src/postgres/postgres-store.ts",
     edits: [["    await this.#connections.refuseForeign();\n", ""]],
@@ -114,7 +142,7 @@ export const trust: readonly Mutant[] = [
     edits: [
       [
         'return ["set local search_path = pg_catalog, pg_temp", guard, ...(hasSchemas ? [] : [...CREATE_SCHEMAS, guard])];',
-        'return ["set local search_path = pg_catalog, pg_temp", ...(hasSchemas ? [] : CREATE_SCHEMAS)];',
+        'return ["set local search_path = pg_catalog, pg_temp"];',
       ],
     ],
     tests: ["test/cli/migrate.test.ts"],
@@ -128,7 +156,12 @@ export const trust: readonly Mutant[] = [
   {
     name: "paths: the printed script binds what its runner's path has",
     file: "src/cli/migration-script.ts",
-    edits: [['return ["set local search_path = pg_catalog, pg_temp", guard, ', "return [guard, "]],
+    edits: [
+      [
+        'return ["set local search_path = pg_catalog, pg_temp", guard, ...(hasSchemas ? [] : [...CREATE_SCHEMAS, guard])];',
+        "return [guard];",
+      ],
+    ],
     tests: ["test/trust/traps.test.ts"],
   },
   {
