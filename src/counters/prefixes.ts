@@ -100,7 +100,11 @@ export function prefixBy(
   }
   return (key) => {
     try {
-      return checkText("what statsPrefix returns", statsPrefix(key), 0, MAX_KEY_BYTES);
+      const found: unknown = statsPrefix(key);
+      if (typeof found === "object") {
+        Promise.resolve(found).catch(onError); // of an async function, whose rejection nobody else would catch
+      }
+      return checkText("what statsPrefix returns", found, 0, MAX_KEY_BYTES);
     } catch (error) {
       onError(error);
       return "";

@@ -15,9 +15,12 @@ export function checkKeyNames(value: unknown): NameOf {
   return (key) => {
     try {
       const name = nameOf(key);
+      if (typeof name === "object") {
+        Promise.resolve(name).catch(tell); // of an async function, whose rejection nobody else would catch
+      }
       return typeof name === "string" ? { "leasehold.lock.key": name } : none;
     } catch (error) {
-      diag.error("leasehold: keyNames threw, so the key is not named", error);
+      tell(error);
       return none;
     }
   };
@@ -40,4 +43,8 @@ function toFunction(value: unknown): (key: string) => unknown {
   }
   const expected = "an array of keys, a regular expression, or a function that returns a key's name";
   throw new InvalidOptionError({ option: "keyNames", expected, received: value });
+}
+
+function tell(error: unknown): void {
+  diag.error("leasehold: keyNames threw, so the key is not named", error);
 }

@@ -367,6 +367,15 @@ test("a statsPrefix that throws, or returns what is no prefix, disturbs nothing:
   expect(errors).toMatchObject([{ message: "mine" }, { ...invalid, received: "7 (number)" }, invalid, invalid]);
 });
 
+test("an async statsPrefix that rejects is no prefix either, and ends no process", async () => {
+  const errors: unknown[] = [];
+  const statsPrefix = (async () => Promise.reject(new Error("mine"))) as unknown as () => string;
+  await using locker = openLocker(database, { statsPrefix, onError: (error) => errors.push(error) });
+  await locker.withLock("a", () => undefined);
+  expect(errors).toContainEqual(expect.objectContaining({ option: "what statsPrefix returns" }));
+  expect(errors).toContainEqual(new Error("mine"));
+});
+
 test("a hundred prefixes are told apart, and the others count together", async () => {
   await using locker = openLocker(database);
   await Promise.all(Array.from({ length: 130 }, (_, number) => locker.withLock(`p${number}:1`, () => undefined)));

@@ -235,12 +235,16 @@ test.each<[string, TelemetryOptions["keyNames"], string]>([
   expect(telemetry.spans.filter(({ attributes }) => attributes["leasehold.lock.key"] === name)).toHaveLength(6);
 });
 
-test("a function for names that throws leaves the key without a name", async () => {
-  const telemetry = observe({
-    keyNames: () => {
+test.each<[string, () => unknown]>([
+  [
+    "throws",
+    () => {
       throw new Error("the user's");
     },
-  });
+  ],
+  ["rejects", async () => Promise.reject(new Error("the user's"))],
+])("a function for names that %s leaves the key without a name", async (_, keyNames) => {
+  const telemetry = observe({ keyNames: keyNames as () => string });
   await using locker = openLocker(database);
   await locker.withLock("a", () => undefined);
   expect(values(await telemetry.points("leasehold.lock.acquired"))).toEqual([
