@@ -24,7 +24,8 @@ export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, 
     $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 export const STAY: string = `select item, now
-  from leasehold_internal.stay($1::int, $2::uuid, $3::float8, $4::text::text[], $5::text::uuid[]), ${EXACT_TIMES}`;
+  from leasehold_internal.stay($1::int, $2::pg_catalog.uuid, $3::double precision, $4::pg_catalog.text::pg_catalog.text[],
+    $5::pg_catalog.text::pg_catalog.uuid[]), ${EXACT_TIMES}`;
 
 export const RELEASE: string = `select item, outcome, wake, reason, now
   from leasehold_internal.release(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
