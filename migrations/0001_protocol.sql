@@ -608,6 +608,16 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- The place of a token in a line. In the order of an index, which leaves no other way to find it, whatever the statistics say.
+create function leasehold_internal._place(line text, standing uuid) returns bigint
+language plpgsql volatile
+as $$
+begin
+  return (
+    select w.ticket from leasehold.waiters w where w.key = line and w.token >= standing and w.token <= standing order by w.token limit 1);
+end
+$$;
+--> statement-breakpoint
 -- Places for many who wait for one key, behind somebody who stands first: what acquire does for each of them, in four statements. One
 -- by one, 10,000 took longer than a request may.
 create function leasehold_internal._stand(
@@ -616,25 +626,28 @@ create function leasehold_internal._stand(
   item integer, outcome text, expires float8, ticket bigint, proof bigint, holder text, holderfence bigint, holdersession integer, look float8,
   blocker integer)
 language plpgsql volatile
-set enable_hashjoin = off
-set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
   secret bytea := leasehold_internal._secret();
 begin
+  with place as materialized (
+    select a.version
+      from unnest(p_tokens, p_not_after) u (token, not_after)
+      join lateral (
+        select k.token, k.ctid as version from leasehold.waiters k
+         where k.key = p_key and k.token >= u.token and k.token <= u.token and k.alive_until < clock_timestamp() + interval '2500 milliseconds'
+           and leasehold_internal._ms(clock_timestamp()) < u.not_after
+         order by k.token
+         limit 1
+           for update skip locked) a on a.token = u.token
+  )
   update leasehold.waiters w
      set alive_until = clock_timestamp() + interval '3 seconds'
-   where w.ctid = any (array(
-     select a.ctid
-       from unnest(p_tokens, p_not_after) u (token, not_after)
-       join leasehold.waiters a on a.key = p_key and a.token = u.token
-      where a.alive_until < clock_timestamp() + interval '2500 milliseconds' and leasehold_internal._ms(clock_timestamp()) < u.not_after
-        for update of a skip locked));
-  if exists (
-    select from unnest(p_tokens) u (token)
-     where not exists (select from leasehold.waiters w where w.key = p_key and w.token = u.token)) then
+    from place p
+   where w.ctid = p.version;
+  if exists (select from unnest(p_tokens) u (token) where leasehold_internal._place(p_key, u.token) is null) then
     perform from leasehold.leases l where l.key = p_key for no key update skip locked;
     if found then
       insert into leasehold.waiters (key, ticket, token, session_id, owner, enqueued_at, alive_until)
@@ -648,7 +661,7 @@ begin
              u.token, p_session, u.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds'
         from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs) u (token, owner, not_after, ticket, proof)
        where leasehold_internal._ms(clock_timestamp()) < u.not_after
-         and not exists (select from leasehold.waiters w where w.key = p_key and w.token = u.token)
+         and leasehold_internal._place(p_key, u.token) is null
       on conflict do nothing;
       update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
     else
@@ -678,7 +691,7 @@ begin
            expires, w.ticket, case when w.ticket = u.ticket then u.proof else leasehold_internal._proof(secret, p_key, u.token, w.ticket) end,
            holder, holderfence, holdersession, look, case when w.ticket is null then blocker end
       from unnest(p_items, p_tokens, p_not_after, p_tickets, p_proofs) u (item, token, not_after, ticket, proof)
-      left join leasehold.waiters w on w.key = p_key and w.token = u.token;
+     cross join lateral (select leasehold_internal._place(p_key, u.token) as ticket) w;
 end
 $$;
 --> statement-breakpoint
@@ -1224,8 +1237,7 @@ set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
 set enable_seqscan = off
 set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set enable_sort = off
 set jit = off
 as $$
 #variable_conflict use_column
@@ -1240,18 +1252,25 @@ begin
     return;
   end if;
   perform set_config('synchronous_commit', 'off', true);
+  -- Place by place, as acquire looks up keys: a line is often counted while it is empty. Then 100 of 5,000 took 0.5 s instead of 0.01.
+  with place as materialized (
+    select a.version
+      from unnest(p_keys, p_tokens) u (key, token)
+      join lateral (
+        select k.key, k.ctid as version from leasehold.waiters k
+         where k.key = u.key and k.token >= u.token and k.token <= u.token and k.alive_until < clock_timestamp() + interval '2500 milliseconds'
+         order by k.token
+         limit 1
+           for update skip locked) a on a.key = u.key
+  )
   update leasehold.waiters w
      set alive_until = clock_timestamp() + interval '3 seconds'
-   where w.ctid = any (array(
-     select a.ctid
-       from unnest(p_keys, p_tokens) u (key, token)
-       join leasehold.waiters a on a.key = u.key and a.token = u.token
-      where a.alive_until < clock_timestamp() + interval '2500 milliseconds'
-        for update of a skip locked));
+    from place p
+   where w.ctid = p.version;
   return query
     select u.item::integer, leasehold_internal._ms(clock_timestamp())
       from unnest(p_keys, p_tokens) with ordinality u (key, token, item)
-     where not exists (select from leasehold.waiters w where w.key = u.key and w.token = u.token);
+     where leasehold_internal._place(u.key, u.token) is null;
 end
 $$;
 --> statement-breakpoint

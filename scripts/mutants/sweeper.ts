@@ -7,6 +7,15 @@ const lockers = ["test/sweeper/locker.test.ts"];
 
 export const sweeper: readonly Mutant[] = [
   {
+    name: "purge: a key that counts on from elsewhere is forgotten",
+    file,
+    edits: [
+      ["     and l.fence <= last\n", ""],
+      ["l.fence <= last and leasehold_internal._is_forgotten", "leasehold_internal._is_forgotten"],
+    ],
+    tests: ["test/sweeper/purge.test.ts"],
+  },
+  {
     name: "sweep: a lease that is live, but old",
     file,
     edits: [["else lease.expires_at < before", "else lease.acquired_at < before"]],

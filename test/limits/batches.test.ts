@@ -48,9 +48,9 @@ const steps: readonly Step[] = [
   ],
 ];
 
-async function read(sql: postgres.TransactionSql): Promise<number> {
+async function read(sql: postgres.TransactionSql, table = "leases"): Promise<number> {
   const [row] = await sql`
-    select seq_tup_read + idx_tup_fetch as read from pg_stat_xact_user_tables where relid = 'leasehold.leases'::regclass`;
+    select seq_tup_read + idx_tup_fetch as read from pg_stat_xact_user_tables where relid = ${`leasehold.${table}`}::regclass`;
   return Number(row?.read);
 }
 
@@ -75,3 +75,33 @@ test.for(Object.entries(statistics))(
     expect(Object.fromEntries(dear)).toEqual({});
   },
 );
+
+test("places in a line that was counted while it was empty are found one by one", async () => {
+  await using database = await createDatabase();
+  const queue = `insert into leasehold.waiters (key, ticket, token, owner, enqueued_at, alive_until)
+    select 'line', -i, gen_random_uuid(), 'other', now(), now() + interval '1 hour' from generate_series(1, ${OTHERS}) i`;
+  for (const statement of [
+    `insert into leasehold.leases (key, token, fence, ttl_ms, acquired_at, expires_at, queued)
+       values ('line', gen_random_uuid(), 1, 3600000, now(), now() + interval '1 hour', true)`,
+    queue,
+    "delete from leasehold.waiters",
+    "vacuum analyze leasehold.waiters",
+    queue,
+  ]) {
+    await database.sql.unsafe(statement);
+  }
+  const join = acquire().replace(keys, each("line"));
+  const stay = `select * from leasehold_internal.stay(null, null, 'infinity', ${each("line")}, ${tokens})`;
+  const reads: number[] = [];
+  for (const statement of [join, join, stay, stay]) {
+    await database.sql.begin(async (sql) => {
+      await sql`update leasehold.waiters set alive_until = now() + interval '1 second' where owner = 'asker'`;
+      const before = await read(sql, "waiters");
+      const rows = await sql.unsafe(statement);
+      reads.push((await read(sql, "waiters")) - before);
+      expect(rows.filter(({ outcome }) => outcome !== "queued")).toEqual([]);
+    });
+  }
+
+  expect(reads.filter((count) => count > KEYS * READS_PER_KEY)).toEqual([]);
+});
