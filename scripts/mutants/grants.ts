@@ -108,12 +108,6 @@ export const grants: readonly Mutant[] = [
     tests: ["test/fences/drawn.test.ts"],
   },
   {
-    name: "line: a place is found by any way",
-    file,
-    edits: [["w.token >= standing and w.token <= standing order by w.token limit 1", "w.token = standing"]],
-    tests: ["test/limits/batches.test.ts"],
-  },
-  {
     name: "grant: a batch is joined, as the statistics say",
     file,
     edits: [
