@@ -17,7 +17,7 @@ import type { Link, Notice } from "./link.js";
 import { FOREIGN_OBJECTS, refuseForeignOrMissing } from "./owners.js";
 import { targetOfClient } from "./target-of-client.js";
 
-type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify" | "trustsOwners">;
+type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify" | "trustsOwners" | "acceptsMissing">;
 
 /** A connection that is ours alone, whatever lies in between: if it is what the address was given for. */
 const direct = { prepare: true, settings: passingSettings };
@@ -48,6 +48,7 @@ export class Connections {
   /** Whether a connection to the direct address was seen to keep its backend: only then may a setting stay on one. */
   #keepsBackends = false;
   readonly #onNotice: (notice: Notice) => void;
+  readonly #ownDebug: () => OwnLane;
   #unconfirmedCommits = 0;
   #role = "";
 
@@ -66,8 +67,9 @@ export class Connections {
     const mayBePooled = options.presence === "off" || hosts !== this.#directHosts || target.isPooledHint;
     const how = (): Pick<How, "prepare" | "settings"> =>
       mayBePooled ? pooled : this.#keepsBackends ? { ...direct, settings: ownSettings } : direct;
-    const own = (purpose: string): OwnLane =>
-      new OwnLane((signal) => this.#connect(hosts, purpose, { ...how(), signal }), requestTimeoutMs, onClock);
+    const own = (purpose: string, more: Pick<How, "acceptsMissing"> = {}): OwnLane =>
+      new OwnLane((signal) => this.#connect(hosts, purpose, { ...how(), ...more, signal }), requestTimeoutMs, onClock);
+    this.#ownDebug = () => own("debug", { acceptsMissing: true });
     const renewals = own("renewals");
     const commands = options.sql === null ? own("commands") : new GivenLane(options.sql, requestTimeoutMs);
     this.mayBePooled = mayBePooled;
@@ -114,6 +116,16 @@ export class Connections {
   async refuseForeign(): Promise<void> {
     if (this.commands instanceof GivenLane) {
       refuseForeignOrMissing((await this.commands.query(FOREIGN_OBJECTS, [])).rows);
+    }
+  }
+
+  /** Over a connection for this alone, which is made although the schemas are missing: to look at the server, and to call nothing in them. */
+  async inspect<Result>(look: (lane: Lane) => Promise<Result>): Promise<Result> {
+    const lane = this.#ownDebug();
+    try {
+      return await look(lane);
+    } finally {
+      await lane.end();
     }
   }
 

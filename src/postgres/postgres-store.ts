@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { after, type Instant, msUntil, now } from "../clock.js";
-import { type LeaseholdError, UnavailableError } from "../errors.js";
+import { type LeaseholdError, NotMigratedError, UnavailableError } from "../errors.js";
 import type { ConnectionStates, ServerState } from "../inspect/store-state.js";
 import type { ResolvedLockerOptions } from "../resolve-options.js";
 import type {
@@ -146,7 +146,16 @@ export class PostgresStore implements Store {
   }
 
   describeServer(): Promise<ServerState> {
-    return this.#publicly(() => describeServer(this.#connections.commands));
+    return this.#publicly(async () => {
+      try {
+        return await describeServer(this.#connections.commands);
+      } catch (error) {
+        if (error instanceof NotSent && error.cause instanceof NotMigratedError) {
+          return await this.#connections.inspect(describeServer);
+        }
+        throw error;
+      }
+    });
   }
 
   get place(): string | null {

@@ -1,7 +1,8 @@
-import type { LeaseholdError } from "../errors.js";
+import { LeaseholdError } from "../errors.js";
 import type { Horizon, SchemaState, ServerState } from "../inspect/store-state.js";
 import type { Lane } from "./lane.js";
 import type { Row } from "./link.js";
+import { FOREIGN_OBJECTS, refuseForeignOrMissing } from "./owners.js";
 import { sqlState, toPublicError } from "./server-errors.js";
 import { EXACT_TIMES, milliseconds } from "./statements.js";
 
@@ -63,11 +64,14 @@ export async function describeServer(lane: Lane): Promise<ServerState> {
   };
 }
 
-/** What the server answered, also when that is an error. */
+/** What the server answered, also when that is an error or leads to one. */
 async function unlessRefused<Part>(part: Promise<Part>, role: string): Promise<Part | LeaseholdError> {
   try {
     return await part;
   } catch (error) {
+    if (error instanceof LeaseholdError) {
+      return error;
+    }
     if (sqlState(error) === null) {
       throw error;
     }
@@ -76,6 +80,8 @@ async function unlessRefused<Part>(part: Promise<Part>, role: string): Promise<P
 }
 
 async function describeSchema(lane: Lane): Promise<SchemaState> {
+  // A given client has not looked yet, and nothing may be called in a schema of somebody else's.
+  refuseForeignOrMissing((await lane.read(FOREIGN_OBJECTS, [])).rows);
   const row = (await lane.read(SCHEMA, [])).rows[0] as Row;
   return {
     version: Number(row.version),

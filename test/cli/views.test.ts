@@ -217,7 +217,7 @@ test("release --force takes a lock, the one with the fence that was meant, at on
 
 test("sweep clears away what is over, in as many batches as it takes, and says how much", async () => {
   await database.sql`insert into leasehold.leases (key, fence, ttl_ms, released_at)
-    select 'over ' || i, i, 0, clock_timestamp() - interval '1 hour' from generate_series(1, 1200) i`;
+    select 'over ' || i, 1, 0, clock_timestamp() - interval '1 hour' from generate_series(1, 1200) i`;
   const done = await ask("sweep");
   expect(done).toMatchObject({ code: 0, stderr: "" });
   expect(done.stdout).toMatch(/^leases purged: 1200$/m);

@@ -131,6 +131,7 @@ test.each<readonly [string, { readonly presence?: "off"; readonly given?: boolea
     code: "unsafe-backend",
     message: expect.stringContaining(`the schema leasehold_internal of "${there.evil}"`),
   });
+  await locker.debug();
   await locker.close();
   await sql?.end();
   expect(await there.sprungBy()).toEqual([]);
