@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 
-/** Files for parameters such as `sslrootcert`, by name; they go with the test file. Returns their paths. */
+/** Files for parameters such as `sslrootcert`, by name, made beside the tests of a file: they go with it. Returns their paths. */
 export async function pemFiles<Name extends string>(
   contents: Readonly<Record<Name, string>>,
 ): Promise<Record<Name, string>> {

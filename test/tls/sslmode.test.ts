@@ -15,7 +15,7 @@ const requestTimeoutMs = 2_000;
 const authority = await makeAuthority();
 const stranger = await makeAuthority("A stranger");
 const database = await createDatabase();
-const { root } = await pemFiles({ root: authority.cert });
+const { root, other } = await pemFiles({ root: authority.cert, other: stranger.cert });
 
 const certificates = {
   "a right one": await makeCertificate(authority, ["localhost", "127.0.0.1"]),
@@ -207,7 +207,6 @@ test("sslnegotiation=direct begins with TLS, and verifies all the same", async (
   expect(await locker.withLock("a", ({ held }) => held)).toBe(true);
   expect(await areEncrypted(onBoth)).toEqual([true]);
 
-  const { other } = await pemFiles({ other: stranger.cert });
   const url = changeUrl(onBoth.url, { parameters: { ...parameters, sslrootcert: other } });
   await using mistrusting = openLocker(url, { requestTimeoutMs });
   expect(reasons((await settled(mistrusting.ready(), requestTimeoutMs)).error)).toMatch(untrusted);
