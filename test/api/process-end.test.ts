@@ -15,7 +15,7 @@ function run(url: string, mode: string): Promise<{ code: unknown; signal: unknow
   return new Promise((resolve) => {
     const args = ["--import", "tsx", script, url, mode];
     // less than the 60 s of idleTimeoutMs and ttlMs: it must not be these that end it
-    execFile(process.execPath, args, { timeout: 30_000, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
+    execFile(process.execPath, args, { timeout: 55_000, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
       noteStderr(`script ${mode}`, stderr);
       resolve({ code: error?.code ?? 0, signal: error?.signal ?? null, stdout, stderr });
     });

@@ -29,7 +29,7 @@ test("a key's fence rises over release, renewal, expiry, the death of its holder
   expect((await sql`select fence::text from leasehold.leases where key = 'a'`)[0]?.fence).toBe(String(before));
   fences.push(renewed.fence);
   await renewed.release();
-  const expiring = await locker.acquire("a", { ttlMs: 100, keepAlive: false });
+  const expiring = await locker.acquire("a", { ttlMs: 1_000, keepAlive: false });
   fences.push(expiring.fence);
   fences.push((await dying.acquire("a")).fence);
   await dying.worker.kill("SIGKILL");

@@ -39,7 +39,7 @@ function array(items: readonly unknown[]): string {
 
 test("who was replaced can neither renew nor release, by the handle or by its token and fence", async () => {
   await using locker = openLocker(database, { presence: "off" });
-  const old = await locker.acquire("a", { ttlMs: 100, keepAlive: false });
+  const old = await locker.acquire("a", { ttlMs: 1_000, keepAlive: false });
   const current = await locker.acquire("a", { ttlMs: 60_000 });
   const before = await leaseRow(sql, "a");
   const lost = { name: "LeaseLostError", code: "lease-lost" };
@@ -63,7 +63,7 @@ test("who was replaced can neither renew nor release, by the handle or by its to
 test("what has expired stays lost though nobody took it: no renewal brings it back, by the handle or by token and fence", async () => {
   await using proxy = await startProxy(database.url);
   await using locker = openLocker(proxy.url(database.url));
-  const lock = await locker.acquire("expired", { ttlMs: 300, keepAlive: false });
+  const lock = await locker.acquire("expired", { ttlMs: 1_000, keepAlive: false });
   // else the client would let go of it when it notices
   proxy.blackhole("both");
   await until("it has expired on the server", async () => {

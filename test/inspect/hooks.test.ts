@@ -116,7 +116,7 @@ test("an acquire that was cancelled, and one that failed, are told with the erro
 test("a loss is told with its reason, and is no release", async () => {
   await using locker = openLocker(database);
   const heard = listen("release", "lost");
-  const lock = await locker.acquire("a", { ttlMs: 100, keepAlive: false });
+  const lock = await locker.acquire("a", { ttlMs: 1_000, keepAlive: false });
   await new Promise((resolve) => lock.signal.addEventListener("abort", resolve, { once: true }));
   await expect(lock.release()).rejects.toMatchObject({ reason: "expired" });
 
@@ -300,7 +300,7 @@ test("subscribers that throw change nothing for the lock; Node makes uncaught ex
       return lock.fence;
     });
     expect(fence).toBeGreaterThan(0n);
-    const brief = await locker.acquire("b", { ttlMs: 100, keepAlive: false });
+    const brief = await locker.acquire("b", { ttlMs: 1_000, keepAlive: false });
     await new Promise((resolve) => brief.signal.addEventListener("abort", resolve, { once: true }));
     await expect(locker.withLock("c", () => Promise.reject(new Error("the body's")))).rejects.toThrow("the body's");
   } finally {

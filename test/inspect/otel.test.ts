@@ -162,7 +162,7 @@ test("a hold is timed to its release or its loss, and a loss is counted with its
   const telemetry = observe();
   await using locker = openLocker(database);
   await locker.withLock("a", () => undefined);
-  const brief = await locker.acquire("b", { ttlMs: 100, keepAlive: false });
+  const brief = await locker.acquire("b", { ttlMs: 1_000, keepAlive: false });
   await until("it is lost", () => brief.signal.aborted);
 
   const holds = await telemetry.points("leasehold.lock.hold.duration");

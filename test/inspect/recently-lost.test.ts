@@ -23,7 +23,7 @@ function lost(lock: Lock): Promise<unknown> {
 
 test("one that expired is shown, and nobody else had it since", async () => {
   await using locker = openLocker(database, { owner: "me" });
-  const lock = await locker.acquire("a", { ttlMs: 100, keepAlive: false });
+  const lock = await locker.acquire("a", { ttlMs: 1_000, keepAlive: false });
   await lost(lock);
 
   await expect(lock.release()).rejects.toMatchObject({ reason: "expired" });
@@ -68,7 +68,7 @@ test("the newest come first, 100 at most; what was released is not among them", 
     Array.from({ length: 120 }, (_, index) => locker.acquire(`many:${index}`, { ttlMs: 4_000, keepAlive: false })),
   );
   await Promise.all(locks.map(lost));
-  const last = await locker.acquire("last", { ttlMs: 100, keepAlive: false });
+  const last = await locker.acquire("last", { ttlMs: 1_000, keepAlive: false });
   await lost(last);
 
   const shown = (await locker.debug()).lost;

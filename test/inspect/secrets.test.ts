@@ -65,7 +65,7 @@ test("debug, capabilities, locks, messages and errors of a busy process show non
 
   const [held, brief] = await Promise.all([
     locker.acquire("held"),
-    locker.acquire("brief", { ttlMs: 200, keepAlive: false }),
+    locker.acquire("brief", { ttlMs: 1_000, keepAlive: false }),
   ]);
   const waiting = plain.acquire("held");
   await plain.acquire("other");

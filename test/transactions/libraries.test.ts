@@ -144,7 +144,7 @@ describe.each(libraries)("$name", (library) => {
     await opened.plain((run) => run("select 1")); // connected
     const released = await locker.acquire("f");
     await released.release();
-    const expired = await locker.acquire("f", { ttlMs: 100, keepAlive: false });
+    const expired = await locker.acquire("f", { ttlMs: 1_000, keepAlive: false });
     await until("the lease has expired", () => expired.signal.aborted);
     proxy.statements.length = 0;
     const body = () => Promise.reject(new Error("the body has run"));
