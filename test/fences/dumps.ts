@@ -100,6 +100,7 @@ export async function findPrograms(): Promise<Dumper | undefined> {
   const program = async (name: string, args: readonly string[], input = Buffer.alloc(0)) => {
     const options = { env: serverEnvironment(), encoding: "buffer", maxBuffer: 64 * 1024 * 1024 } as const;
     const running = run(join(dirname(binaries.postgres), name), args, options);
+    running.child.stdin?.on("error", () => undefined); // it may end without reading; its status says whether that is well
     running.child.stdin?.end(input);
     return (await running).stdout;
   };
