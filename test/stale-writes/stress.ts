@@ -1,11 +1,8 @@
 // npm run stress:guards -- --seconds 600 --seed 42: the test of random.test.ts for as long as you like. The exit code says
 // whether everything added up. A seed repeats what is drawn, the moments of a fault included; not how the processes are scheduled.
-import { constants } from "node:os";
 import { parseArgs } from "node:util";
 import { startCluster } from "../support/cluster.js";
-import { openResources } from "../support/resources.js";
-import { removeBinariesCopy } from "../support/server-binaries.js";
-import { removeTemplate } from "../support/server-folder.js";
+import { runToEnd } from "../support/run-to-end.js";
 import { causeChaos, clusterSettings } from "./chaos.js";
 
 const { values } = parseArgs({ options: { seconds: { type: "string" }, seed: { type: "string" } } });
@@ -32,20 +29,4 @@ async function run(): Promise<boolean> {
   return violations.length === 0;
 }
 
-async function end(status: number): Promise<never> {
-  for (const resource of openResources().reverse()) await resource.dispose();
-  await removeTemplate();
-  await removeBinariesCopy();
-  process.exit(status);
-}
-
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => void end(128 + constants.signals[signal]));
-}
-
-try {
-  await end((await run()) ? 0 : 1);
-} catch (error) {
-  console.error(error);
-  await end(1);
-}
+await runToEnd(run);

@@ -1,11 +1,8 @@
 // npm run storm -- --tear-downs 10000 --transport tls --seed 42: the test of storm.test.ts for as long as you like. The exit code
 // says whether all held. A seed repeats what is drawn; not how the processes are scheduled.
 import "../support/watch.js";
-import { constants } from "node:os";
 import { parseArgs } from "node:util";
-import { openResources } from "../support/resources.js";
-import { removeBinariesCopy } from "../support/server-binaries.js";
-import { removeTemplate } from "../support/server-folder.js";
+import { runToEnd } from "../support/run-to-end.js";
 import { startStormServer } from "./server.js";
 import { storm, type Transport } from "./storm.js";
 
@@ -49,20 +46,4 @@ async function run(): Promise<boolean> {
   return isCalm;
 }
 
-async function end(status: number): Promise<never> {
-  for (const resource of openResources().reverse()) await resource.dispose();
-  await removeTemplate();
-  await removeBinariesCopy();
-  process.exit(status);
-}
-
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => void end(128 + constants.signals[signal]));
-}
-
-try {
-  await end((await run()) ? 0 : 1);
-} catch (error) {
-  console.error(error);
-  await end(1);
-}
+await runToEnd(run);
