@@ -1,6 +1,8 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 const everything = ["test/**/*.test.ts"];
+/** Needs no server, and time passes there only when a test says so: `npm run test:unit`. */
+const unit = ["test/unit/**/*.test.ts"];
 const onlyOverTls = ["test/tls/**/*.test.ts"];
 /**
  * What depends on how a connection is made and lost. It runs over TLS, too: `npx vitest run --project tls`. What is left out
@@ -16,10 +18,10 @@ const alsoOverTls = [
 
 // Not beside `projects`: vitest would start one more server, for no project.
 const globalSetup = "test/support/global-setup.ts";
+const setupFiles = "test/support/setup.ts";
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    setupFiles: "test/support/setup.ts",
     // of its own process each: what a file leaves open is its own, and a frozen event loop freezes nobody else
     pool: "forks",
     // More than there are processors: tests mostly wait, for a time or for an answer.
@@ -29,12 +31,17 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
     projects: [
-      { extends: true, test: { name: "tcp", globalSetup, include: everything, exclude: onlyOverTls } },
+      { extends: true, test: { name: "unit", setupFiles: "test/unit/setup.ts", include: unit, testTimeout: 20_000 } },
+      {
+        extends: true,
+        test: { name: "tcp", globalSetup, setupFiles, include: everything, exclude: [...unit, ...onlyOverTls] },
+      },
       {
         extends: true,
         test: {
           name: "tls",
           globalSetup,
+          setupFiles,
           include: [...onlyOverTls, ...alsoOverTls],
           env: { LEASEHOLD_TEST_TRANSPORT: "tls" },
         },

@@ -1,168 +1,45 @@
-// npm run mutations: puts one fault after another into a copy of the project, and runs the tests that should notice. A fault
+// npm run mutations: puts one fault after another into copies of the project, and runs the tests that should notice. A fault
 // that no test notices means that a promise is not tested: the exit code is 1 then.
 //
 //   npm run mutations -- --only "release: by the key alone"   one of them, or all whose name contains this
 //   npm run mutations -- --tests test/stale-writes/random.test.ts   which faults these files notice by themselves
 //   npm run mutations -- --list
 //   npm run mutations -- --check   whether each still finds its place in the source
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { constants, tmpdir } from "node:os";
-import { join } from "node:path";
+//   npm run mutations -- --parallel 4   so many at a time, each in a copy of its own; default: half the processors, at least 2
+//   npm run mutations -- --shard 2/5   the second fifth of them
+//   npm run mutations -- --continue results.jsonl   notes each result in this file, and leaves out what it has already: a run
+//       that was interrupted goes on. What depends on something that has changed since is run anew (scripts/mutations/records.ts)
+import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { counters } from "./mutants/counters.js";
 import { fences } from "./mutants/fences.js";
+import { firstAttempts } from "./mutants/first-attempts.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
 import type { Mutant } from "./mutants/mutant.js";
+import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { sweeper } from "./mutants/sweeper.js";
+import { timing } from "./mutants/timing.js";
 import { tls } from "./mutants/tls.js";
 import { trust } from "./mutants/trust.js";
 import { views } from "./mutants/views.js";
 import { watch } from "./mutants/watch.js";
+import { checkPlaces } from "./mutations/places.js";
+import { type Finding, Records } from "./mutations/records.js";
+import { Workshop } from "./mutations/workshop.js";
+
+interface Result extends Finding {
+  readonly mutant: Mutant;
+}
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const copied = [
-  "src",
-  "migrations",
-  "test",
-  "scripts",
-  "examples",
-  "docs",
-  "package.json",
-  "vitest.config.ts",
-  "tsconfig.json",
-  "tsconfig.build.json",
-  "README.md",
-];
-/** Far more than any of the files takes: a mutant that hangs for so long is killed, too. */
+/** Far more than any of the files takes beside another: a mutant that hangs for so long is killed, too. */
 const patienceMs = 300_000;
-
-interface Result {
-  readonly mutant: Mutant;
-  /** Broken: what was to be a fault is a program that does not run. */
-  readonly outcome: "killed" | "SURVIVED" | "BROKEN";
-  /** The test that noticed, and how. */
-  readonly by: string;
-  readonly seconds: number;
-}
-
-/** A copy of the project, in which things may be broken. */
-class Workshop {
-  readonly #folder = mkdtempSync(join(tmpdir(), "leasehold-mutations-"));
-  #vitest: ChildProcess | undefined;
-
-  constructor() {
-    for (const name of copied) cpSync(join(root, name), join(this.#folder, name), { recursive: true });
-    symlinkSync(join(root, "node_modules"), join(this.#folder, "node_modules"));
-  }
-
-  /** Puts the fault in; what it returns takes it out again. @throws when the place is not there, or not the only one */
-  apply(mutant: Mutant): () => void {
-    const { original, text } = mutated(this.#folder, mutant);
-    const write = (content: string) => {
-      writeFileSync(join(this.#folder, mutant.file), content);
-      if (mutant.file.startsWith("migrations/")) this.#embed();
-    };
-    write(text);
-    return () => write(original);
-  }
-
-  /** Runs test files until one test fails: which one, and its message. Null: all passed. */
-  async failure(files: readonly string[]): Promise<{ test: string; message: string } | null> {
-    const report = join(this.#folder, "report.json");
-    rmSync(report, { force: true });
-    // once is enough of what runs over TLS a second time
-    const projects = files.some((file) => file.startsWith("test/tls/")) ? [] : ["--project=tcp"];
-    const options = ["--bail=1", "--reporter=json", `--outputFile=${report}`, ...projects];
-    const vitest = spawn(
-      process.execPath,
-      ["node_modules/vitest/vitest.mjs", "run", ...options, ...files],
-      // a group of its own, so that a test that hangs can be ended with all that it started
-      { cwd: this.#folder, stdio: "ignore", detached: true },
-    );
-    this.#vitest = vitest;
-    const timer = setTimeout(() => this.#end(), patienceMs);
-    const [code] = await once(vitest, "exit");
-    clearTimeout(timer);
-    this.#vitest = undefined;
-    if (code === 0) return null;
-    if (code === null) return { test: files.join(", "), message: `did not end within ${patienceMs / 1_000} s` };
-    return firstFailure(report) ?? { test: files.join(", "), message: "could not be run" };
-  }
-
-  clear(): void {
-    this.#end();
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
-  }
-
-  #embed(): void {
-    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "scripts/embed-migrations.ts"], {
-      cwd: this.#folder,
-    });
-    if (status !== 0) throw new Error(`the migrations could not be embedded: ${stderr}`);
-  }
-
-  /** Servers and children of the tests have guardians that end them with the process that started them. */
-  #end(): void {
-    const pid = this.#vitest?.pid;
-    if (pid !== undefined) process.kill(-pid, "SIGKILL");
-  }
-}
-
-interface Report {
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly message: string;
-    readonly assertionResults: readonly {
-      readonly fullName: string;
-      readonly status: string;
-      readonly failureMessages: readonly string[];
-    }[];
-  }[];
-}
-
-function firstFailure(path: string): { test: string; message: string } | null {
-  const { testResults }: Report = JSON.parse(readFileSync(path, "utf8"));
-  for (const { name, message, assertionResults } of testResults) {
-    const failed = assertionResults.find(({ status }) => status === "failed");
-    if (failed) return { test: failed.fullName, message: failed.failureMessages[0] ?? "" };
-    if (message) return { test: name, message };
-  }
-  return null;
-}
-
-async function judge(workshop: Workshop, mutant: Mutant, files: readonly string[]): Promise<Result> {
-  const start = performance.now();
-  const takeOut = workshop.apply(mutant);
-  const failure = await workshop.failure(files);
-  takeOut();
-  const seconds = (performance.now() - start) / 1_000;
-  if (failure === null) return { mutant, outcome: "SURVIVED", by: "", seconds };
-  const message = failure.message.split("\n")[0] ?? "";
-  // a test that finds no function, or a file that cannot be loaded, has not noticed the fault
-  const isBroken = /could not be (migrated|run)|syntax error|does not exist|SyntaxError|ReferenceError/.test(
-    failure.message,
-  );
-  return { mutant, outcome: isBroken ? "BROKEN" : "killed", by: `${failure.test}: ${message}`, seconds };
-}
-
-function print(results: readonly Result[]): void {
-  const width = Math.max(...results.map(({ mutant }) => mutant.name.length));
-  console.log();
-  for (const { mutant, outcome, by, seconds } of results) {
-    const line = `${outcome.padEnd(8)}  ${mutant.name.padEnd(width)}  ${seconds.toFixed(0).padStart(3)} s  ${by}`;
-    console.log(line.length > 220 ? `${line.slice(0, 219)}…` : line);
-  }
-  const killed = results.filter(({ outcome }) => outcome === "killed").length;
-  console.log(`\n${killed} of ${results.length} killed`);
-}
 
 const { values } = parseArgs({
   options: {
@@ -170,85 +47,147 @@ const { values } = parseArgs({
     tests: { type: "string" },
     list: { type: "boolean" },
     check: { type: "boolean" },
+    parallel: { type: "string" },
+    shard: { type: "string" },
+    continue: { type: "string" },
   },
 });
 const mutants = [
   ...guards,
   ...grants,
+  ...firstAttempts,
   ...fences,
   ...leases,
   ...client,
   ...counters,
+  ...rules,
   ...sqlApi,
   ...sweeper,
   ...trust,
   ...views,
   ...watch,
   ...cli,
+  ...timing,
   ...tls,
-].filter(({ name }) => name.includes(values.only ?? ""));
+]
+  .filter(({ name }) => name.includes(values.only ?? ""))
+  .filter(inShard(values.shard));
+
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;
 
-function mutated(folder: string, { name, file, edits }: Mutant): { original: string; text: string } {
-  const original = readFileSync(join(folder, file), "utf8");
-  let text = original;
-  for (const [find, replacement] of edits) {
-    const found = text.split(find).length - 1;
-    if (found !== 1) throw new Error(`${name}: found ${found} times in ${file}, not once:\n${find}`);
-    text = text.replace(find, () => replacement);
+/** Every n-th, so that the shards take about as long as each other: neighbours have the same tests. */
+function inShard(shard = "1/1"): (mutant: Mutant, index: number) => boolean {
+  const [, part, of] = (/^(\d+)\/(\d+)$/.exec(shard) ?? []).map(Number);
+  if (!part || !of || part > of) throw new Error(`--shard ${shard}: expected I/N, from 1/N to N/N`);
+  return (_, index) => index % of === part - 1;
+}
+
+function parallelism(): number {
+  if (values.parallel === undefined) return Math.max(2, Math.floor(availableParallelism() / 2));
+  const parallel = Number(values.parallel);
+  if (!Number.isInteger(parallel) || parallel < 1) throw new Error(`--parallel ${values.parallel}: expected a number`);
+  return parallel;
+}
+
+async function judge(workshop: Workshop, mutant: Mutant): Promise<Result> {
+  const start = performance.now();
+  const result = (outcome: Finding["outcome"], by: string): Result => {
+    return { mutant, outcome, by, seconds: Math.round((performance.now() - start) / 1_000) };
+  };
+  let takeOut: () => Promise<void>;
+  try {
+    takeOut = await workshop.apply(mutant);
+  } catch (error) {
+    return result("BROKEN", firstLine((error as Error).message));
   }
-  if (text === original) throw new Error(`${name}: changes nothing in ${file}`);
-  return { original, text };
+  const failure = await workshop.failure(filesOf(mutant));
+  await takeOut();
+  if (failure === null) return result("SURVIVED", "");
+  // a test that finds no function, or a file that cannot be loaded, has not noticed the fault
+  const isBroken = /could not be (migrated|run)|syntax error|does not exist|SyntaxError|ReferenceError/.test(
+    failure.message,
+  );
+  return result(isBroken ? "BROKEN" : "killed", `${failure.test}: ${firstLine(failure.message)}`);
 }
 
-/** All of them can be put in, or it is known at once. */
-function checkPlaces(): void {
-  const misfits = mutants.flatMap((mutant) => {
-    try {
-      mutated(root, mutant);
-      return [];
-    } catch (error) {
-      return [(error as Error).message];
-    }
+function firstLine(text: string): string {
+  return text.split("\n")[0] ?? "";
+}
+
+async function run(workshops: readonly Workshop[], records: Records): Promise<boolean> {
+  const known = mutants.flatMap((mutant): Result[] => {
+    const finding = records.finding(mutant, filesOf(mutant));
+    return finding === undefined ? [] : [{ mutant, ...finding }];
   });
-  if (misfits.length > 0) throw new Error(misfits.join("\n"));
-  console.log(`${mutants.length} mutations find their places`);
+  const todo = mutants.filter((mutant) => !known.some((result) => result.mutant === mutant));
+  if (known.length > 0) console.log(`${known.length} of ${mutants.length} are known from ${values.continue}`);
+  await checkTests(workshops[0], todo, records);
+
+  const results: Result[] = [];
+  const queue = [...todo];
+  await Promise.all(
+    workshops.map(async (workshop) => {
+      for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+        const result = await judge(workshop, mutant);
+        records.note(mutant, filesOf(mutant), { outcome: result.outcome, by: result.by, seconds: result.seconds });
+        results.push(result);
+        console.log(`${results.length}/${todo.length}  ${line(result)}`);
+      }
+    }),
+  );
+  return summarise([...known, ...results]);
 }
 
-async function run(workshop: Workshop): Promise<boolean> {
-  const files = [...new Set(mutants.flatMap(filesOf))];
+/** The tests must pass without any fault, or a fault that they notice says nothing. */
+async function checkTests(workshop: Workshop | undefined, todo: readonly Mutant[], records: Records): Promise<void> {
+  const files = [...new Set(todo.flatMap(filesOf))].filter((file) => !records.passes(file));
+  if (workshop === undefined || files.length === 0) return;
   // twice, for a test that fails on a busy machine says nothing
   const failure = (await workshop.failure(files)) && (await workshop.failure(files));
   if (failure) throw new Error(`a test fails without any fault: ${failure.test}\n${failure.message}`);
-  console.log(`${files.length} test files pass as they are; ${mutants.length} mutations follow`);
-  const results: Result[] = [];
-  for (const mutant of mutants) {
-    const result = await judge(workshop, mutant, filesOf(mutant));
-    results.push(result);
-    console.log(`${result.outcome.padEnd(8)}  ${mutant.name}`);
-  }
-  print(results);
-  return results.every(({ outcome }) => outcome === "killed");
+  for (const file of files) records.notePassed(file);
+  console.log(`${files.length} test files pass as they are; ${todo.length} mutations follow`);
 }
 
-if (mutants.length === 0) throw new Error(`no mutation is called ${values.only}: see --list`);
-checkPlaces();
+function summarise(results: readonly Result[]): boolean {
+  const remaining = results.filter(({ outcome }) => outcome !== "killed");
+  if (remaining.length > 0) console.log(`\n${remaining.map(line).join("\n")}`);
+  console.log(`\n${results.length - remaining.length} of ${results.length} killed`);
+  return remaining.length === 0;
+}
+
+function line({ mutant, outcome, by, seconds }: Result): string {
+  const line = `${outcome.padEnd(8)}  ${seconds.toFixed(0).padStart(3)} s  ${mutant.name}  ${by}`.trimEnd();
+  return line.length > 220 ? `${line.slice(0, 217)}...` : line;
+}
+
+if (mutants.length === 0) throw new Error("there is no such mutation: see --list");
+checkPlaces(root, mutants);
 if (values.list) {
   for (const { name, tests } of mutants) console.log(`${name}\n    ${tests.join(", ")}`);
-} else if (!values.check) {
-  const workshop = new Workshop();
+} else if (values.check) {
+  console.log(`${mutants.length} mutations find their places`);
+} else {
+  const parallel = Math.min(parallelism(), mutants.length);
+  // Made before the first test runs, so that all are of the sources of one moment.
+  const workshops: Workshop[] = [];
+  const clear = () => {
+    for (const workshop of workshops) workshop.clear();
+  };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
-      workshop.clear();
+      clear();
       process.exit(128 + constants.signals[signal]);
     });
   }
   try {
-    process.exitCode = (await run(workshop)) ? 0 : 1;
+    const records = new Records(root, values.continue);
+    for (let copy = 0; copy < parallel; copy++) workshops.push(new Workshop(root, patienceMs * parallel));
+    process.exitCode = (await run(workshops, records)) ? 0 : 1;
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;
   } finally {
-    workshop.clear();
+    clear();
   }
 }

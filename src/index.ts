@@ -1,9 +1,17 @@
-export type { LockerStats } from "./counters/counters.js";
-export type { HistogramStats } from "./counters/histogram.js";
-export type { HotKeyStats } from "./counters/hot-keys.js";
-export type { PrefixStats } from "./counters/prefixes.js";
-export type { TallyStats } from "./counters/tally.js";
-export { createLocker } from "./create-locker.js";
+export type { ConnectionOptions } from "./api/connection-options.js";
+export type { LeaseInfo } from "./api/lease-info.js";
+export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
+export type { JsonObject, JsonValue } from "./api/metadata.js";
+export type {
+  AcquireOptions,
+  CloseOptions,
+  ForceReleaseOptions,
+  LeaseOptions,
+  LockerOptions,
+  TryOptions,
+} from "./api/options.js";
+export type { PostgresClient } from "./api/postgres-client.js";
+export { key } from "./config/key.js";
 export {
   ClosedError,
   type HolderInfo,
@@ -23,14 +31,28 @@ export {
   UnsafeBackendError,
   UnsupportedError,
   WaitTimeoutError,
-} from "./errors.js";
-export type { NodePostgresTransactionOptions } from "./fencing/node-postgres.js";
+} from "./errors/errors.js";
+export type { NodePostgresTransactionOptions } from "./guard/node-postgres.js";
 export type {
   GuardedDatabase,
   GuardedTransaction,
   TransactionOf,
   TransactionOptionsOf,
-} from "./fencing/transaction-of.js";
+} from "./guard/transaction-of.js";
+export type { Capabilities, Feature, FeatureState } from "./locker/capabilities.js";
+export { createLocker } from "./locker/create-locker.js";
+export type {
+  DebugConnection,
+  DebugConnections,
+  DebugHorizon,
+  DebugInfo,
+  DebugServer,
+  DebugServerFailure,
+  DebugSession,
+  DebugWait,
+} from "./locker/debug.js";
+export type { Locker, TryResult } from "./locker/locker.js";
+export type { LockerStats } from "./observe/counters/counters.js";
 export type {
   AcquireMessage,
   AcquireTrace,
@@ -41,34 +63,9 @@ export type {
   TakeoverMessage,
   Trace,
   WithLockTrace,
-} from "./hooks/messages.js";
-export type { Capabilities, Feature, FeatureState } from "./inspect/capabilities.js";
-export type {
-  DebugConnection,
-  DebugConnections,
-  DebugHorizon,
-  DebugInfo,
-  DebugServer,
-  DebugServerFailure,
-  DebugSession,
-  DebugWait,
-} from "./inspect/debug.js";
-export type { DebugError, RecentError } from "./inspect/recent-errors.js";
-export type { LostLock } from "./inspect/recently-lost.js";
-export { key } from "./key.js";
-export type { LeaseInfo } from "./lease-info.js";
-export type { KeepAliveOptions, Lock, LockJson } from "./lock.js";
-export type { Locker, TryResult } from "./locker.js";
-export type { JsonObject, JsonValue } from "./metadata.js";
-export type { AcquireOutcome } from "./observer.js";
-export type {
-  AcquireOptions,
-  CloseOptions,
-  ForceReleaseOptions,
-  LeaseOptions,
-  LockerOptions,
-  TryOptions,
-} from "./options.js";
-export type { ConnectionOptions } from "./postgres/connection-options.js";
-export type { PostgresClient } from "./postgres-client.js";
-export type { MigrateOptions, SweepResult } from "./store.js";
+} from "./observe/hooks/messages.js";
+export type { AcquireOutcome } from "./observe/observer.js";
+export type { DebugError, RecentError } from "./observe/recent-errors.js";
+export type { LostLock } from "./observe/recently-lost.js";
+export type { HistogramStats, HotKeyStats, PrefixStats, TallyStats } from "./store/counts.js";
+export type { MigrateOptions, SweepResult } from "./store/store.js";

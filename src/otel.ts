@@ -1,10 +1,10 @@
 import { type MeterProvider, metrics, type TracerProvider, trace } from "@opentelemetry/api";
-import { InvalidOptionError } from "./errors.js";
-import { checkNames } from "./option-checks.js";
+import { InvalidOptionError } from "./errors/errors.js";
+import { checkNames } from "./errors/option-checks.js";
 import { checkKeyNames, type KeyNames } from "./otel/key-names.js";
 import { recordMetrics } from "./otel/metrics.js";
 import { recordSpans } from "./otel/spans.js";
-import { VERSION } from "./version.js";
+import { VERSION } from "./runtime/version.js";
 
 export type { KeyNames } from "./otel/key-names.js";
 

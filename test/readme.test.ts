@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { resolveLockerOptions } from "../src/config/resolve-options.js";
+import { HeldLock } from "../src/hold/held-lock.js";
 import * as leasehold from "../src/index.js";
-import { Lock } from "../src/lock.js";
-import { Locker } from "../src/locker.js";
-import { resolveLockerOptions } from "../src/resolve-options.js";
+import { Locker } from "../src/locker/locker.js";
 import { surroundings, tables } from "./readme-surroundings.js";
 import { createDatabase } from "./support/database.js";
 
@@ -17,7 +17,9 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
 const readme = await readFile(join(root, "README.md"), "utf8");
 const docs = await Promise.all(
-  (await readdir(join(root, "docs"))).map((file) => readFile(join(root, "docs", file), "utf8")),
+  (await readdir(join(root, "docs")))
+    .filter((name) => name.endsWith(".md"))
+    .map((file) => readFile(join(root, "docs", file), "utf8")),
 );
 
 let folder: string;
@@ -91,7 +93,7 @@ test("its errors are all there are", () => {
 
 test("its methods are all there are", () => {
   const shown = [...table("method"), ...table("a lock's member")].flatMap(({ names }) => names);
-  for (const { prototype } of [Locker, Lock]) {
+  for (const { prototype } of [Locker, HeldLock]) {
     const members = Object.getOwnPropertyNames(prototype).filter((name) => !["constructor", "toJSON"].includes(name));
     expect(shown).toEqual(expect.arrayContaining(members));
   }

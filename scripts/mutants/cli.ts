@@ -70,7 +70,7 @@ export const cli: readonly Mutant[] = [
     name: "cli: a key may write to the terminal",
     file: "src/cli/table.ts",
     edits: [["const cells = rows.map((row) => row.map(printable));", "const cells = rows;"]],
-    tests: ["test/cli/table.test.ts"],
+    tests: ["test/unit/cli/table.test.ts"],
   },
   {
     name: "cli: --url stays in the list of processes",

@@ -11,7 +11,7 @@ const libraries = ["test/transactions/libraries.test.ts"];
 export const client: readonly Mutant[] = [
   {
     name: "belief: without the bound of the heartbeat",
-    file: "src/postgres/session.ts",
+    file: "src/postgres/session/session.ts",
     edits: [
       [
         "return takeoverDelayMs === 0 || (this.#seenSince !== null && !isPast(after(this.#seenSince, ms)));",
@@ -22,13 +22,13 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "belief: from the answer of the heartbeat on",
-    file: "src/postgres/session.ts",
+    file: "src/postgres/session/session.ts",
     edits: [["this.#seenSince = sample.sentAt;", "this.#seenSince = now();"]],
     tests: ["test/presence/slow-answers.test.ts"],
   },
   {
     name: "belief: an answer from before a reconnect proves",
-    file: "src/lease.ts",
+    file: "src/hold/lease.ts",
     edits: [
       ["if (proof.incarnation === this.#presence.incarnation) {", "if (proof.incarnation !== null) {"],
       ["this.#incarnation = proof.incarnation;", "this.#incarnation = this.#presence.incarnation;"],
@@ -37,7 +37,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "belief: a new session proves its leases",
-    file: "src/lease.ts",
+    file: "src/hold/lease.ts",
     edits: [
       ["this.#presence.isBelieved && this.#incarnation === this.#presence.incarnation", "this.#presence.isBelieved"],
     ],
@@ -45,7 +45,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "belief: by the monotonic clock alone",
-    file: "src/clock.ts",
+    file: "src/runtime/clock.ts",
     edits: [
       [
         "return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - WallClock.now());",
@@ -56,45 +56,45 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "lock.guard: it is not asked whether a transaction is open",
-    file: "src/fencing/library.ts",
+    file: "src/guard/library.ts",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text that is looked for
     edits: [["run(`${proof}; ${guard}`)", "run(guard)"]],
     tests: ["test/transactions/refusals.test.ts"],
   },
   {
     name: "lock.transaction: no guard (postgres.js)",
-    file: "src/fencing/postgres-js.ts",
-    edits: [["        await guard.judge(enter(tx)(guard.statements));\n", ""]],
+    file: "src/guard/postgres-js.ts",
+    edits: [["        await guard.confirm(enter(tx)(guard.statements));\n", ""]],
     tests: libraries,
   },
   {
     name: "lock.transaction: no guard (node-postgres)",
-    file: "src/fencing/node-postgres.ts",
+    file: "src/guard/node-postgres.ts",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text that is looked for
     edits: [["client.query(`${begin}; ${guard.statements.guard}`)", "client.query(begin)"]],
     tests: libraries,
   },
   {
     name: "lock.transaction: no guard (Drizzle)",
-    file: "src/fencing/drizzle.ts",
-    edits: [["      await guard.judge(enter(tx)(guard.statements));\n", ""]],
+    file: "src/guard/drizzle.ts",
+    edits: [["      await guard.confirm(enter(tx)(guard.statements));\n", ""]],
     tests: libraries,
   },
   {
     name: "lock.transaction: no guard (Kysely)",
-    file: "src/fencing/kysely.ts",
-    edits: [["      await guard.judge(enter(tx as KyselyDatabase)(guard.statements));\n", ""]],
+    file: "src/guard/kysely.ts",
+    edits: [["      await guard.confirm(enter(tx as KyselyDatabase)(guard.statements));\n", ""]],
     tests: libraries,
   },
   {
     name: "lock.transaction: sent for a lock that is known to be lost",
-    file: "src/holdings.ts",
-    edits: [["  guard(lease: Lease): Guard {\n    refuseUnlessHeld(lease);\n", "  guard(lease: Lease): Guard {\n"]],
+    file: "src/hold/holdings.ts",
+    edits: [["  guard(lease: Lease): Guard {\n    lease.refuseUnlessHeld();\n", "  guard(lease: Lease): Guard {\n"]],
     tests: libraries,
   },
   {
     name: "connections: what stands behind the server's byte about TLS is taken",
-    file: "src/postgres/dial.ts",
+    file: "src/postgres/connection/dial.ts",
     edits: [
       ['if (answer.length !== 1 || (letter !== "S" && letter !== "N")) {', 'if (letter !== "S" && letter !== "N") {'],
     ],
@@ -102,7 +102,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "connections: the driver hears that its socket closed",
-    file: "src/postgres/wire.ts",
+    file: "src/postgres/connection/wire.ts",
     edits: [
       [
         'if (event === "data") {',
@@ -113,43 +113,43 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "connections: what a server says at the login goes unread to the driver",
-    file: "src/postgres/server-messages.ts",
+    file: "src/postgres/connection/server-messages.ts",
     edits: [["type !== AUTHENTICATION || checkAuthentication(body)", "true"]],
     tests: ["test/connections/impostors.test.ts"],
   },
   {
     name: "connections: what a server says after the login goes unread to the driver",
-    file: "src/postgres/server-messages.ts",
+    file: "src/postgres/connection/server-messages.ts",
     edits: [['codes("12ACDEINSTZnt")', 'codes("12ACDEGHINRSTZcdnt")']],
     tests: ["test/connections/impostors.test.ts"],
   },
   {
     name: "connections: postgres.js heeds the environment",
-    file: "src/postgres/link.ts",
+    file: "src/postgres/connection/link.ts",
     edits: [['{ ...options, target_session_attrs: "primary" }', "options"]],
     tests: ["test/connections/surroundings.test.ts"],
   },
   {
     name: "connections: what checkServerIdentity throws goes uncaught",
-    file: "src/postgres/dial.ts",
+    file: "src/postgres/connection/dial.ts",
     edits: [["withSafeCheck(ssl) : {}", "ssl : {}"]],
     tests: ["test/tls/sslmode.test.ts"],
   },
   {
     name: "connections: a path that did not stay is taken",
-    file: "src/postgres/connect.ts",
+    file: "src/postgres/connection/connect.ts",
     edits: [["  if (path !== SEARCH_PATH && path !== QUOTED_SEARCH_PATH) {", "  if (path === null) {"]],
     tests: ["test/connections/search-path.test.ts"],
   },
   {
     name: "connections: the path is not set first",
-    file: "src/postgres/connect.ts",
+    file: "src/postgres/connection/connect.ts",
     edits: [["[...settings, ...(trusts", "[...settings.slice(1), ...settings.slice(0, 1), ...(trusts"]],
     tests: ["test/connections/search-path.test.ts"],
   },
   {
     name: "connections: settings stay before it is known that the backend is ours",
-    file: "src/postgres/connections.ts",
+    file: "src/postgres/connection/connections.ts",
     edits: [
       [
         "const direct = { prepare: true, settings: passingSettings };",
@@ -160,25 +160,25 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "connections: a session is put on a connection before a pooler was looked for",
-    file: "src/postgres/session.ts",
+    file: "src/postgres/session/session.ts",
     edits: [["      await inspection?.refusePooler(link, hello);\n", ""]],
     tests: ["test/faults/pgbouncer.test.ts"],
   },
   {
     name: "connections: the lanes' settings stay as they were before the test",
-    file: "src/postgres/connections.ts",
+    file: "src/postgres/connection/connections.ts",
     edits: [["        settle(link).catch((error: Error) => link.destroy(error));\n", ""]],
     tests: ["test/connections/search-path.test.ts"],
   },
   {
     name: "connections: a read is not asked again",
-    file: "src/postgres/lane.ts",
+    file: "src/postgres/connection/lane.ts",
     edits: [["isSentNow && (wasSent || !isRead)", "isSentNow"]],
     tests: ["test/faults/hung.test.ts"],
   },
   {
     name: "connections: a farewell before the answers",
-    file: "src/postgres/link.ts",
+    file: "src/postgres/connection/link.ts",
     edits: [["void this.#queue.then(() => (", "void Promise.resolve().then(() => ("]],
     tests: ["test/connections/link.test.ts"],
   },

@@ -3,35 +3,23 @@
 // Not here, because no test can make the moment happen: an epoch that is verified while another raises it (`e = known`).
 import type { Mutant } from "./mutant.js";
 
-const file = "migrations/0001_protocol.sql";
 const hidden = ["test/fences/hidden.test.ts"];
 
 export const fences: readonly Mutant[] = [
-  {
-    name: "fence: not counted on from the last one (one key)",
-    file,
-    edits: [
-      [
-        "set token = asked.token,\n                   fence = greatest(l.fence + 1, leasehold_internal._fence()),",
-        "set token = asked.token,\n                   fence = leasehold_internal._fence(),",
-      ],
-    ],
-    tests: ["test/fences/rising.test.ts"],
-  },
-  {
-    name: "fence: not counted on from the last one (batch)",
-    file,
-    edits: [
-      [
-        "set token = x.token,\n               fence = greatest(l.fence + 1, leasehold_internal._fence()),",
-        "set token = x.token,\n               fence = leasehold_internal._fence(),",
-      ],
-    ],
-    tests: ["test/fences/rising.test.ts"],
-  },
+  ...[
+    { rows: "one row", set: "set token = p_tokens[1],\n           fence = greatest(l.fence + 1, drawn)," },
+    { rows: "several rows", set: "set token = x.token,\n           fence = greatest(l.fence + 1, drawn)," },
+  ].map(
+    ({ rows, set }): Mutant => ({
+      name: `fence: not counted on from the last one (${rows})`,
+      file: "src/sql/leases/_write_grant.sql",
+      edits: [[set, set.replace("greatest(l.fence + 1, drawn)", "drawn")]],
+      tests: ["test/exclusion/first-attempt.test.ts", "test/fences/rising.test.ts"],
+    }),
+  ),
   {
     name: "fence: only counted on, no position",
-    file,
+    file: "src/sql/fences/_fence.sql",
     edits: [
       [
         "return (known.epoch << 48) + (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;",
@@ -42,13 +30,13 @@ export const fences: readonly Mutant[] = [
   },
   {
     name: "epoch: another cluster is not noticed",
-    file,
+    file: "src/sql/fences/_verify_epoch.sql",
     edits: [["     or verified.system_identifier is distinct from known.system_identifier\n", ""]],
     tests: [...hidden, "test/fences/restores.test.ts"],
   },
   {
     name: "epoch: another timeline is not noticed",
-    file,
+    file: "src/sql/fences/_verify_epoch.sql",
     edits: [
       ["verified.epoch := verified.base + coalesce(server.timeline - 1, 0);", "verified.epoch := verified.base;"],
     ],
@@ -56,7 +44,7 @@ export const fences: readonly Mutant[] = [
   },
   {
     name: "epoch: what was verified counts for every server",
-    file,
+    file: "src/sql/fences/_fence.sql",
     edits: [
       [
         "   where e.id and e.server_start = pg_postmaster_start_time()\n     and (e.source",
@@ -67,13 +55,13 @@ export const fences: readonly Mutant[] = [
   },
   {
     name: "epoch: the largest that was used is forgotten",
-    file,
+    file: "src/sql/fences/_verify_epoch.sql",
     edits: [["verified.top := greatest(known.top, verified.epoch);", ""]],
     tests: hidden,
   },
   {
     name: "epoch: who verifies it waits",
-    file,
+    file: "src/sql/fences/_verify_epoch.sql",
     edits: [
       [
         "perform from leasehold.fence_epoch e where e.id for update skip locked;",
@@ -84,7 +72,7 @@ export const fences: readonly Mutant[] = [
   },
   {
     name: "epoch: a service that hides the log ends every grant",
-    file,
+    file: "src/sql/fences/_server_identity.sql",
     edits: [
       [
         "bit(32)::bigint;\n  exception when insufficient_privilege or feature_not_supported or object_not_in_prerequisite_state then",
@@ -95,31 +83,31 @@ export const fences: readonly Mutant[] = [
   },
   {
     name: "epoch: a right that was taken away is not noticed",
-    file,
+    file: "src/sql/fences/_fence.sql",
     edits: [["and (e.source = 'manual' or leasehold_internal._may_read_position());", ";"]],
     tests: hidden,
   },
   {
     name: "epoch: two bumps at once are one",
-    file,
+    file: "src/sql/api/bump_epoch.sql",
     edits: [["  perform from leasehold.fence_epoch e where e.id for update;\n", ""]],
     tests: hidden,
   },
   {
     name: "check_fence: takes what was never granted",
-    file: "migrations/0002_fencing.sql",
+    file: "src/sql/api/check_fence.sql",
     edits: [["if check_fence.fence > last and", "if false and"]],
     tests: ["test/fencing/check-fence.test.ts"],
   },
   {
     name: "check_fence: does not know a fence that came with its key",
-    file: "migrations/0002_fencing.sql",
+    file: "src/sql/api/check_fence.sql",
     edits: [["and not exists (select from leasehold.leases l where l.fence >= check_fence.fence)", ""]],
     tests: ["test/fencing/check-fence.test.ts"],
   },
   {
     name: "migrate: rows that are missing are not missed",
-    file,
+    file: "src/sql/common/schema_info.sql",
     edits: [["   where exists (select from leasehold.fence_epoch) and exists (select from leasehold.sweeper)\n", ""]],
     tests: ["test/migrate/without-data.test.ts"],
   },

@@ -4,7 +4,6 @@
 // `coalesce` (no token makes the condition false, not null).
 import type { Mutant } from "./mutant.js";
 
-const file = "migrations/0002_fencing.sql";
 const held =
   "lease.fence = p_fence and lease.token is not null and lease.revoked_at is null and lease.expires_at > at, false";
 const inGuard = ["test/fencing/guard.test.ts"];
@@ -14,7 +13,7 @@ const inFenced = ["test/fencing/fence-table.test.ts"];
 export const guards: readonly Mutant[] = [
   {
     name: "guard: no key share lock",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [
       [
         "select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
@@ -25,20 +24,24 @@ export const guards: readonly Mutant[] = [
   },
   {
     name: "guard: no key share lock (random test)",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [
       [
         "select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
         "select l.ctid into version from leasehold.leases l where l.key = p_key;",
       ],
       // else guard_table takes the lock in its place
-      ['where l.key = is_guarded.key collate "C" for key share;', 'where l.key = is_guarded.key collate "C";'],
+      [
+        'where l.key = is_guarded.key collate "C" for key share;',
+        'where l.key = is_guarded.key collate "C";',
+        "src/sql/api/is_guarded.sql",
+      ],
     ],
     tests: ["test/stale-writes/random.test.ts"],
   },
   {
     name: "guard: a lock that blocks renewals",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [
       [
         "select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
@@ -49,7 +52,7 @@ export const guards: readonly Mutant[] = [
   },
   {
     name: "guard: the lease read before the lock",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [
       [
         "  select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
@@ -64,84 +67,89 @@ export const guards: readonly Mutant[] = [
   },
   {
     name: "guard: the clock read before the lock",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [
       [
-        `at := clock_timestamp();\n  if not coalesce(${held}`,
-        `at := statement_timestamp();\n  if not coalesce(${held}`,
+        `at := clock_timestamp();\n  if not coalesce(\n       ${held}`,
+        `at := statement_timestamp();\n  if not coalesce(\n       ${held}`,
       ],
     ],
     tests: inGuard,
   },
   {
     name: "guard: the clock of the transaction",
-    file,
-    edits: [[`at := clock_timestamp();\n  if not coalesce(${held}`, `at := now();\n  if not coalesce(${held}`]],
+    file: "src/sql/guards/_guard.sql",
+    edits: [
+      [
+        `at := clock_timestamp();\n  if not coalesce(\n       ${held}`,
+        `at := now();\n  if not coalesce(\n       ${held}`,
+      ],
+    ],
     tests: inGuard,
   },
   {
     name: "guard: no comparison of fences",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [[held, held.replace("lease.fence = p_fence and ", "")]],
     tests: inGuard,
   },
   {
     name: "guard: no comparison of fences (classic failure)",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [[held, held.replace("lease.fence = p_fence and ", "")]],
     tests: ["test/stale-writes/classic.test.ts"],
   },
   {
     name: "guard: an older fence passes",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [[held, held.replace("lease.fence = p_fence", "lease.fence >= p_fence")]],
     tests: inGuard,
   },
   {
     name: "guard: a fence from the future passes",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [[held, held.replace("lease.fence = p_fence", "lease.fence <= p_fence")]],
     tests: inGuard,
   },
   {
     name: "guard: a released lease passes",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [[held, held.replace("lease.token is not null and ", "")]],
     tests: inGuard,
   },
   {
     name: "guard: a revoked lease passes",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [[held, held.replace("lease.revoked_at is null and ", "")]],
     tests: inGuard,
   },
   {
     name: "guard: an expired lease passes",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [[held, held.replace(" and lease.expires_at > at", "")]],
     tests: inGuard,
   },
   {
     name: "guard: an old snapshot is believed",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [["currtid2('leasehold.leases', version) <> version", "false"]],
     tests: ["test/fencing/isolation.test.ts"],
   },
   {
     name: "guard: no bound for an idle transaction",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [["  perform leasehold_internal._bound('idle_in_transaction_session_timeout', bound_ms);\n", ""]],
     tests: ["test/fencing/timeouts.test.ts"],
   },
   {
     name: "guard: no bound for a statement",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [["  perform leasehold_internal._bound('statement_timeout', bound_ms);\n", ""]],
     tests: ["test/fencing/timeouts.test.ts"],
   },
   {
     name: "guard: its bounds outlive the transaction",
-    file,
+    file: "src/sql/guards/_bound.sql",
     edits: [
       ["perform set_config(setting, bound_ms::text, true);", "perform set_config(setting, bound_ms::text, false);"],
     ],
@@ -149,19 +157,19 @@ export const guards: readonly Mutant[] = [
   },
   {
     name: "guard: the client's works in another database",
-    file,
+    file: "src/sql/guards/guard.sql",
     edits: [["if p_place is distinct from leasehold_internal.place() then", "if false then"]],
     tests: inGuard,
   },
   {
     name: "require_guard: outside a transaction it passes",
-    file,
+    file: "src/sql/guards/require_guard.sql",
     edits: [["if ((leasehold_internal._guards(p_key) ->> p_key)::bigint = p_fence) is not true then", "if false then"]],
     tests: inGuard,
   },
   {
     name: "guards noted: for every transaction of the session",
-    file,
+    file: "src/sql/guards/_guards.sql",
     edits: [
       [
         "case when recorded ->> 'xid' = pg_current_xact_id_if_assigned()::text then",
@@ -172,7 +180,7 @@ export const guards: readonly Mutant[] = [
   },
   {
     name: "guards noted: the last one alone",
-    file,
+    file: "src/sql/guards/_guard.sql",
     edits: [
       ["leasehold_internal._guards(p_key) || jsonb_build_object(p_key, p_fence)", "jsonb_build_object(p_key, p_fence)"],
     ],
@@ -180,79 +188,79 @@ export const guards: readonly Mutant[] = [
   },
   {
     name: "guards noted: all in one setting, which every look goes through",
-    file,
+    file: "src/sql/guards/_guards_setting.sql",
     edits: [['(hashtextextended(p_key collate "C", 0) & 255)::text', "'0'"]],
     tests: ["test/fencing/cost.test.ts"],
   },
   {
     name: "is_guarded: no lock of its own",
-    file,
+    file: "src/sql/api/is_guarded.sql",
     edits: [['where l.key = is_guarded.key collate "C" for key share;', 'where l.key = is_guarded.key collate "C";']],
     tests: ["test/fencing/attacks.test.ts"],
   },
   {
     name: "is_guarded: the note is believed",
-    file,
+    file: "src/sql/api/is_guarded.sql",
     edits: [["return coalesce(current_fence = guarded, false);", "return true;"]],
     tests: ["test/fencing/attacks.test.ts"],
   },
   {
     name: "guard_table: a row that moves is looked at with its new key alone",
-    file,
+    file: "src/sql/api/require_guard.sql",
     edits: [["if keys[1] = keys[2] then\n      keys := keys[1:1];", "if true then\n      keys := keys[2:2];"]],
     tests: inTables,
   },
   {
     name: "guard_table: a row that moves is looked at with its old key alone",
-    file,
+    file: "src/sql/api/require_guard.sql",
     edits: [["if keys[1] = keys[2] then\n      keys := keys[1:1];", "if true then\n      keys := keys[1:1];"]],
     tests: inTables,
   },
   {
     name: "guard_table: deletes are not looked at",
-    file,
+    file: "src/sql/api/guard_table.sql",
     edits: [["after insert or update or delete on %s for each row", "after insert or update on %s for each row"]],
     tests: inTables,
   },
   {
     name: "guard_table: inserts are not looked at",
-    file,
+    file: "src/sql/api/guard_table.sql",
     edits: [["after insert or update or delete on %s for each row", "after update or delete on %s for each row"]],
     tests: inTables,
   },
   {
     name: "guard_table: a row without a key is let through",
-    file,
+    file: "src/sql/api/require_guard.sql",
     edits: [["    if key is null then\n", "    if key is null then continue; end if;\n    if key is null then\n"]],
     tests: inTables,
   },
   {
     name: "fence_table: an older fence passes",
-    file,
+    file: "src/sql/api/fence_table.sql",
     edits: [["when (new.%3$I < old.%3$I or (", "when (("]],
     tests: inFenced,
   },
   {
     name: "fence_table: the same fence is refused",
-    file,
+    file: "src/sql/api/fence_table.sql",
     edits: [["when (new.%3$I < old.%3$I or (", "when (new.%3$I <= old.%3$I or ("]],
     tests: inFenced,
   },
   {
     name: "fence_table: a row can lose its fence",
-    file,
+    file: "src/sql/api/fence_table.sql",
     edits: [[" or (new.%3$I is null and old.%3$I is not null))", ")"]],
     tests: inFenced,
   },
   {
     name: "check_fence: a smaller fence passes",
-    file,
+    file: "src/sql/api/check_fence.sql",
     edits: [["elsif mark.fence = check_fence.fence then", "elsif mark.fence >= check_fence.fence then"]],
     tests: ["test/fencing/check-fence.test.ts"],
   },
   {
     name: "check_fence: the mark sinks when two come at once",
-    file,
+    file: "src/sql/api/check_fence.sql",
     edits: [
       [
         'where m.resource = check_fence.resource collate "C" and m.fence < check_fence.fence;',

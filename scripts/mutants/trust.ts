@@ -1,16 +1,15 @@
 // Faults in whose code may run, and in who has which right.
 import type { Mutant } from "./mutant.js";
 
-const rights = "migrations/0001_protocol.sql";
 const roles = ["test/inspect/roles.test.ts"];
 const strays = ["test/trust/stray-rights.test.ts"];
-const whose = "src/postgres/owners.ts";
+const whose = "src/postgres/connection/owners.ts";
 const owners = ["test/trust/owners.test.ts"];
 
 export const trust: readonly Mutant[] = [
   {
     name: "roles: whoever monitors may call what the client calls",
-    file: rights,
+    file: "src/sql/rights/_profiles.sql",
     edits: [
       [
         "select 'monitoring', 'schema', n.oid, 0::smallint, 'USAGE' from space n where n.nspname = 'leasehold'",
@@ -21,7 +20,7 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "roles: whoever administers may write the tables",
-    file: rights,
+    file: "src/sql/rights/_profiles.sql",
     edits: [
       [
         "  select 'admin', 'routine', p.oid, 0::smallint, 'EXECUTE'",
@@ -32,13 +31,13 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "rights: what default privileges give stays",
-    file: rights,
+    file: "src/sql/rights/stray_rights.sql",
     edits: [["   where a.grantee <> o.owner\n", "   where a.grantee = 0\n"]],
     tests: strays,
   },
   {
     name: "rights: who lost a right that was granted does not get it back",
-    file: rights,
+    file: "src/sql/rights/_tidy_rights.sql",
     edits: [
       [
         "from leasehold_internal.stray_rights() s where s.is_missing\n",
@@ -49,13 +48,13 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "rights: a wholesale revoke takes the marks, too",
-    file: rights,
+    file: "src/sql/rights/_tidy_rights.sql",
     edits: [["    execute mark;\n", "    null;\n"]],
     tests: strays,
   },
   {
     name: "rights: a missing right on a public function is not noticed",
-    file: "src/postgres/migrate-state.ts",
+    file: "src/postgres/schema/migrate-state.ts",
     edits: [["else n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name\n", "else false\n"]],
     tests: strays,
   },
@@ -96,7 +95,7 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "owners: a client calls what it has not looked at",
-    file: "src/postgres/connect.ts",
+    file: "src/postgres/connection/connect.ts",
     edits: [
       ["const hasSchemas = trustsOwners || refuseForeign(", "const hasSchemas = !trustsOwners || refuseForeign("],
     ],
@@ -104,13 +103,13 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "owners: where there was no schema, what is made later is trusted",
-    file: "src/postgres/connect.ts",
+    file: "src/postgres/connection/connect.ts",
     edits: [["  if (!hasSchemas && !acceptsMissing) throw", "  if (false) throw"]],
     tests: owners,
   },
   {
     name: "owners: migrate() calls what was made since it looked",
-    file: "src/postgres/migrate.ts",
+    file: "src/postgres/schema/migrate.ts",
     edits: [
       [
         'if ((await refuseOwners(connection, "migrator")) && (await isAllDone(',
@@ -121,7 +120,7 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "rights: the plans of whoever guards show the tokens of others",
-    file: "migrations/0002_fencing.sql",
+    file: "src/sql/api/guard.sql",
     edits: [
       [
         "create function leasehold.guard(key text, fence bigint, timeout interval default null) returns void\nlanguage plpgsql volatile security definer\nset search_path = pg_catalog, pg_temp\nset debug_print_plan = off\n",
@@ -166,7 +165,7 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "paths: a statement asks whoever's function",
-    file: "src/postgres/statements.ts",
+    file: "src/postgres/acts/ping.ts",
     edits: [
       [
         "select pg_catalog.current_setting('server_version') as version",
@@ -177,7 +176,7 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "paths: times are made by whoever's operator",
-    file: "src/postgres/statements.ts",
+    file: "src/postgres/connection/exact-times.ts",
     edits: [[" operator(pg_catalog.*) 1000::numeric)", " * 1000)"]],
     tests: ["test/trust/texts.test.ts", "test/trust/traps.test.ts"],
   },

@@ -1,18 +1,16 @@
 // Faults in what the views show, and to whom.
 import type { Mutant } from "./mutant.js";
 
-const file = "migrations/0003_views.sql";
-const blockers = "migrations/0001_protocol.sql";
 const states = ["test/inspect/views.test.ts"];
 const circles = ["test/inspect/deadlocks.test.ts"];
 
 export const views: readonly Mutant[] = [
   {
     name: "views: a silent session counts as dead at once",
-    file,
+    file: "src/sql/views/_leases.sql",
     edits: [
       [
-        "or greatest(p.seen_at, pg_postmaster_start_time()) + l.takeover_ms * interval '1 millisecond' < clock.now and p.seen_at is not null)",
+        "or greatest(p.seen_at, pg_postmaster_start_time()) + l.takeover_ms * interval '1 millisecond' < clock.now\n                    and p.seen_at is not null)",
         "or p.seen_at is not null)",
       ],
     ],
@@ -20,13 +18,13 @@ export const views: readonly Mutant[] = [
   },
   {
     name: "views: a session with a row is alive",
-    file,
+    file: "src/sql/views/_leases.sql",
     edits: [["coalesce(p.is_connected and p.seen_at is not null, false)", "p.seen_at is not null"]],
     tests: states,
   },
   {
     name: "views: a standby takes sessions for dead",
-    file,
+    file: "src/sql/views/_leases.sql",
     edits: [
       ["case when l.session_id is not null and not clock.is_standby then", "case when l.session_id is not null then"],
     ],
@@ -34,7 +32,7 @@ export const views: readonly Mutant[] = [
   },
   {
     name: "views: time stands still in a transaction",
-    file,
+    file: "src/sql/views/_leases.sql",
     edits: [
       [
         "(select clock_timestamp() as now, pg_is_in_recovery() as is_standby)",
@@ -45,60 +43,60 @@ export const views: readonly Mutant[] = [
   },
   {
     name: "views: who does not look any more has a place in the line",
-    file,
+    file: "src/sql/queue/_line.sql",
     edits: [["partition by w.key, w.alive_until > now order by", "partition by w.key order by"]],
     tests: states,
   },
   {
     name: "views: who does not look any more is counted",
-    file,
+    file: "src/sql/views/active_leases.sql",
     edits: [
       [
-        "case when not l.is_standby then coalesce(line.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (select w.key, count(*)::integer as waiters from leasehold_internal._line() w where w.is_alive group",
-        "case when not l.is_standby then coalesce(line.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (select w.key, count(*)::integer as waiters from leasehold_internal._line() w group",
+        "case when not l.is_standby then coalesce(line.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (\n         select w.key, count(*)::integer as waiters from leasehold_internal._line() w where w.is_alive group",
+        "case when not l.is_standby then coalesce(line.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (\n         select w.key, count(*)::integer as waiters from leasehold_internal._line() w group",
       ],
     ],
     tests: states,
   },
   {
     name: "views: blocked by who let go",
-    file,
+    file: "src/sql/views/waiting.sql",
     edits: [[" and (blocking.state in ('held', 'cooling') or b.key is not null)", ""]],
     tests: states,
   },
   {
     name: "views: several guards of one key are nobody",
-    file: blockers,
+    file: "src/sql/leases/_blockers.sql",
     edits: [["and mxid_age(m.xid) between 1 and", "and mxid_age(m.xid) between 0 and 0 * "]],
     tests: states,
   },
   {
     name: "views: a guard in a released subtransaction is nobody",
-    file: blockers,
+    file: "src/sql/leases/_blockers.sql",
     edits: [["where others = 1 and o.pid is distinct", "where others = 0 and o.pid is distinct"]],
     tests: states,
   },
   {
     name: "views: a key that is guarded and released is free for who waits",
-    file,
+    file: "src/sql/views/waiting.sql",
     edits: [["(blocking.state in ('held', 'cooling') or b.key is not null)", "blocking.state in ('held', 'cooling')"]],
     tests: states,
   },
   {
     name: "views: a process that waits for itself is a circle",
-    file,
+    file: "src/sql/views/deadlocks.sql",
     edits: [[" and l.session_id <> w.session_id\n", " and l.session_id is not null and w.session_id is not null\n"]],
     tests: circles,
   },
   {
     name: "views: a circle is told for each of its sessions",
-    file,
+    file: "src/sql/views/deadlocks.sql",
     edits: [["select distinct found.sessions", "select found.sessions"]],
     tests: circles,
   },
   {
     name: "views: a circle begins where it was found",
-    file,
+    file: "src/sql/views/_cycles.sql",
     edits: [["cycle := cycle[least:] || cycle[:least - 1];", "cycle := cycle;"]],
     tests: circles,
   },

@@ -1,11 +1,11 @@
 import { parseArgs } from "node:util";
-import { quote } from "../describe.js";
-import { nearest } from "../option-checks.js";
+import { nearest } from "../errors/option-checks.js";
+import { quote } from "../runtime/describe.js";
 import { UsageError } from "./usage-error.js";
 
 /** An option of a command, as its help shows it. */
 export interface OptionDefinition {
-  /** What its value is, such as `<duration>`; none: it is either there or not. */
+  /** What its value is, such as `<duration>`. Left out for a flag. */
   readonly value?: string;
   /** It may be given several times. */
   readonly isRepeatable?: boolean;
@@ -14,10 +14,10 @@ export interface OptionDefinition {
 
 export type OptionTable = Readonly<Record<string, OptionDefinition>>;
 
-/** What a command was called with. */
+/** The arguments of a command. */
 export interface Arguments {
   readonly positionals: readonly string[];
-  /** What stands behind `--`; null when there is no `--`. */
+  /** What follows `--`; null when there is no `--`. */
   readonly command: readonly string[] | null;
   has(option: string): boolean;
   /** The last value given. */
@@ -25,7 +25,7 @@ export interface Arguments {
   texts(option: string): readonly string[];
 }
 
-/** Throws UsageError for an option that does not exist, for a value too many, and for one that is missing. */
+/** Throws UsageError for an unknown option, for too many values, and for a missing one. */
 export function readArguments(args: readonly string[], options: OptionTable): Arguments {
   const end = args.indexOf("--");
   const own = end < 0 ? args : args.slice(0, end);

@@ -5,16 +5,16 @@ export interface Command {
   readonly name: string;
   /** One line, for the list of all commands. */
   readonly summary: string;
-  /** How it is called, behind `leasehold <name>`. */
+  /** Its arguments, as shown after `leasehold <name>`. */
   readonly usage: string;
-  /** What else there is to know, below the options. */
+  /** Further notes, shown below the options. */
   readonly notes?: string;
   readonly options: OptionTable;
   /** Names of what it takes besides options, all required; one in brackets may be left out. */
   readonly positionals: readonly string[];
   /** Whether a command to run follows behind `--`. */
   readonly takesCommand?: boolean;
-  /** Codes for a wrong command line, and for all else that throws, no address included. Default 2 (for no address, too) and 1. */
+  /** Exit codes for a wrong command line, and for anything else that throws, a missing address included. Default 2 (for a missing address, too) and 1. */
   readonly exitCodes?: { readonly usage: number; readonly error: number };
   /** Resolves to the exit code. */
   run(args: Arguments): Promise<number>;

@@ -1,11 +1,17 @@
-import { NotPermittedError } from "../errors.js";
-import { type ConnectOptions, connect, type Hello, HostList, ownTransactionSettings } from "../postgres/connect.js";
-import type { Link, Parameter, Row } from "../postgres/link.js";
-import { quoteLiteral } from "../postgres/quote.js";
-import { sqlState, toPublicError } from "../postgres/server-errors.js";
-import { withTimeout } from "../timeout.js";
+import { NotPermittedError } from "../errors/errors.js";
+import {
+  type ConnectOptions,
+  connect,
+  type Hello,
+  HostList,
+  ownTransactionSettings,
+} from "../postgres/connection/connect.js";
+import type { Link, Parameter, Row } from "../postgres/connection/link.js";
+import { sqlState, toPublicError } from "../postgres/connection/server-errors.js";
+import { quoteLiteral } from "../runtime/quote.js";
+import { withTimeout } from "../runtime/timeout.js";
+import { type Address, describeTarget, directTarget, findAddress } from "./address.js";
 import type { Arguments } from "./arguments.js";
-import { describeTarget, directTarget, findPlace, type Place } from "./place.js";
 
 const DEFAULT_CONNECT_MS = 5_000;
 const ANSWER_MS = 30_000;
@@ -14,26 +20,26 @@ export type Right = "usage" | "monitoring" | "admin";
 
 type Precautions = Pick<ConnectOptions, "trustsOwners" | "acceptsMissing">;
 
-/** One connection, to ask and to show. */
+/** One connection, for queries. */
 export class Database {
   readonly #link: Link;
   readonly hello: Hello;
-  readonly place: Place;
+  readonly address: Address;
   /** For people: where and as whom. */
   readonly name: string;
 
-  private constructor(link: Link, hello: Hello, place: Place, name: string) {
+  private constructor(link: Link, hello: Hello, address: Address, name: string) {
     this.#link = link;
     this.hello = hello;
-    this.place = place;
+    this.address = address;
     this.name = name;
   }
 
   /** @throws UnavailableError, UnsafeBackendError, NoAddressError */
   static async open(args: Arguments, how: Precautions = {}): Promise<Database> {
-    const place = await findPlace(args);
+    const address = await findAddress(args);
     try {
-      const target = directTarget(place);
+      const target = directTarget(address);
       const { link, hello } = await connect({
         hosts: new HostList(target),
         applicationName: "leasehold command line",
@@ -45,9 +51,9 @@ export class Database {
         ...how,
         signal: null,
       });
-      return new Database(link, hello, place, describeTarget(target));
+      return new Database(link, hello, address, describeTarget(target));
     } catch (error) {
-      await place.close();
+      await address.close();
       throw toPublicError(error, { wasSent: false, role: "" });
     }
   }
@@ -64,7 +70,7 @@ export class Database {
     }
   }
 
-  /** A link keeps the order: nothing comes in between. The commit also ends a transaction that failed. */
+  /** A link keeps statements in order, so nothing comes in between. The commit also ends a transaction that failed. */
   async #inTransaction(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
     const [, rows] = await Promise.all([
       this.#link.query(["begin", ...ownTransactionSettings].join("; ")),
@@ -76,12 +82,12 @@ export class Database {
 
   async close(): Promise<void> {
     await this.#link.end();
-    await this.place.close();
+    await this.address.close();
   }
 }
 
 /**
- * Opens the database for the length of the body. `trustsOwners`: the body itself looks whose the schemas are. `acceptsMissing`: it
+ * Opens the database for the length of the body. `trustsOwners`: the body itself checks who owns the schemas. `acceptsMissing`: it
  * calls nothing in them where `hello.hasSchemas` is false.
  */
 export async function withDatabase<Value>(

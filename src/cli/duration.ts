@@ -1,5 +1,5 @@
-import { quote } from "../describe.js";
-import { MAX_MS } from "../option-checks.js";
+import { MAX_MS } from "../errors/option-checks.js";
+import { quote } from "../runtime/describe.js";
 import { UsageError } from "./usage-error.js";
 
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -1,6 +1,6 @@
-/** How every command but `run` ends. */
+/** The exit codes of every command but `run`. */
 export const SUCCESS = 0;
-/** It could not be done; of `doctor`, there is a problem. */
+/** It failed; for `doctor`: there is a problem. */
 export const FAILURE = 1;
 /** The command line itself is wrong. */
 export const USAGE = 2;
@@ -20,7 +20,7 @@ export const runCodes = {
 export const CANNOT_START = 126;
 export const NOT_FOUND = 127;
 
-/** The status of a program that a signal ended, as shells tell it. */
+/** The status of a program that a signal ended, as shells report it. */
 export function signalCode(signalNumber: number): number {
   return 128 + signalNumber;
 }

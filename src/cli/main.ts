@@ -1,7 +1,7 @@
-import { quote } from "../describe.js";
-import { InvalidKeyError, InvalidOptionError } from "../errors.js";
-import { nearest } from "../option-checks.js";
-import { VERSION } from "../version.js";
+import { InvalidKeyError, InvalidOptionError } from "../errors/errors.js";
+import { nearest } from "../errors/option-checks.js";
+import { quote } from "../runtime/describe.js";
+import { VERSION } from "../runtime/version.js";
 import { readArguments } from "./arguments.js";
 import { type Command, helpOption } from "./command.js";
 import { commands } from "./commands.js";
@@ -81,13 +81,13 @@ function print(text: string): number {
   return SUCCESS;
 }
 
-/** `leasehold ls | head -1`: what reads has enough, and that is no error. A full disk is one. */
+/** `leasehold ls | head -1`: that the reader stops early is no error. A full disk is one. */
 function endWhenNobodyReads(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(SUCCESS);
     printError("leasehold", new Error(`the output cannot be written: ${error.message}`), false);
     process.exit(FAILURE);
   });
-  // What runs under a lock is ended in good order also when nobody can be told why.
+  // A command under a lock is ended in order even if nobody can be told why.
   process.stderr.on("error", () => undefined);
 }

@@ -1,5 +1,6 @@
-import { applyMigrations } from "../postgres/apply-migrations.js";
-import { notTheOwner } from "../postgres/migrate-errors.js";
+import { guardBlock } from "../postgres/connection/owners.js";
+import { applyMigrations } from "../postgres/schema/apply-migrations.js";
+import { notTheOwner } from "../postgres/schema/migrate-errors.js";
 import {
   CREATE_SCHEMAS,
   hasStrayRights,
@@ -10,15 +11,14 @@ import {
   refuseServer,
   rolesWithoutUsage,
   TIDY_RIGHTS,
-} from "../postgres/migrate-state.js";
-import { migrations } from "../postgres/migrations.generated.js";
-import { guardBlock } from "../postgres/owners.js";
-import { quoteLiteral } from "../postgres/quote.js";
-import { madeWithoutRows, missingRows } from "../postgres/restore-rows.js";
+} from "../postgres/schema/migrate-state.js";
+import { migrations } from "../postgres/schema/migrations.generated.js";
+import { madeWithoutRows, missingRows } from "../postgres/schema/restore-rows.js";
+import { quoteLiteral } from "../runtime/quote.js";
 import type { Database } from "./database.js";
 
 /**
- * What `migrate()` would run in this database, written down instead of run: the migrator itself says it, so that it is the same.
+ * What `migrate()` would run in this database. The migrator itself runs against a recorder, so the script cannot differ.
  * Empty when there is nothing to do.
  */
 export async function pendingMigration(database: Database, roles: readonly string[]): Promise<readonly string[]> {
@@ -83,7 +83,7 @@ export function script(statements: readonly string[]): string {
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
 
-/** Lets the migrator read, and notes down what it writes. */
+/** Lets the migrator read, and records what it would write. */
 async function record(read: (text: string) => Rows | Promise<Rows>): Promise<readonly string[]> {
   const statements: string[] = [];
   await applyMigrations({

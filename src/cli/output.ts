@@ -1,4 +1,4 @@
-import { LeaseholdError, UnavailableError } from "../errors.js";
+import { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { printableLines } from "./printable.js";
 
 export function writeOut(text: string): void {

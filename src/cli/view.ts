@@ -1,5 +1,5 @@
-import type { Row } from "../postgres/link.js";
-import { milliseconds } from "../postgres/statements.js";
+import { milliseconds } from "../postgres/connection/exact-times.js";
+import type { Row } from "../postgres/connection/link.js";
 import type { Database } from "./database.js";
 import { formatDuration } from "./duration.js";
 import { writeJson, writeOut } from "./output.js";

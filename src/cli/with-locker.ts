@@ -1,8 +1,8 @@
-import { createLocker } from "../create-locker.js";
-import type { Locker } from "../locker.js";
-import type { LockerOptions } from "../options.js";
+import type { LockerOptions } from "../api/options.js";
+import { createLocker } from "../locker/create-locker.js";
+import type { Locker } from "../locker/locker.js";
+import { findAddress } from "./address.js";
 import type { Arguments } from "./arguments.js";
-import { findPlace } from "./place.js";
 
 /** Makes a locker for the length of the body. */
 export async function withLocker<Value>(
@@ -10,15 +10,15 @@ export async function withLocker<Value>(
   options: Omit<LockerOptions, "url" | "directUrl">,
   body: (locker: Locker) => Promise<Value>,
 ): Promise<Value> {
-  const place = await findPlace(args);
+  const address = await findAddress(args);
   try {
-    const locker = createLocker({ url: place.url, directUrl: place.directUrl, ...options });
+    const locker = createLocker({ url: address.url, directUrl: address.directUrl, ...options });
     try {
       return await body(locker);
     } finally {
       await locker.close();
     }
   } finally {
-    await place.close();
+    await address.close();
   }
 }

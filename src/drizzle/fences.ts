@@ -34,7 +34,7 @@ export function fenceTable<Table extends PgTable>(table: Table, column: FenceCol
   return sql`select leasehold.fence_table(${nameOfTable(table)}, ${nameOfColumn(column)})`;
 }
 
-/** Takes off what `fenceTable` has put on, if it is there. The column stays. */
+/** Removes the trigger that `fenceTable` added, if it is there. The column stays. */
 export function unfenceTable<Table extends PgTable>(table: Table, column: FenceColumnOf<Table>): SQL {
   return sql`select leasehold.unfence_table(${nameOfTable(table)}, ${nameOfColumn(column)})`;
 }
@@ -52,7 +52,7 @@ export function guardTable(table: PgTable, key: SQL | PgColumn): SQL {
   return sql`select leasehold.guard_table(${nameOfTable(table)}, ${quoted(sql`${withoutSchema(key)}`.inlineParams())})`;
 }
 
-/** Takes off what `guardTable` has put on, if it is there. */
+/** Removes the trigger that `guardTable` added, if it is there. */
 export function unguardTable(table: PgTable): SQL {
   return sql`select leasehold.unguard_table(${nameOfTable(table)})`;
 }

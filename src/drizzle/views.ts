@@ -13,7 +13,7 @@ import {
   text,
   timestamp,
 } from "drizzle-orm/pg-core";
-import type { JsonValue } from "../metadata.js";
+import type { JsonValue } from "../api/metadata.js";
 
 /**
  * A view of the schema `leasehold`, of which each row is a `Row`. What the columns mean is said by their comments in the database
@@ -125,7 +125,7 @@ export interface Waiting {
  * Who waits for what, and who is in the way.
  *
  * ```ts
- * const line = await db.select().from(waiting).where(eq(waiting.key, "order:42")).orderBy(waiting.position);
+ * const queue = await db.select().from(waiting).where(eq(waiting.key, "order:42")).orderBy(waiting.position);
  * ```
  */
 export const waiting: View<"waiting", Waiting> = leasehold
@@ -199,7 +199,7 @@ export interface ExpiredLease {
   blockingTransaction: string | null;
 }
 
-/** Leases that nobody released and that are over. */
+/** Leases that have expired and that nobody has released. */
 export const expiredLeases: View<"expired_leases", ExpiredLease> = leasehold
   .view("expired_leases", {
     key: text("key").notNull(),
@@ -215,7 +215,7 @@ export const expiredLeases: View<"expired_leases", ExpiredLease> = leasehold
   })
   .existing();
 
-/** A row of `deadlocks`: each list is in the order of the circle. */
+/** A row of `deadlocks`: each list is in the order of the cycle. */
 export interface Deadlock {
   keys: string[];
   owners: string[];
@@ -224,7 +224,7 @@ export interface Deadlock {
   since: Date;
 }
 
-/** Sessions that hold a key and wait for another in a circle. */
+/** Deadlocks: sessions that each hold a key and wait for one that the next of them holds. */
 export const deadlocks: View<"deadlocks", Deadlock> = leasehold
   .view("deadlocks", {
     keys: text("keys").array().notNull(),

@@ -1,4 +1,4 @@
-import { describe, describeType } from "../describe.js";
+import { describe, describeType } from "../runtime/describe.js";
 import { brand, type CommonData, LeaseholdError } from "./base.js";
 
 /** What `InvalidKeyError` is made of. `received` is the value itself; the error keeps a description of it only. */

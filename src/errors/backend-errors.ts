@@ -1,4 +1,4 @@
-import { quote } from "../describe.js";
+import { quote } from "../runtime/describe.js";
 import { brand, type CommonData, LeaseholdError } from "./base.js";
 
 /** The locker was closed, before the call or while it waited. */
@@ -126,7 +126,7 @@ export interface UnsupportedData extends CommonData {
   readonly message: string;
 }
 
-/** What was asked for does not work with this server, schema or version. */
+/** The request does not work with this server, schema or version. */
 export class UnsupportedError extends LeaseholdError {
   static {
     brand(UnsupportedError, "UnsupportedError");

@@ -1,4 +1,4 @@
-import { describe } from "../describe.js";
+import { describe } from "../runtime/describe.js";
 
 /** Every `code` that an error of this library can have. */
 export type LeaseholdErrorCode =
@@ -16,7 +16,7 @@ export type LeaseholdErrorCode =
   | "unavailable"
   | "unsupported";
 
-/** An error as data: what `JSON.stringify(error)` writes. The data of the error's class stand beside these. */
+/** An error as data: what `JSON.stringify(error)` writes. The error's own data come in addition. */
 export interface LeaseholdErrorJson {
   readonly name: string;
   readonly code: LeaseholdErrorCode;

@@ -1,7 +1,7 @@
-import { quote } from "../describe.js";
+import { quote } from "../runtime/describe.js";
 import { brand, type CommonData, LeaseholdError } from "./base.js";
 
-/** Who holds a key, as far as Postgres told. */
+/** Who holds a key, as far as Postgres has said. */
 export interface HolderInfo {
   /** The `owner` option of the holder; null when it gave none. */
   readonly owner: string | null;
@@ -61,7 +61,7 @@ export interface WaitTimeoutData extends NotAcquiredData {
   readonly isHeldHere?: boolean | undefined;
 }
 
-/** The key was not granted within `waitMs`. The place in the line is given up. */
+/** The key was not granted within `waitMs`. The place in the queue is given up. */
 export class WaitTimeoutError extends NotAcquiredError {
   static {
     brand(WaitTimeoutError, "WaitTimeoutError");
@@ -70,7 +70,7 @@ export class WaitTimeoutError extends NotAcquiredError {
   override readonly code = "wait-timeout" as const;
   /** How long the call was willing to wait, in milliseconds. */
   readonly waitMs: number;
-  /** Whether this process itself held the key all the while. */
+  /** Whether this process itself held the key while it waited. */
   readonly isHeldHere: boolean;
 
   constructor({ waitMs, isHeldHere = false, message, ...rest }: WaitTimeoutData) {
@@ -113,7 +113,7 @@ export interface LeaseLostData extends NotHeldData {
   readonly reason: LossReason;
 }
 
-/** A lock that was held is lost for good. What was done since may have met the work of the next holder. */
+/** A lock that was held is lost for good. Work done since then may have collided with that of the next holder. */
 export class LeaseLostError extends NotHeldError {
   static {
     brand(LeaseLostError, "LeaseLostError");
@@ -145,7 +145,7 @@ export interface StaleFenceData extends CommonData {
 }
 
 /**
- * Postgres refused the writes of a grant that is over: of a transaction under `lock.transaction` or `lock.guard`, or in
+ * Postgres refused the writes of a grant that has ended: of a transaction under `lock.transaction` or `lock.guard`, or in
  * `locker.checkFence`. Nothing that the transaction wrote is kept.
  */
 export class StaleFenceError extends LeaseholdError {

@@ -5,10 +5,10 @@ interface Count {
   count: number;
 }
 
-/** What is going on, counted by attributes. */
+/** Active items, counted by attributes. */
 export class ActiveCounts<Id> {
   readonly #active = new Map<Id, Count>();
-  /** By their attributes as text. What has gone to zero stays until that was told. */
+  /** By their attributes as text. A count that has fallen to zero is kept until that was reported. */
   readonly #counts = new Map<string, Count>([["{}", { attributes: {}, count: 0 }]]);
 
   add(id: Id, attributes: Attributes): void {
@@ -28,7 +28,7 @@ export class ActiveCounts<Id> {
     }
   }
 
-  /** Tells an instrument until the returned function is called. */
+  /** Reports to an instrument until the returned function is called. */
   observe(instrument: Observable): () => void {
     const callback = (result: ObservableResult): void => {
       for (const [text, { attributes, count }] of this.#counts) {

@@ -1,5 +1,5 @@
 import { type Attributes, diag } from "@opentelemetry/api";
-import { InvalidOptionError } from "../errors.js";
+import { InvalidOptionError } from "../errors/errors.js";
 
 /** Exact keys, a regular expression that matches keys, or the name to show for a key (null or undefined: none). */
 export type KeyNames = readonly string[] | RegExp | ((key: string) => string | null | undefined);

@@ -6,7 +6,7 @@ import type {
   ReleaseMessage,
   SweepMessage,
   TakeoverMessage,
-} from "../hooks/messages.js";
+} from "../observe/hooks/messages.js";
 import { ActiveCounts } from "./active-counts.js";
 import { errorType } from "./error-type.js";
 import type { NameOf } from "./key-names.js";

@@ -7,13 +7,13 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import { LeaseholdError } from "../errors.js";
-import type { AcquireTrace, Trace, WithLockTrace } from "../hooks/messages.js";
+import { LeaseholdError } from "../errors/errors.js";
+import type { AcquireTrace, Trace, WithLockTrace } from "../observe/hooks/messages.js";
 import { errorType } from "./error-type.js";
 import type { NameOf } from "./key-names.js";
 import { Subscriptions } from "./subscriptions.js";
 
-/** Records until the returned function is called. What is open then is ended. */
+/** Records until the returned function is called, which ends all open spans. */
 export function recordSpans(tracer: Tracer, nameOf: NameOf): () => void {
   const subscriptions = new Subscriptions();
   const spans = new Map<object, Span>();

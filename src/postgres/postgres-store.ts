@@ -1,58 +1,73 @@
 import { hostname } from "node:os";
-import { after, type Instant, msUntil, now } from "../clock.js";
-import { type LeaseholdError, NotMigratedError, UnavailableError } from "../errors.js";
-import type { ConnectionStates, ServerState } from "../inspect/store-state.js";
-import type { ResolvedLockerOptions } from "../resolve-options.js";
+import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+import { type LeaseholdError, NotMigratedError, UnavailableError } from "../errors/errors.js";
+import { after, type Instant, msUntil, now } from "../runtime/clock.js";
+import { withTimeout } from "../runtime/timeout.js";
+import { VERSION } from "../runtime/version.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
   CountersRow,
+  FirstAttempt,
   ForceReleaseAnswer,
   ForceReleaseRequest,
   Holder,
   KeyState,
   MigrateOptions,
+  PendingRelease,
+  PendingRenewal,
   Place,
   Presence,
   ReleaseAnswer,
-  ReleaseRequest,
-  RenewAnswer,
-  RenewRequest,
   StayRequest,
   Store,
   StoreEvents,
   SweepBatch,
-} from "../store.js";
-import { withTimeout } from "../timeout.js";
-import { VERSION } from "../version.js";
-import { StandbyOnly } from "./connect.js";
-import { Connections } from "./connections.js";
-import { checkFence, holderOf } from "./fence-requests.js";
-import { flushCounters } from "./flush-counters.js";
-import { Inspection } from "./inspection.js";
-import { NotSent } from "./lane.js";
-import { migrateDatabase } from "./migrate.js";
-import { Requests } from "./requests.js";
-import { checkSchema } from "./schema-check.js";
-import { ServerClock } from "./server-clock.js";
-import { toPublicError } from "./server-errors.js";
-import { describeServer } from "./server-state.js";
-import { Session, type Standing } from "./session.js";
-import { Sight } from "./sight.js";
-import { SCHEMA_INFO } from "./statements.js";
-import { sweepBatch } from "./sweep-request.js";
+} from "../store/store.js";
+import type { ConnectionStates, ServerState } from "../store/store-state.js";
+import { AcquireAct } from "./acts/acquire.js";
+import { Acts } from "./acts/acts.js";
+import { check, holderOf } from "./acts/check.js";
+import { checkFence } from "./acts/check-fence.js";
+import { flushCounters } from "./acts/flush-counters.js";
+import { forceRelease } from "./acts/force-release.js";
+import { Notifier } from "./acts/notify.js";
+import { ping } from "./acts/ping.js";
+import { ReleaseAct } from "./acts/release.js";
+import { RenewAct } from "./acts/renew.js";
+import { stay } from "./acts/stay.js";
+import { sweepBatch } from "./acts/sweep.js";
+import { StandbyOnly } from "./connection/connect.js";
+import { Connections } from "./connection/connections.js";
+import { NotSent } from "./connection/lane.js";
+import { checkSchema, SCHEMA_INFO } from "./connection/schema-check.js";
+import { ServerClock } from "./connection/server-clock.js";
+import { toPublicError } from "./connection/server-errors.js";
+import { migrateDatabase } from "./schema/migrate.js";
+import { describeServer } from "./schema/server-state.js";
+import { Inspection } from "./session/inspection.js";
+import { type ActiveSession, Session } from "./session/session.js";
+import { SessionCheck } from "./session/session-check.js";
 
 /** The store on Postgres: a session that shows that this process lives, and requests in batches beside it. */
 export class PostgresStore implements Store {
   readonly presence: Presence;
+  /** The acts' own: each is called with every lock. */
+  readonly attempt: (attempt: FirstAttempt) => void;
+  readonly release: (release: PendingRelease) => void;
+  readonly renew: (renewal: PendingRenewal) => void;
+  /** Set by #updateReady alone. */
+  isReady = false;
   readonly #options: ResolvedLockerOptions;
   readonly #events: StoreEvents;
   readonly #clock = new ServerClock();
   readonly #connections: Connections;
   readonly #session: Session | null;
-  readonly #sight: Sight;
-  readonly #requests: Requests;
+  readonly #sessionCheck: SessionCheck;
+  readonly #acts: Acts;
+  readonly #acquires: AcquireAct;
+  readonly #releases: ReleaseAct;
   #isChecked = false;
 
   constructor(options: ResolvedLockerOptions, events: StoreEvents) {
@@ -75,14 +90,21 @@ export class PostgresStore implements Store {
         return session?.id ?? null;
       },
     };
-    this.#sight = new Sight(session, this.#connections.commands, (error) => events.onError(error));
-    this.#requests = new Requests({
+    this.#sessionCheck = new SessionCheck(session, this.#connections.commands, (error) => events.onError(error));
+    this.#acts = new Acts({
       connections: this.#connections,
       session,
-      sight: this.#sight,
+      sessionCheck: this.#sessionCheck,
       clock: this.#clock,
+      notifier: new Notifier(this.#connections.commands),
       takeoverDelayMs: options.takeoverDelayMs,
+      toPublicError: (error) => this.#failed(error),
     });
+    this.#acquires = new AcquireAct(this.#acts);
+    this.#releases = new ReleaseAct(this.#acts);
+    this.attempt = this.#acquires.attempt;
+    this.release = this.#releases.release;
+    this.renew = new RenewAct(this.#acts).renew;
   }
 
   async migrate(options: MigrateOptions): Promise<void> {
@@ -94,9 +116,9 @@ export class PostgresStore implements Store {
     const deadline = after(now(), timeoutMs);
     await this.#publicly(async () => {
       try {
-        const standing = await this.#session?.open(timeoutMs);
+        const active = await this.#session?.open(timeoutMs);
         if (!this.#isChecked) {
-          await withTimeout(this.#check(standing ?? null, deadline), Math.max(1, msUntil(deadline)));
+          await withTimeout(this.#check(active ?? null, deadline), Math.max(1, msUntil(deadline)));
         }
       } catch (error) {
         throw error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
@@ -109,35 +131,27 @@ export class PostgresStore implements Store {
   }
 
   acquire(request: AcquireRequest): Promise<AcquireAnswer> {
-    return this.#publicly(() => this.#requests.acquire(request));
+    return this.#acquires.look(request);
   }
 
   stay(request: StayRequest): Promise<readonly Place[] | null> {
-    return this.#publicly(() => this.#requests.stay(request));
-  }
-
-  release(request: ReleaseRequest): Promise<ReleaseAnswer> {
-    return this.#publicly(() => this.#requests.release(request));
+    return this.#publicly(() => stay(this.#acts, request));
   }
 
   abandon(request: AbandonRequest): Promise<ReleaseAnswer> {
-    return this.#publicly(() => this.#requests.abandon(request));
-  }
-
-  renew(request: RenewRequest): Promise<RenewAnswer> {
-    return this.#publicly(() => this.#requests.renew(request));
+    return this.#releases.abandon(request);
   }
 
   check(key: string): Promise<KeyState> {
-    return this.#publicly(() => this.#requests.check(key));
+    return this.#publicly(() => check(this.#acts, key));
   }
 
   forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
-    return this.#publicly(() => this.#requests.forceRelease(request));
+    return this.#publicly(() => forceRelease(this.#acts, request));
   }
 
   ping(): Promise<{ ms: number; serverVersion: string }> {
-    return this.#publicly(() => this.#requests.ping());
+    return this.#publicly(() => ping(this.#connections.commands));
   }
 
   get connections(): ConnectionStates {
@@ -158,12 +172,12 @@ export class PostgresStore implements Store {
     });
   }
 
-  get place(): string | null {
-    return this.#sight.place;
+  get databaseId(): string | null {
+    return this.#sessionCheck.databaseId;
   }
 
-  findPlace(): Promise<void> {
-    return this.#publicly(() => this.#sight.findPlace());
+  findDatabaseId(): Promise<void> {
+    return this.#publicly(() => this.#sessionCheck.findDatabaseId());
   }
 
   flushCounters(row: CountersRow): Promise<void> {
@@ -178,13 +192,14 @@ export class PostgresStore implements Store {
     return this.#publicly(() => holderOf(this.#connections.renewals, key));
   }
 
-  /** Where only renewals can be behind it: commands wait for nothing. */
+  /** On the connection for renewals, so that a slow sweep never delays a command. */
   sweep(quietMs: number): Promise<SweepBatch> {
     return this.#publicly(() => sweepBatch(this.#connections.renewals, quietMs));
   }
 
   async close(timeoutMs: number): Promise<void> {
     this.#connections.refuse();
+    this.#updateReady();
     await this.#end(timeoutMs);
   }
 
@@ -202,15 +217,16 @@ export class PostgresStore implements Store {
     return new Session(
       {
         connect: (onNotify, signal) => connections.directly("session", { onNotify, signal }),
-        inspection: () => new Inspection(connections, this.#sight, requestTimeoutMs),
+        inspection: () => new Inspection(connections, this.#sessionCheck, requestTimeoutMs),
         identity: { owner, host: hostname(), version: VERSION },
         takeoverDelayMs,
         requestTimeoutMs,
       },
       {
         onWake: () => this.#events.onWake(),
+        onActive: () => this.#updateReady(),
         onConnected: () => {
-          this.#sight.reset();
+          this.#sessionCheck.reset();
           this.#events.onReconnected();
         },
         onClock: (sample) => this.#clock.learn(sample),
@@ -219,15 +235,21 @@ export class PostgresStore implements Store {
     );
   }
 
-  async #check(standing: Standing | null, deadline: Instant): Promise<void> {
+  async #check(active: ActiveSession | null, deadline: Instant): Promise<void> {
     await this.#connections.refuseForeign();
-    const seen = this.#sight.check(standing, deadline);
+    const seen = this.#sessionCheck.check(active, deadline);
     if (this.#session === null) {
       seen.catch(() => undefined); // the schema comes first
       checkSchema((await this.#connections.commands.read(SCHEMA_INFO, [])).rows);
     }
     await seen;
     this.#isChecked = true;
+    this.#updateReady();
+  }
+
+  #updateReady(): void {
+    const isActive = this.#session === null || this.#session.active !== null;
+    this.isReady = this.#isChecked && isActive && !this.#connections.isClosed;
   }
 
   async #publicly<T>(work: () => Promise<T>): Promise<T> {
@@ -235,10 +257,15 @@ export class PostgresStore implements Store {
     try {
       return await work();
     } catch (error) {
-      const failure = this.#publicError(error);
-      this.#events.onFailure(failure);
-      throw failure;
+      throw this.#failed(error);
     }
+  }
+
+  /** The error that a user sees, once it was noted. */
+  #failed(error: unknown): LeaseholdError {
+    const failure = this.#publicError(error);
+    this.#events.onFailure(failure);
+    return failure;
   }
 
   #publicError(error: unknown): LeaseholdError {

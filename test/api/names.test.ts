@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { describe, expect, test } from "vitest";
 import { key, type Lock, UnsupportedError } from "../../src/index.js";
-import { VERSION } from "../../src/version.js";
+import { VERSION } from "../../src/runtime/version.js";
 import { createDatabase, createEmptyDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 

@@ -14,7 +14,7 @@ const database = await createDatabase();
 /** What follows an answer that is dropped. */
 const then = "blackhole";
 const { sql } = database;
-const acquire = /internal\.acquire\(/;
+const acquire = /internal\.acquire(_first)?\(/;
 
 const isWaiting = async () => (await sql`select from leasehold.waiters`).length > 0;
 const isFree = async (key: string) =>

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Facts } from "../../src/cli/doctor/facts.js";
-import { hasProblem, judge } from "../../src/cli/doctor/judge.js";
+import { findingsIn, hasProblem } from "../../src/cli/doctor/findings.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
@@ -41,7 +41,7 @@ const healthy: Facts = {
 };
 
 test("a healthy set-up: everything is ok, and nothing is to be done", () => {
-  const findings = judge(healthy);
+  const findings = findingsIn(healthy);
   expect(findings.map(({ level, advice }) => [level, advice])).toEqual(findings.map(() => ["ok", null]));
   expect(hasProblem(findings)).toBe(false);
 });
@@ -243,7 +243,7 @@ test.each<[what: string, change: Partial<Facts>, check: string, level: string, s
     /a waits for k/,
   ],
 ])("%s", (_, change, check, level, says) => {
-  const findings = judge({ ...healthy, ...change });
+  const findings = findingsIn({ ...healthy, ...change });
   const found = findings.filter((finding) => finding.check === check);
   expect(found.map((finding) => finding.level)).toContain(level);
   expect(found.map(({ message, advice }) => `${message} ${advice}`).join("\n")).toMatch(says);
@@ -251,7 +251,7 @@ test.each<[what: string, change: Partial<Facts>, check: string, level: string, s
 });
 
 test("statements in the log without their parameters are no reason to worry", () => {
-  const findings = judge({ ...healthy, ...settings({ log_statement: "all", log_parameter_max_length: "0" }) });
+  const findings = findingsIn({ ...healthy, ...settings({ log_statement: "all", log_parameter_max_length: "0" }) });
   expect(findings.map(({ check }) => check)).not.toContain("logging");
 });
 

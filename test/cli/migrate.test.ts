@@ -1,7 +1,7 @@
 import type postgres from "postgres";
 import { expect, test } from "vitest";
-import { migrations } from "../../src/postgres/migrations.generated.js";
-import { guardBlock } from "../../src/postgres/owners.js";
+import { guardBlock } from "../../src/postgres/connection/owners.js";
+import { migrations } from "../../src/postgres/schema/migrations.generated.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -79,7 +79,7 @@ test("--dry-run prints what is missing alone", async () => {
   const { statements, is_changed } = JSON.parse(stdout) as { statements: string[]; is_changed: boolean };
   expect(is_changed).toBe(false);
   for (const statement of last?.statements ?? []) expect(statements).toContain(statement);
-  expect(statements.join()).not.toContain(migrations[1]?.hash);
+  expect(statements.join()).not.toContain(migrations[0]?.hash);
   expect(statements.join()).toContain(last?.hash);
 });
 

@@ -3,9 +3,9 @@
 import crypto from "node:crypto";
 import { syncBuiltinESMExports } from "node:module";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
-import { connect, HostList } from "../../src/postgres/connect.js";
-import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
-import { LinkClosed } from "../../src/postgres/link.js";
+import { parseConnectionUrl } from "../../src/config/connection-url.js";
+import { connect, HostList } from "../../src/postgres/connection/connect.js";
+import { LinkClosed } from "../../src/postgres/connection/link.js";
 import { impostures, Saboteur } from "../storm/saboteur.js";
 import { startStormServer } from "../storm/server.js";
 

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Socket } from "node:net";
 import { expect, test } from "vitest";
-import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
-import { Link, LinkClosed, NeverSent } from "../../src/postgres/link.js";
+import { parseConnectionUrl } from "../../src/config/connection-url.js";
+import { Link, LinkClosed, NeverSent } from "../../src/postgres/connection/link.js";
 import { createDatabase } from "../support/database.js";
 import { startProxy } from "../support/proxy.js";
 

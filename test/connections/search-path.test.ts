@@ -5,8 +5,8 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer, connect as dial, type Socket } from "node:net";
 import { expect, test } from "vitest";
-import { connect, HostList } from "../../src/postgres/connect.js";
-import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
+import { parseConnectionUrl } from "../../src/config/connection-url.js";
+import { connect, HostList } from "../../src/postgres/connection/connect.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { createDatabase, createEmptyDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -45,7 +45,7 @@ test("session, commands and renewals: the first message sets the path; once the 
     where datname = current_database() and application_name = 'leasehold commands'`;
   await (await locker.acquire("path again")).release();
   // the last, for the call may have gone over the old one first
-  const commands = textsByConnection(proxy).filter((texts) => texts.some((sql) => sql.includes(".acquire(")));
+  const commands = textsByConnection(proxy).filter((texts) => texts.some((sql) => /\.acquire(_first)?\(/.test(sql)));
   expect(commands.at(-1)?.[0]).toMatch(/^set search_path = pg_catalog, pg_temp;/);
 });
 

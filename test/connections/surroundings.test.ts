@@ -2,8 +2,8 @@
 import { Socket } from "node:net";
 import { inspect } from "node:util";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
-import { Link } from "../../src/postgres/link.js";
+import { parseConnectionUrl } from "../../src/config/connection-url.js";
+import { Link } from "../../src/postgres/connection/link.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";

@@ -1,10 +1,11 @@
 // How counters get into the database: when, once each, and at nobody's cost.
 import { describe, expect, test } from "vitest";
-import { Counters } from "../../src/counters/counters.js";
-import { Flushing } from "../../src/counters/flushing.js";
+import { resolveLockerOptions } from "../../src/config/resolve-options.js";
 import type { Locker, LockerOptions } from "../../src/index.js";
+import { Flushing } from "../../src/locker/flushing.js";
+import { Counters } from "../../src/observe/counters/counters.js";
 import { PostgresStore } from "../../src/postgres/postgres-store.js";
-import { resolveLockerOptions } from "../../src/resolve-options.js";
+import { Activity } from "../../src/runtime/activity.js";
 import { settled } from "../faults/settled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -235,7 +236,7 @@ describe("rows", () => {
     const options = { url: proxy.url(database.url), presence: "off", requestTimeoutMs: 3_000 };
     const store = new PostgresStore(resolveLockerOptions(options), events);
     await store.open(5_000);
-    const activity = { enter: () => () => {}, stop() {} };
+    const activity = new Activity(Number.POSITIVE_INFINITY, () => {});
     const counters = new Counters({ prefixOf: () => "", onCount: () => flushing.schedule() });
     const flushing = new Flushing({ counters, store, activity, everyMs: later, rowMs, onError: () => {} });
     const count = (times: number) => {

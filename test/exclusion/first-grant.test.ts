@@ -1,6 +1,7 @@
 // The first grant of a key, in a transaction that is not committed: nobody sees its row (P6).
 import { expect, test } from "vitest";
 import { openSession, type Session } from "../fencing/session.js";
+import { ask, giveBack } from "../support/ask.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 
@@ -59,6 +60,14 @@ test("a key whose first grant is not committed is blocked, and everybody is told
   await stranger.commit();
   expect(await locker.check("unseen")).toMatchObject({ state: "held", blockingPid: null });
   await sql`update leasehold.leases set token = null where key = 'unseen'`;
+});
+
+test("in a statement with other keys, it alone is blocked, and nobody waits for it", async () => {
+  await using stranger = await openGrant("among others");
+  const asked = await ask(sql, ["among others", "beside"]);
+  expect(asked.map(({ outcome }) => outcome)).toEqual(["busy", "granted"]);
+  await stranger.rollback();
+  await giveBack(sql, asked);
 });
 
 test("when it is rolled back, the key is as free as it was", async () => {

@@ -87,7 +87,7 @@ test("keys are told apart by their whole text: case, blanks, Unicode form, the l
   );
 
   expect(locks.map((lock) => lock.held)).not.toContain(false);
-  expect(new Set(locks.map(({ fence }) => fence)).size).toBe(keys.length);
+  expect(new Set(locks.map(({ token }) => token)).size).toBe(keys.length);
   const rows = await sql`select key from leasehold.leases where token is not null`;
   expect(rows.map(({ key }) => key).sort()).toEqual([...keys].sort());
   for (const key of keys) expect(await other.tryAcquire(key)).toBeNull();

@@ -1,6 +1,7 @@
 // A row, or an uncommitted insert, that somebody keeps open holds up its own key alone (P6).
 import type postgres from "postgres";
 import { beforeAll, expect, test } from "vitest";
+import { acquireRows } from "../support/acts.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
@@ -50,10 +51,7 @@ const strangers: Stranger[] = [
   {
     name: "has acquired a new key",
     key: "new",
-    open: (sql) => sql`
-      select outcome from leasehold_internal.acquire(null, null, null, false, array['new'], array[gen_random_uuid()],
-        array['stranger'], array[1000], array[0], array[null]::bigint[], array[null]::text[],
-        array[${Number.MAX_SAFE_INTEGER}::float8], array[false], array[null]::bigint[])`,
+    open: (sql) => sql.unsafe(`select outcome from ${acquireRows([{ key: "new", owner: "stranger", ttlMs: 1_000 }])}`),
   },
 ];
 

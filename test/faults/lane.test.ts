@@ -1,9 +1,9 @@
 // A connection that a pooler may stand before: a statement is sent when the one before it was answered.
 import { expect, test } from "vitest";
-import { now } from "../../src/clock.js";
-import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
-import { OwnLane } from "../../src/postgres/lane.js";
-import { Link } from "../../src/postgres/link.js";
+import { parseConnectionUrl } from "../../src/config/connection-url.js";
+import { OwnLane } from "../../src/postgres/connection/lane.js";
+import { Link } from "../../src/postgres/connection/link.js";
+import { now } from "../../src/runtime/clock.js";
 import { createDatabase } from "../support/database.js";
 import { startProxy } from "../support/proxy.js";
 

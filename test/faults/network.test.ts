@@ -96,11 +96,11 @@ test.each(presences)(
     });
     await using lock = await locker.acquire(key);
     const { signal } = lock;
-    const fences: bigint[] = [];
+    const fences: string[] = []; // of two keys each: those may have one fence
     let cuts = 0;
     const turns = async (name: string) => {
       while (cuts < 4) {
-        fences.push(await locker.withLock(name, ({ fence }) => fence));
+        fences.push(await locker.withLock(name, ({ fence }) => `${name} ${fence}`));
       }
     };
 
@@ -110,7 +110,10 @@ test.each(presences)(
     });
     while (!isDone) {
       // in the middle of whatever comes next
-      await Promise.race([proxy.onStatement(/leasehold_internal\.(acquire|release|renew|heartbeat)\(/), working]);
+      await Promise.race([
+        proxy.onStatement(/leasehold_internal\.(acquire|acquire_first|release|renew|heartbeat)\(/),
+        working,
+      ]);
       if (isDone) break;
       cuts += proxy.connections.length > 0 ? 1 : 0;
       proxy.cutAll();

@@ -1,6 +1,8 @@
 // A fence is drawn, and the clock read, once the row is locked: before, a grant may have come in between.
 import { expect, test } from "vitest";
+import { releaseRows } from "../support/acts.js";
 import { ask, giveBack } from "../support/ask.js";
+import { acquireFirst } from "../support/batches.js";
 import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
@@ -10,12 +12,24 @@ import { pauseReads } from "../support/paused-reads.js";
 const database = await createDatabase();
 const { sql } = database;
 
-test.each([
+const ways = [
+  ["the first attempt", acquireFirst],
+  ["another attempt", ask],
+] as const;
+const sizes = [
   ["alone", ["a"]],
   ["in a batch", ["a", "b", "c"]],
-])(
+] as const;
+const cases = ways.flatMap(([way, acquire]) =>
+  sizes.flatMap(([size, names]) =>
+    ["free", "new"].map((state) => [`${way}, ${size}, ${state}`, { acquire, names, state }] as const),
+  ),
+);
+
+test.each(cases)(
   "a grant that stood still before its lock is later, by its fence and its time, than one that went by meanwhile: %s",
-  async (_, keys) => {
+  async (label, { acquire, names, state }) => {
+    const keys = names.map((name) => `${label} ${name}`);
     const session = { id: 7, nonce: crypto.randomUUID() };
     expectLeft(database, "sessions");
     await sql`delete from leasehold.sessions`;
@@ -24,13 +38,15 @@ test.each([
     values (${session.id}, ${session.nonce}, 'slow', 1, 'host', '', '', now(), now())`;
     const slow = await openClient(database.url);
     await slow`select pg_advisory_lock(1279480140, ${session.id}::int)`;
-    await giveBack(sql, await ask(sql, keys)); // their rows are there
+    if (state === "free") await giveBack(sql, await ask(sql, keys)); // their rows are there
     await using reads = await pauseReads(sql, "nonce");
 
-    const asked = ask(slow, keys, { session });
+    const asked = acquire(slow, keys, { session });
     await reads.reached();
     const between = await ask(sql, keys);
     await giveBack(sql, between);
+    // Purged meanwhile: more than the sweeper would do in so short a time.
+    if (state === "new") await sql`delete from leasehold.leases`;
     const [{ released } = {}] = await sql`select extract(epoch from clock_timestamp())::float8 * 1000 as released`;
     await reads.goOn();
     const granted = await asked;
@@ -42,7 +58,7 @@ test.each([
       const row = await leaseRow(sql, key);
       expect(row.acquiredAt).toBeGreaterThan(released);
     }
-    await giveBack(sql, granted);
+    await sql.unsafe(`select from ${releaseRows(granted)}`);
     await slow.end();
   },
 );

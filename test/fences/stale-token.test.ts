@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
+import { releaseRows, renewRows } from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
@@ -16,25 +17,14 @@ const { sql } = database;
 async function send(what: "release" | "renew", key: string, token: string, fence: bigint): Promise<string> {
   const outcomes: string[] = [];
   for (const fillers of [[], ["filler-1", "filler-2"]]) {
-    const keys = [...fillers, key];
-    const tokens = keys.map((name) => (name === key ? token : randomUUID()));
-    const fences = keys.map(() => fence);
-    const ttls = keys.map(() => 60_000);
-    const answers =
-      what === "release"
-        ? await sql`select item, outcome from leasehold_internal.release(
-            false, ${array(keys)}::text::text[], ${array(tokens)}::text::uuid[], ${array(fences)}::text::bigint[])`
-        : await sql`select item, outcome from leasehold_internal.renew(
-            null, null, null, ${array(keys)}::text::text[], ${array(tokens)}::text::uuid[], ${array(fences)}::text::bigint[], ${array(ttls)}::text::int[])`;
-    expect(answers).toHaveLength(keys.length);
-    outcomes.push(answers.find(({ item }) => item === keys.length)?.outcome);
+    const items = [...fillers, key].map((name) => ({ key: name, token: name === key ? token : randomUUID(), fence }));
+    const rows = what === "release" ? releaseRows(items) : renewRows(items);
+    const answers = await sql.unsafe(`select item, outcome from ${rows}`);
+    expect(answers).toHaveLength(items.length);
+    outcomes.push(answers.find(({ item }) => item === items.length)?.outcome);
   }
   expect(outcomes[1]).toBe(outcomes[0]);
   return outcomes[0] as string;
-}
-
-function array(items: readonly unknown[]): string {
-  return `{${items.join(",")}}`;
 }
 
 test("who was replaced can neither renew nor release, by the handle or by its token and fence", async () => {

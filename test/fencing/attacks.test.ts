@@ -2,10 +2,11 @@
 // schema's owner. Trojan horses stand wherever an unqualified name, an operator, a cast or a default could lead to them.
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ask, giveBack } from "../support/ask.js";
 import { createDatabase, createRole, type TestRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
-import { askFor, expire, giveBack, openSession, type Session } from "./session.js";
+import { expire, openSession, type Session } from "./session.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -352,9 +353,9 @@ test("a forged record of guards cannot revive a fence that was superseded, and h
   await session.begin();
   await forge(record(await current(), Number(lock.fence)));
   await write();
-  expect((await askFor(sql, "forged"))[0]?.outcome).toBe("busy");
+  expect((await ask(sql, ["forged"]))[0]?.outcome).toBe("busy");
   await session.rollback();
-  const asked = await askFor(sql, "forged");
+  const asked = await ask(sql, ["forged"]);
   expect(asked[0]?.outcome).toBe("granted");
   await session.begin();
   await forge(record(await current(), Number(lock.fence)));

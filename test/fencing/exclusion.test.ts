@@ -2,13 +2,14 @@
 // who does not want that very key.
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { ask, giveBack } from "../support/ask.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLockProcess } from "../support/lock-process.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
-import { askFor, expire, giveBack, openGuard, openSession } from "./session.js";
+import { expire, openGuard, openSession } from "./session.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -24,14 +25,14 @@ describe("nobody is granted the key before the guarding transaction ends", () =>
       if (way === "forced") expect(await locker.forceRelease("a", { immediate: true })).toBe(true);
 
       // alone and in a batch, which go different ways in the function
-      const alone = await askFor(sql, "a");
-      const among = await askFor(sql, "a", `a-${way}-${end}-1`, `a-${way}-${end}-2`);
+      const alone = await ask(sql, ["a"]);
+      const among = await ask(sql, ["a", `a-${way}-${end}-1`, `a-${way}-${end}-2`]);
       expect([alone[0]?.outcome, among[0]?.outcome], way).toEqual(["busy", "busy"]);
       expect(among.slice(1).map(({ outcome }) => outcome)).toEqual(["granted", "granted"]);
       await giveBack(sql, among);
 
       await session.run(end);
-      const after = await askFor(sql, "a");
+      const after = await ask(sql, ["a"]);
       expect(after[0]?.outcome, way).toBe("granted");
       expect(after[0]?.fence).toBeGreaterThan(lock.fence);
       await giveBack(sql, after);
@@ -50,7 +51,7 @@ describe("nobody is granted the key before the guarding transaction ends", () =>
     await holder.worker.kill();
     await until("it is orphaned", async () => (await locker.check("a"))?.state === "orphaned");
 
-    expect((await askFor(sql, "a"))[0]?.outcome).toBe("busy");
+    expect((await ask(sql, ["a"]))[0]?.outcome).toBe("busy");
     expect(await locker.tryAcquire("a")).toBeNull();
     const waiting = locker.acquire("a");
     let isGranted = false;
@@ -150,9 +151,9 @@ test("hundreds of guarded transactions on one lease wait neither for each other 
 
   expect(guarded).toEqual(sessions.map(() => true));
   await lock.release();
-  expect((await askFor(own.sql, "hot"))[0]?.outcome).toBe("busy");
+  expect((await ask(own.sql, ["hot"]))[0]?.outcome).toBe("busy");
   await Promise.all(sessions.map((session) => session.commit()));
-  const asked = await askFor(own.sql, "hot");
+  const asked = await ask(own.sql, ["hot"]);
   expect(asked[0]?.outcome).toBe("granted");
   await giveBack(own.sql, asked);
   await Promise.all(sessions.map((session) => session[Symbol.asyncDispose]()));

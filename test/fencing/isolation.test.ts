@@ -1,11 +1,12 @@
 // Under one snapshot for the whole transaction, under savepoints and in prepared transactions.
 import { describe, expect, test } from "vitest";
+import { ask, giveBack } from "../support/ask.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
-import { askFor, expire, giveBack, openGuard, openSession } from "./session.js";
+import { expire, openGuard, openSession } from "./session.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -51,7 +52,7 @@ describe.each(["repeatable read", "serializable"] as const)("%s", (isolation) =>
       if (change.startsWith("expired")) await expire(database, "a");
       if (change.includes("forgotten")) await sql`delete from leasehold.leases where key = 'a'`;
       if (change.includes("granted")) {
-        const asked = await askFor(sql, "a");
+        const asked = await ask(sql, ["a"]);
         expect(asked[0]?.outcome).toBe("granted");
         if (change.includes("and released")) await giveBack(sql, asked);
         else expectLeft(database, "leases");
@@ -105,9 +106,9 @@ describe.each(["repeatable read", "serializable"] as const)("%s", (isolation) =>
     await lock.release().catch(() => undefined);
     expect(await session.isGuarded("a")).toBe(true);
     // the lock is on the newest version of the row, not on the one that the snapshot shows
-    expect((await askFor(sql, "a"))[0]?.outcome).toBe("busy");
+    expect((await ask(sql, ["a"]))[0]?.outcome).toBe("busy");
     await session.commit();
-    const asked = await askFor(sql, "a");
+    const asked = await ask(sql, ["a"]);
     expect(asked[0]?.outcome).toBe("granted");
     await giveBack(sql, asked);
   });
@@ -148,7 +149,7 @@ describe("savepoints", () => {
     await session.run("rollback to s");
 
     await lock.release();
-    const asked = await askFor(sql, "a");
+    const asked = await ask(sql, ["a"]);
     expect(asked[0]?.outcome).toBe("granted");
     // nor does it come back by the record of it
     await expect(session.guard("a", lock.fence)).rejects.toMatchObject({ code: "LH001" });
@@ -168,7 +169,7 @@ describe("savepoints", () => {
     await session.run("rollback to s");
     expect(await session.isGuarded("a")).toBe(true);
     await lock.release();
-    expect((await askFor(sql, "a"))[0]?.outcome).toBe("busy");
+    expect((await ask(sql, ["a"]))[0]?.outcome).toBe("busy");
     expect(await session.isGuarded("a")).toBe(true);
     await session.commit();
   });
@@ -184,7 +185,7 @@ describe("savepoints", () => {
       await session.run(`begin; ${guard.replace("FENCE", String(lock.fence))}`);
       await lock.release();
       expect(await session.isGuarded("a")).toBe(true);
-      expect((await askFor(sql, "a"))[0]?.outcome).toBe("busy");
+      expect((await ask(sql, ["a"]))[0]?.outcome).toBe("busy");
       await session.commit();
     }
   });
@@ -198,7 +199,7 @@ describe("savepoints", () => {
     await session.run("rollback to s");
     expect([await session.isGuarded("outer"), await session.isGuarded("inner")]).toEqual([true, false]);
     await Promise.all([outer.release(), inner.release()]);
-    const asked = await askFor(sql, "outer", "inner");
+    const asked = await ask(sql, ["outer", "inner"]);
     expect(asked.map(({ outcome }) => outcome)).toEqual(["busy", "granted"]);
     await giveBack(sql, asked);
     await session.commit();
@@ -225,16 +226,16 @@ test("a prepared transaction keeps the key without its session and over a crash,
     await lock.renew();
     await lock.release();
     expect(await locker.check("a")).toMatchObject({ state: "blocked", blockingPid: null, blockingTransaction: gid });
-    expect((await askFor(own.sql, "a"))[0]?.outcome).toBe("busy");
+    expect((await ask(own.sql, ["a"]))[0]?.outcome).toBe("busy");
     await expire(own, "a");
     const state = await own.sql`select gid, blocker from leasehold_internal.inspect('a')`;
     expect([...state]).toEqual([{ gid, blocker: null }]);
 
     await cluster.restart("immediate");
     await until("it is back", () => own.sql`select 1`.catch(() => null));
-    expect((await askFor(own.sql, "a"))[0]?.outcome).toBe("busy");
+    expect((await ask(own.sql, ["a"]))[0]?.outcome).toBe("busy");
     await own.sql.unsafe(`commit prepared '${gid}'`);
-    const asked = await askFor(own.sql, "a");
+    const asked = await ask(own.sql, ["a"]);
     expect(asked[0]?.outcome).toBe("granted");
     await giveBack(own.sql, asked);
   }

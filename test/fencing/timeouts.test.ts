@@ -1,9 +1,10 @@
 // A guarded transaction that somebody abandons must not keep its key for ever.
 import { expect, test } from "vitest";
+import { ask, giveBack } from "../support/ask.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
-import { askFor, giveBack, openSession, type Session } from "./session.js";
+import { openSession, type Session } from "./session.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -89,10 +90,10 @@ test("an abandoned transaction ends by itself, and then the key is granted", asy
   await session.begin();
   await session.guard("idle", lock.fence, "500 ms");
   await lock.release();
-  expect((await askFor(sql, "idle"))[0]?.outcome).toBe("busy");
+  expect((await ask(sql, ["idle"]))[0]?.outcome).toBe("busy");
 
   const asked = await until("it is granted", async () => {
-    const [answer] = await askFor(sql, "idle");
+    const [answer] = await ask(sql, ["idle"]);
     return answer?.outcome === "granted" && answer;
   });
   expect(await sql`select from pg_stat_activity where pid = ${session.pid}`).toHaveLength(0);

@@ -2,7 +2,7 @@
 import postgres from "postgres";
 import { expect, test } from "vitest";
 import type { DebugInfo, DebugServer, Locker } from "../../src/index.js";
-import { VERSION } from "../../src/version.js";
+import { VERSION } from "../../src/runtime/version.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";

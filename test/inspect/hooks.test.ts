@@ -2,11 +2,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, tracingChannel, unsubscribe } from "node:diagnostics_channel";
 import { expect, onTestFinished, test } from "vitest";
-import type { Acquisition } from "../../src/acquisition.js";
-import { Publisher } from "../../src/hooks/publisher.js";
-import type { AcquireTrace, Trace, WithLockTrace } from "../../src/index.js";
-import type { Lease } from "../../src/lease.js";
-import type { Lock } from "../../src/lock.js";
+import type { AcquireTrace, Lock, Trace, WithLockTrace } from "../../src/index.js";
+import { Publisher } from "../../src/observe/hooks/publisher.js";
+import type { ObservedClaim, ObservedLease } from "../../src/observe/observer.js";
 import { ask } from "../support/ask.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -176,11 +174,11 @@ test("without subscribers no message is made", async () => {
   const publisher = new Publisher();
   const steps: Record<string, () => unknown> = {
     "leasehold:acquire": () =>
-      publisher.acquireEnded(untouchable<Acquisition>(), "granted", 0, untouchable<Lock>(), null),
+      publisher.acquireEnded(untouchable<ObservedClaim>(), "granted", 0, untouchable<Lock>(), null),
     "leasehold:takeover": () =>
-      publisher.acquireEnded(untouchable<Acquisition>(), "granted", 0, untouchable<Lock>(), null),
-    "leasehold:release": () => publisher.released(untouchable<Lease>(), 0),
-    "leasehold:lost": () => publisher.lost(untouchable<Lease>(), { reason: "expired" } as never, 0),
+      publisher.acquireEnded(untouchable<ObservedClaim>(), "granted", 0, untouchable<Lock>(), null),
+    "leasehold:release": () => publisher.released(untouchable<ObservedLease>(), 0),
+    "leasehold:lost": () => publisher.lost(untouchable<ObservedLease>(), { reason: "expired" } as never, 0),
     "leasehold:sweep": () => publisher.swept(untouchable()),
     "tracing:leasehold:acquire:start": () => publisher.traceAcquire("a", untouchable(), async () => 1, untouchable),
   };

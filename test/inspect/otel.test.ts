@@ -18,7 +18,7 @@ import {
 } from "@opentelemetry/sdk-trace-base";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { instrumentLeasehold, type TelemetryOptions } from "../../src/otel.js";
-import { VERSION } from "../../src/version.js";
+import { VERSION } from "../../src/runtime/version.js";
 import { ask } from "../support/ask.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";

@@ -1,8 +1,8 @@
 // A lock that was lost is remembered for a while: a late release, by its handle or in SQL, is told why, and debug() shows it.
 import { expect, test } from "vitest";
 import { LeaseLostError, type Lock, type Locker, type LostLock } from "../../src/index.js";
-import { RecentlyLost } from "../../src/inspect/recently-lost.js";
-import type { Lease } from "../../src/lease.js";
+import type { ObservedLease } from "../../src/observe/observer.js";
+import { RecentlyLost } from "../../src/observe/recently-lost.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -81,7 +81,7 @@ test("the newest come first, 100 at most; what was released is not among them", 
 test("it is remembered for ten minutes", () => {
   let minutes = 0;
   const recently = new RecentlyLost(() => ({ monotonicMs: minutes * 60_000, wallMs: Date.now() }));
-  const lease = { key: "a", fence: 1n, terms: { owner: "me" }, acquisition: { found: null } } as Lease;
+  const lease = { key: "a", fence: 1n, terms: { owner: "me" }, claim: { found: null } } as ObservedLease;
   recently.add(lease, new LeaseLostError({ key: "a", reason: "expired" }), 5);
   minutes = 9.9;
   expect(recently.all()).toMatchObject([{ key: "a", fence: "1", owner: "me", heldMs: 5, found: null }]);

@@ -1,7 +1,8 @@
 // Who may do what, asked of the catalog, so that whatever is added later is judged, too; then tried as these roles.
 import postgres from "postgres";
 import { expect, test } from "vitest";
-import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
+import { abandonRows, acquireRows, firstAttemptRows, releaseRows, renewRows } from "../support/acts.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, createEmptyDatabase, createRole, type TestRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -231,18 +232,21 @@ test("it can neither act as somebody else's session nor with a token that it doe
   const before = await rowsOf();
   const session = Number(before.sessions[0]?.id);
   const guess = "00000000-0000-4000-8000-000000000000";
-  const asSession = async (nonce: string) => client`
-    select outcome from leasehold_internal.acquire(${session}, ${nonce}::uuid, 5000, false, array['mine', 'forged'],
-      array[gen_random_uuid(), gen_random_uuid()], array['me', 'me'], array[1000, 1000], array[0, 0], array[null, null]::bigint[],
-      array[null, null]::text[], array['Infinity', 'Infinity']::float8[], array[false, false], array[null, null]::bigint[])`;
+  const asSession = async (nonce: string) => {
+    const named = { session: { id: session, nonce } };
+    const asked = [{ key: "mine" }, { key: "forged" }];
+    expect(await client.unsafe(`select outcome from ${firstAttemptRows(asked, named)}`)).toEqual(unproven);
+    return await client.unsafe(`select outcome from ${acquireRows(asked, named)}`);
+  };
+  const unproven = [{ outcome: "unproven" }, { outcome: "unproven" }];
 
-  expect(await asSession(guess)).toEqual([{ outcome: "unproven" }, { outcome: "unproven" }]);
+  expect(await asSession(guess)).toEqual(unproven);
   expect(await client`select alive from leasehold_internal.heartbeat(${session}, ${guess}::uuid)`).toEqual([
     { alive: false },
   ]);
   // also with the setting by which a session knows its own connection
   await client`select set_config('leasehold.session', ${guess}, false)`;
-  expect(await asSession(guess)).toEqual([{ outcome: "unproven" }, { outcome: "unproven" }]);
+  expect(await asSession(guess)).toEqual(unproven);
   expect(await client`select alive from leasehold_internal.heartbeat(${session}, ${guess}::uuid)`).toEqual([
     { alive: false },
   ]);
@@ -251,13 +255,13 @@ test("it can neither act as somebody else's session nor with a token that it doe
   ).rejects.toMatchObject({ code: "LH004" });
   await client`select leasehold_internal.close_session(${session}, ${guess}::uuid)`;
 
-  const fence = String(lock.fence);
-  const outcomes = await client`
-    select 'renewed' as act, outcome from leasehold_internal.renew(null, null, null, array['mine'], array[${guess}::uuid], array[${fence}::bigint], array[1000])
+  const forged = { key: "mine", token: guess, fence: lock.fence, isDoubted: true };
+  const outcomes = await client.unsafe(`
+    select 'renewed' as act, outcome from ${renewRows([forged])} a
     union all
-    select 'released', outcome from leasehold_internal.release(true, array['mine'], array[${guess}::uuid], array[${fence}::bigint])
+    select 'released', outcome from ${releaseRows([forged])} a
     union all
-    select 'abandoned', outcome from leasehold_internal.abandon(true, array['mine'], array[${guess}::uuid], array[true], array[true])`;
+    select 'abandoned', outcome from ${abandonRows([forged])}`);
   expect([...outcomes]).toEqual([
     { act: "renewed", outcome: "lost" },
     { act: "released", outcome: "gone" },

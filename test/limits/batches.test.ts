@@ -1,6 +1,7 @@
 // A batch reads the rows of its own keys, however many other leases there are, and whatever the statistics say of them.
 import type postgres from "postgres";
 import { expect, test } from "vitest";
+import { abandonRows, acquireRows, firstAttemptRows, releaseRows, renewRows, stayRows } from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
 
 const OTHERS = 5_000;
@@ -17,35 +18,21 @@ const statistics: Readonly<Record<string, readonly string[]>> = {
   "of an empty table": [fill, "delete from leasehold.leases", "vacuum analyze leasehold.leases", fill],
 };
 
-const array = (values: readonly unknown[]) => `'{${values.join(",")}}'`;
-const each = (value: unknown) => array(Array.from({ length: KEYS }, () => value));
-const keys = array(Array.from({ length: KEYS }, (_, n) => `own-${n}`));
-const tokens = array(Array.from({ length: KEYS }, () => crypto.randomUUID()));
+const items = Array.from({ length: KEYS }, (_, n) => ({ key: `own-${n}`, token: crypto.randomUUID() }));
+const held = (fences: readonly string[]) => items.map((item, n) => ({ ...item, fence: fences[n] }));
 
-type Step = readonly [name: string, outcome: string, statement: (fences: string) => string];
-const acquire =
-  () => `select * from leasehold_internal.acquire(null, null, null, false, ${keys}, ${tokens}, ${each("asker")},
-  ${each(60_000)}, ${each(0)}, ${each("null")}, ${each("null")}, ${each("infinity")}, ${each(true)}, ${each("null")}) order by item`;
+type Step = readonly [name: string, outcome: string, rows: (fences: readonly string[]) => string];
+const acquire = () => acquireRows(items, { takeoverMs: null });
+const release = (fences: readonly string[]) => releaseRows(held(fences), { isRelaxed: true });
 const steps: readonly Step[] = [
   ["an acquire of new keys", "granted", acquire],
   ["an acquire that is asked again", "granted", acquire],
-  [
-    "a renewal",
-    "renewed",
-    (fences) =>
-      `select * from leasehold_internal.renew(null, null, null, ${keys}, ${tokens}, ${fences}, ${each(60_000)})`,
-  ],
-  [
-    "a release",
-    "released",
-    (fences) => `select * from leasehold_internal.release(true, ${keys}, ${tokens}, ${fences})`,
-  ],
+  ["a renewal", "renewed", (fences) => renewRows(held(fences))],
+  ["a release", "released", release],
   ["an acquire of free keys", "granted", acquire],
-  [
-    "an abandon",
-    "released",
-    () => `select * from leasehold_internal.abandon(true, ${keys}, ${tokens}, ${each(true)}, ${each(false)})`,
-  ],
+  ["an abandon", "released", () => abandonRows(items, { isRelaxed: true })],
+  ["first attempts for free keys", "granted", () => firstAttemptRows(items)],
+  ["another release", "released", release],
 ];
 
 async function read(sql: postgres.TransactionSql, table = "leases"): Promise<number> {
@@ -60,14 +47,14 @@ test.for(Object.entries(statistics))(
     await using database = await createDatabase();
     for (const statement of prepare) await database.sql.unsafe(statement);
     const reads: Record<string, number> = {};
-    let fences = "";
-    for (const [name, outcome, statement] of steps) {
+    let fences: string[] = [];
+    for (const [name, outcome, rowsOf] of steps) {
       await database.sql.begin(async (sql) => {
         const before = await read(sql);
-        const rows = await sql.unsafe(statement(fences));
+        const rows = await sql.unsafe(`select * from ${rowsOf(fences)} order by item`);
         reads[name] = (await read(sql)) - before;
         expect(rows.map((row) => row.outcome)).toEqual(Array.from({ length: KEYS }, () => outcome));
-        if (outcome === "granted") fences = array(rows.map(({ fence }) => fence));
+        if (outcome === "granted") fences = rows.map(({ fence }) => fence);
       });
     }
 
@@ -90,14 +77,14 @@ test("places in a line that was counted while it was empty are found one by one"
   ]) {
     await database.sql.unsafe(statement);
   }
-  const join = acquire().replace(keys, each("line"));
-  const stay = `select * from leasehold_internal.stay(null, null, 'infinity', ${each("line")}, ${tokens})`;
+  const inLine = items.map(({ token }) => ({ key: "line", token, waits: true }));
+  const [join, stay] = [acquireRows(inLine), stayRows(inLine)];
   const reads: number[] = [];
-  for (const statement of [join, join, stay, stay]) {
+  for (const act of [join, join, stay, stay]) {
     await database.sql.begin(async (sql) => {
       await sql`update leasehold.waiters set alive_until = now() + interval '1 second' where owner = 'asker'`;
       const before = await read(sql, "waiters");
-      const rows = await sql.unsafe(statement);
+      const rows = await sql.unsafe(`select * from ${act}`);
       reads.push((await read(sql, "waiters")) - before);
       expect(rows.filter(({ outcome }) => outcome !== "queued")).toEqual([]);
     });

@@ -1,5 +1,7 @@
+import type postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import { type Locker, NotPermittedError } from "../../src/index.js";
+import { acquireRows } from "../support/acts.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLockProcess } from "../support/lock-process.js";
@@ -170,11 +172,8 @@ test.each([false, true])(
     const key = `again-${waits}`;
     const token = crypto.randomUUID();
     const acquire = async () => {
-      const [row] = await sql`
-      select outcome, fence::text from leasehold_internal.acquire(null, null, null, false, array[${key}], array[${token}::uuid],
-        array['o'], array[60000], array[0], array[null::bigint], array[null::text], array['infinity'::float8], array[${waits}::text::bool],
-        array[null::bigint])`;
-      return row ?? {};
+      const [row] = await sql.unsafe(`select outcome, fence::text from ${acquireRows([{ key, token, waits }])}`);
+      return row as postgres.Row;
     };
     const granted = await acquire();
     expect(granted).toMatchObject({ outcome: "granted" });

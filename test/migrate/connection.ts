@@ -1,5 +1,5 @@
-import { parseConnectionUrl } from "../../src/postgres/connection-url.js";
-import { Link } from "../../src/postgres/link.js";
+import { parseConnectionUrl } from "../../src/config/connection-url.js";
+import { Link } from "../../src/postgres/connection/link.js";
 
 /** A connection for `migrateDatabase`, as a locker makes it. */
 export function connectTo(url: string): () => Link {

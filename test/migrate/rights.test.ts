@@ -1,6 +1,6 @@
 import type postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
 import { connectTo } from "./connection.js";

@@ -129,6 +129,7 @@ try {
       "dist/otel.js",
       "dist/otel.d.ts",
       "migrations/0000_tables.sql",
+      "migrations/0001_functions.sql",
       "LICENSE",
       "README.md",
       "CHANGELOG.md",

@@ -1,6 +1,8 @@
 // Presence changes hands only when the session that a lease has cannot come back.
 import { expect, test } from "vitest";
+import { quoteLiteral } from "../../src/runtime/quote.js";
 import { openSession } from "../fencing/session.js";
+import { acquireRows, expression, type NamedSession, renewRows } from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
@@ -10,26 +12,24 @@ import { until } from "../support/until.js";
 const database = await createDatabase();
 const { sql } = database;
 
-interface Named {
-  readonly id: number;
-  readonly nonce: string;
-}
-
-async function sessionOf(owner: string): Promise<Named> {
+async function sessionOf(owner: string): Promise<NamedSession> {
   const [row] = await sql`select id, nonce::text from leasehold.sessions where owner = ${owner}`;
   return { id: row?.id, nonce: row?.nonce };
 }
 
-const renew = (key: string, session: Named | null, former: number[] = []) => sql`
-  select outcome, reason from leasehold.leases l, leasehold_internal.renew(${session?.id ?? null}::int, ${session?.nonce ?? null}::uuid,
-    4000, array[l.key], array[l.token], array[l.fence], array[60000], ${`{${former}}`}::text::int[])
-   where l.key = ${key}`;
+const own = { key: expression("l.key"), token: expression("l.token"), fence: expression("l.fence") };
 
-const repeat = (key: string, session: Named | null, former: number[] = []) => sql`
-  select outcome, null as reason from leasehold.leases l, leasehold_internal.acquire(${session?.id ?? null}::int,
-    ${session?.nonce ?? null}::uuid, 4000, false, array[l.key], array[l.token], array['o'], array[60000], array[0],
-    array[null::bigint], array[null::text], array['infinity'::float8], array[false], array[null::bigint], null, ${`{${former}}`}::text::int[])
-   where l.key = ${key}`;
+const renew = (key: string, session: NamedSession | null, former: number[] = []) =>
+  sql.unsafe(`
+    select outcome, reason
+      from leasehold.leases l, lateral ${renewRows([own], { session, takeoverMs: 4_000, former })} a
+     where l.key = ${quoteLiteral(key)}`);
+
+const repeat = (key: string, session: NamedSession | null, former: number[] = []) =>
+  sql.unsafe(`
+    select outcome, null as reason
+      from leasehold.leases l, lateral ${acquireRows([own], { session, takeoverMs: 4_000, former })} a
+     where l.key = ${quoteLiteral(key)}`);
 
 const ways = [
   { way: "renewed", send: renew },

@@ -1,5 +1,6 @@
 // Who names a session must have one that lives, as seen from that very connection: else nothing is granted, and nothing renewed.
 import { expect, test } from "vitest";
+import { firstAttemptRows, renewRows } from "../support/acts.js";
 import { ask, giveBack } from "../support/ask.js";
 import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
@@ -36,10 +37,9 @@ test.each([
   for (const keys of [["new"], ["free"], ["new", "newer"], ["free", "free too"]]) {
     outcomes.push(...(await ask(sql, keys, { session: named })).map(({ outcome }) => outcome));
   }
-  const renewed = await sql`
-    select outcome from leasehold_internal.renew(
-      ${named.id}::int, ${named.nonce}::uuid, 5000, '{held}', array[${held?.token ?? null}::uuid],
-      array[${String(held?.fence)}::bigint], '{60000}')`;
+  const first = firstAttemptRows([{ key: "new" }, { key: "free" }], { session: named });
+  outcomes.push(...(await sql.unsafe(`select outcome from ${first}`)).map(({ outcome }) => outcome));
+  const renewed = await sql.unsafe(`select outcome from ${renewRows(held ? [held] : [], { session: named })}`);
 
   expect(new Set(outcomes)).toEqual(new Set(["unproven"]));
   expect([...renewed]).toEqual([{ outcome: "unproven" }]);

@@ -1,6 +1,6 @@
 // What the functions are given: the same keys as a client takes, and an error that says what is wrong with all else.
 import { describe, expect, test } from "vitest";
-import { checkKey } from "../../src/key.js";
+import { checkKey } from "../../src/config/key.js";
 import { createDatabase } from "../support/database.js";
 
 const database = await createDatabase();

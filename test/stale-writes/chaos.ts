@@ -1,9 +1,10 @@
 // Some seconds of chaos: processes that write under guards, while they are frozen, killed and cut off at random.
 import { setTimeout as sleep } from "node:timers/promises";
 import { startWorker, type WorkerProcess } from "../support/child.js";
-import type { Cluster, Settings } from "../support/cluster.js";
+import type { Cluster } from "../support/cluster.js";
 import { migrate } from "../support/migrate.js";
 import { randomFrom } from "../support/random.js";
+import type { Settings } from "../support/settings.js";
 import type { ChaosWorkerArgs, Counts } from "./chaos-worker.js";
 import { CommitOrder } from "./commit-order.js";
 import { createTables, Judge, tables } from "./judge.js";

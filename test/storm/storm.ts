@@ -2,8 +2,8 @@
 // same: nothing ends the process, every statement settles, nothing reconnects, nothing is left.
 import { join } from "node:path";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import type { ConnectionTarget, Ssl } from "../../src/postgres/connection-url.js";
-import { Link, LinkClosed } from "../../src/postgres/link.js";
+import type { ConnectionTarget, Ssl } from "../../src/config/connection-url.js";
+import { Link, LinkClosed } from "../../src/postgres/connection/link.js";
 import { randomFrom } from "../support/random.js";
 import { until } from "../support/until.js";
 import { openHandles } from "../support/watch.js";

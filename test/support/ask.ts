@@ -1,9 +1,10 @@
 // Acquire as the client sends it, below the client: for what no client would do, and for moments that it leaves no time for.
 import type postgres from "postgres";
+import { acquireRows, type NamedSession, releaseRows } from "./acts.js";
 
 export interface AskOptions {
   /** Asks under a session, as presence does. */
-  readonly session?: { readonly id: number; readonly nonce: string };
+  readonly session?: NamedSession;
   /** After this, on the server's clock, it is too late. Default: in an hour. */
   readonly notAfterMs?: number;
 }
@@ -23,22 +24,24 @@ export interface Asked {
 
 /** One statement for all of the keys; the answers in their order. */
 export async function ask(sql: postgres.Sql, keys: readonly string[], options: AskOptions = {}): Promise<Asked[]> {
-  const { session, notAfterMs = Date.now() + 3_600_000 } = options;
-  const tokens = keys.map(() => crypto.randomUUID());
-  const each = (value: unknown) => `{${keys.map(() => value).join(",")}}`;
-  const answers = await sql`
+  const { session = null, notAfterMs = Date.now() + 3_600_000 } = options;
+  const items = keys.map((key) => ({ key, token: crypto.randomUUID(), notAfterMs }));
+  const answers: readonly postgres.Row[] = await sql.unsafe(`
     select outcome, fence::text, holder, holderfence::text, takeover, since
-      from leasehold_internal.acquire(
-        ${session?.id ?? null}::int, ${session?.nonce ?? null}::uuid, 5000, false, ${array(keys)}::text::text[],
-        ${array(tokens)}::text::uuid[], ${each("asker")}::text::text[], ${each(60_000)}::text::int[], ${each(0)}::text::int[],
-        ${each("null")}::text::bigint[], ${each("null")}::text::text[], ${each(notAfterMs)}::text::float8[],
-        ${each(false)}::text::bool[], ${each("null")}::text::bigint[])
-     order by item`;
-  return keys.map((key, index) => {
-    const { outcome = "unanswered", fence = null, holder, holderfence = null, takeover, since } = answers[index] ?? {};
+      from ${acquireRows(items, { session })}
+     order by item`);
+  return items.map(({ key, token }, index) => {
+    const {
+      outcome = "unanswered",
+      fence = null,
+      holder,
+      holderfence = null,
+      takeover,
+      since,
+    } = answers[index] ?? ({} as postgres.Row);
     return {
       key,
-      token: tokens[index] as string,
+      token,
       outcome,
       fence: fence === null ? null : BigInt(fence),
       holder,
@@ -49,15 +52,19 @@ export async function ask(sql: postgres.Sql, keys: readonly string[], options: A
   });
 }
 
-/** Releases what was granted. */
+/** Releases what was granted; what is busy again and again, as the client does. */
 export async function giveBack(sql: postgres.Sql, asked: readonly Asked[]): Promise<void> {
-  const granted = asked.filter(({ outcome }) => outcome === "granted");
-  if (granted.length === 0) return;
-  const of = (values: readonly unknown[]) => array(values.map(String));
-  await sql`select from leasehold_internal.release(false, ${of(granted.map(({ key }) => key))}::text::text[],
-    ${of(granted.map(({ token }) => token))}::text::uuid[], ${of(granted.map(({ fence }) => fence))}::text::bigint[])`;
-}
-
-function array(items: readonly string[]): string {
-  return `{${items.map((item) => `"${item.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
+  let left = asked.filter(({ outcome }) => outcome === "granted");
+  while (left.length > 0) {
+    const rows = await sql
+      .unsafe(`select item, outcome from ${releaseRows(left)}`)
+      .catch((error: { code?: string }) => {
+        if (error.code === "55P03") return null; // the table was locked for too long
+        throw error;
+      });
+    if (rows !== null) {
+      const busy = new Set(rows.filter(({ outcome }) => outcome === "busy").map(({ item }) => Number(item) - 1));
+      left = left.filter((_, index) => busy.has(index));
+    }
+  }
 }

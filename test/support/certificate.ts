@@ -3,8 +3,8 @@ import { chown, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { generate } from "selfsigned";
-import type { Settings } from "./cluster.js";
 import { serverUser } from "./server-binaries.js";
+import type { Settings } from "./settings.js";
 
 /** Both as PEM. */
 export interface Certificate {

@@ -10,10 +10,9 @@ import { closed, opened } from "./resources.js";
 import { embeddedBinaries, type ServerBinaries, serverEnvironment, serverUser } from "./server-binaries.js";
 import { copyTemplate, initialise, ServerFolder } from "./server-folder.js";
 import { prepareTls } from "./server-tls.js";
+import type { Settings } from "./settings.js";
 import { makeStandby } from "./standby.js";
 import { type ServerTls, transport, usualTls } from "./transport.js";
-
-export type Settings = Readonly<Record<string, string | number | boolean>>;
 
 export interface ClusterOptions {
   /** Settings of the server, such as `{ max_connections: 20 }`. */

@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 
 /** Migrates a database as its owner, below the locker: what is under test elsewhere is only used here. */
 export async function migrate(url: string): Promise<void> {

@@ -7,11 +7,11 @@ import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { tlsSettings } from "./certificate.js";
 import { changeUrl } from "./client.js";
-import type { Settings } from "./cluster.js";
 import { type Guardian, guard } from "./guardian.js";
 import { withFreePort } from "./ports.js";
 import { closed, opened } from "./resources.js";
 import { serverUser } from "./server-binaries.js";
+import type { Settings } from "./settings.js";
 import { transport, usualTls } from "./transport.js";
 
 export interface PgBouncerOptions {

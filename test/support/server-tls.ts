@@ -2,8 +2,8 @@
 import { chown, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tlsSettings } from "./certificate.js";
-import type { Settings } from "./cluster.js";
 import { serverUser } from "./server-binaries.js";
+import type { Settings } from "./settings.js";
 import type { ServerTls } from "./transport.js";
 
 /** Returns the settings with which the server must run. They name no folder: a standby has copies of its own. */

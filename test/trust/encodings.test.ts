@@ -9,7 +9,7 @@ const folder = new URL("../../migrations/", import.meta.url);
 
 test("migrations, and the printed script, are ASCII", async () => {
   const files = readdirSync(folder).filter((name) => name.endsWith(".sql"));
-  expect(files.length).toBeGreaterThan(5);
+  expect(files.sort()).toEqual(["0000_tables.sql", "0001_functions.sql"]);
   const texts = [
     ...files.map((name) => ({ name, text: readFileSync(new URL(name, folder), "utf8") })),
     { name: "leasehold sql", text: (await wholeSchema()).join("\n") },

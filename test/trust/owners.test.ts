@@ -4,7 +4,7 @@ import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { pendingMigration, script, wholeSchema } from "../../src/cli/migration-script.js";
 import { createLocker } from "../../src/index.js";
-import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 import { connectTo } from "../migrate/connection.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { changeUrl, openClient } from "../support/client.js";

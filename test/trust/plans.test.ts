@@ -1,6 +1,7 @@
 // Any role may have the plans of its statements printed to it (debug_print_plan), those within a function of the owner's, too, and a
 // plan shows the values that it was made for: a row of leases with its token.
 import { expect, test } from "vitest";
+import { abandonRows, acquireRows, expression, firstAttemptRows, releaseRows, renewRows } from "../support/acts.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -13,6 +14,7 @@ test("the plans that an application role can have printed show neither a token n
   await using locker = openLocker(database);
   const { token } = await locker.acquire("payroll");
   const [row] = await sql`select secret from leasehold_internal.ticket_secret`;
+  const other = { key: "payroll", token: expression("gen_random_uuid()") };
   const printed: string[] = [];
   const spy = await openClient(app.url, { onnotice: ({ message, detail }) => printed.push(`${message} ${detail}`) });
   await spy.unsafe("set debug_print_plan = on; set client_min_messages = log");
@@ -25,15 +27,18 @@ test("the plans that an application role can have printed show neither a token n
     "leasehold.check('payroll')",
     "leasehold.renew('payroll', gen_random_uuid())",
     "leasehold.release('payroll', gen_random_uuid())",
-    "leasehold_internal.renew(null, null, null, '{payroll}', array[gen_random_uuid()], '{1}', '{1000}')",
-    "leasehold_internal.abandon(false, '{payroll}', array[gen_random_uuid()], '{t}', '{t}')",
+    renewRows([{ ...other, fence: 1 }]),
+    releaseRows([{ ...other, fence: 1 }]),
+    abandonRows([{ ...other, isDoubted: true }]),
+    firstAttemptRows([other]),
+    firstAttemptRows([other, other], { waits: true }),
     // Who asks for an old place has it judged by the secret. Three at once: behind the first, the others go another way.
-    `leasehold_internal.acquire(null, null, null, false, '{payroll,payroll,payroll}',
-       array[gen_random_uuid(), gen_random_uuid(), gen_random_uuid()], '{a,b,c}', '{1000,1000,1000}', '{0,0,0}', '{null,null,null}',
-       '{null,null,null}', '{Infinity,Infinity,Infinity}', '{t,t,t}', '{5,6,7}', '{8,9,10}')`,
+    acquireRows([5, 6, 7].map((ticket) => ({ ...other, waits: true, ticket, proof: ticket + 3 }))),
     "leasehold_internal.sweep(0)",
   ]) {
-    await spy.unsafe(`select * from ${call}`).catch((error: unknown) => expect(error).toMatchObject({ code: /^LH00/ }));
+    await spy
+      .unsafe(`select * from ${call} a`)
+      .catch((error: unknown) => expect(error).toMatchObject({ code: /^LH00/ }));
   }
   await spy.end();
   await sql`delete from leasehold.waiters`;

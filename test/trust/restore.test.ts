@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 import { connectTo } from "../migrate/connection.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { startCluster } from "../support/cluster.js";

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { migrateDatabase } from "../../src/postgres/migrate.js";
+import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 import { connectTo } from "../migrate/connection.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { changeUrl, openClient } from "../support/client.js";

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { beforeAll, expect, test } from "vitest";
-import { Lock } from "../../src/lock.js";
+import { HeldLock } from "../../src/hold/held-lock.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { openHookedLocker, type Step } from "./hooked-store.js";
@@ -18,7 +18,7 @@ const left = async () => ({
 });
 
 /** Runs the scene once for every step of the protocol, and aborts there. How many steps that were. */
-async function abortAtEveryStep(scene: Scene, presence: "on" | "off"): Promise<Step[]> {
+async function abortAtEveryStep(scene: Scene, presence: "on" | "off", isReady: boolean): Promise<Step[]> {
   const seen: Step[] = [];
   for (let n = 0; ; n += 1) {
     seen.length = 0;
@@ -28,14 +28,18 @@ async function abortAtEveryStep(scene: Scene, presence: "on" | "off"): Promise<S
       seen.push(step);
       if (seen.length - 1 === n) controller.abort(reason);
     };
-    await using locker = openHookedLocker({ url: database.url, presence, waitMs: 20_000 }, onStep);
+    let isWatched = !isReady;
+    const watched = (step: Step): void => void (isWatched && onStep(step));
+    await using locker = openHookedLocker({ url: database.url, presence, waitMs: 20_000 }, watched);
+    if (isReady) await locker.ready();
+    isWatched = true;
 
     const result = await scene(() =>
       locker.acquire("steps", { signal: controller.signal }).catch((error: unknown) => error),
     );
     const stepsSeen = seen.length;
     // Either it was granted before the abort came, or it is the signal's own reason.
-    if (result instanceof Lock) await result.release();
+    if (result instanceof HeldLock) await result.release();
     else expect(result, `step ${n}`).toBe(reason);
     await locker.close();
 
@@ -80,9 +84,13 @@ test.for([
   ["a key whose row is busy", busy],
 ] as const)("abort after every step of the protocol leaves nothing: %s", { timeout: 180_000 }, async ([, scene]) => {
   for (const presence of ["on", "off"] as const) {
-    const steps = await abortAtEveryStep(scene, presence);
+    const steps = await abortAtEveryStep(scene, presence, false);
     expect(steps.map(({ call, at }) => `${call} ${at}`)).toEqual(
       expect.arrayContaining(["open asked", "open answered", "acquire asked", "acquire sent", "acquire answered"]),
+    );
+    const stepsOnceReady = await abortAtEveryStep(scene, presence, true);
+    expect(stepsOnceReady.map(({ call, at }) => `${call} ${at}`)).toEqual(
+      expect.arrayContaining(["attempt asked", "attempt sent", "attempt answered"]),
     );
   }
 });

@@ -47,7 +47,7 @@ test("waitMs 0 is one try, which does not stand in line", async () => {
 
   await expect(waiter.acquire("zero", { waitMs: 0 })).rejects.toBeInstanceOf(WaitTimeoutError);
 
-  expect(commands(proxy.statements)).toEqual(["acquire"]);
+  expect(commands(proxy.statements)).toEqual(["acquire_first"]);
   expect((await database.sql`select queued from leasehold.leases where key = 'zero'`)[0]?.queued).toBe(false);
   await held.release();
   const lock = await waiter.acquire("zero", { waitMs: 0 });
@@ -186,5 +186,7 @@ test("a thousand waits hold no connection of their own, and one abort ends them 
 });
 
 function commands(statements: readonly { sql: string }[]): string[] {
-  return statements.flatMap(({ sql }) => /leasehold_internal\.(acquire|release|abandon|renew)\(/.exec(sql)?.[1] ?? []);
+  return statements.flatMap(
+    ({ sql }) => /leasehold_internal\.(acquire_first|acquire|release|abandon|renew)\(/.exec(sql)?.[1] ?? [],
+  );
 }

@@ -1,12 +1,15 @@
 // A store that tells of every step of the protocol: a call, its way to the server, its answer.
-import type { LockerOptions } from "../../src/index.js";
-import { Locker } from "../../src/locker.js";
-import { PostgresStore } from "../../src/postgres/postgres-store.js";
-import { resolveLockerOptions } from "../../src/resolve-options.js";
-import type { Store } from "../../src/store.js";
 
-const steps = ["open", "acquire", "release", "abandon", "renew"] as const;
-export type Call = (typeof steps)[number];
+import { resolveLockerOptions } from "../../src/config/resolve-options.js";
+import type { LockerOptions } from "../../src/index.js";
+import { Locker } from "../../src/locker/locker.js";
+import { PostgresStore } from "../../src/postgres/postgres-store.js";
+import type { Store } from "../../src/store/store.js";
+
+/** Calls that give a promise, and calls that are answered on the object that they are given. */
+const promised = ["open", "acquire", "abandon"] as const;
+const answered = ["attempt", "release", "renew"] as const;
+export type Call = (typeof promised)[number] | (typeof answered)[number];
 
 export interface Step {
   readonly call: Call;
@@ -19,23 +22,47 @@ export function openHookedLocker(options: LockerOptions, onStep: (step: Step) =>
   return new Locker(resolved, (events) => hook(new PostgresStore(resolved, events), onStep));
 }
 
+interface Answered {
+  onAnswer(answer: never): void;
+  onFailure(error: never): void;
+}
+
 function hook(store: Store, onStep: (step: Step) => void): Store {
+  const ask = (call: Call): void => {
+    onStep({ call, at: "asked" });
+    // The batch goes out at the end of this turn's microtasks.
+    setImmediate(() => onStep({ call, at: "sent" }));
+  };
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
-      const call = steps.find((step) => step === name);
+      const promise = promised.find((step) => step === name);
+      if (promise !== undefined) {
+        return async (...args: unknown[]) => {
+          ask(promise);
+          try {
+            return await Reflect.apply(value, target, args);
+          } finally {
+            onStep({ call: promise, at: "answered" });
+          }
+        };
+      }
+      const call = answered.find((step) => step === name);
       if (call === undefined) return value.bind(target);
-      return async (...args: unknown[]) => {
-        onStep({ call, at: "asked" });
-        const answer: Promise<unknown> = Reflect.apply(value, target, args);
-        // The batch goes out at the end of this turn's microtasks.
-        setImmediate(() => onStep({ call, at: "sent" }));
-        try {
-          return await answer;
-        } finally {
-          onStep({ call, at: "answered" });
-        }
+      return (item: Answered) => {
+        ask(call);
+        const told = new Proxy(item, {
+          get(of, field) {
+            const found: unknown = Reflect.get(of, field, of);
+            if (typeof found !== "function") return found;
+            return (...args: unknown[]) => {
+              if (field !== "onSent") onStep({ call, at: "answered" });
+              return Reflect.apply(found, of, args);
+            };
+          },
+        });
+        Reflect.apply(value, target, [told]);
       };
     },
   });

@@ -1,6 +1,15 @@
 // Lines of thousands: everybody is served in order, and one statement reads what it needs and no more.
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
+import {
+  abandonRows,
+  acquireRows,
+  type Expression,
+  expression,
+  firstAttemptRows,
+  releaseRows,
+  stayRows,
+} from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
@@ -167,30 +176,20 @@ test.each(statistics)(
     select ${key}, n, ('00000000-0000-0000-0001-' || lpad(n::text, 12, '0'))::uuid, 'waiter', clock_timestamp(), clock_timestamp() + interval '1 hour'
       from generate_series(1, 3000) n`;
     if (when === "analyzed when full") await sql`analyze leasehold.waiters, leasehold.leases`;
-    const waiter = (n: number) => `('00000000-0000-0000-0001-' || lpad('${n}', 12, '0'))::uuid`;
-    const look = (
-      who: string,
-      waits: boolean,
-    ) => `select outcome from leasehold_internal.acquire(null, null, null, false, array['${key}'],
-    array[${who}], array['o'], array[60000], array[0], array[null::bigint], array[null::text], array['infinity'::float8], array[${waits}], array[null::bigint])`;
+    const waiter = (n: number) => expression(`('00000000-0000-0000-0001-' || lpad('${n}', 12, '0'))::uuid`);
+    const look = (who: Expression, waits: boolean) =>
+      `select outcome from ${acquireRows([{ key, token: who, waits }], { takeoverMs: null })}`;
+    const first = firstAttemptRows([{ key, token: expression("gen_random_uuid()") }]);
     const acts: readonly (readonly [string, string])[] = [
-      ["a try", look("gen_random_uuid()", false)],
-      ["a new place", look("gen_random_uuid()", true)],
+      ["a first attempt", `select from ${first}`],
+      ["a try", look(expression("gen_random_uuid()"), false)],
+      ["a new place", look(expression("gen_random_uuid()"), true)],
       ["a look from the middle", look(waiter(1500), true)],
-      [
-        "a place kept",
-        `select from leasehold_internal.stay(null, null, 'infinity', array['${key}'], array[${waiter(1501)}])`,
-      ],
-      [
-        "an end",
-        `select from leasehold_internal.abandon(true, array['${key}'], array[${waiter(1502)}], array[false], array[false])`,
-      ],
-      [
-        "a release",
-        `select from leasehold_internal.release(true, array['${key}'], array['${token}'::uuid], array[1::bigint])`,
-      ],
+      ["a place kept", `select from ${stayRows([{ key, token: waiter(1501) }])}`],
+      ["an end", `select from ${abandonRows([{ key, token: waiter(1502), wasHeld: false }], { isRelaxed: true })}`],
+      ["a release", `select from ${releaseRows([{ key, token, fence: 1 }], { isRelaxed: true })}`],
       ["a grant to the first", look(waiter(1), true)],
-      ["a renewal in SQL", `select leasehold.renew('${key}', ${waiter(1)})`],
+      ["a renewal in SQL", `select leasehold.renew('${key}', ${waiter(1).text})`],
     ];
     for (const [act, statement] of acts) {
       const read = await sql.begin(async (tx) => {

@@ -1,5 +1,6 @@
 // A place in a line is given by the server, and nobody chooses his own.
 import { expect, test } from "vitest";
+import { acquireRows } from "../support/acts.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -23,10 +24,8 @@ async function stand(
 ): Promise<Queued> {
   const client = await openClient(app.url);
   try {
-    const [row] = await client`
-      select outcome, ticket::text, proof::text from leasehold_internal.acquire(
-        null, null, null, false, array[${key}], array[${token}::uuid], array['waiter'], array[60000], array[0], array[null::bigint],
-        array[null::text], array['infinity'::float8], array[true], array[${ticket}::text::bigint], array[${proof}::text::bigint])`;
+    const asking = { key, token, owner: "waiter", waits: true, ticket, proof };
+    const [row] = await client.unsafe(`select outcome, ticket::text, proof::text from ${acquireRows([asking])}`);
     expect(row?.outcome).toBe("queued");
     return { token, ticket: row?.ticket, proof: row?.proof };
   } finally {

@@ -2,7 +2,7 @@ import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { type Database, withDatabase } from "../database.js";
 import { collectFacts } from "../doctor/facts.js";
 import type { Finding } from "../doctor/finding.js";
-import { hasProblem, judge } from "../doctor/judge.js";
+import { findingsIn, hasProblem } from "../doctor/findings.js";
 import { FAILURE, SUCCESS } from "../exit-codes.js";
 import { writeJson, writeOut } from "../output.js";
 import { printable } from "../printable.js";
@@ -16,7 +16,10 @@ export const doctor: Command = {
   options: { ...connectionOptions, ...jsonOption },
   positionals: [],
   async run(args) {
-    const look = async (database: Database) => ({ name: database.name, findings: judge(await collectFacts(database)) });
+    const look = async (database: Database) => ({
+      name: database.name,
+      findings: findingsIn(await collectFacts(database)),
+    });
     const { name, findings } = await withDatabase(args, look, { acceptsMissing: true });
     if (args.has("json")) writeJson({ database: name, findings, has_problem: hasProblem(findings) });
     else writeOut(`${report(name, findings, styleFor(process.stdout))}\n`);

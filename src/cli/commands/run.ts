@@ -1,6 +1,6 @@
-import { NotAcquiredError } from "../../errors.js";
-import type { Lock } from "../../lock.js";
-import type { Locker } from "../../locker.js";
+import type { Lock } from "../../api/lock.js";
+import { NotAcquiredError } from "../../errors/errors.js";
+import type { Locker } from "../../locker/locker.js";
 import type { Arguments } from "../arguments.js";
 import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { parseDuration } from "../duration.js";

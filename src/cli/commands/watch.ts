@@ -1,4 +1,4 @@
-import { sleep } from "../../clock.js";
+import { sleep } from "../../runtime/clock.js";
 import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { parseDuration } from "../duration.js";
 import { SUCCESS } from "../exit-codes.js";

@@ -1,18 +1,19 @@
-import { createLocker } from "../../create-locker.js";
-import { LeaseholdError } from "../../errors.js";
-import type { Horizon } from "../../inspect/store-state.js";
-import { seemsDirect } from "../../postgres/connect.js";
-import { rolesWithoutUsage } from "../../postgres/migrate-state.js";
-import { CLIENT_VERSION, SCHEMA_VERSION } from "../../postgres/schema-version.js";
-import { HORIZONS, toHorizon } from "../../postgres/server-state.js";
-import { milliseconds, SCHEMA_INFO } from "../../postgres/statements.js";
-import { VERSION } from "../../version.js";
+import { LeaseholdError } from "../../errors/errors.js";
+import { createLocker } from "../../locker/create-locker.js";
+import { seemsDirect } from "../../postgres/connection/connect.js";
+import { milliseconds } from "../../postgres/connection/exact-times.js";
+import { SCHEMA_INFO } from "../../postgres/connection/schema-check.js";
+import { CLIENT_VERSION, SCHEMA_VERSION } from "../../postgres/connection/schema-version.js";
+import { rolesWithoutUsage } from "../../postgres/schema/migrate-state.js";
+import { HORIZONS, toHorizon } from "../../postgres/schema/server-state.js";
+import { VERSION } from "../../runtime/version.js";
+import type { Horizon } from "../../store/store-state.js";
 import type { Database } from "../database.js";
 import { explain } from "../output.js";
 import { watchClock } from "./server-clock.js";
 import { readTrust, type Trust } from "./trust.js";
 
-/** What `doctor` judges. Null: not to be seen by this role, or not there. Durations are in milliseconds. */
+/** What `doctor` looks at. Null: this role may not see it, or it does not exist. Durations are in milliseconds. */
 export interface Facts {
   readonly client: { readonly version: string; readonly node: string };
   readonly server: {
@@ -37,7 +38,7 @@ export interface Facts {
   };
   /** Null: there is no schema leasehold. */
   readonly trust: Trust | null;
-  /** How a locker fares: what it refuses, or null. */
+  /** The error that a locker fails with, or null. */
   readonly refusal: { readonly code: string; readonly message: string } | null;
   /** The server's process answers as the one that was announced: no pooler that gives away connections. */
   readonly isDirect: boolean;
@@ -175,8 +176,8 @@ async function readRights(database: Database): Promise<Omit<Facts["rights"], "ma
 }
 
 /** Everything that a locker refuses when it connects: above all, a transaction pooler under its session. */
-async function tryLocker({ place }: Database): Promise<Facts["refusal"]> {
-  const locker = createLocker({ url: place.url, directUrl: place.directUrl });
+async function tryLocker({ address }: Database): Promise<Facts["refusal"]> {
+  const locker = createLocker({ url: address.url, directUrl: address.directUrl });
   try {
     await locker.ready();
     return null;

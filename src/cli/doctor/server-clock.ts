@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { milliseconds } from "../../postgres/statements.js";
+import { milliseconds } from "../../postgres/connection/exact-times.js";
 import type { Database } from "../database.js";
 
 const CLOCK_MS = 500;

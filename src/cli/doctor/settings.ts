@@ -3,7 +3,7 @@ import type { Facts } from "./facts.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
 /** Whether the server is set up to keep what it has promised. */
-export function judgeSettings(facts: Facts): readonly (Finding | null)[] {
+export function settingsFindings(facts: Facts): readonly (Finding | null)[] {
   return [
     ...durability(facts),
     replication(facts),

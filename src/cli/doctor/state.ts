@@ -1,10 +1,10 @@
-import { quoteLiteral } from "../../postgres/quote.js";
+import { quoteLiteral } from "../../runtime/quote.js";
 import { formatDuration } from "../duration.js";
 import type { Facts } from "./facts.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
 /** What goes on now that it should not. */
-export function judgeState(facts: Facts): readonly (Finding | null)[] {
+export function stateFindings(facts: Facts): readonly (Finding | null)[] {
   return [...clock(facts), ...transactions(facts), ...fences(facts), deadlocks(facts)];
 }
 

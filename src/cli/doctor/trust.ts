@@ -1,5 +1,4 @@
 import type { Database } from "../database.js";
-import type { Facts } from "./facts.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
 /** Whose code runs, and who can do more than he was granted. */
@@ -51,7 +50,7 @@ export async function readTrust(database: Database): Promise<Trust | null> {
   };
 }
 
-export function judgeTrust({ trust }: Facts): readonly (Finding | null)[] {
+export function trustFindings({ trust }: { readonly trust: Trust | null }): readonly (Finding | null)[] {
   if (trust === null) return [];
   return [owner(trust), rights(trust), tokens(trust)];
 }

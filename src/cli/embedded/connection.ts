@@ -1,6 +1,6 @@
-import { connect, HostList, ownSettings } from "../../postgres/connect.js";
-import { parseConnectionUrl } from "../../postgres/connection-url.js";
-import type { Link } from "../../postgres/link.js";
+import { parseConnectionUrl } from "../../config/connection-url.js";
+import { connect, HostList, ownSettings } from "../../postgres/connection/connect.js";
+import type { Link } from "../../postgres/connection/link.js";
 import { type Folder, readPassword } from "./folder.js";
 import type { Running } from "./running.js";
 

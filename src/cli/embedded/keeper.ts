@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { join as joinPath } from "node:path";
-import { elapsedMs, now, sleep } from "../../clock.js";
-import type { Link } from "../../postgres/link.js";
+import type { Link } from "../../postgres/connection/link.js";
+import { elapsedMs, now, sleep } from "../../runtime/clock.js";
 import { addressOf, connectTo, KEEPER } from "./connection.js";
 import type { Folder } from "./folder.js";
 import { findRunning, isMoving, type Running } from "./running.js";
@@ -16,8 +16,8 @@ const LOOK_MS = 1_000;
 const START_MS = 60_000;
 const POLL_MS = 20;
 /**
- * Postgres refuses to start while the last server has not let go of all it had (memory that its processes share), which takes the longer
- * the busier the machine is. So several starts, with longer and longer pauses: 6.3 s in all.
+ * Postgres refuses to start until the last server has released its shared memory, which takes longer on a busy machine. So it is started
+ * several times, with growing pauses: 6.3 s in all.
  */
 const STARTS = 7;
 const FIRST_PAUSE_MS = 100;

@@ -9,8 +9,8 @@ export interface Running {
 }
 
 /**
- * Which server runs in this folder, told by Postgres's own lock file, of which there is one at most: what a crash has left is told
- * by a process that is gone, or by a server that does not answer to our password.
+ * Which server runs in this folder, according to Postgres's own lock file. A lock file left by a crash is recognised by a process that is
+ * gone, or by a server that does not accept our password.
  */
 export async function findRunning(folder: Folder): Promise<Running | null> {
   const { pid, port, isReady } = await readLockFile(folder);

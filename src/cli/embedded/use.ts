@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { elapsedMs, now, sleep } from "../../clock.js";
-import { createLocker } from "../../create-locker.js";
-import type { Link } from "../../postgres/link.js";
+import { createLocker } from "../../locker/create-locker.js";
+import type { Link } from "../../postgres/connection/link.js";
+import { elapsedMs, now, sleep } from "../../runtime/clock.js";
 import { parseDuration } from "../duration.js";
 import { findBinaries } from "./binaries.js";
 import { addressOf, connectTo, KEEPER, USE } from "./connection.js";

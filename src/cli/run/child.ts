@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
-import { sleep } from "../../clock.js";
+import { sleep } from "../../runtime/clock.js";
 import { CANNOT_START, NOT_FOUND, signalCode } from "../exit-codes.js";
 import { startGuardian } from "./guardian.js";
 import { familyOf, groupOf, type Members } from "./members.js";

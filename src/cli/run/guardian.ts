@@ -11,7 +11,7 @@ export interface Guardian {
   release(): void;
 }
 
-// First the target, then a word when all is over. Without that word, SIGTERM; after the grace, SIGKILL.
+// Reads the target, then a word when the command has ended. Without that word it sends SIGTERM, and SIGKILL after the grace period.
 const script = `
 trap '' HUP INT QUIT TERM
 read -r target || exit 0

@@ -1,5 +1,5 @@
-import { LeaseLostError } from "../../errors.js";
-import type { Lock } from "../../lock.js";
+import type { Lock } from "../../api/lock.js";
+import { LeaseLostError } from "../../errors/errors.js";
 import { runCodes } from "../exit-codes.js";
 import { Child } from "./child.js";
 import type { Signals } from "./signals.js";
@@ -8,7 +8,7 @@ export interface UnderLockOptions {
   readonly command: readonly [program: string, ...args: string[]];
   readonly graceMs: number;
   readonly signals: Signals;
-  /** Is told what the user should know. */
+  /** Called with messages for the user. */
   readonly tell: (what: unknown) => void;
 }
 
@@ -41,7 +41,7 @@ export async function runUnderLock(lock: Lock, { command, graceMs, signals, tell
     await lock.release();
   } catch (error) {
     tell(error);
-    // Lost while the command came to its end: it may have met the next holder.
+    // Lost while the command was ending: it may have overlapped with the next holder.
     if (error instanceof LeaseLostError) return runCodes.lost;
   }
   return outcome;

@@ -1,4 +1,4 @@
-import { UnavailableError } from "../../errors.js";
+import { UnavailableError } from "../../errors/errors.js";
 import type { Arguments } from "../arguments.js";
 import { Database } from "../database.js";
 import { explain } from "../output.js";

@@ -19,7 +19,7 @@ export const allTabs: readonly Tab[] = tabs;
 /** What the user has chosen. */
 export interface WatchState {
   readonly tab: number;
-  /** Place in the tab's `sorts`. */
+  /** Index in the tab's `sorts`. */
   readonly sort: number;
   readonly isReversed: boolean;
   /** Rows are shown whose key or owner has this text in it. */

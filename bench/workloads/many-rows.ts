@@ -1,0 +1,63 @@
+// The same cycles in a table of 1,000 keys and in one of a million.
+import type postgres from "postgres";
+import { openClient } from "../../test/support/client.js";
+import { withCrews } from "../crew.js";
+import type { Leasehold } from "../entrants.js";
+import { measureRates, type Workload } from "./workload.js";
+
+const FEW = 1_000;
+const MANY = 1_000_000;
+
+export const manyRowsCase = (inFlight: number) => `${inFlight} in flight`;
+export const manyRowsName = (build: string, isMany: boolean) => `${build}, ${isMany ? "10^6" : "10^3"} rows`;
+
+export const manyRows: Workload = {
+  name: "many-rows",
+  about: "cycles on keys taken at random from 10^3 and from 10^6 that the table has",
+  async run(entrants, { windowMs, rounds, isQuick }, report) {
+    const [few, many] = [await entrants.databasesFor("few"), await entrants.databasesFor("many")];
+    for (const build of few) await fill(build, FEW);
+    for (const build of many) await fill(build, MANY);
+    const all = few.flatMap((build, index) => [
+      { ...build, name: manyRowsName(build.name, false) },
+      { ...build, ...many[index], name: manyRowsName(build.name, true) },
+    ]);
+    await withCrews(all, 1, async (crews) => {
+      for (const inFlight of isQuick ? [128] : [1, 16, 128]) {
+        const keysOf = (name: string) => ({ kind: "random", count: name.includes("10^6") ? MANY : FEW }) as const;
+        report(
+          await measureRates(this.name, manyRowsCase(inFlight), crews, rounds, (crew) =>
+            crew.window(inFlight, windowMs, keysOf(crew.name)),
+          ),
+        );
+      }
+    });
+  },
+};
+
+/** Copies of the row of one lock that was released: whatever columns a build has. */
+async function fill(build: Leasehold, rows: number): Promise<void> {
+  await withCrews([build], 1, async ([crew]) => {
+    await crew?.workers[0]?.request("hold", { prefix: "first", count: 1 });
+    await crew?.workers[0]?.request("release");
+  });
+  const sql = await openClient(build.spec.url);
+  try {
+    await copyRow(sql, rows);
+    // not for the plans alone: else the first to read each row writes it, too
+    await sql.unsafe("vacuum analyze leasehold.leases");
+    await sql.unsafe("checkpoint");
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+async function copyRow(sql: postgres.Sql, rows: number): Promise<void> {
+  const columns = await sql`
+    select quote_ident(attname) as name from pg_attribute
+     where attrelid = 'leasehold.leases'::regclass and attnum > 0 and not attisdropped and attgenerated = '' and attname <> 'key'`;
+  const names = columns.map(({ name }) => name).join(", ");
+  await sql.unsafe(`
+    insert into leasehold.leases (key, ${names})
+    select 'row:' || i, ${names} from leasehold.leases l, generate_series(0, ${rows} - 1) i where l.key = 'first:0'`);
+}

@@ -1,0 +1,301 @@
+// Faults in acquire_first: what it decides beside the locks of its rows, which are in grants.ts.
+//
+// Not here, because they change nothing that could be seen:
+// - the queue of what several first attempts are granted (_write_grant, several rows): only rows that nobody waits for come there;
+// - one key in two first attempts that is inserted twice: the second insert does nothing.
+import type { Mutant } from "./mutant.js";
+
+const file = "src/sql/leases/acquire_first.sql";
+const tests = ["test/exclusion/first-attempt.test.ts"];
+const indexUse = ["test/limits/index-use.test.ts"];
+const alive = "(select p_session is null or leasehold_internal._is_alive(p_session, p_nonce))";
+
+/** How both forms of _write_grant end. */
+const end = `revoked_at = null,
+           queued = l.queued and exists (select from leasehold.waiters w where w.key = l.key),
+           metadata = p_metadata::jsonb,
+           released_at = null,
+           acquisitions = l.acquisitions + 1
+`;
+
+/** The same rule has a form for one key, and one for several. */
+const forms = [
+  {
+    form: "one key",
+    shortcut: "where l.token <> p_tokens[1] and l.expires_at > clock_timestamp() and",
+    own: ["l.token <> p_tokens[1]", "l.token is not null"],
+    dead: " and (l.session_id is null or not pg_try_advisory_xact_lock_shared(:presence_class, l.session_id))\n       and (select",
+    free: `and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())\n         and ${alive}`,
+  },
+  {
+    form: "several keys",
+    shortcut: "l.token <> w.token and l.expires_at > clock_timestamp()",
+    own: ["l.token <> w.token", "l.token is not null"],
+    dead: "\n               and (l.session_id is null or not pg_try_advisory_xact_lock_shared(:presence_class, l.session_id)))\n       and (select",
+    free: "and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())\n         order by",
+  },
+] as const;
+
+export const firstAttempts: readonly Mutant[] = [
+  ...forms.flatMap(({ form, shortcut, own, dead, free }): Mutant[] => [
+    {
+      name: `first attempt: an expired lease counts as held (${form})`,
+      file,
+      edits: [[shortcut, shortcut.replace(" and l.expires_at > clock_timestamp()", "")]],
+      tests,
+    },
+    {
+      name: `first attempt: what its own token has counts as held (${form})`,
+      file,
+      edits: [[shortcut, shortcut.replace(own[0], own[1])]],
+      tests,
+    },
+    {
+      name: `first attempt: a dead holder holds (${form})`,
+      file,
+      edits: [[dead, form === "one key" ? "\n       and (select" : ")\n       and (select"]],
+      tests,
+    },
+    {
+      name: `first attempt: granted past the queue (${form})`,
+      file,
+      edits: [[free, free.replace(" and not k.queued", "")]],
+      tests,
+    },
+    {
+      name: `first attempt: granted before a minimum hold is over (${form})`,
+      file,
+      edits: [[free, free.replace(" and (k.hold_until is null or k.hold_until <= clock_timestamp())", "")]],
+      tests,
+    },
+  ]),
+  {
+    name: "first attempt: a held key is granted (one key)",
+    file,
+    edits: [
+      [
+        "and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())\n         and (select",
+        "and (select",
+      ],
+    ],
+    tests,
+  },
+  {
+    name: "first attempt: a held key is granted (several keys)",
+    file,
+    edits: [
+      [
+        "and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())\n         order by",
+        "order by",
+      ],
+    ],
+    tests,
+  },
+  {
+    name: "first attempt: a session that is not alive is told who holds (one key)",
+    file,
+    edits: [[`\n       and ${alive};\n    if rest`, ";\n    if rest"]],
+    tests,
+  },
+  {
+    name: "first attempt: granted to a session that is not alive (one key)",
+    file,
+    edits: [[`\n         and ${alive}\n         for update`, "\n         for update"]],
+    tests,
+  },
+  {
+    name: "first attempt: granted to a session that is not alive (several keys)",
+    file,
+    edits: [[`\n     where ${alive};\n  end if;`, ";\n  end if;"]],
+    tests,
+  },
+  {
+    name: "first attempt: a new key is granted to a session that is not alive",
+    file,
+    edits: [[`\n       and ${alive};\n\n    if missing`, ";\n\n    if missing"]],
+    tests,
+  },
+  {
+    name: "first attempt: a late one is told who holds (one key)",
+    file,
+    edits: [
+      ["and leasehold_internal._ms(clock_timestamp()) < p_not_after\n       and (l.session_id", "and (l.session_id"],
+    ],
+    tests,
+  },
+  {
+    name: "first attempt: a late one is told who holds (several keys)",
+    file,
+    edits: [
+      [
+        "if cardinality(rows) < cardinality(p_keys) and leasehold_internal._ms(clock_timestamp()) < p_not_after then",
+        "if cardinality(rows) < cardinality(p_keys) then",
+      ],
+    ],
+    tests,
+  },
+  {
+    name: "first attempt: a late one is granted",
+    file,
+    edits: [
+      [
+        "  if leasehold_internal._ms(clock_timestamp()) >= p_not_after then\n    items := null;",
+        "  if false then\n    items := null;",
+      ],
+    ],
+    tests,
+  },
+  {
+    name: "first attempt: a late one is granted a new key",
+    file,
+    edits: [
+      [
+        "if cardinality(rows) < cardinality(p_keys) and leasehold_internal._ms(clock_timestamp()) < p_not_after then",
+        "if cardinality(rows) < cardinality(p_keys) then",
+      ],
+      [
+        "  if leasehold_internal._ms(clock_timestamp()) >= p_not_after then\n    items := null;",
+        "  if false then\n    items := null;",
+      ],
+    ],
+    tests,
+  },
+  {
+    name: "first attempt: an insert that somebody has not committed is waited for",
+    file,
+    edits: [["m.place > 100 or pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key))", "true"]],
+    tests,
+  },
+  {
+    name: "acquire: an insert that somebody has not committed is waited for",
+    file: "src/sql/leases/acquire.sql",
+    edits: [
+      [
+        "if not p_careful and pg_try_advisory_xact_lock(leasehold_internal._key_lock(asked.key)) then",
+        "if not p_careful then",
+      ],
+    ],
+    tests: ["test/exclusion/first-grant.test.ts"],
+  },
+  {
+    name: "first attempt: an advisory lock for each of 1,000 new keys",
+    file,
+    edits: [["m.place > 100 or ", ""]],
+    tests,
+  },
+  {
+    name: "first attempt: each answer has the fence of another",
+    file,
+    edits: [["string_agg(a.fence, ',' order by a.item)", "string_agg(a.fence, ',' order by a.item desc)"]],
+    tests,
+  },
+  {
+    name: "first attempt: what is not granted has no place among the fences",
+    file,
+    edits: [["string_agg(coalesce(g.fence, ''), ',' order by w.item)", "string_agg(g.fence, ',' order by w.item)"]],
+    tests,
+  },
+  {
+    name: "grant: each row is answered with the fence of another",
+    file: "src/sql/leases/_write_grant.sql",
+    edits: [["string_agg(g.fence::text, ',' order by g.item)", "string_agg(g.fence::text, ',' order by g.item desc)"]],
+    tests,
+  },
+  {
+    name: "first attempt: a grant is not durable",
+    file,
+    edits: [["    perform leasehold_internal._commit_durably();\n", "    null;\n"]],
+    tests,
+  },
+  {
+    name: "first attempt: who queues with it lowers the durability of a grant",
+    file,
+    edits: [["        perform set_config('synchronous_commit', durability, true);\n", "        null;\n"]],
+    tests,
+  },
+  {
+    name: "grant: an insert that stood still for long goes on",
+    file: "src/sql/leases/_insert_grant.sql",
+    edits: [["  perform leasehold_internal._refuse_stale_insert(moment);\n", ""]],
+    tests,
+  },
+  ...[
+    { rows: "one row", where: "     where l.ctid" },
+    { rows: "several rows", where: "      from unnest" },
+  ].map(
+    ({ rows, where }): Mutant => ({
+      name: `grant: what was forced away before stays revoked (${rows})`,
+      file: "src/sql/leases/_write_grant.sql",
+      edits: [[`${end}${where}`, `${end.replace("revoked_at = null,\n           ", "")}${where}`]],
+      tests,
+    }),
+  ),
+  {
+    name: "grant: those who wait are forgotten",
+    file: "src/sql/leases/_write_grant.sql",
+    edits: [
+      [
+        `queued = l.queued and exists (select from leasehold.waiters w where w.key = l.key),
+           metadata = p_metadata::jsonb,
+           released_at = null,
+           acquisitions = l.acquisitions + 1
+     where l.ctid`,
+        `queued = false,
+           metadata = p_metadata::jsonb,
+           released_at = null,
+           acquisitions = l.acquisitions + 1
+     where l.ctid`,
+      ],
+    ],
+    tests,
+  },
+  {
+    name: "grant: a batch is joined, as the statistics say",
+    file,
+    edits: [
+      ["where k.key >= w.key and k.key <= w.key\n           and k.token is null", "where k.token is null"],
+      [
+        "         order by k.key desc\n         limit 1\n           for update skip locked",
+        "           for update skip locked",
+      ],
+    ],
+    tests: indexUse,
+  },
+  {
+    name: "renew: a batch is joined, as the statistics say",
+    file: "src/sql/leases/renew.sql",
+    edits: [
+      [
+        "where k.key >= w.key and k.key <= w.key and k.token = w.token and k.fence = w.fence\n         order by k.key desc\n         limit 1\n",
+        "where k.token is not null\n",
+      ],
+      [
+        ") l on l.key = w.key\n",
+        ") l on l.key = w.key and exists (select from leasehold.leases o where o.key = w.key and o.token = w.token and o.fence = w.fence)\n",
+      ],
+    ],
+    tests: indexUse,
+  },
+  {
+    name: "first attempt: goes through the old versions of what is free",
+    file,
+    edits: [
+      [
+        "select n.ctid from leasehold.leases n where n.key >= p_keys[1] and n.key <= p_keys[1] order by n.key desc limit 1)",
+        "select n.ctid from leasehold.leases n where n.key = p_keys[1])",
+      ],
+    ],
+    tests: indexUse,
+  },
+  {
+    name: "release: goes through the old versions of the row",
+    file: "src/sql/leases/release.sql",
+    edits: [
+      [
+        "select k.ctid from leasehold.leases k where k.key >= p_keys[1] and k.key <= p_keys[1] order by k.key desc limit 1)",
+        "select k.ctid from leasehold.leases k where k.key = p_keys[1])",
+      ],
+    ],
+    tests: indexUse,
+  },
+];

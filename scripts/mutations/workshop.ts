@@ -1,0 +1,138 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Mutant } from "../mutants/mutant.js";
+import { mutated } from "./places.js";
+
+const copied = [
+  "src",
+  "migrations",
+  "test",
+  "scripts",
+  "examples",
+  "docs",
+  "package.json",
+  "vitest.config.ts",
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "README.md",
+];
+
+export interface Failure {
+  /** The test that failed; the files, when none can be named. */
+  readonly test: string;
+  readonly message: string;
+}
+
+/** A copy of the project, in which things may be broken. */
+export class Workshop {
+  readonly #folder = mkdtempSync(join(tmpdir(), "leasehold-mutations-"));
+  readonly #patienceMs: number;
+  #child: ChildProcess | undefined;
+
+  /** A run that takes longer than `patienceMs` hangs: it is ended, and counts as failed. */
+  constructor(root: string, patienceMs: number) {
+    this.#patienceMs = patienceMs;
+    for (const name of copied) cpSync(join(root, name), join(this.#folder, name), { recursive: true });
+    symlinkSync(join(root, "node_modules"), join(this.#folder, "node_modules"));
+  }
+
+  /** Puts the fault in; what it returns takes it out again. */
+  async apply(mutant: Mutant): Promise<() => Promise<void>> {
+    const changes = mutated(this.#folder, mutant);
+    const write = async (which: "original" | "text") => {
+      for (const change of changes) writeFileSync(join(this.#folder, change.file), change[which]);
+      if (changes.some(({ file }) => file.startsWith("src/sql/"))) await this.#buildMigrations();
+    };
+    try {
+      await write("text");
+    } catch (error) {
+      await write("original");
+      throw error;
+    }
+    return () => write("original");
+  }
+
+  /** Runs test files until one test fails. Null: all passed. */
+  async failure(files: readonly string[]): Promise<Failure | null> {
+    const report = join(this.#folder, "report.json");
+    rmSync(report, { force: true });
+    // once is enough of what runs over TLS a second time
+    const projects = files.some((file) => file.startsWith("test/tls/")) ? [] : ["--project=unit", "--project=tcp"];
+    const options = ["--bail=1", "--reporter=json", `--outputFile=${report}`, ...projects];
+    const { code } = await this.#run(["node_modules/vitest/vitest.mjs", "run", ...options, ...files]);
+    if (code === 0) return null;
+    if (code === null) return { test: files.join(", "), message: `did not end within ${this.#patienceMs / 1_000} s` };
+    return firstFailure(report) ?? { test: files.join(", "), message: "could not be run" };
+  }
+
+  clear(): void {
+    this.#end();
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  async #buildMigrations(): Promise<void> {
+    const { code, stderr } = await this.#run(["--import", "tsx", "scripts/build-migrations.ts"]);
+    if (code !== 0) throw new Error(`the migrations could not be built: ${stderr}`);
+  }
+
+  /** Runs Node in the copy. `code`: null, when it had to be ended. */
+  async #run(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
+    // a group of its own, so that a test that hangs can be ended with all that it started, and Ctrl-C is heard here first
+    const child = spawn(process.execPath, args, {
+      cwd: this.#folder,
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+    });
+    this.#child = child;
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    const timer = setTimeout(() => this.#end(), this.#patienceMs);
+    const [code] = await once(child, "exit");
+    clearTimeout(timer);
+    this.#child = undefined;
+    return { code, stderr };
+  }
+
+  /** Servers and children of the tests have guardians that end them with the process that started them. */
+  #end(): void {
+    const pid = this.#child?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has just ended by itself
+    }
+  }
+}
+
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+function firstFailure(path: string): Failure | null {
+  let report: Report;
+  try {
+    report = JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return null; // vitest ended before it wrote one
+  }
+  for (const { name, message, assertionResults } of report.testResults) {
+    const failed = assertionResults.find(({ status }) => status === "failed");
+    if (failed) return { test: failed.fullName, message: failed.failureMessages[0] ?? "" };
+    if (message) return { test: name, message };
+  }
+  return null;
+}

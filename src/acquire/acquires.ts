@@ -1,0 +1,254 @@
+import type { Lock } from "../api/lock.js";
+import { Claim, type ClaimContext } from "../claim/claim.js";
+import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
+import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
+import type { Holdings } from "../hold/holdings.js";
+import type { Callbacks } from "../observe/callbacks.js";
+import type { AcquireOutcome, Observer } from "../observe/observer.js";
+import { abortReason, onAbort } from "../runtime/abort-listeners.js";
+import type { Activity } from "../runtime/activity.js";
+import type { Background } from "../runtime/background.js";
+import { after, elapsedMs, type Instant } from "../runtime/clock.js";
+import { Deadlines, type Timed } from "../runtime/linked-list.js";
+import { RequestTimeout } from "../runtime/timeout.js";
+import type { AcquireAnswer, FirstAttempt, Grant } from "../store/store.js";
+import type { LocalQueues } from "./local-queues.js";
+import { type NotGranted, refusal, Wait } from "./wait.js";
+
+/** More first attempts than this at once take turns: the last of 10,000 would run out of time behind the others. */
+const MAX_FIRST_ATTEMPTS = 2_000;
+
+export interface AcquiresInit {
+  readonly claims: ClaimContext;
+  readonly queues: LocalQueues;
+  readonly holdings: Holdings;
+  readonly activity: Activity;
+  readonly background: Background;
+  readonly callbacks: Callbacks;
+  readonly observer: Required<Observer>;
+  readonly onAcquired: ((lock: Lock) => void) | null;
+  /** What `acquire` rejects with when it was not granted. */
+  readonly toError: (key: string, terms: ResolvedAcquireOptions, result: NotGranted) => Error;
+}
+
+/** The acquires that are under way. */
+export class Acquires {
+  readonly #context: AcquireContext;
+
+  constructor(init: AcquiresInit) {
+    const firstAttempts = new Deadlines<Acquire>(init.claims.requestTimeoutMs);
+    this.#context = { ...init, firstAttempts, waiting: new Set() };
+  }
+
+  *[Symbol.iterator](): Iterator<Claim> {
+    for (const { claim } of [...this.#context.firstAttempts, ...this.#context.waiting]) {
+      yield claim;
+    }
+  }
+
+  /**
+   * @throws what `refused` makes of a refusal; the signal's reason; what `end` is given; UnavailableError when Postgres is silent for
+   * `requestTimeoutMs`
+   */
+  acquire(key: string, terms: ResolvedAcquireOptions): Promise<Lock> {
+    return new Promise((resolve, reject) => {
+      new Acquire(this.#context, key, terms, false, resolve as Resolve, reject).start();
+    });
+  }
+
+  /** The same, but a refusal is a result. */
+  tryAcquire(key: string, terms: ResolvedAcquireOptions): Promise<Lock | NotGranted> {
+    return new Promise((resolve, reject) => {
+      new Acquire(this.#context, key, terms, true, resolve, reject).start();
+    });
+  }
+
+  /** Gives all of them up. */
+  end(error: unknown): void {
+    for (const acquire of [...this.#context.firstAttempts, ...this.#context.waiting]) {
+      acquire.end(error);
+    }
+  }
+
+  stopTimers(): void {
+    this.#context.firstAttempts.stop();
+  }
+}
+
+type Resolve = (result: Lock | NotGranted) => void;
+
+interface AcquireContext extends AcquiresInit {
+  readonly firstAttempts: Deadlines<Acquire>;
+  /** Those that their first attempt did not settle. */
+  readonly waiting: Set<Acquire>;
+}
+
+/**
+ * One call that acquires. As a rule its first attempt settles it, without a promise, a closure or a timer in between; whatever is left
+ * open goes on as a Wait.
+ */
+class Acquire implements FirstAttempt, Timed<Acquire> {
+  readonly claim: Claim;
+  readonly key: string;
+  readonly token: string;
+  readonly terms: ResolvedAcquireOptions;
+  readonly beganAtMs: number;
+  previous: Acquire | null = null;
+  next: Acquire | null = null;
+  readonly #context: AcquireContext;
+  readonly #isTry: boolean;
+  readonly #resolve: Resolve;
+  readonly #reject: (error: unknown) => void;
+  #wait: Wait | null = null;
+  #stopListening: (() => void) | null = null;
+
+  constructor(
+    context: AcquireContext,
+    key: string,
+    terms: ResolvedAcquireOptions,
+    isTry: boolean,
+    resolve: Resolve,
+    reject: (error: unknown) => void,
+  ) {
+    this.claim = new Claim(context.claims, key, terms);
+    this.key = key;
+    this.token = this.claim.token;
+    this.beganAtMs = this.claim.startedAt.monotonicMs;
+    this.terms = terms;
+    this.#context = context;
+    this.#isTry = isTry;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get deadline(): Instant {
+    return after(this.claim.startedAt, this.#context.claims.requestTimeoutMs);
+  }
+
+  start(): void {
+    const { claims, queues, activity, firstAttempts } = this.#context;
+    const { signal } = this.terms;
+    if (signal?.aborted) {
+      this.#reject(abortReason(signal));
+      return;
+    }
+    if (signal !== null) {
+      this.#stopListening = onAbort(signal, () => this.end(abortReason(signal)));
+    }
+    activity.beginCall();
+    const { store } = claims;
+    // Behind others of this process an attempt could not be granted.
+    if (store.isReady && (queues.size === 0 || !queues.has(this.key)) && firstAttempts.size < MAX_FIRST_ATTEMPTS) {
+      firstAttempts.add(this);
+      this.claim.attemptSent();
+      store.attempt(this);
+    } else {
+      this.#goOn(null, null);
+    }
+  }
+
+  onAnswer(answer: AcquireAnswer): void {
+    this.claim.take(answer);
+    if (!this.#context.firstAttempts.remove(this)) {
+      return; // given up meanwhile: the last word frees what was granted
+    }
+    if (answer.outcome === "granted") {
+      this.#granted(answer);
+    } else if (answer.outcome === "held" && answer.holder !== null) {
+      this.#refused(refusal("held", answer));
+    } else {
+      this.#goOn(answer, null);
+    }
+  }
+
+  onFailure(error: LeaseholdError): void {
+    this.claim.attemptFailed(error, this.deadline);
+    if (!this.#context.firstAttempts.remove(this)) {
+      return;
+    }
+    if (error instanceof UnavailableError) {
+      this.#goOn(null, error);
+    } else {
+      this.#failed(error);
+    }
+  }
+
+  onTimeout(): void {
+    const cause = new RequestTimeout(`no answer within ${this.#context.claims.requestTimeoutMs} ms`);
+    this.#failed(new UnavailableError({ outcome: "unknown", cause }));
+  }
+
+  /** Gives it up, at once: by its signal, or by `close`. */
+  end(error: unknown): void {
+    if (this.#context.firstAttempts.remove(this)) {
+      this.#cancelled(error);
+    } else {
+      this.#wait?.end(error);
+    }
+  }
+
+  /** Null, null: there was no first attempt. */
+  #goOn(answer: AcquireAnswer | null, failure: UnavailableError | null): void {
+    const { claims, queues, waiting } = this.#context;
+    const { store, requestTimeoutMs } = claims;
+    const wait = new Wait({ claim: this.claim, store, queues, requestTimeoutMs });
+    this.#wait = wait;
+    waiting.add(this);
+    wait.run({ answer, failure, deadline: this.deadline }).then(
+      (result) => {
+        waiting.delete(this);
+        result.outcome === "granted" ? this.#granted(result) : this.#refused(result);
+      },
+      (error: unknown) => {
+        waiting.delete(this);
+        wait.wasEndedWith(error) ? this.#cancelled(error) : this.#failed(error);
+      },
+    );
+  }
+
+  #granted(grant: Grant): void {
+    const { holdings, callbacks, onAcquired } = this.#context;
+    let lock: Lock;
+    try {
+      lock = holdings.hold(this.claim, grant);
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    this.#ended("granted", lock, null);
+    if (onAcquired !== null) {
+      callbacks.call(() => onAcquired(lock));
+    }
+    this.#resolve(lock);
+  }
+
+  #refused(result: NotGranted): void {
+    if (this.claim.isUnfinished) {
+      this.#context.background.add(this.claim.lastWord());
+    }
+    this.#ended(result.outcome === "timeout" ? "timed-out" : "held", null, null);
+    if (this.#isTry) {
+      this.#resolve(result);
+    } else {
+      this.#reject(this.#context.toError(this.key, this.terms, result));
+    }
+  }
+
+  #cancelled(error: unknown): void {
+    this.#ended("cancelled", null, error);
+    this.#context.background.add(this.claim.lastWord());
+    this.#reject(error);
+  }
+
+  #failed(error: unknown): void {
+    this.#ended("failed", null, error);
+    this.#context.background.add(this.claim.lastWord());
+    this.#reject(error);
+  }
+
+  #ended(outcome: AcquireOutcome, lock: Lock | null, error: unknown): void {
+    this.#stopListening?.();
+    this.#context.observer.acquireEnded(this.claim, outcome, elapsedMs(this.claim.startedAt), lock, error);
+    this.#context.activity.end();
+  }
+}

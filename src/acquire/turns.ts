@@ -1,0 +1,74 @@
+import { UnavailableError } from "../errors/errors.js";
+import { elapsedMs, type Instant, now } from "../runtime/clock.js";
+
+interface Queued {
+  readonly since: Instant;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Lets so many at once ask the server, and the others in their order. A request has `requestTimeoutMs` from when it is asked: of
+ * 10,000 at once the last would run out of time behind the others, though the server answers all of them.
+ */
+export class Turns {
+  readonly #most: number;
+  readonly #patienceMs: number;
+  #count = 0;
+  /** From `#next` on: taking the first off an array of thousands would copy it. */
+  #queue: Queued[] = [];
+  #next = 0;
+
+  /** `patienceMs`: who has waited for so long when another's request finds nobody is told the same. */
+  constructor(most: number, patienceMs: number) {
+    this.#most = most;
+    this.#patienceMs = patienceMs;
+  }
+
+  /** @throws UnavailableError when what others asked had no answer either */
+  async take<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    if (this.#count < this.#most) {
+      this.#count += 1;
+    } else {
+      await new Promise<void>((resolve, reject) => {
+        this.#queue.push({ since: now(), resolve, reject });
+      });
+    }
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof UnavailableError) {
+        this.#giveUp(error);
+      }
+      throw error;
+    } finally {
+      this.#passOn();
+    }
+  }
+
+  #passOn(): void {
+    const queued = this.#queue[this.#next];
+    if (queued === undefined) {
+      this.#count -= 1;
+      this.#queue = [];
+      this.#next = 0;
+      return;
+    }
+    this.#next += 1;
+    if (this.#next > this.#queue.length / 2) {
+      this.#queue = this.#queue.slice(this.#next);
+      this.#next = 0;
+    }
+    queued.resolve();
+  }
+
+  #giveUp(cause: UnavailableError): void {
+    for (let queued = this.#queue[this.#next]; queued !== undefined; queued = this.#queue[this.#next]) {
+      if (elapsedMs(queued.since) < this.#patienceMs) {
+        return;
+      }
+      this.#next += 1;
+      queued.reject(new UnavailableError({ outcome: "not-sent", cause }));
+    }
+  }
+}

@@ -1,0 +1,238 @@
+import type { Claim } from "../claim/claim.js";
+import { UnavailableError } from "../errors/errors.js";
+import { after, type Instant, monotonicNowMs, msUntil, now, sleep } from "../runtime/clock.js";
+import { withTimeout } from "../runtime/timeout.js";
+import { retry } from "../store/retry.js";
+import type { AcquireAnswer, Grant, Holder, Store, Ticket } from "../store/store.js";
+import type { Waiter } from "./local-queue.js";
+import type { LocalQueues } from "./local-queues.js";
+
+/** How often a waiter looks by itself. NOTIFY is a hint (rule 10); this is what a wake-up that was lost costs. */
+const POLL_MS = 1_000;
+const JITTER = 0.2;
+const BUSY_MS = 50;
+/** A try asks again while the row is locked (rule 6): 3 times within some 20 ms. */
+const TRY_BUSY_MS = [5, 10] as const;
+const FIRST_RETRY_MS = 10;
+const MAX_RETRY_MS = 500;
+/** A try waits so long at most for those that are leaving the queue. */
+const LEAVERS_MS = 1_000;
+
+export type Granted = { readonly outcome: "granted" } & Grant;
+
+export interface NotGranted {
+  readonly outcome: "held" | "busy" | "timeout";
+  readonly holder: Holder | null;
+  readonly blockingPid: number | null;
+}
+
+/** An answer that says how things are. The others say that nothing was done. */
+export type SettledAnswer = Exclude<AcquireAnswer, { outcome: "late" | "unproven" }>;
+
+export interface WaitInit {
+  readonly claim: Claim;
+  readonly store: Store;
+  readonly queues: LocalQueues;
+  readonly requestTimeoutMs: number;
+}
+
+/** How the first attempt ended. Both null: there was none. */
+export interface FirstResult {
+  readonly answer: AcquireAnswer | null;
+  readonly failure: UnavailableError | null;
+  readonly deadline: Instant;
+}
+
+/**
+ * What follows when the first attempt did not settle an acquire: it looks again and again, in the queue of the key, until it is granted,
+ * refused, timed out or ended.
+ */
+export class Wait implements Waiter {
+  readonly key: string;
+  readonly token: string;
+  readonly #claim: Claim;
+  readonly #store: Store;
+  readonly #queues: LocalQueues;
+  readonly #requestTimeoutMs: number;
+  #ended: { readonly error: unknown } | null = null;
+  #onEnd: ((error: unknown) => void) | null = null;
+  #interrupt: AbortController | null = null;
+  /** Fields of the queues that it is in, see LocalQueues. */
+  dueAtMs = 0;
+  slackMs = 0;
+  isWoken = false;
+  /** Ends its pause; with an error, its wait. */
+  resume: ((error?: unknown) => void) | null = null;
+  before: Waiter | null = null;
+  behind: Waiter | null = null;
+
+  constructor({ claim, store, queues, requestTimeoutMs }: WaitInit) {
+    this.key = claim.key;
+    this.token = claim.token;
+    this.#claim = claim;
+    this.#store = store;
+    this.#queues = queues;
+    this.#requestTimeoutMs = requestTimeoutMs;
+  }
+
+  /** Its place in the queue, once an answer has named it. */
+  get ticket(): Ticket | null {
+    return this.#claim.ticket;
+  }
+
+  set ticket(ticket: Ticket | null) {
+    this.#claim.ticket = ticket;
+  }
+
+  /** Gives it up, at once. What was sent is cleaned up by the claim's last word. */
+  end(error: unknown): void {
+    if (this.#ended === null) {
+      this.#ended = { error };
+      this.#queues.leave(this);
+      this.#interrupt?.abort();
+      this.#onEnd?.(error);
+    }
+  }
+
+  /** Whether this is what `end` was given. */
+  wasEndedWith(error: unknown): boolean {
+    return this.#ended !== null && this.#ended.error === error;
+  }
+
+  /**
+   * @throws what `end` was given, as soon as it was
+   * @throws UnavailableError when Postgres did not answer for `requestTimeoutMs`
+   */
+  run(first: FirstResult): Promise<Granted | NotGranted> {
+    return new Promise((resolve, reject) => {
+      this.#onEnd = reject;
+      (this.#claim.terms.waitMs > 0 ? this.#queueUp(first) : this.#try(first)).then(resolve, reject);
+    });
+  }
+
+  async #try(first: FirstResult): Promise<Granted | NotGranted> {
+    let hasWaited = false;
+    let answer = settled(first.answer) ?? (await this.#look(first));
+    for (let tries = 0; ; tries += 1) {
+      if (answer.outcome === "granted") {
+        return answer;
+      }
+      const pauseMs = TRY_BUSY_MS[tries];
+      // A queue of those of this process that have given up is none.
+      const isFree = answer.outcome === "held" && answer.holder === null && !hasWaited;
+      if (isFree && (await this.#queues.leavers(this.key, LEAVERS_MS))) {
+        hasWaited = true;
+        this.#refuseIfEnded();
+      } else if (answer.outcome !== "busy" || pauseMs === undefined) {
+        return refusal(answer.outcome === "busy" ? "busy" : "held", answer);
+      } else {
+        await sleep(pauseMs, { keepsAlive: true, signal: this.#interrupted() });
+      }
+      answer = await this.#look();
+    }
+  }
+
+  async #queueUp(first: FirstResult): Promise<Granted | NotGranted> {
+    this.#queues.join(this);
+    try {
+      return await this.#lookAgainAndAgain(first);
+    } finally {
+      this.#queues.leave(this);
+    }
+  }
+
+  async #lookAgainAndAgain(first: FirstResult): Promise<Granted | NotGranted> {
+    const deadlineMs = this.#claim.startedAt.monotonicMs + this.#claim.terms.waitMs;
+    let busyMs = BUSY_MS;
+    let answer = settled(first.answer) ?? (await this.#queues.look(this, () => this.#look(first)));
+    for (;;) {
+      if (answer.outcome === "granted") {
+        return answer;
+      }
+      if ("ticket" in answer && answer.ticket !== null) {
+        this.#queues.place(this, answer.ticket);
+      }
+      const leftMs = deadlineMs - monotonicNowMs();
+      if (leftMs <= 0) {
+        return refusal("timeout", answer);
+      }
+      let pauseMs: number;
+      if (answer.outcome === "busy") {
+        pauseMs = busyMs;
+        busyMs = Math.min(busyMs * 2, POLL_MS);
+      } else {
+        busyMs = BUSY_MS;
+        pauseMs = POLL_MS;
+      }
+      pauseMs *= 1 - JITTER + 2 * JITTER * Math.random();
+      const lookInMs = (answer.outcome === "queued" ? answer.lookInMs : null) ?? pauseMs;
+      if (this.#queues.isBehind(this)) {
+        // Whoever is before it here looks for both.
+        await this.#queues.pause(this, leftMs, 0);
+      } else {
+        await this.#queues.pause(this, Math.min(pauseMs, lookInMs, leftMs), lookInMs < pauseMs ? 0 : pauseMs / 4);
+      }
+      this.#refuseIfEnded();
+      answer = await this.#queues.look(this, () => this.#look());
+    }
+  }
+
+  /** One look, asked again until it is answered or Postgres was silent for `requestTimeoutMs`. */
+  #look({ failure, deadline }: Partial<FirstResult> = {}): Promise<SettledAnswer> {
+    const until = deadline ?? after(now(), this.#requestTimeoutMs);
+    return retry({
+      attempt: async (leftMs) => {
+        await this.#store.open(leftMs);
+        this.#refuseIfEnded();
+        const answer = await withTimeout(this.#ask(until), Math.max(1, msUntil(until)));
+        return settled(answer) ?? undefined;
+      },
+      deadline: until,
+      firstMs: FIRST_RETRY_MS,
+      maxMs: MAX_RETRY_MS,
+      refuse: () => this.#refuseIfEnded(),
+      interrupt: () => this.#interrupted(),
+      failure: failure ?? null,
+      exhausted: (failed) => failed ?? new UnavailableError({ outcome: "unknown" }),
+    });
+  }
+
+  async #ask(deadline: Instant): Promise<AcquireAnswer> {
+    const claim = this.#claim;
+    const { key, token, terms, ticket } = claim;
+    claim.attemptSent();
+    try {
+      // `open` has heard from the server, so its time is known.
+      const notAfterMs = this.#store.serverTimeAt(deadline) ?? 0;
+      const answer = await this.#store.acquire({ key, token, terms, notAfterMs, ticket });
+      claim.take(answer);
+      return answer;
+    } catch (error) {
+      claim.attemptFailed(error, deadline);
+      throw error;
+    }
+  }
+
+  #refuseIfEnded(): void {
+    if (this.#ended !== null) {
+      throw this.#ended.error;
+    }
+  }
+
+  /** Fires when it is given up. Made when something sleeps: most never do. */
+  #interrupted(): AbortSignal {
+    this.#interrupt ??= new AbortController();
+    return this.#interrupt.signal;
+  }
+}
+
+function settled(answer: AcquireAnswer | null): SettledAnswer | null {
+  return answer === null || answer.outcome === "late" || answer.outcome === "unproven" ? null : answer;
+}
+
+export function refusal(
+  outcome: NotGranted["outcome"],
+  answer: { readonly holder: Holder | null; readonly blockingPid?: number | null },
+): NotGranted {
+  return { outcome, holder: answer.holder, blockingPid: answer.blockingPid ?? null };
+}

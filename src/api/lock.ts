@@ -1,0 +1,126 @@
+import type { TransactionSql } from "postgres";
+import type { PostgresJsTransaction } from "../guard/postgres-js.js";
+import type {
+  GuardedDatabase,
+  GuardedTransaction,
+  Settled,
+  TransactionOf,
+  TransactionOptionsOf,
+} from "../guard/transaction-of.js";
+import type { JsonValue } from "./metadata.js";
+
+/** A lock as data: what `JSON.stringify(lock)` writes. The fence is a decimal number, times are in ISO 8601; there is no token. */
+export interface LockJson {
+  readonly key: string;
+  readonly fence: string;
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly metadata: JsonValue;
+  readonly acquiredAt: string;
+  readonly expiresAt: string;
+  readonly held: boolean;
+  readonly remainingMs: number;
+  readonly heldMs: number;
+}
+
+/** Options of `lock.keepAlive`. */
+export interface KeepAliveOptions {
+  /** How often to renew. An integer of 20 ms and up, below `ttlMs`; default: as the lock was acquired with. */
+  readonly everyMs?: number | undefined;
+  /** Called when a renewal fails for a temporary reason; it is retried. Default: the locker's `onError`. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+/**
+ * A lock that was granted to this process. Decide with `held`, `assertHeld()` and `signal`; `acquiredAt` and `expiresAt` are
+ * times of the server's clock, for display.
+ *
+ * ```ts
+ * const lock = await locker.acquire("order:42");
+ * try {
+ *   lock.assertHeld();
+ *   await db`update orders set state = 'paid', fence = ${lock.fence} where id = 42 and fence < ${lock.fence}`;
+ * } finally {
+ *   await lock.release();
+ * }
+ * ```
+ */
+export interface Lock extends AsyncDisposable {
+  /** The full key, prefix included. */
+  readonly key: string;
+  /** The fencing token: larger than that of every earlier grant of this key. Store it with what you write. */
+  readonly fence: bigint;
+  /** The secret of this grant. Whoever has it can renew and release the lock. */
+  readonly token: string;
+  readonly owner: string;
+  /** As last granted or renewed, in milliseconds. */
+  readonly ttlMs: number;
+  readonly metadata: JsonValue;
+  readonly acquiredAt: Date;
+  readonly expiresAt: Date;
+  /** Milliseconds for which the lock is sure to be held without another renewal; 0 when it is not held. */
+  readonly remainingMs: number;
+  /** Whether nobody else can have the lock now. Computed from the clocks, so it is right even when no timer could run. */
+  readonly held: boolean;
+  /** Milliseconds since the grant. */
+  readonly heldMs: number;
+  /** Fires when the lock is lost, with the LeaseLostError as its reason; never on an ordinary release. */
+  readonly signal: AbortSignal;
+  /**
+   * @throws {LeaseLostError} when it was lost
+   * @throws {NotHeldError} when it was released, or while it cannot be known whether it is still held
+   */
+  assertHeld(): void;
+  /**
+   * Renews now. Never shortens: the later of the two expiries counts. An integer of 100 ms and up; default: `ttlMs`.
+   * @throws {LeaseLostError} @throws {NotHeldError} @throws {UnavailableError} when there was no answer; the lock may still be held
+   */
+  renew(ttlMs?: number): Promise<void>;
+  /**
+   * Releases the lock. It is not held from this call on, whatever the answer is.
+   * @throws {LeaseLostError} when it had been lost @throws {NotHeldError} when it was released already
+   * @throws {UnavailableError} when there was no answer; it is retried in the background, and ends at its TTL at the latest
+   */
+  release(): Promise<void>;
+  /** Renews in the background until release or loss. Returns a function that stops it. */
+  keepAlive(options?: KeepAliveOptions): () => void;
+  /**
+   * Opens a transaction by your library's own means, guards it, and runs `body` with the library's own `tx`. What it writes
+   * is committed only if this grant is the current one when the guard runs; from then until the transaction ends nobody else is granted
+   * the key, whatever happens to this process. `guardTimeoutMs` bounds it. `options` are the library's own: an isolation level, say.
+   *
+   * ```ts
+   * await lock.transaction(db, async (tx) => {
+   *   await tx.insert(payments).values({ order: 42 });
+   * });
+   * ```
+   * @throws the body's own error, after the rollback; what the library throws
+   * @throws {StaleFenceError} when the lock was taken over, was released or has expired: nothing was written
+   * @throws {LeaseLostError} @throws {NotHeldError} when that is known already: nothing was sent
+   * @throws {InvalidOptionError} for a database of an unknown library, or another one than the lock is in
+   */
+  transaction<Database extends GuardedDatabase, Value>(
+    database: Database,
+    body: (tx: TransactionOf<Database>) => Value | PromiseLike<Value>,
+    options?: TransactionOptionsOf<Database>,
+  ): Promise<Settled<Value>>;
+  /** The same on the client that the locker was made with, `createLocker({ sql })`. */
+  transaction<Value, Tx extends PostgresJsTransaction = TransactionSql>(
+    body: (tx: Tx) => Value | PromiseLike<Value>,
+  ): Promise<Settled<Value>>;
+  /**
+   * Guards an open transaction, as `lock.transaction` does, including what was written in it before. Once Postgres
+   * has refused, the whole transaction fails, even if the error is swallowed.
+   *
+   * ```ts
+   * await db.transaction(async (tx) => {
+   *   await lock.guard(tx);
+   *   await tx.update(accounts).set({ balance: 0n });
+   * });
+   * ```
+   * @throws {InvalidOptionError} when no transaction is open there, and as `lock.transaction`
+   */
+  guard(tx: GuardedTransaction): Promise<void>;
+  /** JSON-safe, and without the token. */
+  toJSON(): LockJson;
+}

@@ -1,0 +1,164 @@
+import type { LeaseLostError } from "../errors/errors.js";
+import type { ConnectionOptions } from "./connection-options.js";
+import type { Lock } from "./lock.js";
+import type { JsonValue } from "./metadata.js";
+import type { PostgresClient } from "./postgres-client.js";
+
+/** What a lock is acquired with, and what a locker may set for all of its locks. All durations are in milliseconds. */
+export interface LeaseOptions {
+  /**
+   * How long a grant lasts unless it is renewed: the time after which a process that hangs loses its lock. It is stored
+   * with the lease, so participants may use different values. An integer of 100 to 2,147,483,647 ms; default 30,000.
+   */
+  readonly ttlMs?: number | undefined;
+  /**
+   * Whether held locks are renewed in the background. Without it a lock ends after `ttlMs` unless `lock.renew()` is called.
+   * Default true.
+   */
+  readonly keepAlive?: boolean | undefined;
+  /** How often a held lock is renewed. An integer of 20 ms and up, below `ttlMs`; default: a third of `ttlMs`. */
+  readonly renewEveryMs?: number | undefined;
+  /**
+   * Minimum time from grant to the next grant: a key that is released earlier stays locked until then, even if the process has ended.
+   * For cron jobs that end at once, on machines whose clocks differ. A crash before the release cancels it.
+   * An integer of 0 to 2,147,483,647 ms; default 0.
+   */
+  readonly minHoldMs?: number | undefined;
+  /**
+   * A lock is lost (`max-hold`) after this time, renewed or not: a limit for a body that never returns.
+   * An integer of 1 to 2,147,483,647 ms, or `Infinity` for none; default `Infinity`.
+   */
+  readonly maxHoldMs?: number | undefined;
+  /**
+   * How long a guarded transaction may stay open, so that an abandoned one does not block the key for ever. Postgres cancels a statement, or
+   * ends an idle transaction, that takes longer; from Postgres 17 on, the whole transaction. Lower limits of yours stay in effect.
+   * An integer of 100 to 2,147,483,647 ms; default `ttlMs`, at least 1,000.
+   */
+  readonly guardTimeoutMs?: number | undefined;
+  /**
+   * Any JSON value of up to 64 KiB, stored with the lease for others to read: never put a secret there.
+   * Plain values only (no Date, no class instance, no bigint), without NUL and lone surrogates. Default null.
+   */
+  readonly metadata?: JsonValue | undefined;
+  /** The holder's name, as others see it. 1 to 256 bytes; default `host name:process id`. It grants nothing: the token does. */
+  readonly owner?: string | undefined;
+  /**
+   * Called once when a held lock is lost; not on an ordinary release, nor by `close`. What it throws goes to `onError`.
+   * One given to a call replaces the locker's.
+   */
+  readonly onLost?: ((lock: Lock, error: LeaseLostError) => void) | undefined;
+}
+
+/**
+ * Options of `createLocker`. `undefined` means the default. Anything of the wrong type or out of range, `null` included,
+ * throws InvalidOptionError, and so does an option that does not exist.
+ *
+ * ```ts
+ * const locker = createLocker({ url: "postgres://app@db.example/app", ttlMs: 10_000, waitMs: 30_000 });
+ * ```
+ */
+export interface LockerOptions extends LeaseOptions {
+  /**
+   * Address of the database, `postgres://...`. May go through a transaction pooler when `directUrl` does not, or with
+   * `presence: "off"`. Several hosts are separated by commas. What Prisma and libpq write into addresses is understood.
+   * Default: the environment's LEASEHOLD_DATABASE_URL or DATABASE_URL, unless `sql` or `connection.host` is given;
+   * parts that are missing come from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE.
+   */
+  readonly url?: string | undefined;
+  /**
+   * Address of the same database past any pooler, for the session. Default: `url`; where that comes from the environment,
+   * the environment's LEASEHOLD_DIRECT_URL, DIRECT_URL or DATABASE_URL_UNPOOLED first (beside `sql`, only the first of these).
+   */
+  readonly directUrl?: string | undefined;
+  /**
+   * An existing postgres.js client to send the commands through, `postgres(...)`: the pool itself, not a transaction nor a
+   * reserved connection. It is never ended. Without `url` and `directUrl`, the session takes its address from this client.
+   */
+  readonly sql?: PostgresClient | undefined;
+  /** Options of postgres.js for the clients that the locker makes itself, such as `ssl` and `password`. */
+  readonly connection?: ConnectionOptions | undefined;
+  /**
+   * - `on`: one connection per locker proves to Postgres that this process is alive, so that a crash frees its locks after
+   *   `takeoverDelayMs`. That connection must not go through a transaction pooler.
+   * - `off`: no such connection; a crash frees the locks after their `ttlMs`. Works through any pooler.
+   *
+   * Default `on`.
+   */
+  readonly presence?: "on" | "off" | undefined;
+  /** Text in front of every key, part of the key's identity and of its 512 bytes. Default none. */
+  readonly prefix?: string | undefined;
+  /**
+   * How long acquire and withLock wait in the queue before WaitTimeoutError. Give more than `ttlMs` to outlast a holder that hangs.
+   * An integer of 0 to 2,147,483,647 ms, or `Infinity`; default 10,000.
+   */
+  readonly waitMs?: number | undefined;
+  /**
+   * How long after its last heartbeat a crashed process loses its locks. An integer of 1,000 to 2,147,483,647 ms, or 0: as
+   * soon as its connection is gone; then a lock may be believed held until its TTL, and exclusion rests on the fences.
+   * Default 5,000. Takes effect with `presence: "on"`.
+   */
+  readonly takeoverDelayMs?: number | undefined;
+  /** How long a call may wait for an answer of Postgres before UnavailableError. An integer of 50 ms and up; default 5,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** How long one attempt to connect may take. An integer of 50 ms and up; default: `connect_timeout` of the address, else 5,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /**
+   * A locker that holds nothing and waits for nothing closes its connections after this time, and opens them again with the next
+   * call. An integer of 50 ms and up, or `Infinity`; default 60,000.
+   */
+  readonly idleTimeoutMs?: number | undefined;
+  /**
+   * How often the sweeper runs while this locker is in use, give or take half of it. Of many lockers on one database, one sweeps
+   * for all. An integer of 1,000 ms and up, or `Infinity`: never; default 60,000.
+   */
+  readonly sweepEveryMs?: number | undefined;
+  /**
+   * How long after something was counted the counters are written to the database, for the views there. An integer of 100 ms
+   * and up, or `Infinity`: never. Default 10,000. `locker.stats()` is not affected.
+   */
+  readonly statsFlushMs?: number | undefined;
+  /**
+   * Under which prefix a key (the full one) counts in the statistics: text of up to 512 bytes; a hundred different ones are
+   * counted separately. Called for each acquire. Default: the key up to its first `:` after the locker's own `prefix`; without a `:`
+   * that `prefix`.
+   */
+  readonly statsPrefix?: ((key: string) => string) | undefined;
+  /** Called after each grant. What it throws goes to `onError`. */
+  readonly onAcquired?: ((lock: Lock) => void) | undefined;
+  /**
+   * Called with errors of background work: a renewal, the session, a callback of yours. Default: a process warning
+   * for what your callbacks throw.
+   */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+/** Options of `acquire` and `withLock`. What is left out comes from the locker. */
+export interface AcquireOptions extends LeaseOptions {
+  /** How long to wait in the queue before WaitTimeoutError. An integer of 0 to 2,147,483,647 ms, or `Infinity`. */
+  readonly waitMs?: number | undefined;
+  /**
+   * Cancels the waiting, not the lock: the call rejects with `signal.reason`. A signal that is aborted already sends nothing.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of `tryAcquire` and `tryWithLock`, which do not wait. */
+export type TryOptions = Omit<AcquireOptions, "waitMs">;
+
+/** Options of `forceRelease`. */
+export interface ForceReleaseOptions {
+  /** Only if the key is held with this fence, so that a newer grant is not taken away by mistake. */
+  readonly fence?: bigint | undefined;
+  /**
+   * Frees the key now, although its holder may still believe that it holds: exclusion is broken on purpose, and only fences
+   * protect what is written. Default false: the holder is notified at its next renewal, and the key is free when it lets go or at
+   * the expiry it was last given.
+   */
+  readonly immediate?: boolean | undefined;
+}
+
+/** Options of `close`. */
+export interface CloseOptions {
+  /** How long to wait for the bodies of `withLock` and for held locks to be released. An integer of 0 ms and up; default 0. */
+  readonly drainMs?: number | undefined;
+}

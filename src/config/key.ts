@@ -1,0 +1,42 @@
+import { Buffer } from "node:buffer";
+import { InvalidKeyError } from "../errors/errors.js";
+
+/** The longest key that a lease can have, in bytes of UTF-8, the prefix included. */
+export const MAX_KEY_BYTES = 512;
+
+/** The full key: the locker's prefix, then the key. Throws InvalidKeyError if that cannot be a key. */
+export function checkKey(key: unknown, prefix = ""): string {
+  if (typeof key !== "string") throw new InvalidKeyError({ expected: "a string", received: key });
+  if (key === "") throw new InvalidKeyError({ expected: "text that is not empty", received: key });
+  if (key.includes("\0")) throw new InvalidKeyError({ expected: "text without NUL", received: key });
+  const full = prefix + key;
+  if (/\p{Surrogate}/u.test(full))
+    throw new InvalidKeyError({ expected: "text without lone surrogates", received: key });
+  const bytes = Buffer.byteLength(full);
+  if (bytes > MAX_KEY_BYTES) {
+    const expected = `at most ${MAX_KEY_BYTES} bytes in UTF-8${prefix === "" ? "" : ", the prefix included"}`;
+    throw new InvalidKeyError({ expected, received: key, message: `key: expected ${expected}, got ${bytes}` });
+  }
+  return full;
+}
+
+/**
+ * One key made of several parts: joined with `:`, and a `:` or `%` within a part escaped (`%3A`, `%25`), so that different
+ * parts always make different keys. A part may be empty. A number or bigint counts as its decimal text: `key("a", 1)` is
+ * `key("a", "1")`. Throws InvalidKeyError.
+ *
+ * ```ts
+ * key("order", 42);      // order:42
+ * key("a:b", "c");       // a%3Ab:c
+ * key("a", "b:c");       // a:b%3Ac
+ * ```
+ */
+export function key(...parts: readonly (string | number | bigint)[]): string {
+  return checkKey(parts.map(escapePart).join(":"));
+}
+
+function escapePart(part: unknown): string {
+  if (typeof part === "bigint" || (typeof part === "number" && Number.isFinite(part))) return part.toString();
+  if (typeof part === "string") return part.replaceAll("%", "%25").replaceAll(":", "%3A");
+  throw new InvalidKeyError({ expected: "parts that are strings, finite numbers or bigints", received: part });
+}

@@ -1,0 +1,245 @@
+import { hostname } from "node:os";
+import type { ConnectionOptions } from "../api/connection-options.js";
+import type { Lock } from "../api/lock.js";
+import type { AcquireOptions, LeaseOptions, LockerOptions } from "../api/options.js";
+import type { PostgresClient } from "../api/postgres-client.js";
+import { InvalidOptionError, type LeaseLostError } from "../errors/errors.js";
+import {
+  checkBoolean,
+  checkFunction,
+  checkMs,
+  checkNames,
+  checkOneOf,
+  checkRenewEveryMs,
+  checkText,
+  checkTtlMs,
+} from "../errors/option-checks.js";
+import { checkConnectionOptions } from "./connection-options.js";
+import type { ConnectionTarget } from "./connection-url.js";
+import { type CheckedMetadata, checkMetadata } from "./metadata.js";
+import { resolveTargets } from "./resolve-targets.js";
+
+/** The options of a locker after every check: all present. */
+export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
+  /** Where `url` leads; null when only `sql` is given. */
+  readonly target: ConnectionTarget | null;
+  /** Where `directUrl` leads, else `target`; null when only `sql` is given: the session then asks that client's options. */
+  readonly directTarget: ConnectionTarget | null;
+  readonly sql: PostgresClient | null;
+  readonly connection: ConnectionOptions;
+  readonly presence: "on" | "off";
+  readonly prefix: string;
+  /** `Infinity` when unbounded. */
+  readonly waitMs: number;
+  /** Null: a third of each lock's `ttlMs`. */
+  readonly renewEveryMs: number | null;
+  /** 0 or at least 1,000. */
+  readonly takeoverDelayMs: number;
+  readonly requestTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  /** `Infinity` when the connections are kept. */
+  readonly idleTimeoutMs: number;
+  /** `Infinity` when this locker does not sweep by itself. */
+  readonly sweepEveryMs: number;
+  /** `Infinity` when the counters stay in the process. */
+  readonly statsFlushMs: number;
+  readonly statsPrefix: ((key: string) => string) | null;
+  readonly onAcquired: ((lock: Lock) => void) | null;
+  readonly onError: ((error: unknown) => void) | null;
+}
+
+/** The options of one acquire after every check, the locker's filled in. */
+export interface ResolvedAcquireOptions extends ResolvedLeaseOptions {
+  /** `Infinity` when unbounded; 0 when the call does not wait. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal | null;
+  readonly renewEveryMs: number;
+  /** The same for terms that ask the database for the same. */
+  readonly sort: string;
+}
+
+interface ResolvedLeaseOptions {
+  readonly ttlMs: number;
+  readonly keepAlive: boolean;
+  readonly minHoldMs: number;
+  /** `Infinity` when unbounded. */
+  readonly maxHoldMs: number;
+  /** Null: each lock's `ttlMs`, at least 1,000. */
+  readonly guardTimeoutMs: number | null;
+  readonly metadata: CheckedMetadata;
+  readonly owner: string;
+  readonly onLost: ((lock: Lock, error: LeaseLostError) => void) | null;
+}
+
+type Names<Options> = { readonly [Name in keyof Options]-?: true };
+
+/** As objects, so that the compiler notices a name that is missing here. */
+const leaseNames: Names<LeaseOptions> = {
+  ttlMs: true,
+  keepAlive: true,
+  renewEveryMs: true,
+  minHoldMs: true,
+  maxHoldMs: true,
+  guardTimeoutMs: true,
+  metadata: true,
+  owner: true,
+  onLost: true,
+};
+const acquireNames: Names<AcquireOptions> = { waitMs: true, signal: true, ...leaseNames };
+const acquireNameList = Object.keys(acquireNames);
+const lockerNames: Names<LockerOptions> = {
+  url: true,
+  directUrl: true,
+  sql: true,
+  connection: true,
+  presence: true,
+  prefix: true,
+  waitMs: true,
+  takeoverDelayMs: true,
+  requestTimeoutMs: true,
+  connectTimeoutMs: true,
+  idleTimeoutMs: true,
+  sweepEveryMs: true,
+  statsFlushMs: true,
+  statsPrefix: true,
+  onAcquired: true,
+  onError: true,
+  ...leaseNames,
+};
+
+type Given = Readonly<Record<string, unknown>>;
+
+/** Checks what `createLocker` was given, and fills in the defaults. Throws InvalidOptionError. */
+export function resolveLockerOptions(
+  options: unknown,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): ResolvedLockerOptions {
+  const given = checkNames("createLocker's options", options, Object.keys(lockerNames));
+  const sql = given.sql === undefined ? null : checkClient(given.sql);
+  const connection = checkConnectionOptions(given.connection);
+  const targets = resolveTargets({ url: given.url, directUrl: given.directUrl, connection, sql, env });
+  const lease = resolveLeaseOptions(given, {
+    ttlMs: 30_000,
+    keepAlive: true,
+    minHoldMs: 0,
+    maxHoldMs: Number.POSITIVE_INFINITY,
+    guardTimeoutMs: null,
+    metadata: checkMetadata(null),
+    owner: `${hostname()}:${process.pid}`,
+    onLost: null,
+  });
+  const { renewEveryMs } = given;
+  return {
+    ...lease,
+    ...targets,
+    sql,
+    connection,
+    presence: given.presence === undefined ? "on" : checkOneOf("presence", given.presence, ["on", "off"]),
+    prefix: given.prefix === undefined ? "" : checkText("prefix", given.prefix, 0, 511),
+    waitMs: ms(given, "waitMs", 10_000, 0, { mayBeInfinite: true }),
+    renewEveryMs: renewEveryMs === undefined ? null : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
+    takeoverDelayMs: takeoverDelay(given.takeoverDelayMs),
+    requestTimeoutMs: ms(given, "requestTimeoutMs", 5_000, 50),
+    connectTimeoutMs: ms(given, "connectTimeoutMs", targets.target?.connectTimeoutMs ?? 5_000, 50),
+    idleTimeoutMs: ms(given, "idleTimeoutMs", 60_000, 50, { mayBeInfinite: true }),
+    sweepEveryMs: ms(given, "sweepEveryMs", 60_000, 1_000, { mayBeInfinite: true }),
+    statsFlushMs: ms(given, "statsFlushMs", 10_000, 100, { mayBeInfinite: true }),
+    statsPrefix: given.statsPrefix === undefined ? null : checkFunction("statsPrefix", given.statsPrefix),
+    onAcquired: given.onAcquired === undefined ? null : checkFunction("onAcquired", given.onAcquired),
+    onError: given.onError === undefined ? null : checkFunction("onError", given.onError),
+  };
+}
+
+/**
+ * Checks what a call that acquires was given, and fills in the locker's own. `waits` is false for the calls that only try.
+ * Throws InvalidOptionError.
+ */
+export function resolveAcquireOptions(
+  locker: ResolvedLockerOptions,
+  options: unknown,
+  { waits }: { readonly waits: boolean },
+): ResolvedAcquireOptions {
+  const given = checkNames("the options of this call", options, acquireNameList);
+  if (!waits && given.waitMs !== undefined) {
+    const expected = "no waitMs: tryAcquire and tryWithLock do not wait; acquire and withLock do";
+    throw new InvalidOptionError({ option: "waitMs", expected, received: given.waitMs });
+  }
+  const lease = resolveLeaseOptions(given, locker);
+  const { renewEveryMs, signal } = given;
+  // The locker's own interval was chosen for the locker's ttlMs: it does not fit every shorter one.
+  const inherited = locker.renewEveryMs !== null && locker.renewEveryMs < lease.ttlMs ? locker.renewEveryMs : null;
+  const waitMs = waits ? ms(given, "waitMs", locker.waitMs, 0, { mayBeInfinite: true }) : 0;
+  const { owner, ttlMs, minHoldMs, maxHoldMs, metadata } = lease;
+  return {
+    ...lease,
+    waitMs,
+    sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, waitMs > 0]),
+    signal: signal === undefined ? null : checkSignal(signal),
+    renewEveryMs:
+      renewEveryMs === undefined
+        ? (inherited ?? Math.floor(lease.ttlMs / 3))
+        : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
+  };
+}
+
+function resolveLeaseOptions(given: Given, defaults: ResolvedLeaseOptions): ResolvedLeaseOptions {
+  const { ttlMs, keepAlive, guardTimeoutMs, metadata, owner, onLost } = given;
+  return {
+    ttlMs: ttlMs === undefined ? defaults.ttlMs : checkTtlMs(ttlMs),
+    keepAlive: keepAlive === undefined ? defaults.keepAlive : checkBoolean("keepAlive", keepAlive),
+    minHoldMs: ms(given, "minHoldMs", defaults.minHoldMs, 0),
+    maxHoldMs: ms(given, "maxHoldMs", defaults.maxHoldMs, 1, { mayBeInfinite: true }),
+    guardTimeoutMs:
+      guardTimeoutMs === undefined ? defaults.guardTimeoutMs : checkMs("guardTimeoutMs", guardTimeoutMs, 100),
+    metadata: metadata === undefined ? defaults.metadata : checkMetadata(metadata),
+    owner: owner === undefined ? defaults.owner : checkText("owner", owner, 1, 256),
+    onLost: onLost === undefined ? defaults.onLost : checkFunction("onLost", onLost),
+  };
+}
+
+function ms(given: Given, name: string, byDefault: number, least: number, bounds?: { mayBeInfinite: boolean }): number {
+  const value = given[name];
+  return value === undefined ? byDefault : checkMs(name, value, least, bounds);
+}
+
+function takeoverDelay(value: unknown): number {
+  if (value === undefined) return 5_000;
+  if (value === 0) return 0;
+  if (typeof value === "number" && value < 1_000) {
+    const expected = "0, or an integer of 1000 and up (milliseconds)";
+    throw new InvalidOptionError({ option: "takeoverDelayMs", expected, received: value });
+  }
+  return checkMs("takeoverDelayMs", value, 1_000);
+}
+
+/** By its shape: a client of another copy of postgres.js is as good. A transaction or a reserved connection is not. */
+function checkClient(value: unknown): PostgresClient {
+  if (typeof value === "function") {
+    const { options, unsafe, end } = value as { options?: unknown; unsafe?: unknown; end?: unknown };
+    const isClient = typeof unsafe === "function" && typeof end === "function" && !("release" in value);
+    if (isClient && typeof options === "object" && options !== null) {
+      checkColumnNames(options);
+      return value as unknown as PostgresClient;
+    }
+  }
+  const expected = "a client made with postgres(), not a transaction nor a reserved connection";
+  throw new InvalidOptionError({ option: "sql", expected, received: value });
+}
+
+/** `postgres.camel` keeps names of one lower-case word, which all of ours are; `postgres.pascal` does not. */
+function checkColumnNames(options: { transform?: { column?: { from?: unknown } } }): void {
+  const from = options.transform?.column?.from;
+  if (typeof from !== "function" || from("fence") === "fence") return;
+  const expected = "a client whose transform.column keeps a name such as fence as it is (postgres.pascal does not)";
+  throw new InvalidOptionError({ option: "sql", expected, received: options });
+}
+
+/** By its shape, for signals of other realms and of polyfills. */
+function checkSignal(value: unknown): AbortSignal {
+  if (typeof value === "object" && value !== null) {
+    const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
+    const isTarget = typeof addEventListener === "function" && typeof removeEventListener === "function";
+    if (isTarget && typeof aborted === "boolean") return value as AbortSignal;
+  }
+  throw new InvalidOptionError({ option: "signal", expected: "an AbortSignal", received: value });
+}

@@ -1,0 +1,66 @@
+import type { ConnectionOptions } from "../api/connection-options.js";
+import type { PostgresClient } from "../api/postgres-client.js";
+import { InvalidOptionError } from "../errors/errors.js";
+import { type ConnectionTarget, parseConnectionUrl } from "./connection-url.js";
+import type { Environment } from "./hosts.js";
+
+interface Addresses {
+  readonly url: unknown;
+  readonly directUrl: unknown;
+  readonly connection: ConnectionOptions;
+  readonly sql: PostgresClient | null;
+  readonly env: Environment;
+}
+
+/** Where the commands go, and where the session goes; null: where the client `sql` goes. */
+interface Targets {
+  readonly target: ConnectionTarget | null;
+  readonly directTarget: ConnectionTarget | null;
+}
+
+/** An address without any part: all of it comes from `connection` and libpq's variables. */
+const EMPTY_URL = "postgres://";
+
+/**
+ * Finds the addresses, in the options first. The environment's are those of the application's main database: they are not
+ * asked when the code names another one, by `url`, `connection` or `sql`.
+ */
+export function resolveTargets({ url, directUrl, connection, sql, env }: Addresses): Targets {
+  const address = (["host", "port", "path"] as const).find((name) => connection[name] !== undefined);
+  checkAddress("url", url, address);
+  checkAddress("directUrl", directUrl, address);
+  const isFromEnv = url === undefined && address === undefined && sql === null;
+  const [urlName, ownUrl] = isFromEnv ? fromEnv(env, "LEASEHOLD_DATABASE_URL", "DATABASE_URL") : ["url", url];
+  const directNames = isFromEnv
+    ? ["LEASEHOLD_DIRECT_URL", "DIRECT_URL", "DATABASE_URL_UNPOOLED"]
+    : url === undefined && address === undefined
+      ? ["LEASEHOLD_DIRECT_URL"]
+      : [];
+  const [directName, ownDirectUrl] = directUrl === undefined ? fromEnv(env, ...directNames) : ["directUrl", directUrl];
+  const parse = (text: unknown, name: string) => parseConnectionUrl(String(text), name, connection, env);
+
+  let target: ConnectionTarget | null = null;
+  if (ownUrl !== undefined) target = parse(ownUrl, urlName);
+  else if (address !== undefined) target = parse(EMPTY_URL, "connection");
+  else if (sql === null && env.PGHOST) target = parse(EMPTY_URL, "url");
+  else if (sql === null) {
+    const expected = "the address of a database; or set LEASEHOLD_DATABASE_URL or DATABASE_URL in the environment";
+    throw new InvalidOptionError({ option: "url", expected, received: undefined });
+  }
+  return { target, directTarget: ownDirectUrl === undefined ? target : parse(ownDirectUrl, directName) };
+}
+
+function checkAddress(option: string, value: unknown, other: keyof ConnectionOptions | undefined): void {
+  if (value === undefined) return;
+  const expected = "the address of a database, postgres://...";
+  if (typeof value !== "string" || value === "") throw new InvalidOptionError({ option, expected, received: value });
+  if (other === undefined) return;
+  const message = `connection.${other}: cannot be set beside ${option}, which says where to connect already`;
+  throw new InvalidOptionError({ option: `connection.${other}`, expected: "nothing", received: undefined, message });
+}
+
+/** The first of the variables that says something, as [the variable's name, its value]. */
+function fromEnv(env: Environment, ...names: readonly string[]): readonly [name: string, value: string | undefined] {
+  const name = names.find((one) => env[one]);
+  return name === undefined ? ["", undefined] : [name, env[name]];
+}

@@ -1,0 +1,34 @@
+export {
+  type InvalidKeyData,
+  InvalidKeyError,
+  type InvalidOptionData,
+  InvalidOptionError,
+} from "./argument-errors.js";
+export {
+  ClosedError,
+  type NotMigratedData,
+  NotMigratedError,
+  type NotPermittedData,
+  NotPermittedError,
+  type UnavailableData,
+  UnavailableError,
+  type UnsafeBackendData,
+  UnsafeBackendError,
+  type UnsupportedData,
+  UnsupportedError,
+} from "./backend-errors.js";
+export { LeaseholdError, type LeaseholdErrorCode, type LeaseholdErrorJson } from "./base.js";
+export {
+  type HolderInfo,
+  type LeaseLostData,
+  LeaseLostError,
+  type LossReason,
+  type NotAcquiredData,
+  NotAcquiredError,
+  type NotHeldData,
+  NotHeldError,
+  type StaleFenceData,
+  StaleFenceError,
+  type WaitTimeoutData,
+  WaitTimeoutError,
+} from "./lock-errors.js";

@@ -1,0 +1,91 @@
+import {
+  type Enter,
+  hasMethods,
+  inOne,
+  inTwo,
+  membersOf,
+  type Recognised,
+  type Transact,
+  type Unfit,
+} from "./library.js";
+import { alone, listenForErrors } from "./node-postgres.js";
+import { PostgresJsScope } from "./postgres-js-scope.js";
+
+/** A Drizzle database for Postgres, over any driver, by its shape. */
+export interface DrizzleDatabase {
+  transaction(body: (tx: unknown) => Promise<unknown>, config?: never): Promise<unknown>;
+  execute(query: string): PromiseLike<unknown>;
+  refreshMaterializedView(view: never): unknown;
+}
+
+/** Drizzle puts the name of each of its classes there, so that they are known over copies of the package. */
+const KIND: unique symbol = Symbol.for("drizzle:entityKind") as never;
+
+/** The drivers that send what has no parameters by the simple protocol. */
+const simple: ReadonlySet<string> = new Set(["NodePgSession", "PostgresJsSession", "NeonSession", "VercelPgSession"]);
+
+export function recogniseDrizzle(value: unknown): Recognised | Unfit | null {
+  const given = membersOf(value);
+  if (given === null || !hasMethods(given, "transaction", "execute")) return null;
+  // What withReplicas makes is no instance of anything. Its `execute` and `transaction` are the primary's.
+  const database = membersOf(given.$primary) ?? given;
+  const names = kindsOf(database);
+  if (names.length === 0) return null;
+  if (!names.includes("PgDatabase")) return { why: `a Drizzle database for another kind of server (${names[0]})` };
+  const drizzle = database as unknown as DrizzleDatabase;
+  const isOpen = names.includes("PgTransaction");
+  return { transact: transact(drizzle, isOpen), enter: enter(drizzle) };
+}
+
+function transact(database: DrizzleDatabase, isOpen: boolean): Transact {
+  return (guard, body, options) => {
+    const work = async (tx: DrizzleDatabase) => {
+      await guard.confirm(enter(tx)(guard.statements));
+      return await body(tx);
+    };
+    const begin = (callback: (tx: DrizzleDatabase) => Promise<unknown>) =>
+      database.transaction(callback as (tx: unknown) => Promise<unknown>, options as never);
+    if (isOpen) return begin(work); // what it is nested in looks after the connection
+    if (driverOf(database) === "PostgresJsSession") {
+      const scope = new PostgresJsScope();
+      return scope.run(begin, (tx) => {
+        const session = sessionOf(tx);
+        session.client = scope.fence(session.client);
+        return work(tx);
+      });
+    }
+    let stopListening = (): void => undefined;
+    const run = () =>
+      begin((tx) => {
+        stopListening = listenForErrors(sessionOf(tx).client);
+        return work(tx);
+      }).finally(() => stopListening());
+    const client = membersOf(sessionOf(database).client);
+    // A client of node-postgres, or of what is made after it, and no pool: Drizzle would begin on it whatever is open there.
+    return client !== null && hasMethods(client, "getTypeParser") ? alone(client, guard, run) : run();
+  };
+}
+
+function enter(tx: DrizzleDatabase): Enter {
+  const run = (text: string) => Promise.resolve(tx.execute(text));
+  return simple.has(driverOf(tx)) ? inOne(run) : inTwo(run);
+}
+
+function driverOf(database: DrizzleDatabase): string {
+  return kindsOf(sessionOf(database))[0] ?? "";
+}
+
+/** Each transaction has its own, with the driver's client or transaction in it. */
+function sessionOf(database: DrizzleDatabase): { client?: unknown } {
+  return (database as unknown as { readonly session?: { client?: unknown } }).session ?? {};
+}
+
+/** From its class up to the one at the base. */
+function kindsOf(value: object): readonly string[] {
+  const kinds: string[] = [];
+  for (let prototype = Object.getPrototypeOf(value); prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+    const kind = membersOf(prototype.constructor)?.[KIND];
+    if (typeof kind === "string") kinds.push(kind);
+  }
+  return kinds;
+}

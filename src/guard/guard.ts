@@ -1,0 +1,89 @@
+import { type HolderInfo, NotPermittedError, StaleFenceError } from "../errors/errors.js";
+import { interpolate } from "./interpolate.js";
+import { elsewhere, notATransaction } from "./refusals.js";
+import { findSqlState } from "./sql-state.js";
+
+export interface GuardInit {
+  readonly key: string;
+  readonly fence: bigint;
+  /** Null: the `ttlMs` in the lease's row, at least 1,000. */
+  readonly timeoutMs: number | null;
+  /** The database that the lease is in. */
+  readonly databaseId: string | null;
+  /** The grant has ended. Resolves to who holds the key now, if that is known. */
+  readonly onStale: () => Promise<HolderInfo | null>;
+  /** The transaction is not in the database that `databaseId` names. */
+  readonly onElsewhere: () => void;
+}
+
+export interface GuardStatements {
+  /** Fails (25P01) where no transaction is open, also in an implicit one around several statements. Leaves nothing. */
+  readonly proof: string;
+  readonly guard: string;
+  /** Fails (LH005) when what `guard` noted for this transaction is gone: then there was none. */
+  readonly check: string;
+}
+
+const states = ["LH001", "LH005", "LH007", "25P01", "3F000", "42883", "42501"] as const;
+
+/** What makes a transaction fail unless one grant is still the current one, and keeps it so until the transaction ends. */
+export class Guard {
+  readonly key: string;
+  readonly fence: bigint;
+  readonly statements: GuardStatements;
+  readonly #init: GuardInit;
+
+  constructor(init: GuardInit) {
+    const { key, fence, timeoutMs, databaseId } = init;
+    this.#init = init;
+    this.key = key;
+    this.fence = fence;
+    // With literals: then they can go out in one message, through any library and any pooler.
+    this.statements = {
+      proof: "savepoint leasehold_guard; release savepoint leasehold_guard",
+      guard: interpolate(
+        "select leasehold_internal.guard($1::pg_catalog.text, $2::bigint, $3::int, $4::pg_catalog.text)",
+        [key, String(fence), timeoutMs, databaseId],
+      ),
+      check: interpolate("select leasehold_internal.require_guard($1::pg_catalog.text, $2::bigint)", [
+        key,
+        String(fence),
+      ]),
+    };
+  }
+
+  /** Waits for a guard that was sent. If it failed, throws an error of this library that says why. */
+  async confirm(sent: PromiseLike<unknown>): Promise<void> {
+    try {
+      await sent;
+    } catch (error) {
+      throw await this.#explain(error);
+    }
+  }
+
+  /** Errors that are not ours are passed on unchanged, such as a serialization failure or a lost connection. */
+  async #explain(error: unknown): Promise<unknown> {
+    const { key, fence } = this;
+    const { onStale, onElsewhere } = this.#init;
+    switch (findSqlState(error, states)) {
+      case "LH001":
+        return new StaleFenceError({ key, fence, holder: await onStale(), cause: error });
+      case "LH005":
+      case "25P01":
+        return notATransaction(this, error);
+      case "LH007":
+        onElsewhere();
+        return elsewhere(this, "it is another database than the one that the lock is in", error);
+      case "3F000":
+      case "42883":
+        return elsewhere(this, "its database has no schema leasehold of this version", error);
+      case "42501":
+        return new NotPermittedError({
+          statement: "select leasehold.grant_usage('<the role of this connection>');",
+          cause: error,
+        });
+      case null:
+        return error;
+    }
+  }
+}

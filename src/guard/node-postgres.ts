@@ -1,0 +1,182 @@
+import { UnsupportedError } from "../errors/errors.js";
+import { checkBoolean, checkNames, checkOneOf } from "../errors/option-checks.js";
+import type { Guard } from "./guard.js";
+import { hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
+import { alreadyOpen } from "./refusals.js";
+
+/** A `Client` of node-postgres, or what its pool gives out, by its shape. */
+export interface NodePostgresClient {
+  query(text: string): Promise<{ readonly command: string }>;
+  on(event: "notice", listener: (notice: { readonly code?: string | undefined }) => void): unknown;
+  off(event: "notice", listener: (notice: { readonly code?: string | undefined }) => void): unknown;
+  getTypeParser: unknown;
+  /** Since 8.19, and not of the native client. `T` and `E`: a transaction is open. */
+  getTransactionStatus?(): unknown;
+}
+
+/** A `Pool` of node-postgres, by its shape. */
+export interface NodePostgresPool {
+  // both of its forms, for the compiler to find the client's type in the first
+  connect: { (): Promise<NodePostgresPoolClient>; (use: never): void };
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+}
+
+interface NodePostgresPoolClient extends NodePostgresClient {
+  release(destroy?: boolean): void;
+}
+
+/** How `lock.transaction` begins a transaction over node-postgres, which has no options of its own. Default: the server's. */
+export interface NodePostgresTransactionOptions {
+  readonly isolationLevel?: "read uncommitted" | "read committed" | "repeatable read" | "serializable" | undefined;
+  readonly accessMode?: "read only" | "read write" | undefined;
+  readonly deferrable?: boolean | undefined;
+}
+
+export function recogniseNodePostgres(value: unknown): Recognised | null {
+  const members = membersOf(value);
+  if (members === null || !hasMethods(members, "connect", "query", "on")) return null;
+  if (typeof members.totalCount === "number" && typeof members.waitingCount === "number") {
+    return { transact: transactOnPool(members as unknown as NodePostgresPool), enter: null };
+  }
+  if (!hasMethods(members, "getTypeParser")) return null;
+  const client = members as unknown as NodePostgresClient;
+  return {
+    transact: (guard, body, options) => transact(client, guard, body, beginWith(options)),
+    enter: inOne((text) => client.query(text)),
+  };
+}
+
+function transactOnPool(pool: NodePostgresPool): Transact {
+  return async (guard, body, options) => {
+    const begin = beginWith(options);
+    const client = await pool.connect();
+    let isBroken = false;
+    try {
+      return await transact(client, guard, body, begin, () => {
+        isBroken = true;
+      });
+    } finally {
+      client.release(isBroken);
+    }
+  };
+}
+
+async function transact(
+  client: NodePostgresClient,
+  guard: Guard,
+  body: (tx: unknown) => unknown,
+  begin: string,
+  onBroken?: () => void,
+): Promise<unknown> {
+  return await alone(client, guard, async () => {
+    const stopListening = listenForErrors(client);
+    try {
+      await open(client, guard, begin, onBroken);
+      return await finish(client, body, onBroken);
+    } finally {
+      stopListening();
+    }
+  });
+}
+
+/** Clients in a transaction of ours. */
+const busy = new WeakSet<object>();
+
+/**
+ * Runs what opens a transaction on a client, unless one is open there: two would be one to Postgres, and after the first commit
+ * what the other one writes would be in none, unguarded.
+ */
+export async function alone<Value>(
+  client: Pick<NodePostgresClient, "getTransactionStatus">,
+  guard: Guard,
+  work: () => PromiseLike<Value>,
+): Promise<Value> {
+  if (busy.has(client) || /[TE]/.test(String(client.getTransactionStatus?.() ?? ""))) throw alreadyOpen(guard);
+  busy.add(client);
+  try {
+    return await work();
+  } finally {
+    busy.delete(client);
+  }
+}
+
+/**
+ * A client that a pool has given out has nobody who listens for its errors: one that the server ends between two statements,
+ * after `guardTimeoutMs` say, would end the process. The next statement fails with it anyway. Returns a function that removes the listener.
+ */
+export function listenForErrors(client: unknown): () => void {
+  const members = membersOf(client);
+  if (members === null || !hasMethods(members, "on", "off")) return () => undefined;
+  const emitter = client as NodeJS.EventEmitter;
+  const ignore = (): void => undefined;
+  emitter.on("error", ignore);
+  return () => void emitter.off("error", ignore);
+}
+
+/** Runs the body and commits, or rolls back. */
+async function finish(
+  client: NodePostgresClient,
+  body: (tx: unknown) => unknown,
+  onBroken?: () => void,
+): Promise<unknown> {
+  try {
+    const value = await body(client);
+    const { command } = await client.query("commit");
+    if (command === "ROLLBACK") throw nothingCommitted();
+    return value;
+  } catch (error) {
+    await rollBack(client, onBroken);
+    throw error;
+  }
+}
+
+/** Begins and guards in one message: the guard costs no round trip of its own. */
+async function open(client: NodePostgresClient, guard: Guard, begin: string, onBroken?: () => void): Promise<void> {
+  // "There is already a transaction in progress": it is the caller's, who would find it ended by our commit.
+  let isCallers = false;
+  const listen = ({ code }: { readonly code?: string | undefined }) => {
+    isCallers ||= code === "25001";
+  };
+  client.on("notice", listen);
+  try {
+    await guard.confirm(client.query(`${begin}; ${guard.statements.guard}`));
+  } catch (error) {
+    if (!isCallers) await rollBack(client, onBroken);
+    throw error;
+  } finally {
+    client.off("notice", listen);
+  }
+  if (isCallers) throw alreadyOpen(guard);
+}
+
+/** Never throws: what led to it is the error to report. A connection that cannot even do this must not go back to a pool. */
+async function rollBack(client: NodePostgresClient, onBroken?: () => void): Promise<void> {
+  try {
+    await client.query("rollback");
+  } catch {
+    onBroken?.();
+  }
+}
+
+function beginWith(options: unknown): string {
+  const given = checkNames("the transaction's options", options, ["isolationLevel", "accessMode", "deferrable"]);
+  const { isolationLevel, accessMode, deferrable } = given;
+  const modes: string[] = [];
+  if (isolationLevel !== undefined) {
+    const levels = ["read uncommitted", "read committed", "repeatable read", "serializable"] as const;
+    modes.push(`isolation level ${checkOneOf("isolationLevel", isolationLevel, levels)}`);
+  }
+  if (accessMode !== undefined) modes.push(checkOneOf("accessMode", accessMode, ["read only", "read write"]));
+  if (deferrable !== undefined) modes.push(checkBoolean("deferrable", deferrable) ? "deferrable" : "not deferrable");
+  return `begin ${modes.join(", ")}`;
+}
+
+/** To a commit after a statement failed Postgres answers "rollback", and calls that a success. */
+function nothingCommitted(): UnsupportedError {
+  return new UnsupportedError({
+    message:
+      "The transaction was rolled back: a statement in it had failed, and the body went on as if nothing had happened. Let the body throw, or use a savepoint around what may fail.",
+  });
+}

@@ -1,0 +1,129 @@
+import { UnavailableError } from "../errors/errors.js";
+import { membersOf } from "./library.js";
+
+/** The part of postgres.js's `Query` that decides what it is sent on. */
+interface Query extends Promise<unknown> {
+  handler: ((query: Query) => void) & { debug?: unknown };
+  reject(error: unknown): void;
+}
+
+type Callable = (...args: readonly unknown[]) => unknown;
+
+const { setImmediate } = globalThis;
+
+/** Captured, so that a user's fake timers do not stop it. */
+const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const never = new Promise<never>(() => {});
+
+/**
+ * Keeps a transaction of postgres.js to the one connection that it was opened on.
+ *
+ * When that connection dies, `begin` rejects, but the body goes on; and its next query is sent on whatever connection takes
+ * the place of the old one, outside of any transaction, unguarded (porsager/postgres #1216, #1155, as of 3.4.9).
+ * The `commit` or `rollback` at the end of the body goes there as well, into another's transaction perhaps. So here what
+ * the body sends is refused from the loss on, and the body's end is kept from postgres.js, which has given up already.
+ */
+export class PostgresJsScope {
+  #over: UnavailableError | null = null;
+  readonly #onOver: ((error: unknown) => void)[] = [];
+
+  /** Runs `begin` with a callback for the library. Waits for `work` whatever happens, as the other libraries do. */
+  async run<Tx>(
+    begin: (callback: (tx: Tx) => Promise<unknown>) => PromiseLike<unknown>,
+    work: (tx: Tx) => Promise<unknown>,
+  ): Promise<unknown> {
+    let running: Promise<unknown> | null = null;
+    try {
+      return await begin((tx) => {
+        running = work(tx);
+        return this.#untilOver(running);
+      });
+    } catch (error) {
+      this.#end(error);
+      await (running as Promise<unknown> | null)?.catch(() => undefined);
+      throw error;
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** The same transaction, whose queries are refused once it is over. */
+  fence<Tx>(sql: Tx): Tx {
+    const query = (made: unknown) => this.#fenceQuery(made);
+    return new Proxy(sql as Tx & Callable, {
+      apply: (target, self, args) => query(Reflect.apply(target, self, args)),
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        switch (name) {
+          case "unsafe":
+          case "file":
+            return (...args: unknown[]) => query(Reflect.apply(value as Callable, target, args));
+          case "savepoint":
+            return (...args: unknown[]) => this.#savepoint(value as Callable, args);
+          default:
+            return value;
+        }
+      },
+    });
+  }
+
+  /** `savepoint(body)` or `savepoint(name, body)`. It would never settle by itself when the connection is lost. */
+  #savepoint(savepoint: Callable, args: readonly unknown[]): Promise<unknown> {
+    if (this.#over !== null) return Promise.reject(this.#over);
+    const fenced = args.map((arg) =>
+      typeof arg === "function" ? (sql: Callable) => this.#untilOver(Promise.resolve(arg(this.fence(sql)))) : arg,
+    );
+    const over = new Promise<never>((_, reject) => this.#onOver.push(reject));
+    return Promise.race([savepoint(...fenced), over]);
+  }
+
+  /** Settles as the body does, or never: what postgres.js then sends would not reach this transaction. */
+  async #untilOver(running: Promise<unknown>): Promise<unknown> {
+    try {
+      const value = await running;
+      return this.#over === null ? value : await never;
+    } catch (error) {
+      await tick(); // the loss that the error tells of may be known a moment later
+      if (this.#over === null) throw error;
+      return await never;
+    }
+  }
+
+  #fenceQuery(made: unknown): unknown {
+    const query = membersOf(made) as unknown as Query | null;
+    if (typeof query?.handler !== "function") return made; // an identifier, a helper
+    const { handler } = query;
+    const send = (sent: Query): void => {
+      if (this.#over !== null) {
+        sent.catch(() => undefined); // like postgres.js: one that nobody waits for ends no process
+        sent.reject(this.#over);
+        return;
+      }
+      handler(sent);
+      sent.catch((error: unknown) => {
+        if (isLoss(error)) this.#end(error);
+      });
+    };
+    query.handler = Object.assign(send, { debug: handler.debug });
+    return made;
+  }
+
+  #end(cause?: unknown): void {
+    if (this.#over !== null) return;
+    this.#over = new UnavailableError({
+      outcome: "not-sent",
+      message:
+        "This transaction is over, or its connection was lost: nothing more was sent in it, and unless it was committed before, nothing of it is kept.",
+      ...(cause === undefined ? {} : { cause }),
+    });
+    for (const reject of this.#onOver) reject(this.#over);
+  }
+}
+
+/** The connection is gone, or the server is about to close it. */
+function isLoss(error: unknown): boolean {
+  const members = membersOf(error);
+  const { severity, code } = members ?? {};
+  return severity === "FATAL" || severity === "PANIC" || /^(CONNECTION_|ECONN|EPIPE|ETIMEDOUT)/.test(String(code));
+}

@@ -1,0 +1,71 @@
+import { InvalidOptionError } from "../errors/errors.js";
+import { describe, quote } from "../runtime/describe.js";
+import { quoteLiteral } from "../runtime/quote.js";
+
+/** The grant that was to be guarded. */
+interface Subject {
+  readonly key: string;
+  readonly fence: bigint;
+}
+
+const known = "Drizzle, Kysely, Prisma, postgres.js or node-postgres";
+
+/** `lock.guard` was given what is no transaction. */
+export function notATransaction({ key, fence }: Subject, cause?: unknown): InvalidOptionError {
+  return new InvalidOptionError({
+    option: "tx",
+    expected: "an open transaction",
+    received: undefined,
+    message: `tx: no transaction is open there, and outside of one a guard protects nothing. Use lock.transaction(db, async (tx) => ...), which opens one, or pass the transaction itself. ${line({ key, fence })}`,
+    cause,
+  });
+}
+
+/** `lock.transaction` was given what is in a transaction already. */
+export function alreadyOpen(subject: Subject): InvalidOptionError {
+  return new InvalidOptionError({
+    option: "db",
+    expected: "a database or a pool",
+    received: undefined,
+    message: `db: this is a transaction already, or a connection in one. Guard it with: await lock.guard(tx). ${line(subject)}`,
+  });
+}
+
+/** The transaction is open, but not where the lock is. */
+export function elsewhere(subject: Subject, why: string, cause: unknown): InvalidOptionError {
+  return new InvalidOptionError({
+    option: "db",
+    expected: "a transaction in the database of the lock",
+    received: undefined,
+    message: `db: ${why}. A guard can only protect writes to the database that the lock is in: pass a connection to that one. ${line(subject)} For writes elsewhere, compare lock.fence there, or use locker.checkFence().`,
+    cause,
+  });
+}
+
+/** Nothing that this library knows. */
+export function unknownDatabase(
+  option: "db" | "tx",
+  value: unknown,
+  subject: Subject,
+  why?: string,
+): InvalidOptionError {
+  const received = why ?? nameOf(value);
+  return new InvalidOptionError({
+    option,
+    expected: `a ${option === "db" ? "database" : "transaction"} of ${known}`,
+    received: value,
+    message: `${option}: expected a Postgres ${option === "db" ? "database" : "transaction"} of ${known}, got ${received}. ${line(subject)}`,
+  });
+}
+
+function line({ key, fence }: Subject): string {
+  return `With anything else that speaks to Postgres, run this in the transaction, first: select leasehold.guard(${quoteLiteral(key)}, ${fence});`;
+}
+
+/** With its class, for that is how people know what they have in hand. */
+function nameOf(value: unknown): string {
+  const name: unknown = typeof value === "object" && value !== null ? value.constructor?.name : null;
+  return typeof name === "string" && name !== "" && name !== "Object"
+    ? `an object of class ${quote(name)}`
+    : describe(value);
+}

@@ -1,0 +1,67 @@
+import { monotonicNowMs, startTimer } from "../runtime/clock.js";
+import { Due } from "../runtime/due.js";
+import type { LinkedList } from "../runtime/linked-list.js";
+import type { Lease } from "./lease.js";
+
+/** Only a lease that is this near to its end has a timer of its own: most are renewed or released before. */
+const NEAR_MS = 500;
+
+/**
+ * Notices leases that expire, so that their signals fire in time. One timer for all of them; it reads their deadlines when it fires,
+ * so a renewal has nothing to tell it.
+ */
+export class Expiries {
+  readonly #leases: LinkedList<Lease>;
+  readonly #due: Due = new Due(() => this.#look());
+
+  constructor(leases: LinkedList<Lease>) {
+    this.#leases = leases;
+  }
+
+  watch(lease: Lease): void {
+    const { msLeft } = lease;
+    if (msLeft <= NEAR_MS) {
+      this.#watchClosely(lease, msLeft);
+    } else {
+      this.#due.by(monotonicNowMs() + msLeft - NEAR_MS);
+    }
+  }
+
+  drop(lease: Lease): void {
+    lease.expiryTimer?.cancel();
+    lease.expiryTimer = null;
+  }
+
+  stop(): void {
+    this.#due.stop();
+  }
+
+  #look(): void {
+    let leastMs = Number.POSITIVE_INFINITY;
+    for (const lease of [...this.#leases]) {
+      if (lease.expiryTimer !== null) {
+        continue;
+      }
+      const { msLeft } = lease;
+      if (msLeft <= NEAR_MS) {
+        this.#watchClosely(lease, msLeft);
+      } else {
+        leastMs = Math.min(leastMs, msLeft);
+      }
+    }
+    if (leastMs !== Number.POSITIVE_INFINITY) {
+      // Looked at together: of 10,000 with a deadline each, no more than two looks a second.
+      this.#due.by(monotonicNowMs() + Math.max(leastMs - NEAR_MS, NEAR_MS / 2));
+    }
+  }
+
+  #watchClosely(lease: Lease, msLeft: number): void {
+    lease.expiryTimer = startTimer(Math.max(1, msLeft), () => {
+      lease.expiryTimer = null;
+      // Reading the phase is what notices it.
+      if (lease.phase === "held") {
+        this.watch(lease);
+      }
+    });
+  }
+}

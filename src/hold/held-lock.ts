@@ -1,0 +1,147 @@
+import { inspect } from "node:util";
+import type { KeepAliveOptions, Lock, LockJson } from "../api/lock.js";
+import type { JsonValue } from "../api/metadata.js";
+import type { PostgresClient } from "../api/postgres-client.js";
+import { InvalidOptionError } from "../errors/errors.js";
+import { checkFunction } from "../errors/option-checks.js";
+import type { Guard } from "../guard/guard.js";
+import { guardOpen, runGuarded } from "../guard/transaction.js";
+import type { GuardedTransaction, Settled } from "../guard/transaction-of.js";
+import { elapsedMs } from "../runtime/clock.js";
+import type { Lease } from "./lease.js";
+
+/** What a lock can ask of its locker. */
+export interface LockActions {
+  renew(lease: Lease, ttlMs: number | undefined): Promise<void>;
+  release(lease: Lease): Promise<void>;
+  keepAlive(lease: Lease, options: KeepAliveOptions): void;
+  stopKeepAlive(lease: Lease): void;
+  reportError(error: unknown): void;
+  /** @throws {LeaseLostError} @throws {NotHeldError} when it is known that the lease has ended; what is not known is asked of Postgres */
+  guard(lease: Lease): Guard;
+  /** The client that the locker was given. */
+  readonly sql: PostgresClient | null;
+}
+
+/** What users hold in their hands: a lease, and what can be done with it. */
+export class HeldLock implements Lock {
+  static {
+    // As data, so that a log shows no secret.
+    const value = function (this: HeldLock): string {
+      return `Lock ${inspect(this.toJSON(), { breakLength: Number.POSITIVE_INFINITY })}`;
+    };
+    Object.defineProperty(HeldLock.prototype, inspect.custom, { value });
+  }
+
+  readonly #lease: Lease;
+  readonly #actions: LockActions;
+
+  constructor(lease: Lease, actions: LockActions) {
+    this.#lease = lease;
+    this.#actions = actions;
+  }
+
+  get key(): string {
+    return this.#lease.key;
+  }
+
+  get fence(): bigint {
+    return this.#lease.fence;
+  }
+
+  get token(): string {
+    return this.#lease.token;
+  }
+
+  get owner(): string {
+    return this.#lease.terms.owner;
+  }
+
+  get ttlMs(): number {
+    return this.#lease.ttlMs;
+  }
+
+  get metadata(): JsonValue {
+    return this.#lease.terms.metadata.value;
+  }
+
+  get acquiredAt(): Date {
+    return new Date(this.#lease.acquiredAtMs);
+  }
+
+  get expiresAt(): Date {
+    return new Date(this.#lease.expiresAtMs);
+  }
+
+  get remainingMs(): number {
+    return this.#lease.remainingMs;
+  }
+
+  get held(): boolean {
+    return this.#lease.isHeld;
+  }
+
+  get heldMs(): number {
+    return elapsedMs(this.#lease.grantedAt);
+  }
+
+  get signal(): AbortSignal {
+    return this.#lease.signal;
+  }
+
+  assertHeld(): void {
+    this.#lease.assertHeld();
+  }
+
+  async renew(ttlMs?: number): Promise<void> {
+    await this.#actions.renew(this.#lease, ttlMs);
+  }
+
+  release(): Promise<void> {
+    return this.#actions.release(this.#lease);
+  }
+
+  keepAlive(options: KeepAliveOptions = {}): () => void {
+    this.#actions.keepAlive(this.#lease, options);
+    return () => this.#actions.stopKeepAlive(this.#lease);
+  }
+
+  async transaction<Value>(first: unknown, second?: unknown, options?: unknown): Promise<Settled<Value>> {
+    const isBodyAlone = second === undefined && typeof first === "function" && !("unsafe" in first);
+    const body = checkFunction<(tx: never) => unknown>("body", isBodyAlone ? first : second);
+    const guard = this.#actions.guard(this.#lease);
+    const database = isBodyAlone ? this.#actions.sql : first;
+    if (isBodyAlone && database === null) {
+      const expected = "a database before the body: this locker was not made with `sql`, so it has none of its own";
+      throw new InvalidOptionError({ option: "db", expected, received: undefined });
+    }
+    return (await runGuarded(guard, database, body, options)) as Settled<Value>;
+  }
+
+  async guard(tx: GuardedTransaction): Promise<void> {
+    await guardOpen(this.#actions.guard(this.#lease), tx);
+  }
+
+  /** Releases, and never throws: an error of the block must not be masked. End the block with `assertHeld()`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#lease.phase === "held") {
+      await this.release().catch((error: unknown) => this.#actions.reportError(error));
+    }
+  }
+
+  toJSON(): LockJson {
+    const { key, fence, owner, ttlMs, metadata, held, remainingMs, heldMs } = this;
+    return {
+      key,
+      fence: fence.toString(),
+      owner,
+      ttlMs,
+      metadata,
+      acquiredAt: this.acquiredAt.toISOString(),
+      expiresAt: this.expiresAt.toISOString(),
+      held,
+      remainingMs,
+      heldMs,
+    };
+  }
+}

@@ -1,0 +1,289 @@
+import type { KeepAliveOptions, Lock } from "../api/lock.js";
+import type { PostgresClient } from "../api/postgres-client.js";
+import type { Claim } from "../claim/claim.js";
+import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+import { type HolderInfo, type LeaseLostError, UnavailableError } from "../errors/errors.js";
+import { checkFunction, checkNames, checkRenewEveryMs, checkTtlMs } from "../errors/option-checks.js";
+import { Guard } from "../guard/guard.js";
+import type { Callbacks } from "../observe/callbacks.js";
+import type { Observer } from "../observe/observer.js";
+import type { Activity } from "../runtime/activity.js";
+import type { Background } from "../runtime/background.js";
+import { after, elapsedMs, isPast, msUntil, now, sleep } from "../runtime/clock.js";
+import { quote } from "../runtime/describe.js";
+import { Deadlines, LinkedList } from "../runtime/linked-list.js";
+import { withTimeout } from "../runtime/timeout.js";
+import type { Grant, Holder, Store } from "../store/store.js";
+import { Expiries } from "./expiries.js";
+import { HeldLock, type LockActions } from "./held-lock.js";
+import { Lease, type LeaseOwner } from "./lease.js";
+import { Release, type ReleaseContext } from "./release.js";
+import { Renewals, renewNow } from "./renewals.js";
+
+export interface HoldingsInit {
+  readonly options: ResolvedLockerOptions;
+  readonly store: Store;
+  readonly activity: Activity;
+  readonly background: Background;
+  readonly callbacks: Callbacks;
+  readonly observer: Observer;
+  /** Tells the next waiter of this process to look. Whether there is one. */
+  readonly wake: (key: string) => boolean;
+}
+
+/** How long a refused guard waits to learn who holds the key now. */
+const HOLDER_MS = 1_000;
+
+/** The locks that this process holds, and what their handles can do with them. */
+export class Holdings implements LockActions, LeaseOwner {
+  readonly #options: ResolvedLockerOptions;
+  readonly #store: Store;
+  readonly #activity: Activity;
+  readonly #background: Background;
+  readonly #callbacks: Callbacks;
+  readonly #observer: Observer;
+  readonly #leases: LinkedList<Lease> = new LinkedList();
+  /** An object rather than a Map: see LinkedList. */
+  readonly #byKey: Record<string, Lease | undefined> = Object.create(null);
+  readonly #expiries: Expiries;
+  readonly #renewals: Renewals;
+  readonly #releases: ReleaseContext;
+  #onChange: (() => void) | null = null;
+
+  constructor({ options, store, activity, background, callbacks, observer, wake }: HoldingsInit) {
+    this.#options = options;
+    this.#store = store;
+    this.#activity = activity;
+    this.#background = background;
+    this.#callbacks = callbacks;
+    this.#observer = observer;
+    const { requestTimeoutMs } = options;
+    this.#expiries = new Expiries(this.#leases);
+    this.#renewals = new Renewals({
+      store,
+      leases: this.#leases,
+      observer,
+      onError: (error) => callbacks.report(error),
+    });
+    this.#releases = {
+      store,
+      background,
+      deadlines: new Deadlines<Release>(requestTimeoutMs),
+      requestTimeoutMs,
+      wake,
+      ended: (lease, heldMs) => {
+        if (lease.phase === "released") {
+          observer.released?.(lease, heldMs);
+        }
+      },
+    };
+  }
+
+  get(key: string): Lock | undefined {
+    return this.#byKey[key]?.lock;
+  }
+
+  get size(): number {
+    return this.#leases.size;
+  }
+
+  /** The oldest first. */
+  all(): readonly Lock[] {
+    return Array.from(this.#leases, ({ lock }) => lock);
+  }
+
+  /** Makes a lock of a grant, and keeps it until it is released or lost. @throws UnavailableError when it has expired already */
+  hold(claim: Claim, grant: Grant): Lock {
+    if (isPast(grant.until)) {
+      throw expiredOnArrival(claim);
+    }
+    const lease = new Lease(claim, grant, this.#store.presence, this);
+    const lock = new HeldLock(lease, this);
+    lease.lock = lock;
+    this.#activity.begin();
+    this.#leases.add(lease);
+    this.#expiries.watch(lease);
+    this.#enter(lease);
+    const { keepAlive, renewEveryMs } = claim.terms;
+    if (keepAlive) {
+      this.#renewals.keepAlive(lease, renewEveryMs, null);
+    }
+    // The session was replaced while the grant was on its way.
+    if (!lease.isHeld && lease.phase === "held") {
+      this.#renewals.prove(lease);
+    }
+    return lock;
+  }
+
+  lost(lease: Lease, error: LeaseLostError): void {
+    this.#forget(lease);
+    this.#observer.lost?.(lease, error, elapsedMs(lease.grantedAt));
+    // A renewal that was on its way may still commit.
+    this.#background.add(lease.claim.lastWord());
+    const { onLost } = lease.terms;
+    if (onLost !== null) {
+      this.#callbacks.call(() => onLost(lease.lock, error));
+    }
+  }
+
+  ended(): void {
+    this.#activity.end();
+  }
+
+  async renew(lease: Lease, ttlMs: number | undefined): Promise<void> {
+    const wantedMs = ttlMs === undefined ? lease.ttlMs : checkTtlMs(ttlMs);
+    lease.refuseUnlessHeld();
+    lease.claim.extend(wantedMs);
+    await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
+    lease.refuseUnlessHeld();
+    lease.ttlMs = wantedMs;
+    this.#observer.renewed?.(lease);
+  }
+
+  release(lease: Lease): Promise<void> {
+    return new Promise((resolve, reject) => {
+      lease.refuseUnlessHeld(); // what it throws rejects the promise
+      lease.startRelease();
+      this.#forget(lease);
+      new Release(lease, this.#releases, resolve, reject).start();
+    });
+  }
+
+  keepAlive(lease: Lease, options: KeepAliveOptions): void {
+    const given = checkNames("keepAlive's options", options, ["everyMs", "onError"]);
+    const everyMs =
+      given.everyMs === undefined
+        ? Math.min(lease.terms.renewEveryMs, Math.max(20, Math.floor(lease.ttlMs / 3)))
+        : checkRenewEveryMs(given.everyMs, lease.ttlMs, "everyMs");
+    const onError =
+      given.onError === undefined ? null : checkFunction<(error: unknown) => void>("onError", given.onError);
+    lease.refuseUnlessHeld();
+    const report = onError === null ? null : (error: unknown) => this.#callbacks.reportTo(onError, error);
+    this.#renewals.keepAlive(lease, everyMs, report);
+  }
+
+  stopKeepAlive(lease: Lease): void {
+    this.#renewals.stopKeepAlive(lease);
+  }
+
+  guard(lease: Lease): Guard {
+    lease.refuseUnlessHeld();
+    const { key, fence, terms } = lease;
+    return new Guard({
+      key,
+      fence,
+      timeoutMs: terms.guardTimeoutMs,
+      databaseId: this.#store.databaseId,
+      onStale: () => this.#findHolder(lease),
+      onElsewhere: () =>
+        this.#background.add(this.#store.findDatabaseId().catch((error) => this.#callbacks.report(error))),
+    });
+  }
+
+  get sql(): PostgresClient | null {
+    return this.#options.sql;
+  }
+
+  holderInfo(key: string, holder: Holder | null): HolderInfo | null {
+    return holder === null
+      ? null
+      : {
+          owner: holder.owner,
+          fence: holder.fence,
+          isThisProcess: this.isOurs(key, holder.fence, holder.sessionId),
+          expiresAt: new Date(holder.expiresAtMs),
+        };
+  }
+
+  isOurs(key: string, fence: bigint | null, sessionId: number | null): boolean {
+    const isOurSession = sessionId !== null && sessionId === this.#store.presence.sessionId;
+    return isOurSession || (fence !== null && this.get(key)?.fence === fence);
+  }
+
+  reportError(error: unknown): void {
+    this.#callbacks.report(error);
+  }
+
+  /** A new session stands: every lease must show under it that it is still held. */
+  proveAll(): void {
+    for (const lease of this.#leases) {
+      this.#renewals.prove(lease);
+    }
+  }
+
+  /** The locker is closing: the signals fire, while the locks stand until they are released. */
+  announceClosing(): void {
+    for (const lease of [...this.#leases]) {
+      lease.announceClosing();
+    }
+  }
+
+  /** Resolves when nothing is held any more, or after `ms`. */
+  async drain(ms: number): Promise<void> {
+    const deadline = after(now(), ms);
+    while (this.size > 0 && msUntil(deadline) > 0) {
+      const changed = new AbortController();
+      this.#onChange = () => changed.abort();
+      await sleep(msUntil(deadline), { keepsAlive: true, signal: changed.signal });
+    }
+    this.#onChange = null;
+  }
+
+  /** Releases everything beneath its holders. Never rejects. */
+  async releaseAll(): Promise<void> {
+    const releases = Array.from(this.#leases, (lease) => {
+      const released = this.release(lease).catch(() => lease.lose("closed"));
+      lease.takeForClosing();
+      return released;
+    });
+    await Promise.all(releases);
+  }
+
+  /** Nothing is held, nor will be soon. */
+  stopTimers(): void {
+    this.#expiries.stop();
+    this.#renewals.stop();
+    this.#releases.deadlines.stop();
+  }
+
+  /** A guard says that the lease has ended: then the lease, and its signal, shall know now and not at the next renewal. */
+  async #findHolder(lease: Lease): Promise<HolderInfo | null> {
+    this.#renewals.prove(lease);
+    try {
+      const holder = await withTimeout(this.#store.holderOf(lease.key), HOLDER_MS);
+      // Its own row, when it was taken away by force.
+      return holder?.fence === lease.fence ? null : this.holderInfo(lease.key, holder);
+    } catch {
+      return null;
+    }
+  }
+
+  /** Forced away, or the server's clock was set: of two grants of one key in this process, the older one has ended. */
+  #enter(lease: Lease): void {
+    const previous = this.#byKey[lease.key];
+    const older = previous !== undefined && previous.fence > lease.fence ? lease : previous;
+    if (older !== lease) {
+      this.#byKey[lease.key] = lease;
+    }
+    older?.lose("taken");
+  }
+
+  #forget(lease: Lease): void {
+    this.#leases.remove(lease);
+    if (lease.expiryTimer !== null) {
+      this.#expiries.drop(lease);
+    }
+    if (this.#byKey[lease.key] === lease) {
+      delete this.#byKey[lease.key];
+    }
+    this.#onChange?.();
+  }
+}
+
+/** The answer took longer than the lease lasts: what could be returned is not a lock. */
+function expiredOnArrival({ key, terms }: Claim): UnavailableError {
+  return new UnavailableError({
+    outcome: "unknown",
+    message: `The lock on ${quote(key)} was granted, but had ended when the answer came: that took longer than ttlMs, ${terms.ttlMs} ms. It is released in the background. Raise ttlMs, or find out why answers take so long.`,
+  });
+}

@@ -1,0 +1,178 @@
+import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
+import type { Background } from "../runtime/background.js";
+import { after, monotonicNowMs, now } from "../runtime/clock.js";
+import { quote } from "../runtime/describe.js";
+import type { Deadlines, Timed } from "../runtime/linked-list.js";
+import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import { retry } from "../store/retry.js";
+import type { PendingRelease, ReleaseAnswer, Store } from "../store/store.js";
+import type { Lease } from "./lease.js";
+
+const FIRST_RETRY_MS = 5;
+const MAX_RETRY_MS = 200;
+
+/** What all releases of a locker share. */
+export interface ReleaseContext {
+  readonly store: Store;
+  readonly background: Background;
+  readonly deadlines: Deadlines<Release>;
+  readonly requestTimeoutMs: number;
+  /** Tells the next waiter of this process to look. Whether there is one. */
+  wake(key: string): boolean;
+  /** Called once, when the lease is released or found lost. */
+  ended(lease: Lease, heldMs: number): void;
+}
+
+/**
+ * One release that somebody awaits. As a rule it is one statement; if that does not settle it, it is tried again until
+ * `requestTimeoutMs` have passed, and then in the background, by the claim's last word.
+ */
+export class Release implements PendingRelease, Timed<Release> {
+  readonly key: string;
+  readonly token: string;
+  readonly fence: bigint;
+  readonly beganAtMs: number = monotonicNowMs();
+  previous: Release | null = null;
+  next: Release | null = null;
+  readonly #lease: Lease;
+  readonly #context: ReleaseContext;
+  readonly #heldMs: number;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  /** Whether the next waiter was told when the release was on its way. */
+  #isWakeSent = false;
+
+  constructor(lease: Lease, context: ReleaseContext, resolve: () => void, reject: (error: unknown) => void) {
+    this.key = lease.key;
+    this.token = lease.token;
+    this.fence = lease.fence;
+    this.#lease = lease;
+    this.#context = context;
+    this.#heldMs = this.beganAtMs - lease.grantedAt.monotonicMs;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(): void {
+    const { claim } = this.#lease;
+    claim.wasHeld = true;
+    // `close` must not take the connection from beneath it.
+    this.#context.background.begin();
+    if (claim.isCertain) {
+      this.#context.deadlines.add(this);
+      this.#context.store.release(this);
+    } else {
+      void this.#tryAgain(null, false);
+    }
+  }
+
+  /** The look of the next waiter of this process follows on the same connection: it need not wait for our answer. */
+  onSent(): void {
+    this.#isWakeSent = this.#context.wake(this.key);
+  }
+
+  onAnswer(answer: ReleaseAnswer): void {
+    if (!this.#context.deadlines.remove(this)) {
+      return;
+    }
+    if (answer.outcome === "busy") {
+      void this.#tryAgain(null, false);
+    } else {
+      this.#settle(answer, false);
+    }
+  }
+
+  onFailure(error: LeaseholdError): void {
+    if (!this.#context.deadlines.remove(this)) {
+      return;
+    }
+    if (error instanceof UnavailableError) {
+      void this.#tryAgain(error, error.outcome === "unknown");
+    } else {
+      this.#fail(error);
+    }
+  }
+
+  onTimeout(): void {
+    const cause = new RequestTimeout(`no answer within ${this.#context.requestTimeoutMs} ms`);
+    this.#fail(new UnavailableError({ outcome: "unknown", cause }));
+  }
+
+  /** `isRepeated`: an attempt had no answer, and may have released it. */
+  async #tryAgain(failure: UnavailableError | null, isRepeated: boolean): Promise<void> {
+    this.#isWakeSent = false;
+    let mayHaveReleased = isRepeated;
+    try {
+      const answer = await retry({
+        attempt: async (leftMs) => {
+          try {
+            const found = await withTimeout(this.#ask(), leftMs);
+            return found.outcome === "busy" ? undefined : found;
+          } catch (error) {
+            mayHaveReleased ||= !(error instanceof UnavailableError) || error.outcome === "unknown";
+            throw error;
+          }
+        },
+        deadline: after(now(), this.#context.requestTimeoutMs - (monotonicNowMs() - this.beganAtMs)),
+        firstMs: FIRST_RETRY_MS,
+        maxMs: MAX_RETRY_MS,
+        failure,
+        exhausted: () => rowLocked(this.key),
+      });
+      this.#settle(answer, mayHaveReleased);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** By token and fence, or by the token alone where an attempt of the claim may have been granted twice (rule 8). */
+  #ask(): Promise<ReleaseAnswer> {
+    const { claim } = this.#lease;
+    const { store, background } = this.#context;
+    if (claim.isUnresolved) {
+      background.add(claim.lastWord());
+    } else if (!claim.isCertain) {
+      return claim.abandon();
+    }
+    const { key, token, fence } = this;
+    return new Promise((resolve, reject) => {
+      store.release({ key, token, fence, onSent: () => undefined, onAnswer: resolve, onFailure: reject });
+    });
+  }
+
+  #settle({ outcome, reason }: ReleaseAnswer, isRepeated: boolean): void {
+    const lease = this.#lease;
+    // Nothing is there although nobody told us so: unless an attempt of ours without an answer did it, it was lost.
+    const isUnexplained = outcome === "gone" && !isRepeated && !lease.claim.hasLastWord;
+    lease.endRelease(outcome === "expired" || isUnexplained ? (reason ?? "expired") : null);
+    this.#end();
+    if (lease.loss === null) {
+      this.#resolve();
+    } else {
+      this.#reject(lease.loss);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#isWakeSent = false;
+    this.#lease.endRelease(null);
+    this.#context.background.add(this.#lease.claim.lastWord());
+    this.#end();
+    this.#reject(error);
+  }
+
+  #end(): void {
+    this.#context.ended(this.#lease, this.#heldMs);
+    if (!this.#isWakeSent) {
+      this.#context.wake(this.key);
+    }
+    this.#context.background.end();
+  }
+}
+
+function rowLocked(key: string): UnavailableError {
+  return new UnavailableError({
+    outcome: "not-sent",
+    message: `The row of ${quote(key)} is locked by another transaction: it could not be released. The release is tried again in the background until the lease expires.`,
+  });
+}

@@ -1,0 +1,192 @@
+import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
+import type { Observer } from "../observe/observer.js";
+import { monotonicNowMs } from "../runtime/clock.js";
+import { Due } from "../runtime/due.js";
+import type { LinkedList } from "../runtime/linked-list.js";
+import { withTimeout } from "../runtime/timeout.js";
+import { retry } from "../store/retry.js";
+import type { PendingRenewal, RenewAnswer, Store } from "../store/store.js";
+import type { Lease } from "./lease.js";
+
+const FIRST_RETRY_MS = 50;
+const MAX_RETRY_MS = 1_000;
+
+export interface RenewalsInit {
+  readonly store: Store;
+  /** What is held. */
+  readonly leases: LinkedList<Lease>;
+  readonly observer: Observer;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Renews what the process holds. Leases that are due within half an interval come along, so that those which were granted one by one
+ * soon share one statement. What fails for a passing reason is tried again until the lease expires, each at its own pace.
+ */
+export class Renewals {
+  readonly #store: Store;
+  readonly #leases: LinkedList<Lease>;
+  readonly #observer: Observer;
+  readonly #onError: (error: unknown) => void;
+  readonly #due: Due = new Due(() => this.#renewThoseDue());
+
+  constructor({ store, leases, observer, onError }: RenewalsInit) {
+    this.#store = store;
+    this.#leases = leases;
+    this.#observer = observer;
+    this.#onError = onError;
+  }
+
+  keepAlive(lease: Lease, everyMs: number, onError: ((error: unknown) => void) | null): void {
+    lease.renewal.everyMs = everyMs;
+    lease.renewal.onError = onError;
+    this.#schedule(lease, everyMs);
+  }
+
+  stopKeepAlive(lease: Lease): void {
+    lease.renewal.everyMs = null;
+    // One that is unproven is still asked about.
+    if (lease.isHeld) {
+      lease.renewal.dueAtMs = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** Asks now whether it is still ours: a new session stands, say, under which it must be renewed, or it stays unproven. */
+  prove(lease: Lease): void {
+    this.#schedule(lease, 0);
+  }
+
+  stop(): void {
+    this.#due.stop();
+  }
+
+  #schedule(lease: Lease, inMs: number): void {
+    lease.renewal.dueAtMs = monotonicNowMs() + inMs;
+    this.#due.by(lease.renewal.dueAtMs);
+  }
+
+  #renewThoseDue(): void {
+    const nowMs = monotonicNowMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const lease of this.#leases) {
+      const { renewal } = lease;
+      if (renewal.isInFlight || renewal.dueAtMs === Number.POSITIVE_INFINITY) {
+        continue;
+      }
+      const headStartMs = renewal.retryMs > 0 ? 0 : (renewal.everyMs ?? 0) / 2;
+      if (renewal.dueAtMs - headStartMs <= nowMs) {
+        this.#renew(lease);
+      } else {
+        nextMs = Math.min(nextMs, renewal.dueAtMs);
+      }
+    }
+    if (nextMs !== Number.POSITIVE_INFINITY) {
+      this.#due.by(nextMs);
+    }
+  }
+
+  #renew(lease: Lease): void {
+    const { renewal, key, token, fence } = lease;
+    renewal.isInFlight = true;
+    renewal.dueAtMs = Number.POSITIVE_INFINITY;
+    const askedTtlMs = renewal.everyMs === null ? null : lease.ttlMs;
+    this.#store.renew({
+      key,
+      token,
+      fence,
+      askedTtlMs,
+      onAnswer: (answer) => {
+        const isSettled = takeAnswer(lease, answer);
+        if (answer.outcome === "renewed" && askedTtlMs !== null && lease.phase === "held") {
+          this.#observer.renewed?.(lease);
+        }
+        this.#renewed(lease, isSettled);
+      },
+      onFailure: (error) => this.#failed(lease, error),
+    });
+  }
+
+  #failed(lease: Lease, error: LeaseholdError): void {
+    if (lease.phase === "held") {
+      (lease.renewal.onError ?? this.#onError)(error);
+    }
+    this.#renewed(lease, false);
+  }
+
+  #renewed(lease: Lease, isSettled: boolean): void {
+    const { renewal } = lease;
+    renewal.isInFlight = false;
+    if (lease.phase !== "held") {
+      return;
+    }
+    if (isSettled) {
+      renewal.retryMs = 0;
+      if (renewal.dueAtMs !== Number.POSITIVE_INFINITY) {
+        // Asked for again meanwhile, by a reconnect.
+        this.#schedule(lease, 0);
+      } else if (renewal.everyMs !== null) {
+        this.#schedule(lease, paceOf(lease, renewal.everyMs));
+      }
+    } else {
+      renewal.retryMs = Math.min(Math.max(FIRST_RETRY_MS, renewal.retryMs * 2), MAX_RETRY_MS);
+      this.#schedule(lease, renewal.retryMs * (0.8 + 0.4 * Math.random()));
+    }
+  }
+}
+
+/** A lease that was renewed by hand for less than its interval must be renewed sooner than that. */
+function paceOf({ ttlMs }: Lease, everyMs: number): number {
+  return everyMs < ttlMs ? everyMs : ttlMs / 3;
+}
+
+/** Whether the answer settles the question; otherwise it has to be asked again. */
+function takeAnswer(lease: Lease, answer: RenewAnswer): boolean {
+  if (lease.phase !== "held") {
+    return true;
+  }
+  if (answer.outcome === "renewed") {
+    lease.prove(answer);
+    return true;
+  }
+  if (answer.outcome === "lost") {
+    lease.lose(answer.reason);
+    return true;
+  }
+  return false;
+}
+
+/**
+ * One renewal that somebody awaits: asked until it is answered, `timeoutMs` have passed, or the lease has expired.
+ * @throws what the last attempt failed with
+ */
+export async function renewNow(store: Store, lease: Lease, ttlMs: number, timeoutMs: number): Promise<void> {
+  const { key, token, fence } = lease;
+  const over = (): Error =>
+    lease.phase === "held"
+      ? lease.notHeld("whether it is still ours could not be found out in time")
+      : (lease.loss ?? lease.notHeld("it was released"));
+  const deadline = lease.within(timeoutMs);
+  await retry({
+    attempt: async (leftMs) => {
+      const answer = await withTimeout(
+        new Promise<RenewAnswer>((onAnswer, onFailure) => {
+          store.renew({ key, token, fence, askedTtlMs: ttlMs, onAnswer, onFailure } satisfies PendingRenewal);
+        }),
+        leftMs,
+      );
+      return takeAnswer(lease, answer) ? true : undefined;
+    },
+    deadline,
+    firstMs: 10,
+    maxMs: 200,
+    refuse: () => {
+      if (lease.phase !== "held") {
+        throw over();
+      }
+    },
+    exhausted: (failure) => failure ?? over(),
+  }).catch((error: unknown) => {
+    // What is known of the lease says more than that an attempt had no answer.
+    throw error instanceof UnavailableError && lease.phase !== "held" ? over() : error;
+  });
+}

@@ -1,0 +1,81 @@
+import { setMaxListeners } from "node:events";
+import { ClosedError, UnavailableError } from "../errors/errors.js";
+import type { Activity } from "../runtime/activity.js";
+import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import type { Store } from "../store/store.js";
+
+export interface CallsInit {
+  readonly store: Store;
+  readonly activity: Activity;
+  readonly requestTimeoutMs: number;
+}
+
+/** The calls of a locker. They are refused once it is closing; until then its connections are kept open while a call is in progress. */
+export class Calls {
+  readonly #store: Store;
+  readonly #activity: Activity;
+  readonly #requestTimeoutMs: number;
+  readonly #onClosed = new AbortController();
+  /** Set here alone. */
+  isClosing = false;
+  #closing: Promise<void> | null = null;
+
+  constructor({ store, activity, requestTimeoutMs }: CallsInit) {
+    this.#store = store;
+    this.#activity = activity;
+    this.#requestTimeoutMs = requestTimeoutMs;
+    // Every acquire that waits for its last word listens there.
+    setMaxListeners(0, this.#onClosed.signal);
+  }
+
+  get state(): "open" | "closing" | "closed" {
+    return this.#closing === null ? "open" : this.#onClosed.signal.aborted ? "closed" : "closing";
+  }
+
+  /** Fires when the locker is closed and sends nothing any more. */
+  get closed(): AbortSignal {
+    return this.#onClosed.signal;
+  }
+
+  /** @throws ClosedError, also when the locker is closed before something was sent */
+  async run<Value>(work: () => Promise<Value>): Promise<Value> {
+    if (this.isClosing) {
+      throw new ClosedError();
+    }
+    this.#activity.beginCall();
+    try {
+      return await work();
+    } catch (error) {
+      const isCutOff = this.closed.aborted && error instanceof UnavailableError && error.outcome === "not-sent";
+      throw isCutOff
+        ? new ClosedError({ message: "The locker was closed before this call was sent.", cause: error })
+        : error;
+    } finally {
+      this.#activity.end();
+    }
+  }
+
+  /** Sends one request. Connects first, so that a missing answer means that the request was sent. */
+  ask<Value>(request: () => Promise<Value>): Promise<Value> {
+    return this.run(async () => {
+      await this.#store.open(this.#requestTimeoutMs);
+      try {
+        return await withTimeout(request(), this.#requestTimeoutMs);
+      } catch (error) {
+        throw error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
+      }
+    });
+  }
+
+  /** Refuses further calls and runs `work`, once: a second call waits for the same end. */
+  close(work: () => Promise<void>): Promise<void> {
+    this.isClosing = true;
+    this.#closing ??= work();
+    return this.#closing;
+  }
+
+  /** Everything that may be sent has been sent. */
+  end(): void {
+    this.#onClosed.abort();
+  }
+}

@@ -1,0 +1,20 @@
+import type { LockerOptions } from "../api/options.js";
+import { resolveLockerOptions } from "../config/resolve-options.js";
+import { PostgresStore } from "../postgres/postgres-store.js";
+import { Locker } from "./locker.js";
+
+/**
+ * Makes a locker. It connects when it is first used, keeps no process alive by itself, and should be closed at the end.
+ *
+ * ```ts
+ * const locker = createLocker({ url: "postgres://app@db.example/app" });
+ * await locker.withLock("order:42", async (lock) => {
+ *   await charge(42, { signal: lock.signal });
+ * });
+ * ```
+ * @throws {InvalidOptionError} which names the option, what was expected and what came
+ */
+export function createLocker(options: LockerOptions = {}): Locker {
+  const resolved = resolveLockerOptions(options);
+  return new Locker(resolved, (events) => new PostgresStore(resolved, events));
+}

@@ -1,0 +1,209 @@
+import type { LockJson } from "../api/lock.js";
+import type { JsonObject } from "../api/metadata.js";
+import type { Claim, ClaimState } from "../claim/claim.js";
+import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+import { UnavailableError } from "../errors/errors.js";
+import type { Holdings } from "../hold/holdings.js";
+import type { Recent } from "../observe/recent.js";
+import type { DebugError, RecentError } from "../observe/recent-errors.js";
+import type { LostLock } from "../observe/recently-lost.js";
+import { elapsedMs, now } from "../runtime/clock.js";
+import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import { VERSION } from "../runtime/version.js";
+import type { Store } from "../store/store.js";
+import type { ConnectionState, Horizon, SchemaState, ServerState, SessionState } from "../store/store-state.js";
+import { describeOptions } from "./describe-options.js";
+
+/**
+ * What `locker.debug()` returns: plain JSON, so that it can be logged as it is. Fences are decimal strings, times are in ISO 8601, an
+ * unlimited duration is `"Infinity"`. It shows no token, no password, no user and no parameter of an address.
+ */
+export interface DebugInfo {
+  /** When this snapshot was taken, by this process's clock. The server was asked after that. */
+  readonly at: string;
+  /** The version of this package. */
+  readonly version: string;
+  /** Tells the lockers of this process apart: 1 for the first that was made. As in the messages of its channels. */
+  readonly lockerId: number;
+  readonly state: "open" | "closing" | "closed";
+  /** Those in effect, by their names, with `[function]` and `[hidden]` in place of what is not shown. */
+  readonly options: JsonObject;
+  readonly connections: DebugConnections;
+  /** The locks that this process holds. */
+  readonly locks: readonly LockJson[];
+  /** The locks that it lost within the last 10 minutes, the newest first, 100 at most. */
+  readonly lost: readonly LostLock[];
+  /** The calls that acquire and are not settled yet. */
+  readonly waits: readonly DebugWait[];
+  /** The last errors, the newest first, 50 at most: also those that were retried, so that no caller saw them. */
+  readonly errors: readonly RecentError[];
+  readonly server: DebugServer | DebugServerFailure;
+}
+
+/** The connections of a locker. */
+export interface DebugConnections {
+  /** The one that proves that this process is alive; null with `presence: "off"`. */
+  readonly session: DebugSession | null;
+  readonly commands: DebugConnection;
+  readonly renewals: DebugConnection;
+}
+
+/** One connection. */
+export interface DebugConnection {
+  /** `given`: the locker's option `sql`, a pool of which nothing is known. */
+  readonly state: "none" | "connecting" | "open" | "given";
+  /** The server process; null where a pooler changes it. */
+  readonly pid: number | null;
+  readonly since: string | null;
+  /** Statements without an answer yet. */
+  readonly inFlight: number;
+  /** Statements that are not sent yet. */
+  readonly waiting: number;
+}
+
+/** The session's connection. */
+export interface DebugSession extends DebugConnection {
+  /** As `session_id` in the views. */
+  readonly id: number | null;
+  /** How many sessions there have been: more than 1 after a reconnect. */
+  readonly incarnation: number;
+  readonly standingSince: string | null;
+  /** When the last heartbeat that was answered was sent. */
+  readonly seenAt: string | null;
+  /** Whether that is so recent that nobody can have confirmed this process dead. */
+  readonly isBelieved: boolean;
+}
+
+/** One call of `acquire`, or of another method that acquires. */
+export interface DebugWait {
+  readonly key: string;
+  readonly owner: string;
+  readonly since: string;
+  readonly waitedMs: number;
+  /** How long it is willing to wait in the queue; 0 for a call that only tries. */
+  readonly waitMs: number | "Infinity";
+  /** Its place in the queue: smaller numbers are served first. Null before the first answer, and for a call that does not wait. */
+  readonly ticket: string | null;
+  /** How often it has looked. */
+  readonly attempts: number;
+  /** Who held the key at the last look. */
+  readonly holder: { readonly owner: string | null; readonly fence: string; readonly expiresAt: string } | null;
+  /** The server process whose open transaction had locked the row at the last look. */
+  readonly blockingPid: number | null;
+}
+
+/** What the server said of itself. */
+export interface DebugServer extends Omit<ServerState, "horizon" | "schema"> {
+  readonly isReachable: true;
+  readonly schema: SchemaState | null;
+  /** Why `schema` is null. */
+  readonly schemaError: DebugError | null;
+  /**
+   * What has held back the removal of dead rows for longest in this database, as far as the role may see it: while something
+   * does, keys that are locked often get slow. Null when nothing does.
+   */
+  readonly horizon: DebugHorizon | null;
+  /** Why `horizon` is not known. */
+  readonly horizonError: DebugError | null;
+}
+
+/** A transaction, or a replication slot, whose snapshot keeps dead rows from being removed. */
+export interface DebugHorizon extends Omit<Horizon, "sinceMs"> {
+  /** When the transaction began. Null for a slot, and for a transaction that the role may not see (see pg_read_all_stats). */
+  readonly since: string | null;
+}
+
+/** The server did not answer. */
+export interface DebugServerFailure {
+  readonly isReachable: false;
+  readonly error: DebugError;
+}
+
+/** What a locker gives to be described. */
+export interface DebugParts {
+  readonly lockerId: number;
+  readonly options: ResolvedLockerOptions;
+  readonly state: DebugInfo["state"];
+  readonly store: Store;
+  readonly holdings: Holdings;
+  readonly claims: Iterable<Claim>;
+  readonly recent: Recent;
+}
+
+/** Never rejects. */
+export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
+  const { lockerId, options, state, store, holdings, claims, recent } = parts;
+  const { session, commands, renewals } = store.connections;
+  // All of this happens before the first await: a snapshot of one moment.
+  const here = {
+    at: toIso(now().wallMs),
+    version: VERSION,
+    lockerId,
+    state,
+    options: describeOptions(options),
+    connections: {
+      session: session === null ? null : describeSession(session),
+      commands: describeConnection(commands),
+      renewals: describeConnection(renewals),
+    },
+    locks: holdings.all().map((lock) => lock.toJSON()),
+    lost: recent.lostLocks.all(),
+    waits: Array.from(claims, ({ state }) => describeWait(state)),
+    errors: recent.errors.all(),
+  };
+  return { ...here, server: await describeServer(parts) };
+}
+
+async function describeServer({ store, options, recent }: DebugParts): Promise<DebugServer | DebugServerFailure> {
+  try {
+    const { schema, horizon, ...plain } = await withTimeout(store.describeServer(), options.requestTimeoutMs);
+    return {
+      isReachable: true,
+      ...plain,
+      schema: schema instanceof Error ? null : schema,
+      schemaError: schema instanceof Error ? recent.errors.describe(schema) : null,
+      horizon: horizon === null || horizon instanceof Error ? null : describeHorizon(horizon),
+      horizonError: horizon instanceof Error ? recent.errors.describe(horizon) : null,
+    };
+  } catch (error) {
+    const cause = error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
+    return { isReachable: false, error: recent.errors.describe(cause) };
+  }
+}
+
+function describeConnection({ state, pid, sinceMs, inFlight, waiting }: ConnectionState): DebugConnection {
+  return { state, pid, since: toIso(sinceMs), inFlight, waiting };
+}
+
+function describeSession(session: SessionState): DebugSession {
+  const { id, incarnation, standingSinceMs, seenAtMs, isBelieved } = session;
+  const times = { standingSince: toIso(standingSinceMs), seenAt: toIso(seenAtMs) };
+  return { ...describeConnection(session), id, incarnation, ...times, isBelieved };
+}
+
+function describeWait({ key, terms, startedAt, place, attempts, holder, blockingPid }: ClaimState): DebugWait {
+  return {
+    key,
+    owner: terms.owner,
+    since: toIso(startedAt.wallMs),
+    waitedMs: elapsedMs(startedAt),
+    waitMs: terms.waitMs === Number.POSITIVE_INFINITY ? "Infinity" : terms.waitMs,
+    ticket: place?.toString() ?? null,
+    attempts,
+    holder:
+      holder === null
+        ? null
+        : { owner: holder.owner, fence: holder.fence.toString(), expiresAt: toIso(holder.expiresAtMs) },
+    blockingPid,
+  };
+}
+
+function describeHorizon({ sinceMs, ...plain }: Horizon): DebugHorizon {
+  return { ...plain, since: toIso(sinceMs) };
+}
+
+function toIso(ms: number): string;
+function toIso(ms: number | null): string | null;
+function toIso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,51 @@
+import type { ConnectionOptions } from "../api/connection-options.js";
+import type { JsonObject, JsonValue } from "../api/metadata.js";
+import type { ConnectionTarget } from "../config/connection-url.js";
+import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+
+/** The options in effect, as JSON: addresses without their secrets, functions as `[function]`, no bound as `Infinity`. */
+export function describeOptions(options: ResolvedLockerOptions): JsonObject {
+  const { target, directTarget, sql, connection, metadata, ...plain } = options;
+  return {
+    url: target === null ? null : describeTarget(target),
+    directUrl: directTarget === null ? null : describeTarget(directTarget),
+    sql: sql === null ? null : "[client]",
+    connection: describeConnection(connection),
+    metadata: metadata.value,
+    ...Object.fromEntries(Object.entries(plain).map(([name, value]) => [name, describeValue(value)])),
+  };
+}
+
+/** Made anew from what a secret is no part of: the text of the address is not kept. */
+function describeTarget({ hosts, path, database }: ConnectionTarget): string {
+  const names = hosts.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
+  const authority = path === null ? names.join(",") : encodeURIComponent(path);
+  return `postgres://${authority}/${encodeURIComponent(database)}`;
+}
+
+/** Those whose values hold no secret; of all others, only that they are set. */
+const shown: ReadonlySet<string> = new Set<keyof ConnectionOptions>([
+  "host",
+  "port",
+  "path",
+  "database",
+  "sslnegotiation",
+  "keep_alive",
+  "target_session_attrs",
+]);
+
+function describeConnection(connection: ConnectionOptions): JsonObject {
+  const given = Object.entries(connection).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    given.map(([name, value]) => {
+      const isShown = shown.has(name) || (name === "ssl" && typeof value !== "object");
+      return [name, isShown || typeof value === "function" ? describeValue(value) : "[hidden]"];
+    }),
+  );
+}
+
+function describeValue(value: string | number | boolean | object | null): JsonValue {
+  if (typeof value === "function") return "[function]";
+  if (typeof value === "object" && value !== null) return "[object]";
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}

@@ -1,0 +1,111 @@
+import type { Observer } from "../observe/observer.js";
+import { sleep, startTimer, type Timer } from "../runtime/clock.js";
+import type { Store, SweepBatch, SweepResult } from "../store/store.js";
+
+/** Between two batches in the background. A purge can wait; whatever shares its connection or the server cannot. */
+const PAUSE_MS = 50;
+/** The most batches in a row in the background; they look at a million leases. The next turn goes on with the rest. */
+const MAX_BATCHES = 100;
+
+export interface SweepingInit {
+  readonly store: Store;
+  readonly observer: Observer;
+  /** `Infinity`: not in the background. */
+  readonly everyMs: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Runs the sweeper: on request, and in the background between `start` and `stop`. That does not keep a locker from being idle. All lockers
+ * of a database share the work: one sweeps at a time, and not soon after another.
+ */
+export class Sweeping {
+  readonly #store: Store;
+  readonly #observer: Observer;
+  readonly #everyMs: number;
+  readonly #onError: (error: unknown) => void;
+  /** While it is started; aborted by `stop`. */
+  #running: AbortController | null = null;
+  #timer: Timer | null = null;
+
+  constructor({ store, observer, everyMs, onError }: SweepingInit) {
+    this.#store = store;
+    this.#observer = observer;
+    this.#everyMs = everyMs;
+    this.#onError = onError;
+  }
+
+  /** Called whenever the locker is used. */
+  start(): void {
+    if (this.#running === null && this.#everyMs !== Number.POSITIVE_INFINITY) {
+      const running = new AbortController();
+      this.#running = running;
+      this.#schedule(running.signal);
+    }
+  }
+
+  stop(): void {
+    this.#running?.abort();
+    this.#running = null;
+    this.#timer?.cancel();
+  }
+
+  /** Sweeps to the end of a pass. @throws LeaseholdError */
+  sweep(): Promise<SweepResult> {
+    return this.#pass({ quietMs: 0, pauseMs: 0, maxBatches: Number.POSITIVE_INFINITY });
+  }
+
+  #schedule(signal: AbortSignal): void {
+    const delayMs = this.#everyMs * (0.5 + Math.random());
+    this.#timer = startTimer(delayMs, () => void this.#sweepInBackground(signal));
+  }
+
+  async #sweepInBackground(signal: AbortSignal): Promise<void> {
+    try {
+      // However many lockers there are, their passes are at least half an interval apart.
+      await this.#pass({ quietMs: this.#everyMs / 2, pauseMs: PAUSE_MS, maxBatches: MAX_BATCHES, signal });
+    } catch (error) {
+      if (!signal.aborted) {
+        this.#onError(error);
+      }
+    }
+    if (!signal.aborted) {
+      this.#schedule(signal);
+    }
+  }
+
+  async #pass({ quietMs, pauseMs, maxBatches, signal }: Pace): Promise<SweepResult> {
+    let result = await this.#store.sweep(Math.ceil(quietMs));
+    for (let batches = 1; result.hasMore && batches < maxBatches; batches += 1) {
+      await sleep(pauseMs, { keepsAlive: signal === undefined, ...(signal && { signal }) });
+      if (signal?.aborted) {
+        break;
+      }
+      result = sum(result, await this.#store.sweep(0));
+    }
+    const { hasMore, ...done } = result;
+    this.#observer.swept?.(done);
+    return done;
+  }
+}
+
+interface Pace {
+  /** Do nothing so soon after a batch of somebody else. */
+  readonly quietMs: number;
+  /** Between two batches. */
+  readonly pauseMs: number;
+  readonly maxBatches: number;
+  readonly signal?: AbortSignal;
+}
+
+function sum(a: SweepBatch, b: SweepBatch): SweepBatch {
+  return {
+    woken: a.woken + b.woken,
+    leasesPurged: a.leasesPurged + b.leasesPurged,
+    waitersPurged: a.waitersPurged + b.waitersPurged,
+    sessionsPurged: a.sessionsPurged + b.sessionsPurged,
+    countersPurged: a.countersPurged + b.countersPurged,
+    isBusy: b.isBusy,
+    hasMore: b.hasMore,
+  };
+}

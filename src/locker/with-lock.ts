@@ -1,0 +1,40 @@
+import type { Lock } from "../api/lock.js";
+import { LeaseLostError, NotHeldError } from "../errors/errors.js";
+
+/**
+ * Runs the body under a lock that is held, waits for it, and releases.
+ * @throws the body's own error; LeaseLostError when the body returned but the lock was lost meanwhile
+ */
+export async function runUnder<Value>(
+  lock: Lock,
+  body: (lock: Lock) => Value | PromiseLike<Value>,
+  onError: (error: unknown) => void,
+): Promise<Value> {
+  let value: Value;
+  try {
+    value = await body(lock);
+  } catch (error) {
+    await letGo(lock, onError);
+    throw error;
+  }
+  const loss = await letGo(lock, onError);
+  if (loss !== null) {
+    throw loss;
+  }
+  return value;
+}
+
+/** Releases without throwing, and says whether it was lost. A lock that the body released is no failure. */
+async function letGo(lock: Lock, onError: (error: unknown) => void): Promise<LeaseLostError | null> {
+  try {
+    await lock.release();
+  } catch (error) {
+    if (error instanceof LeaseLostError) {
+      return error;
+    }
+    if (!(error instanceof NotHeldError)) {
+      onError(error);
+    }
+  }
+  return null;
+}

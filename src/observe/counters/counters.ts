@@ -1,0 +1,152 @@
+import type { LeaseLostError } from "../../errors/errors.js";
+import { now } from "../../runtime/clock.js";
+import type { TallyStats } from "../../store/counts.js";
+import type { SweepResult } from "../../store/store.js";
+import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../observer.js";
+import { PrefixCounts } from "./prefixes.js";
+import { Tally } from "./tally.js";
+
+/** What a locker has counted, of itself. JSON-safe. */
+export interface LockerStats extends TallyStats {
+  /** When counting began: with the locker, or at the last `resetStats()`. In ISO 8601, by this machine's clock. */
+  readonly since: string;
+  /** Locks that this locker holds now. */
+  readonly activeLeases: number;
+  /** Acquires of this locker that wait in a queue now. */
+  readonly waiters: number;
+}
+
+export interface CountersInit {
+  readonly prefixOf: (key: string) => string;
+  /** Called each time when something was counted. Null: `unflushed` is never read. */
+  readonly onCount: (() => void) | null;
+}
+
+/**
+ * Counts what the locker does. Each event is counted once, in `#recent`; a reader adds that to both sums: the one since the last reset, and
+ * the one that goes to the database.
+ */
+export class Counters implements Observer {
+  readonly #prefixOf: (key: string) => string;
+  readonly #onCount: (() => void) | null;
+  #recent = new Tally();
+  #own = new Tally();
+  /** Since `unflushed` was read. */
+  #unflushed = new Tally();
+  #row = new Tally();
+  #sinceMs = now().wallMs;
+
+  constructor({ prefixOf, onCount }: CountersInit) {
+    this.#prefixOf = prefixOf;
+    this.#onCount = onCount;
+  }
+
+  /** Since the last reset. */
+  snapshot(present: Pick<LockerStats, "activeLeases" | "waiters">): LockerStats {
+    this.#sumUp();
+    return { since: new Date(this.#sinceMs).toISOString(), ...present, ...this.#own.snapshot() };
+  }
+
+  reset(): void {
+    this.#sumUp();
+    this.#own = new Tally();
+    this.#sinceMs = now().wallMs;
+  }
+
+  /** Since `beginRow`: a reset takes nothing away. */
+  unflushed(): TallyStats {
+    this.#sumUp();
+    this.#row.add(this.#unflushed);
+    this.#unflushed = new Tally();
+    return this.#row.snapshot();
+  }
+
+  /** Forgets what `unflushed` has returned. */
+  beginRow(): void {
+    this.#row = new Tally();
+  }
+
+  acquireEnded(claim: ObservedClaim, outcome: AcquireOutcome, waitedMs: number): void {
+    const { key, isContended, takeover } = claim;
+    // What failed is counted under no prefix: its key may be one that the database cannot store.
+    const prefixOfKey = isContended || outcome !== "failed" ? this.#prefixOf(key) : null;
+    const tally = this.#recent; // not before: the user's statsPrefix may have read the counts
+    const prefix = prefixOfKey === null ? new PrefixCounts() : tally.prefixes.of(prefixOfKey);
+    if (isContended) {
+      tally.contended += 1;
+      prefix.contended += 1;
+      tally.hotKeys.contend(key);
+    }
+    switch (outcome) {
+      case "granted":
+        tally.acquired += 1;
+        tally.waits.record(waitedMs);
+        tally.hotKeys.acquire(key, waitedMs);
+        prefix.acquired += 1;
+        prefix.waitedMs += waitedMs;
+        if (takeover !== null) {
+          tally.takenOver[takeover.reason] += 1;
+          prefix.takenOver += 1;
+        }
+        break;
+      case "held":
+        tally.refused += 1;
+        prefix.refused += 1;
+        break;
+      case "timed-out":
+        tally.timedOut += 1;
+        prefix.timedOut += 1;
+        break;
+      default:
+        tally[outcome] += 1;
+    }
+    this.#onCount?.();
+  }
+
+  released(_lease: ObservedLease, heldMs: number): void {
+    this.#recent.released += 1;
+    this.#recent.holds.record(heldMs);
+    this.#onCount?.();
+  }
+
+  renewed(): void {
+    this.#recent.renewed += 1;
+    this.#onCount?.();
+  }
+
+  lost(_lease: ObservedLease, { reason }: LeaseLostError, heldMs: number): void {
+    // A lock that `close` takes from its holder counts as released.
+    if (reason !== "closed") {
+      this.#recent.lost[reason] += 1;
+      this.#recent.holds.record(heldMs);
+      this.#onCount?.();
+    }
+  }
+
+  checked(): void {
+    this.#recent.checked += 1;
+    this.#onCount?.();
+  }
+
+  swept({ leasesPurged, waitersPurged, sessionsPurged, countersPurged }: SweepResult): void {
+    const rows = leasesPurged + waitersPurged + sessionsPurged + countersPurged;
+    if (rows > 0) {
+      this.#recent.swept += rows;
+      this.#onCount?.();
+    }
+  }
+
+  failed(): void {
+    this.#recent.errors += 1;
+    this.#onCount?.();
+  }
+
+  #sumUp(): void {
+    const recent = this.#recent;
+    this.#recent = new Tally();
+    this.#own.add(recent);
+    if (this.#onCount !== null) {
+      this.#unflushed.add(recent);
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { channel, type TracingChannel, tracingChannel } from "node:diagnostics_channel";
+import type { Lock } from "../../api/lock.js";
+import type { LeaseLostError } from "../../errors/errors.js";
+import type { SweepResult } from "../../store/store.js";
+import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../observer.js";
+import type {
+  AcquireMessage,
+  AcquireTrace,
+  LockMessage,
+  LostMessage,
+  ReleaseMessage,
+  SweepMessage,
+  TakeoverMessage,
+  WithLockTrace,
+} from "./messages.js";
+import { traced } from "./trace.js";
+
+const channels = {
+  acquire: channel("leasehold:acquire"),
+  release: channel("leasehold:release"),
+  lost: channel("leasehold:lost"),
+  takeover: channel("leasehold:takeover"),
+  sweep: channel("leasehold:sweep"),
+};
+/** Without subscribers, `traceAcquire` need not be called. */
+export const acquiring: TracingChannel<unknown, AcquireTrace> = tracingChannel("leasehold:acquire");
+const withLock = tracingChannel("leasehold:with-lock") as TracingChannel<unknown, WithLockTrace>;
+
+let lockers = 0;
+
+/**
+ * Publishes what a locker does on channels of node:diagnostics_channel. A message is made only when somebody listens; what a
+ * subscriber throws becomes an uncaught exception of its own, by Node's rule, and does not reach the locker.
+ */
+export class Publisher implements Observer {
+  readonly lockerId: number;
+
+  constructor() {
+    lockers += 1;
+    this.lockerId = lockers;
+  }
+
+  acquireEnded(
+    claim: ObservedClaim,
+    outcome: AcquireOutcome,
+    waitedMs: number,
+    lock: Lock | null,
+    error: unknown,
+  ): void {
+    if (lock !== null && channels.takeover.hasSubscribers) {
+      this.#takeover(claim, lock);
+    }
+    if (channels.acquire.hasSubscribers) {
+      const { isContended } = claim;
+      const fence = lock?.fence.toString() ?? null;
+      const about = this.#about(claim);
+      channels.acquire.publish({ ...about, outcome, waitedMs, isContended, fence, error } satisfies AcquireMessage);
+    }
+  }
+
+  released(lease: ObservedLease, heldMs: number): void {
+    if (channels.release.hasSubscribers) {
+      const fence = lease.fence.toString();
+      channels.release.publish({ ...this.#about(lease), fence, heldMs } satisfies ReleaseMessage);
+    }
+  }
+
+  lost(lease: ObservedLease, { reason }: LeaseLostError, heldMs: number): void {
+    if (channels.lost.hasSubscribers) {
+      const fence = lease.fence.toString();
+      channels.lost.publish({ ...this.#about(lease), fence, reason, heldMs } satisfies LostMessage);
+    }
+  }
+
+  swept(result: SweepResult): void {
+    if (channels.sweep.hasSubscribers) {
+      channels.sweep.publish({ lockerId: this.lockerId, ...result } satisfies SweepMessage);
+    }
+  }
+
+  /** A call that acquires, as an operation of the tracing channel `leasehold:acquire`. */
+  traceAcquire<Value>(
+    key: string,
+    terms: Pick<AcquireTrace, "owner" | "ttlMs" | "waitMs">,
+    work: () => Promise<Value>,
+    lockOf: (value: Value) => Lock | null,
+  ): Promise<Value> {
+    const makeContext = (): AcquireTrace => {
+      const { owner, ttlMs, waitMs } = terms;
+      return { lockerId: this.lockerId, key, owner, ttlMs, waitMs };
+    };
+    return traced(acquiring, makeContext, work, (value) => {
+      const lock = lockOf(value);
+      const result = { outcome: lock === null ? "held" : "granted", fence: lock?.fence.toString() ?? null } as const;
+      return result satisfies AcquireTrace["result"];
+    });
+  }
+
+  /** A call that locks and runs a body, as an operation of the tracing channel `leasehold:with-lock`. */
+  traceWithLock<Value>(key: string, work: () => Promise<Value>, isAcquired: (value: Value) => boolean): Promise<Value> {
+    const makeContext = (): WithLockTrace => ({ lockerId: this.lockerId, key });
+    return traced(withLock, makeContext, work, (value) => {
+      return { isAcquired: isAcquired(value) } satisfies WithLockTrace["result"];
+    });
+  }
+
+  #takeover(claim: ObservedClaim, { fence }: Lock): void {
+    const { takeover } = claim;
+    if (takeover !== null) {
+      const { owner, reason, sinceMs } = takeover;
+      const message: TakeoverMessage = {
+        ...this.#about(claim),
+        fence: fence.toString(),
+        reason,
+        from: { owner, fence: takeover.fence.toString() },
+        since: sinceMs === null ? null : new Date(sinceMs).toISOString(),
+      };
+      channels.takeover.publish(message);
+    }
+  }
+
+  #about({ key, terms }: { readonly key: string; readonly terms: { readonly owner: string } }): LockMessage {
+    return { lockerId: this.lockerId, key, owner: terms.owner };
+  }
+}

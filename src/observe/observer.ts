@@ -1,0 +1,108 @@
+import type { Lock } from "../api/lock.js";
+import type { LeaseLostError } from "../errors/errors.js";
+import type { SweepResult, Takeover } from "../store/store.js";
+
+/**
+ * How an acquire ended. `held`: it did not wait, and somebody had the key. `cancelled`: by its signal, or by `close`.
+ * `failed`: with any other error.
+ */
+export type AcquireOutcome = "granted" | "held" | "timed-out" | "cancelled" | "failed";
+
+/** What observers may read of an acquire. */
+export interface ObservedClaim {
+  readonly key: string;
+  readonly terms: { readonly owner: string };
+  /** Whether any attempt was answered with something else than a grant. */
+  readonly isContended: boolean;
+  /** From whom the key was taken without a release, once it is granted. */
+  readonly takeover: Takeover | null;
+  /** What the last word (rule 8) found in the key's row. */
+  readonly found: "ours" | "taken" | "free" | null;
+}
+
+/** What observers may read of a lease. */
+export interface ObservedLease {
+  readonly key: string;
+  readonly fence: bigint;
+  readonly terms: { readonly owner: string };
+  readonly claim: ObservedClaim;
+}
+
+/**
+ * Is notified of what a locker does; counters and hooks are observers. It gets live objects and numbers, so that only an observer that needs
+ * a payload makes one. It must neither throw nor change what it is given.
+ */
+export interface Observer {
+  acquireEnded?(
+    claim: ObservedClaim,
+    outcome: AcquireOutcome,
+    waitedMs: number,
+    lock: Lock | null,
+    error: unknown,
+  ): void;
+  /** Released by its holder or by `close`, also if Postgres has not answered yet. Not called for a lock that turned out to be lost. */
+  released?(lease: ObservedLease, heldMs: number): void;
+  renewed?(lease: ObservedLease): void;
+  lost?(lease: ObservedLease, error: LeaseLostError, heldMs: number): void;
+  checked?(key: string): void;
+  swept?(result: SweepResult): void;
+  /** Something failed in the background. */
+  failed?(error: unknown): void;
+}
+
+/** Several observers as one, notified in the order in which they were added. */
+export class Observers implements Required<Observer> {
+  readonly #observers: Observer[] = [];
+
+  add(observer: Observer): void {
+    this.#observers.push(observer);
+  }
+
+  acquireEnded(
+    claim: ObservedClaim,
+    outcome: AcquireOutcome,
+    waitedMs: number,
+    lock: Lock | null,
+    error: unknown,
+  ): void {
+    for (const observer of this.#observers) {
+      observer.acquireEnded?.(claim, outcome, waitedMs, lock, error);
+    }
+  }
+
+  released(lease: ObservedLease, heldMs: number): void {
+    for (const observer of this.#observers) {
+      observer.released?.(lease, heldMs);
+    }
+  }
+
+  renewed(lease: ObservedLease): void {
+    for (const observer of this.#observers) {
+      observer.renewed?.(lease);
+    }
+  }
+
+  lost(lease: ObservedLease, error: LeaseLostError, heldMs: number): void {
+    for (const observer of this.#observers) {
+      observer.lost?.(lease, error, heldMs);
+    }
+  }
+
+  checked(key: string): void {
+    for (const observer of this.#observers) {
+      observer.checked?.(key);
+    }
+  }
+
+  swept(result: SweepResult): void {
+    for (const observer of this.#observers) {
+      observer.swept?.(result);
+    }
+  }
+
+  failed(error: unknown): void {
+    for (const observer of this.#observers) {
+      observer.failed?.(error);
+    }
+  }
+}

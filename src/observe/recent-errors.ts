@@ -1,0 +1,124 @@
+import { LeaseholdError } from "../errors/errors.js";
+import { now } from "../runtime/clock.js";
+import { describe } from "../runtime/describe.js";
+
+const MAX_ERRORS = 50;
+
+/** An error of a locker, as `locker.debug()` shows it. One that occurs again is counted, not repeated. */
+export interface DebugError {
+  readonly name: string;
+  /** Of this library's errors, their `code`; of a server's, its SQLSTATE; of a socket's, its name. */
+  readonly code: string | null;
+  readonly message: string;
+  /** The first in the chain of causes that has a code, else the first. */
+  readonly cause: Pick<DebugError, "name" | "code" | "message"> | null;
+}
+
+/** An error that occurred lately. */
+export interface RecentError extends DebugError {
+  /** How often it has occurred. */
+  readonly count: number;
+  /** ISO 8601, by this process's clock. */
+  readonly firstAt: string;
+  readonly lastAt: string;
+}
+
+interface Entry {
+  readonly error: DebugError;
+  readonly firstAtMs: number;
+  lastAtMs: number;
+  count: number;
+}
+
+/** The last errors of a locker, whether or not a caller saw them. Keeps texts, not the error objects. */
+export class RecentErrors {
+  readonly #passwords: readonly string[];
+  /** The one that came last is last. */
+  readonly #entries: Entry[] = [];
+  /** One error passes through several hands. */
+  readonly #seen = new WeakSet<object>();
+
+  /** `passwords`: what no text may show, whoever wrote it. */
+  constructor(passwords: readonly string[]) {
+    this.#passwords = passwords.filter((password) => password !== "");
+  }
+
+  add(error: unknown): void {
+    if (typeof error === "object" && error !== null) {
+      if (this.#seen.has(error)) {
+        return;
+      }
+      this.#seen.add(error);
+    }
+    const atMs = now().wallMs;
+    const described = this.describe(error);
+    const entry = this.#take(described) ?? { error: described, firstAtMs: atMs, lastAtMs: atMs, count: 0 };
+    entry.lastAtMs = atMs;
+    entry.count += 1;
+    this.#entries.push(entry);
+    if (this.#entries.length > MAX_ERRORS) {
+      this.#entries.shift();
+    }
+  }
+
+  #take(error: DebugError): Entry | undefined {
+    const index = this.#entries.findIndex((entry) => isSame(entry.error, error));
+    return index < 0 ? undefined : this.#entries.splice(index, 1)[0];
+  }
+
+  /** The newest first. */
+  all(): readonly RecentError[] {
+    return this.#entries
+      .map(({ error, count, firstAtMs, lastAtMs }) => ({
+        ...error,
+        count,
+        firstAt: new Date(firstAtMs).toISOString(),
+        lastAt: new Date(lastAtMs).toISOString(),
+      }))
+      .reverse();
+  }
+
+  describe(error: unknown): DebugError {
+    const causes = [...causesOf(error)];
+    const cause = causes.find((one) => codeOf(one) !== null) ?? causes[0];
+    return { ...this.#describe(error), cause: cause === undefined ? null : this.#describe(cause) };
+  }
+
+  #describe(error: unknown): Pick<DebugError, "name" | "code" | "message"> {
+    if (!(error instanceof Error)) {
+      return { name: "Error", code: null, message: describe(typeof error === "string" ? this.#redact(error) : error) };
+    }
+    const message = String(error.message);
+    return {
+      name: String(error.name),
+      code: codeOf(error),
+      message: error instanceof LeaseholdError ? this.#withoutPasswords(message) : this.#redact(message),
+    };
+  }
+
+  /** What others wrote may hold a token, or an address with a password. Our own texts hold neither. */
+  #redact(text: string): string {
+    return this.#withoutPasswords(text)
+      .replaceAll(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/gi, "[uuid]")
+      .replaceAll(/\/\/[^/\s]*@/g, "//[hidden]@");
+  }
+
+  #withoutPasswords(text: string): string {
+    return this.#passwords.reduce((rest, password) => rest.replaceAll(password, "[hidden]"), text);
+  }
+}
+
+function* causesOf(error: unknown): Generator<unknown> {
+  for (let cause = error, depth = 0; cause instanceof Error && cause.cause !== undefined && depth < 10; depth += 1) {
+    cause = cause.cause;
+    yield cause;
+  }
+}
+
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+}
+
+function isSame(a: DebugError, b: DebugError): boolean {
+  return a.name === b.name && a.code === b.code && a.message === b.message && a.cause?.message === b.cause?.message;
+}

@@ -1,0 +1,33 @@
+import type { Lock } from "../api/lock.js";
+import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+import type { LeaseLostError } from "../errors/errors.js";
+import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "./observer.js";
+import { RecentErrors } from "./recent-errors.js";
+import { RecentlyLost } from "./recently-lost.js";
+
+/** What went wrong lately in a locker. */
+export class Recent implements Observer {
+  readonly errors: RecentErrors;
+  readonly lostLocks: RecentlyLost = new RecentlyLost();
+
+  constructor({ target, directTarget, sql }: ResolvedLockerOptions) {
+    const given = sql?.options as { readonly pass?: unknown } | undefined;
+    const passwords = [target?.password, directTarget?.password, given?.pass];
+    this.errors = new RecentErrors(passwords.filter((password) => typeof password === "string"));
+  }
+
+  /** Also one that is tried again, and that nobody else hears of. */
+  failed(error: unknown): void {
+    this.errors.add(error);
+  }
+
+  acquireEnded(_: ObservedClaim, outcome: AcquireOutcome, _waitedMs: number, _lock: Lock | null, error: unknown): void {
+    if (outcome === "failed") {
+      this.errors.add(error);
+    }
+  }
+
+  lost(lease: ObservedLease, error: LeaseLostError, heldMs: number): void {
+    this.lostLocks.add(lease, error, heldMs);
+  }
+}

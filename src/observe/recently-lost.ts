@@ -1,0 +1,69 @@
+import type { LeaseLostError, LossReason } from "../errors/errors.js";
+import { type Instant, now } from "../runtime/clock.js";
+import type { ObservedLease } from "./observer.js";
+
+/** How long a lock is remembered after its loss, and how many of them. */
+const GRACE_MS = 600_000;
+const MAX_LOST = 100;
+
+/** A lock that this process has lost lately. */
+export interface LostLock {
+  readonly key: string;
+  /** A decimal number. */
+  readonly fence: string;
+  readonly owner: string;
+  readonly reason: LossReason;
+  /** ISO 8601, by this process's clock. */
+  readonly lostAt: string;
+  readonly heldMs: number;
+  /**
+   * What was found in the key's row when this process said its last word: `ours`, so that nobody else was granted the key
+   * before; `taken`: somebody else held it; `free`: neither. Null when there was no answer yet.
+   */
+  readonly found: "ours" | "taken" | "free" | null;
+}
+
+interface Entry {
+  readonly lease: ObservedLease;
+  readonly error: LeaseLostError;
+  readonly heldMs: number;
+  readonly at: Instant;
+}
+
+/** The locks that this process has lost lately. */
+export class RecentlyLost {
+  readonly #now: () => Instant;
+  #entries: Entry[] = [];
+
+  constructor(clock: () => Instant = now) {
+    this.#now = clock;
+  }
+
+  add(lease: ObservedLease, error: LeaseLostError, heldMs: number): void {
+    this.#entries = [...this.#fresh().slice(1 - MAX_LOST), { lease, error, heldMs, at: this.#now() }];
+  }
+
+  /** The newest first. */
+  all(): readonly LostLock[] {
+    this.#entries = this.#fresh();
+    return this.#entries.map(toLostLock).reverse();
+  }
+
+  #fresh(): Entry[] {
+    const { monotonicMs } = this.#now();
+    return this.#entries.filter(({ at }) => monotonicMs - at.monotonicMs < GRACE_MS);
+  }
+}
+
+function toLostLock({ lease, error, heldMs, at }: Entry): LostLock {
+  const { key, fence, terms, claim } = lease;
+  return {
+    key,
+    fence: fence.toString(),
+    owner: terms.owner,
+    reason: error.reason,
+    lostAt: new Date(at.wallMs).toISOString(),
+    heldMs,
+    found: claim.found,
+  };
+}

@@ -1,0 +1,40 @@
+import type { Holder, KeyState } from "../../store/store.js";
+import { EXACT_TIMES } from "../connection/exact-times.js";
+import type { Answer, Lane } from "../connection/lane.js";
+import type { Row } from "../connection/link.js";
+import type { Acts } from "./acts.js";
+
+export const INSPECT: string = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, gid, now
+  from leasehold_internal.inspect($1::pg_catalog.text), ${EXACT_TIMES}`;
+
+/** The state of a key. Changes nothing. */
+export async function check(acts: Acts, key: string): Promise<KeyState> {
+  const answer = await acts.connections.commands.read(INSPECT, [key]);
+  acts.learn(answer);
+  return toKeyState(answer);
+}
+
+/** Who holds the key now. Null when it is free, or can be granted to the next who asks. */
+export async function holderOf(lane: Lane, key: string): Promise<Holder | null> {
+  const { state, owner, fence, sessionId, expiresAtMs } = toKeyState(await lane.read(INSPECT, [key]));
+  return state === "held" && fence !== null && expiresAtMs !== null ? { owner, fence, sessionId, expiresAtMs } : null;
+}
+
+function toKeyState(answer: Answer): KeyState {
+  const row = answer.rows[0] as Row; // one row, always
+  const expiresAtMs = row.expires as number | null;
+  return {
+    state: row.state as KeyState["state"],
+    owner: row.owner as string | null,
+    fence: row.fence === null ? null : BigInt(String(row.fence)),
+    sessionId: row.session as number | null,
+    isSessionAlive: row.alive as boolean | null,
+    acquiredAtMs: row.acquired as number | null,
+    expiresAtMs,
+    remainingMs: expiresAtMs === null ? null : Math.max(0, expiresAtMs - Number(row.now)),
+    metadata: row.metadata as string | null,
+    waiters: Number(row.waiters),
+    blockingPid: row.blocker as number | null,
+    blockingTransaction: row.gid as string | null,
+  };
+}

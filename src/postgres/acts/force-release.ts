@@ -1,0 +1,37 @@
+import { NotPermittedError } from "../../errors/errors.js";
+import { quoteLiteral } from "../../runtime/quote.js";
+import type { ForceReleaseAnswer, ForceReleaseRequest } from "../../store/store.js";
+import { EXACT_TIMES } from "../connection/exact-times.js";
+import type { Row } from "../connection/link.js";
+import { sqlState } from "../connection/server-errors.js";
+import type { Acts } from "./acts.js";
+
+export const FORCE_RELEASE: string = `select outcome, fence, owner, expires, wake, blocker
+  from leasehold_internal.force_release($1::pg_catalog.text, $2::bigint, $3::pg_catalog.text::boolean), ${EXACT_TIMES}`;
+
+/** Takes a key from its holder. */
+export async function forceRelease(
+  acts: Acts,
+  { key, fence, isImmediate }: ForceReleaseRequest,
+): Promise<ForceReleaseAnswer> {
+  const { commands, role } = acts.connections;
+  const parameters = [key, fence === null ? null : String(fence), isImmediate];
+  const { rows } = await acts.ask(commands, FORCE_RELEASE, parameters).catch((error: unknown) => {
+    throw sqlState(error) === "42501" ? notAdministrator(role, error) : error;
+  });
+  acts.wakeAll(rows);
+  const row = rows[0] as Row; // one row, always
+  return {
+    outcome: row.outcome as ForceReleaseAnswer["outcome"],
+    fence: row.fence === null ? null : BigInt(String(row.fence)),
+    owner: row.owner as string | null,
+    expiresAtMs: row.expires as number | null,
+    blockingPid: row.blocker as number | null,
+  };
+}
+
+/** `grant_usage`, which every other call needs, does not include this. */
+function notAdministrator(role: string, cause: unknown): NotPermittedError {
+  const statement = `select leasehold.grant_admin(${quoteLiteral(role)});`;
+  return new NotPermittedError({ statement, role, cause });
+}

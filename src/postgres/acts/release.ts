@@ -1,0 +1,99 @@
+import type { LossReason } from "../../errors/errors.js";
+import type { AbandonRequest, PendingRelease, ReleaseAnswer } from "../../store/store.js";
+import { EXACT_TIMES } from "../connection/exact-times.js";
+import type { Row } from "../connection/link.js";
+import { type Acts, inOrder, MAX_BATCH } from "./acts.js";
+import { plainArray, textArray } from "./array-literal.js";
+import { Asked, Batch } from "./batch.js";
+
+export const RELEASE: string = `select rest, now
+  from leasehold_internal.release(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
+    $3::pg_catalog.text::bigint[]), ${EXACT_TIMES}`;
+
+export const ABANDON: string = `select item, outcome, wake, reason, now
+  from leasehold_internal.abandon(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
+    $3::pg_catalog.text::boolean[], $4::pg_catalog.text::boolean[]), ${EXACT_TIMES}`;
+
+/** A release that was not plain, or whose key somebody waits for: `wake` is the session of the next waiter. */
+type RestRow = readonly [
+  item: number,
+  outcome: ReleaseAnswer["outcome"],
+  reason: LossReason | null,
+  wake: number | null,
+];
+
+const RELEASED: ReleaseAnswer = { outcome: "released", reason: null };
+
+type Abandon = Asked<AbandonRequest, ReleaseAnswer>;
+
+/** Everything that gives a key back. */
+export class ReleaseAct {
+  readonly #acts: Acts;
+  readonly #releases: Batch<PendingRelease>;
+  readonly #abandons: Batch<Abandon>;
+
+  constructor(acts: Acts) {
+    this.#acts = acts;
+    const { toPublicError } = acts;
+    this.#releases = new Batch({ send: this.#sendReleases, maxItems: MAX_BATCH, toPublicError });
+    this.#abandons = new Batch({ send: (items) => this.#sendAbandons(items), maxItems: MAX_BATCH, toPublicError });
+  }
+
+  /** By token and fence. */
+  readonly release = (release: PendingRelease): void => {
+    this.#releases.add(release);
+  };
+
+  /** By the token alone: what an acquire may have left, its place in the queue as well as a grant. */
+  abandon(request: AbandonRequest): Promise<ReleaseAnswer> {
+    return Asked.in<AbandonRequest, ReleaseAnswer>(this.#abandons, request);
+  }
+
+  readonly #sendReleases = async (items: readonly PendingRelease[]): Promise<void> => {
+    const { commands } = this.#acts.connections;
+    const { keepsOrder } = commands;
+    let keys = "";
+    let tokens = "";
+    let fences = "";
+    for (const { key, token, fence } of items) {
+      keys += `${keys === "" ? "{" : ","}"${key.replace(/["\\]/g, "\\$&")}"`;
+      tokens += `${tokens === "" ? "{" : ","}${token}`;
+      fences += `${fences === "" ? "{" : ","}${fence}`;
+    }
+    const answering = this.#acts.ask(commands, RELEASE, [`${keys}}`, `${tokens}}`, `${fences}}`]);
+    if (keepsOrder) {
+      for (const item of items) {
+        item.onSent();
+      }
+    }
+    const { rows } = await answering;
+    const { rest } = rows[0] as Row; // one row, always
+    const left = rest === null ? [] : (JSON.parse(rest as string) as RestRow[]);
+    const special = new Array<ReleaseAnswer | undefined>(left.length === 0 ? 0 : items.length);
+    for (const [item, outcome, reason, wake] of left) {
+      special[item - 1] = { outcome, reason };
+      this.#acts.wake(wake);
+    }
+    items.forEach((item, index) => {
+      item.onAnswer(special[index] ?? RELEASED);
+    });
+  };
+
+  async #sendAbandons(abandons: readonly Abandon[]): Promise<void> {
+    const requests = abandons.map(({ request }) => request);
+    const { rows } = await this.#acts.ask(this.#acts.connections.commands, ABANDON, [
+      textArray(requests, ({ key }) => key),
+      plainArray(requests, ({ token }) => token),
+      plainArray(requests, ({ wasHeld }) => wasHeld),
+      plainArray(requests, ({ isDoubted }) => isDoubted),
+    ]);
+    this.#acts.wakeAll(rows);
+    const answers = inOrder<ReleaseAnswer>(requests.length, rows, ({ outcome, reason }) => ({
+      outcome: outcome as ReleaseAnswer["outcome"],
+      reason: reason as LossReason | null,
+    }));
+    abandons.forEach((abandon, index) => {
+      abandon.onAnswer(answers[index] as ReleaseAnswer); // every item has an answer
+    });
+  }
+}

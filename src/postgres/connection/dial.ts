@@ -1,0 +1,146 @@
+import net from "node:net";
+import tls from "node:tls";
+import type { ConnectionTarget } from "../../config/connection-url.js";
+import { describeType } from "../../runtime/describe.js";
+
+export type Host = { readonly host: string; readonly port: number } | null;
+
+/** The address demands a certificate that the server does not have. Waiting does not help. */
+export class NotTrusted extends Error {
+  readonly code = "NOT_TRUSTED";
+
+  constructor(cause: Error) {
+    super(`the server's certificate is not accepted: ${cause.message}`, { cause });
+  }
+}
+
+const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
+
+/**
+ * A socket that is ready for the start-up message. `host` is null for a unix socket. An abort destroys it at any moment.
+ * @throws what the network, TLS or a certificate fails with, or the reason of the abort
+ */
+export async function dial(
+  target: ConnectionTarget,
+  host: Host,
+  { signal, keepAliveMs }: { readonly signal: AbortSignal; readonly keepAliveMs: number },
+): Promise<net.Socket> {
+  signal.throwIfAborted();
+  const raw = host === null ? net.connect(target.path ?? "") : net.connect(host.port, host.host);
+  let socket: net.Socket = raw;
+  const cut = (): void => {
+    socket.destroy();
+  };
+  // For good: an error may come at any moment, also when nobody waits for one.
+  raw.on("error", () => undefined);
+  signal.addEventListener("abort", cut, { once: true });
+  try {
+    await next(raw, "connect", signal);
+    raw.setNoDelay(true);
+    raw.setKeepAlive(true, keepAliveMs);
+    if (target.ssl !== false && (await isTlsAccepted(raw, target, signal))) {
+      // Throws for a certificate or a key that cannot be used.
+      const secure = tls.connect({ ...tlsOptionsOf(target, host), socket: raw });
+      socket = secure;
+      secure.on("error", () => undefined);
+      await next(secure, "secureConnect", signal).catch((error: Error) => {
+        throw secure.authorizationError && !signal.aborted ? new NotTrusted(error) : error;
+      });
+    }
+    return socket;
+  } catch (error) {
+    cut();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", cut);
+  }
+}
+
+/** Asks the server. Without an answer of exactly one byte nothing that it sends may be taken for a part of what is encrypted. */
+async function isTlsAccepted(
+  raw: net.Socket,
+  { ssl, sslnegotiation }: ConnectionTarget,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (sslnegotiation === "direct") {
+    return true;
+  }
+  // What comes after the answer is for whoever speaks next.
+  raw.once("data", () => raw.pause());
+  raw.write(SSL_REQUEST);
+  const answer = (await next(raw, "data", signal)) as Buffer;
+  const letter = String.fromCharCode(answer[0] ?? 0);
+  if (letter === "E") {
+    throw new Error("the server answered the request for TLS with an error");
+  }
+  // CVE-2021-23222: what was slipped in before the encryption would be taken for the server's.
+  if (answer.length !== 1 || (letter !== "S" && letter !== "N")) {
+    throw new Error("the server did not answer the request for TLS as Postgres does");
+  }
+  if (letter === "N" && ssl !== "prefer" && ssl !== "allow") {
+    throw new Error("the server does not accept TLS, which the address demands");
+  }
+  return letter === "S";
+}
+
+/** As postgres.js has them, and with the IP address to compare with the certificate: Node would take "localhost" for it. */
+function tlsOptionsOf({ ssl, sslnegotiation }: ConnectionTarget, host: Host): tls.ConnectionOptions {
+  const name = host?.host;
+  return {
+    ...(name === undefined ? {} : net.isIP(name) === 0 ? { servername: name } : { host: name }),
+    ...(sslnegotiation === "direct" ? { ALPNProtocols: ["postgresql"] } : {}),
+    ...(ssl === "require" || ssl === "prefer" || ssl === "allow" ? { rejectUnauthorized: false } : {}),
+    ...(typeof ssl === "object" ? withSafeCheck(ssl) : {}),
+  };
+}
+
+/** Node calls the user's function where nobody can catch what it throws, and takes a promise for a refusal that has no reason. */
+function withSafeCheck(ssl: tls.ConnectionOptions): tls.ConnectionOptions {
+  const { checkServerIdentity } = ssl;
+  if (typeof checkServerIdentity !== "function") {
+    return ssl;
+  }
+  const check = (name: string, certificate: tls.PeerCertificate): Error | undefined => {
+    try {
+      const refusal: unknown = checkServerIdentity(name, certificate);
+      if (refusal instanceof Error) {
+        return refusal;
+      }
+      if (!refusal) {
+        return undefined;
+      }
+      Promise.resolve(refusal).catch(() => undefined);
+      return new TypeError(`checkServerIdentity must return undefined or an Error, not ${describeType(refusal)}`);
+    } catch (error) {
+      return new Error("checkServerIdentity failed", { cause: error });
+    }
+  };
+  return { ...ssl, checkServerIdentity: check };
+}
+
+/** What the event brings. A socket may also close without an error (`once` of node:events would wait for ever). */
+function next(socket: net.Socket, event: "connect" | "data" | "secureConnect", signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const onEvent = (value: unknown): void => {
+      takeOff();
+      resolve(value);
+    };
+    const fail = (error: unknown): void => {
+      takeOff();
+      reject(error);
+    };
+    const onClose = (): void => fail(new Error("the connection was closed while connecting"));
+    const onAbort = (): void => fail(signal.reason);
+    const takeOff = (): void => {
+      socket.off(event, onEvent).off("error", fail).off("close", onClose);
+      signal.removeEventListener("abort", onAbort);
+    };
+    socket.on(event, onEvent).on("error", fail).on("close", onClose);
+    signal.addEventListener("abort", onAbort);
+    if (signal.aborted) {
+      onAbort();
+    } else if (socket.destroyed) {
+      onClose();
+    }
+  });
+}

@@ -1,0 +1,250 @@
+import type { PostgresClient } from "../../api/postgres-client.js";
+import { after, type Instant, isPast, msUntil, now } from "../../runtime/clock.js";
+import { withTimeout } from "../../runtime/timeout.js";
+import type { ConnectionState } from "../../store/store-state.js";
+import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
+import { type Link, LinkClosed, NeverSent, type Parameter, type Row } from "./link.js";
+import { inOneTrip } from "./postgres-js.js";
+
+/** Rows, and when this process sent the statement and received them. */
+export interface Answer {
+  readonly rows: readonly Row[];
+  readonly sentAt: Instant;
+  readonly receivedAt: Instant;
+}
+
+/** A statement failed before it was sent: nothing can have happened. */
+export class NotSent extends Error {}
+
+/** A connection, and what the server said when it was opened. */
+export interface Made {
+  readonly link: Link;
+  readonly hello: Hello;
+}
+
+/** The connection for statements of one purpose. */
+export interface Lane {
+  /** @throws NotSent (its cause says why), the server's error, LinkClosed or RequestTimeout (outcome unknown) */
+  query(text: string, parameters: readonly Parameter[]): Promise<Answer>;
+  /** For statements that change nothing: repeated once, within the time limit, if the connection died before the answer. */
+  read(text: string, parameters: readonly Parameter[]): Promise<Answer>;
+  end(): Promise<void>;
+  readonly state: ConnectionState;
+  /** Whether statements reach the server in the order in which they are sent: there is one connection, and it is open. */
+  readonly keepsOrder: boolean;
+}
+
+/**
+ * One connection of our own, opened when first needed and replaced when it dies. A statement that is not answered in time ends the
+ * connection: a slow server cannot be told from a broken network, and whatever is sent next would wait as well. Statements that were
+ * queued behind it go over the next connection if they were not sent yet, or are harmless to repeat.
+ */
+export class OwnLane implements Lane {
+  readonly #connect: (signal: AbortSignal) => Promise<Made>;
+  readonly #timeoutMs: number;
+  readonly #onClock: (sample: ClockSample) => void;
+  #made: Promise<Made> | null = null;
+  /** What `#made` resolved to. */
+  #open: Made | null = null;
+  /** Statements that have no connection yet. */
+  #waiting = 0;
+  #connecting = new AbortController();
+  /** While the connection is lent; resolves when it is back. */
+  #loan: Promise<void> | null = null;
+
+  constructor(
+    connect: (signal: AbortSignal) => Promise<Made>,
+    timeoutMs: number,
+    onClock: (sample: ClockSample) => void,
+  ) {
+    this.#connect = connect;
+    this.#timeoutMs = timeoutMs;
+    this.#onClock = onClock;
+  }
+
+  read(text: string, parameters: readonly Parameter[]): Promise<Answer> {
+    return this.query(text, parameters, true);
+  }
+
+  get keepsOrder(): boolean {
+    return this.#open !== null && this.#loan === null && !this.#open.link.isDead;
+  }
+
+  async query(text: string, parameters: readonly Parameter[], isRead = false): Promise<Answer> {
+    // An open connection is asked at once, in this very turn: `keepsOrder` promises that.
+    let link = this.#open !== null && this.#loan === null ? this.#open.link : await this.#connected();
+    let deadline: Instant | null = null;
+    for (let wasSent = false; ; ) {
+      const sentAt = now();
+      const left: number = deadline === null ? this.#timeoutMs : Math.max(1, msUntil(deadline));
+      deadline ??= after(sentAt, this.#timeoutMs);
+      try {
+        const rows = await withTimeout(link.query(text, parameters), left, () => link.destroy());
+        return { rows, sentAt, receivedAt: now() };
+      } catch (error) {
+        const isSentNow = !(error instanceof NeverSent);
+        const isGone = error instanceof LinkClosed && !isPast(deadline);
+        // Repeated only once: it may be this very statement that kills the connection.
+        if (!isGone || (isSentNow && (wasSent || !isRead))) {
+          throw isSentNow || wasSent ? error : new NotSent("not connected", { cause: error });
+        }
+        wasSent ||= isSentNow;
+      }
+      link = await withTimeout(this.#connected(), Math.max(1, msUntil(deadline))).catch((error: unknown) => {
+        throw wasSent || error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
+      });
+    }
+  }
+
+  async #connected(): Promise<Link> {
+    this.#waiting += 1;
+    try {
+      return await this.#usable();
+    } catch (error) {
+      throw new NotSent("not connected", { cause: error });
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  get state(): ConnectionState {
+    return stateOf(this.#open, this.#made !== null, this.#waiting);
+  }
+
+  /** Lends the connection itself, opened if need be. Statements wait until it is given back. */
+  lend(): { readonly made: Promise<Made>; giveBack(): void } {
+    let resolveLoan = (): void => undefined;
+    const loan = new Promise<void>((resolve) => {
+      resolveLoan = resolve;
+    });
+    let isBack = false;
+    const made = this.#ready().then((ready) => {
+      this.#loan = isBack ? null : loan;
+      return ready;
+    });
+    const giveBack = (): void => {
+      isBack = true;
+      this.#loan = null;
+      resolveLoan();
+    };
+    return { made, giveBack };
+  }
+
+  async end(): Promise<void> {
+    const made = this.#made;
+    this.#forget();
+    this.#connecting.abort();
+    this.#connecting = new AbortController();
+    await made?.then(({ link }) => link.end()).catch(() => undefined);
+  }
+
+  async #usable(): Promise<Link> {
+    for (;;) {
+      const { link } = await this.#ready();
+      if (this.#loan === null) {
+        return link;
+      }
+      await this.#loan;
+    }
+  }
+
+  #ready(): Promise<Made> {
+    this.#made ??= this.#make();
+    return this.#made;
+  }
+
+  #make(): Promise<Made> {
+    const forgetIt = (): void => {
+      if (this.#made === making) {
+        this.#forget();
+      }
+    };
+    const making = this.#connect(this.#connecting.signal).then((made) => {
+      this.#onClock(made.hello.clock);
+      if (this.#made === making) {
+        this.#open = made;
+      }
+      made.link.onClose(forgetIt);
+      return made;
+    });
+    making.catch(forgetIt);
+    return making;
+  }
+
+  #forget(): void {
+    this.#made = null;
+    this.#open = null;
+  }
+}
+
+/** What postgres.js rejects with when a statement had no connection: after the user's `end`, or before a login was over. */
+const neverSent: ReadonlySet<unknown> = new Set(["CONNECTION_ENDED", "CONNECT_TIMEOUT"]);
+
+interface Queryable {
+  unsafe(text: string, parameters: readonly Parameter[], options: { prepare: boolean }): Promise<readonly Row[]>;
+  readonly options: {
+    readonly prepare?: boolean;
+    readonly transform?: { readonly value?: { readonly from?: unknown } };
+  };
+}
+
+/** The user's own client. It is never ended, and a statement without an answer can only be given up. */
+export class GivenLane implements Lane {
+  readonly #sql: Queryable;
+  readonly #timeoutMs: number;
+  #inFlight = 0;
+
+  constructor(sql: PostgresClient, timeoutMs: number) {
+    this.#sql = sql as unknown as Queryable;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
+    const sentAt = now();
+    const query = inOneTrip(this.#sql.unsafe(text, [...parameters], { prepare: this.#sql.options.prepare !== false }));
+    this.#inFlight += 1;
+    try {
+      const rows = await withTimeout(Promise.resolve(query), this.#timeoutMs);
+      const isTransformed = typeof this.#sql.options.transform?.value?.from === "function";
+      return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
+    } catch (error) {
+      if (error instanceof Error && "code" in error && neverSent.has(error.code)) {
+        throw new NotSent("not connected", { cause: error });
+      }
+      const isServers = error instanceof Error && "severity" in error;
+      throw isServers || !(error instanceof Error) ? error : new LinkClosed(error.message, { cause: error });
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  /** Whether to ask again is for the user's client to know. */
+  read(text: string, parameters: readonly Parameter[]): Promise<Answer> {
+    return this.query(text, parameters);
+  }
+
+  readonly keepsOrder = false;
+
+  /** A pool has many backends, and gives each statement any of them. */
+  get state(): ConnectionState {
+    return { state: "given", pid: null, sinceMs: null, inFlight: this.#inFlight, waiting: 0 };
+  }
+
+  async end(): Promise<void> {}
+}
+
+/** A connection as data. `open`: null unless it is open. `isWanted`: it is being made. */
+export function stateOf(open: Made | null, isWanted: boolean, waiting: number): ConnectionState {
+  return {
+    state: open !== null ? "open" : isWanted ? "connecting" : "none",
+    pid: open !== null && seemsDirect(open.hello) ? open.hello.pid : null,
+    sinceMs: open?.hello.clock.receivedAt.wallMs ?? null,
+    inFlight: open?.link.inFlight ?? 0,
+    waiting: waiting + (open?.link.waiting ?? 0),
+  };
+}
+
+/** The user's `transform` may have turned null into undefined. */
+function withNulls(row: Row): Row {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value ?? null]));
+}

@@ -1,0 +1,333 @@
+import { LeaseholdError, UnavailableError } from "../../errors/errors.js";
+import { after, driftMarginMs, type Instant, isPast, now, sleep } from "../../runtime/clock.js";
+import { withTimeout } from "../../runtime/timeout.js";
+import type { SessionState } from "../../store/store-state.js";
+import type { ClockSample, Hello } from "../connection/connect.js";
+import { type Made, stateOf } from "../connection/lane.js";
+import { type Link, LinkClosed } from "../connection/link.js";
+import { Pending } from "../connection/pending.js";
+import { blamePooler } from "../connection/pooler-test.js";
+import { notTrusted, sqlState } from "../connection/server-errors.js";
+import { Heartbeat } from "./heartbeat.js";
+import { type Backend, type Identity, register, unregister } from "./registration.js";
+
+const FIRST_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 1_000;
+/** Far more reconnects than any lease lives through. */
+const MAX_FORMER_IDS = 100;
+
+/** Checks a backend before a session is put on it. */
+export interface Inspector {
+  /** Called while the session's connection is being made, unless the last attempt failed. */
+  prepare(): void;
+  /** Called before the connection gets a setting or a lock, which a pooler would keep. */
+  refusePooler(link: Link, hello: Hello): Promise<void>;
+  /** Called before the first session is used. */
+  inspect(link: Link, session: ActiveSession): Promise<void>;
+  /** May be called at any time, also before `prepare` or while something is still being opened. */
+  end(): void;
+}
+
+export interface SessionOptions {
+  readonly connect: (onNotify: () => void, signal: AbortSignal) => Promise<Made>;
+  /** A new one for each attempt, until the first that succeeds. */
+  readonly inspection: () => Inspector;
+  readonly identity: Identity;
+  readonly takeoverDelayMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+export interface SessionEvents {
+  /** A NOTIFY came, or one may have been missed. */
+  onWake(): void;
+  /** A new session is active: every lease must be renewed under it before it counts as held. */
+  onConnected(): void;
+  /** `active` has changed. */
+  onActive(): void;
+  onClock(sample: ClockSample): void;
+  /** Something failed in the background. The session keeps trying. */
+  onError(error: unknown): void;
+}
+
+/** One registration of the session, as statements name it. `incarnation` counts them in this process. */
+export interface ActiveSession {
+  readonly id: number;
+  readonly nonce: string;
+  readonly incarnation: number;
+}
+
+/**
+ * The process's presence: one connection that holds an advisory lock, which Postgres drops the moment the process dies, and that sends a
+ * heartbeat every second or more often.
+ *
+ * idle → connecting → active → (lost) connecting → ... → closed
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #events: SessionEvents;
+  #id: number | null = null;
+  #formerIds: readonly number[] = [];
+  /** Numbers this session had to give up (after a failover, or while its old backend still held the lock), as an array literal. */
+  formerIds = "{}";
+  /** The current registration. Null while reconnecting; leases of the last one may still be held. Set here alone. */
+  active: ActiveSession | null = null;
+  #incarnation = 0;
+  #made: Made | null = null;
+  #activeSinceMs: number | null = null;
+  #backend: Backend | null = null;
+  /** When the last successful heartbeat of this incarnation was sent. */
+  #seenSince: Instant | null = null;
+  #heartbeat: Heartbeat | null = null;
+  #isInspected = false;
+  #running: AbortController | null = null;
+  /** Settles when no connection is being made into a session any more. Never rejects. */
+  #establishing: Promise<unknown> = Promise.resolve();
+  readonly #pending = new Pending<ActiveSession>();
+  #lastError: unknown = null;
+
+  constructor(options: SessionOptions, events: SessionEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /** The session's number, which survives reconnects. */
+  get id(): number | null {
+    return this.#id;
+  }
+
+  get state(): SessionState {
+    return {
+      ...stateOf(this.#made, this.#running !== null, 0),
+      id: this.#id,
+      incarnation: this.#incarnation,
+      standingSinceMs: this.#activeSinceMs,
+      seenAtMs: this.#seenSince?.wallMs ?? null,
+      isBelieved: this.isBelieved,
+    };
+  }
+
+  /**
+   * Whether nobody can have confirmed this session dead: its last heartbeat was *sent* less than the takeover delay ago.
+   * With a delay of 0 there is no such time, and a lease's own expiry is all there is.
+   */
+  get isBelieved(): boolean {
+    const { takeoverDelayMs } = this.#options;
+    const ms = takeoverDelayMs - driftMarginMs(takeoverDelayMs);
+    return takeoverDelayMs === 0 || (this.#seenSince !== null && !isPast(after(this.#seenSince, ms)));
+  }
+
+  /** Starts the session if need be, and resolves when it is active. Rejects with the last error after `timeoutMs`. */
+  async open(timeoutMs: number): Promise<ActiveSession> {
+    if (this.active !== null) {
+      return this.active;
+    }
+    this.#start();
+    try {
+      return await this.#pending.wait(timeoutMs);
+    } catch (error) {
+      throw this.#lastError ?? error;
+    }
+  }
+
+  /** Ends the session: deletes its row if Postgres answers within `timeoutMs`, and closes its connection. `open` starts a new one. */
+  async close(timeoutMs: number): Promise<void> {
+    this.#running?.abort();
+    this.#running = null;
+    const link = this.#made?.link ?? null;
+    const active = this.active;
+    this.#deactivate();
+    this.#id = null;
+    this.#setFormerIds([]);
+    this.#backend = null;
+    this.#seenSince = null;
+    this.#pending.reject(new LinkClosed("the session was closed"));
+    if (link !== null) {
+      if (active !== null) {
+        await unregister(link, active, timeoutMs);
+      }
+      await link.end();
+    }
+    // A registration that has just finished deletes its own row.
+    await this.#establishing;
+  }
+
+  #start(): void {
+    if (this.#running === null) {
+      this.#running = new AbortController();
+      void this.#run(this.#running.signal);
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    let backoffMs = 0;
+    while (!signal.aborted) {
+      const delayMs =
+        backoffMs === 0 ? Math.random() * FIRST_BACKOFF_MS * (this.#incarnation === 0 ? 0 : 1) : backoffMs;
+      await sleep(delayMs * (0.8 + 0.4 * Math.random()), { signal });
+      backoffMs = Math.min(Math.max(FIRST_BACKOFF_MS, backoffMs * 2), MAX_BACKOFF_MS);
+      try {
+        const link = await this.#establish(signal);
+        backoffMs = 0;
+        await new Promise<void>((resolve) => link.onClose(resolve));
+        if (signal.aborted) {
+          return;
+        }
+        this.#deactivate();
+        this.#events.onError(new LinkClosed("the session's connection was lost; reconnecting"));
+      } catch (error) {
+        if (signal.aborted) {
+          return;
+        }
+        this.#fail(error);
+      }
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#lastError = error;
+    const isDefinite = error instanceof LeaseholdError && !(error instanceof UnavailableError);
+    if (isDefinite || isFinal(error)) {
+      this.#pending.reject(error);
+      // A configuration that never worked will not start working by itself: stop, and let the next call try again.
+      if (!this.#isInspected) {
+        this.#running?.abort();
+        this.#running = null;
+      }
+    }
+    this.#events.onError(error);
+  }
+
+  async #establish(signal: AbortSignal): Promise<Link> {
+    const inspection = this.#isInspected ? null : this.#options.inspection();
+    const endInspection = (): void => inspection?.end();
+    signal.addEventListener("abort", endInspection, { once: true });
+    try {
+      // After a failure, one connection is enough to see whether the next attempt fails too.
+      if (this.#lastError === null) {
+        inspection?.prepare();
+      }
+      const made = await this.#options.connect(() => this.#events.onWake(), signal);
+      const establishing = this.#becomeSession(made, inspection, signal);
+      this.#establishing = establishing.catch(() => undefined);
+      return await establishing;
+    } finally {
+      signal.removeEventListener("abort", endInspection);
+      endInspection();
+    }
+  }
+
+  async #becomeSession(made: Made, inspection: Inspector | null, signal: AbortSignal): Promise<Link> {
+    const { link, hello } = made;
+    const { requestTimeoutMs } = this.#options;
+    let active: ActiveSession | null = null;
+    try {
+      refuseIfClosed(signal);
+      await inspection?.refusePooler(link, hello);
+      refuseIfClosed(signal);
+      active = await withTimeout(this.#register(link, hello, signal), requestTimeoutMs, () => link.destroy());
+      if (inspection !== null) {
+        await inspection.inspect(link, active);
+        this.#isInspected = true;
+      }
+      refuseIfClosed(signal);
+      this.#lastError = null;
+      this.#activate(made, active);
+      return link;
+    } catch (error) {
+      const cause = this.#isInspected || link.isDead ? error : blamePooler(error, hello);
+      if (active !== null) {
+        await unregister(link, active, requestTimeoutMs);
+      }
+      link.destroy();
+      throw cause;
+    }
+  }
+
+  async #register(link: Link, hello: Hello, signal: AbortSignal): Promise<ActiveSession> {
+    const { identity, takeoverDelayMs, requestTimeoutMs } = this.#options;
+    const { id, nonce, firstBeat } = await register({
+      link,
+      hello,
+      identity,
+      takeoverDelayMs,
+      knownId: this.#id,
+      // Before the inspection this may have been a pooler's backend, which serves somebody else by now: never end that.
+      lastBackend: this.#isInspected && this.#backend?.pid !== hello.pid ? this.#backend : null,
+    });
+    if (signal.aborted) {
+      await unregister(link, { id, nonce }, requestTimeoutMs);
+    }
+    refuseIfClosed(signal);
+    if (this.#id !== null && this.#id !== id) {
+      this.#setFormerIds([...this.#formerIds, this.#id].filter((former) => former !== id).slice(-MAX_FORMER_IDS));
+    }
+    this.#id = id;
+    this.#backend = { pid: hello.pid, startedMs: hello.startedMs };
+    this.#incarnation += 1;
+    this.#seenSince = null;
+    const active = { id, nonce, incarnation: this.#incarnation };
+    this.#hear(await firstBeat, active);
+    return active;
+  }
+
+  #setFormerIds(ids: readonly number[]): void {
+    this.#formerIds = ids;
+    this.formerIds = `{${ids.join(",")}}`;
+  }
+
+  #activate(made: Made, active: ActiveSession): void {
+    const { takeoverDelayMs, requestTimeoutMs } = this.#options;
+    this.#made = made;
+    this.active = active;
+    this.#events.onActive();
+    this.#activeSinceMs = now().wallMs;
+    this.#heartbeat = new Heartbeat(
+      { link: made.link, session: active, pid: made.hello.pid },
+      {
+        takeoverDelayMs,
+        requestTimeoutMs,
+        onBeat: (sample) => this.#hear(sample, active),
+        onFailure: (error) => this.#fail(error),
+      },
+    );
+    this.#pending.resolve(active);
+    this.#events.onConnected();
+    this.#events.onWake();
+  }
+
+  #deactivate(): void {
+    this.#heartbeat?.stop();
+    this.#heartbeat = null;
+    this.active = null;
+    this.#events.onActive();
+    this.#activeSinceMs = null;
+    this.#made = null;
+  }
+
+  /** Sends an extra heartbeat. Resolves to whether it succeeded; if not, the connection is dropped. */
+  async beatNow(): Promise<boolean> {
+    return (await this.#heartbeat?.now()) ?? false;
+  }
+
+  #hear(sample: ClockSample, { incarnation }: ActiveSession): void {
+    this.#events.onClock(sample);
+    if (this.#incarnation === incarnation) {
+      this.#seenSince = sample.sentAt;
+    }
+  }
+}
+
+function refuseIfClosed(signal: AbortSignal): void {
+  if (signal.aborted) {
+    throw new LinkClosed("the session was closed");
+  }
+}
+
+function isFinal(error: unknown): boolean {
+  const state = sqlState(error);
+  return notTrusted(error) !== null || (state !== null && /^(28|3D000|3F000|42|LH004)/.test(state));
+}

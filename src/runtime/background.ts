@@ -1,0 +1,44 @@
+import type { Activity } from "./activity.js";
+import { after, msUntil, now, sleep } from "./clock.js";
+
+/** Work that no caller awaits, such as last words: connections are kept open for it, and `close` waits for it. */
+export class Background {
+  readonly #activity: Activity;
+  #count = 0;
+  #onSettled: (() => void) | null = null;
+
+  constructor(activity: Activity) {
+    this.#activity = activity;
+  }
+
+  /** Must be followed by one call of `end`. */
+  begin(): void {
+    this.#count += 1;
+    this.#activity.begin();
+  }
+
+  end(): void {
+    this.#count -= 1;
+    this.#activity.end();
+    if (this.#count === 0) {
+      this.#onSettled?.();
+    }
+  }
+
+  /** `work` never rejects. */
+  add(work: Promise<void>): void {
+    this.begin();
+    void work.finally(() => this.end());
+  }
+
+  /** Resolves when nothing is left to do, or after `ms`. One caller at a time. */
+  async settle(ms: number): Promise<void> {
+    const deadline = after(now(), ms);
+    while (this.#count > 0 && msUntil(deadline) > 0) {
+      const settled = new AbortController();
+      this.#onSettled = () => settled.abort();
+      await sleep(msUntil(deadline), { keepsAlive: true, signal: settled.signal });
+    }
+    this.#onSettled = null;
+  }
+}

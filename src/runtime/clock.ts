@@ -1,0 +1,97 @@
+// Captured when this module is loaded: fake timers that a user's test installs later must not stop renewals.
+const { setTimeout, clearTimeout, Date: WallClock } = globalThis;
+const monotonic = performance.now.bind(performance);
+
+/**
+ * A moment of this process on both of its clocks. The monotonic one is never set, but stands still while the machine is
+ * suspended; the wall clock goes on then, but can be set. A deadline is past when either says so.
+ */
+export interface Instant {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+export function now(): Instant {
+  return { monotonicMs: monotonic(), wallMs: WallClock.now() };
+}
+
+/** The monotonic clock alone, for pacing and measuring. */
+export function monotonicNowMs(): number {
+  return monotonic();
+}
+
+export function after(instant: Instant, ms: number): Instant {
+  return { monotonicMs: instant.monotonicMs + ms, wallMs: instant.wallMs + ms };
+}
+
+/** Milliseconds until the deadline; zero or less when it is past. */
+export function msUntil(deadline: Instant): number {
+  return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - WallClock.now());
+}
+
+/** Like `msUntil`, by the monotonic clock alone: for deadlines that must not come early when the wall clock is set forward. */
+export function monotonicMsUntil(deadline: Instant): number {
+  return deadline.monotonicMs - monotonic();
+}
+
+export function isPast(deadline: Instant): boolean {
+  return msUntil(deadline) <= 0;
+}
+
+/** Milliseconds that passed since: the larger of what the two clocks say. */
+export function msSince(instant: Instant): number {
+  return Math.max(monotonic() - instant.monotonicMs, WallClock.now() - instant.wallMs);
+}
+
+/** Milliseconds that passed since on the monotonic clock alone: for measuring and pacing, where safety is not at stake. */
+export function elapsedMs(instant: Instant): number {
+  return monotonic() - instant.monotonicMs;
+}
+
+/**
+ * The margin for a duration that two clocks measure side by side: 1 % and 2 ms, the margin that Redlock
+ * (https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/) uses for clock drift.
+ */
+export function driftMarginMs(durationMs: number): number {
+  return durationMs * 0.01 + 2;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** Longest delay of a timer: beyond 2^31 - 1 ms Node fires at once. */
+const MAX_DELAY_MS = 2_147_483_647;
+
+/** Calls the callback once after `ms`. Does not keep the process alive unless asked to. A delay that is too long for a timer is shortened. */
+export function startTimer(
+  ms: number,
+  callback: () => void,
+  { keepsAlive = false }: { keepsAlive?: boolean } = {},
+): Timer {
+  const handle = setTimeout(callback, Math.min(Math.max(Math.ceil(ms), 0), MAX_DELAY_MS));
+  if (!keepsAlive) {
+    handle.unref();
+  }
+  return { cancel: () => clearTimeout(handle) };
+}
+
+/** Resolves after `ms`, or at once when `signal` aborts: it never rejects. */
+export function sleep(
+  ms: number,
+  { keepsAlive = false, signal }: { keepsAlive?: boolean; signal?: AbortSignal } = {},
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) {
+      resolve();
+      return;
+    }
+    const finish = (): void => {
+      timer.cancel();
+      signal?.removeEventListener("abort", finish);
+      resolve();
+    };
+    const timer = startTimer(ms, finish, { keepsAlive });
+    signal?.addEventListener("abort", finish);
+  });
+}

@@ -1,0 +1,47 @@
+create function leasehold.check(key text)
+returns table (
+  state text, owner text, fence bigint, session_id integer, is_session_alive boolean, acquired_at timestamptz,
+  renewed_at timestamptz, expires_at timestamptz, remaining interval, ttl interval, metadata jsonb, waiters integer,
+  blocking_pid integer, blocking_transaction text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+as $$
+#variable_conflict use_column
+declare
+  answer record;
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_key("check".key);
+  select a.* into answer from leasehold_internal.inspect("check".key collate "C") a;
+  waiters := answer.waiters;
+  blocking_pid := answer.blocker;
+  blocking_transaction := answer.gid;
+  state := case
+    when answer.state = 'free' and (blocking_pid is not null or blocking_transaction is not null) then 'blocked'
+    else answer.state end;
+  if state <> 'free' then
+    owner := answer.owner;
+    fence := answer.fence;
+    acquired_at := to_timestamp(answer.acquired / 1000);
+    metadata := answer.metadata::jsonb;
+  end if;
+  if state not in ('free', 'blocked') then
+    expires_at := to_timestamp(answer.expires / 1000);
+    remaining := greatest(expires_at - clock_timestamp(), interval '0');
+  end if;
+  if state in ('held', 'expired', 'orphaned') then
+    session_id := answer.session;
+    is_session_alive := answer.alive;
+    renewed_at := nullif(to_timestamp(answer.renewed / 1000), acquired_at);
+    ttl := answer.ttl * interval '1 millisecond';
+  end if;
+  return next;
+end
+$$;
+
+comment on function leasehold.check(text) is
+  'Who has the key: select * from leasehold.check(''report:daily''); One row, and nothing is locked or changed. state: free; '
+  'held; cooling (released, but kept from everybody until its minimum hold is over); blocked (released, but a transaction that '
+  'guarded it is open); orphaned (its holder has died); expired (nobody renewed it; the last two are granted to the next who '
+  'asks).';

@@ -1,0 +1,60 @@
+create function leasehold.guard_table(target regclass, key text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  quoted text := leasehold_internal.protectable(target);
+  table_name name := (select c.relname from pg_class c where c.oid = target);
+  parent regclass;
+  partition regclass;
+begin
+  perform leasehold_internal.check_key_expression(target, key);
+  perform leasehold_internal.warn_of_children(target);
+  for attempt in 1..2 loop
+    select p.tgrelid into parent
+      from leasehold_internal.guard_triggers(target) t join pg_trigger p on p.oid = t.tgparentid
+     where t.tgrelid = target;
+    if found then
+      raise exception using errcode = 'LH003',
+        message = format('%s is a partition, and guarded through the table that it is a part of', quoted),
+        hint = format('Guard that table: select leasehold.guard_table(%L, %L);', parent, key);
+    end if;
+    if exists (
+         select from leasehold_internal.guard_triggers(target) t
+          where t.tgrelid = target and t.tgname = 'zz_leasehold_guard' and t.tgenabled in ('O', 'A')
+            and t.tgargs = convert_to(key, getdatabaseencoding()) || E'\\000'
+                          || convert_to(table_name, getdatabaseencoding()) || E'\\000')
+       and not exists (
+         select from (select s.relid from pg_partition_tree(target) s union select target) s
+          where not exists (
+            select from pg_trigger t
+             where t.tgrelid = s.relid and t.tgname = 'zz_leasehold_guard_truncate' and t.tgenabled in ('O', 'A')))
+    then
+      return;
+    end if;
+    exit when attempt = 2;
+    execute format('lock table only %s in share row exclusive mode', quoted); -- then another may have done it already
+  end loop;
+
+  perform leasehold.unguard_table(target);
+  execute format(
+    'create trigger zz_leasehold_guard after insert or update or delete on %s for each row
+     execute function leasehold.require_guard(%L, %L)',
+    quoted, key, table_name);
+  for partition in
+    select s.relid from (select s.relid from pg_partition_tree(target) s union select target) s
+     where not exists (select from pg_trigger t where t.tgrelid = s.relid and t.tgname = 'zz_leasehold_guard_truncate')
+     order by s.relid
+  loop
+    execute format(
+      'create trigger zz_leasehold_guard_truncate before truncate on %s for each statement
+       execute function leasehold.require_guard()',
+      leasehold_internal.protectable(partition));
+  end loop;
+end
+$$;
+
+comment on function leasehold.guard_table(regclass, text) is
+  'Lets a table be written only in transactions that guard the key of the row: select leasehold.guard_table(''public.accounts'', '
+  '$$''account:'' || id$$); "key" is an SQL expression over the columns, which gives the full key of the lock. Other writes fail '
+  'with LH005, truncate always. Call it again to change the expression, and after making a partition, for its truncate.';

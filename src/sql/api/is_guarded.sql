@@ -1,0 +1,25 @@
+-- For guard_table, and for anybody who writes a trigger or policy of his own. The setting alone proves nothing, for anybody
+-- may set it: the fence is compared under the lock. Whether the lease has expired or was released since its guard makes no
+-- difference.
+create function leasehold.is_guarded(key text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  guarded bigint := (leasehold_internal._guards(is_guarded.key) ->> is_guarded.key)::bigint;
+  current_fence bigint;
+begin
+  if guarded is null then
+    return false;
+  end if;
+  select l.fence into current_fence from leasehold.leases l where l.key = is_guarded.key collate "C" for key share;
+  return coalesce(current_fence = guarded, false);
+end
+$$;
+
+comment on function leasehold.is_guarded(text) is
+  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, since leasehold.guard passed, '
+  'nobody else was granted it, nor will be until the transaction ends.';

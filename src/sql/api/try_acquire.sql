@@ -1,0 +1,66 @@
+create function leasehold.try_acquire(
+  key text, ttl interval default '30 s', owner text default null, metadata jsonb default null, session integer default null)
+returns table (acquired boolean, token uuid, fence bigint, expires_at timestamptz, holder text, holder_expires_at timestamptz)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+as $$
+#variable_conflict use_column
+declare
+  durability text := current_setting('synchronous_commit');
+  own leasehold.sessions;
+  ttl_ms integer;
+  answer record;
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_key(try_acquire.key);
+  ttl_ms := leasehold_internal._ttl_ms(ttl);
+  if octet_length(metadata::text) > 65536 then
+    raise exception using errcode = 'LH003',
+      message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
+      hint = 'Store what is large elsewhere, and a reference to it here.';
+  end if;
+  if not leasehold_internal._is_item('-', 1, 0, null, metadata::text) then
+    raise exception using errcode = 'LH003', message = 'metadata has 100 levels at most, and numbers that can be written out',
+      hint = 'Store what is large elsewhere, and a reference to it here.';
+  end if;
+  own := leasehold_internal._own_session(try_acquire.session);
+
+  token := gen_random_uuid();
+  -- A row that is locked for a moment, by a guard or a grant that is about to commit, is no reason to give up. As the client
+  -- does.
+  for attempt in 1..3 loop
+    select a.* into answer
+      from leasehold_internal.acquire(
+             own.id, own.nonce, case when own.id is not null then 5000 end, false,
+             array[try_acquire.key collate "C"], array[token],
+             array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
+             array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
+             array[false], array[null::bigint]) a;
+    exit when answer.outcome <> 'busy' or attempt = 3;
+    perform pg_sleep(0.005 * attempt);
+  end loop;
+
+  acquired := answer.outcome = 'granted';
+  if acquired then
+    fence := answer.fence;
+    expires_at := to_timestamp(answer.expires / 1000);
+  else
+    token := null;
+    holder := answer.holder;
+    holder_expires_at := to_timestamp(answer.expires / 1000);
+    -- A try that failed lowers it. Whatever else this transaction writes is the caller's.
+    perform set_config('synchronous_commit', durability, true);
+  end if;
+  return next;
+end
+$$;
+
+comment on function leasehold.try_acquire(text, interval, text, jsonb, integer) is
+  'Takes the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 '
+  'min''); One row. "session": the number that attach() gave on this connection, which ties the lock to the connection. '
+  'acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
+  'holder_expires_at say who has it; both are null when the key is free but others stand in line, or a transaction keeps its row '
+  'locked. It does not wait: ask again. In a transaction that stays open the grant is nobody''s before the commit, and until '
+  'then the key is kept from everybody; so commit first. Fails with LH003 when an argument is not what it must be, with LH004 on '
+  'a standby, under another isolation level than read committed, and when the session is not one of this connection.';

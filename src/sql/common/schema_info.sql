@@ -1,0 +1,15 @@
+create function leasehold_internal.schema_info()
+returns table (version integer, min_client integer)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+as $$
+  -- A restore of the schema without its data leaves tables without the rows that every function needs: as good as no schema.
+  select applied.version, applied.min_client
+    from leasehold.schema_version as applied
+   where exists (select from leasehold.fence_epoch) and exists (select from leasehold.sweeper)
+   order by applied.version desc
+   limit 1;
+$$;
+
+comment on function leasehold_internal.schema_info() is 'The version of the schema, and the oldest client that can work with it. No row: the rows that every function needs are missing, and migrate() puts them back.';

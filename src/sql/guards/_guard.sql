@@ -1,0 +1,67 @@
+create function leasehold_internal._guard(p_key text, p_fence bigint, p_timeout_ms numeric) returns void
+language plpgsql volatile
+as $$
+declare
+  lease leasehold.leases;
+  version tid;
+  at timestamptz;
+  bound_ms numeric;
+begin
+  if p_key is null or octet_length(p_key) not between 1 and 512 then
+    raise exception using errcode = 'LH003',
+      message = 'a key has 1 to 512 bytes, this one has ' || coalesce(octet_length(p_key)::text, 'none: it is null'),
+      hint = 'Give lock.key, the full key with its prefix.';
+  end if;
+  if p_fence is null or p_fence < 1 then
+    raise exception using errcode = 'LH003', message = 'a fence is 1 or more, not ' || coalesce(p_fence::text, 'null'),
+      hint = 'Give lock.fence, which was granted with the lock.';
+  end if;
+  if p_timeout_ms <= 0 or p_timeout_ms > 2147483647 then
+    raise exception using errcode = 'LH003',
+      message = format('the timeout of a guard is more than nothing and at most 2147483647 ms, not %s ms', p_timeout_ms),
+      hint = 'Leave it out for the TTL of the lease.';
+  end if;
+
+  -- Passed by renewals, by release, and by other guards; held against every grant, to the end of the transaction. It waits for
+  -- a grant of this very key that is on its way to its commit, and for nothing else.
+  select l.ctid into version from leasehold.leases l where l.key = p_key for key share;
+  if found then
+    -- A snapshot is older than the locks of its statement: the row is read again, by one that began after the lock.
+    select l.* into lease from leasehold.leases l where l.key = p_key;
+    -- Where one snapshot serves the whole transaction, that is the old row still. Postgres objects by itself to a grant since
+    -- then, but not to a renewal, a release or a revocation: those change no key, and key share passes them.
+    if current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+       and currtid2('leasehold.leases', version) <> version then
+      raise exception using errcode = 'serialization_failure',
+        message = 'could not serialize access: the lease was renewed, released or revoked since the snapshot of this transaction',
+        hint = 'Repeat the transaction. As its first statement, a guard hardly ever meets this.';
+    end if;
+  elsif current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    -- That snapshot does not show a key that was first granted since. To a row that it cannot see Postgres objects by itself;
+    -- where there is none, the refusal below takes this one back.
+    insert into leasehold.leases (key, fence, ttl_ms) values (p_key, 0, 0) on conflict do nothing;
+  end if;
+
+  at := clock_timestamp();
+  if not coalesce(
+       lease.fence = p_fence and lease.token is not null and lease.revoked_at is null and lease.expires_at > at, false) then
+    perform leasehold_internal._refuse_guard(lease, p_key, p_fence, at);
+  end if;
+
+  -- An abandoned transaction would keep the key from everybody for ever: it ends by itself.
+  bound_ms := ceil(coalesce(p_timeout_ms, greatest(lease.ttl_ms, 1000)));
+  perform leasehold_internal._bound('idle_in_transaction_session_timeout', bound_ms);
+  perform leasehold_internal._bound('statement_timeout', bound_ms);
+  if current_setting('server_version_num')::integer >= 170000 then
+    perform leasehold_internal._bound('transaction_timeout', bound_ms, extract(epoch from at - transaction_timestamp()) * 1000);
+  end if;
+
+  -- That there are guards at all, for the trigger of guard_table.
+  perform set_config('leasehold.guards', pg_current_xact_id()::text, true);
+  perform set_config(
+    leasehold_internal._guards_setting(p_key),
+    jsonb_build_object(
+      'xid', pg_current_xact_id()::text, 'keys', leasehold_internal._guards(p_key) || jsonb_build_object(p_key, p_fence))::text,
+    true);
+end
+$$;

@@ -1,0 +1,20 @@
+-- Why a lease is not this token's any more, or null when it still is.
+create function leasehold_internal._loss(lease leasehold.leases, holding uuid, held_fence bigint) returns text
+language plpgsql volatile
+as $$
+begin
+  return case
+    when lease.token = holding and (held_fence is null or lease.fence = held_fence) then
+      case
+        when lease.revoked_at is not null then 'forced'
+        when lease.expires_at > clock_timestamp() then null
+        when lease.max_hold_until <= clock_timestamp() then 'max-hold'
+        else 'expired'
+      end
+    when lease.key is null then 'taken' -- no such row: a failover has lost the grant
+    when lease.token is null and lease.fence = held_fence and lease.revoked_at is not null then 'forced'
+    when lease.token is null and coalesce(lease.fence = held_fence, true) then 'expired'
+    else 'taken'
+  end;
+end
+$$;

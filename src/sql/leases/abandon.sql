@@ -1,0 +1,67 @@
+-- abandon ends an acquire by its token alone: its place in the line goes, and so does what was granted meanwhile.
+-- p_doubted: an attempt of it had no answer. It may have passed its not_after check and be on its way to its commit (a slow disk,
+-- a synchronous standby that is away); then it holds the row, or the right to insert it, and this is not its end yet.
+create function leasehold_internal.abandon(
+  p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[]
+)
+returns table (item integer, outcome text, wake integer, reason text, now float8)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  freed record;
+  lease leasehold.leases;
+  has_left boolean := false;
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_count(cardinality(p_keys));
+  for freed in
+    select f.*, lead(p_keys[f.item]) over (order by p_keys[f.item], f.item) is not distinct from p_keys[f.item] as has_next
+      from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
+     order by p_keys[f.item], f.item
+  loop
+    item := freed.item; outcome := freed.outcome; wake := freed.wake; reason := freed.reason; now := freed.now;
+    if outcome = 'gone' and p_doubted[item] then
+      -- An attempt may be on its way to its commit: then it has locked the row, or holds the lock of those who insert, or has
+      -- inserted what this runs into.
+      if not exists (select from leasehold.leases l where l.key = p_keys[item])
+        and pg_try_advisory_xact_lock(leasehold_internal._key_lock(p_keys[item])) then
+        perform leasehold_internal._create(p_keys[item]);
+      end if;
+      lease := null;
+      select l.* into lease from leasehold.leases l where l.key = p_keys[item] for no key update skip locked;
+      if lease.key is null or lease.token = p_tokens[item] and lease.expires_at > clock_timestamp() then
+        outcome := 'busy';
+        reason := null;
+      end if;
+    end if;
+    if not leasehold_internal._remove_entry(p_keys[item], p_tokens[item]) then
+      if outcome = 'gone' and leasehold_internal._place(p_keys[item], p_tokens[item]) is not null then
+        outcome := 'busy';
+        reason := null;
+      end if;
+    else
+      has_left := true;
+    end if;
+    -- Whoever comes next may have been waiting for us alone. Asked once for each key: thousands may leave one line together.
+    if has_left and not freed.has_next then
+      has_left := false;
+      select l.* into lease from leasehold.leases l where l.key = p_keys[item];
+      if leasehold_internal._is_grantable(lease) then
+        wake := leasehold_internal._head_session(p_keys[item]);
+      end if;
+    end if;
+    return next;
+  end loop;
+  if p_relaxed then
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
+end
+$$;

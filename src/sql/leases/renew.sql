@@ -1,0 +1,117 @@
+-- renew: strict (an expired lease is lost even when nobody took it), never creates, never steals, never shortens.
+-- p_ttl_ms: null proves only. p_former: numbers that the caller's session had before. expires: the least expiry of those
+-- that were renewed plainly, all at one moment. rest: null when these are all, else JSON of the others: [[item, outcome,
+-- expires, reason], ...].
+create function leasehold_internal.renew(
+  p_session integer,
+  p_nonce uuid,
+  p_takeover_ms integer,
+  p_ttl_ms integer,
+  p_keys text[],
+  p_tokens uuid[],
+  p_fences bigint[],
+  p_former integer[],
+  out expires float8,
+  out rest text,
+  out now float8
+)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+set extra_float_digits = 1
+as $$
+declare
+  moment timestamptz;
+  renewed integer;
+  others text;
+  missed text;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() then
+    perform leasehold_internal._check_transaction();
+  end if;
+  if cardinality(p_keys) > 1000 then
+    perform leasehold_internal._check_count(cardinality(p_keys));
+  end if;
+  if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
+    rest := (
+      select '[' || string_agg('[' || i || ',"unproven",null,null]', ',' order by i) || ']'
+        from generate_subscripts(p_keys, 1) i);
+    now := leasehold_internal._ms(clock_timestamp());
+    return;
+  end if;
+
+  with locked as materialized (
+    select w.item::integer, l.version, l.session_id, l.lease
+      from unnest(p_keys, p_tokens, p_fences) with ordinality as w (key, token, fence, item)
+      join lateral (
+        select k.key, k.ctid as version, k.session_id,
+               case when k.session_id is null or k.session_id = p_session then null::leasehold.leases else k end as lease
+          from leasehold.leases k
+         where k.key >= w.key and k.key <= w.key and k.token = w.token and k.fence = w.fence
+         order by k.key desc
+         limit 1
+           for no key update skip locked
+      ) l on l.key = w.key
+  ),
+  drawn as materialized (
+    select clock_timestamp() as at, count(*) from locked
+  ),
+  renewed as (
+    update leasehold.leases l
+       set expires_at = case
+             when p_ttl_ms is null then l.expires_at
+             else greatest(l.expires_at, least(d.at + p_ttl_ms * interval '1 millisecond', l.max_hold_until))
+           end,
+           renewed_at = d.at,
+           ttl_ms = coalesce(p_ttl_ms, l.ttl_ms),
+           session_id = x.successor,
+           takeover_ms = case when x.successor = p_session then p_takeover_ms when x.successor is not null then l.takeover_ms end
+      from drawn d
+     cross join (
+        select k.item, k.version, k.session_id,
+               case
+                 when k.session_id is null or k.session_id = p_session then k.session_id
+                 else leasehold_internal._successor(k.lease, p_session, p_former)
+               end as successor
+          from locked k
+         offset 0
+      ) x
+     where l.ctid = x.version and l.expires_at > d.at and l.revoked_at is null
+    returning x.item, l.expires_at,
+              l.expires_at = d.at + p_ttl_ms * interval '1 millisecond'
+                and x.session_id is not distinct from x.successor as is_plain
+  )
+  select (select d.at from drawn d),
+         count(*),
+         leasehold_internal._ms(min(r.expires_at) filter (where r.is_plain)),
+         string_agg(json_build_array(r.item, 'renewed', leasehold_internal._ms(r.expires_at), null)::text, ',')
+           filter (where r.is_plain is not true)
+    into moment, renewed, expires, others
+    from renewed r;
+
+  if renewed < cardinality(p_keys) then
+    missed := (
+      select string_agg(
+               json_build_array(w.item, case when r.reason is null then 'busy' else 'lost' end, null, r.reason)::text, ','
+               order by w.item)
+        from unnest(p_keys, p_tokens, p_fences) with ordinality as w (key, token, fence, item)
+        left join lateral (
+          select k as lease, k.renewed_at = moment and k.token = w.token and k.fence = w.fence as is_renewed
+            from leasehold.leases k
+           where k.key >= w.key and k.key <= w.key
+           order by k.key desc
+           limit 1) l on true
+       cross join lateral (select leasehold_internal._loss(l.lease, w.token, w.fence) as reason) r
+       where l.is_renewed is not true);
+  end if;
+  rest := '[' || nullif(concat_ws(',', others, missed), '') || ']';
+
+  perform leasehold_internal._commit_durably();
+  now := leasehold_internal._ms(clock_timestamp());
+end
+$$;

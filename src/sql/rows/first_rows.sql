@@ -1,0 +1,1 @@
+select leasehold_internal._fill();

@@ -1,0 +1,11 @@
+-- Whether the connection that sends commands is on the same server and database as the session.
+create function leasehold_internal.sees_session(p_session integer, p_nonce uuid) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+as $$
+begin
+  perform leasehold_internal._check_transaction();
+  return p_session is null or leasehold_internal._is_alive(p_session, p_nonce);
+end
+$$;

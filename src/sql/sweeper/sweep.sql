@@ -1,0 +1,15 @@
+-- What every locker runs: any role that may lock may call it, so nothing in it can be chosen but how often.
+create function leasehold_internal.sweep(p_quiet_ms integer)
+returns table (
+  woken integer, leases_purged integer, waiters_purged integer, sessions_purged integer, counters_purged integer,
+  is_busy boolean, has_more boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+as $$
+begin
+  -- What a crash brings back is swept again.
+  perform set_config('synchronous_commit', 'off', true);
+  return query select * from leasehold_internal._sweep(interval '10 minutes', 500, p_quiet_ms);
+end
+$$;

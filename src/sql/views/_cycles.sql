@@ -1,0 +1,76 @@
+-- Cycles in a graph of who waits for whom. Listing all of them would take for ever where many wait for many, so: for each node
+-- that is in a cycle, a shortest one. A search in breadth from each node: in a dense graph cycles are short and soon found.
+create function leasehold_internal._cycles(waiting integer[], holding integer[])
+returns table (sessions integer[])
+language plpgsql immutable rows 1
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  nodes integer[];
+  targets integer[]; -- the edges, as places in nodes, in the order of where they begin
+  first integer[]; -- the place in targets where the edges of each node begin
+  reached_from integer[];
+  line integer[];
+  looked integer;
+  node integer;
+  next integer;
+  cycle integer[];
+  least integer;
+begin
+  -- Who waits for nobody, or is waited for by nobody, is in no cycle: mostly that leaves nothing.
+  nodes := array(select unnest(waiting) intersect select unnest(holding) order by 1);
+  if cardinality(nodes) < 2 then
+    return;
+  end if;
+  with place as materialized (
+    select n.id, n.place from unnest(nodes) with ordinality n (id, place)
+  ),
+  edge as materialized (
+    select distinct w.place as origin, h.place as target
+      from unnest(waiting, holding) e (waiter, holder)
+      join place w on w.id = e.waiter
+      join place h on h.id = e.holder
+  )
+  select array(select e.target from edge e order by e.origin, e.target),
+         array(select 1 + sum(count(e.origin)) over (order by p.place) - count(e.origin)
+                 from place p left join edge e on e.origin = p.place group by p.place order by p.place)
+    into targets, first;
+  first := first || cardinality(targets) + 1;
+
+  for start in 1 .. cardinality(nodes) loop
+    reached_from := array_fill(0, array[cardinality(nodes)]);
+    line := array[start];
+    looked := 0;
+    cycle := null;
+    while cycle is null and looked < cardinality(line) loop
+      looked := looked + 1;
+      node := line[looked];
+      for edge in first[node] .. first[node + 1] - 1 loop
+        next := targets[edge];
+        if next = start then
+          cycle := array[nodes[node]];
+          while node <> start loop
+            node := reached_from[node];
+            cycle := nodes[node] || cycle;
+          end loop;
+          exit;
+        elsif reached_from[next] = 0 then
+          reached_from[next] := node;
+          line := line || next;
+        end if;
+      end loop;
+    end loop;
+    -- Each begins with its smallest node, so that the same one is found again.
+    if cycle is not null then
+      least := array_position(cycle, (select min(c) from unnest(cycle) c));
+      cycle := cycle[least:] || cycle[:least - 1];
+      sessions := cycle;
+      return next;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function leasehold_internal._cycles(integer[], integer[]) is
+  'Cycles in a graph that is given as its edges: for each node that is in one a shortest one, beginning with its smallest node. '
+  'The same one may come several times.';

@@ -1,0 +1,292 @@
+import type { LeaseholdError, LossReason } from "../errors/errors.js";
+import type { Instant } from "../runtime/clock.js";
+import type { TallyStats } from "./counts.js";
+import type { ConnectionStates, ServerState } from "./store-state.js";
+
+/**
+ * The port between the client and the leases. It speaks in single requests; how they are batched and sent is the store's.
+ * Every method rejects with a LeaseholdError, UnavailableError when asking again may help.
+ */
+export interface Store {
+  /** Brings the schema up to date. Safe when many processes do it at once. */
+  migrate(options: MigrateOptions): Promise<void>;
+  /** Connects and runs every refusal of an unsafe set-up. Later calls are cheap. */
+  open(timeoutMs: number): Promise<void>;
+  /** Whether an attempt could be sent now: connected, checked, and the server's time is known. */
+  readonly isReady: boolean;
+  /** The first attempt of an acquire. It is answered on the object itself, also after a failure. */
+  attempt(attempt: FirstAttempt): void;
+  /** A later attempt of an acquire, or the look of a waiter. */
+  acquire(request: AcquireRequest): Promise<AcquireAnswer>;
+  /**
+   * Keeps places in queues for as long as a look does (3 s). Resolves to the places that are gone. Null when the session was not seen alive,
+   * and nothing was done. Bounded by `notAfterMs`, like an acquire.
+   */
+  stay(request: StayRequest): Promise<readonly Place[] | null>;
+  /** Frees a grant by token and fence. It is answered on the object itself, also after a failure. */
+  release(release: PendingRelease): void;
+  /** Ends an acquire by its token alone: removes it from the queue, and frees what it was granted (rule 8). */
+  abandon(request: AbandonRequest): Promise<ReleaseAnswer>;
+  /** It is answered on the object itself, also after a failure. */
+  renew(renewal: PendingRenewal): void;
+  check(key: string): Promise<KeyState>;
+  forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
+  /** One batch of the sweeper, unless somebody else did one less than `quietMs` ago. */
+  sweep(quietMs: number): Promise<SweepBatch>;
+  /** Overwrites the counts of one row. Does nothing if the row has this sequence, or a later one, already. */
+  flushCounters(row: CountersRow): Promise<void>;
+  /** Raises a resource's mark to this fence; `stale` when it is higher already, `unknown` when no grant can have had that fence. */
+  checkFence(resource: string, fence: bigint): Promise<"passed" | "stale" | "unknown">;
+  /** Who holds the key. Asked on the renewals connection, which the user's own transactions cannot keep busy. */
+  holderOf(key: string): Promise<Holder | null>;
+  /** Identifies the database of the leases: a guard in another one is refused. Null before the first `open`. */
+  readonly databaseId: string | null;
+  /** Asks for `databaseId` again. */
+  findDatabaseId(): Promise<void>;
+  ping(): Promise<{ readonly ms: number; readonly serverVersion: string }>;
+  /** What this process knows about its connections. Sends nothing. */
+  readonly connections: ConnectionStates;
+  /** What the server says of itself and of the schema, whatever state that is in. */
+  describeServer(): Promise<ServerState>;
+  /** An estimate of the server's time at a local moment that is never ahead of it; null before the first answer. */
+  serverTimeAt(instant: Instant): number | null;
+  readonly presence: Presence;
+  /** Gives every connection back. The next request opens them again. */
+  rest(): Promise<void>;
+  /** Gives every connection back for good: what is asked afterwards rejects with ClosedError. Postgres is told, if that takes no longer than `timeoutMs`. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+export interface MigrateOptions {
+  /** Roles that may lock afterwards, without any right to the tables. Default: only the role that migrates. */
+  readonly grantTo?: string | readonly string[] | undefined;
+}
+
+/** What the process's session says about its leases. */
+export interface Presence {
+  /** Number of sessions registered so far. Only answers to requests sent under the current one prove a lease. 0 without presence. */
+  readonly incarnation: number;
+  /** Whether the last successful heartbeat was sent so recently that nobody can have confirmed this process dead. */
+  readonly isBelieved: boolean;
+  /** The session's number, as in the rows of the leases; null when there is none. */
+  readonly sessionId: number | null;
+}
+
+export interface StoreEvents {
+  /** A waiter of this process may be next. */
+  onWake(): void;
+  /** A new session is active: leases must be renewed under it, and waiters should look. */
+  onReconnected(): void;
+  onError(error: unknown): void;
+  /** A notice from the server. */
+  onNotice(notice: { readonly [field: string]: string | undefined }): void;
+  /** A request failed, whether or not it is retried. The caller is notified separately. */
+  onFailure(error: LeaseholdError): void;
+}
+
+/** The terms of a grant. */
+export interface GrantTerms {
+  readonly owner: string;
+  readonly ttlMs: number;
+  readonly minHoldMs: number;
+  /** `Infinity` when unbounded. */
+  readonly maxHoldMs: number;
+  /** JSON text in `json`. */
+  readonly metadata: { readonly json: string | null };
+  /** Whether to join the queue when the key is not granted: not 0. */
+  readonly waitMs: number;
+  /** Equal for equal terms: attempts of one sort share a statement that has scalars for their terms. */
+  readonly sort: string;
+}
+
+/**
+ * A first attempt, whose claim is the object itself: a promise and a request for each of 50,000 a second would cost more than the
+ * attempt.
+ */
+export interface FirstAttempt {
+  readonly key: string;
+  readonly token: string;
+  readonly terms: GrantTerms;
+  /** The server does nothing from this moment on. */
+  readonly deadline: Instant;
+  onAnswer(answer: AcquireAnswer): void;
+  onFailure(error: LeaseholdError): void;
+}
+
+export interface PendingRelease {
+  readonly key: string;
+  readonly token: string;
+  readonly fence: bigint;
+  /** Called when it is on its way, and later requests are sure to reach the server after it. Not called where that is not sure. */
+  onSent(): void;
+  onAnswer(answer: ReleaseAnswer): void;
+  onFailure(error: LeaseholdError): void;
+}
+
+export interface PendingRenewal {
+  readonly key: string;
+  readonly token: string;
+  readonly fence: bigint;
+  /** Null: proves the lease and leaves its expiry. */
+  readonly askedTtlMs: number | null;
+  onAnswer(answer: RenewAnswer): void;
+  onFailure(error: LeaseholdError): void;
+}
+
+export interface AcquireRequest {
+  readonly key: string;
+  readonly token: string;
+  readonly terms: GrantTerms;
+  /** The server does nothing from this moment of its own clock on. */
+  readonly notAfterMs: number;
+  /** The one from an earlier answer. */
+  readonly ticket: Ticket | null;
+}
+
+/** A place in a queue, by key and token. */
+export interface Place {
+  readonly key: string;
+  readonly token: string;
+}
+
+export interface StayRequest {
+  readonly places: readonly Place[];
+  readonly notAfterMs: number;
+}
+
+/** The position in a queue. */
+export interface Ticket {
+  /** The lower ones are served first. */
+  readonly place: bigint;
+  /** Proves that the server gave this place to this token. */
+  readonly proof: bigint;
+}
+
+export type AcquireAnswer =
+  | ({ readonly outcome: "granted" } & Grant)
+  | {
+      readonly outcome: "queued";
+      readonly ticket: Ticket;
+      readonly lookInMs: number | null;
+      readonly holder: Holder | null;
+    }
+  | { readonly outcome: "held"; readonly holder: Holder | null }
+  | {
+      readonly outcome: "busy";
+      readonly ticket: Ticket | null;
+      readonly holder: Holder | null;
+      readonly blockingPid: number | null;
+    }
+  /** Arrived after `notAfterMs`. */
+  | { readonly outcome: "late" }
+  /** The session was not seen alive: nothing was done. */
+  | { readonly outcome: "unproven" };
+
+export interface Proof {
+  /** The local moment until which the lease is sure to last, less a margin for drift. */
+  readonly until: Instant;
+  readonly expiresAtMs: number;
+  /** The session under which this was asked. */
+  readonly incarnation: number;
+}
+
+export interface Grant extends Proof {
+  readonly fence: bigint;
+  readonly acquiredAtMs: number;
+  /** Null when the key was free; also in the answer to a repeated request. */
+  readonly takeover: Takeover | null;
+}
+
+/** From whom a key was taken without a release. */
+export interface Takeover {
+  readonly owner: string | null;
+  readonly fence: bigint;
+  readonly sessionId: number | null;
+  /** expired: its lease had run out · orphaned: its process was confirmed dead before that */
+  readonly reason: "expired" | "orphaned";
+  /** When its lease ran out, or when its process was last seen alive (null when that is not known any more). */
+  readonly sinceMs: number | null;
+}
+
+export interface Holder {
+  readonly owner: string | null;
+  readonly fence: bigint;
+  readonly sessionId: number | null;
+  readonly expiresAtMs: number;
+}
+
+export interface AbandonRequest {
+  readonly key: string;
+  readonly token: string;
+  /** Whether it was held: then the minimum hold counts, as with a release. */
+  readonly wasHeld: boolean;
+  /** Whether an attempt had no answer. Then `busy` also says that it may still be on its way to its commit. */
+  readonly isDoubted: boolean;
+}
+
+/** released: freed now · expired: freed, but it had expired before · gone: not ours any more · busy: somebody locks the row */
+export interface ReleaseAnswer {
+  readonly outcome: "released" | "expired" | "gone" | "busy";
+  readonly reason: LossReason | null;
+}
+
+export type RenewAnswer =
+  | ({ readonly outcome: "renewed" } & Proof)
+  | { readonly outcome: "lost"; readonly reason: LossReason }
+  | { readonly outcome: "busy" }
+  | { readonly outcome: "unproven" };
+
+export interface KeyState {
+  readonly state: "free" | "cooling" | "held" | "orphaned" | "expired";
+  readonly owner: string | null;
+  readonly fence: bigint | null;
+  readonly sessionId: number | null;
+  readonly isSessionAlive: boolean | null;
+  readonly acquiredAtMs: number | null;
+  readonly expiresAtMs: number | null;
+  readonly remainingMs: number | null;
+  readonly metadata: string | null;
+  readonly waiters: number;
+  readonly blockingPid: number | null;
+  readonly blockingTransaction: string | null;
+}
+
+/** What one process has counted for some time, in a row of its own. */
+export interface CountersRow {
+  /** A UUID that nobody else knows. */
+  readonly id: string;
+  readonly sequence: number;
+  readonly counts: TallyStats;
+}
+
+/** What one sweep has done. */
+export interface SweepResult {
+  /** Sessions that were notified because one of their waiters is next. */
+  readonly woken: number;
+  readonly leasesPurged: number;
+  readonly waitersPurged: number;
+  readonly sessionsPurged: number;
+  readonly countersPurged: number;
+  /** Another sweeper was at work, and this one left the rest to it. */
+  readonly isBusy: boolean;
+}
+
+/** A part of a sweep, in a transaction of its own. */
+export interface SweepBatch extends SweepResult {
+  /** Whether a limit of the batch was reached. */
+  readonly hasMore: boolean;
+}
+
+export interface ForceReleaseRequest {
+  readonly key: string;
+  readonly fence: bigint | null;
+  readonly isImmediate: boolean;
+}
+
+export interface ForceReleaseAnswer {
+  readonly outcome: "revoked" | "released" | "gone" | "busy";
+  readonly fence: bigint | null;
+  readonly owner: string | null;
+  readonly expiresAtMs: number | null;
+  readonly blockingPid: number | null;
+}

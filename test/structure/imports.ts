@@ -1,0 +1,58 @@
+// Who imports whom in src, by reading the files. Type imports count: whoever reads one file must read the other.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../src/", import.meta.url));
+
+export interface Import {
+  /** Paths below src, such as `hold/lease.ts`. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export function sourceFiles(): readonly string[] {
+  return readdirSync(root, { recursive: true, encoding: "utf8" })
+    .map((name) => name.replaceAll("\\", "/"))
+    .filter((name) => name.endsWith(".ts"))
+    .sort();
+}
+
+export function importsOf(file: string): readonly Import[] {
+  const code = readFileSync(join(root, file), "utf8").replace(/^\s*(\*|\/\*|\/\/).*$/gm, "");
+  const specifiers = [
+    ...code.matchAll(/^(?:import|export)\b[^;"']*?\bfrom "([^"]+)"/gm),
+    ...code.matchAll(/^import "([^"]+)"/gm),
+    ...code.matchAll(/\bimport\(\s*"([^"]+)"/g),
+  ].flatMap(([, specifier]) => (specifier?.startsWith(".") ? [specifier] : []));
+  return [...new Set(specifiers)].map((specifier) => {
+    const to = posix.join(posix.dirname(file), specifier).replace(/\.js$/, ".ts");
+    if (!existsSync(join(root, to))) throw new Error(`${file} imports ${specifier}, which this test does not find`);
+    return { from: file, to };
+  });
+}
+
+/** For each group of files that reach each other by imports a shortest circle: "a.ts > b.ts > a.ts". */
+export function circles(imports: readonly Import[]): readonly string[] {
+  const next = new Map<string, string[]>();
+  for (const { from, to } of imports) next.set(from, [...(next.get(from) ?? []), to]);
+  const told = new Set<string>();
+  return [...next.keys()].sort().flatMap((start) => {
+    if (told.has(start)) return [];
+    const path = shortestWayBack(start, next);
+    for (const file of path) told.add(file);
+    return path.length === 0 ? [] : [[...path, start].join(" > ")];
+  });
+}
+
+/** The files on the way, beginning with `start`; none if no way leads back. */
+function shortestWayBack(start: string, next: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const reached = new Map<string, readonly string[]>([[start, [start]]]);
+  for (const [file, path] of reached) {
+    for (const to of next.get(file) ?? []) {
+      if (to === start) return path;
+      if (!reached.has(to)) reached.set(to, [...path, to]); // a map is walked through to what was added meanwhile
+    }
+  }
+  return [];
+}

@@ -1,0 +1,255 @@
+// A store whose every answer is the test's: what is asked waits until the test answers it, fails it, or leaves it.
+import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
+import type { Instant } from "../../src/runtime/clock.js";
+import { after, now } from "../../src/runtime/clock.js";
+import type {
+  AbandonRequest,
+  AcquireAnswer,
+  AcquireRequest,
+  FirstAttempt,
+  Grant,
+  Holder,
+  PendingRelease,
+  PendingRenewal,
+  Place,
+  ReleaseAnswer,
+  RenewAnswer,
+  StayRequest,
+  Store,
+  StoreEvents,
+  Ticket,
+} from "../../src/store/store.js";
+
+/** One request that waits for its answer. */
+export class Asked<Request, Answer> {
+  readonly request: Request;
+  readonly #onAnswer: (answer: Answer) => void;
+  readonly #onFailure: (error: LeaseholdError) => void;
+  isOver = false;
+
+  constructor(request: Request, onAnswer: (answer: Answer) => void, onFailure: (error: LeaseholdError) => void) {
+    this.request = request;
+    this.#onAnswer = onAnswer;
+    this.#onFailure = onFailure;
+  }
+
+  answer(answer: Answer): void {
+    this.#end();
+    this.#onAnswer(answer);
+  }
+
+  fail(error: LeaseholdError): void {
+    this.#end();
+    this.#onFailure(error);
+  }
+
+  #end(): void {
+    if (this.isOver) {
+      throw new Error("it was answered before");
+    }
+    this.isOver = true;
+  }
+}
+
+/** Everything that is asked of one kind. */
+export class Requests<Request, Answer> {
+  readonly #name: string;
+  #waiting: Asked<Request, Answer>[] = [];
+  /** How many there were. */
+  count = 0;
+  /** Answers at once, instead of the test. An error: fails. Undefined: waits for the test after all. */
+  reply: ((request: Request) => Answer | LeaseholdError | undefined) | null = null;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  get waiting(): readonly Asked<Request, Answer>[] {
+    return this.#waiting.filter(({ isOver }) => !isOver);
+  }
+
+  add(asked: Asked<Request, Answer>): void {
+    this.count += 1;
+    this.#waiting.push(asked);
+    if (this.reply === null) {
+      return;
+    }
+    // A store never answers before the call returns.
+    queueMicrotask(() => {
+      const answer = this.reply?.(asked.request);
+      if (answer === undefined || asked.isOver) {
+        return;
+      }
+      this.#waiting.splice(this.#waiting.indexOf(asked), 1);
+      answer instanceof LeaseholdError ? asked.fail(answer) : asked.answer(answer);
+    });
+  }
+
+  promise(request: Request): Promise<Answer> {
+    return new Promise((resolve, reject) => this.add(new Asked(request, resolve, reject)));
+  }
+
+  /** Takes the oldest that waits. @throws when there is none */
+  take(): Asked<Request, Answer> {
+    this.#waiting = this.#waiting.filter(({ isOver }) => !isOver);
+    const asked = this.#waiting.shift();
+    if (asked === undefined) {
+      throw new Error(`nothing of this kind was asked: ${this.#name}`);
+    }
+    return asked;
+  }
+}
+
+export class FakeStore implements Store {
+  readonly attempts = new Requests<FirstAttempt, AcquireAnswer>("attempt");
+  readonly looks = new Requests<AcquireRequest, AcquireAnswer>("acquire");
+  readonly stays = new Requests<StayRequest, readonly Place[] | null>("stay");
+  readonly releases = new Requests<PendingRelease, ReleaseAnswer>("release");
+  readonly abandons = new Requests<AbandonRequest, ReleaseAnswer>("abandon");
+  readonly renewals = new Requests<PendingRenewal, RenewAnswer>("renew");
+  readonly presence = { incarnation: 1, isBelieved: true, sessionId: 7 as number | null };
+  readonly connections = { session: null } as unknown as Store["connections"];
+  isReady = true;
+  databaseId: string | null = "here";
+  /** The server's clock, less this process's wall clock. Null: not known yet. */
+  clockAheadMs: number | null = 0;
+  rests = 0;
+  closes = 0;
+  #events: StoreEvents | null = null;
+  #fence = 100n;
+  #ticket = 0n;
+
+  listen(events: StoreEvents): this {
+    this.#events = events;
+    return this;
+  }
+
+  /** A NOTIFY came. */
+  wake(): void {
+    this.#events?.onWake();
+  }
+
+  /** A new session stands. */
+  reconnect(): void {
+    this.presence.incarnation += 1;
+    this.#events?.onReconnected();
+  }
+
+  attempt(attempt: FirstAttempt): void {
+    const { onAnswer, onFailure } = bound(attempt);
+    this.attempts.add(new Asked(attempt, onAnswer, onFailure));
+  }
+
+  acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+    return this.looks.promise(request);
+  }
+
+  stay(request: StayRequest): Promise<readonly Place[] | null> {
+    return this.stays.promise(request);
+  }
+
+  /** Whether the connection keeps order: then a release tells when it is on its way. */
+  keepsOrder = true;
+
+  release(release: PendingRelease): void {
+    const { onAnswer, onFailure } = bound(release);
+    this.releases.add(new Asked(release, onAnswer, onFailure));
+    if (this.keepsOrder) {
+      queueMicrotask(() => release.onSent());
+    }
+  }
+
+  abandon(request: AbandonRequest): Promise<ReleaseAnswer> {
+    return this.abandons.promise(request);
+  }
+
+  renew(renewal: PendingRenewal): void {
+    const { onAnswer, onFailure } = bound(renewal);
+    this.renewals.add(new Asked(renewal, onAnswer, onFailure));
+  }
+
+  /** Set: what `open` waits for. */
+  opening: Promise<void> | null = null;
+  openCount = 0;
+
+  open(): Promise<void> {
+    this.openCount += 1;
+    return this.opening ?? Promise.resolve();
+  }
+
+  serverTimeAt({ wallMs }: Instant): number | null {
+    return this.clockAheadMs === null ? null : wallMs + this.clockAheadMs;
+  }
+
+  async rest(): Promise<void> {
+    this.rests += 1;
+  }
+
+  async close(): Promise<void> {
+    this.closes += 1;
+  }
+
+  async findDatabaseId(): Promise<void> {}
+  migrate = unexpected("migrate");
+  check = unexpected("check");
+  forceRelease = unexpected("forceRelease");
+  sweep = unexpected("sweep");
+  flushCounters = unexpected("flushCounters");
+  checkFence = unexpected("checkFence");
+  holderOf = unexpected("holderOf");
+  ping = unexpected("ping");
+  describeServer = unexpected("describeServer");
+
+  /** A grant from now on, with a new fence, as the server would give it. */
+  granted(ttlMs = 30_000, given: Partial<Grant> = {}): AcquireAnswer & { readonly outcome: "granted" } {
+    this.#fence += 1n;
+    const at = now();
+    return {
+      outcome: "granted",
+      fence: this.#fence,
+      acquiredAtMs: at.wallMs,
+      takeover: null,
+      until: after(at, ttlMs),
+      expiresAtMs: at.wallMs + ttlMs,
+      incarnation: this.presence.incarnation,
+      ...given,
+    };
+  }
+
+  renewed(ttlMs = 30_000): RenewAnswer {
+    const at = now();
+    const { incarnation } = this.presence;
+    return { outcome: "renewed", until: after(at, ttlMs), expiresAtMs: at.wallMs + ttlMs, incarnation };
+  }
+
+  /** A place behind all that were given before. */
+  queued(lookInMs: number | null = null): AcquireAnswer & { readonly ticket: Ticket } {
+    this.#ticket += 1n;
+    return { outcome: "queued", ticket: { place: this.#ticket, proof: 0n }, lookInMs, holder: holder() };
+  }
+}
+
+export function holder(): Holder {
+  return { owner: "somebody", fence: 1n, sessionId: 99, expiresAtMs: 0 };
+}
+
+export const held: AcquireAnswer = { outcome: "held", holder: holder() };
+export const busy: AcquireAnswer = { outcome: "busy", ticket: null, holder: null, blockingPid: 4242 };
+export const released: ReleaseAnswer = { outcome: "released", reason: null };
+export const gone: ReleaseAnswer = { outcome: "gone", reason: null };
+
+export const notSent = (): UnavailableError => new UnavailableError({ outcome: "not-sent" });
+export const noAnswer = (): UnavailableError => new UnavailableError({ outcome: "unknown" });
+export const badPassword = (): UnavailableError =>
+  new UnavailableError({ outcome: "not-sent", cause: Object.assign(new Error("no"), { code: "28P01" }) });
+
+function bound<Answer>(item: { onAnswer(answer: Answer): void; onFailure(error: LeaseholdError): void }): {
+  onAnswer: (answer: Answer) => void;
+  onFailure: (error: LeaseholdError) => void;
+} {
+  return { onAnswer: (answer) => item.onAnswer(answer), onFailure: (error) => item.onFailure(error) };
+}
+
+function unexpected(name: string): () => Promise<never> {
+  return () => Promise.reject(new Error(`no test asks for this: ${name}`));
+}

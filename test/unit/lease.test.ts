@@ -1,0 +1,253 @@
+// What this process believes of a grant, by both of its clocks and by what its session says.
+import { expect, test } from "vitest";
+import type { Lock } from "../../src/index.js";
+import { gone, released } from "./fake-store.js";
+import { clock, settle } from "./manual-clock.js";
+import { type Opened, openFake } from "./open.js";
+import { watch } from "./outcome.js";
+
+const noKeepAlive = { keepAlive: false };
+
+async function hold({ locker, store }: Opened, key = "a", options: object = {}): Promise<Lock> {
+  const call = watch(locker.acquire(key, options));
+  const attempt = store.attempts.take();
+  attempt.answer(store.granted(attempt.request.terms.ttlMs));
+  await settle();
+  return call.result;
+}
+
+test("a lease expires at its deadline, its signal fires then, and onLost is called once", async () => {
+  const losses: unknown[] = [];
+  const opened = openFake({
+    ...noKeepAlive,
+    ttlMs: 1_000,
+    onLost: (lock, error) => losses.push([lock.key, error.reason]),
+  });
+  const lock = await hold(opened);
+  const { signal } = lock;
+  await clock.pass(999);
+  expect([lock.held, signal.aborted, lock.remainingMs]).toEqual([true, false, 1]);
+  await clock.pass(1);
+
+  expect([lock.held, signal.aborted, lock.remainingMs]).toEqual([false, true, 0]);
+  expect(signal.reason).toMatchObject({ code: "lease-lost", reason: "expired" });
+  expect(losses).toEqual([["a", "expired"]]);
+  expect(opened.locker.locks()).toHaveLength(0);
+  // A renewal may have been on its way: the last word frees what it left.
+  opened.store.abandons.take().answer({ outcome: "expired", reason: "expired" });
+  await clock.pass(60_000);
+  expect(losses).toHaveLength(1);
+  await expect(lock.release()).rejects.toBe(signal.reason);
+  await opened.close();
+});
+
+test("a lease expires while the machine sleeps: the monotonic clock alone would not notice", async () => {
+  const opened = openFake({ ...noKeepAlive, ttlMs: 10_000 });
+  const lock = await hold(opened);
+  clock.suspend(10_000);
+
+  expect(lock.held).toBe(false);
+  expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ reason: "expired" }));
+  await settle();
+  opened.store.abandons.take().answer(gone);
+  await opened.close();
+});
+
+test("a wall clock that is set back does not make a lease last longer", async () => {
+  const opened = openFake({ ...noKeepAlive, ttlMs: 1_000 });
+  const lock = await hold(opened);
+  clock.setWall(-3_600_000);
+  await clock.pass(1_000);
+
+  expect(lock.held).toBe(false);
+  opened.store.abandons.take().answer(gone);
+  await opened.close();
+});
+
+test("a blocked event loop fires no timer, yet nobody is told that the lock is held", async () => {
+  const opened = openFake({ ...noKeepAlive, ttlMs: 1_000 });
+  const lock = await hold(opened);
+  clock.block(1_000);
+
+  expect(lock.held).toBe(false);
+  expect(lock.signal.aborted).toBe(true);
+  expect(opened.locker.get("a")).toBeUndefined();
+  opened.store.abandons.reply = () => gone;
+  await opened.close();
+});
+
+test("a lease that was renewed far ahead is looked at again, and expires at its new deadline", async () => {
+  const opened = openFake({ ...noKeepAlive, ttlMs: 2_000 });
+  const lock = await hold(opened);
+  await clock.pass(1_900); // it has a timer of its own by now
+  const renewal = watch(lock.renew(5_000));
+  await settle();
+  opened.store.renewals.take().answer(opened.store.renewed(5_000));
+  await settle();
+  renewal.result;
+  await clock.pass(4_999);
+  expect(lock.held).toBe(true);
+  expect(lock.signal.aborted).toBe(false);
+  const { signal } = lock;
+  await clock.pass(1);
+  expect(signal.aborted).toBe(true);
+  opened.store.abandons.take().answer(gone);
+  await opened.close();
+});
+
+test("a short lease beside a long one expires in time", async () => {
+  const opened = openFake(noKeepAlive);
+  const long = await hold(opened, "long", { ttlMs: 60_000 });
+  const short = await hold(opened, "short", { ttlMs: 3_000 });
+  const tiny = await hold(opened, "tiny", { ttlMs: 100 });
+  const signals = [long, short, tiny].map(({ signal }) => signal);
+  const aborted = () => signals.map((signal) => signal.aborted);
+  opened.store.abandons.reply = () => gone;
+  await clock.pass(100);
+  expect(aborted()).toEqual([false, false, true]);
+  await clock.pass(2_900);
+  expect(aborted()).toEqual([false, true, true]);
+  await clock.pass(57_000);
+  expect(aborted()).toEqual([true, true, true]);
+  await opened.close();
+});
+
+test("10,000 leases with a deadline each need a few looks a second, until they are near their end", async () => {
+  const opened = openFake(noKeepAlive);
+  const { store, locker } = opened;
+  store.attempts.reply = ({ terms }) => store.granted(terms.ttlMs);
+  for (let from = 0; from < 10_000; from += 1_000) {
+    const some = Array.from({ length: 1_000 }, (_, n) =>
+      watch(locker.acquire(`key ${from + n}`, { ttlMs: 60_000 + (from + n) * 3 })),
+    );
+    await settle();
+    expect(some.every(({ state }) => state === "resolved")).toBe(true);
+  }
+  await clock.pass(30_000);
+  const before = clock.fired;
+  await clock.pass(20_000);
+
+  expect(clock.timers).toBeLessThanOrEqual(2);
+  expect(clock.fired - before).toBeLessThanOrEqual(5 * 20);
+  // And when they end, one after the other: a timer for each, and still no more than a few looks at all of them.
+  store.abandons.reply = () => gone;
+  await clock.pass(10_000);
+  const [fired, held] = [clock.fired, locker.locks().length];
+  await clock.pass(3_000);
+  const ended = held - locker.locks().length;
+  expect(ended).toBeGreaterThan(900);
+  expect(clock.fired - fired - ended).toBeLessThanOrEqual(5 * 3);
+  store.releases.reply = () => released;
+  await opened.close();
+});
+
+test("a lease at its maximum hold is lost for that reason", async () => {
+  const opened = openFake({ ...noKeepAlive, ttlMs: 1_000, maxHoldMs: 1_000 });
+  const lock = await hold(opened);
+  const { signal } = lock;
+  await clock.pass(1_000);
+
+  expect(signal.reason).toMatchObject({ reason: "max-hold" });
+  opened.store.abandons.take().answer(gone);
+  await opened.close();
+});
+
+test("a lease is not held while its session is not believed, and held again when it is, without being lost", async () => {
+  const opened = openFake(noKeepAlive);
+  const lock = await hold(opened);
+  const { signal } = lock;
+  opened.store.presence.isBelieved = false;
+  expect([lock.held, lock.remainingMs, signal.aborted]).toEqual([false, 0, false]);
+  expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ code: "not-held" }));
+  opened.store.presence.isBelieved = true;
+  expect(lock.held).toBe(true);
+  await opened.close();
+});
+
+test("after a reconnect a lease counts as held when a renewal under the new session says so, and not before", async () => {
+  const opened = openFake(noKeepAlive);
+  const { store } = opened;
+  const lock = await hold(opened);
+  store.reconnect();
+  expect(lock.held).toBe(false);
+  await clock.pass(1);
+  const renewal = store.renewals.take();
+  // It proves, and does not prolong: nobody asked for that.
+  expect(renewal.request.askedTtlMs).toBeNull();
+  renewal.answer({ ...store.renewed(), incarnation: store.presence.incarnation - 1 } as never);
+  await settle();
+  expect(lock.held).toBe(false);
+  store.reconnect();
+  await clock.pass(1);
+  store.renewals.take().answer(store.renewed());
+  await settle();
+  expect(lock.held).toBe(true);
+  await opened.close();
+});
+
+test("a grant that was asked for under the session before is proven under the new one at once", async () => {
+  const opened = openFake(noKeepAlive);
+  const { store, locker } = opened;
+  const call = watch(locker.acquire("a"));
+  const grant = store.granted();
+  store.reconnect();
+  store.attempts.take().answer(grant);
+  await clock.pass(1);
+  const lock = call.result;
+  expect(lock.held).toBe(false);
+  store.renewals.take().answer({ outcome: "lost", reason: "taken" });
+  await settle();
+  expect(lock.signal.reason).toMatchObject({ reason: "taken" });
+  store.abandons.take().answer(gone);
+  await opened.close();
+});
+
+test("of two grants of one key in this process the older one is lost as taken", async () => {
+  const opened = openFake(noKeepAlive);
+  const [old, current] = [await hold(opened), await hold(opened)];
+
+  expect(old.signal.reason).toMatchObject({ reason: "taken" });
+  expect(current.held).toBe(true);
+  expect(opened.locker.get("a")).toBe(current);
+  opened.store.abandons.take().answer(gone);
+  await opened.close();
+});
+
+test("close fires the signals at once, waits for drainMs, and then releases beneath the holders", async () => {
+  const opened = openFake(noKeepAlive);
+  const { store, locker } = opened;
+  const lock = await hold(opened);
+  const other = await hold(opened, "b");
+  const { signal } = lock;
+  const closed = watch(locker.close({ drainMs: 3_000 }), "close");
+  await clock.pass(1);
+  expect(signal.reason).toMatchObject({ reason: "closed" });
+  expect([lock.held, store.releases.count]).toEqual([true, 0]);
+  await clock.pass(1_000);
+  const release = watch(lock.release());
+  await settle();
+  store.releases.take().answer(released);
+  await settle();
+  release.result;
+  await clock.pass(1_998);
+  expect(store.releases.count).toBe(1);
+  await clock.pass(1);
+  store.releases.take().answer(released);
+  await clock.pass(1);
+  closed.result;
+  expect(() => other.assertHeld()).toThrow(expect.objectContaining({ reason: "closed" }));
+});
+
+test("close ends early when the last lock is released", async () => {
+  const opened = openFake(noKeepAlive);
+  const { store, locker } = opened;
+  const lock = await hold(opened);
+  const closed = watch(locker.close({ drainMs: 60_000 }), "close");
+  await clock.pass(10);
+  store.releases.reply = () => released;
+  const release = watch(lock.release());
+  await clock.pass(10);
+
+  release.result;
+  closed.result;
+});

@@ -1,0 +1,33 @@
+// A locker over a fake store, with nothing that runs by itself.
+import { type ResolvedLockerOptions, resolveLockerOptions } from "../../src/config/resolve-options.js";
+import type { LockerOptions } from "../../src/index.js";
+import { Locker } from "../../src/locker/locker.js";
+import { FakeStore, gone } from "./fake-store.js";
+import { clock } from "./manual-clock.js";
+import { watch } from "./outcome.js";
+
+export interface Opened {
+  readonly locker: Locker;
+  readonly store: FakeStore;
+  /** Closes the locker. What is held is released, last words find nothing. */
+  close(): Promise<void>;
+}
+
+export function openFake(options: LockerOptions = {}, store: FakeStore = new FakeStore()): Opened {
+  const resolved: ResolvedLockerOptions = resolveLockerOptions({
+    url: "postgres://app@db.example/app",
+    idleTimeoutMs: Number.POSITIVE_INFINITY,
+    sweepEveryMs: Number.POSITIVE_INFINITY,
+    statsFlushMs: Number.POSITIVE_INFINITY,
+    ...options,
+  });
+  const locker = new Locker(resolved, (events) => store.listen(events));
+  const close = async (): Promise<void> => {
+    store.releases.reply ??= () => ({ outcome: "released", reason: null });
+    store.abandons.reply ??= () => gone;
+    const closed = watch(locker.close(), "close");
+    await clock.pass(20_000);
+    closed.result;
+  };
+  return { locker, store, close };
+}

@@ -1,0 +1,229 @@
+// A lock server in memory behind a network that delays, loses and reorders what two lockers send: time is the manual clock's, chance
+// is seeded. It keeps the rules that the client relies on: a token is granted once, nothing is done after its deadline, places are kept.
+import { after, driftMarginMs, type Instant, now, startTimer } from "../../src/runtime/clock.js";
+import type {
+  AbandonRequest,
+  AcquireAnswer,
+  AcquireRequest,
+  PendingRelease,
+  PendingRenewal,
+  ReleaseAnswer,
+  RenewAnswer,
+  StayRequest,
+} from "../../src/store/store.js";
+import { type Asked, FakeStore, noAnswer, notSent, type Requests } from "./fake-store.js";
+import { clock } from "./manual-clock.js";
+
+interface Lease {
+  token: string;
+  fence: bigint;
+  ttlMs: number;
+  acquiredAtMs: number;
+  expiresAtMs: number;
+}
+
+interface Waiter {
+  readonly token: string;
+  readonly place: bigint;
+  aliveUntilMs: number;
+  readonly store: FakeStore;
+}
+
+export interface Weather {
+  /** Chances: that a request is lost on its way there, and its answer on its way back. */
+  lossThere: number;
+  lossBack: number;
+  /** That a request is refused before it is sent. */
+  refusal: number;
+  maxDelayMs: number;
+}
+
+export class SimulatedServer {
+  readonly leases = new Map<string, Lease>();
+  readonly waiters = new Map<string, Waiter[]>();
+  readonly weather: Weather = { lossThere: 0, lossBack: 0, refusal: 0, maxDelayMs: 5 };
+  readonly #random: () => number;
+  /** When the last of what is on its way arrives, for each connection. */
+  readonly #latest = new WeakMap<object, { there: number; back: number }>();
+  #fence = 0n;
+  #place = 0n;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** A store of one process, over one connection that keeps the order of what is asked, or over several that do not. */
+  connect({ keepsOrder }: { keepsOrder: boolean }): FakeStore {
+    const store = new FakeStore();
+    store.keepsOrder = keepsOrder;
+    this.#serve(store, store.attempts, ({ key, token, terms, deadline }, sentAt) => {
+      const notAfterMs = store.serverTimeAt(deadline) ?? 0;
+      return this.#acquire({ key, token, terms, notAfterMs, ticket: null }, sentAt, store);
+    });
+    this.#serve(store, store.looks, (request, sentAt) => this.#acquire(request, sentAt, store));
+    this.#serve(store, store.stays, (request) => this.#stay(request));
+    this.#serve(store, store.releases, (request) => this.#release(request));
+    this.#serve(store, store.abandons, (request) => this.#abandon(request));
+    this.#serve(store, store.renewals, (request, sentAt) => this.#renew(request, sentAt));
+    return store;
+  }
+
+  /** Who has the key now. */
+  holder(key: string): Lease | null {
+    const lease = this.leases.get(key);
+    return lease !== undefined && lease.expiresAtMs > clock.wallMs ? lease : null;
+  }
+
+  #serve<Request, Answer>(
+    store: FakeStore,
+    requests: Requests<Request, Answer>,
+    act: (request: Request, sentAt: Instant) => Answer,
+  ): void {
+    const add = requests.add.bind(requests);
+    requests.add = (asked: Asked<Request, Answer>) => {
+      add(asked);
+      const sentAt = now();
+      const { lossThere, lossBack, refusal } = this.weather;
+      if (this.#random() < refusal) {
+        this.#later(() => asked.fail(notSent()));
+        return;
+      }
+      const isLost = this.#random() < lossThere;
+      const isAnswerLost = this.#random() < lossBack;
+      const there = (): void => {
+        const answer = isLost ? null : act(asked.request, sentAt);
+        const back = (): void => (answer === null || isAnswerLost ? asked.fail(noAnswer()) : asked.answer(answer));
+        store.keepsOrder ? this.#inOrder(store, "back", back) : this.#later(back);
+      };
+      store.keepsOrder ? this.#inOrder(store, "there", there) : this.#later(there);
+    };
+  }
+
+  #later(work: () => void): void {
+    startTimer(this.#delayMs, work, { keepsAlive: true });
+  }
+
+  /** Not before what was sent the same way earlier. */
+  #inOrder(store: object, way: "there" | "back", work: () => void): void {
+    const latest = this.#latest.get(store) ?? { there: 0, back: 0 };
+    latest[way] = Math.max(latest[way], clock.monotonicMs + Math.ceil(this.#delayMs));
+    this.#latest.set(store, latest);
+    startTimer(latest[way] - clock.monotonicMs, work, { keepsAlive: true });
+  }
+
+  get #delayMs(): number {
+    return this.#random() ** 3 * this.weather.maxDelayMs;
+  }
+
+  #acquire(request: AcquireRequest, sentAt: Instant, store: FakeStore): AcquireAnswer {
+    const { key, token, terms, notAfterMs, ticket } = request;
+    const atMs = clock.wallMs;
+    if (atMs >= notAfterMs) return { outcome: "late" };
+    const lease = this.holder(key);
+    if (lease?.token === token) return this.#grant(lease, sentAt);
+    const line = this.#line(key);
+    if (lease === null && (line.length === 0 || line[0]?.token === token)) {
+      this.#fence += 1n;
+      const { ttlMs } = terms;
+      const granted = { token, fence: this.#fence, ttlMs, acquiredAtMs: atMs, expiresAtMs: atMs + ttlMs };
+      this.leases.set(key, granted);
+      this.#leave(key, token);
+      return this.#grant(granted, sentAt);
+    }
+    const holder = lease && { owner: "o", fence: lease.fence, sessionId: null, expiresAtMs: lease.expiresAtMs };
+    if (terms.waitMs === 0) return { outcome: "held", holder };
+    let own = line.find((waiter) => waiter.token === token);
+    if (own === undefined) {
+      own = { token, place: ticket?.place ?? ++this.#place, aliveUntilMs: 0, store };
+      line.push(own);
+      line.sort((a, b) => (a.place < b.place ? -1 : 1));
+      this.waiters.set(key, line);
+    }
+    own.aliveUntilMs = atMs + 3_000;
+    const lookInMs = lease !== null && line[0] === own ? lease.expiresAtMs - atMs + 1 : null;
+    return { outcome: "queued", ticket: { place: own.place, proof: 0n }, lookInMs, holder };
+  }
+
+  #grant({ fence, acquiredAtMs, expiresAtMs }: Lease, sentAt: Instant): AcquireAnswer {
+    return {
+      outcome: "granted",
+      fence,
+      acquiredAtMs,
+      expiresAtMs,
+      takeover: null,
+      ...this.#proof(expiresAtMs, sentAt),
+    };
+  }
+
+  /** As the store reckons it: from when the request was sent, a margin for drift taken off. */
+  #proof(expiresAtMs: number, sentAt: Instant) {
+    const leftMs = expiresAtMs - clock.wallMs;
+    return { until: after(sentAt, leftMs - driftMarginMs(Math.max(leftMs, 0))), incarnation: 1 };
+  }
+
+  #stay({ places, notAfterMs }: StayRequest) {
+    if (clock.wallMs >= notAfterMs) return null;
+    return places.filter(({ key, token }) => {
+      const own = this.#line(key).find((waiter) => waiter.token === token);
+      if (own !== undefined) own.aliveUntilMs = clock.wallMs + 3_000;
+      return own === undefined;
+    });
+  }
+
+  #release({ key, token, fence }: PendingRelease): ReleaseAnswer {
+    const lease = this.leases.get(key);
+    if (lease?.token !== token || lease.fence !== fence) return { outcome: "gone", reason: lease ? "taken" : null };
+    return this.#free(key, lease);
+  }
+
+  #free(key: string, lease: Lease): ReleaseAnswer {
+    this.leases.delete(key);
+    this.#wake(key);
+    return lease.expiresAtMs > clock.wallMs
+      ? { outcome: "released", reason: null }
+      : { outcome: "expired", reason: "expired" };
+  }
+
+  #abandon({ key, token }: AbandonRequest): ReleaseAnswer {
+    this.#leave(key, token);
+    const lease = this.leases.get(key);
+    if (lease?.token === token) return this.#free(key, lease);
+    if (lease === undefined) this.#wake(key);
+    return { outcome: "gone", reason: lease ? "taken" : null };
+  }
+
+  #renew({ key, token, fence, askedTtlMs }: PendingRenewal, sentAt: Instant): RenewAnswer {
+    const lease = this.holder(key);
+    if (lease?.token !== token || lease.fence !== fence) return { outcome: "lost", reason: "expired" };
+    if (askedTtlMs !== null) lease.expiresAtMs = Math.max(lease.expiresAtMs, clock.wallMs + askedTtlMs);
+    return { outcome: "renewed", expiresAtMs: lease.expiresAtMs, ...this.#proof(lease.expiresAtMs, sentAt) };
+  }
+
+  /** A NOTIFY may be lost: polling is the truth. */
+  #wake(key: string): void {
+    const [head] = this.#line(key);
+    if (head !== undefined && this.#random() >= this.weather.lossBack) this.#later(() => head.store.wake());
+  }
+
+  #line(key: string): Waiter[] {
+    const line = (this.waiters.get(key) ?? []).filter(({ aliveUntilMs }) => aliveUntilMs > clock.wallMs);
+    this.waiters.set(key, line);
+    return line;
+  }
+
+  #leave(key: string, token: string): void {
+    this.waiters.set(
+      key,
+      this.#line(key).filter((waiter) => waiter.token !== token),
+    );
+  }
+
+  /** What is there, for a look after everybody has gone. */
+  left(): string[] {
+    const keys = new Set([...this.leases.keys(), ...this.waiters.keys()]);
+    return [...keys].flatMap((key) => [
+      ...(this.holder(key) === null ? [] : [`lease of ${key}`]),
+      ...this.#line(key).map(() => `waiter for ${key}`),
+    ]);
+  }
+}
