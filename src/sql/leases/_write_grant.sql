@@ -1,6 +1,6 @@
 -- Writes a grant into rows that the caller has locked (rules 1, 3 and 4): one moment and one fence, drawn here, for all
--- of them. A row that has changed since it was found is left out. This is the only place that knows what a grant writes;
--- one row has a form of its own, which is 25 us of server CPU cheaper.
+-- of them. A row that has changed since it was found is left out. Beside _insert_grant this is the only place that knows
+-- what a grant writes; one row has a form of its own, which is 25 us of server CPU cheaper.
 create function leasehold_internal._write_grant(
   p_rows tid[],
   p_tokens uuid[],
