@@ -15,7 +15,7 @@ export interface BenchArguments {
 
 export const help = `npm run bench -- [options]
 
-  --quick                less of everything, in under two minutes
+  --quick                less of everything, in a few minutes
   --only NAME,...        these workloads alone
   --peers NAME,...       beside these alone ("none": beside none)
   --against FOLDER       the same library from another checkout, built there, as one more contender
