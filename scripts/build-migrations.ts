@@ -1,5 +1,6 @@
 // npm run build:migrations: builds migrations/ from src/postgres/schema/schema.ts (the tables, by drizzle-kit) and src/sql (all the rest),
-// and src/postgres/schema/migrations.generated.ts from that. With --check it writes nothing, and fails where something is out of date.
+// src/postgres/schema/migrations.generated.ts from that, and src/cli/view-columns.generated.ts from src/drizzle. With --check it writes
+// nothing, and fails where something is out of date.
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,6 +8,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as schema from "../src/postgres/schema/schema.js";
 import { withConstants } from "./sql-constants.js";
+import { withCounters } from "./sql-counters.js";
+import { viewColumnsFile } from "./view-columns.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const breakpoint = "--> statement-breakpoint\n";
@@ -51,14 +54,14 @@ function sources(): readonly string[] {
     .filter((line) => line !== "" && !line.startsWith("#"));
   const found = readdirSync(folder, { recursive: true, encoding: "utf8" })
     .map((name) => name.replaceAll("\\", "/"))
-    .filter((name) => name.endsWith(".sql"));
+    .filter((name) => name.endsWith(".sql") && !name.startsWith("parts/")); // see sql-constants.ts
   const problems = [
     ...found.filter((name) => !listed.includes(name)).map((name) => `${name} is not in order.txt`),
     ...listed.filter((name) => !found.includes(name)).map((name) => `${name} is in order.txt, but not there`),
     ...listed.filter((name, index) => listed.indexOf(name) !== index).map((name) => `${name} is in order.txt twice`),
   ];
   if (problems.length > 0) throw new Error(`src/sql: ${problems.join("; ")}`);
-  return listed.map((name) => withConstants(readFileSync(join(folder, name), "utf8")));
+  return listed.map((name) => withCounters(withConstants(readFileSync(join(folder, name), "utf8"))));
 }
 
 /** The migrations as TypeScript, for a bundle has no folder to read. */
@@ -112,6 +115,7 @@ function read(name: string): string | null {
 
 const files = await build();
 files.set("src/postgres/schema/migrations.generated.ts", embed(files));
+files.set("src/cli/view-columns.generated.ts", viewColumnsFile());
 const strangers = readdirSync(join(root, "migrations"), { recursive: true, encoding: "utf8" })
   .map((name) => join("migrations", name))
   .filter((name) => /\.(sql|json)$/.test(name) && !files.has(name));

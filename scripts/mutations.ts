@@ -1,7 +1,8 @@
 // npm run mutations: puts one fault after another into copies of the project, and runs the tests that should notice. A fault
 // that no test notices means that a promise is not tested: the exit code is 1 then.
 //
-//   npm run mutations -- --only "release: by the key alone"   one of them, or all whose name contains this
+//   npm run mutations -- --only "release: by the key alone"   one of them, or all whose name contains this; it may be given
+//       several times
 //   npm run mutations -- --tests test/stale-writes/random.test.ts   which faults these files notice by themselves
 //   npm run mutations -- --list
 //   npm run mutations -- --check   whether each still finds its place in the source
@@ -43,7 +44,7 @@ const patienceMs = 300_000;
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string" },
+    only: { type: "string", multiple: true },
     tests: { type: "string" },
     list: { type: "boolean" },
     check: { type: "boolean" },
@@ -70,7 +71,7 @@ const mutants = [
   ...timing,
   ...tls,
 ]
-  .filter(({ name }) => name.includes(values.only ?? ""))
+  .filter(({ name }) => (values.only ?? [""]).some((part) => name.includes(part)))
   .filter(inShard(values.shard));
 
 const filesOf = (mutant: Mutant) => values.tests?.split(",") ?? mutant.tests;

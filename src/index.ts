@@ -8,6 +8,7 @@ export type {
   ForceReleaseOptions,
   LeaseOptions,
   LockerOptions,
+  MigrateOptions,
   TryOptions,
 } from "./api/options.js";
 export type { PostgresClient } from "./api/postgres-client.js";
@@ -68,4 +69,4 @@ export type { AcquireOutcome } from "./observe/observer.js";
 export type { DebugError, RecentError } from "./observe/recent-errors.js";
 export type { LostLock } from "./observe/recently-lost.js";
 export type { HistogramStats, HotKeyStats, PrefixStats, TallyStats } from "./store/counts.js";
-export type { MigrateOptions, SweepResult } from "./store/store.js";
+export type { SweepResult } from "./store/store.js";

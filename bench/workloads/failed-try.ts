@@ -1,6 +1,6 @@
 // Tries of a key that another process holds, one after the other.
 import { type Crew, withCrews } from "../crew.js";
-import { inTurns, toRow, type Workload } from "./workload.js";
+import { COLD, inTurns, toRow, type Workload } from "./workload.js";
 
 export const FAILED_TRY = "a key that is held";
 
@@ -18,11 +18,12 @@ export const failedTry: Workload = {
     await withCrews(triers, 1, (holders) =>
       withCrews([...triers, entrants.floor("select 1", "select")], 1, async (crews) => {
         for (const holder of holders) await holder.workers[0]?.request("hold", { prefix: prefixOf(holder), count: 1 });
-        const results = await inTurns(crews, rounds, async (crew) => {
+        const measure = async (crew: Crew) => {
           const before = await position();
           const window = await crew.tries(`${prefixOf(crew)}:0`, windowMs);
           return { ...window, walBytes: ((await position()) - before) / window.cycles };
-        });
+        };
+        const results = await inTurns(crews, rounds, measure, COLD);
         report(
           crews.map((crew, index) => {
             const windows = results[index] ?? [];

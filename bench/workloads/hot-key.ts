@@ -3,7 +3,7 @@ import { type Crew, withCrews } from "../crew.js";
 import type { Row } from "../results.js";
 import { jain, mean, median, quantile } from "../statistics.js";
 import type { Grant } from "../worker.js";
-import { inTurns, type Workload } from "./workload.js";
+import { COLD, inTurns, type Workload } from "./workload.js";
 
 export const hotKeyCase = (workers: number, processes: number) =>
   `${workers} workers, ${processes === 1 ? "1 process" : `${processes} processes`}`;
@@ -32,18 +32,21 @@ export const hotKey: Workload = {
       ? waiting.filter(({ name, spec }) => spec.kind === "leasehold" || name === "table-lock")
       : waiting.filter(({ name }) => !name.endsWith("-fsync"));
     const [ms, rounds] = isQuick ? [500, 2] : [1_500, 3];
+    const counts = isQuick ? [16] : [2, 16, 128];
     for (const processes of [1, 4]) {
       await withCrews(able, processes, (crews) =>
         withCrews([entrants.floor(GAP_FLOOR, "durable")], 1, async ([floor]) => {
-          for (const workers of isQuick ? [16] : [2, 16, 128]) {
+          for (const workers of counts) {
             const [of, gapOf] = [hotKeyCase(workers, processes), gapCase(workers, processes)];
             const taking = crews.filter(({ entrant }) => entrant.mostInFlight >= workers);
             const turns = [...taking, ...(floor ? [floor] : [])];
-            const results = await inTurns(turns, rounds, async (crew, round) => {
+            const take = async (crew: Crew, round: number) => {
               if (crew === floor) return (await crew.window(1, windowMs)).rate;
               const length = round < 0 ? ms / 4 : ms;
               return summarise(await crew.hot(KEY, workers, length), workers, length);
-            });
+            };
+            const isFirst = workers === counts[0];
+            const results = await inTurns(turns, rounds, take, isFirst ? COLD : 1);
             const windows = taking.map((_, index) => results[index] as HotWindow[]);
             const floorRates = results.at(-1) as number[];
             report(taking.map((crew, index) => rateRow(of, crew, windows[index] ?? [])));

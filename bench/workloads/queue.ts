@@ -28,7 +28,7 @@ export const queue: Workload = {
         if (!isInOrder) throw new Error(`${build.name}: a queue of ${length} was not served in order`);
         return ((servedAt.length - 1) * 1_000) / ((servedAt.at(-1) ?? 0) - (servedAt[0] ?? 0));
       };
-      const results = await inTurns(entrants.leaseholds, isQuick ? 1 : 3, serve, { warmsUp: false });
+      const results = await inTurns(entrants.leaseholds, isQuick ? 1 : 3, serve, 0);
       report(
         entrants.leaseholds.map(({ name }, index) => ({
           workload: this.name,

@@ -31,7 +31,7 @@ export const takeover: Workload = {
         await Promise.all(holder.workers.map((worker) => worker.kill("SIGKILL")));
         return (await granted) - killedAt;
       };
-      const results = await inTurns(waiters, isQuick ? 4 : 12, take, { warmsUp: false });
+      const results = await inTurns(waiters, isQuick ? 4 : 12, take, 0);
       report(
         waiters.map((waiter, index) => ({
           workload: "takeover",

@@ -1,5 +1,5 @@
 import { withCrews } from "../crew.js";
-import { measureRates, type Workload } from "./workload.js";
+import { COLD, measureRates, type Workload } from "./workload.js";
 
 const IN_FLIGHT = [1, 16, 128, 1_024];
 
@@ -20,7 +20,8 @@ export const uncontended: Workload = {
       for (const inFlight of IN_FLIGHT) {
         const of = uncontendedCase(inFlight, 1);
         const able = crews.filter(({ entrant }) => entrant.mostInFlight >= inFlight);
-        report(await measureRates(this.name, of, able, rounds, (crew) => crew.window(inFlight, windowMs)));
+        const warmUps = inFlight === 1 ? COLD : 1;
+        report(await measureRates(this.name, of, able, rounds, (crew) => crew.window(inFlight, windowMs), warmUps));
       }
     });
     if (isQuick) return;
@@ -28,7 +29,8 @@ export const uncontended: Workload = {
     await withCrews([...entrants.leaseholds, ...few], 4, async (crews) => {
       for (const inFlight of [4, 16, 128, 1_024]) {
         const of = uncontendedCase(inFlight, 4);
-        report(await measureRates(this.name, of, crews, rounds, (crew) => crew.window(inFlight, windowMs)));
+        const warmUps = inFlight === 4 ? COLD : 1;
+        report(await measureRates(this.name, of, crews, rounds, (crew) => crew.window(inFlight, windowMs), warmUps));
       }
     });
   },

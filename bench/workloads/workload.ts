@@ -16,18 +16,24 @@ export interface Workload {
   run(entrants: Entrants, scale: Scale, report: (rows: readonly Row[]) => void): Promise<void>;
 }
 
+/** Windows until a contender with one cycle in flight gets no faster any more: 2.5 s of 500 ms each for most. */
+export const COLD = 6;
+
 export const fullScale: Scale = { isQuick: false, windowMs: 500, rounds: 6 };
 export const quickScale: Scale = { isQuick: true, windowMs: 200, rounds: 3 };
 
-/** Runs `measure` for each in turns. A first round, of the number -1, warms up and is thrown away. */
+/**
+ * Runs `measure` for each in turns. First come rounds of negative numbers, which warm up and are thrown away. One is enough for a
+ * process that has run something like it; a new one needs `COLD` rounds, until its code is compiled.
+ */
 export async function inTurns<Of, Result>(
   all: readonly Of[],
   rounds: number,
   measure: (one: Of, round: number) => Promise<Result>,
-  { warmsUp = true } = {},
+  warmUps = 1,
 ): Promise<Result[][]> {
   const results = all.map((): Result[] => []);
-  for (let round = warmsUp ? -1 : 0; round < rounds; round += 1) {
+  for (let round = -warmUps; round < rounds; round += 1) {
     for (const [index, one] of all.entries()) {
       const result = await measure(one, round);
       if (round >= 0) results[index]?.push(result);
@@ -43,8 +49,9 @@ export async function measureRates(
   crews: readonly Crew[],
   rounds: number,
   window: (crew: Crew) => Promise<Window>,
+  warmUps = 1,
 ): Promise<Row[]> {
-  const results = await inTurns(crews, rounds, window);
+  const results = await inTurns(crews, rounds, window, warmUps);
   return crews.map((crew, index) => toRow(workload, of, crew.name, results[index] ?? []));
 }
 

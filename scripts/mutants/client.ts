@@ -177,6 +177,24 @@ export const client: readonly Mutant[] = [
     tests: ["test/faults/hung.test.ts"],
   },
   {
+    name: "connections: a silent statement is awaited for ever",
+    file: "src/postgres/connection/link.ts",
+    edits: [["      this.#due.by(statement.dueAtMs);\n", ""]],
+    tests: ["test/faults/hung.test.ts"],
+  },
+  {
+    name: "connections: after one that was answered no statement is watched",
+    file: "src/postgres/connection/link.ts",
+    edits: [["      this.#due.by(nextMs);\n", "      // mutant\n"]],
+    tests: ["test/connections/link.test.ts"],
+  },
+  {
+    name: "connections: after a silent statement the connection is kept",
+    file: "src/postgres/connection/link.ts",
+    edits: [["    if (isSilent) {\n      this.destroy();\n", "    if (isSilent) {\n      this.#due.by(nextMs);\n"]],
+    tests: ["test/connections/link.test.ts", "test/faults/hung.test.ts"],
+  },
+  {
     name: "connections: a farewell before the answers",
     file: "src/postgres/connection/link.ts",
     edits: [["void this.#queue.then(() => (", "void Promise.resolve().then(() => ("]],

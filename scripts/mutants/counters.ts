@@ -4,6 +4,8 @@ import type { Mutant } from "./mutant.js";
 const stats = ["test/counters/stats.test.ts"];
 const flushing = ["test/counters/flushing.test.ts"];
 const table = ["test/counters/table.test.ts"];
+const definition = ["test/counters/definition.test.ts"];
+const tally = ["test/unit/counters/tally.test.ts"];
 const hotKeys = ["test/unit/counters/hot-keys.test.ts"];
 const histogram = ["test/unit/counters/histogram.test.ts"];
 
@@ -52,7 +54,7 @@ export const counters: readonly Mutant[] = [
   {
     name: "counters: of old rows the largest is kept, not the sum",
     file: "src/sql/counters/_purge_counters.sql",
-    edits: [["sum(g.acquired)", "max(g.acquired)"]],
+    edits: [["sum(g.:counter)", "max(g.:counter)"]],
     tests: table,
   },
   {
@@ -66,6 +68,29 @@ export const counters: readonly Mutant[] = [
     file: "src/sql/counters/flush_counters.sql",
     edits: [["if p_id = '00000000-0000-0000-0000-000000000000'\n     or array_ndims", "if array_ndims"]],
     tests: table,
+  },
+  {
+    name: "counters: a later flush leaves the counts as they were",
+    file: "src/sql/counters/flush_counters.sql",
+    edits: [[":counter = excluded.:counter,", ":counter = c.:counter,"]],
+    tests: definition,
+  },
+  {
+    name: "counters: takeovers are flushed under each other's reason",
+    file: "src/store/counter-columns.ts",
+    edits: [
+      [
+        "byColumn(takeoverCounters, counts.takenOver,",
+        "byColumn(takeoverCounters, { expired: counts.takenOver.orphaned, orphaned: counts.takenOver.expired },",
+      ],
+    ],
+    tests: definition,
+  },
+  {
+    name: "counters: those of a prefix do not add up",
+    file: "src/observe/counters/prefixes.ts",
+    edits: [["addTo(this.counts, other.counts);\n", ""]],
+    tests: tally,
   },
   {
     name: "counters: contended at each look",
@@ -104,11 +129,11 @@ export const counters: readonly Mutant[] = [
   },
   {
     name: "takeover: whose it was is not told",
-    file: "src/sql/leases/acquire.sql",
+    file: "src/sql/leases/acquire_one.sql",
     edits: [
       [
-        "if lease.token is not null then\n            holder := lease.owner;",
-        "if false then\n            holder := lease.owner;",
+        "if lease.token is not null then\n          holder := lease.owner;",
+        "if false then\n          holder := lease.owner;",
       ],
     ],
     tests: ["test/inspect/takeover.test.ts"],

@@ -6,26 +6,16 @@ import type { Mutant } from "./mutant.js";
 const hidden = ["test/fences/hidden.test.ts"];
 
 export const fences: readonly Mutant[] = [
-  ...[
-    { rows: "one row", set: "set token = p_tokens[1],\n           fence = greatest(l.fence + 1, drawn)," },
-    { rows: "several rows", set: "set token = x.token,\n           fence = greatest(l.fence + 1, drawn)," },
-  ].map(
-    ({ rows, set }): Mutant => ({
-      name: `fence: not counted on from the last one (${rows})`,
-      file: "src/sql/leases/_write_grant.sql",
-      edits: [[set, set.replace("greatest(l.fence + 1, drawn)", "drawn")]],
-      tests: ["test/exclusion/first-attempt.test.ts", "test/fences/rising.test.ts"],
-    }),
-  ),
+  {
+    name: "fence: not counted on from the last one",
+    file: "src/sql/parts/grant.sql",
+    edits: [["greatest(l.fence + 1, x.drawn)", "x.drawn"]],
+    tests: ["test/exclusion/first-attempt.test.ts", "test/fences/rising.test.ts"],
+  },
   {
     name: "fence: only counted on, no position",
-    file: "src/sql/fences/_fence.sql",
-    edits: [
-      [
-        "return (known.epoch << 48) + (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;",
-        "return (known.epoch << 48) + 1;",
-      ],
-    ],
+    file: "src/sql/fences/_position.sql",
+    edits: [["return (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;", "return 1;"]],
     tests: ["test/fences/order.test.ts", "test/fences/restores.test.ts"],
   },
   {
@@ -41,6 +31,12 @@ export const fences: readonly Mutant[] = [
       ["verified.epoch := verified.base + coalesce(server.timeline - 1, 0);", "verified.epoch := verified.base;"],
     ],
     tests: ["test/fences/restores.test.ts"],
+  },
+  {
+    name: "epoch: what was verified counts for every server (part)",
+    file: "src/sql/parts/fence.sql",
+    edits: [["where e.id and e.server_start = pg_postmaster_start_time()\n", "where e.id\n"]],
+    tests: hidden,
   },
   {
     name: "epoch: what was verified counts for every server",
@@ -79,6 +75,12 @@ export const fences: readonly Mutant[] = [
         "bit(32)::bigint;\n  exception when division_by_zero then",
       ],
     ],
+    tests: hidden,
+  },
+  {
+    name: "epoch: a right that was taken away is not noticed (part)",
+    file: "src/sql/parts/fence.sql",
+    edits: [["\n      and (e.source = 'manual' or leasehold_internal._may_read_position())", ""]],
     tests: hidden,
   },
   {

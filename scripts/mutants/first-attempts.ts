@@ -1,37 +1,28 @@
 // Faults in acquire_first: what it decides beside the locks of its rows, which are in grants.ts.
 //
 // Not here, because they change nothing that could be seen:
-// - the queue of what several first attempts are granted (_write_grant, several rows): only rows that nobody waits for come there;
 // - one key in two first attempts that is inserted twice: the second insert does nothing.
 import type { Mutant } from "./mutant.js";
 
 const file = "src/sql/leases/acquire_first.sql";
 const tests = ["test/exclusion/first-attempt.test.ts"];
 const indexUse = ["test/limits/index-use.test.ts"];
-const alive = "(select p_session is null or leasehold_internal._is_alive(p_session, p_nonce))";
-
-/** How both forms of _write_grant end. */
-const end = `revoked_at = null,
-           queued = l.queued and exists (select from leasehold.waiters w where w.key = l.key),
-           metadata = p_metadata::jsonb,
-           released_at = null,
-           acquisitions = l.acquisitions + 1
-`;
+const alive = ":session_is_alive";
 
 /** The same rule has a form for one key, and one for several. */
 const forms = [
   {
     form: "one key",
-    shortcut: "where l.token <> p_tokens[1] and l.expires_at > clock_timestamp() and",
+    shortcut: "where l.token <> p_tokens[1] and l.expires_at > clock_timestamp()\n",
     own: ["l.token <> p_tokens[1]", "l.token is not null"],
-    dead: " and (l.session_id is null or not pg_try_advisory_xact_lock_shared(:presence_class, l.session_id))\n       and (select",
+    dead: "         and (l.session_id is null or not pg_try_advisory_xact_lock_shared(:presence_class, l.session_id))\n",
     free: `and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())\n         and ${alive}`,
   },
   {
     form: "several keys",
     shortcut: "l.token <> w.token and l.expires_at > clock_timestamp()",
     own: ["l.token <> w.token", "l.token is not null"],
-    dead: "\n               and (l.session_id is null or not pg_try_advisory_xact_lock_shared(:presence_class, l.session_id)))\n       and (select",
+    dead: "\n               and (l.session_id is null or not pg_try_advisory_xact_lock_shared(:presence_class, l.session_id)))\n       and :session",
     free: "and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())\n         order by",
   },
 ] as const;
@@ -53,7 +44,7 @@ export const firstAttempts: readonly Mutant[] = [
     {
       name: `first attempt: a dead holder holds (${form})`,
       file,
-      edits: [[dead, form === "one key" ? "\n       and (select" : ")\n       and (select"]],
+      edits: [[dead, form === "one key" ? "" : ")\n       and :session"]],
       tests,
     },
     {
@@ -74,8 +65,8 @@ export const firstAttempts: readonly Mutant[] = [
     file,
     edits: [
       [
-        "and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())\n         and (select",
-        "and (select",
+        "and k.token is null and not k.queued and (k.hold_until is null or k.hold_until <= clock_timestamp())\n         and :session",
+        "and :session",
       ],
     ],
     tests,
@@ -94,7 +85,7 @@ export const firstAttempts: readonly Mutant[] = [
   {
     name: "first attempt: a session that is not alive is told who holds (one key)",
     file,
-    edits: [[`\n       and ${alive};\n    if rest`, ";\n    if rest"]],
+    edits: [[`\n         and ${alive};\n      if found`, ";\n      if found"]],
     tests,
   },
   {
@@ -106,7 +97,7 @@ export const firstAttempts: readonly Mutant[] = [
   {
     name: "first attempt: granted to a session that is not alive (several keys)",
     file,
-    edits: [[`\n     where ${alive};\n  end if;`, ";\n  end if;"]],
+    edits: [[`\n     where ${alive}\n  ),`, "\n  ),"]],
     tests,
   },
   {
@@ -119,7 +110,10 @@ export const firstAttempts: readonly Mutant[] = [
     name: "first attempt: a late one is told who holds (one key)",
     file,
     edits: [
-      ["and leasehold_internal._ms(clock_timestamp()) < p_not_after\n       and (l.session_id", "and (l.session_id"],
+      [
+        " and leasehold_internal._ms(clock_timestamp()) < p_not_after\n         and (l.session_id",
+        "\n         and (l.session_id",
+      ],
     ],
     tests,
   },
@@ -127,35 +121,30 @@ export const firstAttempts: readonly Mutant[] = [
     name: "first attempt: a late one is told who holds (several keys)",
     file,
     edits: [
-      [
-        "if cardinality(rows) < cardinality(p_keys) and leasehold_internal._ms(clock_timestamp()) < p_not_after then",
-        "if cardinality(rows) < cardinality(p_keys) then",
-      ],
+      ["  if leasehold_internal._ms(clock_timestamp()) < p_not_after then\n    -- What", "  if true then\n    -- What"],
     ],
     tests,
   },
   {
-    name: "first attempt: a late one is granted",
+    name: "first attempt: a late one is granted (one key)",
     file,
-    edits: [
-      [
-        "  if leasehold_internal._ms(clock_timestamp()) >= p_not_after then\n    items := null;",
-        "  if false then\n    items := null;",
-      ],
-    ],
+    edits: [[" and leasehold_internal._ms(x.moment) < p_not_after\n", "\n"]],
+    tests,
+  },
+  {
+    name: "first attempt: a late one is granted (several keys)",
+    file,
+    edits: [[" and leasehold_internal._ms(c.moment) < p_not_after\n", "\n"]],
     tests,
   },
   {
     name: "first attempt: a late one is granted a new key",
     file,
     edits: [
+      ["  if leasehold_internal._ms(clock_timestamp()) < p_not_after then\n    -- What", "  if true then\n    -- What"],
       [
-        "if cardinality(rows) < cardinality(p_keys) and leasehold_internal._ms(clock_timestamp()) < p_not_after then",
-        "if cardinality(rows) < cardinality(p_keys) then",
-      ],
-      [
-        "  if leasehold_internal._ms(clock_timestamp()) >= p_not_after then\n    items := null;",
-        "  if false then\n    items := null;",
+        "if new_keys is not null and leasehold_internal._ms(clock_timestamp()) < p_not_after then",
+        "if new_keys is not null then",
       ],
     ],
     tests,
@@ -167,11 +156,11 @@ export const firstAttempts: readonly Mutant[] = [
     tests,
   },
   {
-    name: "acquire: an insert that somebody has not committed is waited for",
-    file: "src/sql/leases/acquire.sql",
+    name: "look: an insert that somebody has not committed is waited for",
+    file: "src/sql/leases/acquire_one.sql",
     edits: [
       [
-        "if not p_careful and pg_try_advisory_xact_lock(leasehold_internal._key_lock(asked.key)) then",
+        "if not p_careful and pg_try_advisory_xact_lock(leasehold_internal._key_lock(p_key)) then",
         "if not p_careful then",
       ],
     ],
@@ -197,16 +186,25 @@ export const firstAttempts: readonly Mutant[] = [
   },
   {
     name: "grant: each row is answered with the fence of another",
-    file: "src/sql/leases/_write_grant.sql",
+    file,
     edits: [["string_agg(g.fence::text, ',' order by g.item)", "string_agg(g.fence::text, ',' order by g.item desc)"]],
     tests,
   },
-  {
-    name: "first attempt: a grant is not durable",
-    file,
-    edits: [["    perform leasehold_internal._commit_durably();\n", "    null;\n"]],
-    tests,
-  },
+  ...[
+    { grants: "one key", durably: "if found then\n      if :is_commit_relaxed then" },
+    {
+      grants: "several keys",
+      durably: "if cardinality(items) = cardinality(p_keys) then\n    if :is_commit_relaxed then",
+    },
+    { grants: "some of several keys", durably: "if items is not null and :is_commit_relaxed then" },
+  ].map(
+    ({ grants, durably }): Mutant => ({
+      name: `first attempt: a grant is not durable (${grants})`,
+      file,
+      edits: [[durably, durably.replace(":is_commit_relaxed", "false")]],
+      tests,
+    }),
+  ),
   {
     name: "first attempt: who queues with it lowers the durability of a grant",
     file,
@@ -219,33 +217,17 @@ export const firstAttempts: readonly Mutant[] = [
     edits: [["  perform leasehold_internal._refuse_stale_insert(moment);\n", ""]],
     tests,
   },
-  ...[
-    { rows: "one row", where: "     where l.ctid" },
-    { rows: "several rows", where: "      from unnest" },
-  ].map(
-    ({ rows, where }): Mutant => ({
-      name: `grant: what was forced away before stays revoked (${rows})`,
-      file: "src/sql/leases/_write_grant.sql",
-      edits: [[`${end}${where}`, `${end.replace("revoked_at = null,\n           ", "")}${where}`]],
-      tests,
-    }),
-  ),
+  {
+    name: "grant: what was forced away before stays revoked",
+    file: "src/sql/parts/grant.sql",
+    edits: [["revoked_at = null,\n", ""]],
+    tests,
+  },
   {
     name: "grant: those who wait are forgotten",
-    file: "src/sql/leases/_write_grant.sql",
+    file: "src/sql/leases/acquire_one.sql",
     edits: [
-      [
-        `queued = l.queued and exists (select from leasehold.waiters w where w.key = l.key),
-           metadata = p_metadata::jsonb,
-           released_at = null,
-           acquisitions = l.acquisitions + 1
-     where l.ctid`,
-        `queued = false,
-           metadata = p_metadata::jsonb,
-           released_at = null,
-           acquisitions = l.acquisitions + 1
-     where l.ctid`,
-      ],
+      ["lease.queued and exists (select from leasehold.waiters w where w.key = p_key) as queued", "false as queued"],
     ],
     tests,
   },

@@ -1,33 +1,65 @@
 // Faults in who is granted a key.
 //
-// Not here, because they change nothing that could be seen: the second of the two looks at `not_after` for one key, under the
-// lock (nothing between them waits). Without both, the key is granted too late.
+// Not here, because they change nothing that could be seen:
+// - the second of the two looks at `not_after` for one key, under the lock (nothing between them waits). Without both, the key is
+//   granted too late;
+// - the lock of whoever was woken left out (`p_ticket is not null`): the look of all others follows, at twice the cost.
 import type { Mutant } from "./mutant.js";
+
+const look = "src/sql/leases/acquire_one.sql";
+const acquireFirst = "src/sql/leases/acquire_first.sql";
+const grantPart = "src/sql/parts/grant.sql";
 
 /** The lock of each way to a grant. */
 const locks = [
   {
-    way: "loop",
-    file: "src/sql/leases/acquire.sql",
-    lock: "           for update skip locked;\n        is_locked := found;",
+    way: "look",
+    file: look,
+    lock: "           for update skip locked;\n        is_locked := found;\n        if not",
     tests: ["test/fencing/exclusion.test.ts"],
   },
   {
+    way: "look that has waited",
+    file: look,
+    lock: "             for update skip locked;\n          is_locked := found;\n        end if;",
+    tests: ["test/exclusion/first-attempt.test.ts", "test/waiting/looks.test.ts"],
+  },
+  {
+    way: "look of whoever was woken",
+    file: look,
+    lock: "       for update skip locked;\n    is_locked := found;\n    lease",
+    tests: ["test/waiting/looks.test.ts"],
+  },
+  {
     way: "first attempt, one key",
-    file: "src/sql/leases/acquire_first.sql",
-    lock: "         for update skip locked);\n    tokens := p_tokens;",
+    file: acquireFirst,
+    lock: "         for update skip locked\n    )\n    update",
     tests: ["test/exclusion/first-attempt.test.ts"],
   },
   {
     way: "first attempts, several keys",
-    file: "src/sql/leases/acquire_first.sql",
-    lock: "           for update skip locked\n      ) l on l.key = w.key",
+    file: acquireFirst,
+    lock: "           for update skip locked) l on l.key = w.key",
     tests: ["test/exclusion/first-attempt.test.ts"],
   },
 ];
 const lateLook =
-  "if leasehold_internal._ms(clock_timestamp()) >= asked.not_after then\n      outcome := 'late';\n    elsif lease.key is null";
+  "if leasehold_internal._ms(clock_timestamp()) >= p_not_after then\n    outcome := 'late';\n  elsif lease.key is null";
+/** A look without the lock, and with it. */
+const hint =
+  "if is_locked or leasehold_internal._is_next(lease, p_token) and leasehold_internal._is_grantable(lease) then";
+const decision = "elsif leasehold_internal._is_next(lease, p_token) and leasehold_internal._is_grantable(lease) then";
+/** The lock of whoever was woken. */
+const head = `       and coalesce(
+         (select w.token
+            from leasehold.waiters w
+           where w.key = p_key and w.alive_until > clock_timestamp()
+           order by w.ticket
+           limit 1) = p_token, true)
+`;
 const drawn = ["test/fences/drawn.test.ts"];
+const decided = ["test/exclusion/decided.test.ts"];
+const looks = ["test/waiting/looks.test.ts"];
 
 export const grants: readonly Mutant[] = [
   ...locks.flatMap(({ way, file, lock, tests }): Mutant[] => [
@@ -40,96 +72,104 @@ export const grants: readonly Mutant[] = [
     { name: `grant: no lock (${way})`, file, edits: [[lock, lock.replace("for update skip locked", "")]], tests },
     { name: `grant: waits for a locked row (${way})`, file, edits: [[lock, lock.replace(" skip locked", "")]], tests },
   ]),
+  // What a grant writes is larger than the last fence, whatever was drawn: without that, too.
+  ...[
+    {
+      way: "look",
+      file: look,
+      variable: "  secret bytea;\nbegin\n",
+      use: "select p_token as token, clock_timestamp() as moment, :fence as drawn,",
+    },
+    {
+      way: "first attempt, one key",
+      file: acquireFirst,
+      variable: "  durability text;\nbegin\n",
+      use: "select k.version, p_tokens[1] as token, clock_timestamp() as moment, :fence as drawn,",
+    },
+    {
+      way: "first attempts, several keys",
+      file: acquireFirst,
+      variable: "  durability text;\nbegin\n",
+      use: "select c.moment, :fence as drawn",
+    },
+  ].map(
+    ({ way, file, variable, use }): Mutant => ({
+      name: `grant: fence drawn before the lock (${way})`,
+      file,
+      edits: [
+        [variable, variable.replace("begin", "  early bigint := leasehold_internal._fence();\nbegin")],
+        [use, use.replace(":fence", "early")],
+        ["greatest(l.fence + 1, x.drawn)", "x.drawn", grantPart],
+      ],
+      tests: drawn,
+    }),
+  ),
   {
-    name: "grant: fence drawn before the lock (loop)",
-    file: "src/sql/leases/acquire.sql",
+    name: "grant: fence drawn before the lock of a new key (look)",
+    file: look,
     edits: [
+      ["  secret bytea;\nbegin\n", "  secret bytea;\n  early bigint := leasehold_internal._fence();\nbegin\n"],
       [
-        "  has_grant boolean := false;\n",
-        "  has_grant boolean := false;\n  drawn bigint := leasehold_internal._fence();\n",
-      ],
-      [
-        "asked.metadata);\n          lease.fence := won.fences::bigint;",
-        "asked.metadata);\n          update leasehold.leases l set fence = drawn where l.key = asked.key;\n          lease.fence := drawn;",
-      ],
-    ],
-    tests: drawn,
-  },
-  {
-    name: "grant: fence drawn before the lock of a new key (loop)",
-    file: "src/sql/leases/acquire.sql",
-    edits: [
-      [
-        "  has_grant boolean := false;\n",
-        "  has_grant boolean := false;\n  drawn bigint := leasehold_internal._fence();\n",
-      ],
-      [
-        "          outcome := 'granted';\n          lease.fence := won.fences::bigint;",
-        "          outcome := 'granted';\n          update leasehold.leases l set fence = drawn where l.key = asked.key;\n          lease.fence := drawn;",
-      ],
-    ],
-    tests: drawn,
-  },
-  {
-    name: "grant: fence drawn before the lock (first attempts)",
-    file: "src/sql/leases/acquire_first.sql",
-    edits: [
-      ["  durability text;\n", "  durability text;\n  drawn bigint := leasehold_internal._fence();\n"],
-      [
-        "p_max_hold_ms, p_metadata) g;\n    else",
-        `p_max_hold_ms, p_metadata) g;
-      update leasehold.leases l set fence = drawn where l.token = any (tokens);
-      fences := array_to_string(array_fill(drawn, array[cardinality(items)]), ',');
-    else`,
+        "lease.fence := won.fences::bigint;",
+        "update leasehold.leases l set fence = early where l.key = p_key;\n        lease.fence := early;",
       ],
     ],
     tests: drawn,
   },
   {
     name: "grant: fence drawn before the lock of a new key (first attempts)",
-    file: "src/sql/leases/acquire_first.sql",
+    file: acquireFirst,
     edits: [
-      ["  durability text;\n", "  durability text;\n  drawn bigint := leasehold_internal._fence();\n"],
-      ["select n.item, n.fence, g.moment, g.until", "select n.item, drawn::text, g.moment, g.until"],
+      ["  durability text;\nbegin\n", "  durability text;\n  early bigint := leasehold_internal._fence();\nbegin\n"],
+      ["select n.item, n.fence, g.moment, g.until", "select n.item, early::text, g.moment, g.until"],
     ],
     tests: drawn,
   },
-  {
-    name: "grant: the clock read before the lock",
-    file: "src/sql/leases/_write_grant.sql",
-    edits: [["moment := clock_timestamp();", "moment := statement_timestamp();"]],
-    tests: drawn,
-  },
+  ...[
+    { way: "look", file: look, read: "select p_token as token, clock_timestamp() as moment" },
+    {
+      way: "first attempt, one key",
+      file: acquireFirst,
+      read: "select k.version, p_tokens[1] as token, clock_timestamp() as moment",
+    },
+    {
+      way: "first attempts, several keys",
+      file: acquireFirst,
+      read: "select count(*) as size, clock_timestamp() as moment from locked",
+    },
+  ].map(
+    ({ way, file, read }): Mutant => ({
+      name: `grant: the clock read before the lock (${way})`,
+      file,
+      edits: [[read, read.replace("clock_timestamp", "statement_timestamp")]],
+      tests: drawn,
+    }),
+  ),
   {
     name: "grant: the clock read before the lock of a new key",
     file: "src/sql/leases/_insert_grant.sql",
     edits: [["moment := clock_timestamp();", "moment := statement_timestamp();"]],
     tests: drawn,
   },
-  ...[
-    { rows: "one row", set: "set token = p_tokens[1],\n           fence = greatest(l.fence + 1, drawn)," },
-    { rows: "several rows", set: "set token = x.token,\n           fence = greatest(l.fence + 1, drawn)," },
-  ].map(
-    ({ rows, set }): Mutant => ({
-      name: `grant: the fence stays what it was (${rows})`,
-      file: "src/sql/leases/_write_grant.sql",
-      edits: [[set, set.replace("\n           fence = greatest(l.fence + 1, drawn),", "")]],
-      tests: ["test/exclusion/first-attempt.test.ts", "test/fences/rising.test.ts"],
-    }),
-  ),
   {
-    name: "grant: a late acquire is granted a new key (loop)",
-    file: "src/sql/leases/acquire.sql",
+    name: "grant: the fence stays what it was",
+    file: grantPart,
+    edits: [["fence = greatest(l.fence + 1, x.drawn),\n", ""]],
+    tests: ["test/exclusion/first-attempt.test.ts", "test/fences/rising.test.ts"],
+  },
+  {
+    name: "grant: a late acquire is granted a new key (look)",
+    file: look,
     edits: [[lateLook, "if lease.key is null"]],
     tests: ["test/waiting/late.test.ts"],
   },
   {
-    name: "grant: a late acquire is granted (loop)",
-    file: "src/sql/leases/acquire.sql",
+    name: "grant: a late acquire is granted (look)",
+    file: look,
     edits: [
       [lateLook, "if lease.key is null"],
       [
-        "elsif leasehold_internal._ms(clock_timestamp()) >= asked.not_after then\n          outcome := 'late';\n        elsif",
+        "elsif leasehold_internal._ms(clock_timestamp()) >= p_not_after then\n        outcome := 'late';\n      elsif",
         "elsif",
       ],
     ],
@@ -137,20 +177,151 @@ export const grants: readonly Mutant[] = [
   },
   {
     name: "grant: goes through the old versions of the row",
-    file: "src/sql/leases/acquire.sql",
-    edits: [["l.key >= asked.key and l.key <= asked.key order by l.key desc limit 1;", "l.key = asked.key;"]],
+    file: look,
+    edits: [["l.key >= p_key and l.key <= p_key order by l.key desc limit 1;", "l.key = p_key;"]],
     tests: ["test/limits/long-transaction.test.ts"],
   },
   {
     name: "grant: decided before the lock",
-    file: "src/sql/leases/acquire.sql",
+    file: look,
+    edits: [[decision, "elsif true then"]],
+    tests: decided,
+  },
+  {
+    name: "grant: decided before the lock that it is free",
+    file: look,
+    edits: [[decision, "elsif leasehold_internal._is_next(lease, p_token) then"]],
+    tests: decided,
+  },
+  {
+    name: "grant: decided before the lock that nobody is ahead",
+    file: look,
+    edits: [[decision, "elsif leasehold_internal._is_grantable(lease) then"]],
+    tests: decided,
+  },
+  {
+    name: "grant: past the queue, without asking who is next (woken)",
+    file: look,
+    edits: [
+      [head, ""],
+      [decision, "elsif leasehold_internal._is_grantable(lease) then"],
+    ],
+    tests: looks,
+  },
+  {
+    name: "look: whoever was woken locks the row although another is next",
+    file: look,
+    edits: [[head, ""]],
+    tests: looks,
+  },
+  {
+    name: "look: whoever was woken locks a row that is not free",
+    file: look,
     edits: [
       [
-        "elsif leasehold_internal._is_next(lease, asked.token) and leasehold_internal._is_grantable(lease) then",
-        "elsif true then",
+        "       and l.token is null and (l.hold_until is null or l.hold_until <= clock_timestamp())\n       and coalesce",
+        "       and coalesce",
       ],
     ],
-    tests: ["test/exclusion/decided.test.ts"],
+    tests: looks,
+  },
+  {
+    name: "look: locks the row although another is next",
+    file: look,
+    edits: [[hint, "if is_locked or leasehold_internal._is_grantable(lease) then"]],
+    tests: looks,
+  },
+  {
+    name: "look: locks the row although it is not free",
+    file: look,
+    edits: [[hint, "if is_locked or leasehold_internal._is_next(lease, p_token) then"]],
+    tests: looks,
+  },
+  {
+    name: "look: whoever is next does not wait for a row that is locked for a moment",
+    file: look,
+    edits: [["if not is_locked and p_is_alone then", "if false then"]],
+    tests: looks,
+  },
+  {
+    name: "look: whoever joins does not wait for a row that is locked for a moment",
+    file: look,
+    edits: [["if not found and p_is_alone then", "if false then"]],
+    tests: looks,
+  },
+  {
+    name: "look: whoever is next does not wait for a guard that is about to end",
+    file: "src/sql/leases/_wait_for_lease.sql",
+    edits: [["  if for_grant then\n", "  if false then\n"]],
+    tests: looks,
+  },
+  {
+    name: "look: waits for a locked row for as long as its statement may",
+    file: "src/sql/leases/_wait_for_lease.sql",
+    edits: [["set lock_timeout = '5ms'\n", ""]],
+    tests: looks,
+  },
+  {
+    name: "look: a row that stays locked fails the statement",
+    file: "src/sql/leases/_wait_for_lease.sql",
+    edits: [["exception when lock_not_available or deadlock_detected then", "exception when division_by_zero then"]],
+    tests: looks,
+  },
+  {
+    name: "look: each of several waits for a locked row",
+    file: "src/sql/leases/acquire.sql",
+    edits: [["             p_former, false) a;", "             p_former) a;"]],
+    tests: looks,
+  },
+  {
+    name: "look: a guard keeps others from joining",
+    file: look,
+    edits: [
+      [
+        "           for no key update skip locked;\n        if not found",
+        "           for update skip locked;\n        if not found",
+      ],
+      [
+        "             for no key update skip locked;\n        end if;",
+        "             for update skip locked;\n        end if;",
+      ],
+    ],
+    tests: looks,
+  },
+  {
+    name: "look: whoever has a place enters the queue again each time",
+    file: look,
+    edits: [
+      [
+        "if p_waits and outcome in ('held', 'busy') then\n      if p_ticket is not null then",
+        "if p_waits and outcome in ('held', 'busy') then\n      if false then",
+      ],
+    ],
+    tests: looks,
+  },
+  {
+    name: "look: a grant is not durable",
+    file: look,
+    edits: [["elsif :is_commit_relaxed then", "elsif false then"]],
+    tests: looks,
+  },
+  {
+    name: "look: one that is not granted waits for the disk",
+    file: look,
+    edits: [["    ignored := set_config('synchronous_commit', 'off', true);\n", "    null;\n"]],
+    tests: looks,
+  },
+  {
+    name: "looks: the last one decides whether a grant is durable",
+    file: "src/sql/leases/acquire.sql",
+    edits: [["  if has_grant then\n", "  if false then\n"]],
+    tests: ["test/exclusion/first-attempt.test.ts"],
+  },
+  {
+    name: "looks: the last one lowers the durability of a grant",
+    file: "src/sql/leases/acquire.sql",
+    edits: [["    perform set_config('synchronous_commit', durability, true);\n", "    null;\n"]],
+    tests: ["test/exclusion/first-attempt.test.ts"],
   },
   {
     name: "is_alive: the own connection's session is not",
@@ -182,13 +353,8 @@ export const grants: readonly Mutant[] = [
   },
   {
     name: "grant: to a session that is not alive",
-    file: "src/sql/leases/acquire.sql",
-    edits: [
-      [
-        "if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then\n    return query\n      select i, 'unproven', null::bigint",
-        "if false then\n    return query\n      select i, 'unproven', null::bigint",
-      ],
-    ],
+    file: look,
+    edits: [["  if not :session_is_alive then\n", "  if false then\n"]],
     tests: ["test/presence/unproven.test.ts"],
   },
   {
@@ -262,7 +428,7 @@ begin\n`,
   },
   {
     name: "grant: a lease that was taken away is granted to its token again",
-    file: "src/sql/leases/acquire.sql",
+    file: look,
     edits: [
       [
         "lease.expires_at > clock_timestamp() and lease.revoked_at is null then",
@@ -274,7 +440,7 @@ begin\n`,
   },
   {
     name: "grant: asked for again, it takes the presence along",
-    file: "src/sql/leases/acquire.sql",
+    file: look,
     edits: [
       [
         "set session_id = case when l.session_id = any (p_former) then p_session else l.session_id end,",
@@ -285,13 +451,13 @@ begin\n`,
   },
   {
     name: "renew: takes the presence along",
-    file: "src/sql/leases/_successor.sql",
+    file: "src/sql/leases/_session_after_renewal.sql",
     edits: [["if lease.session_id = p_session or lease.session_id = any (p_former) then", "if true then"]],
     tests: ["test/presence/hands.test.ts"],
   },
   {
     name: "renew: a process that is cut off loses its presence to whoever renews",
-    file: "src/sql/leases/_successor.sql",
+    file: "src/sql/leases/_session_after_renewal.sql",
     edits: [
       [
         "from leasehold.sessions s where s.id = lease.session_id and s.version = 'sql')",
@@ -302,11 +468,11 @@ begin\n`,
   },
   {
     name: "line: any ticket is believed",
-    file: "src/sql/leases/acquire.sql",
+    file: look,
     edits: [
       [
-        "when asked.proof = leasehold_internal._proof(secret, asked.key, asked.token, asked.ticket)\n",
-        "when asked.ticket is not null\n",
+        "when p_ticket is not null and p_proof = leasehold_internal._proof(secret, p_key, p_token, p_ticket)\n",
+        "when p_ticket is not null\n",
       ],
     ],
     tests: ["test/waiting/tickets.test.ts"],
@@ -317,7 +483,8 @@ begin\n`,
     file: "src/sql/leases/acquire.sql",
     edits: [
       ["set enable_bitmapscan = off\nset enable_sort = off\n", ""],
-      ["set enable_bitmapscan = off\nset enable_sort = off\n", "", "src/sql/leases/acquire_first.sql"],
+      ["set enable_bitmapscan = off\nset enable_sort = off\n", "", acquireFirst],
+      ["set enable_bitmapscan = off\nset enable_sort = off\n", "", look],
     ],
     tests: ["test/waiting/long-line.test.ts", "test/limits/index-use.test.ts"],
   },
@@ -325,10 +492,22 @@ begin\n`,
     name: "line: whoever leaves it reads all of it",
     file: "src/sql/queue/_leave_line.sql",
     edits: [
-      ["      order by d.ticket\n      limit 1000\n", ""],
-      ["d.ticket < coalesce(place, 9223372036854775807) and ", ""],
+      ["        order by d.ticket\n        limit 1000\n", ""],
+      ["d.ticket < coalesce(own, 9223372036854775807) and ", ""],
     ],
     tests: ["test/waiting/long-line.test.ts"],
+  },
+  {
+    name: "line: whoever is granted stays in it",
+    file: "src/sql/queue/_leave_line.sql",
+    edits: [["d.ticket >= own and d.ticket <= own", "d.ticket < own and d.ticket > own"]],
+    tests: ["test/exclusion/first-attempt.test.ts"],
+  },
+  {
+    name: "line: expired entries stay ahead of a grant",
+    file: "src/sql/queue/_leave_line.sql",
+    edits: [["d.alive_until <= clock_timestamp()", "d.alive_until is null"]],
+    tests: ["test/waiting/dead-waiters.test.ts", "test/waiting/long-line.test.ts"],
   },
   {
     name: "line: places of those who stand behind another lapse",

@@ -59,8 +59,8 @@ export const guards: readonly Mutant[] = [
         "  select l.* into lease from leasehold.leases l where l.key = p_key;\n  select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
       ],
       [
-        "\n    select l.* into lease from leasehold.leases l where l.key = p_key;\n    -- Where one snapshot",
-        "\n    -- Where one snapshot",
+        "\n    select l.* into lease from leasehold.leases l where l.key = p_key;\n    -- With one snapshot",
+        "\n    -- With one snapshot",
       ],
     ],
     tests: inGuard,
@@ -138,18 +138,18 @@ export const guards: readonly Mutant[] = [
   {
     name: "guard: no bound for an idle transaction",
     file: "src/sql/guards/_guard.sql",
-    edits: [["  perform leasehold_internal._bound('idle_in_transaction_session_timeout', bound_ms);\n", ""]],
+    edits: [["  perform leasehold_internal._lower_timeout('idle_in_transaction_session_timeout', bound_ms);\n", ""]],
     tests: ["test/fencing/timeouts.test.ts"],
   },
   {
     name: "guard: no bound for a statement",
     file: "src/sql/guards/_guard.sql",
-    edits: [["  perform leasehold_internal._bound('statement_timeout', bound_ms);\n", ""]],
+    edits: [["  perform leasehold_internal._lower_timeout('statement_timeout', bound_ms);\n", ""]],
     tests: ["test/fencing/timeouts.test.ts"],
   },
   {
     name: "guard: its bounds outlive the transaction",
-    file: "src/sql/guards/_bound.sql",
+    file: "src/sql/guards/_lower_timeout.sql",
     edits: [
       ["perform set_config(setting, bound_ms::text, true);", "perform set_config(setting, bound_ms::text, false);"],
     ],
@@ -158,18 +158,20 @@ export const guards: readonly Mutant[] = [
   {
     name: "guard: the client's works in another database",
     file: "src/sql/guards/guard.sql",
-    edits: [["if p_place is distinct from leasehold_internal.place() then", "if false then"]],
+    edits: [["if p_database_id is distinct from leasehold_internal.database_id() then", "if false then"]],
     tests: inGuard,
   },
   {
     name: "require_guard: outside a transaction it passes",
     file: "src/sql/guards/require_guard.sql",
-    edits: [["if ((leasehold_internal._guards(p_key) ->> p_key)::bigint = p_fence) is not true then", "if false then"]],
+    edits: [
+      ["if ((leasehold_internal._guarded_keys(p_key) ->> p_key)::bigint = p_fence) is not true then", "if false then"],
+    ],
     tests: inGuard,
   },
   {
     name: "guards noted: for every transaction of the session",
-    file: "src/sql/guards/_guards.sql",
+    file: "src/sql/guards/_guarded_keys.sql",
     edits: [
       [
         "case when recorded ->> 'xid' = pg_current_xact_id_if_assigned()::text then",
@@ -182,7 +184,10 @@ export const guards: readonly Mutant[] = [
     name: "guards noted: the last one alone",
     file: "src/sql/guards/_guard.sql",
     edits: [
-      ["leasehold_internal._guards(p_key) || jsonb_build_object(p_key, p_fence)", "jsonb_build_object(p_key, p_fence)"],
+      [
+        "leasehold_internal._guarded_keys(p_key) || jsonb_build_object(p_key, p_fence)",
+        "jsonb_build_object(p_key, p_fence)",
+      ],
     ],
     tests: inGuard,
   },

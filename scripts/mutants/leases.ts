@@ -16,6 +16,7 @@ const renewals =
 const renewed = "where l.ctid = x.version and l.expires_at > d.at and l.revoked_at is null";
 const staleToken = ["test/fences/stale-token.test.ts"];
 const firstAttempt = ["test/exclusion/first-attempt.test.ts"];
+const looks = ["test/waiting/looks.test.ts"];
 const maxHold = ["test/loss/max-hold.test.ts"];
 
 const release = (name: string, edits: Mutant["edits"], tests = firstAttempt): Mutant => ({
@@ -27,6 +28,12 @@ const release = (name: string, edits: Mutant["edits"], tests = firstAttempt): Mu
 const free = (name: string, edits: Mutant["edits"], tests = firstAttempt): Mutant => ({
   name: `release: ${name}`,
   file: "src/sql/leases/_free.sql",
+  edits,
+  tests,
+});
+const wake = (name: string, edits: Mutant["edits"], tests = firstAttempt): Mutant => ({
+  name: `wake: ${name}`,
+  file: "src/sql/queue/_next_session.sql",
   edits,
   tests,
 });
@@ -51,8 +58,8 @@ export const leases: readonly Mutant[] = [
   },
   {
     name: "max hold: a grant goes beyond it",
-    file: "src/sql/leases/_write_grant.sql",
-    edits: [["moment + least(p_ttl_ms, p_max_hold_ms) * interval", "moment + p_ttl_ms * interval"]],
+    file: "src/sql/parts/grant.sql",
+    edits: [["x.moment + least(p_ttl_ms, p_max_hold_ms) * interval", "x.moment + p_ttl_ms * interval"]],
     tests: maxHold,
   },
   {
@@ -62,14 +69,9 @@ export const leases: readonly Mutant[] = [
     tests: maxHold,
   },
   {
-    name: "max hold: none for renewals (one row)",
-    file: "src/sql/leases/_write_grant.sql",
-    edits: [
-      [
-        "max_hold_until = bound,\n           acquired_at = moment,\n           renewed_at = moment,\n           expires_at = until,\n           hold_until = null,\n           revoked_at = null,\n           queued = l.queued and exists (select from leasehold.waiters w where w.key = l.key),\n           metadata = p_metadata::jsonb,\n           released_at = null,\n           acquisitions = l.acquisitions + 1\n     where l.ctid",
-        "max_hold_until = null,\n           acquired_at = moment,\n           renewed_at = moment,\n           expires_at = until,\n           hold_until = null,\n           revoked_at = null,\n           queued = l.queued and exists (select from leasehold.waiters w where w.key = l.key),\n           metadata = p_metadata::jsonb,\n           released_at = null,\n           acquisitions = l.acquisitions + 1\n     where l.ctid",
-      ],
-    ],
+    name: "max hold: none for renewals",
+    file: "src/sql/parts/grant.sql",
+    edits: [["max_hold_until = x.moment + p_max_hold_ms * interval '1 millisecond',", "max_hold_until = null,"]],
     tests: maxHold,
   },
   renew("shortens", [["greatest(l.expires_at, least(d.at", "greatest('-infinity', least(d.at"]], staleToken),
@@ -88,7 +90,7 @@ export const leases: readonly Mutant[] = [
     ["test/presence/hands.test.ts"],
   ),
   renew("the presence never changes hands", [
-    ["else leasehold_internal._successor(k.lease, p_session, p_former)", "else k.session_id"],
+    ["else leasehold_internal._session_after_renewal(k.lease, p_session, p_former)", "else k.session_id"],
   ]),
   renew("a bound or a longer lease counts as the time that was asked for", [
     [
@@ -146,12 +148,14 @@ export const leases: readonly Mutant[] = [
   release("forgets the minimum hold (several keys)", [
     [plainSeveral, plainSeveral.replace(" and l.min_hold_ms = 0", "")],
   ]),
-  release("wakes nobody (one key)", [["      rest := '[[1,\"released\",null,' || wake || ']]';\n", ""]]),
+  release(
+    "does not say who is next (one key)",
+    [["      rest := '[[1,\"released\",null,' || next_session || ']]';\n", "      null;\n"]],
+    looks,
+  ),
+  release("does not say who is next (what is left)", [[" or f.next is not null", ""]], looks),
   release("does not look whether anybody waits (several keys)", [
     [plainSeveral, plainSeveral.replace("not l.queued and ", "")],
-  ]),
-  release("its own entry in the queue stays (one key)", [
-    ["    perform leasehold_internal._remove_entry(p_keys[1], p_tokens[1]);\n", ""],
   ]),
   release("waits for as long as a row is locked", [["set lock_timeout = '5ms'\n", ""]]),
   release("a row that is locked fails the statement", [
@@ -183,14 +187,49 @@ export const leases: readonly Mutant[] = [
   free("waits for a locked row (what is left)", [[left, left.replace(" skip locked", "")]]),
   free("waits for a guard (what is left)", [[left, left.replace("for no key update", "for update")]]),
   free("forgets the minimum hold (what is left)", [["and l.min_hold_ms > 0", "and l.min_hold_ms < 0"]]),
-  free("wakes nobody (what is left)", [["      wake := leasehold_internal._head_session(freed.key);\n", ""]]),
-  free("its own entry in the queue stays (what is left)", [
-    ["      perform leasehold_internal._remove_entry(freed.key, p_tokens[item]);\n", ""],
+  free("wakes nobody (what is left)", [
+    ["      next := leasehold_internal._next_session(freed.key, p_tokens[item]);\n", "      next := null;\n"],
   ]),
   {
+    name: "wake: the session that asks is notified, too",
+    file: "src/sql/queue/notify_next.sql",
+    edits: [["if next_session is distinct from p_session then", "if true then"]],
+    tests: firstAttempt,
+  },
+  {
+    name: "wake: nobody is notified",
+    file: "src/sql/queue/_wake.sql",
+    edits: [["    perform pg_notify('leasehold_' || session, '');\n", "    null;\n"]],
+    tests: firstAttempt,
+  },
+  {
+    name: "wake: waits for whoever cannot commit a notification",
+    file: "src/sql/queue/notify_next.sql",
+    edits: [["set_config('lock_timeout', '100', true)", "set_config('lock_timeout', '0', true)"]],
+    tests: ["test/waiting/notify-lock.test.ts"],
+  },
+  {
+    name: "wake: a waiter's look goes through the old versions of a held row",
+    file: "src/sql/leases/acquire_one.sql",
+    edits: [
+      [
+        "     where l.ctid = (select n.ctid from leasehold.leases n where n.key >= p_key and n.key <= p_key order by n.key desc limit 1)\n",
+        "     where l.key >= p_key and l.key <= p_key\n",
+      ],
+      [
+        "           limit 1) = p_token, true)\n       for update",
+        "           limit 1) = p_token, true)\n     order by l.key desc\n     limit 1\n       for update",
+      ],
+    ],
+    tests: ["test/limits/long-transaction.test.ts"],
+  },
+  wake("its own entry in the queue stays", [["d.token >= leaving and d.token <= leaving", "d.token is null"]]),
+  wake("its own entry is next", [[" and w.token is distinct from leaving\n", "\n"]]),
+  wake("an expired entry is next", [[" and w.alive_until > clock_timestamp()", ""]], looks),
+  {
     name: "grant: asked for again, its own entry in the queue stays",
-    file: "src/sql/leases/acquire.sql",
-    edits: [["        perform leasehold_internal._remove_entry(asked.key, asked.token);\n", "        null;\n"]],
+    file: "src/sql/leases/acquire_one.sql",
+    edits: [["      perform leasehold_internal._remove_entry(p_key, p_token);\n", "      null;\n"]],
     tests: firstAttempt,
   },
   {

@@ -10,32 +10,32 @@ export const sweeper: readonly Mutant[] = [
     file: "src/sql/sweeper/_purge_leases.sql",
     edits: [
       ["     and l.fence <= last\n", ""],
-      ["l.fence <= last and leasehold_internal._is_forgotten", "leasehold_internal._is_forgotten"],
+      ["l.fence <= last and leasehold_internal._is_unused_since", "leasehold_internal._is_unused_since"],
     ],
     tests: ["test/sweeper/purge.test.ts"],
   },
   {
     name: "sweep: a lease that is live, but old",
-    file: "src/sql/sweeper/_is_forgotten.sql",
+    file: "src/sql/sweeper/_is_unused_since.sql",
     edits: [["else lease.expires_at < before", "else lease.acquired_at < before"]],
     tests: purge,
   },
   {
     name: "sweep: the retention is not asked",
-    file: "src/sql/sweeper/_is_forgotten.sql",
+    file: "src/sql/sweeper/_is_unused_since.sql",
     edits: [["when lease.token is null then lease.released_at < before and (", "when lease.token is null then ("]],
     tests: purge,
   },
   {
     name: "sweep: the minimum hold is not asked",
-    file: "src/sql/sweeper/_is_forgotten.sql",
+    file: "src/sql/sweeper/_is_unused_since.sql",
     edits: [[" and (lease.hold_until is null or lease.hold_until < before)", ""]],
     tests: purge,
   },
   {
     name: "sweep: no decision after the lock",
     file: "src/sql/sweeper/_purge_leases.sql",
-    edits: [["\n     and leasehold_internal._is_forgotten(l, before)\n", "\n"]],
+    edits: [["\n     and leasehold_internal._is_unused_since(l, before)\n", "\n"]],
     tests: ["test/sweeper/race.test.ts"],
   },
   {

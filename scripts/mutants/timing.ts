@@ -35,7 +35,19 @@ export const timing: readonly Mutant[] = [
   {
     name: "acquire: a first attempt behind others of this process",
     file: "src/acquire/acquires.ts",
-    edits: [[" && (queues.size === 0 || !queues.has(this.key))", ""]],
+    edits: [["(queues.size > 0 && queues.has(this.key)) || ", ""]],
+    tests: unit("acquire"),
+  },
+  {
+    name: "acquire: a first attempt for what this process holds, although the call waits",
+    file: "src/acquire/acquires.ts",
+    edits: [[" || (this.terms.waitMs > 0 && holdings.has(this.key))", ""]],
+    tests: unit("acquire"),
+  },
+  {
+    name: "acquire: no first attempt for what this process holds, although the call is a try",
+    file: "src/acquire/acquires.ts",
+    edits: [["this.terms.waitMs > 0 && holdings", "holdings"]],
     tests: unit("acquire"),
   },
   {
@@ -149,25 +161,44 @@ export const timing: readonly Mutant[] = [
   {
     name: "hand-over: the next waiter looks when the release is answered",
     file: "src/hold/release.ts",
-    edits: [["    this.#isWakeSent = this.#context.wake(this.key);\n", ""]],
+    edits: [["const looks = this.#context.handOver.releaseSent(this.key);", "const looks: string | null = null;"]],
     tests: unit("hand-over"),
   },
   {
     name: "hand-over: nobody is woken by the answer once the release was sent",
     file: "src/hold/release.ts",
-    edits: [
-      [
-        "this.#isWakeSent = this.#context.wake(this.key);",
-        "this.#isWakeSent = true;\n    this.#context.wake(this.key);",
-      ],
-    ],
+    edits: [['this.#isWakeSent = looks === "here";', "this.#isWakeSent = true;"]],
     tests: unit("hand-over"),
   },
   {
     name: "hand-over: the answer wakes another, though the release did already",
-    file: "src/hold/release.ts",
-    edits: [["    if (!this.#isWakeSent) {\n", "    if (this.#context !== null) {\n"]],
+    file: "src/acquire/local-queues.ts",
+    edits: [["if (!hasLooked && isNextOurs !== false) {", "if (isNextOurs !== false) {"]],
     tests: unit("hand-over"),
+  },
+  {
+    name: "hand-over: an early look although another process is next",
+    file: "src/acquire/local-queues.ts",
+    edits: [["if (queue.isBehindOthers) {", "if (false) {"]],
+    tests: unit("hand-over"),
+  },
+  {
+    name: "hand-over: behind another process once, behind it for ever",
+    file: "src/acquire/local-queues.ts",
+    edits: [["queue.isBehindOthers = !isNextOurs;", "queue.isBehindOthers ||= !isNextOurs;"]],
+    tests: unit("hand-over"),
+  },
+  {
+    name: "hand-over: the answer wakes one of ours although another process is next",
+    file: "src/acquire/local-queues.ts",
+    edits: [["if (!hasLooked && isNextOurs !== false) {", "if (!hasLooked) {"]],
+    tests: unit("hand-over"),
+  },
+  {
+    name: "hand-over: whoever is next is one of ours",
+    file: "src/postgres/acts/release.ts",
+    edits: [["isNextOurs: next === ours", "isNextOurs: true"]],
+    tests: unit("postgres/give-back"),
   },
   {
     name: "hand-over: whom a release woke that has to be tried again is not woken once more",
@@ -189,7 +220,19 @@ export const timing: readonly Mutant[] = [
   {
     name: "hand-over: as if every connection kept the order",
     file: "src/postgres/acts/release.ts",
-    edits: [["    if (keepsOrder) {\n", "    if (keepsOrder !== null) {\n"]],
+    edits: [["const told = keepsOrder ?", "const told = keepsOrder !== null ?"]],
+    tests: unit("postgres/give-back"),
+  },
+  {
+    name: "hand-over: another process that is next is told only once the release is answered",
+    file: "src/hold/release.ts",
+    edits: [['return looks === "elsewhere";', "return false;"]],
+    tests: unit("hand-over"),
+  },
+  {
+    name: "hand-over: another process that is next is told twice",
+    file: "src/postgres/acts/release.ts",
+    edits: [[" && !told.includes(key)", ""]],
     tests: unit("postgres/give-back"),
   },
   {
@@ -268,15 +311,33 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "batch: a bad item fails the others",
-    file: "src/postgres/acts/batch.ts",
+    file: "src/postgres/acts/acts.ts",
     edits: [['trouble === "item" && items.length > 1', 'trouble === "item" && items.length > 1_000_000']],
     tests: unit("postgres/batch"),
   },
   {
     name: "batch: two statements in flight",
-    file: "src/postgres/acts/batch.ts",
+    file: "src/postgres/acts/acts.ts",
     edits: [["        await send(items);\n", "        void send(items);\n"]],
     tests: unit("postgres/batch"),
+  },
+  {
+    name: "looks: of whoever has a place, behind those that join",
+    file: "src/postgres/acts/acquire.ts",
+    edits: [["request.ticket === null ? this.#joins : this.#looks", "this.#looks"]],
+    tests: unit("postgres/acquire-act"),
+  },
+  {
+    name: "looks: a careful one goes like any other",
+    file: "src/postgres/acts/acquire.ts",
+    edits: [["looks.length === 1 && !isCareful", "looks.length === 1"]],
+    tests: unit("postgres/acquire-act"),
+  },
+  {
+    name: "open: everybody who waits for it checks by itself",
+    file: "src/postgres/postgres-store.ts",
+    edits: [["this.#checking ??= this.#check(", "this.#checking = this.#check("]],
+    tests: ["test/waiting/order.test.ts"],
   },
   {
     name: "first attempts: one statement for all terms",
@@ -304,7 +365,7 @@ export const timing: readonly Mutant[] = [
   ),
   {
     name: "first attempts: what is left is answered with what was granted",
-    file: "src/postgres/acts/acquire.ts",
+    file: "src/postgres/acts/acquire-answers.ts",
     edits: [['if (fence !== undefined && fence !== "") {', "if (fence !== undefined) {"]],
     tests: unit("postgres/acquire-act"),
   },

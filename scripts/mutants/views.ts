@@ -6,6 +6,12 @@ const circles = ["test/inspect/deadlocks.test.ts"];
 
 export const views: readonly Mutant[] = [
   {
+    name: "views: two columns have changed places",
+    file: "src/sql/views/stats.sql",
+    edits: [["t.swept::bigint, t.errors::bigint,", "t.errors::bigint, t.swept::bigint,"]],
+    tests: ["test/inspect/drizzle-views.test.ts"],
+  },
+  {
     name: "views: a silent session counts as dead at once",
     file: "src/sql/views/_leases.sql",
     edits: [
@@ -43,7 +49,7 @@ export const views: readonly Mutant[] = [
   },
   {
     name: "views: who does not look any more has a place in the line",
-    file: "src/sql/queue/_line.sql",
+    file: "src/sql/queue/_queue.sql",
     edits: [["partition by w.key, w.alive_until > now order by", "partition by w.key order by"]],
     tests: states,
   },
@@ -52,8 +58,8 @@ export const views: readonly Mutant[] = [
     file: "src/sql/views/active_leases.sql",
     edits: [
       [
-        "case when not l.is_standby then coalesce(line.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (\n         select w.key, count(*)::integer as waiters from leasehold_internal._line() w where w.is_alive group",
-        "case when not l.is_standby then coalesce(line.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (\n         select w.key, count(*)::integer as waiters from leasehold_internal._line() w group",
+        "case when not l.is_standby then coalesce(queue.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (\n         select w.key, count(*)::integer as waiters from leasehold_internal._queue() w where w.is_alive group",
+        "case when not l.is_standby then coalesce(queue.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (\n         select w.key, count(*)::integer as waiters from leasehold_internal._queue() w group",
       ],
     ],
     tests: states,

@@ -126,7 +126,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   start(): void {
-    const { claims, queues, activity, firstAttempts } = this.#context;
+    const { claims, queues, holdings, activity, firstAttempts } = this.#context;
     const { signal } = this.terms;
     if (signal?.aborted) {
       this.#reject(abortReason(signal));
@@ -137,8 +137,9 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     }
     activity.beginCall();
     const { store } = claims;
-    // Behind others of this process an attempt could not be granted.
-    if (store.isReady && (queues.size === 0 || !queues.has(this.key)) && firstAttempts.size < MAX_FIRST_ATTEMPTS) {
+    // Behind others of this process an attempt could not be granted; and who waits for its holder goes to the queue at once.
+    const isBehind = (queues.size > 0 && queues.has(this.key)) || (this.terms.waitMs > 0 && holdings.has(this.key));
+    if (store.isReady && !isBehind && firstAttempts.size < MAX_FIRST_ATTEMPTS) {
       firstAttempts.add(this);
       this.claim.attemptSent();
       store.attempt(this);

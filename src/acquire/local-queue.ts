@@ -20,6 +20,8 @@ export interface Waiter {
  * linked list, for thousands may come and go, mostly at its ends.
  */
 export class LocalQueue {
+  /** At the last release here somebody of another process was next: a look of ours would have been for nothing. */
+  isBehindOthers = false;
   readonly #arriving = new Set<Waiter>();
   #first: Waiter | null = null;
   #last: Waiter | null = null;

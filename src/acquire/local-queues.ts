@@ -1,6 +1,6 @@
 import type { LocalQueues as ClaimQueues } from "../claim/claim.js";
-import { monotonicNowMs, sleep, startTimer, type Timer } from "../runtime/clock.js";
-import { Due } from "../runtime/due.js";
+import type { HandOver } from "../hold/release.js";
+import { Due, monotonicNowMs, sleep, startTimer, type Timer } from "../runtime/clock.js";
 import type { Ticket } from "../store/store.js";
 import { LocalQueue, type Waiter } from "./local-queue.js";
 import { Turns } from "./turns.js";
@@ -24,7 +24,7 @@ export type Stay = (waits: readonly Waiter[]) => Promise<readonly Waiter[]>;
  * Of each key only the first one here looks by itself. The others are behind it, so that no look of theirs could be granted;
  * their places are kept together (10,000 looks a second took all of the server's time, and the places expired).
  */
-export class LocalQueues implements ClaimQueues {
+export class LocalQueues implements ClaimQueues, HandOver {
   /** How many wait here. Set here alone. */
   size = 0;
   readonly #waits = new Set<Waiter>();
@@ -134,6 +134,32 @@ export class LocalQueues implements ClaimQueues {
     const next = this.#queues.size === 0 ? null : (this.#queues.get(key)?.next ?? null);
     wake(next);
     return next !== null;
+  }
+
+  /** The look of the next one here follows the release on the same connection, so it need not wait for the answer. */
+  releaseSent(key: string): "here" | "elsewhere" | null {
+    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
+    if (queue === undefined) {
+      return null;
+    }
+    if (queue.isBehindOthers) {
+      return "elsewhere";
+    }
+    wake(queue.next);
+    return queue.next === null ? null : "here";
+  }
+
+  releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | undefined): void {
+    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
+    if (queue === undefined) {
+      return;
+    }
+    if (isNextOurs !== undefined) {
+      queue.isBehindOthers = !isNextOurs;
+    }
+    if (!hasLooked && isNextOurs !== false) {
+      wake(queue.next);
+    }
   }
 
   /** Places may have been lost, with a crash of the server for instance. */

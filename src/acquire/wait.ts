@@ -10,7 +10,7 @@ import type { LocalQueues } from "./local-queues.js";
 /** How often a waiter looks by itself. NOTIFY is a hint (rule 10); this is what a wake-up that was lost costs. */
 const POLL_MS = 1_000;
 const JITTER = 0.2;
-const BUSY_MS = 50;
+const BUSY_MS = 10;
 /** A try asks again while the row is locked (rule 6): 3 times within some 20 ms. */
 const TRY_BUSY_MS = [5, 10] as const;
 const FIRST_RETRY_MS = 10;

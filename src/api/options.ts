@@ -157,6 +157,17 @@ export interface ForceReleaseOptions {
   readonly immediate?: boolean | undefined;
 }
 
+/** Options of `migrate`. */
+export interface MigrateOptions {
+  /** Roles that may take locks afterwards, without any right to the tables. Default: none besides the one that migrates. */
+  readonly grantTo?: string | readonly string[] | undefined;
+  /**
+   * How long to wait for other processes that migrate, and for open transactions that use the tables, before UnavailableError.
+   * An integer of 1 ms and up; default 60,000.
+   */
+  readonly lockTimeoutMs?: number | undefined;
+}
+
 /** Options of `close`. */
 export interface CloseOptions {
   /** How long to wait for the bodies of `withLock` and for held locks to be released. An integer of 0 ms and up; default 0. */

@@ -6,28 +6,71 @@ import { writeJson, writeOut } from "./output.js";
 import { printable } from "./printable.js";
 import { styleFor, widthFor } from "./style.js";
 import { type TableColumn, type TableOptions, tableLines } from "./table.js";
+import { viewColumns } from "./view-columns.generated.js";
 
 /** How a column is read and shown. */
 export type Kind = "text" | "number" | "boolean" | "time" | "duration" | "json";
 
-export interface ViewColumn {
-  readonly name: string;
-  readonly kind: Kind;
-  /** Above the column of the table; a column without one is in the JSON only. */
+/** How a column looks in a table. */
+interface Look {
   readonly heading?: string;
   readonly isElastic?: boolean;
   /** Is left out of a table where no row has a value. */
   readonly isRare?: boolean;
 }
 
-/** One of the views of the schema `leasehold`, as the command line shows it. */
-export interface View {
+/** A column without a heading is in the JSON only. */
+export interface ViewColumn extends Look {
   readonly name: string;
-  readonly columns: readonly ViewColumn[];
+  readonly kind: Kind;
+}
+
+interface Presentation {
   /** As SQL writes it. */
   readonly orderBy: string;
   /** What to say when there is nothing. */
   readonly empty: string;
+}
+
+/** One of the views of the schema `leasehold`, as the command line shows it. */
+export interface View extends Presentation {
+  readonly name: string;
+  readonly columns: readonly ViewColumn[];
+}
+
+type ViewName = keyof typeof viewColumns;
+type Looks<Name extends ViewName> = { readonly [Column in keyof (typeof viewColumns)[Name]]?: Look };
+
+/** With all columns that the view has; `table` are those that its table shows. */
+export function view<Name extends ViewName>(
+  name: Name,
+  { table, ...presentation }: Presentation & { readonly table: Looks<Name> },
+): View {
+  const looks: Readonly<Record<string, Look | undefined>> = table;
+  const columns = Object.entries(viewColumns[name]).map(([column, type]) => ({
+    name: column,
+    kind: kindOf(type),
+    ...looks[column],
+  }));
+  return { name, columns, ...presentation };
+}
+
+function kindOf(sqlType: string): Kind {
+  switch (sqlType) {
+    case "integer":
+    case "bigint":
+      return "number";
+    case "boolean":
+      return "boolean";
+    case "timestamp with time zone":
+      return "time";
+    case "interval":
+      return "duration";
+    case "jsonb":
+      return "json";
+    default:
+      return sqlType.endsWith("[]") ? "json" : "text";
+  }
 }
 
 export interface Filter {

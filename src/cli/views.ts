@@ -1,162 +1,94 @@
-import type { View } from "./view.js";
+import { type View, view } from "./view.js";
 
-export const activeLeases: View = {
-  name: "active_leases",
+export const activeLeases: View = view("active_leases", {
   orderBy: "v.key",
   empty: "No key is held.",
-  columns: [
-    { name: "key", kind: "text", heading: "KEY", isElastic: true },
-    { name: "fence", kind: "number", heading: "FENCE" },
-    { name: "owner", kind: "text", heading: "OWNER", isElastic: true },
-    { name: "session_id", kind: "number" },
-    { name: "is_session_alive", kind: "boolean", heading: "ALIVE" },
-    { name: "acquired_at", kind: "time" },
-    { name: "renewed_at", kind: "time" },
-    { name: "expires_at", kind: "time" },
-    { name: "remaining", kind: "duration", heading: "REMAINING" },
-    { name: "held_for", kind: "duration", heading: "HELD" },
-    { name: "ttl", kind: "duration" },
-    { name: "max_hold_until", kind: "time" },
-    { name: "revoked_at", kind: "time" },
-    { name: "waiters", kind: "number", heading: "WAITERS" },
-    { name: "pid", kind: "number" },
-    { name: "host", kind: "text" },
-    { name: "client_address", kind: "text" },
-    { name: "application_name", kind: "text" },
-    { name: "metadata", kind: "json" },
-    { name: "acquisitions", kind: "number" },
-  ],
-};
+  table: {
+    key: { heading: "KEY", isElastic: true },
+    fence: { heading: "FENCE" },
+    owner: { heading: "OWNER", isElastic: true },
+    is_session_alive: { heading: "ALIVE" },
+    remaining: { heading: "REMAINING" },
+    held_for: { heading: "HELD" },
+    waiters: { heading: "WAITERS" },
+  },
+});
 
-export const waitingLines: View = {
-  name: "waiting",
+export const waitingLines: View = view("waiting", {
   orderBy: "v.key, v.position",
   empty: "Nobody waits.",
-  columns: [
-    { name: "key", kind: "text", heading: "KEY", isElastic: true },
-    { name: "position", kind: "number", heading: "#" },
-    { name: "ticket", kind: "number" },
-    { name: "owner", kind: "text", heading: "OWNER", isElastic: true },
-    { name: "session_id", kind: "number" },
-    { name: "waiting_since", kind: "time" },
-    { name: "waiting_for", kind: "duration", heading: "WAITING" },
-    { name: "alive_until", kind: "time" },
-    { name: "is_alive", kind: "boolean", heading: "ALIVE" },
-    { name: "blocked_by", kind: "text", heading: "BLOCKED BY", isElastic: true },
-    { name: "blocked_by_fence", kind: "number" },
-    { name: "blocked_since", kind: "time" },
-    { name: "blocking_pid", kind: "number", heading: "BLOCKING PID", isRare: true },
-    { name: "blocking_transaction", kind: "text", heading: "BLOCKING TRANSACTION", isRare: true },
-    { name: "pid", kind: "number" },
-    { name: "host", kind: "text" },
-  ],
-};
+  table: {
+    key: { heading: "KEY", isElastic: true },
+    position: { heading: "#" },
+    owner: { heading: "OWNER", isElastic: true },
+    waiting_for: { heading: "WAITING" },
+    is_alive: { heading: "ALIVE" },
+    blocked_by: { heading: "BLOCKED BY", isElastic: true },
+    blocking_pid: { heading: "BLOCKING PID", isRare: true },
+    blocking_transaction: { heading: "BLOCKING TRANSACTION", isRare: true },
+  },
+});
 
-export const liveSessions: View = {
-  name: "live_sessions",
+export const liveSessions: View = view("live_sessions", {
   orderBy: "v.id",
   empty: "No session is open.",
-  columns: [
-    { name: "id", kind: "number", heading: "ID" },
-    { name: "owner", kind: "text", heading: "OWNER", isElastic: true },
-    { name: "pid", kind: "number", heading: "PID" },
-    { name: "host", kind: "text", heading: "HOST", isElastic: true },
-    { name: "client_address", kind: "text", heading: "ADDRESS" },
-    { name: "application_name", kind: "text" },
-    { name: "version", kind: "text", heading: "VERSION" },
-    { name: "started_at", kind: "time" },
-    { name: "seen_at", kind: "time" },
-    { name: "silent_for", kind: "duration", heading: "SILENT" },
-    { name: "is_alive", kind: "boolean", heading: "ALIVE" },
-    { name: "leases", kind: "number", heading: "LEASES" },
-    { name: "waits", kind: "number", heading: "WAITS" },
-  ],
-};
+  table: {
+    id: { heading: "ID" },
+    owner: { heading: "OWNER", isElastic: true },
+    pid: { heading: "PID" },
+    host: { heading: "HOST", isElastic: true },
+    client_address: { heading: "ADDRESS" },
+    version: { heading: "VERSION" },
+    silent_for: { heading: "SILENT" },
+    is_alive: { heading: "ALIVE" },
+    leases: { heading: "LEASES" },
+    waits: { heading: "WAITS" },
+  },
+});
 
-export const expiredLeases: View = {
-  name: "expired_leases",
+export const expiredLeases: View = view("expired_leases", {
   orderBy: "v.key",
   empty: "No lease is expired.",
-  columns: [
-    { name: "key", kind: "text", heading: "KEY", isElastic: true },
-    { name: "fence", kind: "number", heading: "FENCE" },
-    { name: "owner", kind: "text", heading: "OWNER", isElastic: true },
-    { name: "session_id", kind: "number" },
-    { name: "reason", kind: "text", heading: "REASON" },
-    { name: "expires_at", kind: "time" },
-    { name: "expired_for", kind: "duration", heading: "EXPIRED FOR" },
-    { name: "waiters", kind: "number", heading: "WAITERS" },
-    { name: "blocking_pid", kind: "number", heading: "BLOCKING PID", isRare: true },
-    { name: "blocking_transaction", kind: "text", heading: "BLOCKING TRANSACTION", isRare: true },
-  ],
-};
+  table: {
+    key: { heading: "KEY", isElastic: true },
+    fence: { heading: "FENCE" },
+    owner: { heading: "OWNER", isElastic: true },
+    reason: { heading: "REASON" },
+    expired_for: { heading: "EXPIRED FOR" },
+    waiters: { heading: "WAITERS" },
+    blocking_pid: { heading: "BLOCKING PID", isRare: true },
+    blocking_transaction: { heading: "BLOCKING TRANSACTION", isRare: true },
+  },
+});
 
-export const clusterStats: View = {
-  name: "stats",
+export const clusterStats: View = view("stats", {
   orderBy: "1",
   empty: "",
-  columns: [
-    { name: "acquired", kind: "number" },
-    { name: "refused", kind: "number" },
-    { name: "timed_out", kind: "number" },
-    { name: "cancelled", kind: "number" },
-    { name: "failed", kind: "number" },
-    { name: "contended", kind: "number" },
-    { name: "released", kind: "number" },
-    { name: "renewed", kind: "number" },
-    { name: "checked", kind: "number" },
-    { name: "lost", kind: "number" },
-    { name: "lost_expired", kind: "number" },
-    { name: "lost_taken", kind: "number" },
-    { name: "lost_max_hold", kind: "number" },
-    { name: "lost_forced", kind: "number" },
-    { name: "taken_over", kind: "number" },
-    { name: "taken_over_expired", kind: "number" },
-    { name: "taken_over_orphaned", kind: "number" },
-    { name: "swept", kind: "number" },
-    { name: "errors", kind: "number" },
-    { name: "active_leases", kind: "number" },
-    { name: "waiters", kind: "number" },
-    { name: "sessions", kind: "number" },
-    { name: "wait_mean", kind: "duration" },
-    { name: "wait_p50", kind: "duration" },
-    { name: "wait_p95", kind: "duration" },
-    { name: "wait_p99", kind: "duration" },
-    { name: "wait_histogram", kind: "json" },
-    { name: "hold_mean", kind: "duration" },
-    { name: "hold_p50", kind: "duration" },
-    { name: "hold_p95", kind: "duration" },
-    { name: "hold_p99", kind: "duration" },
-    { name: "hold_histogram", kind: "json" },
-    { name: "since", kind: "time" },
-    { name: "flushed_at", kind: "time" },
-  ],
-};
+  table: {},
+});
 
-export const statsByPrefix: View = {
-  name: "stats_by_prefix",
+export const statsByPrefix: View = view("stats_by_prefix", {
   orderBy: "v.acquired desc, v.prefix",
   empty: "Nothing was counted yet.",
-  columns: [
-    { name: "prefix", kind: "text", heading: "PREFIX", isElastic: true },
-    { name: "acquired", kind: "number", heading: "ACQUIRED" },
-    { name: "refused", kind: "number", heading: "REFUSED" },
-    { name: "timed_out", kind: "number", heading: "TIMED OUT" },
-    { name: "contended", kind: "number", heading: "CONTENDED" },
-    { name: "taken_over", kind: "number", heading: "TAKEN OVER" },
-    { name: "wait_mean", kind: "duration", heading: "MEAN WAIT" },
-  ],
-};
+  table: {
+    prefix: { heading: "PREFIX", isElastic: true },
+    acquired: { heading: "ACQUIRED" },
+    refused: { heading: "REFUSED" },
+    timed_out: { heading: "TIMED OUT" },
+    contended: { heading: "CONTENDED" },
+    taken_over: { heading: "TAKEN OVER" },
+    wait_mean: { heading: "MEAN WAIT" },
+  },
+});
 
-export const hotKeys: View = {
-  name: "hot_keys",
+export const hotKeys: View = view("hot_keys", {
   orderBy: "v.contended desc, v.key",
   empty: "No key was contended in the last hour.",
-  columns: [
-    { name: "key", kind: "text", heading: "KEY", isElastic: true },
-    { name: "contended", kind: "number", heading: "CONTENDED" },
-    { name: "contended_at_most", kind: "number", heading: "AT MOST" },
-    { name: "acquired", kind: "number", heading: "ACQUIRED" },
-    { name: "wait_mean", kind: "duration", heading: "MEAN WAIT" },
-  ],
-};
+  table: {
+    key: { heading: "KEY", isElastic: true },
+    contended: { heading: "CONTENDED" },
+    contended_at_most: { heading: "AT MOST" },
+    acquired: { heading: "ACQUIRED" },
+    wait_mean: { heading: "MEAN WAIT" },
+  },
+});

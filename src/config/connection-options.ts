@@ -7,7 +7,7 @@ type Refused = Readonly<Record<string, string>>;
 const ownTimeouts = "the library keeps its own; use connectTimeoutMs, requestTimeoutMs and idleTimeoutMs of the locker";
 const ownTypes = "the library reads its results in the forms that Postgres sends";
 
-/** postgres.js's other options, and why each is not taken. */
+/** The options of postgres.js that are refused, each with the reason. */
 const refused: Refused = {
   max: "the session is one connection by its nature, and the library uses 3 at most",
   max_lifetime: "it would end a connection that holds locks",
@@ -45,7 +45,7 @@ const isObject: Check = (value) => typeof value === "object" && value !== null &
 
 type Check = (value: unknown) => boolean;
 
-/** Every option that is taken: its check, and what the check expects. */
+/** Every accepted option: its check, and what the check expects. */
 const taken: { readonly [Name in keyof Required<ConnectionOptions>]: readonly [Check, expected: string] } = {
   host: [isText, "a server's name or IP address"],
   port: [
@@ -75,7 +75,7 @@ const taken: { readonly [Name in keyof Required<ConnectionOptions>]: readonly [C
   connection: [isObject, "an object with start-up parameters"],
 };
 
-/** Checks the option `connection`. Throws InvalidOptionError, which says why an option of postgres.js is not taken. */
+/** Checks the option `connection`. Throws InvalidOptionError, which says why an option of postgres.js is refused. */
 export function checkConnectionOptions(value: unknown): ConnectionOptions {
   if (value === undefined) return {};
   if (!isObject(value)) throw new InvalidOptionError({ option: "connection", expected: "an object", received: value });

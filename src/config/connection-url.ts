@@ -6,14 +6,14 @@ import { decode } from "./percent-encoding.js";
 import { tlsOptions } from "./tls-options.js";
 import { readParameters } from "./url-parameters.js";
 
-/** What postgres.js takes as `ssl`; an object holds options of `tls.connect`. */
+/** What postgres.js accepts as `ssl`; an object has options of `tls.connect`. */
 export type Ssl = NonNullable<ConnectionOptions["ssl"]>;
 
-/** Where and how to connect: an address, parsed, with what the environment and the option `connection` say beside it. */
+/** Where and how to connect: a parsed address, completed from the environment and the option `connection`. */
 export interface ConnectionTarget extends Hosts {
   readonly database: string;
   readonly user: string;
-  /** Empty when there is none. */
+  /** Empty if there is none. */
   readonly password: string | (() => string | Promise<string>);
   readonly ssl: Ssl;
   readonly sslnegotiation: "direct" | null;
@@ -23,15 +23,15 @@ export interface ConnectionTarget extends Hosts {
   readonly targetSessionAttrs: "any" | "read-write";
   /** Further start-up parameters. */
   readonly startup: Readonly<Record<string, string>>;
-  /** The address itself says that it leads through a transaction pooler (`pgbouncer=true`). */
+  /** Whether the address itself says that it leads through a transaction pooler (`pgbouncer=true`). */
   readonly isPooledHint: boolean;
 }
 
 /**
- * Parses `postgres://user:password@host:port,host:port/database?parameters` as libpq does, with what other clients write
- * into an address besides. What `connection` gives stands in place of the address's own; what both leave out comes from
- * libpq's variables in `env`. `option` is the name that errors carry; they show nothing of the address but a parameter's
- * name.
+ * Parses `postgres://user:password@host:port,host:port/database?parameters` as libpq does, and accepts what other
+ * clients write into an address. `connection` overrides the address. What both leave out comes from libpq's variables
+ * in `env`. Errors carry the name in `option`. Of the address they show only parameter names, since it may contain a
+ * password.
  */
 export function parseConnectionUrl(
   url: string,
@@ -74,7 +74,7 @@ export function parseConnectionUrl(
   };
 }
 
-/** Without a question before it there is no way back from TLS. libpq, too, refuses a mode that could do without. */
+/** Direct TLS cannot fall back to an unencrypted connection. Like libpq, refuse a mode that allows that. */
 function strong(ssl: Ssl, isGiven: boolean, option: string): Ssl {
   if (ssl !== false && ssl !== "prefer" && ssl !== "allow") return ssl;
   if (!isGiven) return "require";
@@ -102,7 +102,7 @@ interface UrlParts {
   readonly query: string;
 }
 
-/** Not by the class URL: that one knows neither several hosts nor a socket's path. */
+/** The class URL supports neither several hosts nor the path of a socket. */
 function split(url: string, option: string): UrlParts {
   const match = /^postgres(?:ql)?:\/\/([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/is.exec(url.trim());
   if (match === null) {
@@ -122,7 +122,7 @@ function systemUser(option: string): string {
   try {
     return userInfo().username;
   } catch (cause) {
-    // an id without an entry in the machine's list of users, as containers have it
+    // The user id has no entry in the system's user database, as in many containers.
     const expected = "an address with a user (this process's own user has no name)";
     throw new InvalidOptionError({ option, expected, received: "", cause });
   }

@@ -12,7 +12,7 @@ export interface Hosts {
   readonly path: string | null;
 }
 
-/** What stands in place of the hosts in the address, or of their ports. */
+/** Overrides the hosts of the address, or their ports. */
 interface Instead {
   readonly host?: string;
   readonly port?: string | number;
@@ -42,7 +42,7 @@ export function readHosts(list: string, instead: Instead, option: string, env: E
   return { hosts: [], path: isWhole ? socket.host : `${socket.host.replace(/\/+$/, "")}/.s.PGSQL.${socket.port}` };
 }
 
-/** `name`, `name:port`, `[IPv6]:port`, or a socket's folder in percent-encoding. */
+/** `name`, `name:port`, `[IPv6]:port`, or the percent-encoded folder of a socket. */
 function readHost(text: string, option: string): { host: string; port: string } {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text);
   if (match === null) throw refuse(option, "hosts of the form name:port or [IPv6 address]:port");
@@ -56,7 +56,7 @@ function readPort(text: string, option: string): number {
   throw refuse(option, "ports of 1 to 65535");
 }
 
-/** The usual reason is a password with a special character in it; none of the text is shown, for it could be that one. */
+/** The usual cause is a special character in the password. Show none of the text, since it could be the password. */
 function refuse(option: string, expected: string): InvalidOptionError {
   const encoding = "in user and password, special characters such as / ? @ : % must be percent-encoded";
   const message = `${option}: expected ${expected} (${encoding})`;

@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
 import { InvalidKeyError } from "../errors/errors.js";
 
-/** The longest key that a lease can have, in bytes of UTF-8, the prefix included. */
+/** Longest key of a lease, in bytes of UTF-8, prefix included. */
 export const MAX_KEY_BYTES = 512;
 
-/** The full key: the locker's prefix, then the key. Throws InvalidKeyError if that cannot be a key. */
+/** Returns the full key: the locker's prefix, then the key. Throws InvalidKeyError if that is not a valid key. */
 export function checkKey(key: unknown, prefix = ""): string {
   if (typeof key !== "string") throw new InvalidKeyError({ expected: "a string", received: key });
   if (key === "") throw new InvalidKeyError({ expected: "text that is not empty", received: key });
@@ -21,9 +21,9 @@ export function checkKey(key: unknown, prefix = ""): string {
 }
 
 /**
- * One key made of several parts: joined with `:`, and a `:` or `%` within a part escaped (`%3A`, `%25`), so that different
- * parts always make different keys. A part may be empty. A number or bigint counts as its decimal text: `key("a", 1)` is
- * `key("a", "1")`. Throws InvalidKeyError.
+ * Makes one key of several parts. They are joined with `:`, and a `:` or `%` within a part is escaped (`%3A`, `%25`), so
+ * that different parts always make different keys. A part may be empty. A number or bigint becomes its decimal text:
+ * `key("a", 1)` is `key("a", "1")`. Throws InvalidKeyError.
  *
  * ```ts
  * key("order", 42);      // order:42

@@ -3,18 +3,18 @@ import type { JsonValue } from "../api/metadata.js";
 import { InvalidOptionError } from "../errors/errors.js";
 import { describe } from "../runtime/describe.js";
 
-/** Metadata, checked and copied: later changes of what the caller passed do not reach it. */
+/** Metadata, checked and copied: changes that the caller makes later have no effect on it. */
 export interface CheckedMetadata {
-  /** As it is stored; null for none. */
+  /** As stored. Null for none. */
   readonly json: string | null;
-  /** As it is shown: a copy, deeply frozen. */
+  /** As shown to users: a deeply frozen copy. */
   readonly value: JsonValue;
 }
 
 const MAX_BYTES = 65_536;
 const MAX_DEPTH = 100;
 
-/** Checks what the option `metadata` was given. Throws InvalidOptionError, which names the place within the value. */
+/** Checks the option `metadata`. Throws InvalidOptionError, which names the part of the value that is invalid. */
 export function checkMetadata(value: unknown): CheckedMetadata {
   if (value === null) return { json: null, value: null };
   const copy = copyJson(value, "metadata", 0);
@@ -31,7 +31,7 @@ export function checkMetadata(value: unknown): CheckedMetadata {
   return { json, value: copy };
 }
 
-/** The depth also ends a cycle. */
+/** The depth limit also stops at cycles. */
 function copyJson(value: unknown, place: string, depth: number): JsonValue {
   if (depth > MAX_DEPTH) throw refuse(place, `no cycle, and no more than ${MAX_DEPTH} levels`, value);
   if (value === null || typeof value === "boolean") return value;
@@ -53,7 +53,7 @@ function copyJson(value: unknown, place: string, depth: number): JsonValue {
   return Object.freeze(Object.fromEntries(entries));
 }
 
-/** Postgres stores neither in a jsonb. */
+/** Postgres cannot store NUL or lone surrogates in a jsonb. */
 function checkText(text: string, place: string): string {
   if (text.includes("\0")) throw refuse(place, "text without NUL", text);
   if (/\p{Surrogate}/u.test(text)) throw refuse(place, "text without lone surrogates", text);

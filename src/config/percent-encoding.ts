@@ -1,12 +1,12 @@
 import { InvalidOptionError } from "../errors/errors.js";
 
-/** Decodes a part of an address. Throws InvalidOptionError without the part, which could be the password. */
+/** Decodes a part of an address. Throws InvalidOptionError, which does not show the part: it could be the password. */
 export function decode(text: string, option: string): string {
   try {
     const decoded = decodeURIComponent(text);
     if (!decoded.includes("\0")) return decoded;
   } catch {
-    // not even percent-encoding: the same answer
+    // invalid percent-encoding: the same error
   }
   throw new InvalidOptionError({
     option,

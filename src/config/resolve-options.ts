@@ -19,17 +19,17 @@ import type { ConnectionTarget } from "./connection-url.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
 import { resolveTargets } from "./resolve-targets.js";
 
-/** The options of a locker after every check: all present. */
+/** The options of a locker, checked and complete. */
 export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
-  /** Where `url` leads; null when only `sql` is given. */
+  /** Where `url` leads. Null if only `sql` is given. */
   readonly target: ConnectionTarget | null;
-  /** Where `directUrl` leads, else `target`; null when only `sql` is given: the session then asks that client's options. */
+  /** Where `directUrl` leads, else `target`. Null if only `sql` is given: the session then uses that client's options. */
   readonly directTarget: ConnectionTarget | null;
   readonly sql: PostgresClient | null;
   readonly connection: ConnectionOptions;
   readonly presence: "on" | "off";
   readonly prefix: string;
-  /** `Infinity` when unbounded. */
+  /** `Infinity`: no limit. */
   readonly waitMs: number;
   /** Null: a third of each lock's `ttlMs`. */
   readonly renewEveryMs: number | null;
@@ -37,24 +37,24 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
   readonly takeoverDelayMs: number;
   readonly requestTimeoutMs: number;
   readonly connectTimeoutMs: number;
-  /** `Infinity` when the connections are kept. */
+  /** `Infinity`: connections are kept. */
   readonly idleTimeoutMs: number;
-  /** `Infinity` when this locker does not sweep by itself. */
+  /** `Infinity`: this locker does not sweep by itself. */
   readonly sweepEveryMs: number;
-  /** `Infinity` when the counters stay in the process. */
+  /** `Infinity`: the counters stay in the process. */
   readonly statsFlushMs: number;
   readonly statsPrefix: ((key: string) => string) | null;
   readonly onAcquired: ((lock: Lock) => void) | null;
   readonly onError: ((error: unknown) => void) | null;
 }
 
-/** The options of one acquire after every check, the locker's filled in. */
+/** The options of one acquire, checked and completed from those of the locker. */
 export interface ResolvedAcquireOptions extends ResolvedLeaseOptions {
-  /** `Infinity` when unbounded; 0 when the call does not wait. */
+  /** `Infinity`: no limit. 0: the call does not wait. */
   readonly waitMs: number;
   readonly signal: AbortSignal | null;
   readonly renewEveryMs: number;
-  /** The same for terms that ask the database for the same. */
+  /** Equal for acquires with the same terms: they can share a statement. */
   readonly sort: string;
 }
 
@@ -62,7 +62,7 @@ interface ResolvedLeaseOptions {
   readonly ttlMs: number;
   readonly keepAlive: boolean;
   readonly minHoldMs: number;
-  /** `Infinity` when unbounded. */
+  /** `Infinity`: no limit. */
   readonly maxHoldMs: number;
   /** Null: each lock's `ttlMs`, at least 1,000. */
   readonly guardTimeoutMs: number | null;
@@ -73,7 +73,7 @@ interface ResolvedLeaseOptions {
 
 type Names<Options> = { readonly [Name in keyof Options]-?: true };
 
-/** As objects, so that the compiler notices a name that is missing here. */
+/** Objects, so that the compiler notices a missing name. */
 const leaseNames: Names<LeaseOptions> = {
   ttlMs: true,
   keepAlive: true,
@@ -109,7 +109,7 @@ const lockerNames: Names<LockerOptions> = {
 
 type Given = Readonly<Record<string, unknown>>;
 
-/** Checks what `createLocker` was given, and fills in the defaults. Throws InvalidOptionError. */
+/** Checks the options of `createLocker`, and fills in the defaults. Throws InvalidOptionError. */
 export function resolveLockerOptions(
   options: unknown,
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -151,8 +151,8 @@ export function resolveLockerOptions(
 }
 
 /**
- * Checks what a call that acquires was given, and fills in the locker's own. `waits` is false for the calls that only try.
- * Throws InvalidOptionError.
+ * Checks the options of an acquire, and fills in those of the locker. `waits` is false for calls that only try. Throws
+ * InvalidOptionError.
  */
 export function resolveAcquireOptions(
   locker: ResolvedLockerOptions,
@@ -166,7 +166,7 @@ export function resolveAcquireOptions(
   }
   const lease = resolveLeaseOptions(given, locker);
   const { renewEveryMs, signal } = given;
-  // The locker's own interval was chosen for the locker's ttlMs: it does not fit every shorter one.
+  // The locker's interval was chosen for the locker's ttlMs, and may be too long for a shorter one.
   const inherited = locker.renewEveryMs !== null && locker.renewEveryMs < lease.ttlMs ? locker.renewEveryMs : null;
   const waitMs = waits ? ms(given, "waitMs", locker.waitMs, 0, { mayBeInfinite: true }) : 0;
   const { owner, ttlMs, minHoldMs, maxHoldMs, metadata } = lease;
@@ -212,7 +212,7 @@ function takeoverDelay(value: unknown): number {
   return checkMs("takeoverDelayMs", value, 1_000);
 }
 
-/** By its shape: a client of another copy of postgres.js is as good. A transaction or a reserved connection is not. */
+/** Checks the shape, so that a client of another copy of postgres.js passes. A transaction or reserved connection does not. */
 function checkClient(value: unknown): PostgresClient {
   if (typeof value === "function") {
     const { options, unsafe, end } = value as { options?: unknown; unsafe?: unknown; end?: unknown };
@@ -226,7 +226,7 @@ function checkClient(value: unknown): PostgresClient {
   throw new InvalidOptionError({ option: "sql", expected, received: value });
 }
 
-/** `postgres.camel` keeps names of one lower-case word, which all of ours are; `postgres.pascal` does not. */
+/** `postgres.camel` keeps names of one lower-case word, like all of ours. `postgres.pascal` does not. */
 function checkColumnNames(options: { transform?: { column?: { from?: unknown } } }): void {
   const from = options.transform?.column?.from;
   if (typeof from !== "function" || from("fence") === "fence") return;
@@ -234,7 +234,7 @@ function checkColumnNames(options: { transform?: { column?: { from?: unknown } }
   throw new InvalidOptionError({ option: "sql", expected, received: options });
 }
 
-/** By its shape, for signals of other realms and of polyfills. */
+/** Checks the shape, so that signals of other realms and of polyfills pass. */
 function checkSignal(value: unknown): AbortSignal {
   if (typeof value === "object" && value !== null) {
     const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;

@@ -12,18 +12,18 @@ interface Addresses {
   readonly env: Environment;
 }
 
-/** Where the commands go, and where the session goes; null: where the client `sql` goes. */
+/** Where commands and the session connect. Null: where the client `sql` connects. */
 interface Targets {
   readonly target: ConnectionTarget | null;
   readonly directTarget: ConnectionTarget | null;
 }
 
-/** An address without any part: all of it comes from `connection` and libpq's variables. */
+/** An empty address: everything comes from `connection` and libpq's variables. */
 const EMPTY_URL = "postgres://";
 
 /**
- * Finds the addresses, in the options first. The environment's are those of the application's main database: they are not
- * asked when the code names another one, by `url`, `connection` or `sql`.
+ * Finds the addresses, first in the options, then in the environment. The environment names the application's main
+ * database, so it is ignored if the code names another one by `url`, `connection` or `sql`.
  */
 export function resolveTargets({ url, directUrl, connection, sql, env }: Addresses): Targets {
   const address = (["host", "port", "path"] as const).find((name) => connection[name] !== undefined);
@@ -59,7 +59,7 @@ function checkAddress(option: string, value: unknown, other: keyof ConnectionOpt
   throw new InvalidOptionError({ option: `connection.${other}`, expected: "nothing", received: undefined, message });
 }
 
-/** The first of the variables that says something, as [the variable's name, its value]. */
+/** The first of the variables that is set, as [name, value]. */
 function fromEnv(env: Environment, ...names: readonly string[]): readonly [name: string, value: string | undefined] {
   const name = names.find((one) => env[one]);
   return name === undefined ? ["", undefined] : [name, env[name]];

@@ -5,7 +5,7 @@ import type { ConnectionOptions } from "../api/connection-options.js";
 import { InvalidOptionError } from "../errors/errors.js";
 import type { Environment, Hosts } from "./hosts.js";
 
-/** The parameters of an address that are about TLS, as libpq, Prisma and node-postgres name them. */
+/** The TLS parameters of an address, as libpq, Prisma and node-postgres name them. */
 export const tlsParameters = [
   "sslmode",
   "ssl",
@@ -24,11 +24,11 @@ const modes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-ful
 type Mode = (typeof modes)[number];
 
 /**
- * What libpq does for these parameters, as postgres.js takes it:
- * - `require` encrypts and verifies nothing, but with `sslrootcert` it verifies the certificate, as `verify-ca` does;
- * - `verify-ca` without a root certificate is not weaker than with one: it verifies the name too;
- * - `allow` is `prefer` here: it gives the same connection wherever the server takes both kinds.
- * No parameter at all: no TLS, as in postgres.js.
+ * Translates the parameters into what postgres.js accepts, with the meaning that libpq gives them:
+ * - `require` encrypts and verifies nothing, but with `sslrootcert` it verifies the certificate, like `verify-ca`;
+ * - `verify-ca` without a root certificate also verifies the name, so that it is not weaker than with one;
+ * - `allow` is treated as `prefer`, which connects to the same servers;
+ * - no parameter at all means no TLS, as in postgres.js.
  */
 export function tlsOptions(
   given: TlsParameters,
@@ -46,7 +46,7 @@ export function tlsOptions(
   const tls: TlsOptions = {};
   if (sslrootcert !== undefined && sslrootcert !== "system") tls.ca = read("sslrootcert");
   if (sslcert !== undefined && sslkey === undefined) {
-    // Prisma calls the server's root certificate so, libpq the client's own.
+    // For Prisma this is the server's root certificate, for libpq the client's own.
     if (parameters.sslaccept === undefined) throw refuse(option, "sslcert", "to stand beside sslkey");
     tls.ca = read("sslcert");
   } else if (sslcert !== undefined) {
@@ -67,7 +67,7 @@ export function tlsOptions(
   }
   const isNameVerified = mode === "verify-full" || tls.ca === undefined;
   if (!isNameVerified) return { ...tls, rejectUnauthorized: true, checkServerIdentity: () => undefined };
-  // postgres.js passes a name on, but no IP address: without one, Node compares the certificate with "localhost".
+  // postgres.js passes on a host name but not an IP address. Without one, Node compares the certificate with "localhost".
   const [only, ...others] = hosts;
   const address = only !== undefined && others.length === 0 && isIP(only.host) !== 0 ? { host: only.host } : {};
   return { ...tls, ...address, rejectUnauthorized: true };
@@ -93,13 +93,13 @@ function tlsMode(parameters: TlsParameters, option: string): Mode {
   return mode ?? modeByDefault(parameters);
 }
 
-/** Whoever writes anything about TLS wants TLS. */
+/** Any TLS parameter means that TLS is wanted. */
 function modeByDefault(parameters: TlsParameters): Mode {
   if (parameters.sslrootcert !== undefined) return "verify-ca";
   return Object.keys(parameters).length === 0 ? "disable" : "require";
 }
 
-/** node-postgres's and postgres.js's way to say it. */
+/** The parameter `ssl` of node-postgres and postgres.js, as an sslmode. */
 function sslFlag(ssl: string): string {
   if (ssl === "true" || ssl === "1") return "require";
   if (ssl === "false" || ssl === "0") return "disable";

@@ -2,7 +2,7 @@ import { InvalidOptionError } from "../errors/errors.js";
 import { decode } from "./percent-encoding.js";
 import { type TlsParameters, tlsParameters } from "./tls-options.js";
 
-/** The parameters of an address, sorted by what becomes of them. */
+/** The parameters of an address, by what they are used for. */
 export interface UrlParameters {
   readonly host?: string;
   readonly port?: string;
@@ -16,16 +16,16 @@ export interface UrlParameters {
   readonly targetSessionAttrs: "any" | "read-write";
   readonly startup: Readonly<Record<string, string>>;
   readonly isPooledHint: boolean;
-  /** Who demands channel binding demands TLS. That is all of it that can be kept: postgres.js binds no channel. */
+  /** Channel binding was demanded. postgres.js does not support it, so only the TLS that it needs is enforced. */
   readonly needsTls: boolean;
 }
 
 /**
- * Parameters that other clients write into an address and that change nothing here. Sent on, as postgres.js does with what
- * it does not know, they would make Postgres refuse the connection (42704).
+ * Parameters of other clients that have no meaning here. postgres.js passes unknown parameters on, and Postgres would
+ * refuse the connection because of them (42704).
  */
 const dropped: ReadonlySet<string> = new Set([
-  // libpq: what postgres.js cannot do or does anyway, or what the locker has its own option for
+  // libpq: what postgres.js cannot do or always does, or what the locker has an option for
   ...["gssencmode", "gssdelegation", "gsslib", "krbsrvname", "load_balance_hosts", "sslcompression"],
   ...["keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "sslsni"],
   "fallback_application_name",
@@ -34,7 +34,7 @@ const dropped: ReadonlySet<string> = new Set([
   // Prisma
   ...["schema", "connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size"],
   ...["max_connection_lifetime", "max_idle_connection_lifetime", "single_use_connections"],
-  // Supabase, as its integrations write it
+  // Supabase's integrations
   ...["supa", "workaround", "pool_mode"],
   // pools and caches of postgres.js, pgx, asyncpg, Rails, Npgsql
   ...["max", "idle_timeout", "max_lifetime", "max_pipeline", "backoff", "keep_alive", "prepare", "fetch_types"],
@@ -48,14 +48,14 @@ const dropped: ReadonlySet<string> = new Set([
   ],
   ...["default_query_exec_mode", "statement_cache_mode", "statement_cache_capacity", "description_cache_capacity"],
   ...["prepared_statement_cache_size", "prepared_statements", "prepareThreshold", "pool", "reaping_frequency"],
-  // settings for a session of the application; the library names its schema and sets what it needs
+  // settings for the application's own sessions; the library names its schema and sets what it needs
   ...["search_path", "currentSchema", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"],
   ...["idle_session_timeout", "transaction_timeout", "timezone", "TimeZone", "datestyle", "intervalstyle"],
 ]);
 
 const noFiles = "files of libpq are not read: write what they say into the address";
 
-/** Parameters that cannot be dropped without a harm, and why they cannot be kept. */
+/** Parameters that it would be harmful to ignore, and why they are not supported. */
 const refused: Readonly<Record<string, string>> = {
   sslidentity: "PKCS #12 files are not read: use sslcert and sslkey, or connection.ssl",
   sslcrl: "use connection.ssl with a crl",
@@ -72,7 +72,7 @@ const refused: Readonly<Record<string, string>> = {
   replication: "a replication connection runs no locks",
 };
 
-/** Reads the part of an address behind the `?`. Throws InvalidOptionError, which names the parameter, never a value. */
+/** Reads the query of an address. Throws InvalidOptionError, which shows the name of a parameter, never its value. */
 export function readParameters(query: string, option: string): UrlParameters {
   const given = parse(query, option);
   const rest = new Map(given);
@@ -106,7 +106,7 @@ export function readParameters(query: string, option: string): UrlParameters {
   return parameters;
 }
 
-/** As libpq reads it: the last of several wins, and a `+` is a plus; but where text with blanks stands, it is a blank. */
+/** As libpq does: the last of several wins, and a `+` is a plus. In parameters whose text has blanks, `+` is a blank. */
 function parse(query: string, option: string): Map<string, string> {
   const parameters = new Map<string, string>();
   for (const part of query.split("&").filter((text) => text !== "")) {
@@ -122,7 +122,7 @@ function parse(query: string, option: string): Map<string, string> {
 function refuseUnknown(name: string, option: string, query: string): void {
   if (dropped.has(name)) return;
   const reason = Object.hasOwn(refused, name) ? refused[name] : undefined;
-  // A password with a "?" in it ends there, and its rest looks like a parameter.
+  // If the password contains a "?", its rest looks like a parameter.
   if (reason === undefined && (!/^[a-z_]+$/.test(name) || query.includes("@"))) {
     throw new InvalidOptionError({
       option,
@@ -142,7 +142,7 @@ function sslNegotiation(value: string | undefined, option: string): "direct" | n
   throw refuseParameter(option, "sslnegotiation", "postgres or direct");
 }
 
-/** In whole seconds; 0 is libpq's "no limit", which the locker does not offer. */
+/** In whole seconds. 0 means "no limit" in libpq, which the locker does not offer. */
 function connectTimeout(value: string | undefined, option: string): number | null {
   if (value === undefined || value === "0") return null;
   if (/^\d{1,6}$/.test(value)) return Number(value) * 1_000;

@@ -11,23 +11,23 @@ import {
 import { alone, listenForErrors } from "./node-postgres.js";
 import { PostgresJsScope } from "./postgres-js-scope.js";
 
-/** A Drizzle database for Postgres, over any driver, by its shape. */
+/** The shape of a Drizzle database for Postgres, over any driver. */
 export interface DrizzleDatabase {
   transaction(body: (tx: unknown) => Promise<unknown>, config?: never): Promise<unknown>;
   execute(query: string): PromiseLike<unknown>;
   refreshMaterializedView(view: never): unknown;
 }
 
-/** Drizzle puts the name of each of its classes there, so that they are known over copies of the package. */
+/** Drizzle stores the name of each class under this symbol, so that other copies of the package recognise it. */
 const KIND: unique symbol = Symbol.for("drizzle:entityKind") as never;
 
-/** The drivers that send what has no parameters by the simple protocol. */
+/** The drivers that use the simple protocol for a statement without parameters. */
 const simple: ReadonlySet<string> = new Set(["NodePgSession", "PostgresJsSession", "NeonSession", "VercelPgSession"]);
 
 export function recogniseDrizzle(value: unknown): Recognised | Unfit | null {
   const given = membersOf(value);
   if (given === null || !hasMethods(given, "transaction", "execute")) return null;
-  // What withReplicas makes is no instance of anything. Its `execute` and `transaction` are the primary's.
+  // The result of withReplicas is not an instance of any class. Its `execute` and `transaction` are the primary's.
   const database = membersOf(given.$primary) ?? given;
   const names = kindsOf(database);
   if (names.length === 0) return null;
@@ -45,7 +45,7 @@ function transact(database: DrizzleDatabase, isOpen: boolean): Transact {
     };
     const begin = (callback: (tx: DrizzleDatabase) => Promise<unknown>) =>
       database.transaction(callback as (tx: unknown) => Promise<unknown>, options as never);
-    if (isOpen) return begin(work); // what it is nested in looks after the connection
+    if (isOpen) return begin(work); // the outer transaction looks after the connection
     if (driverOf(database) === "PostgresJsSession") {
       const scope = new PostgresJsScope();
       return scope.run(begin, (tx) => {
@@ -61,7 +61,7 @@ function transact(database: DrizzleDatabase, isOpen: boolean): Transact {
         return work(tx);
       }).finally(() => stopListening());
     const client = membersOf(sessionOf(database).client);
-    // A client of node-postgres, or of what is made after it, and no pool: Drizzle would begin on it whatever is open there.
+    // A client of node-postgres or a compatible driver, not a pool: Drizzle would begin on it even if a transaction is open.
     return client !== null && hasMethods(client, "getTypeParser") ? alone(client, guard, run) : run();
   };
 }
@@ -75,12 +75,12 @@ function driverOf(database: DrizzleDatabase): string {
   return kindsOf(sessionOf(database))[0] ?? "";
 }
 
-/** Each transaction has its own, with the driver's client or transaction in it. */
+/** Each transaction has its own session, which contains the driver's client or transaction. */
 function sessionOf(database: DrizzleDatabase): { client?: unknown } {
   return (database as unknown as { readonly session?: { client?: unknown } }).session ?? {};
 }
 
-/** From its class up to the one at the base. */
+/** The kinds of its class and of all base classes, in that order. */
 function kindsOf(value: object): readonly string[] {
   const kinds: string[] = [];
   for (let prototype = Object.getPrototypeOf(value); prototype !== null; prototype = Object.getPrototypeOf(prototype)) {

@@ -6,27 +6,27 @@ import { findSqlState } from "./sql-state.js";
 export interface GuardInit {
   readonly key: string;
   readonly fence: bigint;
-  /** Null: the `ttlMs` in the lease's row, at least 1,000. */
+  /** Null: the `ttlMs` of the lease's row, at least 1,000. */
   readonly timeoutMs: number | null;
   /** The database that the lease is in. */
   readonly databaseId: string | null;
-  /** The grant has ended. Resolves to who holds the key now, if that is known. */
+  /** Called when the grant has ended. Resolves to who holds the key now, if that is known. */
   readonly onStale: () => Promise<HolderInfo | null>;
-  /** The transaction is not in the database that `databaseId` names. */
+  /** Called when the transaction is not in the database that `databaseId` names. */
   readonly onElsewhere: () => void;
 }
 
 export interface GuardStatements {
-  /** Fails (25P01) where no transaction is open, also in an implicit one around several statements. Leaves nothing. */
+  /** Fails (25P01) if no transaction is open, or only an implicit one around several statements. Leaves nothing behind. */
   readonly proof: string;
   readonly guard: string;
-  /** Fails (LH005) when what `guard` noted for this transaction is gone: then there was none. */
+  /** Fails (LH005) if what `guard` recorded for the transaction is gone: then there was no transaction (decision 21). */
   readonly check: string;
 }
 
 const states = ["LH001", "LH005", "LH007", "25P01", "3F000", "42883", "42501"] as const;
 
-/** What makes a transaction fail unless one grant is still the current one, and keeps it so until the transaction ends. */
+/** Makes a transaction fail unless a grant is still current, and keeps the grant current until the transaction ends. */
 export class Guard {
   readonly key: string;
   readonly fence: bigint;
@@ -38,7 +38,7 @@ export class Guard {
     this.#init = init;
     this.key = key;
     this.fence = fence;
-    // With literals: then they can go out in one message, through any library and any pooler.
+    // With literals instead of parameters, one message can carry them through any library and any pooler.
     this.statements = {
       proof: "savepoint leasehold_guard; release savepoint leasehold_guard",
       guard: interpolate(
@@ -52,7 +52,7 @@ export class Guard {
     };
   }
 
-  /** Waits for a guard that was sent. If it failed, throws an error of this library that says why. */
+  /** Waits for a guard that was sent. If it failed, throws an error of this library that explains why. */
   async confirm(sent: PromiseLike<unknown>): Promise<void> {
     try {
       await sent;
@@ -61,7 +61,7 @@ export class Guard {
     }
   }
 
-  /** Errors that are not ours are passed on unchanged, such as a serialization failure or a lost connection. */
+  /** Passes on other errors unchanged, such as a serialization failure or a lost connection. */
   async #explain(error: unknown): Promise<unknown> {
     const { key, fence } = this;
     const { onStale, onElsewhere } = this.#init;

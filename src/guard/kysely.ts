@@ -9,7 +9,7 @@ import {
   type Unfit,
 } from "./library.js";
 
-/** A Kysely database, by its shape. */
+/** The shape of a Kysely database. */
 export interface KyselyDatabase {
   readonly isTransaction: boolean;
   transaction(): KyselyTransactionBuilder;
@@ -22,7 +22,7 @@ interface KyselyTransactionBuilder {
   setAccessMode(mode: never): unknown;
 }
 
-/** What `lock.transaction` hands to Kysely's own `setIsolationLevel` and `setAccessMode`. */
+/** What `lock.transaction` passes to Kysely's `setIsolationLevel` and `setAccessMode`. */
 export interface KyselyTransactionOptions<IsolationLevel, AccessMode> {
   readonly isolationLevel?: IsolationLevel | undefined;
   readonly accessMode?: AccessMode | undefined;
@@ -37,7 +37,7 @@ interface Connection {
   executeQuery(query: object): Promise<unknown>;
 }
 
-/** The classes of connections, Kysely's own, that send what has no parameters by the simple protocol. */
+/** Kysely's own connection classes that use the simple protocol for a statement without parameters. */
 const simple: ReadonlySet<string> = new Set(["PostgresConnection"]);
 
 export function recogniseKysely(value: unknown): Recognised | Unfit | null {
@@ -63,7 +63,7 @@ function transact(database: KyselyDatabase): Transact {
   };
 }
 
-/** Past the plugins: they have nothing to do with a statement of ours. */
+/** Bypasses the plugins, which must not change our statements. */
 function enter(database: KyselyDatabase): Enter {
   return (statements) =>
     executorOf(database).provideConnection(async (connection) => {
@@ -76,7 +76,7 @@ function executorOf(database: KyselyDatabase): Executor {
   return database.getExecutor() as Executor;
 }
 
-/** What Kysely's `CompiledQuery.raw` makes. */
+/** The same as Kysely's `CompiledQuery.raw`. */
 function rawQuery(sql: string): object {
   const query = { kind: "RawNode", sqlFragments: [sql], parameters: [] };
   return { sql, query, parameters: [], queryId: { queryId: "leasehold" } };

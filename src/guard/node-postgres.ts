@@ -4,19 +4,19 @@ import type { Guard } from "./guard.js";
 import { hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
 import { alreadyOpen } from "./refusals.js";
 
-/** A `Client` of node-postgres, or what its pool gives out, by its shape. */
+/** The shape of a `Client` of node-postgres, or of a client of its pool. */
 export interface NodePostgresClient {
   query(text: string): Promise<{ readonly command: string }>;
   on(event: "notice", listener: (notice: { readonly code?: string | undefined }) => void): unknown;
   off(event: "notice", listener: (notice: { readonly code?: string | undefined }) => void): unknown;
   getTypeParser: unknown;
-  /** Since 8.19, and not of the native client. `T` and `E`: a transaction is open. */
+  /** Since 8.19, but not in the native client. `T` and `E`: a transaction is open. */
   getTransactionStatus?(): unknown;
 }
 
-/** A `Pool` of node-postgres, by its shape. */
+/** The shape of a `Pool` of node-postgres. */
 export interface NodePostgresPool {
-  // both of its forms, for the compiler to find the client's type in the first
+  // Both overloads: the compiler finds the client's type in the first.
   connect: { (): Promise<NodePostgresPoolClient>; (use: never): void };
   readonly totalCount: number;
   readonly idleCount: number;
@@ -27,7 +27,7 @@ interface NodePostgresPoolClient extends NodePostgresClient {
   release(destroy?: boolean): void;
 }
 
-/** How `lock.transaction` begins a transaction over node-postgres, which has no options of its own. Default: the server's. */
+/** How `lock.transaction` begins a transaction on node-postgres, which has no options of its own. Default: the server's. */
 export interface NodePostgresTransactionOptions {
   readonly isolationLevel?: "read uncommitted" | "read committed" | "repeatable read" | "serializable" | undefined;
   readonly accessMode?: "read only" | "read write" | undefined;
@@ -85,8 +85,8 @@ async function transact(
 const busy = new WeakSet<object>();
 
 /**
- * Runs what opens a transaction on a client, unless one is open there: two would be one to Postgres, and after the first commit
- * what the other one writes would be in none, unguarded.
+ * Runs `work`, which opens a transaction on the client, unless one is open there. For Postgres the two would be one
+ * transaction, and after the first commit the other would write without a transaction, unguarded.
  */
 export async function alone<Value>(
   client: Pick<NodePostgresClient, "getTransactionStatus">,
@@ -103,8 +103,9 @@ export async function alone<Value>(
 }
 
 /**
- * A client that a pool has given out has nobody who listens for its errors: one that the server ends between two statements,
- * after `guardTimeoutMs` say, would end the process. The next statement fails with it anyway. Returns a function that removes the listener.
+ * Ignores the client's error events. Nobody listens to a client that was taken from a pool, so it would end the process
+ * if the server ended its connection between two statements, after `guardTimeoutMs` for example. The next statement
+ * fails anyway. Returns a function that removes the listener.
  */
 export function listenForErrors(client: unknown): () => void {
   const members = membersOf(client);
@@ -115,7 +116,7 @@ export function listenForErrors(client: unknown): () => void {
   return () => void emitter.off("error", ignore);
 }
 
-/** Runs the body and commits, or rolls back. */
+/** Runs the body, then commits. Rolls back if either fails. */
 async function finish(
   client: NodePostgresClient,
   body: (tx: unknown) => unknown,
@@ -132,9 +133,9 @@ async function finish(
   }
 }
 
-/** Begins and guards in one message: the guard costs no round trip of its own. */
+/** Begins and guards in one message, so that the guard costs no extra round trip. */
 async function open(client: NodePostgresClient, guard: Guard, begin: string, onBroken?: () => void): Promise<void> {
-  // "There is already a transaction in progress": it is the caller's, who would find it ended by our commit.
+  // "There is already a transaction in progress": it is the caller's, and our commit would end it.
   let isCallers = false;
   const listen = ({ code }: { readonly code?: string | undefined }) => {
     isCallers ||= code === "25001";
@@ -151,7 +152,7 @@ async function open(client: NodePostgresClient, guard: Guard, begin: string, onB
   if (isCallers) throw alreadyOpen(guard);
 }
 
-/** Never throws: what led to it is the error to report. A connection that cannot even do this must not go back to a pool. */
+/** Never throws, so that the original error is reported. A connection that fails even here must not go back to the pool. */
 async function rollBack(client: NodePostgresClient, onBroken?: () => void): Promise<void> {
   try {
     await client.query("rollback");
@@ -173,7 +174,7 @@ function beginWith(options: unknown): string {
   return `begin ${modes.join(", ")}`;
 }
 
-/** To a commit after a statement failed Postgres answers "rollback", and calls that a success. */
+/** If a statement has failed, Postgres answers a commit with "rollback", and reports success. */
 function nothingCommitted(): UnsupportedError {
   return new UnsupportedError({
     message:

@@ -1,7 +1,7 @@
 import { UnavailableError } from "../errors/errors.js";
 import { membersOf } from "./library.js";
 
-/** The part of postgres.js's `Query` that decides what it is sent on. */
+/** The part of postgres.js's `Query` that decides on which connection it is sent. */
 interface Query extends Promise<unknown> {
   handler: ((query: Query) => void) & { debug?: unknown };
   reject(error: unknown): void;
@@ -11,24 +11,24 @@ type Callable = (...args: readonly unknown[]) => unknown;
 
 const { setImmediate } = globalThis;
 
-/** Captured, so that a user's fake timers do not stop it. */
+/** Uses the timer captured at load time, which a user's fake timers cannot stop. */
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const never = new Promise<never>(() => {});
 
 /**
- * Keeps a transaction of postgres.js to the one connection that it was opened on.
+ * Confines a transaction of postgres.js to the connection on which it was opened.
  *
- * When that connection dies, `begin` rejects, but the body goes on; and its next query is sent on whatever connection takes
- * the place of the old one, outside of any transaction, unguarded (porsager/postgres #1216, #1155, as of 3.4.9).
- * The `commit` or `rollback` at the end of the body goes there as well, into another's transaction perhaps. So here what
- * the body sends is refused from the loss on, and the body's end is kept from postgres.js, which has given up already.
+ * When that connection dies, `begin` rejects but the body goes on. Its next query is sent on the replacement
+ * connection, outside of any transaction, unguarded (porsager/postgres #1216, #1155, as of 3.4.9). So is the `commit`
+ * or `rollback` at the end of the body, perhaps into the transaction of another caller. So after the loss this class
+ * refuses the body's queries, and hides the end of the body from postgres.js, which has already given up.
  */
 export class PostgresJsScope {
   #over: UnavailableError | null = null;
   readonly #onOver: ((error: unknown) => void)[] = [];
 
-  /** Runs `begin` with a callback for the library. Waits for `work` whatever happens, as the other libraries do. */
+  /** Runs `begin` with a callback for the library. Always waits until `work` has ended, as the other libraries do. */
   async run<Tx>(
     begin: (callback: (tx: Tx) => Promise<unknown>) => PromiseLike<unknown>,
     work: (tx: Tx) => Promise<unknown>,
@@ -48,7 +48,7 @@ export class PostgresJsScope {
     }
   }
 
-  /** The same transaction, whose queries are refused once it is over. */
+  /** The same transaction, but its queries are refused once it has ended. */
   fence<Tx>(sql: Tx): Tx {
     const query = (made: unknown) => this.#fenceQuery(made);
     return new Proxy(sql as Tx & Callable, {
@@ -68,7 +68,7 @@ export class PostgresJsScope {
     });
   }
 
-  /** `savepoint(body)` or `savepoint(name, body)`. It would never settle by itself when the connection is lost. */
+  /** `savepoint(body)` or `savepoint(name, body)`. postgres.js would never settle it if the connection is lost. */
   #savepoint(savepoint: Callable, args: readonly unknown[]): Promise<unknown> {
     if (this.#over !== null) return Promise.reject(this.#over);
     const fenced = args.map((arg) =>
@@ -78,13 +78,13 @@ export class PostgresJsScope {
     return Promise.race([savepoint(...fenced), over]);
   }
 
-  /** Settles as the body does, or never: what postgres.js then sends would not reach this transaction. */
+  /** Settles as the body does. Never settles after a loss: what postgres.js sent then would not reach this transaction. */
   async #untilOver(running: Promise<unknown>): Promise<unknown> {
     try {
       const value = await running;
       return this.#over === null ? value : await never;
     } catch (error) {
-      await tick(); // the loss that the error tells of may be known a moment later
+      await tick(); // a loss may be noticed only after the error that it causes
       if (this.#over === null) throw error;
       return await never;
     }
@@ -96,7 +96,7 @@ export class PostgresJsScope {
     const { handler } = query;
     const send = (sent: Query): void => {
       if (this.#over !== null) {
-        sent.catch(() => undefined); // like postgres.js: one that nobody waits for ends no process
+        sent.catch(() => undefined); // as in postgres.js, a query that nobody awaits must not end the process
         sent.reject(this.#over);
         return;
       }
@@ -121,7 +121,7 @@ export class PostgresJsScope {
   }
 }
 
-/** The connection is gone, or the server is about to close it. */
+/** Whether the connection is gone, or the server is about to close it. */
 function isLoss(error: unknown): boolean {
   const members = membersOf(error);
   const { severity, code } = members ?? {};

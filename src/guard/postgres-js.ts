@@ -1,7 +1,7 @@
 import { type Enter, hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
 import { PostgresJsScope } from "./postgres-js-scope.js";
 
-/** A client made with `postgres()`, by its shape. */
+/** The shape of a client made with `postgres()`. */
 export interface PostgresJsDatabase {
   begin: {
     (body: (tx: unknown) => unknown): Promise<unknown>;
@@ -10,13 +10,13 @@ export interface PostgresJsDatabase {
   unsafe(text: string): PromiseLike<unknown>;
 }
 
-/** What the body of postgres.js's `begin` is given, by its shape. */
+/** The shape of what postgres.js passes to the body of `begin`. */
 export interface PostgresJsTransaction {
   savepoint(body: (tx: unknown) => unknown): Promise<unknown>;
   unsafe(text: string): PromiseLike<unknown>;
 }
 
-/** postgres.js: the client itself, a transaction, or a reserved connection, on which one may be open. */
+/** Recognises a client of postgres.js, a transaction, or a reserved connection, on which a transaction may be open. */
 export function recognisePostgresJs(value: unknown): Recognised | null {
   const members = typeof value === "function" ? membersOf(value) : null;
   if (members === null || !hasMethods(members, "unsafe")) return null;
@@ -40,7 +40,7 @@ function transact(sql: PostgresJsDatabase): Transact {
   };
 }
 
-/** Without parameters, so by the simple protocol. */
+/** Without parameters, postgres.js uses the simple protocol. */
 function enter(tx: PostgresJsTransaction): Enter {
   return inOne((text) => tx.unsafe(text));
 }

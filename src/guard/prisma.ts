@@ -1,12 +1,12 @@
 import { hasMethods, inTwo, membersOf, type Recognised, type Run, type Transact, type Unfit } from "./library.js";
 
-/** A Prisma client, by its shape; what `$extends` makes of one, too. */
+/** The shape of a Prisma client, also of one extended with `$extends`. */
 export interface PrismaDatabase {
   $transaction(body: (tx: unknown) => Promise<unknown>, options?: never): Promise<unknown>;
   $executeRawUnsafe(query: string): PromiseLike<unknown>;
 }
 
-/** What the body of an interactive transaction is given, by its shape. */
+/** The shape of what Prisma passes to the body of an interactive transaction. */
 export interface PrismaTransaction {
   $executeRawUnsafe(query: string): PromiseLike<unknown>;
 }
@@ -16,7 +16,7 @@ export function recognisePrisma(value: unknown): Recognised | Unfit | null {
   if (members === null || !hasMethods(members, "$executeRawUnsafe", "$queryRawUnsafe")) return null;
   const { _activeProvider: provider } = members;
   if (typeof provider === "string" && !/postgres/i.test(provider)) return { why: `a Prisma client for ${provider}` };
-  // What a body is given lacks `$connect`. Since Prisma 7 it can nest a transaction in its own.
+  // The transaction that a body gets has no `$connect`. Since Prisma 7 it can open a nested transaction.
   const isOpen = !hasMethods(members, "$connect");
   return {
     transact: hasMethods(members, "$transaction") ? transact(members as unknown as PrismaDatabase) : null,
@@ -32,7 +32,7 @@ function transact(prisma: PrismaDatabase): Transact {
     }, options as never);
 }
 
-/** `execute` and not `query`, which cannot read a result of type void. Prisma sends nothing before `then` is called. */
+/** `execute`, because `query` cannot read a result of type void. Prisma sends nothing before `then` is called. */
 function runOn(tx: PrismaTransaction): Run {
   return (text) => Promise.resolve(tx.$executeRawUnsafe(text));
 }

@@ -2,7 +2,7 @@ import { InvalidOptionError } from "../errors/errors.js";
 import { describe, quote } from "../runtime/describe.js";
 import { quoteLiteral } from "../runtime/quote.js";
 
-/** The grant that was to be guarded. */
+/** The grant to be guarded. */
 interface Subject {
   readonly key: string;
   readonly fence: bigint;
@@ -10,7 +10,7 @@ interface Subject {
 
 const known = "Drizzle, Kysely, Prisma, postgres.js or node-postgres";
 
-/** `lock.guard` was given what is no transaction. */
+/** `lock.guard` was called with something that is not a transaction. */
 export function notATransaction({ key, fence }: Subject, cause?: unknown): InvalidOptionError {
   return new InvalidOptionError({
     option: "tx",
@@ -21,7 +21,7 @@ export function notATransaction({ key, fence }: Subject, cause?: unknown): Inval
   });
 }
 
-/** `lock.transaction` was given what is in a transaction already. */
+/** `lock.transaction` was called with something that is already in a transaction. */
 export function alreadyOpen(subject: Subject): InvalidOptionError {
   return new InvalidOptionError({
     option: "db",
@@ -31,7 +31,7 @@ export function alreadyOpen(subject: Subject): InvalidOptionError {
   });
 }
 
-/** The transaction is open, but not where the lock is. */
+/** The transaction is open, but not in the lock's database. */
 export function elsewhere(subject: Subject, why: string, cause: unknown): InvalidOptionError {
   return new InvalidOptionError({
     option: "db",
@@ -42,7 +42,7 @@ export function elsewhere(subject: Subject, why: string, cause: unknown): Invali
   });
 }
 
-/** Nothing that this library knows. */
+/** A value that no supported library made. */
 export function unknownDatabase(
   option: "db" | "tx",
   value: unknown,
@@ -62,7 +62,7 @@ function line({ key, fence }: Subject): string {
   return `With anything else that speaks to Postgres, run this in the transaction, first: select leasehold.guard(${quoteLiteral(key)}, ${fence});`;
 }
 
-/** With its class, for that is how people know what they have in hand. */
+/** Names the class, by which users recognise the value. */
 function nameOf(value: unknown): string {
   const name: unknown = typeof value === "object" && value !== null ? value.constructor?.name : null;
   return typeof name === "string" && name !== "" && name !== "Object"

@@ -5,12 +5,12 @@ interface WithState {
   readonly originalCode?: unknown;
 }
 
-/** More than any library wraps. */
+/** More than any library nests. */
 const DEEPEST = 10;
 
 /**
- * The first of these SQLSTATEs on an error, however a library has wrapped it: as its cause (Drizzle), or in `meta` (Prisma,
- * whose own codes look like SQLSTATEs). Null when it has none of them.
+ * The first of these SQLSTATEs in an error, even if a library has wrapped it: as the cause (Drizzle), or in `meta`
+ * (Prisma, whose own codes look like SQLSTATEs). Null if there is none of them.
  */
 export function findSqlState<State extends string>(error: unknown, states: readonly State[], depth = 0): State | null {
   if (typeof error !== "object" || error === null || depth > DEEPEST) return null;

@@ -1,11 +1,11 @@
-// What the compiler knows of the libraries: which databases fit, and the type of each one's own transaction.
+// What the compiler knows about the libraries: which databases are supported, and the type of each one's transaction.
 import type { DrizzleDatabase } from "./drizzle.js";
 import type { KyselyDatabase, KyselyTransactionOptions } from "./kysely.js";
 import type { NodePostgresClient, NodePostgresPool, NodePostgresTransactionOptions } from "./node-postgres.js";
 import type { PostgresJsDatabase, PostgresJsTransaction } from "./postgres-js.js";
 import type { PrismaDatabase, PrismaTransaction } from "./prisma.js";
 
-/** What `lock.transaction` opens transactions on: of Drizzle, Kysely, Prisma, postgres.js or node-postgres (pool or client). */
+/** What `lock.transaction` accepts: a database of Drizzle, Kysely, Prisma, postgres.js or node-postgres (pool or client). */
 export type GuardedDatabase =
   | DrizzleDatabase
   | KyselyDatabase
@@ -14,7 +14,7 @@ export type GuardedDatabase =
   | NodePostgresPool
   | NodePostgresClient;
 
-/** What `lock.guard` takes: an open transaction of one of these libraries. */
+/** What `lock.guard` accepts: an open transaction of one of these libraries. */
 export type GuardedTransaction =
   | DrizzleDatabase
   | KyselyDatabase
@@ -22,7 +22,7 @@ export type GuardedTransaction =
   | PostgresJsTransaction
   | NodePostgresClient;
 
-/** The library's own type of a transaction on this database. For node-postgres, which has none, the client's. */
+/** The library's own type of a transaction on this database. For node-postgres, which has none, the type of the client. */
 export type TransactionOf<Database> = Database extends {
   $transaction(body: (tx: infer Tx) => Promise<unknown>): unknown;
 }
@@ -37,7 +37,7 @@ export type TransactionOf<Database> = Database extends {
           ? Client
           : Database;
 
-/** The options that the library's own way of opening a transaction takes. */
+/** The options of the library's own method that opens a transaction. */
 export type TransactionOptionsOf<Database> = Database extends {
   $transaction(body: (tx: unknown) => Promise<unknown>, options?: infer Options): unknown;
 }
@@ -52,7 +52,7 @@ export type TransactionOptionsOf<Database> = Database extends {
         ? Options
         : NodePostgresTransactionOptions;
 
-/** What a body resolves to: promises in an array that it returns are awaited before the commit. */
+/** What a body resolves to. If it returns an array, promises in it are awaited before the commit. */
 export type Settled<Value> = Value extends readonly PromiseLike<unknown>[]
   ? { -readonly [Index in keyof Value]: Awaited<Value[Index]> }
   : Value;

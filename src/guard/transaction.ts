@@ -18,8 +18,9 @@ const libraries: readonly Recognise[] = [
 ];
 
 /**
- * Opens a transaction of the user's own library, guards it, and runs the body in it.
- * @throws the body's own error, whatever the library makes of it; StaleFenceError; InvalidOptionError for an unfit database
+ * Opens a transaction with the user's library, guards it, and runs the body in it.
+ * @throws the body's own error, even if the library wraps it; StaleFenceError; InvalidOptionError for an unsupported
+ * database
  */
 export async function runGuarded<Value>(
   guard: Guard,
@@ -31,10 +32,10 @@ export async function runGuarded<Value>(
   if (transact === null) throw alreadyOpen(guard);
   const failure: { hasThrown: boolean; error: unknown } = { hasThrown: false, error: null };
   const watched = async (tx: unknown): Promise<unknown> => {
-    failure.hasThrown = false; // a library may run the body once more
+    failure.hasThrown = false; // a library may run the body again
     try {
       const value = await body(tx as never);
-      // As `begin` of postgres.js does: what is not awaited here would run after the transaction, unguarded.
+      // Like `begin` of postgres.js: a promise that is not awaited here would run after the transaction, unguarded.
       return Array.isArray(value) && value.some(isThenable) ? await Promise.all(value) : value;
     } catch (error) {
       Object.assign(failure, { hasThrown: true, error });
@@ -44,13 +45,13 @@ export async function runGuarded<Value>(
   try {
     return (await transact(guard, watched, options)) as Settled<Value>;
   } catch (error) {
-    // A rollback that fails must not hide why there was one. Except "the transaction is aborted": postgres.js knows why.
+    // If the rollback fails too, report the body's error. Except "the transaction is aborted": postgres.js knows why it was.
     const isBodys = failure.hasThrown && findSqlState(failure.error, ["25P02"]) === null;
     throw isBodys ? failure.error : error;
   }
 }
 
-/** Guards a transaction that is open. */
+/** Guards an open transaction. */
 export async function guardOpen(guard: Guard, transaction: unknown): Promise<void> {
   const { enter } = recognise("tx", transaction, guard);
   if (enter === null) throw notATransaction(guard);

@@ -1,5 +1,4 @@
-import { monotonicNowMs, startTimer } from "../runtime/clock.js";
-import { Due } from "../runtime/due.js";
+import { Due, monotonicNowMs, startTimer } from "../runtime/clock.js";
 import type { LinkedList } from "../runtime/linked-list.js";
 import type { Lease } from "./lease.js";
 

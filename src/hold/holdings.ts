@@ -17,7 +17,7 @@ import type { Grant, Holder, Store } from "../store/store.js";
 import { Expiries } from "./expiries.js";
 import { HeldLock, type LockActions } from "./held-lock.js";
 import { Lease, type LeaseOwner } from "./lease.js";
-import { Release, type ReleaseContext } from "./release.js";
+import { type HandOver, Release, type ReleaseContext } from "./release.js";
 import { Renewals, renewNow } from "./renewals.js";
 
 export interface HoldingsInit {
@@ -27,8 +27,7 @@ export interface HoldingsInit {
   readonly background: Background;
   readonly callbacks: Callbacks;
   readonly observer: Observer;
-  /** Tells the next waiter of this process to look. Whether there is one. */
-  readonly wake: (key: string) => boolean;
+  readonly handOver: HandOver;
 }
 
 /** How long a refused guard waits to learn who holds the key now. */
@@ -50,7 +49,7 @@ export class Holdings implements LockActions, LeaseOwner {
   readonly #releases: ReleaseContext;
   #onChange: (() => void) | null = null;
 
-  constructor({ options, store, activity, background, callbacks, observer, wake }: HoldingsInit) {
+  constructor({ options, store, activity, background, callbacks, observer, handOver }: HoldingsInit) {
     this.#options = options;
     this.#store = store;
     this.#activity = activity;
@@ -70,7 +69,7 @@ export class Holdings implements LockActions, LeaseOwner {
       background,
       deadlines: new Deadlines<Release>(requestTimeoutMs),
       requestTimeoutMs,
-      wake,
+      handOver,
       ended: (lease, heldMs) => {
         if (lease.phase === "released") {
           observer.released?.(lease, heldMs);
@@ -81,6 +80,10 @@ export class Holdings implements LockActions, LeaseOwner {
 
   get(key: string): Lock | undefined {
     return this.#byKey[key]?.lock;
+  }
+
+  has(key: string): boolean {
+    return this.#byKey[key] !== undefined;
   }
 
   get size(): number {

@@ -11,14 +11,24 @@ import type { Lease } from "./lease.js";
 const FIRST_RETRY_MS = 5;
 const MAX_RETRY_MS = 200;
 
+/** Those of this process that wait for a key that is released. */
+export interface HandOver {
+  /**
+   * The release is on its way. Who looks now: somebody here; nobody, because another process was next the last time and is to be told;
+   * or nobody that is known of.
+   */
+  releaseSent(key: string): "here" | "elsewhere" | null;
+  /** `hasLooked`: whether `releaseSent` said "here". `isNextOurs`: see ReleaseAnswer. */
+  releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | undefined): void;
+}
+
 /** What all releases of a locker share. */
 export interface ReleaseContext {
   readonly store: Store;
   readonly background: Background;
   readonly deadlines: Deadlines<Release>;
   readonly requestTimeoutMs: number;
-  /** Tells the next waiter of this process to look. Whether there is one. */
-  wake(key: string): boolean;
+  readonly handOver: HandOver;
   /** Called once, when the lease is released or found lost. */
   ended(lease: Lease, heldMs: number): void;
 }
@@ -67,8 +77,10 @@ export class Release implements PendingRelease, Timed<Release> {
   }
 
   /** The look of the next waiter of this process follows on the same connection: it need not wait for our answer. */
-  onSent(): void {
-    this.#isWakeSent = this.#context.wake(this.key);
+  onSent(): boolean {
+    const looks = this.#context.handOver.releaseSent(this.key);
+    this.#isWakeSent = looks === "here";
+    return looks === "elsewhere";
   }
 
   onAnswer(answer: ReleaseAnswer): void {
@@ -136,16 +148,16 @@ export class Release implements PendingRelease, Timed<Release> {
     }
     const { key, token, fence } = this;
     return new Promise((resolve, reject) => {
-      store.release({ key, token, fence, onSent: () => undefined, onAnswer: resolve, onFailure: reject });
+      store.release({ key, token, fence, onSent: () => false, onAnswer: resolve, onFailure: reject });
     });
   }
 
-  #settle({ outcome, reason }: ReleaseAnswer, isRepeated: boolean): void {
+  #settle({ outcome, reason, isNextOurs }: ReleaseAnswer, isRepeated: boolean): void {
     const lease = this.#lease;
     // Nothing is there although nobody told us so: unless an attempt of ours without an answer did it, it was lost.
     const isUnexplained = outcome === "gone" && !isRepeated && !lease.claim.hasLastWord;
     lease.endRelease(outcome === "expired" || isUnexplained ? (reason ?? "expired") : null);
-    this.#end();
+    this.#end(isNextOurs);
     if (lease.loss === null) {
       this.#resolve();
     } else {
@@ -157,15 +169,13 @@ export class Release implements PendingRelease, Timed<Release> {
     this.#isWakeSent = false;
     this.#lease.endRelease(null);
     this.#context.background.add(this.#lease.claim.lastWord());
-    this.#end();
+    this.#end(undefined);
     this.#reject(error);
   }
 
-  #end(): void {
+  #end(isNextOurs: boolean | undefined): void {
     this.#context.ended(this.#lease, this.#heldMs);
-    if (!this.#isWakeSent) {
-      this.#context.wake(this.key);
-    }
+    this.#context.handOver.releaseAnswered(this.key, this.#isWakeSent, isNextOurs);
     this.#context.background.end();
   }
 }

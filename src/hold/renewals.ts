@@ -1,7 +1,6 @@
 import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
 import type { Observer } from "../observe/observer.js";
-import { monotonicNowMs } from "../runtime/clock.js";
-import { Due } from "../runtime/due.js";
+import { Due, monotonicNowMs } from "../runtime/clock.js";
 import type { LinkedList } from "../runtime/linked-list.js";
 import { withTimeout } from "../runtime/timeout.js";
 import { retry } from "../store/retry.js";

@@ -4,7 +4,7 @@ import { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/wait.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
-import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
+import type { AcquireOptions, CloseOptions, ForceReleaseOptions, MigrateOptions, TryOptions } from "../api/options.js";
 import { checkKey } from "../config/key.js";
 import {
   type ResolvedAcquireOptions,
@@ -31,7 +31,7 @@ import { Activity } from "../runtime/activity.js";
 import { Background } from "../runtime/background.js";
 import { after, msUntil, now, sleep } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
-import type { MigrateOptions, Store, StoreEvents, SweepResult } from "../store/store.js";
+import type { Store, StoreEvents, SweepResult } from "../store/store.js";
 import { Calls } from "./calls.js";
 import { type Capabilities, toCapabilities } from "./capabilities.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
@@ -100,8 +100,7 @@ export class Locker {
     const sweeping = new Sweeping({ store, observer, everyMs: options.sweepEveryMs, onError });
     const background = new Background(activity);
     const calls = new Calls({ store, activity, requestTimeoutMs });
-    const wake = (key: string): boolean => queues.wakeKey(key);
-    const holdings = new Holdings({ options, store, activity, background, callbacks, observer, wake });
+    const holdings = new Holdings({ options, store, activity, background, callbacks, observer, handOver: queues });
     const claims = { store, queues, requestTimeoutMs, closed: calls.closed };
     const toError = (key: string, { waitMs }: ResolvedAcquireOptions, { holder, blockingPid }: NotGranted): Error =>
       new WaitTimeoutError({

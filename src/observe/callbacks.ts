@@ -1,7 +1,7 @@
 import { describe } from "../runtime/describe.js";
 import type { Observer } from "./observer.js";
 
-/** Calls the user's callbacks. What one throws must not reach the protocol: it goes to `onError`, or else to a process warning. */
+/** Calls the user's callbacks. Their errors must not reach the protocol: they go to `onError`, or become a process warning. */
 export class Callbacks {
   readonly #onError: ((error: unknown) => void) | null;
   readonly #observer: Observer;
@@ -20,7 +20,7 @@ export class Callbacks {
     this.#tell(error, this.#onError);
   }
 
-  /** The same, for a call that has an error listener of its own. */
+  /** The same, for a call with an error listener of its own. */
   reportTo(listener: (error: unknown) => void, error: unknown): void {
     this.#observer.failed?.(error);
     this.call(() => listener(error));
@@ -32,7 +32,7 @@ export class Callbacks {
   }
 }
 
-/** An async function is a callback as well: nobody else would catch its rejection. */
+/** A callback may be an async function, whose rejection nobody else would catch. */
 function guarded(callback: () => unknown, onFailure: (error: unknown) => void): void {
   try {
     Promise.resolve(callback()).catch(onFailure);

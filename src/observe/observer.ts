@@ -3,8 +3,8 @@ import type { LeaseLostError } from "../errors/errors.js";
 import type { SweepResult, Takeover } from "../store/store.js";
 
 /**
- * How an acquire ended. `held`: it did not wait, and somebody had the key. `cancelled`: by its signal, or by `close`.
- * `failed`: with any other error.
+ * How an acquire ended. `held`: the key was held, and the call did not wait. `cancelled`: by its signal, or by `close`.
+ * `failed`: any other error.
  */
 export type AcquireOutcome = "granted" | "held" | "timed-out" | "cancelled" | "failed";
 
@@ -12,9 +12,9 @@ export type AcquireOutcome = "granted" | "held" | "timed-out" | "cancelled" | "f
 export interface ObservedClaim {
   readonly key: string;
   readonly terms: { readonly owner: string };
-  /** Whether any attempt was answered with something else than a grant. */
+  /** Whether any attempt had another answer than a grant. */
   readonly isContended: boolean;
-  /** From whom the key was taken without a release, once it is granted. */
+  /** Whose lease the grant took over without a release. */
   readonly takeover: Takeover | null;
   /** What the last word (rule 8) found in the key's row. */
   readonly found: "ours" | "taken" | "free" | null;
@@ -29,8 +29,8 @@ export interface ObservedLease {
 }
 
 /**
- * Is notified of what a locker does; counters and hooks are observers. It gets live objects and numbers, so that only an observer that needs
- * a payload makes one. It must neither throw nor change what it is given.
+ * Is notified of what a locker does. Counters and hooks are observers. It gets live objects, so that only an observer
+ * that needs a payload makes one. It must not throw or change them.
  */
 export interface Observer {
   acquireEnded?(
@@ -40,7 +40,10 @@ export interface Observer {
     lock: Lock | null,
     error: unknown,
   ): void;
-  /** Released by its holder or by `close`, also if Postgres has not answered yet. Not called for a lock that turned out to be lost. */
+  /**
+   * Released by its holder or by `close`; Postgres may not have answered yet. Not called for a lock that turned out to
+   * be lost.
+   */
   released?(lease: ObservedLease, heldMs: number): void;
   renewed?(lease: ObservedLease): void;
   lost?(lease: ObservedLease, error: LeaseLostError, heldMs: number): void;
@@ -50,7 +53,7 @@ export interface Observer {
   failed?(error: unknown): void;
 }
 
-/** Several observers as one, notified in the order in which they were added. */
+/** Combines observers. They are notified in the order in which they were added. */
 export class Observers implements Required<Observer> {
   readonly #observers: Observer[] = [];
 

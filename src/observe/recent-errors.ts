@@ -4,17 +4,17 @@ import { describe } from "../runtime/describe.js";
 
 const MAX_ERRORS = 50;
 
-/** An error of a locker, as `locker.debug()` shows it. One that occurs again is counted, not repeated. */
+/** An error of a locker, as `locker.debug()` shows it. An error that occurs again is counted, not repeated. */
 export interface DebugError {
   readonly name: string;
-  /** Of this library's errors, their `code`; of a server's, its SQLSTATE; of a socket's, its name. */
+  /** The `code` of this library's errors, the SQLSTATE of a server's, the name of a socket's. */
   readonly code: string | null;
   readonly message: string;
-  /** The first in the chain of causes that has a code, else the first. */
+  /** The first cause with a code, else the first cause. */
   readonly cause: Pick<DebugError, "name" | "code" | "message"> | null;
 }
 
-/** An error that occurred lately. */
+/** An error that occurred recently. */
 export interface RecentError extends DebugError {
   /** How often it has occurred. */
   readonly count: number;
@@ -30,15 +30,15 @@ interface Entry {
   count: number;
 }
 
-/** The last errors of a locker, whether or not a caller saw them. Keeps texts, not the error objects. */
+/** The last errors of a locker, even if no caller saw them. Keeps their texts, not the error objects. */
 export class RecentErrors {
   readonly #passwords: readonly string[];
-  /** The one that came last is last. */
+  /** The newest is last. */
   readonly #entries: Entry[] = [];
-  /** One error passes through several hands. */
+  /** The same error may be added several times on its way to the caller. */
   readonly #seen = new WeakSet<object>();
 
-  /** `passwords`: what no text may show, whoever wrote it. */
+  /** `passwords`: must not be shown in any text. */
   constructor(passwords: readonly string[]) {
     this.#passwords = passwords.filter((password) => password !== "");
   }
@@ -66,7 +66,7 @@ export class RecentErrors {
     return index < 0 ? undefined : this.#entries.splice(index, 1)[0];
   }
 
-  /** The newest first. */
+  /** Newest first. */
   all(): readonly RecentError[] {
     return this.#entries
       .map(({ error, count, firstAtMs, lastAtMs }) => ({
@@ -96,7 +96,7 @@ export class RecentErrors {
     };
   }
 
-  /** What others wrote may hold a token, or an address with a password. Our own texts hold neither. */
+  /** Texts of others may contain a token, or an address with a password. Ours contain neither. */
   #redact(text: string): string {
     return this.#withoutPasswords(text)
       .replaceAll(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/gi, "[uuid]")

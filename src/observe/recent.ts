@@ -5,7 +5,7 @@ import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "./o
 import { RecentErrors } from "./recent-errors.js";
 import { RecentlyLost } from "./recently-lost.js";
 
-/** What went wrong lately in a locker. */
+/** Recent errors and lost locks of a locker. */
 export class Recent implements Observer {
   readonly errors: RecentErrors;
   readonly lostLocks: RecentlyLost = new RecentlyLost();
@@ -16,7 +16,7 @@ export class Recent implements Observer {
     this.errors = new RecentErrors(passwords.filter((password) => typeof password === "string"));
   }
 
-  /** Also one that is tried again, and that nobody else hears of. */
+  /** Includes errors that are retried and that nobody else is told about. */
   failed(error: unknown): void {
     this.errors.add(error);
   }

@@ -2,11 +2,11 @@ import type { LeaseLostError, LossReason } from "../errors/errors.js";
 import { type Instant, now } from "../runtime/clock.js";
 import type { ObservedLease } from "./observer.js";
 
-/** How long a lock is remembered after its loss, and how many of them. */
+/** How long a lost lock is remembered, and how many are. */
 const GRACE_MS = 600_000;
 const MAX_LOST = 100;
 
-/** A lock that this process has lost lately. */
+/** A lock that this process lost recently. */
 export interface LostLock {
   readonly key: string;
   /** A decimal number. */
@@ -17,8 +17,8 @@ export interface LostLock {
   readonly lostAt: string;
   readonly heldMs: number;
   /**
-   * What was found in the key's row when this process said its last word: `ours`, so that nobody else was granted the key
-   * before; `taken`: somebody else held it; `free`: neither. Null when there was no answer yet.
+   * What the key's row contained when this process cleaned up after the loss. `ours`: nobody else was granted the key
+   * before. `taken`: another held it. `free`: neither. Null if there is no answer yet.
    */
   readonly found: "ours" | "taken" | "free" | null;
 }
@@ -30,7 +30,7 @@ interface Entry {
   readonly at: Instant;
 }
 
-/** The locks that this process has lost lately. */
+/** The locks that this process lost recently. */
 export class RecentlyLost {
   readonly #now: () => Instant;
   #entries: Entry[] = [];
@@ -43,7 +43,7 @@ export class RecentlyLost {
     this.#entries = [...this.#fresh().slice(1 - MAX_LOST), { lease, error, heldMs, at: this.#now() }];
   }
 
-  /** The newest first. */
+  /** Newest first. */
   all(): readonly LostLock[] {
     this.#entries = this.#fresh();
     return this.#entries.map(toLostLock).reverse();

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import type { MigrateOptions } from "../api/options.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, NotMigratedError, UnavailableError } from "../errors/errors.js";
 import { after, type Instant, msUntil, now } from "../runtime/clock.js";
@@ -14,7 +15,6 @@ import type {
   ForceReleaseRequest,
   Holder,
   KeyState,
-  MigrateOptions,
   PendingRelease,
   PendingRenewal,
   Place,
@@ -69,6 +69,7 @@ export class PostgresStore implements Store {
   readonly #acquires: AcquireAct;
   readonly #releases: ReleaseAct;
   #isChecked = false;
+  #checking: Promise<void> | null = null;
 
   constructor(options: ResolvedLockerOptions, events: StoreEvents) {
     this.#options = options;
@@ -118,7 +119,11 @@ export class PostgresStore implements Store {
       try {
         const active = await this.#session?.open(timeoutMs);
         if (!this.#isChecked) {
-          await withTimeout(this.#check(active ?? null, deadline), Math.max(1, msUntil(deadline)));
+          // One for all who open it meanwhile: then they go on in the order in which they came.
+          this.#checking ??= this.#check(active ?? null, deadline).finally(() => {
+            this.#checking = null;
+          });
+          await withTimeout(this.#checking, Math.max(1, msUntil(deadline)));
         }
       } catch (error) {
         throw error instanceof NotSent ? error : new NotSent("not connected", { cause: error });

@@ -1,5 +1,4 @@
-import { monotonicNowMs } from "./clock.js";
-import { Due } from "./due.js";
+import { Due, monotonicNowMs } from "./clock.js";
 
 /** An object with a place in one list. Its links belong to the list. */
 export interface Linked<Item> {

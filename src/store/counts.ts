@@ -1,36 +1,79 @@
-// What one process counts, and what the database keeps of it: the one definition of every counter.
+// What one process counts, and what the database keeps of it. A counter is defined here and nowhere else: its name, and what it counts.
+// The tally, its flush, the columns and their comments, and the sums in SQL are made from these lists.
 
-/** What was counted. Each acquire ends in one of the first five. */
-export interface TallyStats {
+/** What a counter counts, in the words of the database: it becomes the comment of the counter's columns. */
+export type CounterTexts<Name extends string> = Readonly<Record<Name, string>>;
+
+/** The counters that are one number. Each acquire ends in one of the first five. */
+export interface PlainCounts {
   /** Acquires and tries that were granted. */
-  readonly acquired: number;
+  acquired: number;
   /** Tries, and acquires with `waitMs: 0`, that found the key taken. */
-  readonly refused: number;
-  readonly timedOut: number;
+  refused: number;
+  timedOut: number;
   /** By their signal, or by `close`. */
-  readonly cancelled: number;
+  cancelled: number;
   /** With any other error. */
-  readonly failed: number;
+  failed: number;
   /** Acquires and tries that did not get the key at their first look, whatever became of them. */
-  readonly contended: number;
-  readonly released: number;
+  contended: number;
+  released: number;
   /** Renewals that Postgres has confirmed, one for each lock. */
-  readonly renewed: number;
+  renewed: number;
   /** Calls of `check` and `isLocked` that were answered. */
-  readonly checked: number;
+  checked: number;
   /** Rows that sweeps of this process have purged. */
-  readonly swept: number;
+  swept: number;
   /** What failed in the background. */
-  readonly errors: number;
+  errors: number;
+}
+
+export const plainCounters: CounterTexts<keyof PlainCounts> = {
+  acquired: "Acquires and tries that were granted.",
+  refused: "Tries, and acquires that did not wait, that found the key taken.",
+  timedOut: "Acquires that waited in vain.",
+  cancelled: "Acquires that were cancelled by their signal, or because their process was closing.",
+  failed: "Acquires that ended with another error.",
+  contended: "Acquires and tries that did not get the key at their first look, whatever became of them.",
+  released: "Leases that their holders have released.",
+  renewed: "Renewals that were confirmed, one for each lease.",
+  checked: "Calls that asked who holds a key.",
+  swept: "Rows that sweeps have purged.",
+  errors: "What failed in the background.",
+};
+
+/** Losses, by the reason. */
+export interface LossCounts {
+  expired: number;
+  taken: number;
+  "max-hold": number;
+  forced: number;
+}
+
+export const lossCounters: CounterTexts<keyof LossCounts> = {
+  expired: "Leases that their holders knew to have run out.",
+  taken: "Leases that their holders found taken by somebody else.",
+  "max-hold": "Leases that ran into their longest hold.",
+  forced: "Leases that were taken away by force.",
+};
+
+/** Takeovers, by the reason. */
+export interface TakeoverCounts {
+  expired: number;
+  orphaned: number;
+}
+
+export const takeoverCounters: CounterTexts<keyof TakeoverCounts> = {
+  expired: "Grants that took the key from a lease that had run out.",
+  orphaned: "Grants that took the key from a process that was confirmed dead.",
+};
+
+/** What was counted. */
+export interface TallyStats extends Readonly<PlainCounts> {
   /** Locks that this process lost, by the reason. */
-  readonly lost: {
-    readonly expired: number;
-    readonly taken: number;
-    readonly "max-hold": number;
-    readonly forced: number;
-  };
+  readonly lost: Readonly<LossCounts>;
   /** Of the grants, those that took the key from a lease that had run out, or from a dead process. */
-  readonly takenOver: { readonly expired: number; readonly orphaned: number };
+  readonly takenOver: Readonly<TakeoverCounts>;
   /** How long it took from the call to the grant. */
   readonly waits: HistogramStats;
   /** From the grant to the release or the loss. */
@@ -57,16 +100,28 @@ export interface HistogramStats {
   readonly counts: readonly number[];
 }
 
+/** What is counted for each prefix. */
+export interface PrefixCounts {
+  acquired: number;
+  refused: number;
+  timedOut: number;
+  /** Did not get the key at the first look, whatever became of them. */
+  contended: number;
+  takenOver: number;
+}
+
+export const prefixCounters: CounterTexts<keyof PrefixCounts> = {
+  acquired: plainCounters.acquired,
+  refused: plainCounters.refused,
+  timedOut: plainCounters.timedOut,
+  contended: plainCounters.contended,
+  takenOver: "Grants that took the key from somebody who had not released it.",
+};
+
 /** The acquires of all keys that begin with the same prefix. */
-export interface PrefixStats {
+export interface PrefixStats extends Readonly<PrefixCounts> {
   /** Null: all prefixes together that came when the first hundred were known. */
   readonly prefix: string | null;
-  readonly acquired: number;
-  readonly refused: number;
-  readonly timedOut: number;
-  /** Did not get the key at the first look, whatever became of them. */
-  readonly contended: number;
-  readonly takenOver: number;
   /** How long those waited that were granted, in all. */
   readonly waitedMs: number;
 }

@@ -1,3 +1,4 @@
+import type { MigrateOptions } from "../api/options.js";
 import type { LeaseholdError, LossReason } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
 import type { TallyStats } from "./counts.js";
@@ -57,11 +58,6 @@ export interface Store {
   close(timeoutMs: number): Promise<void>;
 }
 
-export interface MigrateOptions {
-  /** Roles that may lock afterwards, without any right to the tables. Default: only the role that migrates. */
-  readonly grantTo?: string | readonly string[] | undefined;
-}
-
 /** What the process's session says about its leases. */
 export interface Presence {
   /** Number of sessions registered so far. Only answers to requests sent under the current one prove a lease. 0 without presence. */
@@ -117,8 +113,11 @@ export interface PendingRelease {
   readonly key: string;
   readonly token: string;
   readonly fence: bigint;
-  /** Called when it is on its way, and later requests are sure to reach the server after it. Not called where that is not sure. */
-  onSent(): void;
+  /**
+   * Called when it is on its way, and later requests are sure to reach the server after it. Not called where that is not sure. Whether
+   * another process is thought to be next in the queue, and shall be told at once.
+   */
+  onSent(): boolean;
   onAnswer(answer: ReleaseAnswer): void;
   onFailure(error: LeaseholdError): void;
 }
@@ -228,6 +227,8 @@ export interface AbandonRequest {
 export interface ReleaseAnswer {
   readonly outcome: "released" | "expired" | "gone" | "busy";
   readonly reason: LossReason | null;
+  /** Whether the next waiter is of this process, which has to wake it. Left out: there is none, or it is not known. */
+  readonly isNextOurs?: boolean;
 }
 
 export type RenewAnswer =

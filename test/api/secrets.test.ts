@@ -119,28 +119,28 @@ test("errors of a real run are JSON-safe and show neither a token nor a password
 
 test("an error of a given client in debug mode, which shows parameters, is passed on without the token", async () => {
   const role = await createRole(database, { grantUsage: true });
-  await database.sql.unsafe(`alter function leasehold_internal.acquire rename to acquire_hidden;
-    create function leasehold_internal.acquire(int, uuid, int, bool, text[], uuid[], text[], int[], int[], bigint[], text[], float8[], bool[], bigint[], bigint[], int[])
-      returns table (item int, outcome text, fence bigint, acquired float8, expires float8, ticket bigint, holder text, holderfence bigint,
+  await database.sql.unsafe(`alter function leasehold_internal.acquire_one rename to acquire_one_hidden;
+    create function leasehold_internal.acquire_one(int, uuid, int, bool, text, uuid, text, int, int, bigint, text, float8, bool, bigint, bigint, int[])
+      returns table (outcome text, fence bigint, acquired float8, expires float8, ticket bigint, holder text, holderfence bigint,
         holdersession int, look float8, blocker int, takeover text, since float8, now float8, proof bigint)
       language plpgsql as $$ begin raise exception 'no' using errcode = 'LH999'; end $$`);
   let parameters: readonly unknown[] = [];
   const debug = (_: number, query: string, given: readonly unknown[]) => {
-    if (query.includes("acquire")) parameters = given;
+    if (query.includes("leasehold_internal.acquire_one(")) parameters = given;
   };
   const sql = postgres(role.url, { max: 1, debug });
   try {
     await using locker = openLocker(database, { url: role.url, sql });
     const error = await locker.acquire("a").catch((thrown: unknown) => thrown);
-    const token = /[0-9a-f-]{36}/.exec(String(parameters[5]))?.[0] ?? "no token was sent";
+    const token = /[0-9a-f-]{36}/.exec(String(parameters[4]))?.[0] ?? "no token was sent";
     expect(error).toMatchObject({ code: "unsupported", cause: { code: "LH999" } });
     expect(token).toHaveLength(36);
     expect(asText(error)).not.toContain(token);
     expect(asText((error as Error).cause)).not.toContain(token);
   } finally {
     await sql.end({ timeout: 1 });
-    await database.sql.unsafe(`drop function leasehold_internal.acquire;
-      alter function leasehold_internal.acquire_hidden rename to acquire`);
+    await database.sql.unsafe(`drop function leasehold_internal.acquire_one;
+      alter function leasehold_internal.acquire_one_hidden rename to acquire_one`);
   }
 });
 

@@ -62,7 +62,7 @@ test.each(Object.keys(ways))("no token is in pg_stat_activity, nor in the log of
   const { tokens, seen } = await everyStatement(locker, other, `shown ${way}`);
 
   const { log } = cluster;
-  for (const statement of ["acquire", "renew", "abandon", "release"]) {
+  for (const statement of ["acquire_one", "renew", "abandon", "release"]) {
     expect(seen + log).toContain(`leasehold_internal.${statement}(`);
   }
   expect(tokens.every((token) => uuid.test(token))).toBe(true);

@@ -14,7 +14,7 @@ const database = await createDatabase();
 /** What follows an answer that is dropped. */
 const then = "blackhole";
 const { sql } = database;
-const acquire = /internal\.acquire(_first)?\(/;
+const acquire = /internal\.acquire(_first|_one)?\(/;
 
 const isWaiting = async () => (await sql`select from leasehold.waiters`).length > 0;
 const isFree = async (key: string) =>
@@ -36,7 +36,7 @@ test("redisson #5761: a release between the try that failed and the wait is not 
 
 test("redisson #5761: with every NOTIFY lost, whoever waits is served", async () => {
   await using own = await createDatabase();
-  await own.sql`create or replace function leasehold_internal.notify(p_sessions integer[]) returns void language sql as ''`;
+  await own.sql`create or replace function leasehold_internal._wake(session integer) returns void language sql as ''`;
   await using holder = openLocker(own);
   await using waiter = openLocker(own);
   const held = await holder.acquire("a");

@@ -87,7 +87,7 @@ test("--dry-run prints the rows that a schema without its data lacks, and no mor
   await using database = await createDatabase();
   await database.sql`truncate leasehold.fence_epoch, leasehold.sweeper, leasehold.schema_version, leasehold.migrations`;
   const { stdout } = await runCli(cli, ["migrate", "--dry-run"], database);
-  expect(stdout).toContain("select leasehold_internal._fill();");
+  expect(stdout).toContain("select leasehold_internal._insert_missing_rows();");
   expect(stdout).not.toContain("create function");
   await database.sql.unsafe(stdout);
   expect(await runCli(cli, ["migrate"], database)).toMatchObject({ stdout: "The schema is up to date.\n" });

@@ -39,6 +39,13 @@ function ask(...args: string[]): Promise<CliResult> {
   return runCli(cli, args, { url: database.url });
 }
 
+/** What the columns of a view are called in the JSON, in the order of the view. */
+async function jsonNames(view: string): Promise<string[]> {
+  const columns = await database.sql`select attname as name, atttypid::regtype::text as type from pg_attribute
+    where attrelid = ${`leasehold.${view}`}::regclass and attnum > 0 order by attnum`;
+  return columns.map(({ name, type }) => (type === "interval" ? `${name}_ms` : name));
+}
+
 /** Without what differs from run to run. */
 function steady(text: string): string {
   return text
@@ -89,13 +96,9 @@ test("ls with a prefix lists those that begin with it, and takes the prefix for 
 test("ls --json has every column of the view: times in ISO form, durations in milliseconds, fences as text", async () => {
   await using scene = await openScene();
   const { stdout } = await ask("ls", "order:", "--json");
-  const columns = await database.sql`select attname as name, atttypid::regtype::text as type from pg_attribute
-    where attrelid = 'leasehold.active_leases'::regclass and attnum > 0 order by attnum`;
   const [row, ...more] = JSON.parse(stdout);
   expect(more).toEqual([]);
-  expect(Object.keys(row).sort()).toEqual(
-    columns.map(({ name, type }) => (type === "interval" ? `${name}_ms` : name)).sort(),
-  );
+  expect(Object.keys(row)).toEqual(await jsonNames("active_leases"));
   expect(row).toMatchObject({
     key: "order:42",
     fence: scene.lock.fence.toString(),
@@ -116,11 +119,7 @@ test.each([
 ])("%s --json has every column of leasehold.%s", async (command, view) => {
   await using _scene = await openScene();
   const [row] = JSON.parse((await ask(command, "--json")).stdout);
-  const columns = await database.sql`select attname as name, atttypid::regtype::text as type from pg_attribute
-    where attrelid = ${`leasehold.${view}`}::regclass and attnum > 0`;
-  expect(Object.keys(row).sort()).toEqual(
-    columns.map(({ name, type }) => (type === "interval" ? `${name}_ms` : name)).sort(),
-  );
+  expect(Object.keys(row)).toEqual(await jsonNames(view));
 });
 
 test("waiting says who waits, for how long, and for whom", async () => {
@@ -182,11 +181,7 @@ test("stats and hot show what lockers have counted, by prefix and by key", async
   expect(stdout).toMatch(/^hold_p95 +\d/m);
   expect(stdout).not.toContain("histogram");
   const all = JSON.parse((await ask("stats", "--json")).stdout);
-  const columns = await database.sql`select attname as name, atttypid::regtype::text as type from pg_attribute
-    where attrelid = 'leasehold.stats'::regclass and attnum > 0`;
-  expect(Object.keys(all).sort()).toEqual(
-    columns.map(({ name, type }) => (type === "interval" ? `${name}_ms` : name)).sort(),
-  );
+  expect(Object.keys(all)).toEqual(await jsonNames("stats"));
   expect(all.hold_histogram).toHaveLength(28);
 
   const prefixes = JSON.parse((await ask("stats", "--by-prefix", "--json")).stdout);

@@ -45,7 +45,9 @@ test("session, commands and renewals: the first message sets the path; once the 
     where datname = current_database() and application_name = 'leasehold commands'`;
   await (await locker.acquire("path again")).release();
   // the last, for the call may have gone over the old one first
-  const commands = textsByConnection(proxy).filter((texts) => texts.some((sql) => /\.acquire(_first)?\(/.test(sql)));
+  const commands = textsByConnection(proxy).filter((texts) =>
+    texts.some((sql) => /\.acquire(_first|_one)?\(/.test(sql)),
+  );
   expect(commands.at(-1)?.[0]).toMatch(/^set search_path = pg_catalog, pg_temp;/);
 });
 

@@ -48,7 +48,7 @@ test("connection.onnotice hears the notices, and what it throws goes to onError 
         messages.push(message);
         throw new Error(`heard: ${message}`);
       },
-      connection: { client_min_messages: "debug1" },
+      connection: { client_min_messages: "debug5" }, // each transaction, among others
     },
     onError: (error) => errors.push((error as Error).message),
   });

@@ -1,32 +1,18 @@
 // The table behind the views: who may write what into it, and that it stays small.
 import { expect, test } from "vitest";
+import { type CounterColumn, counterColumns, prefixCounterColumns } from "../../src/store/counter-columns.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 
-const names = [
-  ...[
-    "acquired",
-    "refused",
-    "timed_out",
-    "cancelled",
-    "failed",
-    "contended",
-    "released",
-    "renewed",
-    "checked",
-    "swept",
-    "errors",
-  ],
-  ...["lost_expired", "lost_taken", "lost_max_hold", "lost_forced", "taken_over_expired", "taken_over_orphaned"],
-];
+const ones = (columns: readonly CounterColumn[]) => Object.fromEntries(columns.map(({ column }) => [column, 1]));
 
 /** What a client sends, with every count 1 but for what is given. */
 function row(changes: Readonly<Record<string, unknown>> = {}): string {
   const histogram = [28, ...new Array(27).fill(0)];
   return JSON.stringify({
-    ...Object.fromEntries(names.map((name) => [name, 1])),
+    ...ones(counterColumns),
     wait_ms: 28,
     waits: histogram,
     hold_ms: 2_800,
@@ -39,7 +25,8 @@ function row(changes: Readonly<Record<string, unknown>> = {}): string {
 
 const prefix = (name: string | null, changes: Readonly<Record<string, unknown>> = {}) => ({
   prefix: name,
-  ...{ acquired: 1, refused: 1, timed_out: 1, contended: 1, taken_over: 1, wait_ms: 1 },
+  ...ones(prefixCounterColumns),
+  wait_ms: 1,
   ...changes,
 });
 

@@ -85,7 +85,7 @@ test("a call takes 1,000 items at most", async () => {
     abandonRows(items),
     renewRows(items),
     stayRows(items),
-    "leasehold_internal.notify((select array_agg(1) from generate_series(1, 1001)))",
+    "leasehold_internal.notify_next(null, array_fill('k'::text, array[1001]))",
   ]) {
     await expect(client.unsafe(`select from ${call} a`), call.slice(0, 200)).rejects.toMatchObject({ code: "LH003" });
   }

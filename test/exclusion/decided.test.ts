@@ -1,5 +1,6 @@
 // Whether a key can be granted is decided under the lock of its row. What was seen before is a hint, and may be over.
 import { expect, test } from "vitest";
+import { lookRow } from "../support/acts.js";
 import { ask, giveBack } from "../support/ask.js";
 import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
@@ -32,5 +33,31 @@ test("who saw that a key is free, and stood still until another had it, is not g
   expect(late).toMatchObject([{ outcome: "held" }]);
   expect((await leaseRow(sql, "a")).token).toBe(between[0]?.token);
   await giveBack(sql, between);
+  await slow.end();
+});
+
+test("who saw that it is next, and stood still until another was ahead in the queue, is not granted it", async () => {
+  const slow = await openClient(database.url);
+  await ask(sql, ["b"]);
+  expectLeft(database, "leases", "waiters", "sessions");
+  await sql`
+    insert into leasehold.sessions (id, nonce, owner, pid, host, application_name, version, started_at, seen_at)
+    values (8, gen_random_uuid(), 'dead', 1, 'host', '', '', now(), now() - interval '1 hour')`;
+  await sql`update leasehold.leases set session_id = 8, takeover_ms = 1 where key = 'b'`;
+  await using reads = await pauseReads(sql, "seen_at");
+
+  const asked = ask(slow, ["b"]);
+  await reads.reached();
+  await sql`update leasehold.leases set expires_at = clock_timestamp() where key = 'b'`;
+  const between = await ask(sql, ["b"]);
+  const [waiting] = await sql.unsafe(`select outcome from ${lookRow({ key: "b", waits: true })}`);
+  await sql`update leasehold.waiters set alive_until = clock_timestamp() + interval '1 hour'`;
+  await giveBack(sql, between);
+  await reads.goOn();
+  const late = await asked;
+
+  expect(waiting?.outcome).toBe("queued");
+  expect(late).toMatchObject([{ outcome: "held" }]);
+  expect((await leaseRow(sql, "b")).token).toBeNull();
   await slow.end();
 });

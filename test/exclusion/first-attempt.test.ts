@@ -4,6 +4,7 @@ import { ask } from "../support/ask.js";
 import { acquireFirst, releaseBatch, renewBatch, type Session } from "../support/batches.js";
 import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
+import { openEars } from "../support/ears.js";
 import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
 
@@ -322,15 +323,20 @@ describe.each([
     expect(await sql`select from leasehold.leases where key = ${String(first)}`).toHaveLength(0);
   });
 
-  test("a release that was queued for tells whom to wake; what was lost, and why; what somebody keeps locked is busy", async () => {
+  test("a release that was queued for tells who is next, who is notified unless it is who asks; what was lost is told why; what somebody keeps locked is busy", async () => {
     const keys = keysOf("release");
     const waiter = await openSession();
     let held = await acquireFirst(sql, keys);
     await acquireFirst(sql, keys, { session: waiter, waits: true });
     expect(await releaseBatch(sql, held)).toEqual(
-      keys.map(() => ({ outcome: "released", reason: null, wake: waiter.id })),
+      keys.map(() => ({ outcome: "released", reason: null, next: waiter.id })),
     );
-    expect(await releaseBatch(sql, held)).toEqual(keys.map(() => ({ outcome: "gone", reason: "expired", wake: null })));
+    await using ears = await openEars(database, waiter.id);
+    for (const asking of [waiter.id, null]) {
+      await sql`select leasehold_internal.notify_next(${asking}::int, ${`{"${keys.join('","')}"}`}::text::text[])`;
+      expect(await ears.count()).toBe(asking === null ? 1 : 0); // one commit, so one, however many keys there are
+    }
+    expect(await releaseBatch(sql, held)).toEqual(keys.map(() => ({ outcome: "gone", reason: "expired", next: null })));
     await sql`delete from leasehold.waiters`;
 
     for (const [change, answer] of [
@@ -349,7 +355,7 @@ describe.each([
       await sql.unsafe(`update leasehold.leases set ${change} where key = any (string_to_array($1, '|'))`, [
         keys.join("|"),
       ]);
-      expect(await releaseBatch(sql, held)).toEqual(keys.map(() => ({ wake: null, ...answer })));
+      expect(await releaseBatch(sql, held)).toEqual(keys.map(() => ({ next: null, ...answer })));
       await sql`update leasehold.leases set token = null where ${those(keys)}`;
     }
 
@@ -403,7 +409,7 @@ describe.each([
       }
       const released = await releaseBatch(sql, granted);
 
-      expect(released).toEqual(keys.map(() => ({ outcome: "released", reason: null, wake: other.id })));
+      expect(released).toEqual(keys.map(() => ({ outcome: "released", reason: null, next: other.id })));
       expect(await entries()).toHaveLength(0);
     },
   );
@@ -602,6 +608,15 @@ test("a grant waits for the disk, a try that fails and a release do not make oth
       "remote_apply",
     ),
   ).toBe("remote_apply");
+  const several = ["durable five", "durable six"];
+  await releaseBatch(sql, await acquireFirst(sql, several));
+  expect(await durability((transaction) => acquireFirst(transaction, several))).toBe("on");
+  // The last of several looks finds a holder.
+  const looks = (before: "off" | "remote_apply") =>
+    durability((transaction) => ask(transaction, [`durable before ${before}`, "durable two"]), before);
+  await acquireFirst(sql, ["durable two"]);
+  expect(await looks("off")).toBe("on");
+  expect(await looks("remote_apply")).toBe("remote_apply");
   const [held] = await acquireFirst(sql, ["durable four"]);
   if (held === undefined) throw new Error("no answer");
   expect(await durability((transaction) => renewBatch(transaction, [held], { ttlMs: 90_000 }))).toBe("on");

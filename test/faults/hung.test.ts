@@ -11,7 +11,7 @@ import { settled } from "./settled.js";
 const database = await createDatabase();
 const { sql } = database;
 const presences = ["on", "off"] as const;
-const acquire = /leasehold_internal\.acquire(_first)?\(/;
+const acquire = /leasehold_internal\.acquire(_first|_one)?\(/;
 const release = /leasehold_internal\.release\(/;
 const renew = /leasehold_internal\.renew\(/;
 const abandon = /leasehold_internal\.abandon\(/;

@@ -28,12 +28,12 @@ test.each(presences)(
     await using proxy = await startProxy(database.url);
     await using locker = through(proxy, { presence });
     await locker.ready();
-    const { dropped } = loseAnswer(proxy, /leasehold_internal\.acquire(_first)?\(/, "cut");
+    const { dropped } = loseAnswer(proxy, /leasehold_internal\.acquire(_first|_one)?\(/, "cut");
 
     const lock = await locker.acquire(key);
     await dropped;
 
-    expect(count(proxy, /leasehold_internal\.acquire(_first)?\(/)).toBe(2);
+    expect(count(proxy, /leasehold_internal\.acquire(_first|_one)?\(/)).toBe(2);
     expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
     expect(await sql`select acquisitions::int from leasehold.leases where key = ${key}`).toEqual([{ acquisitions: 1 }]);
     await lock.release();
@@ -49,7 +49,7 @@ test.each(presences)(
     await using locker = through(proxy, { presence });
     await using other = openLocker(database);
     await locker.ready();
-    const { dropped } = loseAnswer(proxy, /leasehold_internal\.acquire(_first)?\(/, "blackhole");
+    const { dropped } = loseAnswer(proxy, /leasehold_internal\.acquire(_first|_one)?\(/, "blackhole");
 
     const acquiring = locker.acquire(key);
     const outcome = settled(acquiring, requestTimeoutMs);
@@ -73,7 +73,7 @@ test.each(presences)(
     await using proxy = await startProxy(database.url);
     await using locker = through(proxy, { presence });
     await locker.ready();
-    const { dropped } = loseAnswer(proxy, /leasehold_internal\.acquire(_first)?\(/, "blackhole");
+    const { dropped } = loseAnswer(proxy, /leasehold_internal\.acquire(_first|_one)?\(/, "blackhole");
     const trying = settled(locker.tryAcquire(key), requestTimeoutMs);
     await dropped;
 

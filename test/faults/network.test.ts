@@ -111,7 +111,7 @@ test.each(presences)(
     while (!isDone) {
       // in the middle of whatever comes next
       await Promise.race([
-        proxy.onStatement(/leasehold_internal\.(acquire|acquire_first|release|renew|heartbeat)\(/),
+        proxy.onStatement(/leasehold_internal\.(acquire|acquire_first|acquire_one|release|renew|heartbeat)\(/),
         working,
       ]);
       if (isDone) break;

@@ -13,7 +13,7 @@ const databases = { row: await createDatabase(), commit: await createDatabase() 
 const gates = { row: await Gate.build(databases.row, "row"), commit: await Gate.build(databases.commit, "commit") };
 const requestTimeoutMs = 3_000;
 const commands = "leasehold commands";
-const acquire = /leasehold_internal\.acquire(_first)?\(/;
+const acquire = /leasehold_internal\.acquire(_first|_one)?\(/;
 const abandon = /leasehold_internal\.abandon\(/;
 /** What follows an answer that is dropped. */
 const then = "blackhole";

@@ -7,7 +7,7 @@ import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
-import { pauseReads } from "../support/paused-reads.js";
+import { pauseChecks, pauseReads } from "../support/paused-reads.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -22,13 +22,18 @@ const sizes = [
 ] as const;
 const cases = ways.flatMap(([way, acquire]) =>
   sizes.flatMap(([size, names]) =>
-    ["free", "new"].map((state) => [`${way}, ${size}, ${state}`, { acquire, names, state }] as const),
+    ["free", "new"].flatMap((state) =>
+      // What the statement that locks has seen, it was told when it began. So some stand still before it.
+      ["in its statement", "before it"].map(
+        (place) => [`${way}, ${size}, ${state}, ${place}`, { acquire, names, state, place }] as const,
+      ),
+    ),
   ),
 );
 
 test.each(cases)(
   "a grant that stood still before its lock is later, by its fence and its time, than one that went by meanwhile: %s",
-  async (label, { acquire, names, state }) => {
+  async (label, { acquire, names, state, place }) => {
     const keys = names.map((name) => `${label} ${name}`);
     const session = { id: 7, nonce: crypto.randomUUID() };
     expectLeft(database, "sessions");
@@ -39,7 +44,8 @@ test.each(cases)(
     const slow = await openClient(database.url);
     await slow`select pg_advisory_lock(1279480140, ${session.id}::int)`;
     if (state === "free") await giveBack(sql, await ask(sql, keys)); // their rows are there
-    await using reads = await pauseReads(sql, "nonce");
+    const [{ pid } = {}] = await slow`select pg_backend_pid() as pid`;
+    await using reads = await (place === "before it" ? pauseChecks(sql, pid) : pauseReads(sql, "nonce"));
 
     const asked = acquire(slow, keys, { session });
     await reads.reached();

@@ -217,7 +217,7 @@ test("outside a transaction a guard is over at once, and the client's second sta
 test("the client's guard works in the database of the lease alone", async () => {
   await using elsewhere = await createDatabase();
   const placeOf = async ({ sql }: typeof database) =>
-    (await sql`select leasehold_internal.place() as place`)[0]?.place as string;
+    (await sql`select leasehold_internal.database_id() as id`)[0]?.id as string;
   const guard = (fence: bigint, place: string | null) =>
     sql`select leasehold_internal.guard('a', ${String(fence)}::bigint, null, ${place}::text)`;
   await using locker = openLocker(database, { presence: "off" });

@@ -1,12 +1,12 @@
 // The views in Drizzle's words: what they select, over both drivers, and the types of it.
-import { eq, getViewName, is } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { drizzle as drizzleNodePostgres } from "drizzle-orm/node-postgres";
-import { getViewConfig, PgView } from "drizzle-orm/pg-core";
 import { drizzle as drizzlePostgresJs } from "drizzle-orm/postgres-js";
 import pg from "pg";
 import postgres from "postgres";
 import { describe, expect, expectTypeOf, test } from "vitest";
-import * as entry from "../../src/drizzle.js";
+import { viewColumns } from "../../scripts/view-columns.js";
+import { viewColumns as generated } from "../../src/cli/view-columns.generated.js";
 import {
   type ActiveLease,
   activeLeases,
@@ -211,20 +211,28 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
   });
 });
 
-test("there is one for each view of the schema, with all of its columns", async () => {
-  const views = Object.values<unknown>(entry).filter((value) => is(value, PgView));
-  const told = views.flatMap((view) =>
-    Object.values(getViewConfig(view).selectedFields as Record<string, { name: string; getSQLType(): string }>).map(
-      (column) => `${getViewName(view)}.${column.name} ${column.getSQLType()}`,
-    ),
-  );
-  const rows = await database.sql`
-    select format('%s.%s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod)) as told
+test("each view of the schema is there with all of its columns, in their order, here and on the command line", async () => {
+  const rows = await database.sql<{ view: string; columns: string }[]>`
+    select c.relname::text as view,
+           string_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)), E'\\n' order by a.attnum) as columns
       from pg_attribute a join pg_class c on c.oid = a.attrelid
-     where c.relnamespace = 'leasehold'::regnamespace and c.relkind = 'v' and a.attnum > 0`;
+     where c.relnamespace = 'leasehold'::regnamespace and c.relkind = 'v' and a.attnum > 0
+     group by c.relname`;
+  const inDatabase = Object.fromEntries(rows.map(({ view, columns }) => [view, columns]));
 
-  expect(told.sort()).toEqual(rows.map((row) => row.told).sort());
+  expect(rows).toHaveLength(8);
+  expect(asText(viewColumns()), "src/drizzle has other columns than src/sql/views").toEqual(inDatabase);
+  expect(asText(generated), "run npm run build:migrations").toEqual(inDatabase);
 });
+
+/** The columns of each view, one a line. */
+function asText(views: Readonly<Record<string, Readonly<Record<string, string>>>>): Record<string, string> {
+  const lines = (columns: Readonly<Record<string, string>>) =>
+    Object.entries(columns)
+      .map(([name, type]) => `${name} ${type}`)
+      .join("\n");
+  return Object.fromEntries(Object.entries(views).map(([view, columns]) => [view, lines(columns)]));
+}
 
 // Checked by `npm run typecheck`.
 test("a row has the type that the entry names", () => {

@@ -9,7 +9,7 @@ import { until } from "../support/until.js";
 
 const database = await createDatabase();
 const { sql } = database;
-const acquire = /leasehold_internal\.acquire(_first)?\(/;
+const acquire = /leasehold_internal\.acquire(_first|_one)?\(/;
 const hourMs = 3_600_000;
 /** What follows an answer that is dropped. */
 const then = "blackhole";

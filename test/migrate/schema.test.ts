@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { withConstants } from "../../scripts/sql-constants.js";
+import { withCounters } from "../../scripts/sql-counters.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { schemaText } from "./schema-text.js";
 
@@ -10,7 +11,7 @@ const folder = new URL("../../src/sql/", import.meta.url);
 const sources = readdirSync(folder, { recursive: true, encoding: "utf8" })
   .map((name) => name.replaceAll("\\", "/"))
   .filter((name) => name.endsWith(".sql"))
-  .map((name) => ({ name, text: withConstants(readFileSync(new URL(name, folder), "utf8")) }));
+  .map((name) => ({ name, text: withCounters(withConstants(readFileSync(new URL(name, folder), "utf8"))) }));
 let database: TestDatabase;
 
 beforeAll(async () => {

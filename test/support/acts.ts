@@ -74,6 +74,27 @@ export function acquireRows(items: readonly Asking[], caller: Caller & { readonl
   });
 }
 
+/** One row: what a look that is alone in its transaction answers. */
+export function lookRow(asking: Asking, caller: Caller = {}): string {
+  const { owner = "asker", ttlMs = 60_000, minHoldMs = 0, maxHoldMs = null, metadata = null } = asking;
+  return call("acquire_one", {
+    ...ofCaller(caller),
+    careful: false,
+    key: asking.key,
+    token: asking.token === undefined ? crypto.randomUUID() : asking.token,
+    owner,
+    ttl_ms: ttlMs,
+    min_hold_ms: minHoldMs,
+    max_hold_ms: maxHoldMs,
+    metadata,
+    not_after: asking.notAfterMs ?? "infinity",
+    waits: asking.waits ?? false,
+    ticket: asking.ticket ?? null,
+    proof: asking.proof ?? null,
+    former: former(caller),
+  });
+}
+
 /** First attempts, whose terms are the same. Rows: item, outcome, fence, acquired, expires. */
 export function firstAttemptRows(items: readonly Pick<Asking, "key" | "token">[], caller: Caller & Terms = {}): string {
   const { owner = "asker", ttlMs = 60_000, minHoldMs = 0, maxHoldMs = null, metadata = null } = caller;
@@ -101,10 +122,10 @@ export function firstAttemptRows(items: readonly Pick<Asking, "key" | "token">[]
   )`;
 }
 
-/** Rows: item, outcome, reason, wake. */
+/** Rows: item, outcome, reason. */
 export function releaseRows(items: readonly Held[], { isRelaxed = false }: { isRelaxed?: boolean } = {}): string {
   return `(
-    select i.item, coalesce(r.rest ->> 1, 'released') as outcome, r.rest ->> 2 as reason, (r.rest ->> 3)::int as wake
+    select i.item, coalesce(r.rest ->> 1, 'released') as outcome, r.rest ->> 2 as reason
       from ${call("release", { relaxed: isRelaxed, ...ofHeld(items) })} a
      ${restOf(items.length)}
   )`;
@@ -130,7 +151,7 @@ export interface Abandoned {
   readonly isDoubted?: boolean;
 }
 
-/** Rows: item, outcome, reason, wake. */
+/** Rows: item, outcome, reason. */
 export function abandonRows(items: readonly Abandoned[], { isRelaxed = false }: { isRelaxed?: boolean } = {}): string {
   return call("abandon", {
     relaxed: isRelaxed,

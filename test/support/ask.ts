@@ -23,7 +23,11 @@ export interface Asked {
 }
 
 /** One statement for all of the keys; the answers in their order. */
-export async function ask(sql: postgres.Sql, keys: readonly string[], options: AskOptions = {}): Promise<Asked[]> {
+export async function ask(
+  sql: postgres.Sql | postgres.TransactionSql,
+  keys: readonly string[],
+  options: AskOptions = {},
+): Promise<Asked[]> {
   const { session = null, notAfterMs = Date.now() + 3_600_000 } = options;
   const items = keys.map((key) => ({ key, token: crypto.randomUUID(), notAfterMs }));
   const answers: readonly postgres.Row[] = await sql.unsafe(`

@@ -107,8 +107,8 @@ export interface Held {
 export interface Freed {
   readonly outcome: string;
   readonly reason: string | null;
-  /** The session to wake. */
-  readonly wake: number | null;
+  /** The session of whoever is next in the queue. */
+  readonly next: number | null;
 }
 
 /** Releases a batch; the answers in its order. */
@@ -119,13 +119,13 @@ export async function releaseBatch(sql: Sql, held: readonly Held[], { isRelaxed 
       p_fences => ${array(held.map(({ fence }) => String(fence)))}::text::bigint[])`;
   const rest = new Map((answer?.rest == null ? [] : JSON.parse(answer.rest)).map((row: unknown[]) => [row[0], row]));
   return held.map((_, index) => {
-    const [, outcome, reason, wake] = (rest.get(index + 1) as [number, string, string | null, number | null]) ?? [
+    const [, outcome, reason, next] = (rest.get(index + 1) as [number, string, string | null, number | null]) ?? [
       index,
       "released",
       null,
       null,
     ];
-    return { outcome, reason, wake };
+    return { outcome, reason, next };
   });
 }
 

@@ -1,4 +1,4 @@
-// Stops a function of the database in its middle: where it reads `leasehold.sessions`.
+// Stops a function of the database in its middle: where it reads `leasehold.sessions`, or checks its terms.
 import type postgres from "postgres";
 import { until } from "./until.js";
 
@@ -15,17 +15,45 @@ export async function pauseReads(sql: postgres.Sql, column: "nonce" | "seen_at")
     select attname as name from pg_attribute where attrelid = 'leasehold.sessions'::regclass and attnum > 0 and not attisdropped
      order by attnum`;
   const list = columns.map(({ name }) => (name === column ? `public.pause(${name}) as ${name}` : name));
-  // Not by a lock, for functions that would wait for one give up soon. Each look of the loop has a snapshot of its own.
   await sql.unsafe(`
+    ${gate}
+    alter table leasehold.sessions rename to real_sessions;
+    create view leasehold.sessions as select ${list.join(", ")} from leasehold.real_sessions;`);
+  return paused(
+    sql,
+    `drop view leasehold.sessions;
+     alter table leasehold.real_sessions rename to sessions;`,
+  );
+}
+
+/** From now on this server process waits where it checks the terms of an acquire, before all else, until `goOn`. */
+export async function pauseChecks(sql: postgres.Sql, pid: number): Promise<PausedReads> {
+  await sql.unsafe(`
+    ${gate}
+    alter function leasehold_internal._is_item(text, integer, integer, bigint, text) rename to _real_is_item;
+    create function leasehold_internal._is_item(text, integer, integer, bigint, text) returns boolean language plpgsql volatile as $$
+    begin
+      return leasehold_internal._real_is_item($1, $2, $3, $4, $5)
+         and (pg_backend_pid() <> ${pid} or public.pause(true));
+    end $$;`);
+  return paused(
+    sql,
+    `drop function leasehold_internal._is_item(text, integer, integer, bigint, text);
+     alter function leasehold_internal._real_is_item(text, integer, integer, bigint, text) rename to _is_item;`,
+  );
+}
+
+// Not by a lock, for functions that would wait for one give up soon. Each look at the gate has a snapshot of its own.
+const gate = `
     create table public.gate (is_open boolean not null);
     insert into public.gate values (false);
     create function public.pause(anyelement) returns anyelement language plpgsql volatile as $$
     begin
       while not (select g.is_open from public.gate g) loop perform pg_sleep(0.01); end loop;
       return $1;
-    end $$;
-    alter table leasehold.sessions rename to real_sessions;
-    create view leasehold.sessions as select ${list.join(", ")} from leasehold.real_sessions;`);
+    end $$;`;
+
+function paused(sql: postgres.Sql, undo: string): PausedReads {
   return {
     reached: async () => {
       await until("somebody stands still", async () => {
@@ -38,8 +66,7 @@ export async function pauseReads(sql: postgres.Sql, column: "nonce" | "seen_at")
     [Symbol.asyncDispose]: async () => {
       await sql.unsafe(`
         update public.gate set is_open = true;
-        drop view leasehold.sessions;
-        alter table leasehold.real_sessions rename to sessions;
+        ${undo}
         drop function public.pause(anyelement);
         drop table public.gate;`);
     },

@@ -24,9 +24,9 @@ test("no live lease is ever purged, no two hold one key, fences rise, nobody in 
     create table public.deleted (key text, fence bigint, was_held boolean, was_waited_for boolean);
     create table public.granted (place bigint generated always as identity, key text, fence bigint);
     create table public.inside (key text primary key);
-    alter function leasehold_internal._is_forgotten rename to _is_forgotten_since;
-    create function leasehold_internal._is_forgotten(lease leasehold.leases, before timestamptz) returns boolean language sql
-      return leasehold_internal._is_forgotten_since(lease, case when lease.token is null then before + interval '2 hours' else before end);
+    alter function leasehold_internal._is_unused_since rename to _is_unused_since_original;
+    create function leasehold_internal._is_unused_since(lease leasehold.leases, before timestamptz) returns boolean language sql
+      return leasehold_internal._is_unused_since_original(lease, case when lease.token is null then before + interval '2 hours' else before end);
     create function public.witness() returns trigger language plpgsql as $$
     begin
       if tg_op = 'DELETE' then

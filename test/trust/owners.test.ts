@@ -35,7 +35,7 @@ const squats: Readonly<Record<string, string>> = {
     create function leasehold_internal.new_session_id() returns int language plpgsql as $$ begin perform public.spring(); return 1; end $$;
     create function leasehold_internal.sees_session(int, uuid) returns bool language plpgsql as $$ begin perform public.spring(); return true; end $$;
     create function leasehold_internal.fence_source() returns text language plpgsql as $$ begin perform public.spring(); return 'auto'; end $$;
-    create function leasehold_internal.place() returns text language plpgsql as $$ begin perform public.spring(); return 'here'; end $$;
+    create function leasehold_internal.database_id() returns text language plpgsql as $$ begin perform public.spring(); return 'here'; end $$;
     create view leasehold.active_leases as select 1 as key; grant select on leasehold.active_leases to public`,
   "a bookkeeping table with a trigger": `
     create schema leasehold; create table leasehold.migrations (id serial primary key, hash text not null, created_at bigint);

@@ -21,7 +21,7 @@ test("the plans that an application role can have printed show neither a token n
 
   for (const call of [
     "leasehold.guard('payroll', 1)",
-    "leasehold_internal.guard('payroll', 1, 1000, leasehold_internal.place())",
+    "leasehold_internal.guard('payroll', 1, 1000, leasehold_internal.database_id())",
     "leasehold.is_guarded('payroll')",
     "leasehold.try_acquire('payroll')",
     "leasehold.check('payroll')",

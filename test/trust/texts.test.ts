@@ -79,7 +79,7 @@ test("what a locker sends over a client that was given", async () => {
   await sql.end();
   const texts = textsOf(proxy);
   for (const act of [
-    "acquire",
+    "acquire_one",
     "release",
     "abandon",
     "renew",

@@ -33,6 +33,28 @@ test("a try whose first attempt finds a holder is refused at once, with no last 
   expect(store.abandons.count).toBe(0);
 });
 
+test("who waits for what this process holds goes to the queue at once; a try asks as usual", async () => {
+  const { locker, store, close } = openFake({ keepAlive: false });
+  const holding = watch(locker.acquire("a"));
+  store.attempts.take().answer(store.granted());
+  await settle();
+  holding.result;
+
+  const attempt = watch(locker.tryAcquire("a"));
+  await settle();
+  expect([store.attempts.count, store.looks.count]).toEqual([2, 0]);
+  store.attempts.take().answer(held);
+  await settle();
+  expect(attempt.result).toBeNull();
+  const waiter = watch(locker.acquire("a", { waitMs: 60_000 }));
+  await settle();
+  expect([store.attempts.count, store.looks.count]).toEqual([2, 1]);
+  store.looks.take().answer(store.granted());
+  await settle();
+  expect(waiter.result.held).toBe(true);
+  await close();
+});
+
 test("a first attempt that is queued becomes a wait, which says its last word when its time is up", async () => {
   const { locker, store, close } = openFake();
   store.stays.reply = () => [];

@@ -149,13 +149,15 @@ export class FakeStore implements Store {
   }
 
   /** Whether the connection keeps order: then a release tells when it is on its way. */
+  /** Of which keys another process was thought to be next when a release was sent. */
+  readonly told: string[] = [];
   keepsOrder = true;
 
   release(release: PendingRelease): void {
     const { onAnswer, onFailure } = bound(release);
     this.releases.add(new Asked(release, onAnswer, onFailure));
     if (this.keepsOrder) {
-      queueMicrotask(() => release.onSent());
+      queueMicrotask(() => void (release.onSent() && this.told.push(release.key)));
     }
   }
 

@@ -1,6 +1,7 @@
 // From a release to the next one who waits: within this process by the release itself, and for the others by the server's word.
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
+import type { Ticket } from "../../src/store/store.js";
 import { type FakeStore, gone, noAnswer, released } from "./fake-store.js";
 import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";
@@ -96,6 +97,48 @@ test("a release whose first attempt found nobody to wake has its answer wake tho
   store.looks.take().answer(store.granted());
   await settle();
   waiters[0]?.result;
+  await close();
+});
+
+test("behind a waiter of another process nobody here looks when a release is sent, until one of ours is next", async () => {
+  const { lock, store, waiters, close } = await openLine(4);
+  const release = async (held: Lock, isNextOurs: boolean): Promise<void> => {
+    const released = watch(held.release());
+    await settle();
+    // Only a release after one whose next was ours has somebody look early.
+    earlyLooks.push(store.looks.waiting.length);
+    for (const look of store.looks.waiting) {
+      const ticket = look.request.ticket as Ticket;
+      look.answer(isNextOurs ? store.granted() : { outcome: "queued", ticket, lookInMs: null, holder: null });
+    }
+    await settle();
+    store.releases.take().answer({ outcome: "released", reason: null, isNextOurs });
+    await settle();
+    released.result;
+  };
+  const earlyLooks: number[] = [];
+  /** The other process has released in turn. */
+  const grantByNotify = async (): Promise<void> => {
+    store.wake();
+    await settle();
+    store.looks.take().answer(store.granted());
+    await settle();
+  };
+
+  await release(lock, false); // nothing is known yet
+  await grantByNotify();
+  await release(waiters[0]?.result as Lock, false);
+  expect(store.looks.waiting).toHaveLength(0); // nor does the answer wake anybody
+  await grantByNotify();
+  await release(waiters[1]?.result as Lock, true);
+  expect(store.looks.waiting).toHaveLength(1); // the answer says that it is our turn
+  store.looks.take().answer(store.granted());
+  await settle();
+  await release(waiters[2]?.result as Lock, true);
+  expect(waiters[3]?.result.held).toBe(true);
+
+  expect(earlyLooks).toEqual([1, 0, 0, 1]);
+  expect(store.told).toEqual(["a", "a"]);
   await close();
 });
 

@@ -40,7 +40,7 @@ test("whatever is held, waited for or on its way keeps the connections", async (
   expect(store.rests).toBe(0); // held
   const waiter = watch(locker.acquire("a"));
   await settle();
-  store.attempts.take().answer(store.queued());
+  store.looks.take().answer(store.queued());
   store.looks.reply = () => store.queued();
   const release = watch(lockCall.result.release());
   await clock.pass(3_000);

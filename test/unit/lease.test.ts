@@ -204,7 +204,12 @@ test("a grant that was asked for under the session before is proven under the ne
 
 test("of two grants of one key in this process the older one is lost as taken", async () => {
   const opened = openFake(noKeepAlive);
-  const [old, current] = [await hold(opened), await hold(opened)];
+  const old = await hold(opened);
+  const next = watch(opened.locker.acquire("a")); // waits for its own process: no first attempt
+  await settle();
+  opened.store.looks.take().answer(opened.store.granted());
+  await settle();
+  const current = next.result;
 
   expect(old.signal.reason).toMatchObject({ reason: "taken" });
   expect(current.held).toBe(true);

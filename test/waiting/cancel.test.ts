@@ -187,6 +187,6 @@ test("a thousand waits hold no connection of their own, and one abort ends them 
 
 function commands(statements: readonly { sql: string }[]): string[] {
   return statements.flatMap(
-    ({ sql }) => /leasehold_internal\.(acquire_first|acquire|release|abandon|renew)\(/.exec(sql)?.[1] ?? [],
+    ({ sql }) => /leasehold_internal\.(acquire_first|acquire_one|acquire|release|abandon|renew)\(/.exec(sql)?.[1] ?? [],
   );
 }

@@ -40,6 +40,25 @@ test("200 waiters of 4 processes are served in the order of their tickets", asyn
   expect(await isQueued(database, "line")).toBe(false);
 });
 
+test("those of a process that ask before it is connected are served in the order in which they asked", async () => {
+  await using holder = openLocker(database);
+  for (let round = 0; round < 8; round += 1) {
+    const key = `connecting ${round}`;
+    await using other = openLocker(database);
+    const held = await holder.acquire(key);
+    const served: number[] = [];
+    const waits = [0, 1, 2].map(async (n) => {
+      const lock = await other.acquire(key);
+      served.push(n);
+      await lock.release();
+    });
+    await untilQueued(database, key, 3);
+    await held.release();
+    await Promise.all(waits);
+    expect(served).toEqual([0, 1, 2]);
+  }
+});
+
 test("who only tries does not pass those who wait", async () => {
   await using holder = openLocker(database);
   await using waiter = openLocker(database);

@@ -12,8 +12,8 @@ beforeAll(async () => {
   silent = await createDatabase();
   await silent.sql`create table public.dropped (session integer)`;
   await silent.sql.unsafe(`
-    create or replace function leasehold_internal.notify(p_sessions integer[]) returns void
-    language sql volatile security definer as $$ insert into public.dropped select unnest(p_sessions) $$`);
+    create or replace function leasehold_internal._wake(session integer) returns void
+    language sql volatile as $$ insert into public.dropped select session where session is not null $$`);
 });
 
 const dropped = async () => Number((await silent.sql`select count(*) as n from public.dropped`)[0]?.n);

@@ -3,35 +3,35 @@ import { now } from "../../runtime/clock.js";
 import type { TallyStats } from "../../store/counts.js";
 import type { SweepResult } from "../../store/store.js";
 import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../observer.js";
-import { PrefixCounts } from "./prefixes.js";
+import { PrefixTally } from "./prefixes.js";
 import { Tally } from "./tally.js";
 
-/** What a locker has counted, of itself. JSON-safe. */
+/** What a locker has counted. JSON-safe. */
 export interface LockerStats extends TallyStats {
-  /** When counting began: with the locker, or at the last `resetStats()`. In ISO 8601, by this machine's clock. */
+  /** When counting began: when the locker was made, or at the last `resetStats()`. ISO 8601, by this machine's clock. */
   readonly since: string;
-  /** Locks that this locker holds now. */
+  /** Locks that this locker currently holds. */
   readonly activeLeases: number;
-  /** Acquires of this locker that wait in a queue now. */
+  /** Acquires of this locker that are currently waiting in a queue. */
   readonly waiters: number;
 }
 
 export interface CountersInit {
   readonly prefixOf: (key: string) => string;
-  /** Called each time when something was counted. Null: `unflushed` is never read. */
+  /** Called whenever something was counted. Null: `unflushed` is never read. */
   readonly onCount: (() => void) | null;
 }
 
 /**
- * Counts what the locker does. Each event is counted once, in `#recent`; a reader adds that to both sums: the one since the last reset, and
- * the one that goes to the database.
+ * Counts what the locker does. Each event is counted once, in `#recent`. Readers add that to two sums: the one since
+ * the last reset, and the one for the database.
  */
 export class Counters implements Observer {
   readonly #prefixOf: (key: string) => string;
   readonly #onCount: (() => void) | null;
   #recent = new Tally();
   #own = new Tally();
-  /** Since `unflushed` was read. */
+  /** Since `unflushed` was last read. */
   #unflushed = new Tally();
   #row = new Tally();
   #sinceMs = now().wallMs;
@@ -53,7 +53,7 @@ export class Counters implements Observer {
     this.#sinceMs = now().wallMs;
   }
 
-  /** Since `beginRow`: a reset takes nothing away. */
+  /** Since `beginRow`. A reset has no effect on it. */
   unflushed(): TallyStats {
     this.#sumUp();
     this.#row.add(this.#unflushed);
@@ -68,54 +68,54 @@ export class Counters implements Observer {
 
   acquireEnded(claim: ObservedClaim, outcome: AcquireOutcome, waitedMs: number): void {
     const { key, isContended, takeover } = claim;
-    // What failed is counted under no prefix: its key may be one that the database cannot store.
+    // Do not count a failure under a prefix: its key may be one that the database cannot store.
     const prefixOfKey = isContended || outcome !== "failed" ? this.#prefixOf(key) : null;
-    const tally = this.#recent; // not before: the user's statsPrefix may have read the counts
-    const prefix = prefixOfKey === null ? new PrefixCounts() : tally.prefixes.of(prefixOfKey);
+    const tally = this.#recent; // only now: the user's statsPrefix may have read the counts
+    const prefix = prefixOfKey === null ? new PrefixTally() : tally.prefixes.of(prefixOfKey);
     if (isContended) {
-      tally.contended += 1;
-      prefix.contended += 1;
+      tally.plain.contended += 1;
+      prefix.counts.contended += 1;
       tally.hotKeys.contend(key);
     }
     switch (outcome) {
       case "granted":
-        tally.acquired += 1;
+        tally.plain.acquired += 1;
         tally.waits.record(waitedMs);
         tally.hotKeys.acquire(key, waitedMs);
-        prefix.acquired += 1;
+        prefix.counts.acquired += 1;
         prefix.waitedMs += waitedMs;
         if (takeover !== null) {
           tally.takenOver[takeover.reason] += 1;
-          prefix.takenOver += 1;
+          prefix.counts.takenOver += 1;
         }
         break;
       case "held":
-        tally.refused += 1;
-        prefix.refused += 1;
+        tally.plain.refused += 1;
+        prefix.counts.refused += 1;
         break;
       case "timed-out":
-        tally.timedOut += 1;
-        prefix.timedOut += 1;
+        tally.plain.timedOut += 1;
+        prefix.counts.timedOut += 1;
         break;
       default:
-        tally[outcome] += 1;
+        tally.plain[outcome] += 1;
     }
     this.#onCount?.();
   }
 
   released(_lease: ObservedLease, heldMs: number): void {
-    this.#recent.released += 1;
+    this.#recent.plain.released += 1;
     this.#recent.holds.record(heldMs);
     this.#onCount?.();
   }
 
   renewed(): void {
-    this.#recent.renewed += 1;
+    this.#recent.plain.renewed += 1;
     this.#onCount?.();
   }
 
   lost(_lease: ObservedLease, { reason }: LeaseLostError, heldMs: number): void {
-    // A lock that `close` takes from its holder counts as released.
+    // A lock that `close` takes from its holder counts as released, not as lost.
     if (reason !== "closed") {
       this.#recent.lost[reason] += 1;
       this.#recent.holds.record(heldMs);
@@ -124,20 +124,20 @@ export class Counters implements Observer {
   }
 
   checked(): void {
-    this.#recent.checked += 1;
+    this.#recent.plain.checked += 1;
     this.#onCount?.();
   }
 
   swept({ leasesPurged, waitersPurged, sessionsPurged, countersPurged }: SweepResult): void {
     const rows = leasesPurged + waitersPurged + sessionsPurged + countersPurged;
     if (rows > 0) {
-      this.#recent.swept += rows;
+      this.#recent.plain.swept += rows;
       this.#onCount?.();
     }
   }
 
   failed(): void {
-    this.#recent.errors += 1;
+    this.#recent.plain.errors += 1;
     this.#onCount?.();
   }
 

@@ -1,7 +1,7 @@
 import type { HistogramStats } from "../../store/counts.js";
 /**
- * The upper bounds of the buckets, in milliseconds and inclusive: 1, 2, 4, ... 2^26 (18.6 hours). What took longer is in one
- * more bucket. They are the same everywhere and for ever, so that histograms of processes and of hours add up.
+ * Inclusive upper bounds of the buckets in milliseconds: 1, 2, 4, ... 2^26 (18.6 hours). One more bucket has everything
+ * longer. They are the same in every process and must never change, so that histograms can be added up.
  */
 export const BOUNDS_MS: readonly number[] = Array.from({ length: 27 }, (_, power) => 2 ** power);
 
@@ -46,7 +46,7 @@ export class Histogram {
   }
 }
 
-/** The first bucket whose bound is not below: ⌈log2⌉, read from the leading zeros. */
+/** The first bucket whose bound is at least `ms`: ⌈log2⌉, computed from the leading zeros. */
 function bucketOf(ms: number): number {
   if (ms <= 1) {
     return 0;

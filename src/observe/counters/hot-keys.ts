@@ -1,28 +1,30 @@
 import type { HotKeyStats } from "../../store/counts.js";
-/** How many keys are kept: each with more than one in a hundred of all contended acquires is among them. */
+/** How many keys are kept. Every key with more than 1 % of all contended acquires is among them. */
 export const HOT_KEYS = 100;
 
 interface Slot {
   readonly key: string;
   count: number;
-  /** By how much `count` may be too high. */
+  /** How much too high `count` may be. */
   readonly excess: number;
   acquired: number;
   waitedMs: number;
 }
 
 /**
- * The most contended of any number of keys, in bounded memory: Space-Saving (Metwally, Agrawal, El Abbadi: "Efficient
- * Computation of Frequent and Top-k Elements in Data Streams", ICDT 2005). When all slots are taken, a new key gets the slot
- * *and the count* of the least one, which is by how much it may be counted too high from then on. After n events, with k slots,
- * no count is too high by more than n / k, and no key with more than n / k events is missing.
+ * Finds the most contended of any number of keys in bounded memory. The algorithm is Space-Saving (Metwally, Agrawal,
+ * El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams", ICDT 2005). When all slots are
+ * taken, a new key replaces the key with the least count and *inherits that count*, so its own may be that much too
+ * high. After n events with k slots, no count is too high by more than n / k, and no key with more than n / k events is
+ * missing.
  *
- * Two of them add up with the same bounds (Cafaro, Pulimeno, Tempesta: "A Parallel Space Saving Algorithm", 2016).
+ * Two of them can be added up with the same bounds (Cafaro, Pulimeno, Tempesta: "A Parallel Space Saving Algorithm",
+ * 2016).
  */
 export class HotKeys {
   readonly #capacity: number;
   readonly #slots = new Map<string, Slot>();
-  /** All slots by their count. Counts grow one by one, so the least is always at hand. */
+  /** All slots by their count. Counts grow by one, so the least count is always known. */
   readonly #byCount = new Map<number, Set<Slot>>();
   #least = 0;
 
@@ -34,7 +36,7 @@ export class HotKeys {
     return this.#slots.size;
   }
 
-  /** One more acquire that did not get the key at its first look. */
+  /** Counts an acquire that did not get the key at once. */
   contend(key: string): void {
     const slot = this.#slots.get(key);
     if (slot !== undefined) {
@@ -47,7 +49,7 @@ export class HotKeys {
     }
   }
 
-  /** A grant, of a key that need not be among them. */
+  /** Counts a grant, if the key has a slot. */
   acquire(key: string, waitedMs: number): void {
     const slot = this.#slots.get(key);
     if (slot !== undefined) {
@@ -56,7 +58,7 @@ export class HotKeys {
     }
   }
 
-  /** What a key may have had that has no slot: no more than the least of those that have. */
+  /** The highest count that a key without a slot may have had: the least count of all slots. */
   get #floor(): number {
     return this.#slots.size < this.#capacity ? 0 : this.#least;
   }
@@ -86,7 +88,7 @@ export class HotKeys {
     }
   }
 
-  /** The surely hottest first. */
+  /** Sorted by the count that is certain, highest first. */
   snapshot(): HotKeyStats[] {
     return [...this.#slots.values()]
       .map(({ key, count, excess, acquired, waitedMs }) => ({
@@ -119,7 +121,7 @@ export class HotKeys {
     }
   }
 
-  /** The slot goes on with one more: when it was the last with the least count, that count plus one is the least. */
+  /** The slot will have a count of one more. If it was the last with the least count, that is the new least. */
   #leaveCount(slot: Slot): void {
     const peers = this.#peers(slot.count);
     peers.delete(slot);

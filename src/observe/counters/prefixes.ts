@@ -1,52 +1,50 @@
 import { MAX_KEY_BYTES } from "../../config/key.js";
 import { checkText } from "../../errors/option-checks.js";
-import type { PrefixStats } from "../../store/counts.js";
+import { type PrefixCounts, type PrefixStats, prefixCounters } from "../../store/counts.js";
+import { addTo, zeros } from "./sums.js";
 
-/** How many prefixes are counted separately. */
+/** Maximum number of prefixes that are counted separately. */
 export const PREFIXES = 100;
 
-export class PrefixCounts {
-  acquired = 0;
-  refused = 0;
-  timedOut = 0;
-  contended = 0;
-  takenOver = 0;
+/** The counts of one prefix. */
+export class PrefixTally {
+  readonly counts: PrefixCounts = zeros(prefixCounters);
   waitedMs = 0;
 
-  add(other: PrefixCounts): void {
-    this.acquired += other.acquired;
-    this.refused += other.refused;
-    this.timedOut += other.timedOut;
-    this.contended += other.contended;
-    this.takenOver += other.takenOver;
+  add(other: PrefixTally): void {
+    addTo(this.counts, other.counts);
     this.waitedMs += other.waitedMs;
+  }
+
+  snapshot(prefix: string | null): PrefixStats {
+    return { prefix, ...this.counts, waitedMs: this.waitedMs };
   }
 }
 
-/** Counts by prefix, in bounded memory: first come, first counted by its name. */
+/** Counts by prefix, in bounded memory: the first prefixes are counted separately, all others together. */
 export class Prefixes {
-  readonly #counts = new Map<string, PrefixCounts>();
-  #rest: PrefixCounts | null = null;
+  readonly #tallies = new Map<string, PrefixTally>();
+  #rest: PrefixTally | null = null;
 
   get size(): number {
-    return this.#counts.size;
+    return this.#tallies.size;
   }
 
-  of(prefix: string): PrefixCounts {
-    let counts = this.#counts.get(prefix);
-    if (counts === undefined) {
-      if (this.#counts.size >= PREFIXES) {
+  of(prefix: string): PrefixTally {
+    let tally = this.#tallies.get(prefix);
+    if (tally === undefined) {
+      if (this.#tallies.size >= PREFIXES) {
         return this.#others();
       }
-      counts = new PrefixCounts();
-      this.#counts.set(prefix, counts);
+      tally = new PrefixTally();
+      this.#tallies.set(prefix, tally);
     }
-    return counts;
+    return tally;
   }
 
   add(other: Prefixes): void {
-    for (const [prefix, counts] of other.#counts) {
-      this.of(prefix).add(counts);
+    for (const [prefix, tally] of other.#tallies) {
+      this.of(prefix).add(tally);
     }
     if (other.#rest !== null) {
       this.#others().add(other.#rest);
@@ -55,26 +53,26 @@ export class Prefixes {
 
   /** The most contended first. */
   snapshot(): PrefixStats[] {
-    const all = [...this.#counts].map(([prefix, counts]): PrefixStats => ({ prefix, ...counts }));
+    const all = [...this.#tallies].map(([prefix, tally]) => tally.snapshot(prefix));
     if (this.#rest !== null) {
-      all.push({ prefix: null, ...this.#rest });
+      all.push(this.#rest.snapshot(null));
     }
     return all.sort((a, b) => b.contended - a.contended || b.acquired - a.acquired);
   }
 
-  #others(): PrefixCounts {
-    this.#rest ??= new PrefixCounts();
+  #others(): PrefixTally {
+    this.#rest ??= new PrefixTally();
     return this.#rest;
   }
 }
 
 export interface PrefixRule {
-  /** The locker's own prefix, which all of its keys have. */
+  /** The locker's own prefix, with which all of its keys begin. */
   readonly prefix: string;
   readonly statsPrefix: ((key: string) => string) | null;
 }
 
-/** Which prefix a key counts under. What is wrong with the user's own rule goes to `onError`, and the key under none. */
+/** The prefix under which a key is counted. If the user's own rule fails, `onError` gets the error, and the prefix is empty. */
 export function prefixBy(
   { prefix, statsPrefix }: PrefixRule,
   onError: (error: unknown) => void,
@@ -89,7 +87,7 @@ export function prefixBy(
     try {
       const found: unknown = statsPrefix(key);
       if (typeof found === "object") {
-        Promise.resolve(found).catch(onError); // of an async function, whose rejection nobody else would catch
+        Promise.resolve(found).catch(onError); // an async function, whose rejection nobody else would catch
       }
       return checkText("what statsPrefix returns", found, 0, MAX_KEY_BYTES);
     } catch (error) {

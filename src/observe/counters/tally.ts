@@ -1,52 +1,31 @@
-import type { TallyStats } from "../../store/counts.js";
+import {
+  type LossCounts,
+  lossCounters,
+  type PlainCounts,
+  plainCounters,
+  type TakeoverCounts,
+  type TallyStats,
+  takeoverCounters,
+} from "../../store/counts.js";
 import { Histogram } from "./histogram.js";
 import { HotKeys } from "./hot-keys.js";
 import { Prefixes } from "./prefixes.js";
+import { addTo, zeros } from "./sums.js";
 
-const names = [
-  "acquired",
-  "refused",
-  "timedOut",
-  "cancelled",
-  "failed",
-  "contended",
-  "released",
-  "renewed",
-  "checked",
-  "swept",
-  "errors",
-] as const;
-
-/** Counts of some stretch of time. Two of them add up. */
+/** Counts over some period. Tallies can be added up. */
 export class Tally {
-  acquired = 0;
-  refused = 0;
-  timedOut = 0;
-  cancelled = 0;
-  failed = 0;
-  contended = 0;
-  released = 0;
-  renewed = 0;
-  checked = 0;
-  swept = 0;
-  errors = 0;
-  readonly lost = { expired: 0, taken: 0, "max-hold": 0, forced: 0 };
-  readonly takenOver = { expired: 0, orphaned: 0 };
+  readonly plain: PlainCounts = zeros(plainCounters);
+  readonly lost: LossCounts = zeros(lossCounters);
+  readonly takenOver: TakeoverCounts = zeros(takeoverCounters);
   readonly waits: Histogram = new Histogram();
   readonly holds: Histogram = new Histogram();
   readonly prefixes: Prefixes = new Prefixes();
   readonly hotKeys: HotKeys = new HotKeys();
 
   add(other: Tally): void {
-    for (const name of names) {
-      this[name] += other[name];
-    }
-    this.lost.expired += other.lost.expired;
-    this.lost.taken += other.lost.taken;
-    this.lost["max-hold"] += other.lost["max-hold"];
-    this.lost.forced += other.lost.forced;
-    this.takenOver.expired += other.takenOver.expired;
-    this.takenOver.orphaned += other.takenOver.orphaned;
+    addTo(this.plain, other.plain);
+    addTo(this.lost, other.lost);
+    addTo(this.takenOver, other.takenOver);
     this.waits.add(other.waits);
     this.holds.add(other.holds);
     this.prefixes.add(other.prefixes);
@@ -54,20 +33,8 @@ export class Tally {
   }
 
   snapshot(): TallyStats {
-    const { acquired, refused, timedOut, cancelled, failed, contended } = this;
-    const { released, renewed, checked, swept, errors } = this;
     return {
-      acquired,
-      refused,
-      timedOut,
-      cancelled,
-      failed,
-      contended,
-      released,
-      renewed,
-      checked,
-      swept,
-      errors,
+      ...this.plain,
       lost: { ...this.lost },
       takenOver: { ...this.takenOver },
       waits: this.waits.snapshot(),

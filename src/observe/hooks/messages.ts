@@ -2,9 +2,9 @@ import type { LossReason } from "../../errors/errors.js";
 import type { SweepResult } from "../../store/store.js";
 import type { AcquireOutcome } from "../observer.js";
 
-/** What every message on a channel of `node:diagnostics_channel` says. No message holds a token. */
+/** The fields of every message on a channel of `node:diagnostics_channel`. No message contains a token. */
 export interface LockMessage {
-  /** Tells the lockers of a process apart: 1 for the first that was made. */
+  /** Number of the locker in its process: 1 for the first that was made. */
   readonly lockerId: number;
   /** The full key, prefix included. */
   readonly key: string;
@@ -12,24 +12,24 @@ export interface LockMessage {
   readonly owner: string;
 }
 
-/** On `leasehold:acquire`: a call that acquires has come to its end, whatever that is. */
+/** On `leasehold:acquire`: a call that acquires has ended, in whatever way. */
 export interface AcquireMessage extends LockMessage {
   /**
-   * `granted` · `held`: it did not wait, and somebody had the key · `timed-out`: not within `waitMs` · `cancelled`: by its signal,
-   * or by `close` · `failed`: with any other error.
+   * `granted` · `held`: the key was held, and the call did not wait · `timed-out`: not granted within `waitMs` ·
+   * `cancelled`: by its signal, or by `close` · `failed`: any other error.
    */
   readonly outcome: AcquireOutcome;
-  /** Milliseconds from the call to its end. */
+  /** Milliseconds from the call until it ended. */
   readonly waitedMs: number;
-  /** Whether the key was not granted at the first look. */
+  /** Whether the key was not granted at once. */
   readonly isContended: boolean;
-  /** A decimal number; null unless granted. */
+  /** A decimal number. Null unless granted. */
   readonly fence: string | null;
-  /** Null unless `cancelled` or `failed`; the signal's reason may be anything. */
+  /** Null unless `cancelled` or `failed`. The signal's reason may be any value. */
   readonly error: unknown;
 }
 
-/** On `leasehold:release`: a lock was let go of by its holder or by `close`, also when Postgres has not answered yet. */
+/** On `leasehold:release`: a lock was released by its holder or by `close`. Postgres may not have answered yet. */
 export interface ReleaseMessage extends LockMessage {
   /** A decimal number. */
   readonly fence: string;
@@ -37,7 +37,7 @@ export interface ReleaseMessage extends LockMessage {
   readonly heldMs: number;
 }
 
-/** On `leasehold:lost`: a held lock is lost. */
+/** On `leasehold:lost`: a held lock was lost. */
 export interface LostMessage extends LockMessage {
   /** A decimal number. */
   readonly fence: string;
@@ -46,11 +46,11 @@ export interface LostMessage extends LockMessage {
   readonly heldMs: number;
 }
 
-/** On `leasehold:takeover`, before `leasehold:acquire`: a key was granted here that its last holder had not released. */
+/** On `leasehold:takeover`, before `leasehold:acquire`: this process was granted a key that its last holder had not released. */
 export interface TakeoverMessage extends LockMessage {
-  /** A decimal number: of the new grant. */
+  /** The fence of the new grant, a decimal number. */
   readonly fence: string;
-  /** `expired`: the lease had run out · `orphaned`: the holder's process was confirmed dead before that. */
+  /** `expired`: the lease had expired · `orphaned`: the holder's process was confirmed dead before the lease expired. */
   readonly reason: "expired" | "orphaned";
   readonly from: {
     readonly owner: string | null;
@@ -58,46 +58,46 @@ export interface TakeoverMessage extends LockMessage {
     readonly fence: string;
   };
   /**
-   * ISO 8601, by the server's clock: when the lease ran out, or when the dead process was last seen alive. Null when that is not
-   * known any more.
+   * ISO 8601, by the server's clock: when the lease expired, or when the dead process was last seen alive. Null if that
+   * is no longer known.
    */
   readonly since: string | null;
 }
 
-/** On `leasehold:sweep`: this process has cleaned up. */
+/** On `leasehold:sweep`: this process has swept. */
 export interface SweepMessage extends SweepResult {
-  /** Tells the lockers of a process apart: 1 for the first that was made. */
+  /** Number of the locker in its process: 1 for the first that was made. */
   readonly lockerId: number;
 }
 
 /** What a subscriber of a `start` channel may set. */
 export interface Trace {
   /**
-   * Runs the operation inside of something, such as a context that is no AsyncLocalStorage: it is called once, with what starts
-   * the operation. Whoever finds it set calls the old one in the new one.
+   * Runs the operation inside something, such as a context that is not an AsyncLocalStorage. It is called once, with a
+   * function that starts the operation. A subscriber that finds it already set must call the old one inside its own.
    */
   runIn?: (work: () => unknown) => unknown;
 }
 
-/** On the channels of `tracing:leasehold:acquire`: a call that acquires, from its start to its end. */
+/** On the channels of `tracing:leasehold:acquire`: a call that acquires, from start to end. */
 export interface AcquireTrace extends LockMessage, Trace {
   readonly ttlMs: number;
-  /** How long it is willing to wait in the queue: 0 when it only tries; `Infinity` when there is no bound. */
+  /** The longest it waits in the queue: 0 if it only tries, `Infinity` if there is no limit. */
   readonly waitMs: number;
-  /** From `asyncStart` on, unless it failed: what was answered. `fence` is a decimal number, null unless granted. */
+  /** The result, set from `asyncStart` on unless the call failed. `fence` is a decimal number, null unless granted. */
   result?: { readonly outcome: "granted" | "held"; readonly fence: string | null };
-  /** From `error` on: what the call rejects with. */
+  /** What the call rejects with, set from `error` on. */
   error?: unknown;
 }
 
 /** On the channels of `tracing:leasehold:with-lock`: `withLock` or `tryWithLock`, with its acquire, its body and its release. */
 export interface WithLockTrace extends Trace {
-  /** Tells the lockers of a process apart: 1 for the first that was made. */
+  /** Number of the locker in its process: 1 for the first that was made. */
   readonly lockerId: number;
   /** The full key, prefix included. */
   readonly key: string;
-  /** From `asyncStart` on, unless it failed: whether the body ran. */
+  /** Whether the body ran, set from `asyncStart` on unless the call failed. */
   result?: { readonly isAcquired: boolean };
-  /** From `error` on: what the call rejects with. */
+  /** What the call rejects with, set from `error` on. */
   error?: unknown;
 }

@@ -22,15 +22,15 @@ const channels = {
   takeover: channel("leasehold:takeover"),
   sweep: channel("leasehold:sweep"),
 };
-/** Without subscribers, `traceAcquire` need not be called. */
+/** If it has no subscribers, `traceAcquire` need not be called. */
 export const acquiring: TracingChannel<unknown, AcquireTrace> = tracingChannel("leasehold:acquire");
 const withLock = tracingChannel("leasehold:with-lock") as TracingChannel<unknown, WithLockTrace>;
 
 let lockers = 0;
 
 /**
- * Publishes what a locker does on channels of node:diagnostics_channel. A message is made only when somebody listens; what a
- * subscriber throws becomes an uncaught exception of its own, by Node's rule, and does not reach the locker.
+ * Publishes what a locker does on channels of node:diagnostics_channel. A message is made only if the channel has
+ * subscribers. Node turns errors of subscribers into uncaught exceptions; they do not reach the locker.
  */
 export class Publisher implements Observer {
   readonly lockerId: number;
@@ -78,7 +78,7 @@ export class Publisher implements Observer {
     }
   }
 
-  /** A call that acquires, as an operation of the tracing channel `leasehold:acquire`. */
+  /** Runs a call that acquires as an operation of the tracing channel `leasehold:acquire`. */
   traceAcquire<Value>(
     key: string,
     terms: Pick<AcquireTrace, "owner" | "ttlMs" | "waitMs">,
@@ -96,7 +96,7 @@ export class Publisher implements Observer {
     });
   }
 
-  /** A call that locks and runs a body, as an operation of the tracing channel `leasehold:with-lock`. */
+  /** Runs a call that locks and runs a body as an operation of the tracing channel `leasehold:with-lock`. */
   traceWithLock<Value>(key: string, work: () => Promise<Value>, isAcquired: (value: Value) => boolean): Promise<Value> {
     const makeContext = (): WithLockTrace => ({ lockerId: this.lockerId, key });
     return traced(withLock, makeContext, work, (value) => {

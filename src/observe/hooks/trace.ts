@@ -2,8 +2,8 @@ import type { TracingChannel } from "node:diagnostics_channel";
 import type { Trace } from "./messages.js";
 
 /**
- * Runs `work` as an operation of a tracing channel, which is told `toResult` of what it resolves to. Without subscribers nothing
- * is made, and `work` is all there is.
+ * Runs `work` as an operation of a tracing channel. Subscribers get `toResult` of the value. Without subscribers it
+ * only runs `work`.
  */
 export function traced<Value, Context extends Trace>(
   channel: TracingChannel<unknown, Context>,
@@ -20,16 +20,16 @@ async function trace<Value, Context extends Trace>(
   work: () => Promise<Value>,
   toResult: (value: Value) => unknown,
 ): Promise<Value> {
-  let value!: Value; // once tracePromise has resolved
+  let value!: Value; // set when tracePromise has resolved
   await channel.tracePromise(async () => {
     value = await runIn(context, work);
-    // Node shows this as the result: of a lock, that is not the lock with its token.
+    // Node shows this as the result. For an acquire it must not be the lock, which contains the token.
     return toResult(value);
   }, context);
   return value;
 }
 
-/** Inside of what a subscriber has set. Whatever that does, `work` runs once, and its outcome is the outcome. */
+/** Runs `work` inside the subscriber's `runIn`. Whatever that does, `work` runs once, and its outcome is returned. */
 function runIn<Value>({ runIn }: Trace, work: () => Promise<Value>): Promise<Value> {
   let running: Promise<Value> | null = null;
   const start = (): Promise<Value> => {
@@ -39,7 +39,7 @@ function runIn<Value>({ runIn }: Trace, work: () => Promise<Value>): Promise<Val
   try {
     runIn?.(start);
   } catch (error) {
-    // As Node does with what a subscriber throws.
+    // As Node does with errors of subscribers.
     process.nextTick(() => {
       throw error;
     });

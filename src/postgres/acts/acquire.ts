@@ -1,11 +1,10 @@
-import type { AcquireAnswer, AcquireRequest, FirstAttempt, Holder, Takeover, Ticket } from "../../store/store.js";
+import type { AcquireAnswer, AcquireRequest, FirstAttempt } from "../../store/store.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
-import { localBound } from "../connection/server-clock.js";
 import { troubleOf } from "../connection/server-errors.js";
-import { type Acts, inOrder, MAX_BATCH, type Proven } from "./acts.js";
+import { answerFirst, readRest, toAnswer } from "./acquire-answers.js";
+import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
-import { Asked, Batch } from "./batch.js";
 
 /** The first attempts of acquires whose terms are the same. */
 export const ACQUIRE_FIRST: string = `select fences, acquired, expires, rest, now
@@ -13,7 +12,7 @@ export const ACQUIRE_FIRST: string = `select fences, acquired, expires, rest, no
     $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
     $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
-/** Any attempts and looks, each with its own terms and its place in the queue. */
+/** Several looks, each with its own terms. */
 export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now, proof
   from leasehold_internal.acquire($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text::boolean,
     $5::pg_catalog.text::pg_catalog.text[], $6::pg_catalog.text::pg_catalog.uuid[], $7::pg_catalog.text::pg_catalog.text[],
@@ -22,23 +21,11 @@ export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, 
     $12::pg_catalog.text::double precision[], $13::pg_catalog.text::boolean[], $14::pg_catalog.text::bigint[],
     $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
-/** One column of the rows in `rest`: what acquire answers, without the names. */
-type RestRow = readonly [
-  item: number,
-  outcome: string,
-  fence: string | null,
-  acquired: number | null,
-  expires: number | null,
-  ticket: string | null,
-  holder: string | null,
-  holderfence: string | null,
-  holdersession: number | null,
-  look: number | null,
-  blocker: number | null,
-  takeover: string | null,
-  since: number | null,
-  proof: string | null,
-];
+/** One look. */
+export const ACQUIRE_ONE: string = `select outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now, proof
+  from leasehold_internal.acquire_one($1::int, $2::pg_catalog.uuid, $3::int, false, $4::pg_catalog.text, $5::pg_catalog.uuid,
+    $6::pg_catalog.text, $7::int, $8::int, $9::bigint, $10::pg_catalog.text, $11::double precision,
+    $12::pg_catalog.text::boolean, $13::bigint, $14::bigint, $15::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 type Look = Asked<AcquireRequest, AcquireAnswer>;
 
@@ -53,6 +40,8 @@ export class AcquireAct {
   /** The batch of the sort that was asked for last. */
   #usual: Batch<FirstAttempt> | null = null;
   #usualSort = "";
+  /** The looks of those that have no place yet. Apart from the others, or the look of whoever is next would wait for their answer. */
+  readonly #joins: Batch<Look>;
   readonly #looks: Batch<Look>;
   readonly #careful: Batch<Look>;
   /** Keys that are missing, and whose insert would wait for a stranger's transaction (rule 6): they go one by one. */
@@ -61,6 +50,7 @@ export class AcquireAct {
   constructor(acts: Acts) {
     this.#acts = acts;
     const { toPublicError } = acts;
+    this.#joins = new Batch({ send: (items) => this.#sendLooks(items), maxItems: MAX_BATCH, toPublicError });
     this.#looks = new Batch({ send: (items) => this.#sendLooks(items), maxItems: MAX_BATCH, toPublicError });
     this.#careful = new Batch({ send: (items) => this.#sendLooks(items, true), maxItems: MAX_BATCH, toPublicError });
   }
@@ -84,7 +74,7 @@ export class AcquireAct {
     const { key } = request;
     let isStuck = false;
     try {
-      const batch = this.#stuckKeys.has(key) ? this.#careful : this.#looks;
+      const batch = this.#stuckKeys.has(key) ? this.#careful : request.ticket === null ? this.#joins : this.#looks;
       const answer = await Asked.in<AcquireRequest, AcquireAnswer>(batch, request);
       isStuck = answer.outcome === "busy" && answer.holder === null;
       return answer;
@@ -116,7 +106,7 @@ export class AcquireAct {
     const { toPublicError } = this.#acts;
     const batch = new Batch<FirstAttempt>({
       send: this.#sendFirst,
-      maxItems: MAX_BATCH,
+      maxItems: MAX_CYCLES,
       toPublicError,
     });
     this.#firstAttempts.set(sort, batch);
@@ -194,7 +184,9 @@ export class AcquireAct {
       return;
     }
     const sure = proven;
-    const answers = inOrder(looks.length, proven.answer.rows, (row) => toAnswer(row, sure));
+    const { rows } = proven.answer;
+    const answers =
+      looks.length === 1 ? [toAnswer(rows[0] as Row, sure)] : inOrder(looks.length, rows, (row) => toAnswer(row, sure));
     await this.#acts.sessionCheck.record(proven.session, answers[0]?.outcome !== "unproven");
     looks.forEach((look, index) => {
       look.onAnswer(answers[index] as AcquireAnswer); // every item has an answer
@@ -202,6 +194,10 @@ export class AcquireAct {
   }
 
   #askAny(looks: readonly Look[], isCareful: boolean): Promise<Proven | null> {
+    const [only] = looks;
+    if (only !== undefined && looks.length === 1 && !isCareful) {
+      return this.#askOne(only.request);
+    }
     const requests = looks.map(({ request }) => request);
     return this.#acts.askProven(this.#acts.connections.commands, ACQUIRE, [
       String(isCareful),
@@ -219,125 +215,21 @@ export class AcquireAct {
       this.#acts.session?.formerIds ?? null,
     ]);
   }
-}
 
-function answerFirst(items: readonly FirstAttempt[], proven: Proven, rest: readonly Row[] | null): void {
-  const row = proven.answer.rows[0] as Row; // one row, always
-  if (row.fences !== null) {
-    const fences = (row.fences as string).split(",");
-    const expiresAtMs = Number(row.expires);
-    const acquiredAtMs = Number(row.acquired);
-    const { incarnation } = proven;
-    const until = localBound(expiresAtMs, { sentAt: proven.answer.sentAt, serverMs: Number(row.now) });
-    items.forEach((item, index) => {
-      const fence = fences[index];
-      if (fence !== undefined && fence !== "") {
-        item.onAnswer({
-          outcome: "granted",
-          fence: BigInt(fence),
-          acquiredAtMs,
-          takeover: null,
-          until,
-          expiresAtMs,
-          incarnation,
-        });
-      }
-    });
+  #askOne({ key, token, terms, notAfterMs, ticket }: AcquireRequest): Promise<Proven | null> {
+    return this.#acts.askProven(this.#acts.connections.commands, ACQUIRE_ONE, [
+      key,
+      token,
+      terms.owner,
+      terms.ttlMs,
+      terms.minHoldMs,
+      terms.maxHoldMs === Number.POSITIVE_INFINITY ? null : terms.maxHoldMs,
+      terms.metadata.json,
+      notAfterMs,
+      terms.waitMs > 0 ? "true" : "false",
+      ticket?.place.toString() ?? null,
+      ticket?.proof.toString() ?? null,
+      this.#acts.session?.formerIds ?? null,
+    ]);
   }
-  for (const left of rest ?? []) {
-    items[Number(left.item) - 1]?.onAnswer(toAnswer(left, proven));
-  }
-}
-
-/** What was not granted at once, as the rows of acquire. */
-function readRest({ answer }: Proven): readonly Row[] | null {
-  const { rest, now } = answer.rows[0] as Row;
-  return rest === null
-    ? null
-    : (JSON.parse(rest as string) as RestRow[]).map(
-        ([
-          item,
-          outcome,
-          fence,
-          acquired,
-          expires,
-          ticket,
-          holder,
-          holderfence,
-          holdersession,
-          look,
-          blocker,
-          ...more
-        ]) => {
-          const [takeover, since, proof] = more;
-          const about = { item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession };
-          return { ...about, look, blocker, takeover, since, proof, now };
-        },
-      );
-}
-
-function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnswer {
-  switch (row.outcome) {
-    case "granted": {
-      const expiresAtMs = Number(row.expires);
-      return {
-        outcome: "granted",
-        fence: BigInt(String(row.fence)),
-        acquiredAtMs: Number(row.acquired),
-        takeover: toTakeover(row),
-        until: localBound(expiresAtMs, { sentAt: answer.sentAt, serverMs: Number(row.now) }),
-        expiresAtMs,
-        incarnation,
-      };
-    }
-    case "queued":
-      return { outcome: "queued", ticket: toTicket(row), lookInMs: toLookInMs(row), holder: toHolder(row) };
-    case "held":
-      return { outcome: "held", holder: toHolder(row) };
-    case "busy":
-      return {
-        outcome: "busy",
-        ticket: row.ticket === null ? null : toTicket(row),
-        holder: toHolder(row),
-        blockingPid: row.blocker as number | null,
-      };
-    case "late":
-    case "unproven":
-      return { outcome: row.outcome };
-    default:
-      throw new TypeError(`acquire answered ${String(row.outcome)}`);
-  }
-}
-
-function toTicket({ ticket, proof }: Row): Ticket {
-  return { place: BigInt(String(ticket)), proof: BigInt(String(proof)) };
-}
-
-/** 0: at once. What has passed already decided nothing: then the poll is soon enough. */
-function toLookInMs({ look, now }: Row): number | null {
-  const ms = look === null || look === 0 ? (look as 0 | null) : Math.ceil(Number(look) - Number(now)) + 1;
-  return ms === null || ms < 0 ? null : ms;
-}
-
-function toTakeover(row: Row): Takeover | null {
-  return row.takeover === null
-    ? null
-    : {
-        owner: row.holder as string | null,
-        fence: BigInt(String(row.holderfence)),
-        sessionId: row.holdersession as number | null,
-        reason: row.takeover as Takeover["reason"],
-        sinceMs: row.since as number | null,
-      };
-}
-
-function toHolder(row: Row): Holder | null {
-  return row.expires === null
-    ? null
-    : {
-        owner: row.holder as string | null,
-        fence: BigInt(String(row.holderfence)),
-        sessionId: row.holdersession as number | null,
-        expiresAtMs: Number(row.expires),
-      };
 }

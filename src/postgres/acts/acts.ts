@@ -3,12 +3,19 @@ import type { Connections } from "../connection/connections.js";
 import type { Answer, Lane } from "../connection/lane.js";
 import type { Parameter, Row } from "../connection/link.js";
 import type { ServerClock } from "../connection/server-clock.js";
+import { troubleOf } from "../connection/server-errors.js";
 import type { ActiveSession, Session } from "../session/session.js";
 import type { SessionCheck } from "../session/session-check.js";
 import type { Notifier } from "./notify.js";
 
 /** Items in one statement: enough to share the commit, few enough that a statement stays short. */
 export const MAX_BATCH = 1_000;
+
+/**
+ * Acquires and releases in one statement. With 1,024 in flight two halves take turns: the server works on one while the client works
+ * on the other, which gives 10 % more. With fewer in flight the cost of two statements outweighs that.
+ */
+export const MAX_CYCLES = 512;
 
 /** An answer to something that was asked in the name of a session. */
 export interface Proven {
@@ -95,16 +102,10 @@ export class Acts {
     }
   }
 
-  /** Tells a session that somebody of its process is next. Those of this process are woken without the server. */
-  wake(session: unknown): void {
-    if (typeof session === "number" && session !== this.session?.id) {
-      this.#notifier.add(session);
-    }
-  }
-
-  wakeAll(rows: readonly Row[]): void {
-    for (const { wake } of rows) {
-      this.wake(wake);
+  /** Tells the processes whose waiters are next in the queues of these keys. */
+  notifyNext(keys: readonly string[]): void {
+    if (keys.length > 0) {
+      this.#notifier.add(keys, this.session?.id ?? null);
     }
   }
 }
@@ -116,4 +117,111 @@ export function inOrder<Result>(count: number, rows: readonly Row[], read: (row:
     results[Number(row.item) - 1] = read(row);
   }
   return results;
+}
+
+/** What can be told that it failed. Its answer it gets from `send`. */
+export interface Batched {
+  onFailure(error: LeaseholdError): void;
+}
+
+export interface BatchInit<Item> {
+  /** Sends one statement for all, and answers each of them. When it rejects it has answered none. */
+  readonly send: (items: readonly Item[]) => Promise<void>;
+  readonly maxItems: number;
+  readonly toPublicError: (error: unknown) => LeaseholdError;
+}
+
+/** How often a batch is sent again after a deadlock (rule 5). Tokens come from the client, so that is safe. */
+const MAX_CONFLICTS = 10;
+
+/**
+ * One statement in flight; what is asked for meanwhile goes into the next. No timer: when idle, an item waits for the end of the current
+ * turn of the event loop's microtasks and no longer. Two statements in flight were tried: what each costs in itself outweighs what their
+ * overlap gains (41,521 cycles/s became 38,644 at best).
+ */
+export class Batch<Item extends Batched> {
+  readonly #init: BatchInit<Item>;
+  #waiting: Item[] = [];
+  #isSending = false;
+
+  constructor(init: BatchInit<Item>) {
+    this.#init = init;
+  }
+
+  get isIdle(): boolean {
+    return !this.#isSending;
+  }
+
+  add(item: Item): void {
+    this.#waiting.push(item);
+    if (!this.#isSending) {
+      this.#isSending = true;
+      queueMicrotask(this.#run);
+    }
+  }
+
+  /** Never rejects. */
+  readonly #run = async (): Promise<void> => {
+    const { send, maxItems } = this.#init;
+    while (this.#waiting.length > 0) {
+      let items = this.#waiting;
+      if (items.length <= maxItems) {
+        this.#waiting = [];
+      } else {
+        items = this.#waiting.splice(0, maxItems);
+      }
+      try {
+        await send(items);
+      } catch (error) {
+        await this.#recover(items, error, 0);
+      }
+    }
+    this.#isSending = false;
+  };
+
+  /** Never rejects. `conflicts`: how often these were sent again. */
+  async #recover(items: readonly Item[], error: unknown, conflicts: number): Promise<void> {
+    const trouble = troubleOf(error);
+    if (trouble === "conflict" && conflicts < MAX_CONFLICTS) {
+      await this.#sendAgain(items, conflicts + 1);
+    } else if (trouble === "item" && items.length > 1) {
+      // One bad item must not fail the others: halve until it is alone.
+      const middle = items.length >> 1;
+      await this.#sendAgain(items.slice(0, middle), 0);
+      await this.#sendAgain(items.slice(middle), 0);
+    } else {
+      for (const item of items) {
+        item.onFailure(this.#init.toPublicError(error));
+      }
+    }
+  }
+
+  async #sendAgain(items: readonly Item[], conflicts: number): Promise<void> {
+    try {
+      await this.#init.send(items);
+    } catch (error) {
+      await this.#recover(items, error, conflicts);
+    }
+  }
+}
+
+/** A request whose answer somebody awaits. */
+export class Asked<Request, Answer> implements Batched {
+  readonly request: Request;
+  readonly onAnswer: (answer: Answer) => void;
+  readonly onFailure: (error: LeaseholdError) => void;
+
+  private constructor(
+    request: Request,
+    onAnswer: (answer: Answer) => void,
+    onFailure: (error: LeaseholdError) => void,
+  ) {
+    this.request = request;
+    this.onAnswer = onAnswer;
+    this.onFailure = onFailure;
+  }
+
+  static in<Request, Answer>(batch: Batch<Asked<Request, Answer>>, request: Request): Promise<Answer> {
+    return new Promise((resolve, reject) => batch.add(new Asked<Request, Answer>(request, resolve, reject)));
+  }
 }

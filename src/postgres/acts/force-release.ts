@@ -6,7 +6,7 @@ import type { Row } from "../connection/link.js";
 import { sqlState } from "../connection/server-errors.js";
 import type { Acts } from "./acts.js";
 
-export const FORCE_RELEASE: string = `select outcome, fence, owner, expires, wake, blocker
+export const FORCE_RELEASE: string = `select outcome, fence, owner, expires, next, blocker
   from leasehold_internal.force_release($1::pg_catalog.text, $2::bigint, $3::pg_catalog.text::boolean), ${EXACT_TIMES}`;
 
 /** Takes a key from its holder. */
@@ -19,8 +19,10 @@ export async function forceRelease(
   const { rows } = await acts.ask(commands, FORCE_RELEASE, parameters).catch((error: unknown) => {
     throw sqlState(error) === "42501" ? notAdministrator(role, error) : error;
   });
-  acts.wakeAll(rows);
   const row = rows[0] as Row; // one row, always
+  if (row.next !== null) {
+    acts.notifyNext([key]);
+  }
   return {
     outcome: row.outcome as ForceReleaseAnswer["outcome"],
     fence: row.fence === null ? null : BigInt(String(row.fence)),

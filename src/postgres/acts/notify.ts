@@ -1,36 +1,44 @@
 import type { Lane } from "../connection/lane.js";
-import { plainArray } from "./array-literal.js";
+import { textArray } from "./array-literal.js";
 
-export const NOTIFY = "select leasehold_internal.notify($1::pg_catalog.text::int[])";
+export const NOTIFY_NEXT = "select leasehold_internal.notify_next($1::int, $2::pg_catalog.text::pg_catalog.text[])";
 
 /**
- * Tells other sessions that somebody of theirs is next. In the background: it is a hint, and polling is the truth. One statement at a
- * time, for commits that notify serialise the whole server (rule 10).
+ * Tells other processes that a waiter of theirs is next in the queues of keys that were released. In the background: it is a hint, and
+ * polling is the truth. One statement at a time, for commits that notify are serialised over the whole server (rule 10).
  */
 export class Notifier {
   readonly #lane: Lane;
-  readonly #sessions = new Set<number>();
+  readonly #keys = new Set<string>();
   #isSending = false;
 
   constructor(lane: Lane) {
     this.#lane = lane;
   }
 
-  add(session: number): void {
-    this.#sessions.add(session);
-    if (!this.#isSending) {
+  /** `session`: ours, which need not be told. The statement is sent in this very turn, unless one is on its way. */
+  add(keys: readonly string[], session: number | null): void {
+    for (const key of keys) {
+      this.#keys.add(key);
+    }
+    if (!this.#isSending && this.#keys.size > 0) {
       this.#isSending = true;
-      void this.#send();
+      void this.#send(session);
     }
   }
 
   /** Never rejects. */
-  async #send(): Promise<void> {
-    while (this.#sessions.size > 0) {
-      const sessions = [...this.#sessions];
-      this.#sessions.clear();
-      await this.#lane.query(NOTIFY, [plainArray(sessions)]).catch(() => undefined);
+  async #send(session: number | null): Promise<void> {
+    while (this.#keys.size > 0) {
+      const keys = [...this.#keys].slice(0, MOST_KEYS);
+      for (const key of keys) {
+        this.#keys.delete(key);
+      }
+      await this.#lane.query(NOTIFY_NEXT, [session, textArray(keys, (key) => key)]).catch(() => undefined);
     }
     this.#isSending = false;
   }
 }
+
+/** As many as a statement may have. */
+const MOST_KEYS = 1_000;

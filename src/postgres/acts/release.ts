@@ -2,24 +2,23 @@ import type { LossReason } from "../../errors/errors.js";
 import type { AbandonRequest, PendingRelease, ReleaseAnswer } from "../../store/store.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
-import { type Acts, inOrder, MAX_BATCH } from "./acts.js";
+import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
-import { Asked, Batch } from "./batch.js";
 
 export const RELEASE: string = `select rest, now
   from leasehold_internal.release(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
     $3::pg_catalog.text::bigint[]), ${EXACT_TIMES}`;
 
-export const ABANDON: string = `select item, outcome, wake, reason, now
+export const ABANDON: string = `select item, outcome, reason, next, now
   from leasehold_internal.abandon(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
     $3::pg_catalog.text::boolean[], $4::pg_catalog.text::boolean[]), ${EXACT_TIMES}`;
 
-/** A release that was not plain, or whose key somebody waits for: `wake` is the session of the next waiter. */
+/** A release that was not plain, or whose key somebody waits for: `next` is the session of who is next. */
 type RestRow = readonly [
   item: number,
   outcome: ReleaseAnswer["outcome"],
   reason: LossReason | null,
-  wake: number | null,
+  next: number | null,
 ];
 
 const RELEASED: ReleaseAnswer = { outcome: "released", reason: null };
@@ -35,7 +34,7 @@ export class ReleaseAct {
   constructor(acts: Acts) {
     this.#acts = acts;
     const { toPublicError } = acts;
-    this.#releases = new Batch({ send: this.#sendReleases, maxItems: MAX_BATCH, toPublicError });
+    this.#releases = new Batch({ send: this.#sendReleases, maxItems: MAX_CYCLES, toPublicError });
     this.#abandons = new Batch({ send: (items) => this.#sendAbandons(items), maxItems: MAX_BATCH, toPublicError });
   }
 
@@ -61,19 +60,22 @@ export class ReleaseAct {
       fences += `${fences === "" ? "{" : ","}${fence}`;
     }
     const answering = this.#acts.ask(commands, RELEASE, [`${keys}}`, `${tokens}}`, `${fences}}`]);
-    if (keepsOrder) {
-      for (const item of items) {
-        item.onSent();
-      }
-    }
+    const told = keepsOrder ? items.filter((item) => item.onSent()).map(({ key }) => key) : [];
+    this.#acts.notifyNext(told);
     const { rows } = await answering;
     const { rest } = rows[0] as Row; // one row, always
     const left = rest === null ? [] : (JSON.parse(rest as string) as RestRow[]);
     const special = new Array<ReleaseAnswer | undefined>(left.length === 0 ? 0 : items.length);
-    for (const [item, outcome, reason, wake] of left) {
-      special[item - 1] = { outcome, reason };
-      this.#acts.wake(wake);
+    const ours = this.#acts.session?.id ?? null;
+    const toTell: string[] = [];
+    for (const [item, outcome, reason, next] of left) {
+      special[item - 1] = { outcome, reason, ...(next !== null && { isNextOurs: next === ours }) };
+      const key = (items[item - 1] as PendingRelease).key; // it is the number of one of them
+      if (next !== null && next !== ours && !told.includes(key)) {
+        toTell.push(key);
+      }
     }
+    this.#acts.notifyNext(toTell);
     items.forEach((item, index) => {
       item.onAnswer(special[index] ?? RELEASED);
     });
@@ -87,7 +89,9 @@ export class ReleaseAct {
       plainArray(requests, ({ wasHeld }) => wasHeld),
       plainArray(requests, ({ isDoubted }) => isDoubted),
     ]);
-    this.#acts.wakeAll(rows);
+    const isOurs = (session: unknown): boolean => session === (this.#acts.session?.id ?? null);
+    const waitedFor = rows.filter(({ next }) => next !== null && !isOurs(next));
+    this.#acts.notifyNext(waitedFor.map(({ item }) => (requests[Number(item) - 1] as AbandonRequest).key));
     const answers = inOrder<ReleaseAnswer>(requests.length, rows, ({ outcome, reason }) => ({
       outcome: outcome as ReleaseAnswer["outcome"],
       reason: reason as LossReason | null,

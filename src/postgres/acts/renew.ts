@@ -5,9 +5,8 @@ import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { localBound } from "../connection/server-clock.js";
 import { troubleOf } from "../connection/server-errors.js";
-import { type Acts, MAX_BATCH, type Proven } from "./acts.js";
+import { type Acts, Batch, MAX_BATCH, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
-import { Batch } from "./batch.js";
 
 /** Leases that are renewed for the same time. */
 export const RENEW: string = `select expires, rest, now

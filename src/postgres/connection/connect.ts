@@ -16,42 +16,42 @@ export interface Hello {
   readonly serverVersion: string;
   readonly database: string;
   readonly role: string;
-  /** Only where a standby is accepted. */
+  /** True only if a standby is accepted. */
   readonly isStandby: boolean;
-  /** False: one is missing, and nothing may be called in the other, nor in what is made later. */
+  /** False: at least one is missing. Then nothing may be called in the other one, or in one that is created later. */
   readonly hasSchemas: boolean;
   readonly clock: ClockSample;
 }
 
-/** Whether this may be Postgres itself: poolers announce a pid that they made up, unless they pass on the backend's. */
+/** Whether this may be Postgres itself. Poolers announce a made-up pid, unless they pass on that of the backend. */
 export function seemsDirect({ pid, announcedPid }: Hello): boolean {
   return announcedPid === pid;
 }
 
-/** The server's time in an answer, between two moments of this process. */
+/** The server's time in an answer, and the local times between which it was read. */
 export interface ClockSample {
   readonly sentAt: Instant;
   readonly receivedAt: Instant;
   readonly serverMs: number;
 }
 
-/** No primary answers. If there was one before, this passes when the failover is done. */
+/** No primary answers. If there was one before, this ends with the failover. */
 export class StandbyOnly extends UnsafeBackendError {}
 
 export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly hosts: HostList;
-  /** For each host, from the first packet to the answer of the first statement: password, TLS and login are in it. */
+  /** Per host, from the first packet to the answer to the first statement. Includes the password function, TLS and login. */
   readonly connectTimeoutMs: number;
   /**
-   * What is sent before anything else, in one message with the first question: `ownSettings` for a connection that is known to
-   * be ours alone; `passingSettings` before that is known; none where a pooler is expected.
+   * Sent before anything else, in one message with the first query: `ownSettings` for a connection that is known to be
+   * ours alone, `passingSettings` before that is known, none if a pooler is expected.
    */
   readonly settings: readonly string[];
-  /** For a caller that only reads. Default: a standby is refused. */
+  /** For callers that only read. Default: a standby is refused. */
   readonly acceptsStandby?: boolean;
-  /** Default: a database without the schemas is refused, for somebody could make them before they are used. */
+  /** Default: a database without the schemas is refused, because another role could create them before they are used. */
   readonly acceptsMissing?: boolean;
-  /** Default: refuses a database in which somebody else's code would run, see `foreignObjects`. */
+  /** Default: refuses a database in which code of an untrusted role would run, see `foreignObjects`. */
   readonly trustsOwners?: boolean;
   /** Aborts the attempt at once. */
   readonly signal: AbortSignal | null;
@@ -66,7 +66,7 @@ export class HostList {
     this.target = target;
   }
 
-  /** The hosts in the order to try them; one entry, null, for a unix socket. */
+  /** The hosts in the order in which to try them. For a unix socket, the only entry is null. */
   inOrder(): readonly Host[] {
     const { hosts } = this.target;
     return hosts.length === 0 ? [null] : [...hosts.slice(this.#first), ...hosts.slice(0, this.#first)];
@@ -79,12 +79,13 @@ export class HostList {
 
 /** The search_path of our own connections. */
 const SEARCH_PATH = "pg_catalog, pg_temp";
-/** As the server repeats it under quote_all_identifiers. */
+/** As the server returns it under quote_all_identifiers. */
 const QUOTED_SEARCH_PATH = '"pg_catalog", "pg_temp"';
 
 /**
- * The search_path comes first, before anything that could look up an operator or a function in it: a role that may create one in a schema
- * of the path would run its code with our rights (CVE-2018-1058, rule 11). Not as a start-up parameter: PgBouncer refuses or drops it.
+ * Sets the search_path before anything that could look up an operator or function in it: a role that can create one in
+ * a schema of the path would run its code with our rights (CVE-2018-1058, rule 11). Not a start-up parameter, because
+ * PgBouncer refuses or drops it.
  */
 function pathAndTimeouts(set: "set" | "set local"): readonly string[] {
   return [
@@ -92,33 +93,33 @@ function pathAndTimeouts(set: "set" | "set local"): readonly string[] {
     `${set} statement_timeout = 0`,
     `${set} lock_timeout = 0`,
     `${set} idle_in_transaction_session_timeout = 0`,
-    // Those that not every version has.
+    // Timeouts that some versions do not have.
     `select pg_catalog.set_config(s.name, '0', ${set === "set local"}) from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) any ('{idle_session_timeout,transaction_timeout}'::pg_catalog.text[])`,
   ];
 }
 
-/** What our own connections set, whatever the role, the database or the server have as defaults. */
+/** The settings of our own connections, whatever the defaults of the role, the database or the server are. */
 export const ownSettings: readonly string[] = [
   ...pathAndTimeouts("set"),
   "set default_transaction_isolation = 'read committed'",
   "set default_transaction_read_only = off",
-  // Of heartbeats; the other statements see to it themselves.
+  // For heartbeats. All other statements set it themselves.
   "set extra_float_digits = 1",
-  // An array's null would be the text "null".
+  // Otherwise a null in an array would be the text "null".
   "set array_nulls = on",
   "set jit = off",
 ];
 
 /**
- * Settings for one message or one transaction, while it is not known yet whether there is a transaction pooler behind the address. Anything
- * set for the session would stay on the pooler's connection, and affect whoever gets it next.
+ * Settings for one message or one transaction, while it is not known whether the address leads through a transaction
+ * pooler. Anything set for the session would stay on the pooler's connection and affect its next user.
  */
 export const passingSettings: readonly string[] = pathAndTimeouts("set local");
 
-/** For a connection that may be a pooler's and is asked in transactions alone: nothing of it outlives one. */
+/** For a connection that may be a pooler's and is used only in transactions. Ends with the transaction. */
 export const ownTransactionSettings: readonly string[] = [`set local search_path = ${SEARCH_PATH}`];
 
-/** Also sent where nothing was set before it: it means the same whatever the path is, and leaves nothing behind. */
+/** May be sent before any setting: it means the same under any search_path, and leaves nothing behind. */
 const HELLO = `select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as standby,
   (extract(epoch from a.backend_start) operator(pg_catalog.*) 1000)::double precision as started,
   pg_catalog.current_setting('server_version') as version, pg_catalog.current_setting('search_path') as path,
@@ -129,7 +130,7 @@ const HELLO = `select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_re
 
 /**
  * Connects to the first host that is a primary. Each host has `connectTimeoutMs`.
- * @throws the last host's error; StandbyOnly when the only ones that answer are standbys
+ * @throws the last host's error; StandbyOnly if only standbys answer
  */
 export async function connect(options: ConnectOptions): Promise<{ link: Link; hello: Hello }> {
   let failure: unknown = new LinkClosed("the address names no host");
@@ -146,6 +147,9 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
       if (seemsDirect(hello)) {
         link.pipeline();
       }
+      if (options.settings === ownSettings) {
+        link.keepSettings();
+      }
       return { link, hello };
     } catch (error) {
       link.destroy();
@@ -160,11 +164,12 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
 }
 
 /**
- * Sets for good what was not set when the connection was made, and `more`, in one message.
- * @throws UnsafeBackendError when the path does not stay
+ * Applies `ownSettings` and `more` for the rest of the connection, in one message.
+ * @throws UnsafeBackendError if the search_path does not stay as it was set
  */
 export async function settle(link: Link, more: readonly string[] = []): Promise<void> {
   const path = "select pg_catalog.current_setting('search_path') as path";
+  link.keepSettings(); // what is sent after this comes after it
   const answer = await link.query([...ownSettings, ...more, path].join(";\n"));
   const [row] = answer.at(-1) as unknown as readonly Row[];
   refusePath(row?.path);

@@ -19,37 +19,40 @@ import { targetOfClient } from "./target-of-client.js";
 
 type How = Pick<ConnectOptions, "prepare" | "settings" | "signal" | "onNotify" | "trustsOwners" | "acceptsMissing">;
 
-/** A connection that is ours alone, provided that the address leads where the user says it does. */
+/** For a connection that is ours alone, provided that the user's address is right. */
 const direct = { prepare: true, settings: passingSettings };
 /**
- * One that may lead through a pooler: a setting would stick to somebody else's backend, and a prepared statement would be missing on the
- * next one. That the pid is the announced one proves nothing, for a pooler may pass it on. An unnamed statement costs 0.1 ms more than a
- * prepared one.
+ * For a connection that may lead through a pooler: a setting would stay on a backend that others use, and a prepared
+ * statement would be missing on the next backend. An announced pid that is right proves nothing, because a pooler may
+ * pass it on. An unnamed statement costs 0.1 ms more than a prepared one.
  */
 const pooled = { prepare: false, settings: [] };
 
 export interface ConnectionsEvents {
   onClock(sample: ClockSample): void;
-  /** The server said something that nobody had asked for. */
+  /** The server sent a notice or another unsolicited message. */
   onNotice(notice: Notice): void;
 }
 
-/** Makes all connections of a locker. Three are kept: the session, and the lanes for commands and renewals. */
+/** Makes all connections of a locker. It keeps three: the session, and the lanes for commands and renewals. */
 export class Connections {
   readonly commands: Lane;
   readonly renewals: Lane;
-  /** Whether there may be a transaction pooler between these two and Postgres. */
+  /** Whether the two lanes may lead through a transaction pooler. */
   readonly mayBePooled: boolean;
   readonly #options: ResolvedLockerOptions;
   readonly #directHosts: HostList;
   /** The lanes that connect to the same address as the session. */
   readonly #directLanes: readonly OwnLane[];
   readonly #closing = new AbortController();
-  /** Whether the direct address was found to be without a pooler. Only then are settings made for whole sessions. */
+  /** Whether the direct address was found to have no pooler. Only then are settings made for whole sessions. */
   #keepsBackends = false;
   readonly #onNotice: (notice: Notice) => void;
   readonly #ownDebug: () => OwnLane;
-  /** Counts the commits that were answered although the wait for their synchronous standby had been cancelled. Set here alone. */
+  /**
+   * Number of commits that were answered although the wait for their synchronous standby was cancelled (rule 9). Set
+   * only here.
+   */
   unconfirmedCommits = 0;
   #role = "";
 
@@ -61,7 +64,7 @@ export class Connections {
     const directTarget = options.directTarget ?? (options.sql === null ? null : targetOfClient(options.sql));
     const target = options.target ?? directTarget;
     if (directTarget === null || target === null) {
-      throw new TypeError("the options name no address"); // resolveLockerOptions has refused that
+      throw new TypeError("the options name no address"); // resolveLockerOptions refuses that
     }
     this.#directHosts = new HostList(directTarget);
     const hosts = target === directTarget ? this.#directHosts : new HostList(target);
@@ -90,8 +93,9 @@ export class Connections {
   }
 
   /**
-   * Two more connections to `directUrl`, for the pooler test: those of the lanes where possible, because they are needed anyway. Never more
-   * than three connections at once. If the test passes, the address is known to be without a pooler.
+   * Two more connections to `directUrl` for the pooler test. Uses those of the lanes if possible, because they are
+   * needed anyway, so that there are never more than three at once. If the test passes, the address is known to have no
+   * pooler.
    */
   probes(signal: AbortSignal): readonly [Probe, Probe] {
     const [first, second] = this.#directLanes;
@@ -99,22 +103,26 @@ export class Connections {
   }
 
   /**
-   * The same for migrations, whose statements differ each time, and who look at owners themselves. They run in a transaction that
-   * sets what they need: nobody has tested yet whether the connection is ours alone.
+   * The same for a migration, which checks the owners itself. Its statements are never repeated, so they are not
+   * prepared. It runs in a transaction with its own settings, because nobody has tested whether the connection is ours
+   * alone.
    */
   forMigration(): Promise<Made> {
     const how = { prepare: false, settings: ownTransactionSettings, trustsOwners: true, signal: this.#closing.signal };
     return this.#connect(this.#directHosts, "migrate", how);
   }
 
-  /** Before anything is called over a client that was given: our own connections do it when they are made. */
+  /** Called before anything is called over a given client. Our own connections do this check when they connect (rule 11). */
   async refuseForeign(): Promise<void> {
     if (this.commands instanceof GivenLane) {
       refuseForeignOrMissing((await this.commands.query(FOREIGN_OBJECTS, [])).rows);
     }
   }
 
-  /** Over a connection for this alone, which is made although the schemas are missing: to look at the server, and to call nothing in them. */
+  /**
+   * Looks at the server over a separate connection, which is made even if the schemas are missing. `look` must not call
+   * anything in them.
+   */
   async inspect<Result>(look: (lane: Lane) => Promise<Result>): Promise<Result> {
     const lane = this.#ownDebug();
     try {
@@ -124,12 +132,12 @@ export class Connections {
     }
   }
 
-  /** Gives the lanes' connections back. The next statement opens them again. */
+  /** Closes the connections of the lanes. The next statement opens them again. */
   async rest(): Promise<void> {
     await Promise.all([this.commands.end(), this.renewals.end()]);
   }
 
-  /** From now on none is made: what was asked for before may still go on after a close. */
+  /** Refuses new connections from now on. Earlier calls may still be running after a close. */
   refuse(): void {
     this.#closing.abort();
   }
@@ -154,7 +162,7 @@ export class Connections {
     const end = (link: Link | null): void => {
       if (link !== null) {
         this.#keepsBackends = true;
-        // Later statements are sent after that.
+        // Later statements are sent after this one.
         settle(link).catch((error: Error) => link.destroy(error));
       }
       giveBack();

@@ -5,7 +5,7 @@ import { describeType } from "../../runtime/describe.js";
 
 export type Host = { readonly host: string; readonly port: number } | null;
 
-/** The address demands a certificate that the server does not have. Waiting does not help. */
+/** The server does not have the certificate that the address demands. Retrying does not help. */
 export class NotTrusted extends Error {
   readonly code = "NOT_TRUSTED";
 
@@ -17,8 +17,9 @@ export class NotTrusted extends Error {
 const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 
 /**
- * A socket that is ready for the start-up message. `host` is null for a unix socket. An abort destroys it at any moment.
- * @throws what the network, TLS or a certificate fails with, or the reason of the abort
+ * Connects a socket, ready for the start-up message. `host` is null for a unix socket. An abort destroys it at any
+ * time.
+ * @throws errors of the network, TLS or a certificate, or the reason of the abort
  */
 export async function dial(
   target: ConnectionTarget,
@@ -31,7 +32,7 @@ export async function dial(
   const cut = (): void => {
     socket.destroy();
   };
-  // For good: an error may come at any moment, also when nobody waits for one.
+  // Never removed: an error may occur at any time, even when nobody waits for one.
   raw.on("error", () => undefined);
   signal.addEventListener("abort", cut, { once: true });
   try {
@@ -39,7 +40,7 @@ export async function dial(
     raw.setNoDelay(true);
     raw.setKeepAlive(true, keepAliveMs);
     if (target.ssl !== false && (await isTlsAccepted(raw, target, signal))) {
-      // Throws for a certificate or a key that cannot be used.
+      // Throws if a certificate or key is invalid.
       const secure = tls.connect({ ...tlsOptionsOf(target, host), socket: raw });
       socket = secure;
       secure.on("error", () => undefined);
@@ -56,7 +57,7 @@ export async function dial(
   }
 }
 
-/** Asks the server. Without an answer of exactly one byte nothing that it sends may be taken for a part of what is encrypted. */
+/** Asks the server whether it accepts TLS. The answer must be exactly one byte, see below. */
 async function isTlsAccepted(
   raw: net.Socket,
   { ssl, sslnegotiation }: ConnectionTarget,
@@ -65,7 +66,7 @@ async function isTlsAccepted(
   if (sslnegotiation === "direct") {
     return true;
   }
-  // What comes after the answer is for whoever speaks next.
+  // What comes after the answer is for TLS or the protocol.
   raw.once("data", () => raw.pause());
   raw.write(SSL_REQUEST);
   const answer = (await next(raw, "data", signal)) as Buffer;
@@ -73,7 +74,7 @@ async function isTlsAccepted(
   if (letter === "E") {
     throw new Error("the server answered the request for TLS with an error");
   }
-  // CVE-2021-23222: what was slipped in before the encryption would be taken for the server's.
+  // CVE-2021-23222: bytes that an attacker slips in before the encryption would be taken for the server's.
   if (answer.length !== 1 || (letter !== "S" && letter !== "N")) {
     throw new Error("the server did not answer the request for TLS as Postgres does");
   }
@@ -83,7 +84,7 @@ async function isTlsAccepted(
   return letter === "S";
 }
 
-/** As postgres.js has them, and with the IP address to compare with the certificate: Node would take "localhost" for it. */
+/** The options that postgres.js uses, plus the IP address to compare with the certificate. Node would use "localhost". */
 function tlsOptionsOf({ ssl, sslnegotiation }: ConnectionTarget, host: Host): tls.ConnectionOptions {
   const name = host?.host;
   return {
@@ -94,7 +95,7 @@ function tlsOptionsOf({ ssl, sslnegotiation }: ConnectionTarget, host: Host): tl
   };
 }
 
-/** Node calls the user's function where nobody can catch what it throws, and takes a promise for a refusal that has no reason. */
+/** Node calls the user's function where nobody can catch its errors, and treats a promise as a refusal without a reason. */
 function withSafeCheck(ssl: tls.ConnectionOptions): tls.ConnectionOptions {
   const { checkServerIdentity } = ssl;
   if (typeof checkServerIdentity !== "function") {
@@ -118,7 +119,7 @@ function withSafeCheck(ssl: tls.ConnectionOptions): tls.ConnectionOptions {
   return { ...ssl, checkServerIdentity: check };
 }
 
-/** What the event brings. A socket may also close without an error (`once` of node:events would wait for ever). */
+/** Waits for an event. Rejects if the socket closes, even without an error (`once` of node:events would wait for ever). */
 function next(socket: net.Socket, event: "connect" | "data" | "secureConnect", signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const onEvent = (value: unknown): void => {

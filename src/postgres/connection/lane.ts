@@ -6,7 +6,7 @@ import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
 import { type Link, LinkClosed, NeverSent, type Parameter, type Row } from "./link.js";
 import { inOneTrip } from "./postgres-js.js";
 
-/** Rows, and when this process sent the statement and received them. */
+/** The rows, and when this process sent the statement and received them. */
 export interface Answer {
   readonly rows: readonly Row[];
   readonly sentAt: Instant;
@@ -15,6 +15,13 @@ export interface Answer {
 
 /** A statement failed before it was sent: nothing can have happened. */
 export class NotSent extends Error {}
+
+interface Asked {
+  readonly text: string;
+  readonly parameters: readonly Parameter[];
+  readonly isRead: boolean;
+  readonly deadline: Instant;
+}
 
 /** A connection, and what the server said when it was opened. */
 export interface Made {
@@ -26,18 +33,19 @@ export interface Made {
 export interface Lane {
   /** @throws NotSent (its cause says why), the server's error, LinkClosed or RequestTimeout (outcome unknown) */
   query(text: string, parameters: readonly Parameter[]): Promise<Answer>;
-  /** For statements that change nothing: repeated once, within the time limit, if the connection died before the answer. */
+  /** For statements that change nothing: repeated once, within the time limit, if the connection dies before the answer. */
   read(text: string, parameters: readonly Parameter[]): Promise<Answer>;
   end(): Promise<void>;
   readonly state: ConnectionState;
-  /** Whether statements reach the server in the order in which they are sent: there is one connection, and it is open. */
+  /** Whether statements reach the server in the order in which they are sent: there is one connection, and it is open now. */
   readonly keepsOrder: boolean;
 }
 
 /**
- * One connection of our own, opened when first needed and replaced when it dies. A statement that is not answered in time ends the
- * connection: a slow server cannot be told from a broken network, and whatever is sent next would wait as well. Statements that were
- * queued behind it go over the next connection if they were not sent yet, or are harmless to repeat.
+ * One connection of our own, opened when first needed and replaced when it dies. A statement that is not answered in
+ * time ends the connection (decision 23): a slow server cannot be told from a broken network, and the next statement
+ * would wait as well. Statements that were queued behind it are sent on the next connection if they were not sent yet,
+ * or if it is harmless to repeat them.
  */
 export class OwnLane implements Lane {
   readonly #connect: (signal: AbortSignal) => Promise<Made>;
@@ -49,7 +57,7 @@ export class OwnLane implements Lane {
   /** Statements that have no connection yet. */
   #waiting = 0;
   #connecting = new AbortController();
-  /** While the connection is lent; resolves when it is back. */
+  /** Set while the connection is lent. Resolves when it is back. */
   #loan: Promise<void> | null = null;
 
   constructor(
@@ -72,27 +80,37 @@ export class OwnLane implements Lane {
 
   async query(text: string, parameters: readonly Parameter[], isRead = false): Promise<Answer> {
     // An open connection is asked at once, in this very turn: `keepsOrder` promises that.
-    let link = this.#open !== null && this.#loan === null ? this.#open.link : await this.#connected();
-    let deadline: Instant | null = null;
-    for (let wasSent = false; ; ) {
-      const sentAt = now();
-      const left: number = deadline === null ? this.#timeoutMs : Math.max(1, msUntil(deadline));
-      deadline ??= after(sentAt, this.#timeoutMs);
-      try {
-        const rows = await withTimeout(link.query(text, parameters), left, () => link.destroy());
-        return { rows, sentAt, receivedAt: now() };
-      } catch (error) {
-        const isSentNow = !(error instanceof NeverSent);
-        const isGone = error instanceof LinkClosed && !isPast(deadline);
-        // Repeated only once: it may be this very statement that kills the connection.
-        if (!isGone || (isSentNow && (wasSent || !isRead))) {
-          throw isSentNow || wasSent ? error : new NotSent("not connected", { cause: error });
-        }
-        wasSent ||= isSentNow;
+    const link = this.#open !== null && this.#loan === null ? this.#open.link : await this.#connected();
+    const sentAt = now();
+    try {
+      const rows = await link.query(text, parameters, this.#timeoutMs);
+      return { rows, sentAt, receivedAt: now() };
+    } catch (error) {
+      return await this.#askAgain(error, { text, parameters, isRead, deadline: after(sentAt, this.#timeoutMs) });
+    }
+  }
+
+  /** Over the next connection, if the one before is gone: what was never sent; and once, what is harmless to repeat. */
+  async #askAgain(failure: unknown, { text, parameters, isRead, deadline }: Asked): Promise<Answer> {
+    let wasSent = false;
+    for (let error = failure; ; ) {
+      const isSentNow = !(error instanceof NeverSent);
+      const isGone = error instanceof LinkClosed && !isPast(deadline);
+      // Repeated only once: it may be this very statement that kills the connection.
+      if (!isGone || (isSentNow && (wasSent || !isRead))) {
+        throw isSentNow || wasSent ? error : new NotSent("not connected", { cause: error });
       }
-      link = await withTimeout(this.#connected(), Math.max(1, msUntil(deadline))).catch((error: unknown) => {
-        throw wasSent || error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
+      wasSent ||= isSentNow;
+      const link = await withTimeout(this.#connected(), Math.max(1, msUntil(deadline))).catch((cause: unknown) => {
+        throw wasSent || cause instanceof NotSent ? cause : new NotSent("not connected", { cause });
       });
+      const sentAt = now();
+      try {
+        const rows = await link.query(text, parameters, Math.max(1, msUntil(deadline)));
+        return { rows, sentAt, receivedAt: now() };
+      } catch (cause) {
+        error = cause;
+      }
     }
   }
 
@@ -111,7 +129,7 @@ export class OwnLane implements Lane {
     return stateOf(this.#open, this.#made !== null, this.#waiting);
   }
 
-  /** Lends the connection itself, opened if need be. Statements wait until it is given back. */
+  /** Lends the connection, and opens it if necessary. Statements wait until it is given back. */
   lend(): { readonly made: Promise<Made>; giveBack(): void } {
     let resolveLoan = (): void => undefined;
     const loan = new Promise<void>((resolve) => {
@@ -177,7 +195,7 @@ export class OwnLane implements Lane {
   }
 }
 
-/** What postgres.js rejects with when a statement had no connection: after the user's `end`, or before a login was over. */
+/** Codes of postgres.js for a statement that had no connection: after the user's `end`, or before a login was complete. */
 const neverSent: ReadonlySet<unknown> = new Set(["CONNECTION_ENDED", "CONNECT_TIMEOUT"]);
 
 interface Queryable {
@@ -188,7 +206,7 @@ interface Queryable {
   };
 }
 
-/** The user's own client. It is never ended, and a statement without an answer can only be given up. */
+/** The user's own client. It is never ended. A statement without an answer can only be given up. */
 export class GivenLane implements Lane {
   readonly #sql: Queryable;
   readonly #timeoutMs: number;
@@ -218,14 +236,14 @@ export class GivenLane implements Lane {
     }
   }
 
-  /** Whether to ask again is for the user's client to know. */
+  /** Not repeated: that is up to the user's client. */
   read(text: string, parameters: readonly Parameter[]): Promise<Answer> {
     return this.query(text, parameters);
   }
 
   readonly keepsOrder = false;
 
-  /** A pool has many backends, and gives each statement any of them. */
+  /** A pool may use any of its backends for a statement, so there is no pid. */
   get state(): ConnectionState {
     return { state: "given", pid: null, sinceMs: null, inFlight: this.#inFlight, waiting: 0 };
   }
@@ -233,7 +251,7 @@ export class GivenLane implements Lane {
   async end(): Promise<void> {}
 }
 
-/** A connection as data. `open`: null unless it is open. `isWanted`: it is being made. */
+/** Describes a connection. `open`: null unless it is open. `isWanted`: it is being opened. */
 export function stateOf(open: Made | null, isWanted: boolean, waiting: number): ConnectionState {
   return {
     state: open !== null ? "open" : isWanted ? "connecting" : "none",

@@ -4,18 +4,19 @@ import type { Row } from "./link.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
 
 /**
- * Who makes a schema may put code of his own into it: a function, a trigger on a table, a view. Whoever calls that runs it with
- * rights of his own. So owners are read from the catalog, which runs nothing, before anything in the schemas is touched.
+ * The owner of a schema can put code into it: a function, a trigger on a table, a view. A role that uses it runs that
+ * code with its own rights (rule 11). So the owners are read from the catalog, which runs no code, before anything in
+ * the schemas is used.
  */
 type Trust =
-  /** What is to be created or changed here: only the role itself, and superusers, who need no trap. */
+  /** Creates or changes objects here. Trusts only itself and superusers, who need no trap. */
   | "creator"
   /**
-   * What only calls what is there: the owner of the schema leasehold, too. That one can run code as every role that locks; who
-   * it is, a role cannot know. A superuser trusts superusers alone.
+   * Only calls what is there. Also trusts the owner of the schema leasehold, who can run code as every role that locks:
+   * a role cannot know whether that is the right owner. A superuser trusts only superusers.
    */
   | "caller"
-  /** A role that cannot make schemas can be no more than a caller; one that can makes its own, or finds out whose these are. */
+  /** A caller if the role cannot create schemas. Otherwise a creator: it creates its own, or finds out whose these are. */
   | "migrator";
 
 const MISSING = "missing";
@@ -28,10 +29,10 @@ const trustsOwner: Readonly<Record<Trust, string>> = {
 };
 
 /**
- * What belongs to somebody who is not trusted, and a schema that everybody may call functions of; else, that a schema is missing.
- * What is missing anybody may make a moment later, so it says as little for whom to trust. Where both are there and none is a
- * stranger's, only who is trusted can put others in their place. Safe over any search_path; needs no right. Row types and indexes
- * are their tables'.
+ * Selects the first object that an untrusted role owns, or a schema whose functions everybody can call; else, that a
+ * schema is missing. Another role could create a missing schema a moment later, so nothing may be called then. If both
+ * are there and trusted, only a trusted role can replace them. Safe under any search_path, and needs no rights. Row
+ * types and indexes belong to the owner of their table.
  */
 export function foreignObjects(trust: Trust): string {
   return `with me as (
@@ -60,14 +61,14 @@ export function foreignObjects(trust: Trust): string {
     select 4, 'type', pg_catalog.format('%I.%I', s.nspname, t.typname), t.typowner
       from pg_catalog.pg_type t join space s on s.oid operator(pg_catalog.=) t.typnamespace
     union all
-    -- The right to make one can be granted.
+    -- The right to create a trigger can be granted.
     select 5, 'function of a trigger on', pg_catalog.format('%I.%I', s.nspname, c.relname), p.proowner
       from pg_catalog.pg_trigger t
       join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) t.tgrelid
       join space s on s.oid operator(pg_catalog.=) c.relnamespace
       join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) t.tgfoid
     union all
-    -- So can the right to refer to one. What is deleted or changed here is then looked for, or deleted, in a table with triggers of its own.
+    -- So can the right to reference a table. A delete or update here then reads or writes the referencing table, which may have triggers.
     select 5, 'foreign key to', pg_catalog.format('%I.%I', s.nspname, c.relname), r.relowner
       from pg_catalog.pg_constraint f
       join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) f.confrelid
@@ -95,10 +96,10 @@ export function foreignObjects(trust: Trust): string {
    order by found.place, found.name limit 1`;
 }
 
-/** Asked before anything in the schemas is called. */
+/** Sent before anything in the schemas is called. */
 export const FOREIGN_OBJECTS: string = foreignObjects("caller");
 
-/** Takes the rows of `foreignObjects`. Whether both schemas are there; nothing may be called unless they are. @throws UnsafeBackendError */
+/** Takes the rows of `foreignObjects`. False if a schema is missing: then nothing may be called. @throws UnsafeBackendError */
 export function refuseForeign([found]: readonly Row[], act: "Connect" | "Migrate" = "Connect"): boolean {
   if (found === undefined) return true;
   if (found.kind === MISSING) return false;
@@ -125,7 +126,7 @@ export function refuseForeignOrMissing(rows: readonly Row[]): void {
   if (!refuseForeign(rows)) throw new NotMigratedError({ found: null, needed: SCHEMA_VERSION });
 }
 
-/** The same for a script that no client stands behind: it goes no further than this. */
+/** The same for a script that runs without a client: it fails here. */
 export function guardBlock(): string {
   return `do $guard$
 declare

@@ -5,11 +5,11 @@ interface Waiter<Value> {
   reject(error: unknown): void;
 }
 
-/** Something that several callers wait for, each for a time of its own. They hear of it together. */
+/** Something that several callers wait for, each with its own timeout. All are notified together. */
 export class Pending<Value> {
   readonly #waiters = new Set<Waiter<Value>>();
 
-  /** @throws RequestTimeout, or what `reject` is given */
+  /** @throws RequestTimeout, or the error passed to `reject` */
   async wait(timeoutMs: number): Promise<Value> {
     const waiter: Waiter<Value> = { resolve: () => undefined, reject: () => undefined };
     const value = new Promise<Value>((resolve, reject) => Object.assign(waiter, { resolve, reject }));

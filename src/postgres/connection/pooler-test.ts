@@ -19,15 +19,16 @@ export interface PoolerTestOptions {
 }
 
 /**
- * Finds out whether the session's connection keeps its backend, before anything is put on it that a pooler would keep: no setting, lock,
- * LISTEN or prepared statement. Two probes take turns at holding a transaction open, so that a transaction pooler has to give the session
- * another backend. A probe opens its transaction only after the session was answered, because a pooler mostly hands out the backend that
- * it got back last. In each turn the session is asked twice, in three round trips.
+ * Finds out whether the session's connection keeps its backend. Until then it gets nothing that a pooler would keep: no
+ * setting, lock, LISTEN or prepared statement. Two probes take turns at holding a transaction open, so that a
+ * transaction pooler has to give the session another backend. A probe opens its transaction only after the session's
+ * answer, because a pooler mostly hands out the backend that it got back last. Each turn asks the session twice and
+ * takes three round trips.
  *
- * Measured with PgBouncer and 0 to 8 busy clients: of 1,800 sessions behind it, 27 passed one turn and none passed five. With both probes
- * opening together and the session asked once, 31 passed nine round trips, and 64 waited for a backend for ever. Asked while a probe was
- * opening its transaction, some passed all 25 turns. With clients that kept in step, 4 of 3,000 passed all turns until there were pauses;
- * then none of 3,600 did.
+ * Measured with PgBouncer and 0 to 8 busy clients: of 1,800 sessions behind it, 27 passed one turn and none passed
+ * five. When both probes opened together and the session was asked once, 31 passed nine round trips, and 64 waited for
+ * a backend for ever. When it was asked while a probe was opening its transaction, some passed all 25 turns. With
+ * clients that kept in step, 4 of 3,000 passed all turns without pauses and none of 3,600 with them.
  *
  * @throws UnsafeBackendError
  */
@@ -52,7 +53,7 @@ export async function refusePooler({ link, hello, probes }: PoolerTestOptions): 
     await pause();
     await next.openTransaction();
     const ended = current.rollBack();
-    ended.catch(() => undefined); // what the session says comes first
+    ended.catch(() => undefined); // the session's answer comes first
     await ask();
     await ended;
     await ask();
@@ -61,8 +62,9 @@ export async function refusePooler({ link, hello, probes }: PoolerTestOptions): 
 }
 
 /**
- * What a transaction pooler does to a session that is being set up: there is no backend left; or, if the test took it for none,
- * statements and locks are on other backends than they were put on. A session pooler, which also makes up a pid, does none of this.
+ * Explains an error that a transaction pooler causes while a session is set up: no backend is left, or, if the test
+ * failed to notice it, statements and locks are on other backends than expected. A session pooler also makes up a pid,
+ * but causes none of these errors.
  */
 export function blamePooler(error: unknown, hello: Hello): unknown {
   const isOdd =

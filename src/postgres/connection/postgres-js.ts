@@ -1,22 +1,25 @@
-// What postgres.js needs of us beyond its interface: that it sends a statement in one trip, and that no fake timers stop it.
+// Makes postgres.js send a statement in one round trip, and keeps fake timers from stopping it. Both go beyond its interface.
 
 /**
- * Lets postgres.js send a statement together with its parameters. By itself it first asks the server for their types, to
- * choose how to write each: a round trip more for a text that is new to the connection, and for each call of one that is not
- * prepared. Ours are text already.
+ * Makes postgres.js send a statement together with its parameters. By default it first asks the server for their types,
+ * to decide how to write them: an extra round trip for each text that is new to the connection, and for each unprepared
+ * statement. Our parameters are already text.
  *
- * `describeFirst` is what its connection (3.4.9) goes by, and no part of its API: a version that does not know it asks again,
- * which is slower and no less right.
+ * `describeFirst` is used by its connection (3.4.9) but is not part of its API. A version without it asks for the types
+ * again, which is slower but correct.
  */
 export function inOneTrip<Query extends object>(query: Query): Query {
-  return Object.defineProperty(query, "describeFirst", { get: () => false, set: () => undefined });
+  return Object.defineProperty(query, "describeFirst", always);
 }
 
-// postgres.js takes its timers from the global object whenever it needs one: it connects by setTimeout and writes by
-// setImmediate. A test that installs fake timers while a lock is held would thereby stop heartbeats and renewals. So the timers
-// that were in place when this module was loaded are put back for exactly those moments in which postgres.js runs, and for nobody else:
-// while it handles an event of its socket, and in the microtask in which it begins with a statement. Without fake timers,
-// nothing is ever replaced. What slips through costs one request timeout, and is then tried again.
+/** One for all: with accessors of its own, each query would be an object of a shape of its own, which V8 is slow with. */
+const always: PropertyDescriptor = { get: () => false, set: () => undefined };
+
+// postgres.js reads its timers from the global object whenever it needs one: it connects with setTimeout and writes
+// with setImmediate. A test that installs fake timers while a lock is held would stop heartbeats and renewals. So the
+// timers from when this module was loaded are put back while postgres.js runs, and only then: while it handles an event
+// of its socket, and in the microtask in which it starts a statement. Without fake timers nothing is ever replaced.
+// Whatever slips through costs one request timeout and is then retried.
 
 type TimerName = "setTimeout" | "clearTimeout" | "setImmediate" | "clearImmediate";
 // biome-ignore lint/suspicious/noExplicitAny: whatever a callback takes
@@ -24,7 +27,7 @@ type Callback = (...args: any[]) => void;
 
 const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis;
 
-/** What these start runs under the real timers, too. */
+/** Their callbacks also run under the real timers. */
 const real: Readonly<Record<TimerName, Callback>> = {
   setTimeout: (callback: Callback, ms?: number, ...args: unknown[]) =>
     setTimeout(() => withRealTimers(() => callback(...args)), ms),
@@ -42,7 +45,7 @@ export function withRealTimers<T>(work: () => T): T {
   }
 }
 
-/** Begins with a query, which asks for one microtask, and puts the real timers back for exactly that one. */
+/** Starts a query, which takes one microtask, and puts the real timers back for exactly that one. */
 export function execute(query: { execute(): unknown }): void {
   if (wanting === 0 && globalThis.setImmediate === setImmediate && globalThis.setTimeout === setTimeout) {
     query.execute();
@@ -56,7 +59,7 @@ export function execute(query: { execute(): unknown }): void {
   void Promise.resolve().then(() => restore());
 }
 
-/** For the next microtasks. Only where nobody else's can be among them. */
+/** Puts the real timers back for the next microtasks. Use it only if no others can be among them. */
 export function realTimersFor(microtasks: number): void {
   if (wanting > 0 || areFaked()) {
     const restore = putBack();
@@ -74,7 +77,7 @@ function areFaked(): boolean {
 }
 
 let found: Readonly<Record<TimerName, unknown>> | null = null;
-/** How many want the real timers now. */
+/** How many callers want the real timers now. */
 let wanting = 0;
 
 function putBack(): () => void {
@@ -97,7 +100,7 @@ function putBack(): () => void {
       return;
     }
     for (const name of Object.keys(real) as TimerName[]) {
-      // unless somebody has replaced it meanwhile
+      // unless it has been replaced meanwhile
       if ((globalThis[name] as Callback) === real[name]) {
         Object.assign(globalThis, { [name]: found?.[name] });
       }

@@ -4,18 +4,18 @@ import { type Link, LinkClosed } from "./link.js";
 
 export interface ProbeOptions {
   readonly made: Promise<Made>;
-  /** Whose connection it is; null for one that was made for this alone. */
+  /** The lane that owns the connection. Null: it was made for the probe alone. */
   readonly lane: Lane | null;
-  /** Takes the connection back; null when it is in an unknown state. */
+  /** Takes the connection back. Null: it is in an unknown state. */
   readonly end: (sound: Link | null) => void;
 }
 
-/** The transaction may stay open for long, so it disables timeouts for itself; nothing is set for good yet. */
+/** The transaction may stay open for long, so it disables its timeouts. It sets nothing beyond itself. */
 const BEGIN = ["begin isolation level read committed", ...passingSettings, "select pg_catalog.pg_backend_pid()"].join(
   "; ",
 );
 
-/** Another connection to the session's address. By holding a transaction open it occupies a backend of a pooler, if there is one. */
+/** Another connection to the session's address. Its open transaction occupies a backend of the pooler, if there is one. */
 export class Probe {
   readonly made: Promise<Made>;
   readonly lane: Lane | null;
@@ -27,10 +27,10 @@ export class Probe {
     this.made = made;
     this.lane = lane;
     this.#end = end;
-    made.catch(() => undefined); // whoever asks for it hears of it
+    made.catch(() => undefined); // callers that await it get the error
   }
 
-  /** Opens a transaction and holds it, if it does not hold one yet. */
+  /** Opens a transaction and keeps it open, unless it has one already. */
   async openTransaction(): Promise<void> {
     this.#transaction ??= this.made.then(async ({ link }) => {
       if (this.#isGivenBack) {
@@ -49,7 +49,7 @@ export class Probe {
     await (await transaction)?.query("rollback");
   }
 
-  /** Returns the connection. The rollback is sent first, so later statements run outside of the transaction. */
+  /** Gives the connection back. The rollback is sent first, so later statements run outside of the transaction. */
   async end(isSound: boolean): Promise<void> {
     this.#isGivenBack = true;
     const made = isSound ? await this.made.catch(() => null) : null;

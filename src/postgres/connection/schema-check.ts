@@ -4,7 +4,7 @@ import { CLIENT_VERSION, SCHEMA_VERSION } from "./schema-version.js";
 
 export const SCHEMA_INFO = "select version, min_client as minclient from leasehold_internal.schema_info()";
 
-/** Takes the rows of SCHEMA_INFO. A newer schema is fine as long as it says that this client can live with it. */
+/** Takes the rows of SCHEMA_INFO. A newer schema is accepted if it says that this client can work with it. */
 export function checkSchema(rows: readonly Row[]): void {
   if (rows[0] === undefined) {
     throw rowsMissing();
@@ -21,7 +21,7 @@ export function checkSchema(rows: readonly Row[]): void {
   }
 }
 
-/** The functions are there, and what they read is not. */
+/** The functions are there, but the rows that they read are not. */
 export function rowsMissing(cause?: unknown): NotMigratedError {
   return new NotMigratedError({
     found: null,

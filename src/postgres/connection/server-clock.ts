@@ -1,10 +1,7 @@
 import { driftMarginMs, type Instant } from "../../runtime/clock.js";
 import type { ClockSample } from "./connect.js";
 
-/**
- * What the answers say about the server's clock. An answer's time X lies between the moments it was asked for and heard:
- * server time X is not before local `sentAt`, and local `receivedAt` is not before server time X.
- */
+/** What answers say about the server's clock. The server read its time between the local times `sentAt` and `receivedAt`. */
 export class ServerClock {
   #latest: ClockSample | null = null;
 
@@ -12,7 +9,7 @@ export class ServerClock {
     this.#latest = sample;
   }
 
-  /** The server's time at a local moment, or a little less: never ahead of it. */
+  /** The server's time at a local instant, or slightly less: never ahead of it. */
   at(instant: Instant): number | null {
     if (this.#latest === null) {
       return null;
@@ -22,7 +19,7 @@ export class ServerClock {
   }
 }
 
-/** The last local moment at which a server time is surely not yet reached, a margin for drift taken off. */
+/** The last local instant at which a server time is certainly not reached yet, less a margin for drift (decision 16). */
 export function localBound(serverMs: number, answer: { readonly sentAt: Instant; readonly serverMs: number }): Instant {
   const ms = serverMs - answer.serverMs;
   const safeMs = ms - driftMarginMs(Math.max(ms, 0));

@@ -12,12 +12,12 @@ import { rowsMissing } from "./schema-check.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
 
 /**
- * What to do about a failed statement, told by its SQLSTATE and never by its text:
- * - `transient`: the connection, the server's state or a timeout; ask again
- * - `conflict`: a deadlock or a serialization failure; nothing was done, ask again at once
- * - `blocked`: it would have waited for a stranger's lock
- * - `item`: bad data; in a batch, one item of it
- * - `definite`: asking again will not help
+ * What to do about a failed statement, by its SQLSTATE and never by its text:
+ * - `transient`: the connection, the server's state or a timeout; retry
+ * - `conflict`: a deadlock or a serialization failure; nothing was done, retry at once (rule 5)
+ * - `blocked`: it would have waited for another transaction's lock (rule 6)
+ * - `item`: bad data; in a batch, one of its items
+ * - `definite`: retrying will not help
  */
 export type Trouble = "transient" | "conflict" | "blocked" | "item" | "definite";
 
@@ -26,10 +26,10 @@ const bySqlState: Readonly<Record<string, Trouble>> = {
   "40P01": "conflict",
   "55P03": "blocked",
   "25006": "transient", // a primary that became a standby: the next connection finds another
-  "25P03": "transient", // a timeout of the role's or the database's own
+  "25P03": "transient", // a timeout that the role or the database has set
   "25P04": "transient",
   "40003": "transient",
-  "55000": "transient", // such as a database that accepts no connections for now
+  "55000": "transient", // such as a database that accepts no connections at the moment
   "55006": "transient",
 };
 
@@ -122,7 +122,7 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
   });
 }
 
-/** That the server's certificate was not accepted, when that is why a connection was not made. */
+/** The error about the server's certificate, if that is why the connection failed. */
 export function notTrusted(error: unknown): NotTrusted | null {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof NotTrusted) {
@@ -133,8 +133,9 @@ export function notTrusted(error: unknown): NotTrusted | null {
 }
 
 /**
- * The connection ended with it, so an answer may have been lost: a pooler says so (08P01) also when the server had committed. A login
- * that was refused, or a session that was idle for too long (57P05), had nothing to do.
+ * Whether the connection ended with this error, so that an answer may have been lost: a pooler reports 08P01 even if
+ * the server has committed. A login that was refused, or a session that was idle for too long (57P05), had no statement
+ * to answer.
  */
 function endsConnection(error: unknown, state: string): boolean {
   if (/^(08|57P01|57P02|57P04|25P04|40003)/.test(state)) return true;
@@ -142,7 +143,7 @@ function endsConnection(error: unknown, state: string): boolean {
   return severity === "PANIC" || (severity === "FATAL" && !/^(28|3D000|42501|53300|55000|57P03|57P05)/.test(state));
 }
 
-/** Wrong password, no such database: waiting does not help, unlike with a server that is starting. */
+/** Wrong password, no such database: retrying does not help, unlike with a server that is starting. */
 export function isRefusal(error: unknown): boolean {
   const state = sqlState(error);
   return state !== null && (state.startsWith("28") || state === "3D000" || state === "42501");

@@ -2,73 +2,73 @@ import { createHash } from "node:crypto";
 
 const codes = (types: string): ReadonlySet<number> => new Set([...types].map((type) => type.charCodeAt(0)));
 
-/** Until it is ready: authentication, error, notice, protocol version, parameters, key of the backend, ready. */
+/** Before it is ready: authentication, error, notice, protocol version, parameters, key of the backend, ready. */
 const DURING_LOGIN = codes("RENvSKZ");
-/** Afterwards, to one who never copies and has no cursor. */
+/** Afterwards, for a client that uses neither copy nor cursors. */
 const AFTER_LOGIN = codes("12ACDEINSTZnt");
 const AUTHENTICATION = 0x52;
 const READY = 0x5a;
 const NOTIFICATION = 0x41;
 const ROW_DESCRIPTION = 0x54;
 const HEADER = 5;
+const NOTHING: Buffer = Buffer.alloc(0);
 const MAX_LENGTH = 65_536;
-/** The ways to log in that postgres.js knows, by their number: done, password, MD5, SCRAM in its three steps. */
+/** The authentication messages that postgres.js supports, by number: done, password, MD5, the three steps of SCRAM. */
 const AUTHENTICATIONS: readonly number[] = [0, 3, 5, 10, 11, 12];
 const MD5 = 5;
 const SCRAM_CONTINUE = 11;
 /** Deriving the key blocks the process for about 0.4 s per million. Postgres's default is 4,096. */
 const MAX_ITERATIONS = 10_000_000;
-/** What follows the name of a column. */
+/** Length of what follows the name of a column. */
 const COLUMN_BYTES = 18;
 
 /**
- * Reads along what the server says. postgres.js handles some messages in functions whose failure nobody can catch (those about
- * the password, and copies that nobody asked for), and looks for the end of a text for ever: a server that says something else
- * than Postgres would end the process, or stop it.
+ * Checks what the server sends before postgres.js reads it. postgres.js handles some messages in functions whose errors
+ * nobody can catch (those about the password, and unexpected copies), and looks for the end of a string for ever. A
+ * server that does not behave like Postgres would end the process, or block it.
  */
 export class ServerMessages {
   /** The beginning of a message that is not complete. */
-  #incomplete: Buffer = Buffer.alloc(0);
-  /** How much of a message that need not be looked at is still to come. */
+  #incomplete: Buffer = NOTHING;
+  /** How many bytes of a message that is not checked are still to come. */
   #toSkip = 0;
   #isLoginOver = false;
 
-  /** Whether the server has said that it is ready for statements. */
+  /** Whether the server is ready for statements. */
   get isLoginOver(): boolean {
     return this.#isLoginOver;
   }
 
-  /** @throws Error when the server does not speak as Postgres does */
+  /** @throws Error if the server does not behave like Postgres */
   read(chunk: Buffer): void {
     if (this.#toSkip >= chunk.length) {
       this.#toSkip -= chunk.length;
       return;
     }
-    let rest = chunk.subarray(this.#toSkip);
+    const bytes = this.#incomplete === NOTHING ? chunk : Buffer.concat([this.#incomplete, chunk]);
+    let at = this.#toSkip; // 0 behind an incomplete message
     this.#toSkip = 0;
-    if (this.#incomplete.length > 0) {
-      rest = Buffer.concat([this.#incomplete, rest]);
-    }
-    while (rest.length >= HEADER) {
-      const type = rest[0] ?? 0;
-      const end = rest.readUInt32BE(1) + 1;
+    while (bytes.length - at >= HEADER) {
+      const type = bytes[at] ?? 0;
+      const length = bytes.readUInt32BE(at + 1) + 1;
       const isLookedAt = !this.#isLoginOver || type === NOTIFICATION || type === ROW_DESCRIPTION;
       const isExpected = (this.#isLoginOver ? AFTER_LOGIN : DURING_LOGIN).has(type);
-      if (!isExpected || end < HEADER || (isLookedAt && end > MAX_LENGTH)) {
+      if (!isExpected || length < HEADER || (isLookedAt && length > MAX_LENGTH)) {
         throw new Error("the server does not speak Postgres's protocol");
       }
-      if (rest.length < end) {
+      const end = at + length;
+      if (bytes.length < end) {
         if (isLookedAt) {
           break;
         }
-        this.#toSkip = end - rest.length;
+        this.#toSkip = end - bytes.length;
       } else if (isLookedAt) {
-        check(type, rest.subarray(HEADER, end));
+        check(type, bytes.subarray(at + HEADER, end));
       }
       this.#isLoginOver ||= type === READY;
-      rest = rest.subarray(end);
+      at = Math.min(end, bytes.length);
     }
-    this.#incomplete = rest;
+    this.#incomplete = at === bytes.length ? NOTHING : bytes.subarray(at);
   }
 }
 
@@ -114,7 +114,7 @@ function checkAuthentication(body: Buffer): true {
   return true;
 }
 
-/** Where FIPS mode forbids it, postgres.js would fail uncaught. */
+/** If FIPS mode forbids MD5, postgres.js would throw uncaught. */
 function checkMd5(): void {
   try {
     createHash("md5");

@@ -2,20 +2,20 @@ import type { Socket } from "node:net";
 import { realTimersFor, withRealTimers } from "./postgres-js.js";
 import { ServerMessages } from "./server-messages.js";
 
-// Captured when this module is loaded: one that a user's test replaces (Jest does) would keep a loss from being noticed.
+// Captured when this module is loaded: with a fake one (Jest replaces it) the end of a connection would not be noticed.
 const { queueMicrotask } = globalThis;
 
 const TERMINATE = Uint8Array.of(0x58, 0, 0, 0, 4);
-/** More than postgres.js takes between a message about the password and its answer. */
+/** More than postgres.js needs between a message about the password and its answer. */
 export const MICROTASKS_OF_LOGIN = 40;
 
 /**
- * What postgres.js is given as its socket. It gets the data and may write. It never sees the socket itself, and never hears that it
- * closed or failed: it would connect again by itself, take listeners off, or write to a TLS socket whose handle is gone, which
- * ends the process (`write EBADF` in 160 of 600 tear-downs).
+ * What postgres.js gets as its socket (decision 23). It receives the data and can write. It never sees the real socket,
+ * and is never told that it closed or failed: it would reconnect by itself, remove listeners, or write to a TLS socket
+ * whose handle is gone, which ends the process (`write EBADF` in 160 of 600 tear-downs).
  */
 export class Wire {
-  /** Of use to the link alone, to keep the process alive or not. */
+  /** Only for the link, to keep the process alive or not. */
   readonly socket: Socket;
   readonly #onDeath: (error: Error) => void;
   readonly #messages = new ServerMessages();
@@ -23,7 +23,7 @@ export class Wire {
   #isOpen = true;
   #hasHungUp = false;
 
-  /** `onDeath` is called once, unless `cut` was called before. */
+  /** `onDeath` is called once, unless `cut` is called before. */
   constructor(socket: Socket, onDeath: (error: Error) => void) {
     this.socket = socket;
     this.#onDeath = onDeath;
@@ -32,7 +32,7 @@ export class Wire {
     socket.on("error", (error) => this.#dieSoon(error));
     socket.on("end", onClose);
     socket.on("close", onClose);
-    // It stands still since the server's answer about TLS.
+    // It has been paused since the server's answer about TLS.
     socket.resume();
     if (socket.destroyed) {
       onClose();
@@ -48,7 +48,7 @@ export class Wire {
     return this;
   }
 
-  /** Never "wait": it sends no more than 100 statements without an answer. */
+  /** Never asks to wait for "drain": postgres.js sends at most 100 statements without an answer. */
   write(bytes: Uint8Array): true {
     if (this.#isOpen && !this.#hasHungUp) {
       this.socket.write(bytes);
@@ -56,14 +56,14 @@ export class Wire {
     return true;
   }
 
-  /** The server did not prove that it knows the password. */
+  /** Called when the server does not prove that it knows the password. */
   destroy(): void {
     this.#dieSoon(new Error("the driver gave the connection up"));
   }
 
   // What the link calls.
 
-  /** The last thing that is written. The server closes then. */
+  /** Sends Terminate, the last message. Then the server closes the connection. */
   hangUp(): void {
     if (this.#isOpen && !this.#hasHungUp) {
       this.#hasHungUp = true;
@@ -76,7 +76,7 @@ export class Wire {
     this.socket.destroy();
   }
 
-  /** postgres.js writes by setImmediate. A user's fake one would keep renewals from being sent (see postgres-js.ts). */
+  /** postgres.js writes with setImmediate. A user's fake one would keep renewals from being sent (see postgres-js.ts). */
   #receive(chunk: Buffer): void {
     if (!this.#isOpen) {
       return;
@@ -93,7 +93,7 @@ export class Wire {
     }
   }
 
-  /** A microtask later: what the server or the driver said last may be on its way to who waits for it. */
+  /** Dies a microtask later: the last message of the server or the driver may still be on its way to its waiter. */
   #dieSoon(error: Error): void {
     queueMicrotask(() => this.#die(error));
   }

@@ -1,3 +1,4 @@
+import type { MigrateOptions } from "../../api/options.js";
 import { UnsupportedError } from "../../errors/errors.js";
 import { checkMs, checkText } from "../../errors/option-checks.js";
 import { elapsedMs, now, sleep } from "../../runtime/clock.js";
@@ -20,14 +21,6 @@ import {
 } from "./migrate-state.js";
 
 export type { MigrationConnection } from "./migrate-state.js";
-
-/** What `migrate()` takes. */
-export interface MigrateOptions {
-  /** Roles that may take locks afterwards, without any right to the tables. Default: none besides the one that migrates. */
-  readonly grantTo?: string | readonly string[] | undefined;
-  /** How long to wait for other processes that migrate and for open transactions, in milliseconds. Default: 60,000. */
-  readonly lockTimeoutMs?: number | undefined;
-}
 
 // Nothing waits longer than this for a table at one go: every acquire would queue behind it.
 const TABLE_LOCK_MS = 1_000;

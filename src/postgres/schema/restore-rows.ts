@@ -8,9 +8,9 @@ import { migrations } from "./migrations.generated.js";
 export async function madeWithoutRows(connection: MigrationConnection): Promise<number | null> {
   const [found] = await connection.query(`
     select from pg_catalog.pg_namespace n join pg_catalog.pg_proc p on p.pronamespace operator(pg_catalog.=) n.oid
-     where n.nspname operator(pg_catalog.=) 'leasehold_internal' and p.proname operator(pg_catalog.=) '_migrations'`);
+     where n.nspname operator(pg_catalog.=) 'leasehold_internal' and p.proname operator(pg_catalog.=) '_migration_count'`);
   if (found === undefined) return null;
-  const [row] = await connection.query("select leasehold_internal._migrations() as made");
+  const [row] = await connection.query("select leasehold_internal._migration_count() as made");
   return Number(row?.made);
 }
 
@@ -18,7 +18,7 @@ export async function madeWithoutRows(connection: MigrationConnection): Promise<
 export function missingRows(made: number): readonly string[] {
   const applied = migrations.slice(0, made).map(({ hash, when }) => `('${hash}', ${when}::bigint)`);
   return [
-    "select leasehold_internal._fill()",
+    "select leasehold_internal._insert_missing_rows()",
     // As drizzle makes it: a dump may have left it out.
     "create table if not exists leasehold.migrations (id serial primary key, hash text not null, created_at bigint)",
     `insert into leasehold.migrations (hash, created_at) select a.hash, a.created_at from (values ${applied.join(", ")}) a (hash, created_at)

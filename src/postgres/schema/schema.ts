@@ -18,6 +18,7 @@ import {
   unique,
   uuid,
 } from "drizzle-orm/pg-core";
+import { counterColumns } from "../../store/counter-columns.js";
 
 /**
  * The tables, from which drizzle-kit generates `migrations/0000_tables.sql`. What Drizzle has no words for (unlogged,
@@ -155,23 +156,7 @@ export const counters: PgTable = leasehold.table("counters", {
   sequence: integer("sequence").notNull(),
   startedAt: instant("started_at").notNull(),
   flushedAt: instant("flushed_at").notNull(),
-  acquired: count("acquired"),
-  refused: count("refused"),
-  timedOut: count("timed_out"),
-  cancelled: count("cancelled"),
-  failed: count("failed"),
-  contended: count("contended"),
-  released: count("released"),
-  renewed: count("renewed"),
-  checked: count("checked"),
-  lostExpired: count("lost_expired"),
-  lostTaken: count("lost_taken"),
-  lostMaxHold: count("lost_max_hold"),
-  lostForced: count("lost_forced"),
-  takenOverExpired: count("taken_over_expired"),
-  takenOverOrphaned: count("taken_over_orphaned"),
-  swept: count("swept"),
-  errors: count("errors"),
+  ...Object.fromEntries(counterColumns.map(({ column }) => [column, count(column)])),
   waitMs: doublePrecision("wait_ms").notNull(),
   waits: buckets("waits"),
   holdMs: doublePrecision("hold_ms").notNull(),

@@ -4,12 +4,12 @@ import { withTimeout } from "../../runtime/timeout.js";
 import type { ClockSample } from "../connection/connect.js";
 import { type Link, LinkClosed } from "../connection/link.js";
 
-/** Sent by the session alone, over a connection that has our settings. */
+/** Sent only by the session, on a connection that has our settings. */
 export const HEARTBEAT = "select alive, pid, now from leasehold_internal.heartbeat($1::int, $2::pg_catalog.uuid)";
 
 const MAX_INTERVAL_MS = 1_000;
 
-/** A session as its own connection knows it. `pid`: the backend that it was registered on. */
+/** What a heartbeat needs to know about its session. `pid`: the backend on which it was registered. */
 export interface Pulse {
   readonly link: Link;
   readonly session: { readonly id: number; readonly nonce: string };
@@ -17,8 +17,9 @@ export interface Pulse {
 }
 
 /**
- * One round trip that checks that the backend is the same, holds the lock and is a primary, and then records that the session is alive.
- * @throws UnsafeBackendError when the backend is another, LinkClosed when the lock or the row is gone
+ * One round trip that checks that the backend is the same, holds the lock and is a primary, and then records that the
+ * session is alive.
+ * @throws UnsafeBackendError if the backend has changed, LinkClosed if the lock or the row is gone
  */
 export async function beat({ link, session, pid }: Pulse): Promise<ClockSample> {
   const sentAt = now();
@@ -41,11 +42,11 @@ export interface HeartbeatOptions {
   readonly takeoverDelayMs: number;
   readonly requestTimeoutMs: number;
   onBeat(sample: ClockSample): void;
-  /** Called after the connection was cut. */
+  /** Called after the connection has been cut. */
   onFailure(error: unknown): void;
 }
 
-/** The heartbeats of one registration, until `stop`. One that fails cuts the connection. */
+/** Sends the heartbeats of one registration until `stop`. If one fails, it cuts the connection. */
 export class Heartbeat {
   readonly #pulse: Pulse;
   readonly #options: HeartbeatOptions;
@@ -87,7 +88,7 @@ export class Heartbeat {
     try {
       await this.#beat(Math.min(requestTimeoutMs, Math.max(takeoverDelayMs / 2, MAX_INTERVAL_MS)));
     } catch (error) {
-      // When stopped, the link is being closed in order: do not cut it.
+      // Once stopped, the link is being closed properly: do not cut it.
       if (!this.#isStopped) {
         this.#pulse.link.destroy();
         onFailure(error);

@@ -9,7 +9,7 @@ import { checkSchema, SCHEMA_INFO } from "../connection/schema-check.js";
 import type { ActiveSession, Inspector } from "./session.js";
 import { SEES_SESSION, type SessionCheck } from "./session-check.js";
 
-/** Checks a backend: for a pooler before it gets a session, and for the schema before the first session is used. */
+/** Checks a backend: for a pooler before a session is set up on it, and for the schema before the first session is used. */
 export class Inspection implements Inspector {
   readonly #connections: Connections;
   readonly #sessionCheck: SessionCheck;
@@ -26,16 +26,16 @@ export class Inspection implements Inspector {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Opens the probes while the session's connection is still being made. */
+  /** Opens the probes while the session is still connecting. */
   prepare(): void {
     const [first] = this.#openProbes();
-    // Not behind a pooler: its transaction could take the backend that the session needs.
+    // Not behind a pooler: the transaction could occupy the backend that the session needs.
     first.made.then(({ hello }) => (seemsDirect(hello) ? first.openTransaction() : null)).catch(() => undefined);
   }
 
-  /** @throws UnsafeBackendError, what a connection may fail with, RequestTimeout */
+  /** @throws UnsafeBackendError, errors of the connection, RequestTimeout */
   async refusePooler(link: Link, hello: Hello): Promise<void> {
-    // Half the time where a pooler is likely, so that callers get this error instead of their own timeout.
+    // Half the time if a pooler is likely, so that callers get this error before their own timeout.
     const patienceMs = seemsDirect(hello) ? this.#timeoutMs : this.#timeoutMs / 2;
     const probes = this.#openProbes();
     this.#commands = probes.find(({ lane }) => lane === this.#connections.commands)?.made ?? null;
@@ -47,7 +47,7 @@ export class Inspection implements Inspector {
     }
   }
 
-  /** Returns the probes. After a failure they are cut, because they may wait for a pooler's backend for ever. */
+  /** Gives the probes back. After a failure they are cut, because they may wait for a pooler's backend for ever. */
   end(): void {
     this.#given.abort();
     const probes = this.#probes ?? [];
@@ -57,7 +57,7 @@ export class Inspection implements Inspector {
     }
   }
 
-  /** @throws NotMigratedError, UnsupportedError, what a connection may fail with, RequestTimeout */
+  /** @throws NotMigratedError, UnsupportedError, errors of the connection, RequestTimeout */
   async inspect(link: Link, session: ActiveSession): Promise<void> {
     if (this.#commands !== null) {
       const { id, nonce } = session;

@@ -6,10 +6,10 @@ import type { Link } from "../connection/link.js";
 import { sqlState } from "../connection/server-errors.js";
 import { beat } from "./heartbeat.js";
 
-/** First half of the advisory lock that each session holds. */
+/** First key of the advisory lock that each session holds. */
 const PRESENCE_CLASS = 1_279_480_140;
 
-/** A server process. Pids are recycled, so its start time is needed too. */
+/** A server process. Pids are reused, so it needs the start time, too. */
 export interface Backend {
   readonly pid: number;
   readonly startedMs: number;
@@ -27,9 +27,9 @@ export interface RegisterOptions {
   readonly hello: Hello;
   readonly identity: Identity;
   readonly takeoverDelayMs: number;
-  /** The number that leases already name; null for a first registration. */
+  /** The number that leases already name. Null for the first registration. */
   readonly knownId: number | null;
-  /** The backend of the last registration, which may still hold the lock: it is ended first. */
+  /** The backend of the last registration. It may still hold the lock, so it is terminated first. */
   readonly lastBackend: Backend | null;
 }
 
@@ -41,12 +41,12 @@ export interface Registration {
 }
 
 /**
- * Turns a connection that keeps its backend into a session. Settings, lock, LISTEN, row, in this order: whoever sees the row can rely on
- * the lock, and can notify the session.
+ * Turns a connection that keeps its backend into a session. Settings, lock, LISTEN and row come in this order, so that
+ * a process that sees the row can rely on the lock and notify the session.
  *
- * Two round trips where the link pipelines. The server goes on with the next statement after one failed, so no statement relies on those
- * before it: the row is refused to a connection that does not hold the lock, and the heartbeat fails without the row. The first failure
- * is reported, and ends the connection.
+ * Takes two round trips if the link pipelines. After a failed statement the server continues with the next one, so no
+ * statement relies on those before it: a connection that does not hold the lock cannot write the row, and the heartbeat
+ * fails without the row. The first failure is reported, and ends the connection.
  */
 export async function register(options: RegisterOptions): Promise<Registration> {
   const { link, hello, identity, takeoverDelayMs, knownId, lastBackend } = options;
@@ -58,12 +58,12 @@ export async function register(options: RegisterOptions): Promise<Registration> 
   const session = { id, nonce: randomUUID() };
   const opened = Promise.all([link.query(`listen leasehold_${id}`), openSession(link, session, identity)]);
   const firstBeat = beat({ link, session, pid: hello.pid });
-  firstBeat.catch(() => undefined); // before anybody waits for it
+  firstBeat.catch(() => undefined); // it may fail before anybody awaits it
   await opened;
   return { ...session, firstBeat };
 }
 
-/** Deletes the row. Never fails: at worst a row without a lock stays behind, which the sweeper deletes. */
+/** Deletes the row. Never fails: at worst a row without a lock is left, which the sweeper deletes. */
 export async function unregister(
   link: Link,
   { id, nonce }: Pick<Registration, "id" | "nonce">,
@@ -73,7 +73,7 @@ export async function unregister(
   await withTimeout(left, timeoutMs, () => link.destroy()).catch(() => undefined);
 }
 
-/** Takes the lock of the number that leases name, or of a new number if somebody else holds that one (after a failover). */
+/** Takes the lock of the number that leases name, or of a new number if another session holds that lock (after a failover). */
 async function takeLock(link: Link, knownId: number | null): Promise<number> {
   for (let known = knownId; ; known = null) {
     const number = known === null ? "leasehold_internal.new_session_id()" : `(values (${known}))`;
@@ -90,7 +90,7 @@ async function takeLock(link: Link, knownId: number | null): Promise<number> {
   }
 }
 
-/** Without the right to do so, the session waits for the lock instead, and takes a new number when that fails. */
+/** Without the right to terminate it, the session waits for the lock instead, and takes a new number if that fails. */
 async function endBackend(link: Link, { pid, startedMs }: Backend): Promise<void> {
   try {
     await link.query(
@@ -118,9 +118,10 @@ function openSession(
 }
 
 /**
- * When the network is cut, the old backend must end before the takeover delay has passed, because its lock counts as a sign of life; and a
- * backend that waits for the lock must notice that its client died. Keepalives detect a connection that was idle when it was cut,
- * `tcp_user_timeout` one with data on its way to us: without it the lock was kept for more than 40 s instead of 3.
+ * When the network is cut, the old backend must end before the takeover delay has passed, because its lock counts as a
+ * sign of life. And a backend that waits for the lock must notice that its client has died. Keepalives detect a
+ * connection that was idle when it was cut. `tcp_user_timeout` detects one with data on its way to us: without it the
+ * lock was kept for more than 40 s instead of 3.
  */
 function sessionSettings(takeoverDelayMs: number): readonly string[] {
   const seconds = Math.max(1, Math.floor(takeoverDelayMs / 4_000));
@@ -134,7 +135,7 @@ function sessionSettings(takeoverDelayMs: number): readonly string[] {
   ];
 }
 
-/** For settings that not every version or platform has. */
+/** For settings that some versions or platforms do not have. */
 function setWherePossible(name: string, value: string): string {
   return `do $$ begin
       perform pg_catalog.set_config('${name}', '${value}', false);

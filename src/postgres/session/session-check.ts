@@ -5,14 +5,17 @@ import type { Row } from "../connection/link.js";
 import type { ActiveSession, Session } from "./session.js";
 
 export const SEES_SESSION: string = `select leasehold_internal.sees_session($1::int, $2::pg_catalog.uuid) as seen, leasehold_internal.fence_source() as source,
-  leasehold_internal.place() as place`;
+  leasehold_internal.database_id() as database_id`;
 
-export const DATABASE_ID = "select leasehold_internal.place() as place";
+export const DATABASE_ID = "select leasehold_internal.database_id() as database_id";
 
-/** It is an error when the commands connection does not see a session that answers its heartbeat so many times in a row. */
+/** How many times in a row the commands connection may fail to see a session that answers its heartbeat. */
 const MAX_UNSEEN = 3;
 
-/** Checks that the commands connection sees the session alive. If not, the two are on different databases or servers. */
+/**
+ * Checks that the commands connection sees the session alive (decision 17). If not, the two are on different databases
+ * or servers.
+ */
 export class SessionCheck {
   readonly #session: Session | null;
   readonly #commands: Lane;
@@ -27,36 +30,36 @@ export class SessionCheck {
     this.#onWarning = onWarning;
   }
 
-  /** Identifies the database of the leases, so that a guard in another one is refused. Null before the first check. */
+  /** Identifies the database of the leases, so that a guard in another database is refused. Null before the first check. */
   get databaseId(): string | null {
     return this.#databaseId;
   }
 
-  /** Asks again: an upgrade of the server, or a restore, changes the id. */
+  /** Reads it again: an upgrade of the server or a restore changes it. */
   async findDatabaseId(): Promise<void> {
     const { rows } = await this.#commands.read(DATABASE_ID, []);
-    this.#databaseId = String(rows[0]?.place);
+    this.#databaseId = String(rows[0]?.database_id);
   }
 
-  /** A new session is active: earlier misses say nothing about it. */
+  /** Called when a new session is active: earlier misses say nothing about it. */
   reset(): void {
     this.#unseen = 0;
   }
 
-  /** Hands over the answer to the first question of `check`, which was asked while the session was being set up. */
+  /** Provides the first answer for `check`, which was requested while the session was being set up. */
   prefetch(active: ActiveSession, rows: Promise<readonly Row[]>): void {
     rows.catch(() => undefined);
     this.#prefetched = { active, rows };
   }
 
-  /** Asks until the session is seen. @throws {UnsafeBackendError} when it was not seen MAX_UNSEEN times in a row */
+  /** Repeats until the session is seen. @throws {UnsafeBackendError} if it was not seen MAX_UNSEEN times in a row */
   async check(active: ActiveSession | null, deadline: Instant): Promise<void> {
     for (let session = active; ; ) {
       const row = await this.#look(session);
       const isSeen = row?.seen === true;
       await this.record(session, isSeen);
       if (isSeen) {
-        this.#databaseId = String(row.place);
+        this.#databaseId = String(row.database_id);
         if (row.source === "manual") {
           this.#onWarning(
             new UnsafeBackendError({
@@ -76,7 +79,7 @@ export class SessionCheck {
     const prefetched = this.#prefetched;
     this.#prefetched = null;
     if (prefetched !== null && prefetched.active === session) {
-      const rows = await prefetched.rows.catch(() => []); // it is asked again
+      const rows = await prefetched.rows.catch(() => []); // asked again below
       if (rows[0]?.seen === true) {
         return rows[0];
       }
@@ -85,7 +88,7 @@ export class SessionCheck {
     return rows[0];
   }
 
-  /** Records whether a statement saw the session that it named. @throws {UnsafeBackendError} the third time in a row that it did not */
+  /** Records whether a statement saw the session that it named. @throws {UnsafeBackendError} if MAX_UNSEEN in a row did not */
   async record(active: ActiveSession | null, isSeen: boolean): Promise<void> {
     if (isSeen || active === null || this.#session?.active !== active) {
       this.#unseen = 0;

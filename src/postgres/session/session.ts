@@ -13,24 +13,24 @@ import { type Backend, type Identity, register, unregister } from "./registratio
 
 const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 1_000;
-/** Far more reconnects than any lease lives through. */
+/** Far more reconnects than any lease survives. */
 const MAX_FORMER_IDS = 100;
 
-/** Checks a backend before a session is put on it. */
+/** Checks a backend before a session is set up on it. */
 export interface Inspector {
-  /** Called while the session's connection is being made, unless the last attempt failed. */
+  /** Called while the session is connecting, unless the last attempt failed. */
   prepare(): void;
-  /** Called before the connection gets a setting or a lock, which a pooler would keep. */
+  /** Called before the connection gets a setting or a lock, because a pooler would keep them. */
   refusePooler(link: Link, hello: Hello): Promise<void>;
   /** Called before the first session is used. */
   inspect(link: Link, session: ActiveSession): Promise<void>;
-  /** May be called at any time, also before `prepare` or while something is still being opened. */
+  /** May be called at any time, even before `prepare` or while a probe is being opened. */
   end(): void;
 }
 
 export interface SessionOptions {
   readonly connect: (onNotify: () => void, signal: AbortSignal) => Promise<Made>;
-  /** A new one for each attempt, until the first that succeeds. */
+  /** Makes a new one for each attempt, until the first that succeeds. */
   readonly inspection: () => Inspector;
   readonly identity: Identity;
   readonly takeoverDelayMs: number;
@@ -38,7 +38,7 @@ export interface SessionOptions {
 }
 
 export interface SessionEvents {
-  /** A NOTIFY came, or one may have been missed. */
+  /** A notification came, or one may have been missed. */
   onWake(): void;
   /** A new session is active: every lease must be renewed under it before it counts as held. */
   onConnected(): void;
@@ -49,7 +49,7 @@ export interface SessionEvents {
   onError(error: unknown): void;
 }
 
-/** One registration of the session, as statements name it. `incarnation` counts them in this process. */
+/** One registration of the session, as statements name it. `incarnation` counts the registrations in this process. */
 export interface ActiveSession {
   readonly id: number;
   readonly nonce: string;
@@ -57,8 +57,8 @@ export interface ActiveSession {
 }
 
 /**
- * The process's presence: one connection that holds an advisory lock, which Postgres drops the moment the process dies, and that sends a
- * heartbeat every second or more often.
+ * The process's presence: one connection that holds an advisory lock, which Postgres drops the moment the process dies,
+ * and that sends a heartbeat every second or more often.
  *
  * idle → connecting → active → (lost) connecting → ... → closed
  */
@@ -67,9 +67,9 @@ export class Session {
   readonly #events: SessionEvents;
   #id: number | null = null;
   #formerIds: readonly number[] = [];
-  /** Numbers this session had to give up (after a failover, or while its old backend still held the lock), as an array literal. */
+  /** Numbers that this session had to give up (after a failover, or while its old backend held the lock), as an array literal. */
   formerIds = "{}";
-  /** The current registration. Null while reconnecting; leases of the last one may still be held. Set here alone. */
+  /** The current registration. Null while reconnecting; leases of the last one may still be held. Set only by this class. */
   active: ActiveSession | null = null;
   #incarnation = 0;
   #made: Made | null = null;
@@ -80,7 +80,7 @@ export class Session {
   #heartbeat: Heartbeat | null = null;
   #isInspected = false;
   #running: AbortController | null = null;
-  /** Settles when no connection is being made into a session any more. Never rejects. */
+  /** Settles when no connection is being turned into a session any more. Never rejects. */
   #establishing: Promise<unknown> = Promise.resolve();
   readonly #pending = new Pending<ActiveSession>();
   #lastError: unknown = null;
@@ -111,8 +111,8 @@ export class Session {
   }
 
   /**
-   * Whether nobody can have confirmed this session dead: its last heartbeat was *sent* less than the takeover delay ago.
-   * With a delay of 0 there is no such time, and a lease's own expiry is all there is.
+   * Whether nobody can have confirmed this session dead (decision 16): its last heartbeat was *sent* less than the
+   * takeover delay ago. With a delay of 0 there is no such time, and only a lease's own expiry counts.
    */
   get isBelieved(): boolean {
     const { takeoverDelayMs } = this.#options;
@@ -120,7 +120,7 @@ export class Session {
     return takeoverDelayMs === 0 || (this.#seenSince !== null && !isPast(after(this.#seenSince, ms)));
   }
 
-  /** Starts the session if need be, and resolves when it is active. Rejects with the last error after `timeoutMs`. */
+  /** Starts the session if necessary, and resolves when it is active. Rejects with the last error after `timeoutMs`. */
   async open(timeoutMs: number): Promise<ActiveSession> {
     if (this.active !== null) {
       return this.active;
@@ -133,7 +133,10 @@ export class Session {
     }
   }
 
-  /** Ends the session: deletes its row if Postgres answers within `timeoutMs`, and closes its connection. `open` starts a new one. */
+  /**
+   * Ends the session: deletes its row if Postgres answers within `timeoutMs`, and closes its connection. `open` starts
+   * a new one.
+   */
   async close(timeoutMs: number): Promise<void> {
     this.#running?.abort();
     this.#running = null;
@@ -192,7 +195,7 @@ export class Session {
     const isDefinite = error instanceof LeaseholdError && !(error instanceof UnavailableError);
     if (isDefinite || isFinal(error)) {
       this.#pending.reject(error);
-      // A configuration that never worked will not start working by itself: stop, and let the next call try again.
+      // A configuration that has never worked will not start to work by itself: stop, and let the next call try again.
       if (!this.#isInspected) {
         this.#running?.abort();
         this.#running = null;
@@ -206,7 +209,7 @@ export class Session {
     const endInspection = (): void => inspection?.end();
     signal.addEventListener("abort", endInspection, { once: true });
     try {
-      // After a failure, one connection is enough to see whether the next attempt fails too.
+      // After a failure one connection is enough to see whether the next attempt fails, too.
       if (this.#lastError === null) {
         inspection?.prepare();
       }
@@ -255,7 +258,8 @@ export class Session {
       identity,
       takeoverDelayMs,
       knownId: this.#id,
-      // Before the inspection this may have been a pooler's backend, which serves somebody else by now: never end that.
+      // Before the inspection this may have been a backend of a pooler, which may serve another client now: never
+      // terminate it.
       lastBackend: this.#isInspected && this.#backend?.pid !== hello.pid ? this.#backend : null,
     });
     if (signal.aborted) {
@@ -308,7 +312,7 @@ export class Session {
     this.#made = null;
   }
 
-  /** Sends an extra heartbeat. Resolves to whether it succeeded; if not, the connection is dropped. */
+  /** Sends an extra heartbeat. Resolves to whether it succeeded. If not, the connection has been cut. */
   async beatNow(): Promise<boolean> {
     return (await this.#heartbeat?.now()) ?? false;
   }

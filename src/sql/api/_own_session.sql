@@ -1,5 +1,5 @@
--- The session that the caller names as its own. It must be one of this very connection: on a pooled connection the next one
--- inherits whatever the last one left, so nothing that is not named counts.
+-- The session that the caller names as its own (decision 17). It must belong to this very connection. A session that is not
+-- named never counts, because the next user of a pooled connection inherits whatever the last one left.
 create function leasehold_internal._own_session(given integer) returns leasehold.sessions
 language plpgsql volatile
 as $$

@@ -1,4 +1,4 @@
--- How others see a holder: as it names itself, or else by what the server knows of it.
+-- How others see a holder: by the name it gives itself, else by what the server knows about it.
 create function leasehold_internal._owner(given text) returns text
 language plpgsql stable
 as $$

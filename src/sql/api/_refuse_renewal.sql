@@ -1,4 +1,4 @@
--- Why it is not held with this token, for whoever reads the error.
+-- Raises the error that explains why the key is not held with this token.
 create function leasehold_internal._refuse_renewal(p_key text, reason text) returns void
 language plpgsql volatile
 as $$

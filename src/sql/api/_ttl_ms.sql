@@ -1,4 +1,4 @@
--- The bounds are those of the client's ttlMs.
+-- The same bounds as the client's ttlMs.
 create function leasehold_internal._ttl_ms(ttl interval) returns integer
 language plpgsql immutable
 as $$

@@ -17,7 +17,7 @@ begin
   end if;
 
   own.owner := leasehold_internal._owner(attach.owner);
-  -- One lock, for as long as the connection lasts; a number whose last session still stands is passed over.
+  -- Take one lock for as long as the connection lasts. Skip a number whose last session still has its lock.
   loop
     own.id := leasehold_internal.new_session_id();
     exit when pg_try_advisory_lock(:presence_class, own.id);
@@ -26,7 +26,7 @@ begin
     perform leasehold_internal._register(
       own.id, gen_random_uuid(), own.owner, coalesce(host(inet_client_addr()), 'local'), 'sql');
   exception when others then
-    perform pg_advisory_unlock(:presence_class, own.id); -- a lock of the connection, which no rollback gives back
+    perform pg_advisory_unlock(:presence_class, own.id); -- a session-level lock, which no rollback releases
     raise;
   end;
   return own.id;
@@ -34,9 +34,8 @@ end
 $$;
 
 comment on function leasehold.attach(text, integer) is
-  'Begins a session of this connection, and gives its number: select leasehold.attach(); Locks that are acquired with it, '
+  'Begins a session of this connection and returns its number: select leasehold.attach(); Locks that are acquired with it, '
   'try_acquire(..., session => <number>), are tied to the connection: when it ends, for whatever reason, they are free at once, '
-  'or 5 s after the last call of attach(), whichever is later; not only at their TTL. They still end by their TTL unless they '
-  'are renewed. For a connection of its own, not one that a transaction pooler shares out, and outside of a transaction. Called '
-  'with its number, attach(session => <number>), it is a heartbeat; without, it begins another session. "owner": how others see '
-  'it.';
+  'or 5 s after the last call of attach(), whichever is later, instead of at their TTL. They still expire at their TTL unless '
+  'they are renewed. It needs a connection of its own, not one behind a transaction pooler, and no open transaction. With a '
+  'number, attach(session => <number>), it is a heartbeat; without one it begins another session. "owner": how others see it.';

@@ -41,7 +41,7 @@ end
 $$;
 
 comment on function leasehold.check(text) is
-  'Who has the key: select * from leasehold.check(''report:daily''); One row, and nothing is locked or changed. state: free; '
-  'held; cooling (released, but kept from everybody until its minimum hold is over); blocked (released, but a transaction that '
-  'guarded it is open); orphaned (its holder has died); expired (nobody renewed it; the last two are granted to the next who '
-  'asks).';
+  'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: free; '
+  'held; cooling (released, but not granted to anybody until its minimum hold ends); blocked (released, but a transaction that '
+  'guarded it is still open); orphaned (its holder has died); expired (nobody renewed it). A key that is orphaned or expired is '
+  'granted to the next who asks.';

@@ -21,11 +21,11 @@ begin
       hint = 'Give lock.fence, which was granted with the lock.';
   end if;
 
-  -- Again after each step that somebody else may have been faster in: every statement sees what was committed before it.
+  -- Repeat when another transaction was faster: each statement sees what was committed before it.
   loop
     select m.* into mark from leasehold.resource_fences m where m.resource = check_fence.resource collate "C";
-    -- A mark that no fence can reach would refuse every writer for ever. Only what would raise it is looked at; and a key
-    -- that was restored with a larger fence than this server has come to counts on from there.
+    -- A mark above all fences would refuse every writer for ever. So a fence that raises the mark must be one that can have
+    -- been granted. That includes the fence of a restored key, which may be larger than those of this server.
     if last is null and coalesce(mark.fence < check_fence.fence, true) then
       last := leasehold_internal._last_fence();
       if check_fence.fence > last and not exists (select from leasehold.leases l where l.fence >= check_fence.fence) then
@@ -58,7 +58,7 @@ begin
     end if;
   end loop;
 
-  -- A mark that a crash forgets would let an older fence pass.
+  -- If a crash took the mark back, an older fence would pass.
   if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
     perform set_config('synchronous_commit', 'on', true);
   end if;
@@ -66,6 +66,6 @@ end
 $$;
 
 comment on function leasehold.check_fence(text, bigint) is
-  'For writers that cannot share a transaction with their data: select leasehold.check_fence(''bucket/report.csv'', 17); passes '
-  'if no larger fence was checked for the resource before, and remembers this one; fails with LH006 otherwise, and with LH003 if '
-  'no such fence can have been granted here. Call it in a transaction of its own, just before the write.';
+  'For writers that cannot share a transaction with their data: select leasehold.check_fence(''bucket/report.csv'', 17); Passes '
+  'if no larger fence was checked for the resource before, and remembers this one. Fails with LH006 otherwise, and with LH003 '
+  'if no such fence can have been granted here. Call it in a transaction of its own, just before the write.';

@@ -10,7 +10,7 @@ begin
   if not leasehold_internal._holds_presence(detach.session) then
     return false;
   end if;
-  -- Its row stays, for it is what tells that the session is dead; the sweeper deletes it.
+  -- The row stays, because it shows that the session is dead. The sweeper deletes it.
   perform pg_advisory_unlock(:presence_class, detach.session);
   return true;
 end
@@ -18,5 +18,5 @@ $$;
 
 comment on function leasehold.detach(integer) is
   'Ends the session that attach() began, before the connection goes back to a pool: select leasehold.detach(<number>); Locks '
-  'that were acquired with it and are still held are free, as if the connection had ended: release them first. False when this '
+  'that were acquired with it and are still held become free, as if the connection had ended: release them first. False if this '
   'connection has no such session.';

@@ -24,7 +24,7 @@ begin
       detail = format('It is open in the server process %s.', coalesce(answer.blocker::text, '(unknown)')),
       hint = 'End that transaction, then try again: select pg_terminate_backend(<process>);';
   end if;
-  perform leasehold_internal._wake(answer.wake);
+  perform leasehold_internal._wake(answer.next);
   outcome := answer.outcome;
   holder := answer.owner;
   holder_fence := answer.fence;
@@ -35,6 +35,6 @@ $$;
 
 comment on function leasehold.force_release(text, bigint, boolean) is
   'Takes a lock from its holder: select * from leasehold.force_release(''report:daily''); outcome: revoked (its renewals fail '
-  'from now on; the key is free when it lets go, or at holder_expires_at); released (immediate: free now, although its holder '
-  'may still believe that it holds: only fences protect what it writes); gone (there was nothing to take). "fence": only that '
-  'grant, and no later one.';
+  'from now on; the key is free when its holder releases it, or at holder_expires_at); released (immediate: free now, although '
+  'its holder may still believe that it has the lock: only fences protect what it writes); gone (there was nothing to take). '
+  '"fence": only that grant, and no later one.';

@@ -1,4 +1,4 @@
--- Who takes a lock away must see from whom, and does it with a client, whose session needs what all clients need.
+-- An administrator must see who holds a lock, and takes it away with a client, which needs the rights of every client.
 create function leasehold.grant_admin(role text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -9,5 +9,5 @@ end
 $$;
 
 comment on function leasehold.grant_admin(text) is
-  'Lets a role do what grant_usage and grant_monitoring let it do, and also take locks from their holders, sweep, raise the '
-  'epoch, and reset the marks of resources: select leasehold.grant_admin(''dba'');';
+  'Lets a role do what grant_usage and grant_monitoring allow, and also take locks from their holders, sweep, raise the epoch, '
+  'and reset the marks of resources: select leasehold.grant_admin(''dba'');';

@@ -3,7 +3,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  quoted text := leasehold_internal.protectable(target);
+  quoted text := leasehold_internal.check_table(target);
   table_name name := (select c.relname from pg_class c where c.oid = target);
   parent regclass;
   partition regclass;
@@ -33,7 +33,8 @@ begin
       return;
     end if;
     exit when attempt = 2;
-    execute format('lock table only %s in share row exclusive mode', quoted); -- then another may have done it already
+    -- Then look again: another transaction may have guarded the table in the meantime.
+    execute format('lock table only %s in share row exclusive mode', quoted);
   end loop;
 
   perform leasehold.unguard_table(target);
@@ -49,12 +50,13 @@ begin
     execute format(
       'create trigger zz_leasehold_guard_truncate before truncate on %s for each statement
        execute function leasehold.require_guard()',
-      leasehold_internal.protectable(partition));
+      leasehold_internal.check_table(partition));
   end loop;
 end
 $$;
 
 comment on function leasehold.guard_table(regclass, text) is
-  'Lets a table be written only in transactions that guard the key of the row: select leasehold.guard_table(''public.accounts'', '
-  '$$''account:'' || id$$); "key" is an SQL expression over the columns, which gives the full key of the lock. Other writes fail '
-  'with LH005, truncate always. Call it again to change the expression, and after making a partition, for its truncate.';
+  'Lets a table be written only in transactions that guard the key of the row: select '
+  'leasehold.guard_table(''public.accounts'', $$''account:'' || id$$); "key" is an SQL expression over the columns that gives '
+  'the full key of the lock. Other writes fail with LH005, and so does every truncate. Call it again to change the expression, '
+  'and after creating a partition, to protect that from truncate.';

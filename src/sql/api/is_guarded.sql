@@ -1,6 +1,5 @@
--- For guard_table, and for anybody who writes a trigger or policy of his own. The setting alone proves nothing, for anybody
--- may set it: the fence is compared under the lock. Whether the lease has expired or was released since its guard makes no
--- difference.
+-- For guard_table, and for triggers and policies of your own. The setting proves nothing, because anybody can set it: compare
+-- the fence under a lock on the row (decision 21). A lease that has expired or was released since its guard is still guarded.
 create function leasehold.is_guarded(key text) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -9,7 +8,7 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-  guarded bigint := (leasehold_internal._guards(is_guarded.key) ->> is_guarded.key)::bigint;
+  guarded bigint := (leasehold_internal._guarded_keys(is_guarded.key) ->> is_guarded.key)::bigint;
   current_fence bigint;
 begin
   if guarded is null then
@@ -21,5 +20,5 @@ end
 $$;
 
 comment on function leasehold.is_guarded(text) is
-  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, since leasehold.guard passed, '
-  'nobody else was granted it, nor will be until the transaction ends.';
+  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, nobody else has been granted '
+  'the key since leasehold.guard passed, and nobody will be until the transaction ends.';

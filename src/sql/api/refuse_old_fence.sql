@@ -1,4 +1,4 @@
--- The trigger's condition has found that the fence of the row would sink.
+-- Called when the trigger's condition has found that the fence of the row would decrease.
 create function leasehold.refuse_old_fence() returns trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -8,7 +8,7 @@ declare
   was bigint;
   comes bigint;
 begin
-  -- The column may have another name by now, and only the trigger of the whole table, not those of its partitions, depends on it.
+  -- The column may have been renamed. Only the trigger of the whole table depends on it, not those of its partitions.
   with recursive fencing as (
     select t.oid, t.tgrelid, t.tgparentid from pg_trigger t where t.tgrelid = tg_relid and t.tgname = tg_name
     union all

@@ -10,7 +10,7 @@ begin
   perform leasehold_internal._check_key(release.key);
   perform leasehold_internal._check_token(release.token);
   for attempt in 1..3 loop
-    select coalesce(a.rest::json #>> '{0,1}', 'released') as outcome, (a.rest::json #>> '{0,3}')::integer as wake
+    select coalesce(a.rest::json #>> '{0,1}', 'released') as outcome, (a.rest::json #>> '{0,3}')::integer as next
       into answer
       from leasehold_internal.release(false, array[release.key collate "C"], array[release.token], array[null::bigint]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
@@ -19,18 +19,19 @@ begin
   if answer.outcome = 'busy' then
     raise exception using errcode = 'lock_not_available',
       message = format('the lease of %L cannot be released now: a transaction keeps its row locked', release.key),
-      detail = (
-        select format('It is open in the server process %s.', b.pid)
-          from leasehold_internal._blockers(array[release.key collate "C"]) b
-         where b.pid is not null),
+      -- It may have ended meanwhile, and raise takes no null.
+      detail = coalesce(
+        (select format('It is open in the server process %s.', b.pid)
+           from leasehold_internal._blockers(array[release.key collate "C"]) b
+          where b.pid is not null),
+        'It has ended meanwhile.'),
       hint = 'Release it in the transaction that renewed it, or end that one first.';
   end if;
-  perform leasehold_internal._wake(answer.wake);
+  perform leasehold_internal._wake(answer.next);
   return answer.outcome = 'released';
 end
 $$;
 
 comment on function leasehold.release(text, uuid) is
-  'Lets go of a lock: select leasehold.release(''report:daily'', ''<token>''); True when it was held until now; false when it '
-  'was over before, and then what was done meanwhile was not protected. Whoever is next in line is woken when the transaction '
-  'commits.';
+  'Releases a lock: select leasehold.release(''report:daily'', ''<token>''); True if it was held until now. False if it had '
+  'ended before; then what was done since was not protected. The next waiter is woken when the transaction commits.';

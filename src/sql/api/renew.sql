@@ -38,8 +38,8 @@ end
 $$;
 
 comment on function leasehold.renew(text, uuid, interval, integer) is
-  'Keeps a lock for longer, counted from now, and says until when: select leasehold.renew(''report:daily'', ''<token>''); "ttl": '
-  'instead of the one it has. It never shortens. Fails with LH002 when the lock is not held with this token any more, also when '
-  'nobody else has it; with 55P03 when a transaction keeps the row locked. The lock stays tied to the session that it was '
-  'acquired under for as long as that one lives, whoever renews it. "session": the number that attach() gave on this connection, '
-  'for a lock whose own connection has ended.';
+  'Extends a lock, counted from now, and returns its new end: select leasehold.renew(''report:daily'', ''<token>''); "ttl": '
+  'instead of the one it has. Never shortens. Fails with LH002 if the lock is no longer held with this token, even if nobody '
+  'else has it, and with 55P03 if a transaction keeps the row locked. Whoever renews it, the lock stays tied to the session '
+  'that acquired it for as long as that session is alive. "session": the number that attach() gave on this connection, for a '
+  'lock whose own connection has ended.';

@@ -1,9 +1,8 @@
--- After the row is written, because only then it is what it will be: other triggers have changed it, generated columns have
--- their values.
+-- Runs after the row is written, when it has its final values: other triggers have changed it, generated columns are computed.
 create function leasehold.require_guard() returns trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
--- To every writer the expression means the same, and gives the same text: of a date, say, or of a float8.
+-- For every writer the expression must mean the same and give the same text, of a date or a float8 for example.
 set standard_conforming_strings = on
 set datestyle = 'ISO, MDY'
 set intervalstyle = postgres
@@ -12,8 +11,7 @@ set extra_float_digits = 1
 set bytea_output = hex
 as $$
 declare
-  -- Columns are called by their names, with or without the name of the table. A line of its own for the expression: it may
-  -- end in a comment.
+  -- The expression may name columns with or without the table's name. It has a line of its own, since it may end in a comment.
   key_of text := '(select (' || tg_argv[0] || E'\n)::text from (select ($';
   row_named text := ').*) as ' || quote_ident(tg_argv[1]) || ')';
   keys text[];
@@ -32,7 +30,7 @@ begin
   elsif tg_op = 'DELETE' then
     execute 'select array[' || key_of || '1' || row_named || ']' into keys using old;
   else
-    -- A row that moves from one key to another is written under both.
+    -- An update that changes the key needs a guard for both keys.
     execute 'select array[' || key_of || '1' || row_named || ',' || key_of || '2' || row_named || ']' into keys using old, new;
     if keys[1] = keys[2] then
       keys := keys[1:1];
@@ -47,7 +45,7 @@ begin
         hint = 'Give every row a key, or guard the table with an expression that is never null.',
         schema = tg_table_schema, table = tg_table_name;
     end if;
-    -- Who guards nothing may have no right to ask: then the name of what to ask must not even be read.
+    -- A writer without guards may lack the right to call is_guarded. Then its name must not even be resolved.
     is_guarded := false;
     if coalesce(current_setting('leasehold.guards', true), '') <> '' then
       is_guarded := leasehold.is_guarded(key);

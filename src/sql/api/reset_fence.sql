@@ -19,6 +19,6 @@ end
 $$;
 
 comment on function leasehold.reset_fence(text) is
-  'Forgets the mark that check_fence keeps of a resource: select leasehold.reset_fence(''bucket/report.csv''); For an '
-  'administrator, where a mark refuses those who hold the lock. Gives the mark; null when there was none. From then on any fence '
-  'passes once more: first see that no old writer is left, or check the fence of a lock that is held right afterwards.';
+  'Forgets the mark that check_fence keeps for a resource: select leasehold.reset_fence(''bucket/report.csv''); For an '
+  'administrator, if a mark refuses those who hold the lock. Returns the mark; null if there was none. From then on any fence '
+  'passes again: first make sure that no old writer is left, or check the fence of a held lock right afterwards.';

@@ -7,8 +7,7 @@ set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
 as $$
 declare
-  -- An interval is compared as if all months had 30 days, and taken off with those that they have: -12 months 360 days is 5
-  -- days ahead.
+  -- Postgres compares intervals as if all months had 30 days, but subtracts real months: -12 months 360 days is 5 days ahead.
   seconds numeric := extract(epoch from retention);
 begin
   if seconds is null or seconds not between 60 and 3155760000 then
@@ -30,9 +29,9 @@ end
 $$;
 
 comment on function leasehold.sweep(interval, integer) is
-  'Deletes what nobody needs any more, and wakes whoever is next in a line that moves: select * from leasehold.sweep(); Purged '
-  'are keys that are free, and leases that are expired, for longer than "retention" (1 minute to 100 years), waiters that have '
-  'stopped looking for a minute, dead sessions that no lease names, and the counters of processes that are gone, which are added '
-  'up; never a live lease. "batch" bounds what one call purges of each kind: repeat it while has_more is true. is_busy: another '
-  'sweeper was at work, and nothing was done. woken: sessions that were told to look. Every locker does the same in the '
-  'background.';
+  'Deletes what nobody needs any more, and wakes the next waiter of each key that can be granted: select * from '
+  'leasehold.sweep(); It purges keys that have been free, and leases that have been expired, for longer than "retention" (1 '
+  'minute to 100 years); waiters that stopped looking a minute ago; dead sessions that no lease names; and the counters of '
+  'processes that are gone, which are added up. It never purges a live lease. "batch" bounds what one call purges of each kind: '
+  'repeat it while has_more is true. is_busy: another sweeper was at work, and nothing was done. woken: sessions that were told '
+  'to look. Every locker does the same in the background.';

@@ -27,9 +27,10 @@ begin
   own := leasehold_internal._own_session(try_acquire.session);
 
   token := gen_random_uuid();
-  -- A row that is locked for a moment, by a guard or a grant that is about to commit, is no reason to give up. As the client
-  -- does.
+  -- Do not give up because of a row that is locked for a moment, by a guard or by a grant that is about to commit. The client
+  -- does the same.
   for attempt in 1..3 loop
+    perform set_config('synchronous_commit', durability, true); -- an attempt that granted nothing has lowered it (rule 9)
     select a.* into answer
       from leasehold_internal.acquire(
              own.id, own.nonce, case when own.id is not null then 5000 end, false,
@@ -49,7 +50,7 @@ begin
     token := null;
     holder := answer.holder;
     holder_expires_at := to_timestamp(answer.expires / 1000);
-    -- A try that failed lowers it. Whatever else this transaction writes is the caller's.
+    -- For the other writes of the caller's transaction.
     perform set_config('synchronous_commit', durability, true);
   end if;
   return next;
@@ -57,10 +58,10 @@ end
 $$;
 
 comment on function leasehold.try_acquire(text, interval, text, jsonb, integer) is
-  'Takes the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 '
-  'min''); One row. "session": the number that attach() gave on this connection, which ties the lock to the connection. '
+  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 '
+  'min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the connection. '
   'acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
-  'holder_expires_at say who has it; both are null when the key is free but others stand in line, or a transaction keeps its row '
-  'locked. It does not wait: ask again. In a transaction that stays open the grant is nobody''s before the commit, and until '
-  'then the key is kept from everybody; so commit first. Fails with LH003 when an argument is not what it must be, with LH004 on '
-  'a standby, under another isolation level than read committed, and when the session is not one of this connection.';
+  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps its '
+  'row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and until '
+  'then the key is kept from everybody; so commit first. Fails with LH003 if an argument is invalid, and with LH004 on a '
+  'standby, under another isolation level than read committed, and if the session is not one of this connection.';

@@ -3,7 +3,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  quoted text := leasehold_internal.protectable(target);
+  quoted text := leasehold_internal.check_table(target);
   present pg_trigger := leasehold_internal.fence_trigger(target, column_name);
 begin
   perform leasehold_internal.check_fence_column(target, column_name);
@@ -20,4 +20,4 @@ end
 $$;
 
 comment on function leasehold.unfence_table(regclass, name) is
-  'Takes off what fence_table has put on: select leasehold.unfence_table(''public.accounts'', ''fence''); The column stays.';
+  'Undoes fence_table: select leasehold.unfence_table(''public.accounts'', ''fence''); The column stays.';

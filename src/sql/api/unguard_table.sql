@@ -3,7 +3,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  quoted text := leasehold_internal.protectable(target);
+  quoted text := leasehold_internal.check_table(target);
   present pg_trigger;
 begin
   for present in select * from leasehold_internal.guard_triggers(target) loop
@@ -13,10 +13,10 @@ begin
         hint = format('Take it off that table: select leasehold.unguard_table(%L);',
                       (select p.tgrelid::regclass from pg_trigger p where p.oid = present.tgparentid));
     end if;
-    execute format('drop trigger %I on %s', present.tgname, leasehold_internal.protectable(present.tgrelid));
+    execute format('drop trigger %I on %s', present.tgname, leasehold_internal.check_table(present.tgrelid));
   end loop;
 end
 $$;
 
 comment on function leasehold.unguard_table(regclass) is
-  'Takes off what guard_table has put on: select leasehold.unguard_table(''public.accounts'');';
+  'Undoes guard_table: select leasehold.unguard_table(''public.accounts'');';

@@ -1,4 +1,5 @@
--- Locking first and comparing afterwards only works if each statement sees what was committed before it, and only on a primary.
+-- Rule 3: locking first and comparing afterwards works only if each statement sees what was committed before it. And only a
+-- primary can lock rows.
 create function leasehold_internal._check_transaction() returns void
 language plpgsql stable
 as $$
@@ -6,7 +7,8 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception using
       errcode = 'LH004',
-      message = format('leasehold needs the isolation level "read committed", this transaction has "%s"', current_setting('transaction_isolation')),
+      message = format('leasehold needs the isolation level "read committed", this transaction has "%s"',
+                       current_setting('transaction_isolation')),
       hint = format('Run: alter role %I set default_transaction_isolation = ''read committed''', session_user);
   end if;
   if pg_is_in_recovery() then

@@ -1,5 +1,5 @@
--- What this transaction grants or renews is on the disk, and on a synchronous standby, before it is answered. That the wait
--- for the standby was cancelled, a warning alone tells.
+-- Rule 9: what this transaction grants or renews is on disk, and on a synchronous standby, before it is answered. If the wait
+-- for the standby is cancelled, only a warning says so, and the client must see it.
 create function leasehold_internal._commit_durably() returns void
 language plpgsql volatile
 as $$

@@ -4,7 +4,7 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
 as $$
-  -- A restore of the schema without its data leaves tables without the rows that every function needs: as good as no schema.
+  -- A schema restored without its data lacks the rows that every function needs. It counts as missing.
   select applied.version, applied.min_client
     from leasehold.schema_version as applied
    where exists (select from leasehold.fence_epoch) and exists (select from leasehold.sweeper)
@@ -12,4 +12,6 @@ as $$
    limit 1;
 $$;
 
-comment on function leasehold_internal.schema_info() is 'The version of the schema, and the oldest client that can work with it. No row: the rows that every function needs are missing, and migrate() puts them back.';
+comment on function leasehold_internal.schema_info() is
+  'The version of the schema, and the oldest client that can work with it. No row: the rows that every function needs are '
+  'missing, and migrate() restores them.';

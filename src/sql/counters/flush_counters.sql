@@ -1,5 +1,6 @@
--- Writes the whole row anew, so that a flush can be repeated. A role that may lock may write no other row than its own (it
--- knows no other id), nor anything of any size: what is no count of this world is refused, or left out of a list.
+-- Writes the whole row anew, so that a flush can be repeated. A role that may lock can write only its own rows (it knows no
+-- other id), and nothing of arbitrary size: impossible counts are refused, or left out of a list. Lines with a counter
+-- variable are repeated for each counter (scripts/sql-counters.ts).
 create function leasehold_internal.flush_counters(p_id uuid, p_sequence integer, p_counts text) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -28,10 +29,12 @@ begin
       from (
         select x.*
           from jsonb_to_recordset(counts -> 'prefixes') as x (
-            prefix text, acquired bigint, refused bigint, timed_out bigint, contended bigint, taken_over bigint, wait_ms float8)
+            prefix text,
+            :prefix_counter bigint,
+            wait_ms float8)
          where coalesce(octet_length(x.prefix), 0) <= 512
-           and x.acquired between 0 and most and x.refused between 0 and most and x.timed_out between 0 and most
-           and x.contended between 0 and most and x.taken_over between 0 and most and x.wait_ms between 0 and most_ms
+           and x.:prefix_counter between 0 and most
+           and x.wait_ms between 0 and most_ms
          limit 101
       ) p);
   given.hot_keys := (
@@ -56,18 +59,14 @@ begin
       hint = 'This function is for the Leasehold client. Nothing else needs to call it.';
   end if;
 
-  -- What a crash forgets, the next flush brings back.
+  -- If a crash loses this row, the next flush writes it again.
   perform set_config('synchronous_commit', 'off', true);
   insert into leasehold.counters as c values (given.*)
   on conflict (id) do update
-    set (sequence, flushed_at, acquired, refused, timed_out, cancelled, failed, contended, released, renewed, checked,
-         lost_expired, lost_taken, lost_max_hold, lost_forced, taken_over_expired, taken_over_orphaned, swept, errors,
-         wait_ms, hold_ms, waits, holds, prefixes, hot_keys)
-      = row (excluded.sequence, excluded.flushed_at, excluded.acquired, excluded.refused, excluded.timed_out,
-             excluded.cancelled, excluded.failed, excluded.contended, excluded.released, excluded.renewed,
-             excluded.checked, excluded.lost_expired, excluded.lost_taken, excluded.lost_max_hold, excluded.lost_forced,
-             excluded.taken_over_expired, excluded.taken_over_orphaned, excluded.swept, excluded.errors, excluded.wait_ms,
-             excluded.hold_ms, excluded.waits, excluded.holds, excluded.prefixes, excluded.hot_keys)
+    set sequence = excluded.sequence, flushed_at = excluded.flushed_at,
+        :counter = excluded.:counter,
+        wait_ms = excluded.wait_ms, hold_ms = excluded.hold_ms, waits = excluded.waits, holds = excluded.holds,
+        prefixes = excluded.prefixes, hot_keys = excluded.hot_keys
     where c.sequence < excluded.sequence;
 end
 $$;

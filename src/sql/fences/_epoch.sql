@@ -1,6 +1,7 @@
--- The upper part of every fence and ticket, 0 to 32767: what a promotion, a recovery, a restore elsewhere and an upgrade add to.
--- A running server writes to one cluster and to one timeline. So what it has verified stays true; and another server_start than its
--- own tells that the row comes from an earlier run, from a dump of elsewhere, or from the primary of a standby that was promoted.
+-- The upper part of every fence and ticket, 0 to 32767 (decision 14). It rises with each promotion, recovery, restore into
+-- another cluster, and upgrade. Cluster and timeline do not change while a server runs, so a verified epoch stays valid until
+-- it stops. A different server_start means that the row is from an earlier run, from another server's dump, or from the former
+-- primary of a promoted standby.
 create function leasehold_internal._epoch() returns bigint
 language plpgsql volatile
 as $$

@@ -1,18 +1,18 @@
--- The fence of one grant: the position in the write-ahead log, in units of 64 bytes, under the epoch. Drawn once the key's row is
--- locked, never earlier; then it is larger than the fence of the grant before. That one wrote more than 64 bytes after its fence
--- was drawn, and its transaction is over. A grant is on the disk before it is answered, so no crash takes a position back that
--- anybody has seen. And nothing that is done inside a cluster turns the log back: no restore of a dump, no copy of a database, no new
--- migration. Fences from a sequence fell from 6 to 2. Two keys may have one fence.
+-- The fence of one grant: the WAL position in units of 64 bytes, below the epoch (decision 14). Draw it after locking the key's
+-- row, never before (rule 4). Then it is larger than the fence of the previous grant, whose transaction has ended and wrote
+-- more than 64 bytes after drawing it. A grant is on disk before it is answered (rule 9), so no crash takes back a position
+-- that a client has seen. Nothing done inside a cluster turns the WAL back: no restore of a dump, no copy of a database, no new
+-- migration. With a sequence, a restore took fences from 6 back to 2. Two keys may get the same fence.
 --
--- 2^48 units of 64 bytes are 18 PB of WAL, and 15 bits are left for the epoch: the sign is never set. The difference of two
--- positions is a whole number, so the cast to bigint is exact; the division is one of bigints, which cuts off.
+-- 2^48 units of 64 bytes are 18 PB of WAL. That leaves 15 bits for the epoch, so the sign bit is never set. The difference of
+-- two positions is a whole number, so the cast to bigint is exact; dividing bigints truncates.
 create function leasehold_internal._fence() returns bigint
 language plpgsql volatile
 as $$
 declare
   known record;
 begin
-  -- One row is all that is read as a rule.
+  -- Usually this is the only row to read.
   select e.epoch, e.source
     into known
     from leasehold.fence_epoch e
@@ -21,9 +21,6 @@ begin
   if not found then
     select v.epoch, v.source into known from leasehold_internal._verify_epoch() v;
   end if;
-  if known.source = 'manual' then
-    return (known.epoch << 48) + nextval('leasehold.fences');
-  end if;
-  return (known.epoch << 48) + (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;
+  return (known.epoch << 48) + leasehold_internal._position(known.source);
 end
 $$;

@@ -1,4 +1,5 @@
--- No fence that was granted by now is larger, but for keys whose last fence was larger than this already: those count on from there.
+-- An upper bound of all fences granted so far. The exception: a key whose last fence was already larger (its data came from
+-- another server) continues from there.
 create function leasehold_internal._last_fence() returns bigint
 language plpgsql volatile
 as $$

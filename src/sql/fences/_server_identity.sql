@@ -1,5 +1,5 @@
--- What this server tells about itself. A service may keep these functions for its superuser, or not have them: then null.
--- pg_control_checkpoint() lags right after a promotion; the name of the current WAL file does not.
+-- System identifier and timeline of this server. Null where a hosted service reserves these functions for its superuser or
+-- lacks them. The timeline comes from the name of the current WAL file: pg_control_checkpoint() lags right after a promotion.
 create function leasehold_internal._server_identity(out identifier bigint, out timeline bigint)
 language plpgsql volatile
 as $$

@@ -1,4 +1,4 @@
--- Asked whenever a client connects: here it comes out that the database was moved to a service that hides what fences are made of.
+-- Called whenever a client connects. Notices when the database has moved to a service that hides the WAL position.
 create function leasehold_internal.fence_source() returns text
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp

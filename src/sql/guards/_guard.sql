@@ -1,3 +1,4 @@
+-- Guards a key until the end of the transaction (decision 21).
 create function leasehold_internal._guard(p_key text, p_fence bigint, p_timeout_ms numeric) returns void
 language plpgsql volatile
 as $$
@@ -22,14 +23,15 @@ begin
       hint = 'Leave it out for the TTL of the lease.';
   end if;
 
-  -- Passed by renewals, by release, and by other guards; held against every grant, to the end of the transaction. It waits for
-  -- a grant of this very key that is on its way to its commit, and for nothing else.
+  -- To the end of the transaction this lock blocks every grant (rule 1), but no renewal, release or other guard (rule 2). It
+  -- waits only for a grant of this very key that is about to commit.
   select l.ctid into version from leasehold.leases l where l.key = p_key for key share;
   if found then
-    -- A snapshot is older than the locks of its statement: the row is read again, by one that began after the lock.
+    -- A snapshot is older than the locks of its statement: read the row again, in one that begins after the lock (rule 3).
     select l.* into lease from leasehold.leases l where l.key = p_key;
-    -- Where one snapshot serves the whole transaction, that is the old row still. Postgres objects by itself to a grant since
-    -- then, but not to a renewal, a release or a revocation: those change no key, and key share passes them.
+    -- With one snapshot for the whole transaction, this is still the old row. Postgres itself objects to a grant since then,
+    -- but not to a renewal, a release or a revocation: they change no key column, so a key share lock does not conflict with
+    -- them.
     if current_setting('transaction_isolation') in ('repeatable read', 'serializable')
        and currtid2('leasehold.leases', version) <> version then
       raise exception using errcode = 'serialization_failure',
@@ -37,8 +39,8 @@ begin
         hint = 'Repeat the transaction. As its first statement, a guard hardly ever meets this.';
     end if;
   elsif current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
-    -- That snapshot does not show a key that was first granted since. To a row that it cannot see Postgres objects by itself;
-    -- where there is none, the refusal below takes this one back.
+    -- The snapshot does not show a key that was first granted since then. If there is such a row, Postgres objects to this
+    -- insert. If there is none, the refusal below rolls the insert back.
     insert into leasehold.leases (key, fence, ttl_ms) values (p_key, 0, 0) on conflict do nothing;
   end if;
 
@@ -48,20 +50,22 @@ begin
     perform leasehold_internal._refuse_guard(lease, p_key, p_fence, at);
   end if;
 
-  -- An abandoned transaction would keep the key from everybody for ever: it ends by itself.
+  -- Bound the transaction: an abandoned one would block the key for ever.
   bound_ms := ceil(coalesce(p_timeout_ms, greatest(lease.ttl_ms, 1000)));
-  perform leasehold_internal._bound('idle_in_transaction_session_timeout', bound_ms);
-  perform leasehold_internal._bound('statement_timeout', bound_ms);
+  perform leasehold_internal._lower_timeout('idle_in_transaction_session_timeout', bound_ms);
+  perform leasehold_internal._lower_timeout('statement_timeout', bound_ms);
   if current_setting('server_version_num')::integer >= 170000 then
-    perform leasehold_internal._bound('transaction_timeout', bound_ms, extract(epoch from at - transaction_timestamp()) * 1000);
+    perform leasehold_internal._lower_timeout(
+      'transaction_timeout', bound_ms, extract(epoch from at - transaction_timestamp()) * 1000);
   end if;
 
-  -- That there are guards at all, for the trigger of guard_table.
+  -- Tells the trigger of guard_table that this transaction has guards at all.
   perform set_config('leasehold.guards', pg_current_xact_id()::text, true);
   perform set_config(
     leasehold_internal._guards_setting(p_key),
     jsonb_build_object(
-      'xid', pg_current_xact_id()::text, 'keys', leasehold_internal._guards(p_key) || jsonb_build_object(p_key, p_fence))::text,
+      'xid', pg_current_xact_id()::text,
+      'keys', leasehold_internal._guarded_keys(p_key) || jsonb_build_object(p_key, p_fence))::text,
     true);
 end
 $$;

@@ -1,4 +1,4 @@
--- Why a lease is not held with this fence: for whoever reads the error.
+-- Raises the error that explains why the key is not held with this fence.
 create function leasehold_internal._refuse_guard(lease leasehold.leases, p_key text, p_fence bigint, at timestamptz) returns void
 language plpgsql volatile
 as $$

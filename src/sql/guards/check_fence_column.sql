@@ -3,7 +3,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  quoted text := leasehold_internal.protectable(target);
+  quoted text := leasehold_internal.check_table(target);
   col pg_attribute;
 begin
   select a.* into col from pg_attribute a

@@ -1,5 +1,6 @@
--- What the expression of guard_table gives must be a text. It is only parsed, never run: it may object to a row of nulls. Nor
--- is the table read: the planner would run immutable functions of its row policies, with the rights of whoever protects it.
+-- Checks that the expression of guard_table gives a text. The expression is parsed but never run, because it may fail for a row
+-- of nulls. The table is not read either: the planner would run immutable functions of its row policies with the caller's
+-- rights (rule 11).
 create function leasehold_internal.check_key_expression(target regclass, key text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -12,7 +13,7 @@ set extra_float_digits = 1
 set bytea_output = hex
 as $$
 declare
-  quoted text := leasehold_internal.protectable(target);
+  quoted text := leasehold_internal.check_table(target);
   columns text := (
     select string_agg(format('(whole."row").%I', a.attname), ', ')
       from pg_attribute a

@@ -1,5 +1,5 @@
--- The trigger that fences a column. By what it depends on, not by its name: a column can be renamed, and numbers change in a
--- restore. A partition has its trigger from its table, whose trigger has the dependency.
+-- The trigger that fences a column, found by its dependency and not by its name: a column can be renamed, and a restore changes
+-- column numbers. The trigger of a partition comes from that of its table, and only the latter has the dependency.
 create function leasehold_internal.fence_trigger(target regclass, fence_column name) returns pg_trigger
 language sql stable
 set search_path = pg_catalog, pg_temp

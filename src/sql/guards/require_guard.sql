@@ -1,12 +1,12 @@
--- The client's second statement: outside a transaction the guard was over before it began. SQL cannot tell that within one
--- statement.
+-- The client's second statement. Outside a transaction the guard has ended with the first one, and a single statement cannot
+-- notice that (decision 21).
 create function leasehold_internal.require_guard(p_key text, p_fence bigint) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
 as $$
 begin
-  if ((leasehold_internal._guards(p_key) ->> p_key)::bigint = p_fence) is not true then
+  if ((leasehold_internal._guarded_keys(p_key) ->> p_key)::bigint = p_fence) is not true then
     raise exception using errcode = 'LH005',
       message = format('the guard of %L is over already: there is no open transaction', p_key),
       hint = 'Guard and write in one transaction: begin; select leasehold.guard(...); ...; commit;';

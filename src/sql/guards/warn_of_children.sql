@@ -1,4 +1,4 @@
--- Partitions have their table's triggers, old-fashioned children do not.
+-- Partitions get the triggers of their table. Tables that inherit from it do not.
 create function leasehold_internal.warn_of_children(target regclass) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
--- Who keeps the rows of these keys locked, or keeps a first grant uncommitted, where it can be known: a server process, or a prepared transaction, which has none any more.
--- For more than a few keys it reads the table as a whole, and tells of others, too. One plan for all calls: to plan takes longer
--- than a look at one key (0.6 ms became 0.2).
+-- The server process that keeps the rows of these keys locked or has not committed their first grant, or the prepared
+-- transaction (which has no process). Not all can be found. For more than 100 keys it reads the whole table and reports other
+-- keys, too. One plan for all calls: planning takes longer than looking at one key (0.6 ms became 0.2).
 create function leasehold_internal._blockers(keys text[])
 returns table (key text, pid integer, gid text)
 language plpgsql stable security definer rows 1
@@ -17,14 +17,15 @@ declare
   next_xid numeric := pg_snapshot_xmax(pg_current_snapshot())::text;
   oldest_xid numeric := pg_snapshot_xmin(pg_current_snapshot())::text;
 begin
-  -- Whoever has locked a row has locked the table, too. On a standby nobody has.
+  -- A transaction that has locked a row has also locked the table. On a standby there is none.
   select array_agg(k.virtualtransaction), count(*) filter (where k.pid is distinct from pg_backend_pid())
     into suspects, others
     from (
       select distinct k.virtualtransaction, k.pid
         from pg_locks k
-       where k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass and k.mode in ('RowShareLock', 'RowExclusiveLock')
-         and k.granted and k.database = (select d.oid from pg_database d where d.datname = current_database())) k;
+       where k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass
+         and k.mode in ('RowShareLock', 'RowExclusiveLock') and k.granted
+         and k.database = (select d.oid from pg_database d where d.datname = current_database())) k;
   if suspects is null then
     return;
   end if;
@@ -35,8 +36,8 @@ begin
         from pg_locks k
        where k.locktype = 'transactionid' and k.granted and k.virtualtransaction = any (suspects)
     ),
-    -- xmax is a transaction, or a multixact of several (guards), finished ones among them, and nothing tells which. What is a
-    -- running transaction is taken for one, else for a multixact if the table can have one of that number.
+    -- xmax is a transaction, or a multixact of several (guards) of which some may have finished. Nothing says which. Take it
+    -- for a transaction if one with that number is running, else for a multixact if the table can have one with that number.
     marked as materialized (
       select l.key, l.xmax as xid
         from unnest(keys) k (key) join leasehold.leases l on l.key = k.key
@@ -52,23 +53,25 @@ begin
        cross join lateral pg_get_multixact_members(
          case
            when not exists (select from open o where o.xid = m.xid)
-            and mxid_age(m.xid) between 1 and mxid_age((select c.relminmxid from pg_class c where c.oid = 'leasehold.leases'::regclass))
+            and mxid_age(m.xid) between 1 and mxid_age(
+              (select c.relminmxid from pg_class c where c.oid = 'leasehold.leases'::regclass))
              then m.xid
          end) member
     ),
     holders as (
       select l.key, o.virtualtransaction from lockers l join open o on o.xid = l.xid
       union
-      -- A subtransaction that was released has no lock of its own any more, and nothing leads from it to its transaction. But
-      -- where only one other has locked rows, that is it.
+      -- A released subtransaction no longer has a lock of its own, and nothing leads from it to its transaction. But if only
+      -- one other transaction has locked rows, it is that one.
       select l.key, o.virtualtransaction
         from lockers l
        cross join lateral (select next_xid - mod(next_xid - l.xid::text::numeric + 4294967296, 4294967296) as full_xid) x
        cross join open o
-       where others = 1 and o.pid is distinct from pg_backend_pid() and not exists (select from open known where known.xid = l.xid)
+       where others = 1 and o.pid is distinct from pg_backend_pid()
+         and not exists (select from open known where known.xid = l.xid)
          and x.full_xid >= oldest_xid and pg_xact_status(x.full_xid::text::xid8) = 'in progress'
       union
-      -- A key that nobody sees yet: whoever inserts it holds its advisory lock until the transaction ends.
+      -- A key without a visible row: a transaction that inserts it holds the key's advisory lock until it ends (decision 20).
       select m.key, k.virtualtransaction
         from unnest(missing) m (key)
         join pg_locks k on k.objid = (leasehold_internal._key_lock(m.key) & 4294967295)::oid

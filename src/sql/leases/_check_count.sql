@@ -1,10 +1,11 @@
--- One statement of a client has 1,000 items at most: what is longer keeps its rows from others for too long.
+-- A statement of a client has at most 1,000 items. A longer one would lock its rows for too long.
 create function leasehold_internal._check_count(items integer) returns void
 language plpgsql immutable
 as $$
 begin
   if items > 1000 then
-    raise exception using errcode = 'LH003', message = format('one call takes 1000 items at most, not %s', items), hint = 'Send them in parts.';
+    raise exception using errcode = 'LH003',
+      message = format('one call takes 1000 items at most, not %s', items), hint = 'Send them in parts.';
   end if;
 end
 $$;

@@ -2,7 +2,7 @@
 -- What was held (p_held) keeps its key ungrantable until its minimum hold is over; a grant that nobody heard of does
 -- not.
 create function leasehold_internal._free(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
-returns table (item integer, outcome text, wake integer, reason text, now float8)
+returns table (item integer, outcome text, reason text, next integer, now float8)
 language plpgsql volatile
 as $$
 #variable_conflict use_column
@@ -42,10 +42,9 @@ begin
     item := freed.item;
     outcome := case when freed.loss is null then 'released' else 'expired' end;
     reason := freed.loss;
-    wake := null;
+    next := null;
     if freed.queued then
-      perform leasehold_internal._remove_entry(freed.key, p_tokens[item]);
-      wake := leasehold_internal._head_session(freed.key);
+      next := leasehold_internal._next_session(freed.key, p_tokens[item]);
     end if;
     now := leasehold_internal._ms(clock_timestamp());
     is_done[item] := true;
@@ -60,7 +59,7 @@ begin
       lease := null;
       select l.* into lease from leasehold.leases l where l.key >= asked.key and l.key <= asked.key order by l.key desc limit 1;
       item := asked.item;
-      wake := null;
+      next := null;
       reason := leasehold_internal._loss(lease, asked.token, asked.fence);
       -- Still there, so its row is locked. Also one that was revoked or has expired: a renewal may be on its way to its commit.
       outcome := case when reason is null or lease.token = asked.token and reason <> 'taken' then 'busy' else 'gone' end;

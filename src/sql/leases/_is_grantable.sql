@@ -1,4 +1,5 @@
--- The one predicate. Decides only on a row that the caller has locked; on an unlocked one it is a hint.
+-- Whether a key can be granted: the only predicate for that. It decides only on a row that the caller has locked (rule 3). On
+-- any other it is a hint.
 create function leasehold_internal._is_grantable(lease leasehold.leases) returns boolean
 language plpgsql volatile
 as $$

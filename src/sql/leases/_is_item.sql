@@ -1,4 +1,4 @@
--- What one item may ask for. The client checks the same before it asks: this is for whoever calls the function without it.
+-- Whether the terms of one acquire are within their bounds. The client checks the same first; this is for callers without it.
 create function leasehold_internal._is_item(
   owner text, ttl_ms integer, min_hold_ms integer, max_hold_ms bigint, metadata text
 ) returns boolean

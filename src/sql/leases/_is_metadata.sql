@@ -1,7 +1,7 @@
--- The exponent of a number in JSON is written out by Postgres: 65,536 bytes of 1e131071 would be a gigabyte for whoever
--- reads them. So would a lease that may be held into the year 287,000, or metadata of 5,000 levels, end every program
--- that lists leases: a Date has no such year, and JSON.stringify no such stack. Not in _is_item, where the regular
--- expression would be prepared for each call without any.
+-- Postgres writes out the exponents of JSON numbers: 65,536 bytes of 1e131071 would be a gigabyte for every reader. Metadata of
+-- 5,000 levels would crash every program that lists leases, because JSON.stringify overflows the stack; so would a lease that
+-- may be held into the year 287,000, which no Date can express. Not part of _is_item, which would prepare the regular
+-- expression at each call, with or without metadata.
 create function leasehold_internal._is_metadata(metadata text) returns boolean
 language plpgsql immutable parallel safe
 as $$

@@ -1,4 +1,4 @@
--- Why a lease is not this token's any more, or null when it still is.
+-- Why this token no longer holds the lease. Null if it still does.
 create function leasehold_internal._loss(lease leasehold.leases, holding uuid, held_fence bigint) returns text
 language plpgsql volatile
 as $$

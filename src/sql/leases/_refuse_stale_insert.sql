@@ -1,5 +1,6 @@
--- The fence of a new row is drawn just before there is a row to lock. A process that stands still in between must not wake up with it
--- after the key was granted by another, released, and purged: for that it takes a minute at least, see leasehold.sweep.
+-- The fence of a new row is drawn just before there is a row to lock (rule 4). If the server process freezes in between, the
+-- key may be granted, released and purged before it goes on, and its fence would be too old. A purge comes after a minute at
+-- the earliest, see leasehold.sweep.
 create function leasehold_internal._refuse_stale_insert(since timestamptz) returns void
 language plpgsql volatile
 as $$

@@ -1,10 +1,11 @@
--- abandon ends an acquire by its token alone: its place in the line goes, and so does what was granted meanwhile.
--- p_doubted: an attempt of it had no answer. It may have passed its not_after check and be on its way to its commit (a slow disk,
--- a synchronous standby that is away); then it holds the row, or the right to insert it, and this is not its end yet.
+-- Ends an acquire by its token alone (rule 8): removes its entry from the queue, and frees what it was granted.
+--
+-- p_doubted: an attempt had no answer. It may have passed its not_after check and be about to commit (a slow disk, a
+-- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy.
 create function leasehold_internal.abandon(
   p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[]
 )
-returns table (item integer, outcome text, wake integer, reason text, now float8)
+returns table (item integer, outcome text, reason text, next integer, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -27,10 +28,10 @@ begin
       from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
      order by p_keys[f.item], f.item
   loop
-    item := freed.item; outcome := freed.outcome; wake := freed.wake; reason := freed.reason; now := freed.now;
+    item := freed.item; outcome := freed.outcome; next := freed.next; reason := freed.reason; now := freed.now;
     if outcome = 'gone' and p_doubted[item] then
-      -- An attempt may be on its way to its commit: then it has locked the row, or holds the lock of those who insert, or has
-      -- inserted what this runs into.
+      -- An attempt that is about to commit has locked the row, or holds the lock for inserting the key, or has inserted the key
+      -- that _create runs into.
       if not exists (select from leasehold.leases l where l.key = p_keys[item])
         and pg_try_advisory_xact_lock(leasehold_internal._key_lock(p_keys[item])) then
         perform leasehold_internal._create(p_keys[item]);
@@ -50,12 +51,12 @@ begin
     else
       has_left := true;
     end if;
-    -- Whoever comes next may have been waiting for us alone. Asked once for each key: thousands may leave one line together.
+    -- The next waiter may have been waiting for this entry alone. Ask once per key: thousands may leave one queue together.
     if has_left and not freed.has_next then
       has_left := false;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item];
       if leasehold_internal._is_grantable(lease) then
-        wake := leasehold_internal._head_session(p_keys[item]);
+        next := leasehold_internal._next_session(p_keys[item], null);
       end if;
     end if;
     return next;

@@ -1,7 +1,7 @@
--- Takes a lease from its holder. Not immediately: renewals answer forced, and the key is free when the holder lets go or at the
--- expiry last given. Immediately: free now, while the holder may still believe that it holds.
+-- Takes a lease from its holder. Not immediate: renewals are answered with `forced`, and the key is free when the holder
+-- releases it or it expires. Immediate: the key is free now, while the holder may still believe that it has the lock.
 create function leasehold_internal.force_release(p_key text, p_fence bigint, p_immediate boolean)
-returns table (outcome text, fence bigint, owner text, expires float8, wake integer, blocker integer)
+returns table (outcome text, fence bigint, owner text, expires float8, next integer, blocker integer)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -34,7 +34,9 @@ begin
     fence := lease.fence;
     owner := lease.owner;
     expires := leasehold_internal._ms(lease.expires_at);
-    wake := case when p_immediate then leasehold_internal._head_session(p_key) end;
+    if p_immediate then
+      next := leasehold_internal._next_session(p_key, null);
+    end if;
   end if;
   return next;
 end

@@ -1,8 +1,9 @@
--- Reads only, and takes no lock that another could notice: whether a session lives is read from pg_locks (see the view).
+-- Only reads, and takes no lock that anybody could notice: whether a session is alive comes from pg_locks (see the view
+-- _leases).
 create function leasehold_internal.inspect(p_key text)
 returns table (
-  state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, expires float8, ttl integer,
-  metadata text, waiters integer, blocker integer, gid text, now float8)
+  state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, expires float8,
+  ttl integer, metadata text, waiters integer, blocker integer, gid text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off

@@ -1,7 +1,9 @@
--- renew: strict (an expired lease is lost even when nobody took it), never creates, never steals, never shortens.
--- p_ttl_ms: null proves only. p_former: numbers that the caller's session had before. expires: the least expiry of those
--- that were renewed plainly, all at one moment. rest: null when these are all, else JSON of the others: [[item, outcome,
--- expires, reason], ...].
+-- Renews leases. Strict (decision 22): a lease that has expired is lost, even if nobody took it. Never creates, steals or
+-- shortens.
+--
+-- p_ttl_ms: null only proves the lease. p_former: ids that the caller's session had before. expires: the earliest expiry of the
+-- leases that were renewed plainly, all at one moment. rest: null if that was all of them, else JSON of the others: [[item,
+-- outcome, expires, reason], ...].
 create function leasehold_internal.renew(
   p_session integer,
   p_nonce uuid,
@@ -76,7 +78,7 @@ begin
         select k.item, k.version, k.session_id,
                case
                  when k.session_id is null or k.session_id = p_session then k.session_id
-                 else leasehold_internal._successor(k.lease, p_session, p_former)
+                 else leasehold_internal._session_after_renewal(k.lease, p_session, p_former)
                end as successor
           from locked k
          offset 0

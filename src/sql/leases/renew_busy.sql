@@ -1,4 +1,4 @@
--- One lease whose row was busy: this one waits for it, briefly. Under SKIP LOCKED alone 94 % of renewals starved.
+-- Renews one lease whose row was busy, and waits for it briefly (rule 6). Under SKIP LOCKED alone 94 % of renewals starved.
 create function leasehold_internal.renew_busy(
   p_session integer, p_nonce uuid, p_takeover_ms integer, p_key text, p_token uuid, p_fence bigint, p_ttl integer,
   p_former integer[] default null

@@ -1,4 +1,4 @@
--- The token at the head of a key's line: the earliest ticket whose process still looks.
+-- The token at the head of a key's queue: the lowest ticket whose entry has not expired.
 create function leasehold_internal._head(waited_key text) returns uuid
 language plpgsql volatile
 as $$

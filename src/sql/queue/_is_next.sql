@@ -1,14 +1,16 @@
--- Whether this token stands first, or nobody does.
+-- Whether this token is at the head of the queue, or the queue is empty.
 create function leasehold_internal._is_next(lease leasehold.leases, asking uuid) returns boolean
 language plpgsql volatile
 as $$
-declare
-  head uuid;
 begin
   if not lease.queued then
     return true;
   end if;
-  head := leasehold_internal._head(lease.key);
-  return head is null or head = asking;
+  return coalesce(
+    (select w.token
+       from leasehold.waiters w
+      where w.key = lease.key and w.alive_until > clock_timestamp()
+      order by w.ticket
+      limit 1) = asking, true);
 end
 $$;

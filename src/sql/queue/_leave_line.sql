@@ -1,21 +1,27 @@
--- Takes this token out of the line, and those before it, who no longer look: only an empty line may lose its flag, and a
--- lapsed entry that its owner could bring back must not be one that the fast path overlooks. Called under the lease
--- row's lock. Whoever is granted stands first, so those are passed by anyway; in parts, for thousands may have died at
--- once. Those behind have their turn when they are first.
-create function leasehold_internal._leave_line(line text, leaving uuid) returns void
+-- Removes the entry of a token that is about to be granted, and the expired entries ahead of it. `queued` is cleared only when
+-- no entry is left (rule 7), because an expired one may come back with its owner's next look. At most 1,000 at a time:
+-- thousands may have died at once. Expired entries behind this one are removed when they are ahead of a grant. The caller holds
+-- the lock on the lease's row.
+create function leasehold_internal._leave_line(waited_key text, leaving uuid) returns void
 language plpgsql volatile
 as $$
 declare
-  place bigint := leasehold_internal._place(line, leaving);
+  own bigint := leasehold_internal._place(waited_key, leaving);
 begin
-  perform leasehold_internal._remove_entry(line, leaving);
   delete from leasehold.waiters w
-   where w.ctid = any (array(
-     select d.ctid
-       from leasehold.waiters d
-      where d.key = line and d.ticket < coalesce(place, 9223372036854775807) and d.alive_until <= clock_timestamp()
-      order by d.ticket
-      limit 1000
-        for update skip locked));
+   where w.ctid = any (
+     array(
+       select d.ctid
+         from leasehold.waiters d
+        where d.key = waited_key and d.ticket >= own and d.ticket <= own
+        order by d.ticket
+          for update skip locked)
+     || array(
+       select d.ctid
+         from leasehold.waiters d
+        where d.key = waited_key and d.ticket < coalesce(own, 9223372036854775807) and d.alive_until <= clock_timestamp()
+        order by d.ticket
+        limit 1000
+          for update skip locked));
 end
 $$;

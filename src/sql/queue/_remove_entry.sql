@@ -1,5 +1,5 @@
--- Takes a token out of a queue. Whether it was there, and its entry not locked: whoever keeps it in its place at this very moment (stay,
--- over another connection) has it locked, and it expires 3 s later.
+-- Removes the entry of a token from a queue. False when there is none, and when `stay` has just locked it to extend it, over
+-- another connection. Then the entry expires 3 s later.
 create function leasehold_internal._remove_entry(waited_key text, leaving uuid) returns boolean
 language plpgsql volatile
 as $$

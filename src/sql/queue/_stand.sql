@@ -1,10 +1,26 @@
--- Places for many who wait for one key, behind somebody who stands first: what acquire does for each of them, in four statements. One
--- by one, 10,000 took longer than a request may.
+-- Queues many waiters of one key behind its head: what acquire does for each of them, in four statements. One by one, 10,000
+-- took longer than a request may.
 create function leasehold_internal._stand(
-  p_key text, p_session integer, p_items integer[], p_tokens uuid[], p_owners text[], p_not_after float8[], p_tickets bigint[], p_proofs bigint[]
+  p_key text,
+  p_session integer,
+  p_items integer[],
+  p_tokens uuid[],
+  p_owners text[],
+  p_not_after float8[],
+  p_tickets bigint[],
+  p_proofs bigint[]
 ) returns table (
-  item integer, outcome text, expires float8, ticket bigint, proof bigint, holder text, holderfence bigint, holdersession integer, look float8,
-  blocker integer)
+  item integer,
+  outcome text,
+  expires float8,
+  ticket bigint,
+  proof bigint,
+  holder text,
+  holderfence bigint,
+  holdersession integer,
+  look float8,
+  blocker integer
+)
 language plpgsql volatile
 as $$
 #variable_conflict use_column
@@ -12,12 +28,14 @@ declare
   lease leasehold.leases;
   secret bytea := leasehold_internal._secret();
 begin
-  with place as materialized (
+  with entry as materialized (
     select a.version
       from unnest(p_tokens, p_not_after) u (token, not_after)
       join lateral (
-        select k.token, k.ctid as version from leasehold.waiters k
-         where k.key = p_key and k.token >= u.token and k.token <= u.token and k.alive_until < clock_timestamp() + interval '2500 milliseconds'
+        select k.token, k.ctid as version
+          from leasehold.waiters k
+         where k.key = p_key and k.token >= u.token and k.token <= u.token
+           and k.alive_until < clock_timestamp() + interval '2500 milliseconds'
            and leasehold_internal._ms(clock_timestamp()) < u.not_after
          order by k.token
          limit 1
@@ -25,8 +43,8 @@ begin
   )
   update leasehold.waiters w
      set alive_until = clock_timestamp() + interval '3 seconds'
-    from place p
-   where w.ctid = p.version;
+    from entry e
+   where w.ctid = e.version;
   if exists (select from unnest(p_tokens) u (token) where leasehold_internal._place(p_key, u.token) is null) then
     perform from leasehold.leases l where l.key = p_key for no key update skip locked;
     if found then
@@ -34,7 +52,8 @@ begin
       select p_key,
              case
                when u.ticket is not null and u.proof = leasehold_internal._proof(secret, p_key, u.token, u.ticket)
-                and not exists (select from leasehold.waiters o where o.key = p_key and o.ticket = u.ticket and o.token <> u.token)
+                and not exists (
+                  select from leasehold.waiters o where o.key = p_key and o.ticket = u.ticket and o.token <> u.token)
                then u.ticket
                else ((select leasehold_internal._epoch()) << 40) + nextval('leasehold.tickets')
              end,
@@ -68,8 +87,17 @@ begin
              when leasehold_internal._ms(clock_timestamp()) >= u.not_after then 'late'
              else 'busy'
            end,
-           expires, w.ticket, case when w.ticket = u.ticket then u.proof else leasehold_internal._proof(secret, p_key, u.token, w.ticket) end,
-           holder, holderfence, holdersession, look, case when w.ticket is null then blocker end
+           expires,
+           w.ticket,
+           case
+             when w.ticket = u.ticket then u.proof
+             else leasehold_internal._proof(secret, p_key, u.token, w.ticket)
+           end,
+           holder,
+           holderfence,
+           holdersession,
+           look,
+           case when w.ticket is null then blocker end
       from unnest(p_items, p_tokens, p_not_after, p_tickets, p_proofs) u (item, token, not_after, ticket, proof)
      cross join lateral (select leasehold_internal._place(p_key, u.token) as ticket) w;
 end

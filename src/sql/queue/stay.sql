@@ -1,6 +1,7 @@
--- Those who wait behind another of their own process need no looks of their own: that one stands before them. This keeps their places
--- alive, as a look does, and answers which of them have none any more (a crash, a sweep) and must look. A client that is not seen alive, or
--- whose call comes late, changes nothing and is answered with 0: else a line would stand still behind one whose looks are refused.
+-- Keeps the entries of waiters that are behind another waiter of their own process, as a look would (decision 19). Answers with
+-- those whose entry is gone (a crash, a sweep), which must look themselves. A session that is not alive, or a call that comes
+-- late, changes nothing and is answered with item 0. Otherwise a queue would stall behind a waiter whose looks are refused
+-- (rule 7).
 create function leasehold_internal.stay(p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[])
 returns table (item integer, now float8)
 language plpgsql volatile security definer
@@ -23,21 +24,24 @@ begin
     return;
   end if;
   perform set_config('synchronous_commit', 'off', true);
-  -- Place by place, as acquire looks up keys: a line is often counted while it is empty. Then 100 of 5,000 took 0.5 s instead of 0.01.
-  with place as materialized (
+  -- One lookup per entry (rule 12): the table is often analysed while empty. A join then took 0.5 s instead of 0.01 s for 100
+  -- of 5,000.
+  with entry as materialized (
     select a.version
       from unnest(p_keys, p_tokens) u (key, token)
       join lateral (
-        select k.key, k.ctid as version from leasehold.waiters k
-         where k.key = u.key and k.token >= u.token and k.token <= u.token and k.alive_until < clock_timestamp() + interval '2500 milliseconds'
+        select k.key, k.ctid as version
+          from leasehold.waiters k
+         where k.key = u.key and k.token >= u.token and k.token <= u.token
+           and k.alive_until < clock_timestamp() + interval '2500 milliseconds'
          order by k.token
          limit 1
            for update skip locked) a on a.key = u.key
   )
   update leasehold.waiters w
      set alive_until = clock_timestamp() + interval '3 seconds'
-    from place p
-   where w.ctid = p.version;
+    from entry e
+   where w.ctid = e.version;
   return query
     select u.item::integer, leasehold_internal._ms(clock_timestamp())
       from unnest(p_keys, p_tokens) with ordinality u (key, token, item)

@@ -1,4 +1,4 @@
--- Names come quoted.
+-- The text of a grant or revoke. Names must be quoted already.
 create function leasehold_internal._grant_text(act text, kind text, name text, privilege text, who text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp

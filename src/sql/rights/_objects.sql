@@ -1,4 +1,4 @@
--- What has rights of its own in the two schemas, with who has them. The row types of tables and views are types, too.
+-- Everything in the two schemas that has privileges of its own, with its ACL. The row types of tables and views count as types.
 create function leasehold_internal._objects()
 returns table (kind text, id oid, part smallint, name text, owner oid, acl aclitem[])
 language sql stable
@@ -21,7 +21,7 @@ as $$
   select 'routine', p.oid, 0::smallint, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
     from pg_proc p join space n on n.oid = p.pronamespace
   union all
-  -- not those of arrays, which follow their elements' types
+  -- array types follow their element types
   select 'type', t.oid, 0::smallint, format('%I.%I', n.nspname, t.typname), t.typowner,
          coalesce(t.typacl, acldefault('T', t.typowner))
     from pg_type t join space n on n.oid = t.typnamespace

@@ -1,7 +1,7 @@
--- The rights that grant_usage, grant_monitoring and grant_admin give. Each has a mark among them, so that what they gave can
--- be told from what default privileges, a restore or a wholesale grant gave: the right to read one column of a view, which
--- none of those give. It is the role's whatever the role is called later, and goes with the other rights where a restore
--- drops them; a table with the names of roles would do neither.
+-- The privileges that grant_usage, grant_monitoring and grant_admin give. Each profile includes a mark: the right to read one
+-- column of a view, which default privileges, a restore or a wholesale grant never give. It shows that the other privileges
+-- were given on purpose. The mark stays with a role that is renamed, and is lost with the other privileges in a restore that
+-- drops them. A table with the names of roles would do neither.
 create function leasehold_internal._profiles()
 returns table (profile text, kind text, id oid, part smallint, privilege text)
 language sql stable
@@ -14,14 +14,14 @@ as $$
   union all
   select 'usage', 'schema', n.oid, 0::smallint, 'USAGE' from space n
   union all
-  -- A leading underscore marks what only other functions call. Taking a lock from its holder is for administrators.
+  -- A leading underscore marks functions that only other functions call. Taking a lock from its holder is for administrators.
   select 'usage', 'routine', p.oid, 0::smallint, 'EXECUTE'
     from pg_proc p join space n on n.oid = p.pronamespace
    where n.nspname = 'leasehold_internal' and left(p.proname, 1) <> '_' and p.proname <> 'force_release'
       or n.nspname = 'leasehold' and p.proname in (
            'try_acquire', 'renew', 'release', 'check', 'attach', 'detach',
            'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
-           'refuse_old_fence', 'require_guard') -- create trigger asks for the right to its function
+           'refuse_old_fence', 'require_guard') -- create trigger needs the right to execute its function
   union all
   select 'monitoring', 'schema', n.oid, 0::smallint, 'USAGE' from space n where n.nspname = 'leasehold'
   union all
@@ -29,7 +29,7 @@ as $$
     from pg_class c join space n on n.oid = c.relnamespace
    where n.nspname = 'leasehold' and c.relkind = 'v'
   union all
-  -- Whoever reads a view must be allowed to execute the functions in it. By name they cannot be called: that takes usage on
+  -- A role that reads a view must be able to execute the functions in it. It cannot call them by name: that needs usage on
   -- their schema.
   select distinct 'monitoring', 'routine', p.oid, 0::smallint, 'EXECUTE'
     from pg_depend d

@@ -1,4 +1,4 @@
--- The role that is to be granted something, also under a name that psql would take.
+-- The role to grant something to. Also takes a name as psql would.
 create function leasehold_internal._role(given text) returns name
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -6,16 +6,16 @@ as $$
 declare
   target name;
 begin
-  -- Two grants at once on one object fail with "tuple concurrently updated"; migrate() holds this lock, too.
+  -- Two concurrent grants on one object fail with "tuple concurrently updated". migrate() takes this lock, too.
   perform pg_advisory_xact_lock(:maintenance_class, 0);
 
-  -- The exact name first, so that 'App' needs no quotes of its own; then what psql users write: app, "App".
+  -- First try the exact name, so that 'App' needs no quotes of its own. Then try what psql users write: app, "App".
   select rolname into target from pg_roles where rolname = given;
   if target is null then
     begin
       select rolname into target from pg_roles where oid = to_regrole(given);
     exception when invalid_name or syntax_error or name_too_long then
-      target := null; -- not an identifier, so no role's name either
+      target := null; -- not an identifier, so not the name of a role
     end;
   end if;
   if target is null then

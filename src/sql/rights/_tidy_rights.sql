@@ -1,4 +1,5 @@
--- Takes and gives what deviates. "cascade": whoever was given a right to grant may have granted it.
+-- Revokes and grants what deviates from the profiles. With "cascade", because a role that could pass a right on may have done
+-- so.
 create function leasehold_internal._tidy_rights() returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -6,7 +7,7 @@ as $$
 declare
   stray record;
   mark text;
-  -- To revoke a right to a view takes it from all its columns, too.
+  -- Revoking a right to a view revokes it for all its columns, so the marks are granted again.
   marks text[] := array(
     select format('grant select (%I) on leasehold_internal._granted to %I', p.profile, r.rolname)
       from leasehold_internal._profiles() p
@@ -25,7 +26,7 @@ begin
   foreach mark in array marks loop
     execute mark;
   end loop;
-  -- Asked again: a right that could be passed on is taken, and given as it should be.
+  -- Query again: a right that could be passed on was revoked above, and is now missing.
   for stray in
     select s.*, quote_ident(s.grantee) as who from leasehold_internal.stray_rights() s where s.is_missing
   loop

@@ -1,3 +1,3 @@
--- A database may have default privileges, for everybody or for a role: of all that was made nobody but the owner has any
--- right yet.
+-- The database may have default privileges, for everybody or for a role. Revoke what they gave: at first only the owner has any
+-- rights.
 select leasehold_internal._tidy_rights();

@@ -1,6 +1,6 @@
--- What deviates: rights that are neither the owner's nor were granted by grant_usage and the like (is_missing: false; who default
--- privileges named got them; everybody got "execute" on each function in a restore without rights), and those that a role lacks
--- of what it was granted. Reads the catalog alone.
+-- Privileges that deviate from the profiles. is_missing false: neither the owner's nor granted by grant_usage and the like.
+-- They come from default privileges, or from a restore without privileges, which lets everybody execute every function.
+-- is_missing true: part of what a role was granted, but gone. Reads only the catalog.
 create function leasehold_internal.stray_rights()
 returns table (is_missing boolean, kind text, name text, privilege text, grantee text)
 language sql stable security definer

@@ -1,1 +1,1 @@
-select leasehold_internal._fill();
+select leasehold_internal._insert_missing_rows();

@@ -1,3 +1,4 @@
+-- Whether this connection holds the presence lock of a session.
 create function leasehold_internal._holds_presence(session integer) returns boolean
 language sql volatile
 begin atomic

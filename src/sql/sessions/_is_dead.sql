@@ -1,5 +1,5 @@
--- Confirmed dead. The order matters: with the presence lock in hand (to the end of the transaction) no heartbeat can be
--- written any more, so what the next statement reads is the last one. Read first, a late heartbeat slips in between.
+-- Confirmed dead (decision 15). The order matters: while this transaction has the presence lock, no heartbeat can be written,
+-- so the next statement reads the last one. If it were read first, a late heartbeat could slip in between.
 create function leasehold_internal._is_dead(session integer, takeover integer) returns boolean
 language plpgsql volatile
 as $$
@@ -10,7 +10,7 @@ begin
   if not pg_try_advisory_xact_lock_shared(:presence_class, session) then
     return false;
   end if;
-  -- A backend is always given the lock that it has itself.
+  -- A backend always gets a lock that it holds itself.
   if leasehold_internal._holds_presence(session) then
     return false;
   end if;

@@ -1,4 +1,4 @@
--- Proves the backend, the lock and the primary, and only then writes.
+-- Writes only after it has checked the backend, the presence lock, and that this server is a primary.
 create function leasehold_internal.heartbeat(p_id integer, p_nonce uuid)
 returns table (alive boolean, pid integer, now float8)
 language plpgsql volatile security definer

@@ -1,4 +1,4 @@
--- Called on the session's own connection, once it holds the presence lock.
+-- Called on the session's own connection, after it has taken the presence lock.
 create function leasehold_internal.open_session(p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text)
 returns table (pid integer, started float8, now float8)
 language plpgsql volatile security definer
@@ -8,7 +8,8 @@ as $$
 begin
   perform leasehold_internal._check_transaction();
   if not leasehold_internal._holds_presence(p_id) then
-    raise exception using errcode = 'LH004', message = format('this connection does not hold the presence lock of session %s', p_id),
+    raise exception using errcode = 'LH004',
+      message = format('this connection does not hold the presence lock of session %s', p_id),
       hint = 'A session needs a connection of its own: not a transaction pooler.';
   end if;
   perform leasehold_internal._register(p_id, p_nonce, p_owner, p_host, p_version);

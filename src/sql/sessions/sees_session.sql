@@ -1,4 +1,4 @@
--- Whether the connection that sends commands is on the same server and database as the session.
+-- Whether the connection for commands reaches the server and the database of the session.
 create function leasehold_internal.sees_session(p_session integer, p_nonce uuid) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp

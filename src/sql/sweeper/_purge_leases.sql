@@ -1,12 +1,12 @@
--- One part of the leases, in key order: "most" of them are deleted at most, and twenty times as many looked at. What is looked at
--- is not locked, and what is deleted is locked for as long as that takes alone. Gives the key to go on after; null at the end.
+-- One batch of leases in key order: deletes "most" at most, and looks at twenty times as many. Looking locks nothing, and rows
+-- are locked only for as long as their deletion takes. Returns the key to continue after; null at the end.
 --
--- Inserts of a missing key take an advisory lock first, for they would wait for a twin that is not committed. A delete needs
--- none: what it deletes was visible to everybody for a minute at least, so whoever wants that key finds its row, and finds it
--- locked (busy, as with any other lock) until the delete is committed and the row is gone.
+-- An insert of a missing key takes an advisory lock first, because it would wait for an uncommitted insert of the same key
+-- (decision 20). A delete needs none: the row has been visible for a minute at least, so others find it, and find it locked
+-- (busy, as always) until the delete is committed and the row is gone.
 --
--- A key whose last fence is larger than this server has come to (its data is from elsewhere) counts on from there: its row
--- stays, for nothing else knows that fence, and without it the next would be smaller.
+-- A key whose last fence is larger than this server has reached (its data came from another one) continues from that fence. Its
+-- row stays, because nothing else knows the fence, and without it the next one would be smaller.
 create function leasehold_internal._purge_leases(
   start text, before timestamptz, most integer, out purged integer, out reached text)
 language plpgsql volatile
@@ -22,7 +22,7 @@ declare
   last bigint := leasehold_internal._last_fence();
 begin
   with part as materialized (
-    select l.key, l.fence <= last and leasehold_internal._is_forgotten(l, before) as is_forgotten
+    select l.key, l.fence <= last and leasehold_internal._is_unused_since(l, before) as is_forgotten
       from leasehold.leases l
      where l.key > coalesce(start, '')
      order by l.key
@@ -37,13 +37,13 @@ begin
     reached := null;
   end if;
 
-  -- The same lock as a grant takes: passed by nothing, and it waits for nothing. Then, in a statement that began after it, the
-  -- decision: what was renewed, granted or queued for since then stays.
+  -- The lock of a grant (rule 1), without waiting (rule 6). The decision comes in a statement that begins after it (rule 3): a
+  -- key that was renewed, granted or queued for since then stays.
   locked := array(select l.key from leasehold.leases l where l.key = any (forgotten) order by l.key for update skip locked);
   delete from leasehold.leases l
    where l.key = any (locked)
      and l.fence <= last
-     and leasehold_internal._is_forgotten(l, before)
+     and leasehold_internal._is_unused_since(l, before)
      and not exists (select from leasehold.waiters w where w.key = l.key);
   get diagnostics purged = row_count;
 end

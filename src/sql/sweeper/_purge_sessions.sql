@@ -1,6 +1,6 @@
--- Dead sessions that no lease names: without its session's row a lease ends by its TTL alone. The order is that of _is_dead:
--- with the presence lock in hand the session cannot come back, nor be granted a lease. At most 100, for these locks share one
--- small table.
+-- Deletes dead sessions that no lease names. Without its session's row a lease would end by its TTL alone. In the order of
+-- _is_dead (decision 15): while we have the presence lock, the session cannot come back or be granted a lease. At most 100,
+-- because all advisory locks share one small table.
 create function leasehold_internal._purge_sessions(before timestamptz) returns integer
 language plpgsql volatile
 as $$
@@ -9,7 +9,7 @@ declare
   named integer[];
   purged integer;
 begin
-  -- Not its own either: a backend is always given the lock that it has.
+  -- is_connected also excludes sessions of this backend, which always gets a lock that it holds itself.
   silent := array(
     select p.id from leasehold_internal._presence() p
      where not p.is_connected and p.seen_at < before order by p.seen_at limit 100);

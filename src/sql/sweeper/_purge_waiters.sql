@@ -1,5 +1,5 @@
--- Places of processes that have stopped looking for twenty times as long as a place lasts. Who comes back queues again, with
--- its old ticket.
+-- Deletes entries of waiters that have not looked for twenty times as long as an entry lasts. A waiter that comes back queues
+-- again with its old ticket.
 create function leasehold_internal._purge_waiters(most integer) returns integer
 language plpgsql volatile
 as $$

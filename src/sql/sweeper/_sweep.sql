@@ -1,4 +1,4 @@
--- One batch. p_quiet_ms: nothing is done so soon after somebody else's.
+-- Sweeps one batch. p_quiet_ms: does nothing if the last batch was done less than this long ago.
 create function leasehold_internal._sweep(p_retention interval, p_most integer, p_quiet_ms integer)
 returns table (
   woken integer, leases_purged integer, waiters_purged integer, sessions_purged integer, counters_purged integer,
@@ -26,7 +26,7 @@ begin
     return next;
     return;
   end if;
-  -- Nobody went on with that pass.
+  -- Nobody continued that pass: start a new one.
   if state.swept_at < clock_timestamp() - interval '10 minutes' then
     state.after_key := null;
   end if;
@@ -37,10 +37,10 @@ begin
   end if;
   waiters_purged := leasehold_internal._purge_waiters(p_most);
   counters_purged := leasehold_internal._purge_counters(p_most);
-  -- Last, for its locks are those that others could find.
+  -- Last, because others can run into its locks.
   select p.purged, p.reached into leases_purged, state.after_key
     from leasehold_internal._purge_leases(state.after_key, before, p_most) p;
-  -- Once in a pass, for it reads every lease; and at its end, when leases that nobody will renew are gone.
+  -- Once per pass, because it reads every lease. At the end, when leases that nobody will renew are gone.
   if state.after_key is null then
     sessions_purged := leasehold_internal._purge_sessions(before);
   end if;

@@ -1,5 +1,6 @@
--- Wakes the first of each line whose key is grantable. A hint like every wake-up: the key may be granted already, and who has
--- no session looks by itself. What no release announces: a lease that ran out, a process that died, a minimum hold that is over.
+-- Wakes the head of each queue whose key can be granted without a release having announced it: after an expiry, the death of a
+-- process, or the end of a minimum hold. A hint (rule 10): the key may be granted already, and a waiter without a session looks
+-- by itself.
 create function leasehold_internal._wake_heads(most integer) returns integer
 language plpgsql volatile
 set enable_seqscan = off

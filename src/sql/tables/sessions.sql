@@ -1,5 +1,5 @@
--- Unlogged: a crash of the server ends every session anyway. It is a matter of safety, too: the rows must not outlive one
--- incarnation of the server, nor appear on a promoted standby.
+-- Unlogged: a crash of the server ends every session anyway. Safety needs it, too (decision 15): the rows must not survive a
+-- crash, nor appear on a promoted standby.
 alter table leasehold.sessions set unlogged;
 
 -- As in leases.sql.
@@ -12,10 +12,10 @@ alter table leasehold.sessions set (
 );
 
 comment on table leasehold.sessions is
-  'One row per process that holds locks with presence. Unlogged: sessions exist within one incarnation of the server only.';
+  'One row per process that holds locks with presence. Unlogged: sessions do not survive a crash of the server.';
 comment on column leasehold.sessions.id is
   'The number of the session. It holds the advisory lock (:presence_class, id) for as long as it lives.';
-comment on column leasehold.sessions.nonce is 'Random identity of the session, by which it knows its own connection again.';
+comment on column leasehold.sessions.nonce is 'Random identity of the session, by which it recognises its own connection.';
 comment on column leasehold.sessions.owner is 'Who it is, as the client named itself.';
 comment on column leasehold.sessions.pid is 'The server process of the session''s connection, as in pg_stat_activity.';
 comment on column leasehold.sessions.host is 'The name of the client''s machine, as the client gave it.';
@@ -24,4 +24,4 @@ comment on column leasehold.sessions.application_name is 'application_name of th
 comment on column leasehold.sessions.version is 'The version of the Leasehold client.';
 comment on column leasehold.sessions.started_at is 'When the session was opened.';
 comment on column leasehold.sessions.seen_at is
-  'The last heartbeat. A session whose lock is free and that was not seen for takeover_ms is dead.';
+  'The last heartbeat. A session whose lock is free and that was silent for takeover_ms is dead.';

@@ -12,15 +12,15 @@ alter table leasehold.waiters set (
 );
 
 comment on table leasehold.waiters is
-  'The lines: one row per acquire that waits for a key. Unlogged: empty after a crash of the server, and waiting clients queue '
+  'The queues: one row per acquire that waits for a key. Unlogged: empty after a crash of the server, and waiting clients queue '
   'again by themselves.';
 comment on column leasehold.waiters.key is 'The key waited for.';
-comment on column leasehold.waiters.ticket is 'The place in the line: the lowest ticket that is still alive is next.';
-comment on column leasehold.waiters.token is 'The secret that the grant will have.';
+comment on column leasehold.waiters.ticket is 'The position in the queue: the live entry with the lowest ticket is next.';
+comment on column leasehold.waiters.token is 'The token that the grant will have: a secret.';
 comment on column leasehold.waiters.session_id is
-  'The session of the waiting client, which is notified when its turn has come. Null: it only polls.';
+  'The session of the waiting client, which is notified when the key becomes free. Null: it only polls.';
 comment on column leasehold.waiters.owner is 'Who waits, as the client named itself.';
 comment on column leasehold.waiters.enqueued_at is
   'When the wait began, or when it was queued again after a crash of the server.';
 comment on column leasehold.waiters.alive_until is
-  'Each look of the waiting client moves this ahead. Past it the entry is skipped: the client is dead or frozen.';
+  'Each look of the waiting client extends this. After it the entry is skipped: the client is dead or frozen.';

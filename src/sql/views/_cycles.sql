@@ -1,5 +1,5 @@
--- Cycles in a graph of who waits for whom. Listing all of them would take for ever where many wait for many, so: for each node
--- that is in a cycle, a shortest one. A search in breadth from each node: in a dense graph cycles are short and soon found.
+-- Cycles in a graph of who waits for whom. Listing all of them would take for ever in a dense graph, so return a shortest one
+-- for each node that is in a cycle. A breadth-first search from each node: in a dense graph cycles are short and soon found.
 create function leasehold_internal._cycles(waiting integer[], holding integer[])
 returns table (sessions integer[])
 language plpgsql immutable rows 1
@@ -7,17 +7,17 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   nodes integer[];
-  targets integer[]; -- the edges, as places in nodes, in the order of where they begin
-  first integer[]; -- the place in targets where the edges of each node begin
+  targets integer[]; -- the end of each edge, as an index into nodes, in the order of where the edges begin
+  first integer[]; -- for each node, the index in targets of its first edge
   reached_from integer[];
-  line integer[];
+  queue integer[];
   looked integer;
   node integer;
   next integer;
   cycle integer[];
   least integer;
 begin
-  -- Who waits for nobody, or is waited for by nobody, is in no cycle: mostly that leaves nothing.
+  -- A node that waits for nobody, or that nobody waits for, is in no cycle. Usually no node is left.
   nodes := array(select unnest(waiting) intersect select unnest(holding) order by 1);
   if cardinality(nodes) < 2 then
     return;
@@ -39,12 +39,12 @@ begin
 
   for start in 1 .. cardinality(nodes) loop
     reached_from := array_fill(0, array[cardinality(nodes)]);
-    line := array[start];
+    queue := array[start];
     looked := 0;
     cycle := null;
-    while cycle is null and looked < cardinality(line) loop
+    while cycle is null and looked < cardinality(queue) loop
       looked := looked + 1;
-      node := line[looked];
+      node := queue[looked];
       for edge in first[node] .. first[node + 1] - 1 loop
         next := targets[edge];
         if next = start then
@@ -56,11 +56,11 @@ begin
           exit;
         elsif reached_from[next] = 0 then
           reached_from[next] := node;
-          line := line || next;
+          queue := queue || next;
         end if;
       end loop;
     end loop;
-    -- Each begins with its smallest node, so that the same one is found again.
+    -- Begin with the smallest node, so that the same cycle is always the same array.
     if cycle is not null then
       least := array_position(cycle, (select min(c) from unnest(cycle) c));
       cycle := cycle[least:] || cycle[:least - 1];
@@ -72,5 +72,5 @@ end
 $$;
 
 comment on function leasehold_internal._cycles(integer[], integer[]) is
-  'Cycles in a graph that is given as its edges: for each node that is in one a shortest one, beginning with its smallest node. '
-  'The same one may come several times.';
+  'Cycles in a graph that is given as its edges: a shortest one for each node that is in a cycle, beginning with its smallest '
+  'node. The same cycle may be returned several times.';

@@ -1,5 +1,5 @@
--- Every lease with its state, by the predicates of the protocol (_is_grantable, _is_dead), for all rows at once. The other views
--- are made of it.
+-- Every lease with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once. The other
+-- views are based on it.
 create view leasehold_internal._leases as
 select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at, l.renewed_at, l.expires_at,
        l.max_hold_until,
@@ -25,4 +25,4 @@ select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquire
   left join leasehold_internal._presence() p on p.id = l.session_id;
 
 comment on view leasehold_internal._leases is
-  'Every row of leases with its state, as a client would judge it: what the views are made of.';
+  'Every row of leases with its state, as a client would judge it. The other views are based on it.';

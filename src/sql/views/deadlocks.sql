@@ -2,7 +2,7 @@ create view leasehold.deadlocks as
 with edge as materialized (
   select distinct on (w.session_id, l.session_id)
          w.session_id as waiter, l.session_id as holder, coalesce(p.owner, w.owner) as owner, w.key, w.enqueued_at
-    from leasehold_internal._line() w
+    from leasehold_internal._queue() w
     join leasehold_internal._leases l on l.key = w.key
     left join leasehold_internal._presence() p on p.id = w.session_id
    where w.is_alive and l.state = 'held' and l.session_id <> w.session_id
@@ -27,13 +27,13 @@ select step.keys, step.owners, c.sessions as session_ids, step.path, step.since
  ) step;
 
 comment on view leasehold.deadlocks is
-  'Sessions that hold a key and wait for another in a circle. A process may do several things at once, so a circle that comes '
-  'and goes need not be a deadlock; one that stays is. For each session that is in a circle there is a shortest one. Sessions '
-  'alone: without presence it is not known which holder is which waiter. Empty on a standby.';
+  'Sessions that hold a key and wait for another in a cycle. A process may do several things at once, so a cycle that comes and '
+  'goes need not be a deadlock; one that stays is. Contains a shortest cycle for each session that is in one. Only sessions: '
+  'without presence it is not known which holder is which waiter. Empty on a standby.';
 comment on column leasehold.deadlocks.keys is
   'What is waited for: the first session waits for the first key, which the second session holds, and so on; the last key is '
   'held by the first session.';
 comment on column leasehold.deadlocks.owners is 'The sessions as they named themselves.';
 comment on column leasehold.deadlocks.session_ids is 'The sessions, beginning with the smallest number.';
-comment on column leasehold.deadlocks.path is 'The circle in words.';
-comment on column leasehold.deadlocks.since is 'When its last wait began, that is, since when it is closed.';
+comment on column leasehold.deadlocks.path is 'The cycle in words.';
+comment on column leasehold.deadlocks.since is 'When the last wait began, which closed the cycle.';

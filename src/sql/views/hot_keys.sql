@@ -1,7 +1,7 @@
 create view leasehold.hot_keys as
 with recent as materialized (
   select c.id, c.hot_keys,
-         -- What a key may have had that has no place in a full list.
+         -- How often a key that is not in a full list may have been contended.
          case when jsonb_array_length(c.hot_keys) = 100
            then (select min((k ->> 'contended_at_most')::bigint) from jsonb_array_elements(c.hot_keys) k) else 0
          end as unseen
@@ -22,10 +22,10 @@ select k.key,
 
 comment on view leasehold.hot_keys is
   'The hundred most contended keys of the last hour or two, over all lockers, the hottest first. Each process knows its hundred '
-  'most contended keys: what had less than a hundredth of all its contention may be missing.';
+  'most contended keys: a key with less than a hundredth of its contention may be missing.';
 comment on column leasehold.hot_keys.key is 'The key, prefix included.';
-comment on column leasehold.hot_keys.contended is 'Acquires and tries that did not get it at their first look: at least so many.';
+comment on column leasehold.hot_keys.contended is 'Acquires and tries that did not get it at once: at least this many.';
 comment on column leasehold.hot_keys.contended_at_most is
-  'At most so many. The same, unless more than a hundred keys of a process were contended.';
-comment on column leasehold.hot_keys.acquired is 'Grants since it is among the hottest of its process.';
+  'At most this many. The same, unless more than a hundred keys of a process were contended.';
+comment on column leasehold.hot_keys.acquired is 'Grants since it became one of the hottest of its process.';
 comment on column leasehold.hot_keys.wait_mean is 'How long those took from the call to the grant, on average.';

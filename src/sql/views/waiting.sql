@@ -9,9 +9,9 @@ select w.key, w."position", w.ticket, w.owner, w.session_id,
        b.pid as blocking_pid,
        b.gid as blocking_transaction,
        p.pid, p.host
-  from leasehold_internal._line() w
+  from leasehold_internal._queue() w
  cross join (select clock_timestamp() as now) clock
-  left join leasehold_internal._blockers(array(select distinct w.key from leasehold_internal._line() w)) b on b.key = w.key
+  left join leasehold_internal._blockers(array(select distinct w.key from leasehold_internal._queue() w)) b on b.key = w.key
   left join leasehold_internal._leases blocking
     on blocking.key = w.key and (blocking.state in ('held', 'cooling') or b.key is not null)
   left join leasehold_internal._presence() p on p.id = w.session_id;
@@ -19,23 +19,23 @@ select w.key, w."position", w.ticket, w.owner, w.session_id,
 comment on view leasehold.waiting is 'Who waits for what, behind how many others, and who is in the way. Empty on a standby.';
 comment on column leasehold.waiting.key is 'What is waited for, prefix included.';
 comment on column leasehold.waiting."position" is
-  'Place in the line of the key: 1 is next. Null for one that is not alive: the others pass it by.';
-comment on column leasehold.waiting.ticket is 'Number by which the line is ordered.';
+  'Position in the queue of the key: 1 is next. Null for a waiter that is not alive: the others pass it.';
+comment on column leasehold.waiting.ticket is 'The number that orders the queue.';
 comment on column leasehold.waiting.owner is 'Who waits, as the client named itself.';
 comment on column leasehold.waiting.session_id is 'Its session, see live_sessions. Null without presence.';
 comment on column leasehold.waiting.waiting_since is
   'When the wait began, or when it was queued again after a crash of the server.';
 comment on column leasehold.waiting.waiting_for is 'Time since waiting_since.';
-comment on column leasehold.waiting.alive_until is 'Each look of the waiting client moves this ahead, every second or so.';
-comment on column leasehold.waiting.is_alive is 'Whether alive_until is still ahead. False: the client is dead or frozen.';
+comment on column leasehold.waiting.alive_until is 'Each look of the waiting client extends this, every second or so.';
+comment on column leasehold.waiting.is_alive is 'Whether alive_until is in the future. False: the client is dead or frozen.';
 comment on column leasehold.waiting.blocked_by is
-  'Who keeps the key: its holder, or the last one while its minimum hold lasts or an open transaction guards the key. Null: the '
-  'key is free for the first in the line.';
+  'Who keeps the key: its holder, or its last holder while the minimum hold lasts or an open transaction guards the key. Null: '
+  'the key is free for the head of the queue.';
 comment on column leasehold.waiting.blocked_by_fence is 'The fencing token of that grant.';
-comment on column leasehold.waiting.blocked_since is 'Since when that one keeps this one waiting.';
+comment on column leasehold.waiting.blocked_since is 'Since when that holder has kept this waiter waiting.';
 comment on column leasehold.waiting.blocking_pid is
-  'Server process whose open transaction (a guarded one) keeps the key, whoever holds it. Null: none, or none that can be told.';
+  'Server process whose open transaction (a guarded one) keeps the key, whoever holds it. Null: none, or not known.';
 comment on column leasehold.waiting.blocking_transaction is
-  'The same for a prepared transaction, which has no process: its name. It ends with COMMIT PREPARED or ROLLBACK PREPARED.';
+  'The same for a prepared transaction, which has no process: its name. End it with COMMIT PREPARED or ROLLBACK PREPARED.';
 comment on column leasehold.waiting.pid is 'Server process of the waiting session. Null without presence.';
 comment on column leasehold.waiting.host is 'Name of the waiting client''s machine. Null without presence.';

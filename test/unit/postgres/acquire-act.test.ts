@@ -4,7 +4,7 @@ import { resolveAcquireOptions, resolveLockerOptions } from "../../../src/config
 import type { LeaseholdError } from "../../../src/errors/errors.js";
 import { AcquireAct } from "../../../src/postgres/acts/acquire.js";
 import { after, now } from "../../../src/runtime/clock.js";
-import type { AcquireAnswer, FirstAttempt, GrantTerms } from "../../../src/store/store.js";
+import type { AcquireAnswer, FirstAttempt, GrantTerms, Ticket } from "../../../src/store/store.js";
 import { clock, settle } from "../manual-clock.js";
 import { watch } from "../outcome.js";
 import { FakeActs, type Statement, serverError } from "./fake-acts.js";
@@ -179,13 +179,31 @@ test("looks whose insert a stranger blocks are asked again carefully, in the sam
   const look = watch(act.look({ key: "a", token: crypto.randomUUID(), terms: termsOf(), notAfterMs: 0, ticket: null }));
   await settle();
   const plain = fake.take();
-  expect(plain.parameters[3]).toBe("false");
+  expect(plain.text).toContain("leasehold_internal.acquire_one(");
   await plain.fail(serverError("55P03"));
   const careful = fake.take();
   expect(careful.parameters[3]).toBe("true");
   await careful.fail(serverError("55P03")); // nobody asks a third time
   expect(look.error).toMatchObject({ code: "unavailable", outcome: "not-sent" });
   expect(fake.statements).toHaveLength(0);
+});
+
+test("the look of whoever has a place does not wait for the answer to those that join", async () => {
+  const { fake, act } = open();
+  const look = (ticket: Ticket | null) =>
+    watch(act.look({ key: "a", token: crypto.randomUUID(), terms: termsOf({}, true), notAfterMs: 0, ticket }));
+  const joining = look(null);
+  await settle();
+  const join = fake.take();
+  const looking = look({ place: 5n, proof: -6n });
+  await settle();
+  const statement = fake.take();
+  expect(statement.text).toContain("leasehold_internal.acquire_one(");
+  expect(statement.parameters.slice(-3)).toEqual(["5", "-6", "{5}"]);
+  await statement.answer({ outcome: "granted", fence: "7", acquired: 0, expires: 0, takeover: null });
+  expect(looking.result).toMatchObject({ outcome: "granted", fence: 7n });
+  await join.answer({ outcome: "queued", ticket: "8", proof: "9", look: null, expires: null });
+  expect(joining.result).toMatchObject({ outcome: "queued", ticket: { place: 8n, proof: 9n } });
 });
 
 test("without a session that stands nothing is sent: it is unproven", async () => {

@@ -1,7 +1,7 @@
 // One statement in flight, and what becomes of a batch that fails.
 import { expect, test } from "vitest";
 import { type LeaseholdError, UnavailableError } from "../../../src/errors/errors.js";
-import { Batch, type Batched } from "../../../src/postgres/acts/batch.js";
+import { Batch, type Batched } from "../../../src/postgres/acts/acts.js";
 import { settle } from "../manual-clock.js";
 
 class Item implements Batched {

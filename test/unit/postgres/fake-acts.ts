@@ -1,6 +1,7 @@
 // The acts over connections whose statements the test answers, row by row.
 import { UnavailableError } from "../../../src/errors/errors.js";
 import { Acts } from "../../../src/postgres/acts/acts.js";
+import type { Notifier } from "../../../src/postgres/acts/notify.js";
 import type { Connections } from "../../../src/postgres/connection/connections.js";
 import type { Answer, Lane } from "../../../src/postgres/connection/lane.js";
 import type { Parameter, Row } from "../../../src/postgres/connection/link.js";
@@ -20,8 +21,9 @@ export interface Statement {
 
 export class FakeActs {
   readonly statements: Statement[] = [];
-  readonly woken: number[] = [];
   readonly judged: boolean[] = [];
+  /** The keys of whose next waiters other processes were told. */
+  readonly told: string[] = [];
   readonly connections = { unconfirmedCommits: 0, commands: this.#lane(), renewals: this.#lane() };
   active: ActiveSession | null = { id: 7, nonce: "nonce", incarnation: 3 };
   readonly acts: Acts;
@@ -42,7 +44,7 @@ export class FakeActs {
         record: async (_: unknown, isSeen: boolean) => void this.judged.push(isSeen),
       } as unknown as SessionCheck,
       clock: new ServerClock(),
-      notifier: { add: (id: number) => void this.woken.push(id) } as never,
+      notifier: { add: (keys: readonly string[]) => void this.told.push(...keys) } as unknown as Notifier,
       takeoverDelayMs: 5_000,
       toPublicError: (cause) =>
         cause instanceof UnavailableError ? cause : new UnavailableError({ outcome: "not-sent", cause }),

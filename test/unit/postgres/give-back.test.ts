@@ -20,8 +20,11 @@ class Pending<Answer> {
     this.key = key;
     this.askedTtlMs = askedTtlMs;
   }
-  onSent(): void {
+  /** Whether another process is thought to be next. */
+  isElsewhere = false;
+  onSent(): boolean {
     this.sent += 1;
+    return this.isElsewhere;
   }
   onAnswer(answer: Answer): void {
     this.answers.push(answer);
@@ -60,19 +63,41 @@ test("where order is not kept, none is told so", async () => {
   expect(answersOf(items)).toEqual(["released"]);
 });
 
-test("releases that are not plain are answered from rest, and the sessions of next waiters are told, ours excepted", async () => {
-  const { fake, items } = releases(["a", "b", "c", "d", "e"]);
+test("releases that are not plain are answered from rest, and other processes are told of their turn, once", async () => {
+  const { fake, items } = releases(["a", "b", "c", "d", "e", "f"]);
+  Object.assign(items[5] ?? {}, { isElsewhere: true });
   await settle();
+  expect(fake.told).toEqual(["f"]); // without waiting for the answer
   const rest = [
     [2, "gone", "taken", null],
     [3, "released", null, 42],
     [4, "released", null, 7], // ourselves
     [5, "busy", null, null],
+    [6, "released", null, 42],
   ];
   await fake.take().answer({ rest: JSON.stringify(rest) });
-  expect(answersOf(items)).toEqual(["released", "gone", "released", "released", "busy"]);
+  expect(fake.told).toEqual(["f", "c"]);
+  expect(items.map(({ answers }) => answers[0]?.isNextOurs)).toEqual([
+    undefined,
+    undefined,
+    false,
+    true,
+    undefined,
+    false,
+  ]);
+  expect(answersOf(items)).toEqual(["released", "gone", "released", "released", "busy", "released"]);
   expect(items[1]?.answers[0]?.reason).toBe("taken");
-  expect(fake.woken).toEqual([42]);
+});
+
+test("a release for which somebody waits says whether that is one of ours", async () => {
+  const { fake, items } = releases(["a", "b", "c"]);
+  await settle();
+  const rest = [
+    [1, "released", null, 7],
+    [2, "released", null, 8],
+  ];
+  await fake.take().answer({ rest: JSON.stringify(rest) });
+  expect(items.map(({ answers }) => answers[0]?.isNextOurs)).toEqual([true, false, undefined]);
 });
 
 test("a release after a deadlock is sent again, and answered once", async () => {
@@ -92,14 +117,14 @@ test("abandons are answered item by item, in whatever order the rows come", asyn
   const statement = fake.take();
   expect(statement.parameters.slice(2)).toEqual(["{true,false}", "{false,true}"]);
   await statement.answer(
-    { item: 2, outcome: "gone", wake: 9, reason: "taken" },
-    { item: 1, outcome: "released", wake: null, reason: null },
+    { item: 2, outcome: "gone", next: 9, reason: "taken" },
+    { item: 1, outcome: "released", next: null, reason: null },
   );
+  expect(fake.told).toEqual(["b"]);
   expect([a?.result, b?.result]).toEqual([
     { outcome: "released", reason: null },
     { outcome: "gone", reason: "taken" },
   ]);
-  expect(fake.woken).toEqual([9]);
 });
 
 function renewals(...items: readonly Pending<RenewAnswer>[]) {

@@ -2,8 +2,7 @@
 import { expect, test } from "vitest";
 import { Activity } from "../../../src/runtime/activity.js";
 import { Background } from "../../../src/runtime/background.js";
-import { sleep, startTimer } from "../../../src/runtime/clock.js";
-import { Due } from "../../../src/runtime/due.js";
+import { Due, sleep, startTimer } from "../../../src/runtime/clock.js";
 import { Deadlines, type Timed } from "../../../src/runtime/linked-list.js";
 import { clock, settle } from "../manual-clock.js";
 import { watch } from "../outcome.js";

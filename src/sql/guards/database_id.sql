@@ -1,6 +1,6 @@
--- Which database this is. Two in one cluster differ by their oid, restored copies by their cluster. Where the service hides the
--- cluster's identity, the random one of the tables stands in for it.
-create function leasehold_internal.place() returns text
+-- Identifies this database. Two databases of one cluster differ in their oid, restored copies in their cluster. If the service
+-- hides the cluster's identifier, the random id of the tables stands in for it.
+create function leasehold_internal.database_id() returns text
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -13,7 +13,7 @@ begin
   if not found then
     perform leasehold_internal._refuse_missing_rows();
   end if;
-  -- The row of another server's, until the first grant here: as what that will find out.
+  -- Until the first grant on this server the row may be another server's. Find out now what that grant will.
   identifier := case
     when known.server_start = pg_postmaster_start_time() then known.system_identifier
     else (select s.identifier from leasehold_internal._server_identity() s)

@@ -1,5 +1,5 @@
--- The lines without their tokens. Who no longer looks has no place: the others pass it by.
-create function leasehold_internal._line()
+-- The queues without their tokens. An entry that has expired has no position: the others pass it.
+create function leasehold_internal._queue()
 returns table (
   key text, "position" integer, ticket bigint, owner text, session_id integer, enqueued_at timestamptz, alive_until timestamptz,
   is_alive boolean)
@@ -15,10 +15,13 @@ begin
   end if;
   return query
     select w.key,
-           case when w.alive_until > now then (row_number() over (partition by w.key, w.alive_until > now order by w.ticket))::integer end,
+           case
+             when w.alive_until > now
+             then (row_number() over (partition by w.key, w.alive_until > now order by w.ticket))::integer
+           end,
            w.ticket, w.owner, w.session_id, w.enqueued_at, w.alive_until, w.alive_until > now
       from leasehold.waiters w;
 end
 $$;
 
-comment on function leasehold_internal._line() is 'Waiters, and how far each is from its turn. Nothing on a standby.';
+comment on function leasehold_internal._queue() is 'Waiters and their positions. Nothing on a standby.';

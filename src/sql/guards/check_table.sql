@@ -1,6 +1,6 @@
--- fence_table and guard_table run with the rights of whoever calls them, and so do their triggers, with those of whoever writes.
--- The name of a table that can have both, quoted.
-create function leasehold_internal.protectable(target regclass) returns text
+-- The quoted name of a table that can be fenced and guarded. fence_table and guard_table run with the rights of their caller,
+-- and their triggers with those of the writer (rule 11).
+create function leasehold_internal.check_table(target regclass) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$

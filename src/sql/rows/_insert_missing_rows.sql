@@ -1,6 +1,6 @@
--- The rows that every function needs, where they are missing: in new tables, and in those of a schema that was restored
--- without its data.
-create function leasehold_internal._fill() returns void
+-- Inserts the rows that every function needs where they are missing: in new tables, and in a schema that was restored without
+-- its data.
+create function leasehold_internal._insert_missing_rows() returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -18,12 +18,12 @@ begin
   if not exists (select from leasehold.fence_epoch) then
     server := leasehold_internal._server_identity();
     epoch := coalesce(server.timeline - 1, 0);
-    -- Where leases were kept, their fences say how far it had come at least.
+    -- If leases were kept, their fences show the least epoch it had reached.
     largest := (
       select max(seen.fence)
         from (select l.fence from leasehold.leases l union all select r.fence from leasehold.resource_fences r) seen);
     next := epoch << 48;
-    if server.timeline is not null then -- the right to call it is asked for even by an expression that would not
+    if server.timeline is not null then -- an "if", because an expression needs the right even if it does not make the call
       next := next + (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;
     end if;
     if largest > next then

@@ -1,4 +1,5 @@
--- The line's first is woken with the commit. A hint, as ever: without it a waiter looks within a second.
+-- Notifies a session, with the commit, that a waiter of its process may be next. A hint (rule 10): without it a waiter looks
+-- within a second.
 create function leasehold_internal._wake(session integer) returns void
 language plpgsql volatile
 as $$

@@ -1,7 +1,0 @@
--- Free, or expired, since before that moment. On a row that is not locked it is a hint.
-create function leasehold_internal._is_forgotten(lease leasehold.leases, before timestamptz) returns boolean
-language sql stable
-return case
-  when lease.token is null then lease.released_at < before and (lease.hold_until is null or lease.hold_until < before)
-  else lease.expires_at < before
-end;
