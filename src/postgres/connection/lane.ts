@@ -16,7 +16,8 @@ export interface Answer {
 /** A statement failed before it was sent: nothing can have happened. */
 export class NotSent extends Error {}
 
-interface Asked {
+/** A statement that failed, and how long it may take in all. */
+interface Failed {
   readonly text: string;
   readonly parameters: readonly Parameter[];
   readonly isRead: boolean;
@@ -91,7 +92,7 @@ export class OwnLane implements Lane {
   }
 
   /** Over the next connection, if the one before is gone: what was never sent; and once, what is harmless to repeat. */
-  async #askAgain(failure: unknown, { text, parameters, isRead, deadline }: Asked): Promise<Answer> {
+  async #askAgain(failure: unknown, { text, parameters, isRead, deadline }: Failed): Promise<Answer> {
     let wasSent = false;
     for (let error = failure; ; ) {
       const isSentNow = !(error instanceof NeverSent);
