@@ -263,10 +263,31 @@ export const timing: readonly Mutant[] = [
     name: "release: close does not wait for it",
     file: "src/hold/release.ts",
     edits: [
-      ["    this.#context.background.begin();\n", ""],
-      ["    this.#context.background.end();\n", ""],
+      ["    this.#context.background.beginCall();\n", ""],
+      ["    this.#context.background.endCall();\n", ""],
     ],
     tests: unit("release"),
+  },
+  {
+    name: "process: it ends while a call is awaited",
+    file: "src/runtime/activity.ts",
+    edits: [["      this.#hold.ref();\n", "      this.#hold.unref();\n"]],
+    tests: ["test/api/process-end.test.ts"],
+  },
+  {
+    name: "process: a release is none of the calls that it waits for",
+    file: "src/hold/release.ts",
+    edits: [
+      ["    this.#context.background.beginCall();\n", "    this.#context.background.begin();\n"],
+      ["    this.#context.background.endCall();\n", "    this.#context.background.end();\n"],
+    ],
+    tests: ["test/api/process-end.test.ts"],
+  },
+  {
+    name: "process: a locker's connections keep it alive",
+    file: "src/postgres/connection/connections.ts",
+    edits: [["keepsProcess: false", "keepsProcess: true"]],
+    tests: ["test/api/process-end.test.ts"],
   },
   {
     name: "lease: an answer shortens it",

@@ -250,6 +250,6 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   #ended(outcome: AcquireOutcome, lock: Lock | null, error: unknown): void {
     this.#stopListening?.();
     this.#context.observer.acquireEnded(this.claim, outcome, elapsedMs(this.claim.startedAt), lock, error);
-    this.#context.activity.end();
+    this.#context.activity.endCall();
   }
 }

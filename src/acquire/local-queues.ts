@@ -33,7 +33,7 @@ export class LocalQueues implements ClaimQueues, HandOver {
   readonly #leaving = new Map<string, { count: number; readonly gone: AbortController }>();
   readonly #stay: Stay;
   readonly #turns: Turns;
-  readonly #due: Due = new Due(() => this.#resumeThoseDue(), { keepsAlive: true });
+  readonly #due: Due = new Due(() => this.#resumeThoseDue());
   #followers = 0;
   #stayTimer: Timer | null = null;
   #isStaying = false;
@@ -186,7 +186,7 @@ export class LocalQueues implements ClaimQueues, HandOver {
     if (leaving === undefined) {
       return false;
     }
-    await sleep(ms, { keepsAlive: true, signal: leaving.gone.signal });
+    await sleep(ms, { signal: leaving.gone.signal });
     return true;
   }
 
@@ -209,7 +209,7 @@ export class LocalQueues implements ClaimQueues, HandOver {
       return;
     }
     this.#stayTimer?.cancel();
-    this.#stayTimer = startTimer(ms, () => void this.#keepPlaces(), { keepsAlive: true });
+    this.#stayTimer = startTimer(ms, () => void this.#keepPlaces());
   }
 
   /** Never rejects. */

@@ -126,7 +126,7 @@ export class Wait implements Waiter {
       } else if (answer.outcome !== "busy" || pauseMs === undefined) {
         return refusal(answer.outcome === "busy" ? "busy" : "held", answer);
       } else {
-        await sleep(pauseMs, { keepsAlive: true, signal: this.#interrupted() });
+        await sleep(pauseMs, { signal: this.#interrupted() });
       }
       answer = await this.#look();
     }

@@ -188,7 +188,7 @@ export class Claim {
       });
     }
     if (this.#unresolvedUntil !== null) {
-      await sleep(monotonicMsUntil(this.#unresolvedUntil), { keepsAlive: true, signal: this.#context.closed });
+      await sleep(monotonicMsUntil(this.#unresolvedUntil), { signal: this.#context.closed });
     }
   }
 
@@ -203,7 +203,6 @@ export class Claim {
       deadline: after(now(), this.#longestTtlMs + ENTRY_EXPIRES_MS),
       firstMs: FIRST_RETRY_MS,
       maxMs: MAX_RETRY_MS,
-      keepsAlive: false,
       refuse: () => closed.throwIfAborted(),
       interrupt: () => closed,
       exhausted: (failure) => failure ?? new UnavailableError({ outcome: "unknown" }),

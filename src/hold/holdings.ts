@@ -137,7 +137,12 @@ export class Holdings implements LockActions, LeaseOwner {
     const wantedMs = ttlMs === undefined ? lease.ttlMs : checkTtlMs(ttlMs);
     lease.refuseUnlessHeld();
     lease.claim.extend(wantedMs);
-    await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
+    this.#activity.beginCall();
+    try {
+      await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
+    } finally {
+      this.#activity.endCall();
+    }
     lease.refuseUnlessHeld();
     lease.ttlMs = wantedMs;
     this.#observer.renewed?.(lease);
@@ -227,7 +232,7 @@ export class Holdings implements LockActions, LeaseOwner {
     while (this.size > 0 && msUntil(deadline) > 0) {
       const changed = new AbortController();
       this.#onChange = () => changed.abort();
-      await sleep(msUntil(deadline), { keepsAlive: true, signal: changed.signal });
+      await sleep(msUntil(deadline), { signal: changed.signal });
     }
     this.#onChange = null;
   }
@@ -252,12 +257,15 @@ export class Holdings implements LockActions, LeaseOwner {
   /** A guard says that the lease has ended: then the lease, and its signal, shall know now and not at the next renewal. */
   async #findHolder(lease: Lease): Promise<HolderInfo | null> {
     this.#renewals.prove(lease);
+    this.#activity.beginCall();
     try {
       const holder = await withTimeout(this.#store.holderOf(lease.key), HOLDER_MS);
       // Its own row, when it was taken away by force.
       return holder?.fence === lease.fence ? null : this.holderInfo(lease.key, holder);
     } catch {
       return null;
+    } finally {
+      this.#activity.endCall();
     }
   }
 

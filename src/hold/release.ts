@@ -67,7 +67,7 @@ export class Release implements PendingRelease, Timed<Release> {
     const { claim } = this.#lease;
     claim.wasHeld = true;
     // `close` must not take the connection from beneath it.
-    this.#context.background.begin();
+    this.#context.background.beginCall();
     if (claim.isCertain) {
       this.#context.deadlines.add(this);
       this.#context.store.release(this);
@@ -176,7 +176,7 @@ export class Release implements PendingRelease, Timed<Release> {
   #end(isNextOurs: boolean | undefined): void {
     this.#context.ended(this.#lease, this.#heldMs);
     this.#context.handOver.releaseAnswered(this.key, this.#isWakeSent, isNextOurs);
-    this.#context.background.end();
+    this.#context.background.endCall();
   }
 }
 

@@ -51,7 +51,7 @@ export class Calls {
         ? new ClosedError({ message: "The locker was closed before this call was sent.", cause: error })
         : error;
     } finally {
-      this.#activity.end();
+      this.#activity.endCall();
     }
   }
 
@@ -70,8 +70,17 @@ export class Calls {
   /** Refuses further calls and runs `work`, once: a second call waits for the same end. */
   close(work: () => Promise<void>): Promise<void> {
     this.isClosing = true;
-    this.#closing ??= work();
+    this.#closing ??= this.#toTheEnd(work);
     return this.#closing;
+  }
+
+  async #toTheEnd(work: () => Promise<void>): Promise<void> {
+    this.#activity.beginCall({ isUse: false });
+    try {
+      await work();
+    } finally {
+      this.#activity.endCall();
+    }
   }
 
   /** Everything that may be sent has been sent. */

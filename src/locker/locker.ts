@@ -375,7 +375,7 @@ export class Locker {
    * ```
    */
   async debug(): Promise<DebugInfo> {
-    this.#activity.begin();
+    this.#activity.beginCall({ isUse: false });
     try {
       return await describeLocker({
         lockerId: this.#publisher.lockerId,
@@ -387,7 +387,7 @@ export class Locker {
         recent: this.#recent,
       });
     } finally {
-      this.#activity.end();
+      this.#activity.endCall();
     }
   }
 
@@ -424,7 +424,7 @@ export class Locker {
     this.#acquires.end(new ClosedError({ message: "The locker was closed while this call waited." }));
     this.#holdings.announceClosing();
     // In this turn of the event loop each acquire starts its last word, or delivers a grant that came just before.
-    await sleep(0, { keepsAlive: true });
+    await sleep(0);
     await this.#holdings.drain(drainMs);
     // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
     const deadline = after(now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);

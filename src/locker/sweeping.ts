@@ -77,7 +77,7 @@ export class Sweeping {
   async #pass({ quietMs, pauseMs, maxBatches, signal }: Pace): Promise<SweepResult> {
     let result = await this.#store.sweep(Math.ceil(quietMs));
     for (let batches = 1; result.hasMore && batches < maxBatches; batches += 1) {
-      await sleep(pauseMs, { keepsAlive: signal === undefined, ...(signal && { signal }) });
+      await sleep(pauseMs, signal && { signal });
       if (signal?.aborted) {
         break;
       }

@@ -1,12 +1,19 @@
-import { monotonicNowMs, startTimer, type Timer } from "./clock.js";
+import { endHold, monotonicNowMs, processHold, startTimer, type Timer } from "./clock.js";
 
-/** Counts what is in progress, and calls `onIdle` when nothing has been for `idleTimeoutMs`. */
+/**
+ * Counts what is in progress, and calls `onIdle` when nothing has been for `idleTimeoutMs`. The process is kept alive by calls that are
+ * awaited, and by nothing else.
+ */
 export class Activity {
   readonly #idleTimeoutMs: number;
   readonly #onIdle: () => void;
   readonly #onUse: () => void;
   #isResting = true;
   #count = 0;
+  /** Those of `#count` that are awaited. */
+  #calls = 0;
+  /** Kept from one call to the next: a timer for each would cost more. */
+  #hold: NodeJS.Timeout | null = null;
   #idleSinceMs = 0;
   /** Keeps running while something is in progress: a timer for each call costs more than a check when it fires. */
   #timer: Timer | null = null;
@@ -24,13 +31,26 @@ export class Activity {
     this.#count += 1;
   }
 
-  /** The same for a call of the user's, which ends the rest. */
-  beginCall(): void {
+  /** The same for a call that the user awaits, until `endCall`. It ends the rest, unless it is only there to look on. */
+  beginCall({ isUse = true }: { isUse?: boolean } = {}): void {
+    this.#calls += 1;
+    if (this.#calls === 1) {
+      this.#hold ??= processHold();
+      this.#hold.ref();
+    }
     this.#count += 1;
-    if (this.#isResting) {
+    if (this.#isResting && isUse) {
       this.#isResting = false;
       this.#onUse();
     }
+  }
+
+  endCall(): void {
+    this.#calls -= 1;
+    if (this.#calls === 0) {
+      this.#isStopped ? this.#endHold() : this.#hold?.unref();
+    }
+    this.end();
   }
 
   end(): void {
@@ -45,8 +65,18 @@ export class Activity {
 
   stop(): void {
     this.#isStopped = true;
+    if (this.#calls === 0) {
+      this.#endHold();
+    }
     this.#timer?.cancel();
     this.#timer = null;
+  }
+
+  #endHold(): void {
+    if (this.#hold !== null) {
+      endHold(this.#hold);
+      this.#hold = null;
+    }
   }
 
   #watch(ms: number): void {
@@ -65,6 +95,7 @@ export class Activity {
       this.#watch(leftMs);
     } else {
       this.#isResting = true;
+      this.#endHold();
       this.#onIdle();
     }
   }

@@ -18,11 +18,19 @@ export class Background {
   }
 
   end(): void {
-    this.#count -= 1;
     this.#activity.end();
-    if (this.#count === 0) {
-      this.#onSettled?.();
-    }
+    this.#ended();
+  }
+
+  /** The same for a call that the user awaits, but that `close` has to wait for as well. Must be followed by one call of `endCall`. */
+  beginCall(): void {
+    this.#count += 1;
+    this.#activity.beginCall();
+  }
+
+  endCall(): void {
+    this.#activity.endCall();
+    this.#ended();
   }
 
   /** `work` never rejects. */
@@ -31,13 +39,20 @@ export class Background {
     void work.finally(() => this.end());
   }
 
+  #ended(): void {
+    this.#count -= 1;
+    if (this.#count === 0) {
+      this.#onSettled?.();
+    }
+  }
+
   /** Resolves when nothing is left to do, or after `ms`. One caller at a time. */
   async settle(ms: number): Promise<void> {
     const deadline = after(now(), ms);
     while (this.#count > 0 && msUntil(deadline) > 0) {
       const settled = new AbortController();
       this.#onSettled = () => settled.abort();
-      await sleep(msUntil(deadline), { keepsAlive: true, signal: settled.signal });
+      await sleep(msUntil(deadline), { signal: settled.signal });
     }
     this.#onSettled = null;
   }

@@ -1,5 +1,5 @@
 // Captured when this module is loaded: fake timers that a user's test installs later must not stop renewals.
-const { setTimeout, clearTimeout, Date: WallClock } = globalThis;
+const { setTimeout, clearTimeout, setInterval, clearInterval, Date: WallClock } = globalThis;
 const monotonic = performance.now.bind(performance);
 
 /**
@@ -77,19 +77,29 @@ export function startTimer(
 }
 
 /**
+ * A timer that never fires. While it is referenced (`ref`, `unref`), it keeps the process alive. Node ends a process when only sockets and
+ * timers are left that are unreferenced, as all others of a locker are: what it does in the background must not keep a finished script
+ * running.
+ */
+export function processHold(): NodeJS.Timeout {
+  return setInterval(() => undefined, MAX_DELAY_MS);
+}
+
+export function endHold(hold: NodeJS.Timeout): void {
+  clearInterval(hold);
+}
+
+/**
  * One timer for many deadlines. Set a deadline with `by`; when the earliest has come, `onDue` looks at all of them and sets the
  * next. A deadline cannot be cancelled: the timer fires once for nothing, which costs less than making and clearing a timer for each lock.
  */
 export class Due {
   readonly #onDue: () => void;
-  readonly #keepsAlive: boolean;
   #timer: Timer | null = null;
   #atMs = Number.POSITIVE_INFINITY;
 
-  /** `keepsAlive`: a process does not end before the timer has fired. */
-  constructor(onDue: () => void, { keepsAlive = false }: { keepsAlive?: boolean } = {}) {
+  constructor(onDue: () => void) {
     this.#onDue = onDue;
-    this.#keepsAlive = keepsAlive;
   }
 
   /** Fires at this moment of the monotonic clock, or earlier. */
@@ -99,7 +109,7 @@ export class Due {
     }
     this.#timer?.cancel();
     this.#atMs = atMs;
-    this.#timer = startTimer(atMs - monotonicNowMs(), () => this.#fire(), { keepsAlive: this.#keepsAlive });
+    this.#timer = startTimer(atMs - monotonicNowMs(), () => this.#fire());
   }
 
   stop(): void {

@@ -3,17 +3,13 @@ import { startTimer } from "./clock.js";
 /** No answer within the time given. The outcome of what was sent is unknown. */
 export class RequestTimeout extends Error {}
 
-/** Settles as `promise` does, or rejects with RequestTimeout after `ms`, having called `onTimeout`. Keeps the process alive. */
+/** Settles as `promise` does, or rejects with RequestTimeout after `ms`, having called `onTimeout`. */
 export function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout?: () => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = startTimer(
-      ms,
-      () => {
-        reject(new RequestTimeout(`no answer within ${Math.round(ms)} ms`));
-        onTimeout?.();
-      },
-      { keepsAlive: true },
-    );
+    const timer = startTimer(ms, () => {
+      reject(new RequestTimeout(`no answer within ${Math.round(ms)} ms`));
+      onTimeout?.();
+    });
     promise.then(
       (value) => {
         timer.cancel();

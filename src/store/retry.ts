@@ -15,8 +15,6 @@ export interface RetryOptions<Value> {
   readonly refuse?: () => void;
   /** Ends a pause early; `refuse` says why. */
   readonly interrupt?: () => AbortSignal;
-  /** Whether a pause keeps the process alive. Default true: somebody awaits the answer. */
-  readonly keepsAlive?: boolean;
   /** The failure of an attempt that was made before. */
   readonly failure?: UnavailableError | null;
   /** What to throw when the last attempt was answered, but the time is up. `failure` is that of the attempts before it. */
@@ -29,7 +27,7 @@ export interface RetryOptions<Value> {
  * @throws UnavailableError at the deadline, or when the server refuses us. Its outcome is `unknown` if that of any attempt is.
  */
 export async function retry<Value>(options: RetryOptions<Value>): Promise<Value> {
-  const { attempt, deadline, firstMs, maxMs, refuse, interrupt, exhausted, keepsAlive = true } = options;
+  const { attempt, deadline, firstMs, maxMs, refuse, interrupt, exhausted } = options;
   let failure = options.failure ?? null;
   for (let pauseMs = firstMs; ; pauseMs = Math.min(pauseMs * 2, maxMs)) {
     refuse?.();
@@ -49,7 +47,7 @@ export async function retry<Value>(options: RetryOptions<Value>): Promise<Value>
     if (msUntil(deadline) <= pauseMs) {
       throw isAnswered || failure === null ? exhausted(failure) : failure;
     }
-    await sleep(pauseMs, { keepsAlive, ...(interrupt === undefined ? {} : { signal: interrupt() }) });
+    await sleep(pauseMs, interrupt && { signal: interrupt() });
   }
 }
 

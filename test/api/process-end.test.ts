@@ -42,11 +42,39 @@ test("a script that holds a lock at its end ends, and the lock passes on by the 
   await lock.release();
 });
 
-test("a script whose server went silent ends as well", async () => {
-  expectLeft(database, "sessions");
-  await using proxy = await startProxy(database.url);
-  void proxy.onStatement(/heartbeat|release/).then(() => proxy.blackhole("to-client"));
-  // release waits for requestTimeoutMs, and then nothing keeps the process
-  expect(await run(proxy.url(database.url), "unheard")).toMatchObject({ code: 0, signal: null });
+test.each(["heartbeat", "release"])(
+  "a script whose server is silent from %s on ends when its call has",
+  async (act) => {
+    expectLeft(database, "sessions");
+    await using proxy = await startProxy(database.url);
+    void proxy.onStatement(new RegExp(`leasehold_internal\\.${act}\\(`)).then(() => proxy.blackhole("to-client"));
+    expect(await run(proxy.url(database.url), "unheard")).toMatchObject({ code: 0, signal: null });
+    expectLeft(database, "leases", "sessions");
+  },
+);
+
+test("a script goes on until every call that it awaits has an end, whatever the server does", async () => {
   expectLeft(database, "leases", "sessions");
+  await using proxy = await startProxy(database.url);
+  void proxy.onStatement(/leasehold_internal\.release\(/).then(() => proxy.blackhole("to-client"));
+  const { stdout, ...end } = await run(proxy.url(database.url), "awaiting");
+  expect(end).toMatchObject({ code: 0, signal: null });
+  expect(stdout).toMatchInlineSnapshot(`
+    "renew has ended
+    acquire has ended
+    tryAcquire has ended
+    acquire with waitMs has ended
+    check has ended
+    ping has ended
+    sweep has ended
+    forceRelease has ended
+    checkFence has ended
+    capabilities has ended
+    debug has ended
+    migrate has ended
+    release has ended
+    close has ended
+    end of script
+    "
+  `);
 });

@@ -24,6 +24,7 @@ class ManualClock {
   #monotonicMs = START_MS;
   #wallMs = START_WALL_MS;
   readonly #pending = new Set<Pending>();
+  readonly #intervals = new Set<Pending>();
   /** How many timers have fired. */
   fired = 0;
 
@@ -40,9 +41,13 @@ class ManualClock {
     return this.#pending.size;
   }
 
+  get intervals(): number {
+    return this.#intervals.size;
+  }
+
   /** Those for which the process would go on. */
   get keepingAlive(): number {
-    return [...this.#pending].filter(({ keepsAlive }) => keepsAlive).length;
+    return [...this.#pending, ...this.#intervals].filter(({ keepsAlive }) => keepsAlive).length;
   }
 
   /** When the next timer fires, from now on; null when none is waiting. */
@@ -82,6 +87,7 @@ class ManualClock {
 
   reset(): void {
     this.#pending.clear();
+    this.#intervals.clear();
     this.#monotonicMs = START_MS;
     this.#wallMs = START_WALL_MS;
     this.fired = 0;
@@ -94,6 +100,20 @@ class ManualClock {
       pending.keepsAlive = false;
     };
     return { pending, unref } as unknown as NodeJS.Timeout;
+  };
+
+  /** For what keeps the process alive: they never fire. */
+  readonly setInterval = (callback: () => void): NodeJS.Timeout => {
+    const interval: Pending = { atMs: Number.POSITIVE_INFINITY, callback, keepsAlive: true };
+    this.#intervals.add(interval);
+    const set = (keepsAlive: boolean) => (): void => {
+      interval.keepsAlive = keepsAlive;
+    };
+    return { interval, ref: set(true), unref: set(false) } as unknown as NodeJS.Timeout;
+  };
+
+  readonly clearInterval = (handle: NodeJS.Timeout): void => {
+    this.#intervals.delete((handle as unknown as { readonly interval: Pending }).interval);
   };
 
   readonly clearTimeout = (handle: NodeJS.Timeout): void => {
@@ -121,11 +141,19 @@ export const clock: ManualClock = new ManualClock();
 
 /** Loads what captures the clock while the manual one stands in for it. */
 export async function loadUnder(load: () => Promise<unknown>): Promise<void> {
-  const real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout, Date: globalThis.Date };
+  const real = {
+    setTimeout: globalThis.setTimeout,
+    clearTimeout: globalThis.clearTimeout,
+    setInterval: globalThis.setInterval,
+    clearInterval: globalThis.clearInterval,
+    Date: globalThis.Date,
+  };
   const realNow = performance.now;
   Object.assign(globalThis, {
     setTimeout: clock.setTimeout,
     clearTimeout: clock.clearTimeout,
+    setInterval: clock.setInterval,
+    clearInterval: clock.clearInterval,
     Date: { now: () => clock.wallMs },
   });
   performance.now = () => clock.monotonicMs;

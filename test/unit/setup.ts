@@ -17,6 +17,7 @@ beforeEach(({ onTestFinished }) => {
     const left = [
       ...[...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name),
       ...(clock.timers === 0 ? [] : [`${clock.timers} timers of the manual clock, the next in ${clock.nextInMs} ms`]),
+      ...(clock.intervals === 0 ? [] : [`${clock.intervals} intervals of the manual clock`]),
       ...pendingPromises(),
     ];
     const uncaught = takeUncaught();

@@ -180,6 +180,7 @@ export class Connections {
     const made = await connect({
       ...how,
       hosts,
+      keepsProcess: false, // the calls that await an answer do, see activity.ts
       applicationName: `leasehold ${purpose}${applicationName === null ? "" : ` ${applicationName}`}`.slice(0, 63),
       connectTimeoutMs: this.#options.connectTimeoutMs,
       ...(keep_alive === undefined ? {} : { keepAliveMs: keep_alive * 1_000 }),

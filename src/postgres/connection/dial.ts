@@ -24,7 +24,11 @@ const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 export async function dial(
   target: ConnectionTarget,
   host: Host,
-  { signal, keepAliveMs }: { readonly signal: AbortSignal; readonly keepAliveMs: number },
+  {
+    signal,
+    keepAliveMs,
+    keepsProcess,
+  }: { readonly signal: AbortSignal; readonly keepAliveMs: number; readonly keepsProcess: boolean },
 ): Promise<net.Socket> {
   signal.throwIfAborted();
   const raw = host === null ? net.connect(target.path ?? "") : net.connect(host.port, host.host);
@@ -32,6 +36,9 @@ export async function dial(
   const cut = (): void => {
     socket.destroy();
   };
+  if (!keepsProcess) {
+    raw.unref();
+  }
   // Never removed: an error may occur at any time, even when nobody waits for one.
   raw.on("error", () => undefined);
   signal.addEventListener("abort", cut, { once: true });

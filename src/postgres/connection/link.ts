@@ -27,6 +27,8 @@ export interface LinkOptions {
   readonly prepare: boolean;
   /** Idle time before the first TCP keepalive. Default 5,000. */
   readonly keepAliveMs?: number;
+  /** Whether it keeps the process alive while it connects and while an answer is awaited. Default true. */
+  readonly keepsProcess?: boolean;
   readonly onNotify?: () => void;
   /** Must not throw. */
   readonly onNotice?: (notice: Notice) => void;
@@ -64,12 +66,12 @@ export class NeverSent extends LinkClosed {}
  * (porsager/postgres #1195), leave statements unsettled, and write to a socket that is gone. So it is never ended, and
  * never told that the connection died. This class rejects every statement in flight.
  *
- * It connects with the first statement. The caller may destroy it at any time. It keeps the process alive only while an answer is
- * awaited.
+ * It connects with the first statement. The caller may destroy it at any time.
  */
 export class Link {
   readonly #sql: postgres.Sql;
   readonly #options: LinkOptions;
+  readonly #keepsProcess: boolean;
   readonly #onClose = new Set<() => void>();
   readonly #dialing = new AbortController();
   readonly #unanswered: LinkedList<Statement> = new LinkedList();
@@ -89,6 +91,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#keepsProcess = options.keepsProcess ?? true;
     const { target, host } = options;
     this.#sql = clientOf({
       host: [host?.host ?? "localhost"],
@@ -180,7 +183,7 @@ export class Link {
         next: null,
       };
       this.#unanswered.add(statement);
-      if (this.#unanswered.size === 1) {
+      if (this.#keepsProcess && this.#unanswered.size === 1) {
         this.#wire?.socket.ref();
       }
       this.#due.by(statement.dueAtMs);
@@ -239,7 +242,7 @@ export class Link {
       return false;
     }
     statement.isSettled = true;
-    if (this.#unanswered.size === 0) {
+    if (this.#keepsProcess && this.#unanswered.size === 0) {
       this.#wire?.socket.unref();
     }
     return true;
@@ -269,7 +272,7 @@ export class Link {
     this.#isEnding = true;
     if (!this.isDead) {
       await new Promise<void>((resolve) => {
-        const timer = startTimer(FAREWELL_MS, resolve, { keepsAlive: true });
+        const timer = startTimer(FAREWELL_MS, resolve, { keepsAlive: this.#keepsProcess });
         this.onClose(() => {
           timer.cancel();
           resolve();
@@ -316,14 +319,15 @@ export class Link {
     const { target, host, keepAliveMs = KEEPALIVE_MS } = this.#options;
     try {
       this.#password = await passwordOf(target);
-      const socket = await dial(target, host, { signal: this.#dialing.signal, keepAliveMs });
+      const keepsProcess = this.#keepsProcess;
+      const socket = await dial(target, host, { signal: this.#dialing.signal, keepAliveMs, keepsProcess });
       const wire = new Wire(socket, (error) => this.destroy(error));
       this.#wire = wire;
       if (this.#death !== null) {
         wire.cut();
         throw this.#death;
       }
-      if (this.#unanswered.size === 0) {
+      if (!keepsProcess || this.#unanswered.size === 0) {
         socket.unref();
       }
       realTimersFor(MICROTASKS_OF_LOGIN);

@@ -12,9 +12,33 @@ switch (mode) {
   case "idle":
     await locker.withLock("script", () => undefined);
     break;
-  case "unheard":
-    await locker.withLock("script", () => undefined).catch(() => undefined);
+  case "unheard": {
+    // it will still be connecting when the test gives it up
+    const patient = createLocker({ url, connectTimeoutMs: 90_000, requestTimeoutMs: 1_000 });
+    await patient.withLock("script", () => undefined).catch(() => undefined);
     break;
+  }
+  case "awaiting": {
+    // each call is awaited by itself, and nothing else keeps the process alive
+    const patient = createLocker({ url, connectTimeoutMs: 500, requestTimeoutMs: 500 });
+    const lock = await patient.acquire("script", { keepAlive: false });
+    await patient.withLock("silence", () => undefined).catch(() => undefined);
+    await ended("renew", lock.renew());
+    await ended("acquire", patient.acquire("one"));
+    await ended("tryAcquire", patient.tryAcquire("two"));
+    await ended("acquire with waitMs", patient.acquire("script", { waitMs: 100 }));
+    await ended("check", patient.check("script"));
+    await ended("ping", patient.ping());
+    await ended("sweep", patient.sweep());
+    await ended("forceRelease", patient.forceRelease("script"));
+    await ended("checkFence", patient.checkFence("resource", 1n));
+    await ended("capabilities", patient.capabilities());
+    await ended("debug", patient.debug());
+    await ended("migrate", patient.migrate({ lockTimeoutMs: 100 }));
+    await ended("release", lock.release());
+    await ended("close", patient.close());
+    break;
+  }
   case "presence-off": {
     const stateless = createLocker({ url, presence: "off" });
     await stateless.withLock("script", () => undefined);
@@ -34,3 +58,8 @@ switch (mode) {
     throw new Error(`no mode ${mode}`);
 }
 process.stdout.write("end of script\n");
+
+async function ended(name: string, call: Promise<unknown>): Promise<void> {
+  await call.catch(() => undefined);
+  process.stdout.write(`${name} has ended\n`);
+}

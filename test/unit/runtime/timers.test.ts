@@ -48,14 +48,11 @@ test("Due that is asked for within its own call fires again", async () => {
   expect(left).toBe(0);
 });
 
-test("Due keeps the process alive only when it is asked to", () => {
-  const [plain, keeping] = [new Due(() => undefined), new Due(() => undefined, { keepsAlive: true })];
-  plain.by(clock.monotonicMs + 10);
-  expect(clock.keepingAlive).toBe(0);
-  keeping.by(clock.monotonicMs + 10);
-  expect(clock.keepingAlive).toBe(1);
-  plain.stop();
-  keeping.stop();
+test("Due does not keep the process alive", () => {
+  const due = new Due(() => undefined);
+  due.by(clock.monotonicMs + 10);
+  expect([clock.timers, clock.keepingAlive]).toEqual([1, 0]);
+  due.stop();
 });
 
 class Item implements Timed<Item> {
@@ -140,7 +137,53 @@ test("Activity calls onIdle when nothing went on for long enough, and not while 
   expect([idle, clock.timers]).toEqual([1, 0]);
 });
 
-test("Activity makes one timer for any number of calls, never keeps the process alive, and none when it may not idle", async () => {
+test("Activity keeps the process alive while a call of any locker is awaited, and for nothing else", () => {
+  const [one, other] = [new Activity(100, () => undefined), new Activity(100, () => undefined)];
+  const background = new Background(other);
+  one.begin();
+  background.begin();
+  expect(clock.keepingAlive).toBe(0);
+  one.beginCall();
+  other.beginCall();
+  background.beginCall();
+  one.endCall();
+  other.endCall();
+  expect(clock.keepingAlive).toBe(1);
+  background.endCall();
+  expect(clock.keepingAlive).toBe(0);
+  other.beginCall({ isUse: false });
+  expect(clock.keepingAlive).toBe(1);
+  other.endCall();
+  expect(clock.keepingAlive).toBe(0);
+  background.end();
+  one.end();
+  one.stop();
+  other.stop();
+});
+
+test("a call ends the rest of an Activity; who only looks on does not", () => {
+  let uses = 0;
+  const activity = new Activity(
+    100,
+    () => undefined,
+    () => {
+      uses += 1;
+    },
+  );
+  activity.beginCall({ isUse: false });
+  activity.endCall();
+  activity.begin();
+  activity.end();
+  expect(uses).toBe(0);
+  activity.beginCall();
+  activity.beginCall();
+  expect(uses).toBe(1);
+  activity.endCall();
+  activity.endCall();
+  activity.stop();
+});
+
+test("Activity makes one timer for any number of calls, and none when it may not idle", async () => {
   const activity = new Activity(100, () => undefined);
   for (let n = 0; n < 1_000; n += 1) {
     activity.begin();
