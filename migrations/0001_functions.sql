@@ -304,7 +304,7 @@ end
 $$;
 --> statement-breakpoint
 -- Checked for each fence (0.3 us), because the right can be revoked while the server runs.
-create function leasehold_internal._may_read_position() returns boolean
+create function leasehold_internal._may_read_wal_position() returns boolean
 language sql stable
 return has_function_privilege('pg_current_wal_insert_lsn()'::regprocedure, 'execute');
 --> statement-breakpoint
@@ -379,7 +379,7 @@ $$;
 --> statement-breakpoint
 -- The lower part of a fence. Not in plain SQL: that is put into the statement which calls it, and then Postgres refuses the
 -- whole statement where the position is hidden, also where the sequence is what is wanted.
-create function leasehold_internal._position(source text) returns bigint
+create function leasehold_internal._wal_position(source text) returns bigint
 language plpgsql volatile
 as $$
 begin
@@ -409,11 +409,11 @@ begin
     into known
     from leasehold.fence_epoch e
    where e.id and e.server_start = pg_postmaster_start_time()
-     and (e.source = 'manual' or leasehold_internal._may_read_position());
+     and (e.source = 'manual' or leasehold_internal._may_read_wal_position());
   if not found then
     select v.epoch, v.source into known from leasehold_internal._verify_epoch() v;
   end if;
-  return (known.epoch << 48) + leasehold_internal._position(known.source);
+  return (known.epoch << 48) + leasehold_internal._wal_position(known.source);
 end
 $$;
 --> statement-breakpoint
@@ -428,7 +428,7 @@ declare
 begin
   select * into known from leasehold.fence_epoch e where e.id;
   if known.server_start = pg_postmaster_start_time()
-     and (known.source = 'manual' or leasehold_internal._may_read_position())
+     and (known.source = 'manual' or leasehold_internal._may_read_wal_position())
      or pg_is_in_recovery()
   then
     return known.source;
@@ -514,7 +514,9 @@ end;
 --> statement-breakpoint
 -- Writes the row of a session whose presence lock this connection holds. What a client says about itself is bounded. So is the
 -- number of sessions per connection: it needs one, but earlier users of a pooled connection may have left theirs.
-create function leasehold_internal._register(p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text) returns void
+create function leasehold_internal._register_session(
+  p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text
+) returns void
 language plpgsql volatile
 as $$
 begin
@@ -560,7 +562,7 @@ begin
       message = format('this connection does not hold the presence lock of session %s', p_id),
       hint = 'A session needs a connection of its own: not a transaction pooler.';
   end if;
-  perform leasehold_internal._register(p_id, p_nonce, p_owner, p_host, p_version);
+  perform leasehold_internal._register_session(p_id, p_nonce, p_owner, p_host, p_version);
   perform set_config('leasehold.session', p_nonce::text, false);
   return query
     select pg_backend_pid(),
@@ -650,7 +652,7 @@ $$;
 comment on function leasehold_internal._presence() is 'Sessions, and whether each holds its presence lock. Nothing on a standby.';
 --> statement-breakpoint
 -- The token at the head of a key's queue: the lowest ticket whose entry has not expired.
-create function leasehold_internal._head(waited_key text) returns uuid
+create function leasehold_internal._queue_head(waited_key text) returns uuid
 language plpgsql volatile
 as $$
 begin
@@ -666,7 +668,7 @@ $$;
 -- The session of whoever is next in the queue of a key that was freed: that of its first live waiter.
 --
 -- leaving: the token that let go. Its own entry may still be there (see _remove_entry), and must not keep the others waiting.
-create function leasehold_internal._next_session(waited_key text, leaving uuid) returns integer
+create function leasehold_internal._session_of_next_waiter(waited_key text, leaving uuid) returns integer
 language plpgsql volatile
 as $$
 declare
@@ -722,11 +724,11 @@ as $$
 declare
   next_session integer;
 begin
-  perform leasehold_internal._check_count(cardinality(p_keys)),
+  perform leasehold_internal._check_batch_size(cardinality(p_keys)),
           set_config('synchronous_commit', 'off', true),
           set_config('lock_timeout', '100', true); -- also while it commits: so no SET clause
   for next_session in
-    select distinct leasehold_internal._next_session(k.key, null) from unnest(p_keys) as k (key)
+    select distinct leasehold_internal._session_of_next_waiter(k.key, null) from unnest(p_keys) as k (key)
   loop
     if next_session is distinct from p_session then
       perform leasehold_internal._wake(next_session);
@@ -752,7 +754,8 @@ begin
 end
 $$;
 --> statement-breakpoint
-create function leasehold_internal._secret() returns bytea
+-- The key of the tickets' proofs (decision 18). No client may read its table.
+create function leasehold_internal._ticket_secret() returns bytea
 language plpgsql stable
 as $$
 begin
@@ -760,9 +763,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Proves that the server gave this ticket to this token (decision 18). With it a waiter returns to its position after its entry
--- was lost (the table is unlogged). A ticket alone would let anybody choose a position.
-create function leasehold_internal._proof(secret bytea, key text, token uuid, ticket bigint) returns bigint
+-- Proves that the server gave this ticket to this token (decision 18). With it a waiter keeps its ticket after its entry was
+-- lost (the table is unlogged). A ticket alone would let anybody choose a position.
+create function leasehold_internal._ticket_proof(secret bytea, key text, token uuid, ticket bigint) returns bigint
 language sql stable
 return (
   'x' || encode(
@@ -772,8 +775,9 @@ return (
     'hex')
 )::bit(64)::bigint;
 --> statement-breakpoint
--- The ticket of a token in the queue of a key. Read in index order, which leaves the planner no other way (rule 12).
-create function leasehold_internal._place(waited_key text, waiting uuid) returns bigint
+-- The ticket of a token in the queue of a key, null when it has no entry. Read in index order, so that the planner has no other
+-- choice (rule 12).
+create function leasehold_internal._ticket_of(waited_key text, waiting uuid) returns bigint
 language plpgsql volatile
 as $$
 begin
@@ -786,9 +790,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Queues many waiters of one key behind its head: what acquire does for each of them, in four statements. One by one, 10,000
--- took longer than a request may.
-create function leasehold_internal._stand(
+-- Enters many waiters into the queue of one key, behind its head, or extends the entries that they have already. This is what
+-- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may.
+create function leasehold_internal._enqueue(
   p_key text,
   p_session integer,
   p_items integer[],
@@ -806,7 +810,7 @@ create function leasehold_internal._stand(
   holder text,
   holderfence bigint,
   holdersession integer,
-  look float8,
+  nextlook float8,
   blocker integer
 )
 language plpgsql volatile
@@ -814,7 +818,7 @@ as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
-  secret bytea := leasehold_internal._secret();
+  secret bytea := leasehold_internal._ticket_secret();
 begin
   with entry as materialized (
     select a.version
@@ -833,13 +837,13 @@ begin
      set alive_until = clock_timestamp() + interval '3 seconds'
     from entry e
    where w.ctid = e.version;
-  if exists (select from unnest(p_tokens) u (token) where leasehold_internal._place(p_key, u.token) is null) then
+  if exists (select from unnest(p_tokens) u (token) where leasehold_internal._ticket_of(p_key, u.token) is null) then
     perform from leasehold.leases l where l.key = p_key for no key update skip locked;
     if found then
       insert into leasehold.waiters (key, ticket, token, session_id, owner, enqueued_at, alive_until)
       select p_key,
              case
-               when u.ticket is not null and u.proof = leasehold_internal._proof(secret, p_key, u.token, u.ticket)
+               when u.ticket is not null and u.proof = leasehold_internal._ticket_proof(secret, p_key, u.token, u.ticket)
                 and not exists (
                   select from leasehold.waiters o where o.key = p_key and o.ticket = u.ticket and o.token <> u.token)
                then u.ticket
@@ -848,7 +852,7 @@ begin
              u.token, p_session, u.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds'
         from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs) u (token, owner, not_after, ticket, proof)
        where leasehold_internal._ms(clock_timestamp()) < u.not_after
-         and leasehold_internal._place(p_key, u.token) is null
+         and leasehold_internal._ticket_of(p_key, u.token) is null
       on conflict do nothing;
       update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
     else
@@ -867,7 +871,7 @@ begin
     holderfence := lease.fence;
     holdersession := lease.session_id;
   end if;
-  look := leasehold_internal._next_change(lease);
+  nextlook := leasehold_internal._next_look(lease);
   return query
     select u.item,
            case
@@ -879,23 +883,24 @@ begin
            w.ticket,
            case
              when w.ticket = u.ticket then u.proof
-             else leasehold_internal._proof(secret, p_key, u.token, w.ticket)
+             else leasehold_internal._ticket_proof(secret, p_key, u.token, w.ticket)
            end,
            holder,
            holderfence,
            holdersession,
-           look,
+           nextlook,
            case when w.ticket is null then blocker end
       from unnest(p_items, p_tokens, p_not_after, p_tickets, p_proofs) u (item, token, not_after, ticket, proof)
-     cross join lateral (select leasehold_internal._place(p_key, u.token) as ticket) w;
+     cross join lateral (select leasehold_internal._ticket_of(p_key, u.token) as ticket) w;
 end
 $$;
 --> statement-breakpoint
--- Keeps the entries of waiters that are behind another waiter of their own process, as a look would (decision 19). Answers with
--- those whose entry is gone (a crash, a sweep), which must look themselves. A session that is not alive, or a call that comes
--- late, changes nothing and is answered with item 0. Otherwise a queue would stall behind a waiter whose looks are refused
--- (rule 7).
-create function leasehold_internal.stay(p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[])
+-- Extends the entries of waiters that are behind another waiter of their own process, as a look would (decision 19). Returns
+-- those whose entry is gone (a crash, a sweep): they must look themselves. For a session that is not alive, or a call that comes
+-- late, it changes nothing and returns item 0. Otherwise a queue would stall behind a waiter whose looks are refused (rule 7).
+create function leasehold_internal.keep_entries(
+  p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[]
+)
 returns table (item integer, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -908,7 +913,7 @@ as $$
 #variable_conflict use_column
 begin
   perform leasehold_internal._check_transaction();
-  perform leasehold_internal._check_count(cardinality(p_keys));
+  perform leasehold_internal._check_batch_size(cardinality(p_keys));
   if leasehold_internal._ms(clock_timestamp()) >= p_not_after
     or p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
     item := 0;
@@ -938,12 +943,12 @@ begin
   return query
     select u.item::integer, leasehold_internal._ms(clock_timestamp())
       from unnest(p_keys, p_tokens) with ordinality u (key, token, item)
-     where leasehold_internal._place(u.key, u.token) is null;
+     where leasehold_internal._ticket_of(u.key, u.token) is null;
 end
 $$;
 --> statement-breakpoint
--- Removes the entry of a token from a queue. False when there is none, and when `stay` has just locked it to extend it, over
--- another connection. Then the entry expires 3 s later.
+-- Removes the entry of a token from a queue. False when there is none, or when `keep_entries` has just locked it, over another
+-- connection, to extend it. Then the entry expires 3 s later.
 create function leasehold_internal._remove_entry(waited_key text, leaving uuid) returns boolean
 language plpgsql volatile
 as $$
@@ -964,11 +969,11 @@ $$;
 -- no entry is left (rule 7), because an expired one may come back with its owner's next look. At most 1,000 at a time:
 -- thousands may have died at once. Expired entries behind this one are removed when they are ahead of a grant. The caller holds
 -- the lock on the lease's row.
-create function leasehold_internal._leave_line(waited_key text, leaving uuid) returns void
+create function leasehold_internal._leave_queue(waited_key text, leaving uuid) returns void
 language plpgsql volatile
 as $$
 declare
-  own bigint := leasehold_internal._place(waited_key, leaving);
+  own bigint := leasehold_internal._ticket_of(waited_key, leaving);
 begin
   delete from leasehold.waiters w
    where w.ctid = any (
@@ -1079,7 +1084,7 @@ $$;
 --> statement-breakpoint
 -- Creates a free row for a key that has none, in a subtransaction. If another transaction has inserted the key and not
 -- committed, that costs 5 ms, not the batch.
-create function leasehold_internal._create(new_key text) returns void
+create function leasehold_internal._create_free_lease(new_key text) returns void
 language plpgsql volatile
 set lock_timeout = '5ms'
 as $$
@@ -1096,7 +1101,7 @@ $$;
 --> statement-breakpoint
 -- When a waiter should look again without being woken: at the expiry, at the end of a minimum hold, or when a silent session
 -- counts as dead.
-create function leasehold_internal._next_change(lease leasehold.leases) returns float8
+create function leasehold_internal._next_look(lease leasehold.leases) returns float8
 language plpgsql volatile
 as $$
 begin
@@ -1115,9 +1120,9 @@ $$;
 --> statement-breakpoint
 -- Postgres writes out the exponents of JSON numbers: 65,536 bytes of 1e131071 would be a gigabyte for every reader. Metadata of
 -- 5,000 levels would crash every program that lists leases, because JSON.stringify overflows the stack; so would a lease that
--- may be held into the year 287,000, which no Date can express. Not part of _is_item, which would prepare the regular
+-- may be held into the year 287,000, which no Date can express. Not part of _are_terms_valid, which would prepare the regular
 -- expression at each call, with or without metadata.
-create function leasehold_internal._is_metadata(metadata text) returns boolean
+create function leasehold_internal._is_metadata_valid(metadata text) returns boolean
 language plpgsql immutable parallel safe
 as $$
 begin
@@ -1128,17 +1133,17 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Whether the terms of one acquire are within their bounds. The client checks the same first; this is for callers without it.
-create function leasehold_internal._is_item(
+-- Whether the terms of an acquire are within their bounds. The client checks the same before; this is for callers without it.
+create function leasehold_internal._are_terms_valid(
   owner text, ttl_ms integer, min_hold_ms integer, max_hold_ms bigint, metadata text
 ) returns boolean
 language sql immutable parallel safe
 return coalesce(octet_length(owner) between 1 and 256 and ttl_ms >= 1 and min_hold_ms >= 0, false)
    and coalesce(max_hold_ms between 1 and 2147483647, true)
-   and (metadata is null or leasehold_internal._is_metadata(metadata));
+   and (metadata is null or leasehold_internal._is_metadata_valid(metadata));
 --> statement-breakpoint
 -- A statement of a client has at most 1,000 items. A longer one would lock its rows for too long.
-create function leasehold_internal._check_count(items integer) returns void
+create function leasehold_internal._check_batch_size(items integer) returns void
 language plpgsql immutable
 as $$
 begin
@@ -1149,7 +1154,8 @@ begin
 end
 $$;
 --> statement-breakpoint
-create function leasehold_internal._refuse_item() returns void
+-- The error for terms that are not within their bounds, see _are_terms_valid.
+create function leasehold_internal._refuse_terms() returns void
 language plpgsql volatile
 as $$
 begin
@@ -1160,9 +1166,9 @@ end
 $$;
 --> statement-breakpoint
 -- Grants keys that have no row yet, by inserting it. The caller holds the advisory locks of the keys. One moment and one
--- fence for all of them, as in _write_grant, the other place that knows what a grant writes. To insert a free row and to
--- grant that like any other was tried: the first version of a row was narrower than the next, so that pages were overfull,
--- and 8 % of all renewals of 10,000 leases were not HOT any more.
+-- fence for all of them. What a grant writes is listed here and in src/sql/parts/grant.sql. Inserting a free row and granting
+-- it like any other was tried: the first version of the row was narrower than the next, so pages were overfull, and 8 % of
+-- all renewals of 10,000 leases were no longer HOT.
 create function leasehold_internal._insert_grant(
   p_keys text[],
   p_tokens uuid[],
@@ -1230,6 +1236,8 @@ $$;
 -- One look at a key by a claim, with all that may come of it: the grant, a takeover, an entry in the queue. Reads before it
 -- writes: a try that fails leaves no trace in the WAL. Most looks come alone, and with a scalar for each term they cost the
 -- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment.
+-- p_careful: the key has no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries,
+-- for 5 ms. nextlook: when a waiter should look again.
 create function leasehold_internal.acquire_one(
   p_session integer,
   p_nonce uuid,
@@ -1256,7 +1264,7 @@ create function leasehold_internal.acquire_one(
   out holder text,
   out holderfence bigint,
   out holdersession integer,
-  out look float8,
+  out nextlook float8,
   out blocker integer,
   out takeover text,
   out since float8,
@@ -1286,8 +1294,8 @@ begin
     perform leasehold_internal._check_transaction();
   end if;
   if p_token is null or p_takeover_ms < 0
-    or not leasehold_internal._is_item(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
-    perform leasehold_internal._refuse_item();
+    or not leasehold_internal._are_terms_valid(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
+    perform leasehold_internal._refuse_terms();
   end if;
   if not (select p_session is null
                  or exists (select from leasehold.sessions s where s.id = p_session and s.nonce = p_nonce)
@@ -1299,7 +1307,7 @@ begin
   end if;
 
   if p_careful then
-    perform leasehold_internal._create(p_key);
+    perform leasehold_internal._create_free_lease(p_key);
   end if;
   -- From the newest version of the row, here and below: a transaction that is open somewhere keeps the old ones, an entry
   -- in the index for some twenty of them, and to go through 30,000 took 1.7 ms instead of 0.04. So a range, for which
@@ -1394,7 +1402,7 @@ begin
       elsif leasehold_internal._is_next(lease, p_token) and leasehold_internal._is_grantable(lease) then
         outcome := 'granted';
         if lease.queued then
-          perform leasehold_internal._leave_line(p_key, p_token);
+          perform leasehold_internal._leave_queue(p_key, p_token);
         end if;
         if lease.token is not null then
           holder := lease.owner;
@@ -1426,10 +1434,10 @@ begin
                acquisitions = l.acquisitions + 1
           from (
             select p_token as token, clock_timestamp() as moment, coalesce(
-                                                                    (select (e.epoch << 48) + leasehold_internal._position(e.source)
+                                                                    (select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
                                                                        from leasehold.fence_epoch e
                                                                       where e.id and e.server_start = pg_postmaster_start_time()
-                                                                        and (e.source = 'manual' or leasehold_internal._may_read_position())),
+                                                                        and (e.source = 'manual' or leasehold_internal._may_read_wal_position())),
                                                                     leasehold_internal._fence()) as drawn,
                    lease.queued and exists (select from leasehold.waiters w where w.key = p_key) as queued) x
          where l.ctid = locked.version
@@ -1450,7 +1458,7 @@ begin
             order by a.token
             limit 1
               for update skip locked);
-        ticket := leasehold_internal._place(p_key, p_token);
+        ticket := leasehold_internal._ticket_of(p_key, p_token);
       end if;
       if ticket is null then
         secret := (select s.secret from leasehold_internal.ticket_secret s where s.id);
@@ -1477,7 +1485,7 @@ begin
           values (p_key,
                   -- The old position, unless a crash forgot that it was given away and gave it to another.
                   case
-                    when p_ticket is not null and p_proof = leasehold_internal._proof(secret, p_key, p_token, p_ticket)
+                    when p_ticket is not null and p_proof = leasehold_internal._ticket_proof(secret, p_key, p_token, p_ticket)
                      and (
                        select o.token <> p_token
                          from leasehold.waiters o
@@ -1497,7 +1505,7 @@ begin
           end if;
           -- Freed since the hint was read: nobody was told to wake us, so we look again at once.
           if outcome = 'held' and leasehold_internal._is_grantable(lease) then
-            look := 0;
+            nextlook := 0;
           end if;
         else
           outcome := 'busy';
@@ -1507,16 +1515,16 @@ begin
       if ticket is not null then
         proof := case
           when ticket = p_ticket then p_proof
-          else leasehold_internal._proof(coalesce(secret, leasehold_internal._secret()), p_key, p_token, ticket)
+          else leasehold_internal._ticket_proof(coalesce(secret, leasehold_internal._ticket_secret()), p_key, p_token, ticket)
         end;
       end if;
       if outcome = 'held' then
         outcome := 'queued';
-        look := coalesce(look, leasehold_internal._next_change(lease));
+        nextlook := coalesce(nextlook, leasehold_internal._next_look(lease));
         -- A holder who chose no delay is dead as soon as its session is. Nothing tells us, so the head of the queue looks
         -- often: it takes over in 64 ms as a rule, instead of half a second. A look that changes nothing writes nothing.
         if lease.session_id is not null and lease.takeover_ms = 0 and leasehold_internal._is_next(lease, p_token) then
-          look := least(look, leasehold_internal._ms(clock_timestamp() + interval '80 milliseconds'));
+          nextlook := least(nextlook, leasehold_internal._ms(clock_timestamp() + interval '80 milliseconds'));
         end if;
       end if;
     end if;
@@ -1554,7 +1562,7 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Looks of several claims, each with its own terms.
+-- Looks of several claims, each with its own terms. p_careful: see acquire_one.
 create function leasehold_internal.acquire(
   p_session integer,
   p_nonce uuid,
@@ -1582,7 +1590,7 @@ create function leasehold_internal.acquire(
   holder text,
   holderfence bigint,
   holdersession integer,
-  look float8,
+  nextlook float8,
   blocker integer,
   takeover text,
   since float8,
@@ -1615,7 +1623,7 @@ declare
   proofs bigint[];
 begin
   perform leasehold_internal._check_transaction();
-  perform leasehold_internal._check_count(cardinality(p_keys));
+  perform leasehold_internal._check_batch_size(cardinality(p_keys));
   -- One by one, in key order (rule 5).
   for asked in
     select u.*, lead(u.key) over (order by u.key, u.item) is not distinct from u.key as has_next
@@ -1637,8 +1645,8 @@ begin
     if items is not null and not asked.has_next then
       return query
         select s.item, s.outcome, null::bigint, null::float8, s.expires, s.ticket, s.holder, s.holderfence, s.holdersession,
-               s.look, s.blocker, null::text, null::float8, leasehold_internal._ms(clock_timestamp()), s.proof
-          from leasehold_internal._stand(asked.key, p_session, items, tokens, owners, not_afters, tickets, proofs) s;
+               s.nextlook, s.blocker, null::text, null::float8, leasehold_internal._ms(clock_timestamp()), s.proof
+          from leasehold_internal._enqueue(asked.key, p_session, items, tokens, owners, not_afters, tickets, proofs) s;
       items := null; tokens := null; owners := null; not_afters := null; tickets := null; proofs := null;
     end if;
     if is_done[asked.item] then
@@ -1648,7 +1656,7 @@ begin
 
     item := asked.item;
     select a.*
-      into outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now,
+      into outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now,
            proof
       from leasehold_internal.acquire_one(
              p_session, p_nonce, p_takeover_ms, p_careful, asked.key, asked.token, asked.owner, asked.ttl_ms,
@@ -1657,7 +1665,7 @@ begin
     if not asked.has_next then
       head := null;
     elsif outcome = 'queued' then
-      head := leasehold_internal._head(asked.key);
+      head := leasehold_internal._queue_head(asked.key);
       holding := (
         select l.token from leasehold.leases l where l.key >= asked.key and l.key <= asked.key order by l.key desc limit 1);
     end if;
@@ -1673,10 +1681,10 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The first attempts of a batch of claims that ask for the same terms. One answer: for those that were granted at once,
--- one moment (acquired, expires) and their fences, separated by commas, empty for what was not; for the others what
--- acquire has said of each (rest), as JSON: [[item, outcome, fence, acquired, expires, ticket, holder, holderfence,
--- holdersession, look, blocker, takeover, since, proof], ...].
+-- The first attempts of a batch of claims that ask for the same terms. One answer: for those that were granted at once, one
+-- moment (acquired, expires) and their fences, separated by commas, empty where it was not granted. others: for each of the
+-- others what acquire answers, as JSON: [[item, outcome, fence, acquired, expires, ticket, holder, holderfence,
+-- holdersession, nextlook, blocker, takeover, since, proof], ...].
 --
 -- Rules 1, 3 and 4: first all rows are locked, each only if nobody else has it, then moment and fence are drawn, one for
 -- all. The newest version of a row is found as in acquire_one. Only in a batch the old versions of a held key are gone
@@ -1700,7 +1708,7 @@ create function leasehold_internal.acquire_first(
   out fences text,
   out acquired float8,
   out expires float8,
-  out rest text,
+  out others text,
   out now float8
 )
 language plpgsql volatile security definer
@@ -1728,9 +1736,9 @@ begin
   -- In one condition: each costs a lone acquire 4 us.
   if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() or cardinality(p_keys) > 1000
     or p_takeover_ms < 0 or array_position(p_tokens, null) is not null
-    or not leasehold_internal._is_item(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
-    perform leasehold_internal._check_transaction(), leasehold_internal._check_count(cardinality(p_keys));
-    perform leasehold_internal._refuse_item();
+    or not leasehold_internal._are_terms_valid(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
+    perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(cardinality(p_keys));
+    perform leasehold_internal._refuse_terms();
   end if;
 
   if cardinality(p_keys) = 1 then
@@ -1740,7 +1748,7 @@ begin
       select '[[1,"held",null,null,' || leasehold_internal._ms(l.expires_at) || ',null,' || to_json(l.owner)
                || ',"' || l.fence || '",' || coalesce(l.session_id::text, 'null') || ',null,null,null,null,null]]',
              '', leasehold_internal._ms(clock_timestamp())
-        into rest, fences, now
+        into others, fences, now
         from (
           select k.token, k.expires_at, k.owner, k.fence, k.session_id
             from leasehold.leases k
@@ -1791,10 +1799,10 @@ begin
            acquisitions = l.acquisitions + 1
       from (
         select k.version, p_tokens[1] as token, clock_timestamp() as moment, coalesce(
-                                                                               (select (e.epoch << 48) + leasehold_internal._position(e.source)
+                                                                               (select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
                                                                                   from leasehold.fence_epoch e
                                                                                  where e.id and e.server_start = pg_postmaster_start_time()
-                                                                                   and (e.source = 'manual' or leasehold_internal._may_read_position())),
+                                                                                   and (e.source = 'manual' or leasehold_internal._may_read_wal_position())),
                                                                                leasehold_internal._fence()) as drawn,
                false as queued
           from locked k) x
@@ -1811,10 +1819,10 @@ begin
     select case
              when not a.is_plain then json_build_array(json_build_array(
                1, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession,
-               a.look, a.blocker, a.takeover, a.since, a.proof::text))::text
+               a.nextlook, a.blocker, a.takeover, a.since, a.proof::text))::text
            end,
            case when a.is_plain then a.fence::text else '' end, a.acquired, a.expires, a.now
-      into rest, fences, acquired, expires, now
+      into others, fences, acquired, expires, now
       from (
         select l.*, l.outcome = 'granted' and l.takeover is null as is_plain
           from leasehold_internal.acquire_one(
@@ -1842,10 +1850,10 @@ begin
   -- Counted first: so all are locked when this is drawn.
   stamp as materialized (
     select c.moment, coalesce(
-                       (select (e.epoch << 48) + leasehold_internal._position(e.source)
+                       (select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
                           from leasehold.fence_epoch e
                          where e.id and e.server_start = pg_postmaster_start_time()
-                           and (e.source = 'manual' or leasehold_internal._may_read_position())),
+                           and (e.source = 'manual' or leasehold_internal._may_read_wal_position())),
                        leasehold_internal._fence()) as drawn
       from (select count(*) as size, clock_timestamp() as moment from locked) c
      where c.size > 0 and leasehold_internal._ms(c.moment) < p_not_after
@@ -1915,10 +1923,10 @@ begin
       select array_agg(m.key), array_agg(p_tokens[m.item]), array_agg(m.item)
         into new_keys, new_tokens, new_items
         from (
-          select w.key, w.item, row_number() over (order by w.key) as place
+          select w.key, w.item, row_number() over (order by w.key) as number
             from (select distinct on (p_keys[i]) p_keys[i] as key, i as item from unnest(missing) as i order by p_keys[i], i) w
         ) m
-       where m.place > 100 or pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key));
+       where m.number > 100 or pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key));
     end if;
     if new_keys is not null and leasehold_internal._ms(clock_timestamp()) < p_not_after then
       -- In the order of the items.
@@ -1942,7 +1950,8 @@ begin
     if coalesce(cardinality(items), 0) + coalesce(cardinality(held), 0) < cardinality(p_keys) then
       durability := current_setting('synchronous_commit');
       select string_agg(json_build_array(x.items[a.item], a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text,
-               a.holder, a.holderfence::text, a.holdersession, a.look, a.blocker, a.takeover, a.since, a.proof::text)::text, ',')
+               a.holder, a.holderfence::text, a.holdersession, a.nextlook, a.blocker, a.takeover, a.since,
+               a.proof::text)::text, ',')
         into more
         from (
           select array_agg(w.item::integer order by w.item) as items,
@@ -1962,7 +1971,7 @@ begin
         perform set_config('synchronous_commit', durability, true);
       end if;
     end if;
-    rest := '[' || answers || ']';
+    others := '[' || answers || ']';
     if items is null then
       fences := repeat(',', cardinality(p_keys) - 1);
     else
@@ -1981,9 +1990,9 @@ end
 $$;
 --> statement-breakpoint
 -- Frees what these tokens hold, also an expired lease. A null fence matches any: the last word of an acquire (abandon).
--- What was held (p_held) keeps its key ungrantable until its minimum hold is over; a grant that nobody heard of does
--- not.
-create function leasehold_internal._free(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
+-- The key of a lease that was held (p_held) cannot be granted until its minimum hold has ended; that of a grant that nobody
+-- heard of can.
+create function leasehold_internal._free_leases(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
 returns table (item integer, outcome text, reason text, next integer, now float8)
 language plpgsql volatile
 as $$
@@ -2026,7 +2035,7 @@ begin
     reason := freed.loss;
     next := null;
     if freed.queued then
-      next := leasehold_internal._next_session(freed.key, p_tokens[item]);
+      next := leasehold_internal._session_of_next_waiter(freed.key, p_tokens[item]);
     end if;
     now := leasehold_internal._ms(clock_timestamp());
     is_done[item] := true;
@@ -2042,7 +2051,7 @@ begin
       select l.* into lease from leasehold.leases l where l.key >= asked.key and l.key <= asked.key order by l.key desc limit 1;
       item := asked.item;
       next := null;
-      reason := leasehold_internal._loss(lease, asked.token, asked.fence);
+      reason := leasehold_internal._loss_reason(lease, asked.token, asked.fence);
       -- Still there, so its row is locked. Also one that was revoked or has expired: a renewal may be on its way to its commit.
       outcome := case when reason is null or lease.token = asked.token and reason <> 'taken' then 'busy' else 'gone' end;
       now := leasehold_internal._ms(clock_timestamp());
@@ -2052,19 +2061,19 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Frees leases. rest: null when all were released and nobody waits, else JSON of the others: [[item,
+-- Frees leases. others: null when all were released and nobody waits, else JSON of the others: [[item,
 -- outcome, reason, session of who is next], ...].
 --
 -- First a plain update, which waits 5 ms at most for a row that somebody has locked: a renewal of our own that is about
 -- to commit, as a rule. Rows locked first, with skip locked, cost 1.3 us of 6.7 more per row, and 55 bytes of WAL. The
--- block for the exception costs nothing that could be measured. What the update leaves goes to _free, which skips what
+-- block for the exception costs nothing that could be measured. What the update leaves goes to _free_leases, which skips what
 -- is locked.
 create function leasehold_internal.release(
   p_relaxed boolean,
   p_keys text[],
   p_tokens uuid[],
   p_fences bigint[],
-  out rest text,
+  out others text,
   out now float8
 )
 language plpgsql volatile security definer
@@ -2085,7 +2094,7 @@ declare
   ignored text;
 begin
   if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() or cardinality(p_keys) > 1000 then
-    perform leasehold_internal._check_transaction(), leasehold_internal._check_count(cardinality(p_keys));
+    perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(cardinality(p_keys));
   end if;
 
   begin
@@ -2126,12 +2135,12 @@ begin
     ignored := set_config('lock_timeout', '0', true);
   end if;
   if is_queued then
-    next_session := leasehold_internal._next_session(p_keys[1], p_tokens[1]);
+    next_session := leasehold_internal._session_of_next_waiter(p_keys[1], p_tokens[1]);
     if next_session is not null then
-      rest := '[[1,"released",null,' || next_session || ']]';
+      others := '[[1,"released",null,' || next_session || ']]';
     end if;
   elsif freed < cardinality(p_keys) then
-    rest := (
+    others := (
       with missed as (
         select array_agg(w.item::integer) as items, array_agg(w.key) as keys, array_agg(w.token) as tokens,
                array_agg(w.fence) as fences
@@ -2150,7 +2159,7 @@ begin
       )
       select '[' || string_agg(json_build_array(m.items[f.item], f.outcome, f.reason, f.next)::text, ',' order by f.item) || ']'
         from missed m
-       cross join lateral leasehold_internal._free(
+       cross join lateral leasehold_internal._free_leases(
          m.keys, m.tokens, m.fences, array_fill(true, array[cardinality(m.keys)])) f
        where f.outcome <> 'released' or f.next is not null);
   end if;
@@ -2187,19 +2196,19 @@ declare
   has_left boolean := false;
 begin
   perform leasehold_internal._check_transaction();
-  perform leasehold_internal._check_count(cardinality(p_keys));
+  perform leasehold_internal._check_batch_size(cardinality(p_keys));
   for freed in
     select f.*, lead(p_keys[f.item]) over (order by p_keys[f.item], f.item) is not distinct from p_keys[f.item] as has_next
-      from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
+      from leasehold_internal._free_leases(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
      order by p_keys[f.item], f.item
   loop
     item := freed.item; outcome := freed.outcome; next := freed.next; reason := freed.reason; now := freed.now;
     if outcome = 'gone' and p_doubted[item] then
       -- An attempt that is about to commit has locked the row, or holds the lock for inserting the key, or has inserted the key
-      -- that _create runs into.
+      -- that _create_free_lease runs into.
       if not exists (select from leasehold.leases l where l.key = p_keys[item])
         and pg_try_advisory_xact_lock(leasehold_internal._key_lock(p_keys[item])) then
-        perform leasehold_internal._create(p_keys[item]);
+        perform leasehold_internal._create_free_lease(p_keys[item]);
       end if;
       lease := null;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item] for no key update skip locked;
@@ -2209,7 +2218,7 @@ begin
       end if;
     end if;
     if not leasehold_internal._remove_entry(p_keys[item], p_tokens[item]) then
-      if outcome = 'gone' and leasehold_internal._place(p_keys[item], p_tokens[item]) is not null then
+      if outcome = 'gone' and leasehold_internal._ticket_of(p_keys[item], p_tokens[item]) is not null then
         outcome := 'busy';
         reason := null;
       end if;
@@ -2221,7 +2230,7 @@ begin
       has_left := false;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item];
       if leasehold_internal._is_grantable(lease) then
-        next := leasehold_internal._next_session(p_keys[item], null);
+        next := leasehold_internal._session_of_next_waiter(p_keys[item], null);
       end if;
     end if;
     return next;
@@ -2233,7 +2242,7 @@ end
 $$;
 --> statement-breakpoint
 -- Why this token no longer holds the lease. Null if it still does.
-create function leasehold_internal._loss(lease leasehold.leases, holding uuid, held_fence bigint) returns text
+create function leasehold_internal._loss_reason(lease leasehold.leases, holding uuid, held_fence bigint) returns text
 language plpgsql volatile
 as $$
 begin
@@ -2257,7 +2266,7 @@ $$;
 -- shortens.
 --
 -- p_ttl_ms: null only proves the lease. p_former: ids that the caller's session had before. expires: the earliest expiry of the
--- leases that were renewed plainly, all at one moment. rest: null if that was all of them, else JSON of the others: [[item,
+-- leases that were renewed plainly, all at one moment. others: null if that was all of them, else JSON of the others: [[item,
 -- outcome, expires, reason], ...].
 create function leasehold_internal.renew(
   p_session integer,
@@ -2269,7 +2278,7 @@ create function leasehold_internal.renew(
   p_fences bigint[],
   p_former integer[],
   out expires float8,
-  out rest text,
+  out others text,
   out now float8
 )
 language plpgsql volatile security definer
@@ -2285,17 +2294,17 @@ as $$
 declare
   moment timestamptz;
   renewed integer;
-  others text;
+  special text;
   missed text;
 begin
   if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() then
     perform leasehold_internal._check_transaction();
   end if;
   if cardinality(p_keys) > 1000 then
-    perform leasehold_internal._check_count(cardinality(p_keys));
+    perform leasehold_internal._check_batch_size(cardinality(p_keys));
   end if;
   if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
-    rest := (
+    others := (
       select '[' || string_agg('[' || i || ',"unproven",null,null]', ',' order by i) || ']'
         from generate_subscripts(p_keys, 1) i);
     now := leasehold_internal._ms(clock_timestamp());
@@ -2348,7 +2357,7 @@ begin
          leasehold_internal._ms(min(r.expires_at) filter (where r.is_plain)),
          string_agg(json_build_array(r.item, 'renewed', leasehold_internal._ms(r.expires_at), null)::text, ',')
            filter (where r.is_plain is not true)
-    into moment, renewed, expires, others
+    into moment, renewed, expires, special
     from renewed r;
 
   if renewed < cardinality(p_keys) then
@@ -2363,10 +2372,10 @@ begin
            where k.key >= w.key and k.key <= w.key
            order by k.key desc
            limit 1) l on true
-       cross join lateral (select leasehold_internal._loss(l.lease, w.token, w.fence) as reason) r
+       cross join lateral (select leasehold_internal._loss_reason(l.lease, w.token, w.fence) as reason) r
        where l.is_renewed is not true);
   end if;
-  rest := '[' || nullif(concat_ws(',', others, missed), '') || ']';
+  others := '[' || nullif(concat_ws(',', special, missed), '') || ']';
 
   perform leasehold_internal._commit_durably();
   now := leasehold_internal._ms(clock_timestamp());
@@ -2392,9 +2401,9 @@ begin
   perform from leasehold.leases l where l.key = p_key and l.token = p_token and l.fence = p_fence for no key update;
   return query
     select 1,
-           coalesce(r.rest::json #>> '{0,1}', 'renewed'),
-           coalesce((r.rest::json #>> '{0,2}')::float8, r.expires),
-           r.rest::json #>> '{0,3}',
+           coalesce(r.others::json #>> '{0,1}', 'renewed'),
+           coalesce((r.others::json #>> '{0,2}')::float8, r.expires),
+           r.others::json #>> '{0,3}',
            r.now
       from leasehold_internal.renew(
         p_session, p_nonce, p_takeover_ms, p_ttl, array[p_key], array[p_token], array[p_fence], p_former) r;
@@ -2567,7 +2576,7 @@ begin
     owner := lease.owner;
     expires := leasehold_internal._ms(lease.expires_at);
     if p_immediate then
-      next := leasehold_internal._next_session(p_key, null);
+      next := leasehold_internal._session_of_next_waiter(p_key, null);
     end if;
   end if;
   return next;
@@ -3174,7 +3183,7 @@ begin
            sum(x.contended) as contended,
            sum(x.taken_over) as taken_over,
            sum(x.wait_ms) as wait_ms,
-           row_number() over (order by x.prefix is null, sum(x.contended) desc, sum(x.acquired) desc, x.prefix) as place
+           row_number() over (order by x.prefix is null, sum(x.contended) desc, sum(x.acquired) desc, x.prefix) as number
       from gone g
      cross join lateral jsonb_to_recordset(g.prefixes) as x (
              prefix text,
@@ -3225,16 +3234,16 @@ begin
          leasehold_internal._capped(sum(g.taken_over_expired)),
          leasehold_internal._capped(sum(g.taken_over_orphaned)),
          sum(g.wait_ms), sum(g.hold_ms),
-         (select array_agg(b.n order by b.place)
-            from (select u.place, leasehold_internal._capped(sum(u.n)) as n
-                    from gone o cross join unnest(o.waits) with ordinality u (n, place) group by u.place) b),
-         (select array_agg(b.n order by b.place)
-            from (select u.place, leasehold_internal._capped(sum(u.n)) as n
-                    from gone o cross join unnest(o.holds) with ordinality u (n, place) group by u.place) b),
+         (select array_agg(b.n order by b.number)
+            from (select u.number, leasehold_internal._capped(sum(u.n)) as n
+                    from gone o cross join unnest(o.waits) with ordinality u (n, number) group by u.number) b),
+         (select array_agg(b.n order by b.number)
+            from (select u.number, leasehold_internal._capped(sum(u.n)) as n
+                    from gone o cross join unnest(o.holds) with ordinality u (n, number) group by u.number) b),
          -- The thousand most important prefixes keep their names.
          (select coalesce(jsonb_agg(to_jsonb(s)), '[]')
             from (
-              select case when p.place <= 1000 then p.prefix end as prefix,
+              select case when p.number <= 1000 then p.prefix end as prefix,
                      leasehold_internal._capped(sum(p.acquired)) as acquired,
                      leasehold_internal._capped(sum(p.refused)) as refused,
                      leasehold_internal._capped(sum(p.timed_out)) as timed_out,
@@ -3307,18 +3316,18 @@ begin
   if cardinality(nodes) < 2 then
     return;
   end if;
-  with place as materialized (
-    select n.id, n.place from unnest(nodes) with ordinality n (id, place)
+  with number as materialized (
+    select n.id, n.number from unnest(nodes) with ordinality n (id, number)
   ),
   edge as materialized (
-    select distinct w.place as origin, h.place as target
+    select distinct w.number as origin, h.number as target
       from unnest(waiting, holding) e (waiter, holder)
-      join place w on w.id = e.waiter
-      join place h on h.id = e.holder
+      join number w on w.id = e.waiter
+      join number h on h.id = e.holder
   )
   select array(select e.target from edge e order by e.origin, e.target),
-         array(select 1 + sum(count(e.origin)) over (order by p.place) - count(e.origin)
-                 from place p left join edge e on e.origin = p.place group by p.place order by p.place)
+         array(select 1 + sum(count(e.origin)) over (order by p.number) - count(e.origin)
+                 from number p left join edge e on e.origin = p.number group by p.number order by p.number)
     into targets, first;
   first := first || cardinality(targets) + 1;
 
@@ -3560,12 +3569,12 @@ select step.keys, step.owners, c.sessions as session_ids, step.path, step.since
              array(select e.holder from edge e order by e.waiter, e.holder)) found
   ) c
  cross join lateral (
-   select array_agg(e.key order by s.place) as keys,
-          array_agg(e.owner order by s.place) as owners,
-          string_agg(format('%s waits for %s, held by %s', e.owner, e.key, holder.owner), '; ' order by s.place) as path,
+   select array_agg(e.key order by s.number) as keys,
+          array_agg(e.owner order by s.number) as owners,
+          string_agg(format('%s waits for %s, held by %s', e.owner, e.key, holder.owner), '; ' order by s.number) as path,
           max(e.enqueued_at) as since
-     from unnest(c.sessions) with ordinality s (id, place)
-    cross join lateral (select c.sessions[s.place % cardinality(c.sessions) + 1] as id) follower
+     from unnest(c.sessions) with ordinality s (id, number)
+    cross join lateral (select c.sessions[s.number % cardinality(c.sessions) + 1] as id) follower
      join edge e on e.waiter = s.id and e.holder = follower.id
      join lateral (select h.owner from edge h where h.waiter = follower.id limit 1) holder on true
  ) step;
@@ -3585,20 +3594,20 @@ comment on column leasehold.deadlocks.since is 'When the last wait began, which 
 -- Lines with a counter variable are repeated for each counter (scripts/sql-counters.ts).
 create view leasehold.stats as
 with bucket as materialized (
-  select h.kind, u.place, sum(u.n) as n,
-         sum(sum(u.n)) over (partition by h.kind order by u.place) as reached,
+  select h.kind, u.number, sum(u.n) as n,
+         sum(sum(u.n)) over (partition by h.kind order by u.number) as reached,
          sum(sum(u.n)) over (partition by h.kind) as total
     from leasehold.counters c
    cross join lateral (values ('wait', c.waits), ('hold', c.holds)) h (kind, counts)
-   cross join lateral unnest(h.counts) with ordinality u (n, place)
-   group by h.kind, u.place
+   cross join lateral unnest(h.counts) with ordinality u (n, number)
+   group by h.kind, u.number
 ),
 -- The bucket in which each percentile is reached. The last bucket has no upper bound.
 times as materialized (
-  select b.kind, max(b.total) as total, array_agg(b.n::bigint order by b.place) as histogram,
-         min(b.place) filter (where b.reached >= 0.5 * b.total and b.total > 0) as p50,
-         min(b.place) filter (where b.reached >= 0.95 * b.total and b.total > 0) as p95,
-         min(b.place) filter (where b.reached >= 0.99 * b.total and b.total > 0) as p99
+  select b.kind, max(b.total) as total, array_agg(b.n::bigint order by b.number) as histogram,
+         min(b.number) filter (where b.reached >= 0.5 * b.total and b.total > 0) as p50,
+         min(b.number) filter (where b.reached >= 0.95 * b.total and b.total > 0) as p95,
+         min(b.number) filter (where b.reached >= 0.99 * b.total and b.total > 0) as p99
     from bucket b
    group by b.kind
 ),
@@ -4304,7 +4313,7 @@ begin
       message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
       hint = 'Store what is large elsewhere, and a reference to it here.';
   end if;
-  if not leasehold_internal._is_item('-', 1, 0, null, metadata::text) then
+  if not leasehold_internal._are_terms_valid('-', 1, 0, null, metadata::text) then
     raise exception using errcode = 'LH003', message = 'metadata has 100 levels at most, and numbers that can be written out',
       hint = 'Store what is large elsewhere, and a reference to it here.';
   end if;
@@ -4408,7 +4417,7 @@ begin
   perform leasehold_internal._check_key(release.key);
   perform leasehold_internal._check_token(release.token);
   for attempt in 1..3 loop
-    select coalesce(a.rest::json #>> '{0,1}', 'released') as outcome, (a.rest::json #>> '{0,3}')::integer as next
+    select coalesce(a.others::json #>> '{0,1}', 'released') as outcome, (a.others::json #>> '{0,3}')::integer as next
       into answer
       from leasehold_internal.release(false, array[release.key collate "C"], array[release.token], array[null::bigint]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
@@ -4507,7 +4516,7 @@ begin
     exit when pg_try_advisory_lock(1279480140, own.id);
   end loop;
   begin
-    perform leasehold_internal._register(
+    perform leasehold_internal._register_session(
       own.id, gen_random_uuid(), own.owner, coalesce(host(inet_client_addr()), 'local'), 'sql');
   exception when others then
     perform pg_advisory_unlock(1279480140, own.id); -- a session-level lock, which no rollback releases

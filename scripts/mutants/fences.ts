@@ -14,7 +14,7 @@ export const fences: readonly Mutant[] = [
   },
   {
     name: "fence: only counted on, no position",
-    file: "src/sql/fences/_position.sql",
+    file: "src/sql/fences/_wal_position.sql",
     edits: [["return (pg_current_wal_insert_lsn() - '0/0')::bigint / 64;", "return 1;"]],
     tests: ["test/fences/order.test.ts", "test/fences/restores.test.ts"],
   },
@@ -80,13 +80,13 @@ export const fences: readonly Mutant[] = [
   {
     name: "epoch: a right that was taken away is not noticed (part)",
     file: "src/sql/parts/fence.sql",
-    edits: [["\n      and (e.source = 'manual' or leasehold_internal._may_read_position())", ""]],
+    edits: [["\n      and (e.source = 'manual' or leasehold_internal._may_read_wal_position())", ""]],
     tests: hidden,
   },
   {
     name: "epoch: a right that was taken away is not noticed",
     file: "src/sql/fences/_fence.sql",
-    edits: [["and (e.source = 'manual' or leasehold_internal._may_read_position());", ";"]],
+    edits: [["and (e.source = 'manual' or leasehold_internal._may_read_wal_position());", ";"]],
     tests: hidden,
   },
   {

@@ -152,7 +152,7 @@ export const firstAttempts: readonly Mutant[] = [
   {
     name: "first attempt: an insert that somebody has not committed is waited for",
     file,
-    edits: [["m.place > 100 or pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key))", "true"]],
+    edits: [["m.number > 100 or pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key))", "true"]],
     tests,
   },
   {
@@ -169,7 +169,7 @@ export const firstAttempts: readonly Mutant[] = [
   {
     name: "first attempt: an advisory lock for each of 1,000 new keys",
     file,
-    edits: [["m.place > 100 or ", ""]],
+    edits: [["m.number > 100 or ", ""]],
     tests,
   },
   {

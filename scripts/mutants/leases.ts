@@ -1,7 +1,7 @@
 // Faults in who may renew and release, and for how long.
 //
 // Not here, because they change nothing that could be seen:
-// - the plain update of a release takes what was revoked, too: _free does the same with it.
+// - the plain update of a release takes what was revoked, too: _free_leases does the same with it.
 import type { Mutant } from "./mutant.js";
 
 const plainOne =
@@ -27,13 +27,13 @@ const release = (name: string, edits: Mutant["edits"], tests = firstAttempt): Mu
 });
 const free = (name: string, edits: Mutant["edits"], tests = firstAttempt): Mutant => ({
   name: `release: ${name}`,
-  file: "src/sql/leases/_free.sql",
+  file: "src/sql/leases/_free_leases.sql",
   edits,
   tests,
 });
 const wake = (name: string, edits: Mutant["edits"], tests = firstAttempt): Mutant => ({
   name: `wake: ${name}`,
-  file: "src/sql/queue/_next_session.sql",
+  file: "src/sql/queue/_session_of_next_waiter.sql",
   edits,
   tests,
 });
@@ -108,7 +108,7 @@ export const leases: readonly Mutant[] = [
   {
     name: "renew_busy: whatever it finds is renewed",
     file: "src/sql/leases/renew_busy.sql",
-    edits: [["coalesce(r.rest::json #>> '{0,1}', 'renewed')", "'renewed'"]],
+    edits: [["coalesce(r.others::json #>> '{0,1}', 'renewed')", "'renewed'"]],
     tests: firstAttempt,
   },
   release(
@@ -150,7 +150,7 @@ export const leases: readonly Mutant[] = [
   ]),
   release(
     "does not say who is next (one key)",
-    [["      rest := '[[1,\"released\",null,' || next_session || ']]';\n", "      null;\n"]],
+    [["      others := '[[1,\"released\",null,' || next_session || ']]';\n", "      null;\n"]],
     looks,
   ),
   release("does not say who is next (what is left)", [[" or f.next is not null", ""]], looks),
@@ -188,7 +188,7 @@ export const leases: readonly Mutant[] = [
   free("waits for a guard (what is left)", [[left, left.replace("for no key update", "for update")]]),
   free("forgets the minimum hold (what is left)", [["and l.min_hold_ms > 0", "and l.min_hold_ms < 0"]]),
   free("wakes nobody (what is left)", [
-    ["      next := leasehold_internal._next_session(freed.key, p_tokens[item]);\n", "      next := null;\n"],
+    ["      next := leasehold_internal._session_of_next_waiter(freed.key, p_tokens[item]);\n", "      next := null;\n"],
   ]),
   {
     name: "wake: the session that asks is notified, too",

@@ -69,7 +69,7 @@ export const watch: readonly Mutant[] = [
   },
   {
     name: "release: one that comes too late does not say that the lock was forced away",
-    file: "src/sql/leases/_free.sql",
+    file: "src/sql/leases/_free_leases.sql",
     edits: [
       [
         "when l.expires_at > x.at then null\n        when l.revoked_at is not null then 'forced'",

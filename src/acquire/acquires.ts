@@ -15,7 +15,7 @@ import type { AcquireAnswer, FirstAttempt, Grant } from "../store/store.js";
 import type { LocalQueues } from "./local-queues.js";
 import { type NotGranted, refusal, Wait } from "./wait.js";
 
-/** More first attempts than this at once take turns: the last of 10,000 would run out of time behind the others. */
+/** More first attempts than this at once take turns. Otherwise the last of 10,000 would run out of time behind the others. */
 const MAX_FIRST_ATTEMPTS = 2_000;
 
 export interface AcquiresInit {
@@ -27,11 +27,11 @@ export interface AcquiresInit {
   readonly callbacks: Callbacks;
   readonly observer: Required<Observer>;
   readonly onAcquired: ((lock: Lock) => void) | null;
-  /** What `acquire` rejects with when it was not granted. */
+  /** Makes the error with which `acquire` rejects when it was not granted. */
   readonly toError: (key: string, terms: ResolvedAcquireOptions, result: NotGranted) => Error;
 }
 
-/** The acquires that are under way. */
+/** The acquires that are in progress. */
 export class Acquires {
   readonly #context: AcquireContext;
 
@@ -47,8 +47,8 @@ export class Acquires {
   }
 
   /**
-   * @throws what `refused` makes of a refusal; the signal's reason; what `end` is given; UnavailableError when Postgres is silent for
-   * `requestTimeoutMs`
+   * @throws what `toError` makes of a refusal; the signal's reason; what `end` is given; UnavailableError when Postgres does not answer
+   * for `requestTimeoutMs`
    */
   acquire(key: string, terms: ResolvedAcquireOptions): Promise<Lock> {
     return new Promise((resolve, reject) => {
@@ -56,14 +56,14 @@ export class Acquires {
     });
   }
 
-  /** The same, but a refusal is a result. */
+  /** Like `acquire`, but a refusal is a result. */
   tryAcquire(key: string, terms: ResolvedAcquireOptions): Promise<Lock | NotGranted> {
     return new Promise((resolve, reject) => {
       new Acquire(this.#context, key, terms, true, resolve, reject).start();
     });
   }
 
-  /** Gives all of them up. */
+  /** Ends all of them with this error. */
   end(error: unknown): void {
     for (const acquire of [...this.#context.firstAttempts, ...this.#context.waiting]) {
       acquire.end(error);
@@ -79,13 +79,13 @@ type Resolve = (result: Lock | NotGranted) => void;
 
 interface AcquireContext extends AcquiresInit {
   readonly firstAttempts: Deadlines<Acquire>;
-  /** Those that their first attempt did not settle. */
+  /** Those whose first attempt did not settle them. */
   readonly waiting: Set<Acquire>;
 }
 
 /**
- * One call that acquires. As a rule its first attempt settles it, without a promise, a closure or a timer in between; whatever is left
- * open goes on as a Wait.
+ * One call that acquires. Usually its first attempt settles it, without a promise, a closure or a timer in between. Otherwise it goes on
+ * as a Wait.
  */
 class Acquire implements FirstAttempt, Timed<Acquire> {
   readonly claim: Claim;
@@ -137,7 +137,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     }
     activity.beginCall();
     const { store } = claims;
-    // Behind others of this process an attempt could not be granted; and who waits for its holder goes to the queue at once.
+    // Behind waiters of this process an attempt could not be granted. Behind a holder of this process, a waiter queues at once.
     const isBehind = (queues.size > 0 && queues.has(this.key)) || (this.terms.waitMs > 0 && holdings.has(this.key));
     if (store.isReady && !isBehind && firstAttempts.size < MAX_FIRST_ATTEMPTS) {
       firstAttempts.add(this);
@@ -151,7 +151,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   onAnswer(answer: AcquireAnswer): void {
     this.claim.take(answer);
     if (!this.#context.firstAttempts.remove(this)) {
-      return; // given up meanwhile: the last word frees what was granted
+      return; // it was cancelled or timed out meanwhile: the last word frees what was granted
     }
     if (answer.outcome === "granted") {
       this.#granted(answer);
@@ -179,7 +179,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     this.#failed(new UnavailableError({ outcome: "unknown", cause }));
   }
 
-  /** Gives it up, at once: by its signal, or by `close`. */
+  /** Ends it at once: by its signal, or by `close`. */
   end(error: unknown): void {
     if (this.#context.firstAttempts.remove(this)) {
       this.#cancelled(error);
@@ -188,7 +188,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     }
   }
 
-  /** Null, null: there was no first attempt. */
+  /** Both null: there was no first attempt. */
   #goOn(answer: AcquireAnswer | null, failure: UnavailableError | null): void {
     const { claims, queues, waiting } = this.#context;
     const { store, requestTimeoutMs } = claims;

@@ -1,10 +1,10 @@
 import type { Ticket } from "../store/store.js";
 
-/** Somebody in a queue, with its links and its pause: fields of the queues that it is in. */
+/** One waiter. Its links and the state of its pause belong to the LocalQueue and the LocalQueues that it is in. */
 export interface Waiter {
   readonly key: string;
   readonly token: string;
-  /** Its place, once an answer has named it. */
+  /** Its ticket, once an answer has given it one. */
   ticket: Ticket | null;
   before: Waiter | null;
   behind: Waiter | null;
@@ -16,11 +16,11 @@ export interface Waiter {
 }
 
 /**
- * Those of this process that wait for one key: the ones that have a place, in their order, and the ones that have asked for one. A
- * linked list, for thousands may come and go, mostly at its ends.
+ * The waiters of this process for one key: those that have a ticket, in its order, and those that have asked for one. A linked list,
+ * because thousands may come and go, mostly at its ends.
  */
 export class LocalQueue {
-  /** At the last release here somebody of another process was next: a look of ours would have been for nothing. */
+  /** Whether a waiter of another process was next at our last release. Then a look of ours would have been useless. */
   isBehindOthers = false;
   readonly #arriving = new Set<Waiter>();
   #first: Waiter | null = null;
@@ -31,12 +31,12 @@ export class LocalQueue {
     return this.#size === 0 && this.#arriving.size === 0;
   }
 
-  /** The first that has a place. */
+  /** The first that has a ticket. */
   get first(): Waiter | null {
     return this.#first;
   }
 
-  /** Who is to look: the first, or else one whose first answer is on its way. */
+  /** The one that should look: the first, or else one that has not had its first answer yet. */
   get next(): Waiter | null {
     for (const wait of this.#first === null ? this.#arriving : []) {
       return wait;
@@ -44,7 +44,7 @@ export class LocalQueue {
     return this.#first;
   }
 
-  /** How many are behind the first. */
+  /** How many waiters are behind the first. */
   get followers(): number {
     return Math.max(0, this.#size - 1);
   }
@@ -59,14 +59,14 @@ export class LocalQueue {
     this.#arriving.add(wait);
   }
 
-  place(wait: Waiter, ticket: Ticket): void {
-    if (wait.ticket?.place === ticket.place) {
+  setTicket(wait: Waiter, ticket: Ticket): void {
+    if (wait.ticket?.number === ticket.number) {
       return;
     }
     this.leave(wait);
     wait.ticket = ticket;
     let before = this.#last;
-    while (before !== null && (before.ticket as Ticket).place > ticket.place) {
+    while (before !== null && (before.ticket as Ticket).number > ticket.number) {
       before = before.before;
     }
     const behind = before === null ? this.#first : before.behind;

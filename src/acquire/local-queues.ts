@@ -5,45 +5,45 @@ import type { Ticket } from "../store/store.js";
 import { LocalQueue, type Waiter } from "./local-queue.js";
 import { Turns } from "./turns.js";
 
-/** Looks that are due within this time of each other go together, in one statement. */
+/** Looks that are due within this time of each other are sent together, in one statement. */
 const TOGETHER_MS = 200;
-/** Whoever has become the first of this process looks so soon: until then it was kept in its place, and did not look by itself. */
+/** When a waiter that has just become the first of this process looks. Until then its entry was kept for it, and it did not look itself. */
 const PROMOTED_MS = 500;
-/** How many ask for a place at once: half a statement of a thousand, which a slow server answers in time. */
+/** How many may join a queue at once: half a statement of a thousand, which even a slow server answers in time. */
 const AT_ONCE = 500;
-/** A place lasts for 3 s. */
-const STAY_EVERY_MS = 1_000;
+/** An entry expires after 3 s. */
+const KEEP_EVERY_MS = 1_000;
 
-/** Keeps the places of those who need not look. Resolves to those who must look after all. Rejects when none can be kept. */
-export type Stay = (waits: readonly Waiter[]) => Promise<readonly Waiter[]>;
+/** Keeps the entries of waiters that need not look. Resolves to those that must look after all. Rejects when no entry can be kept. */
+export type KeepEntries = (waits: readonly Waiter[]) => Promise<readonly Waiter[]>;
 
 /**
- * The waits of this process. A wait holds no connection, only an entry in a table and one here, and all share one timer. The timer keeps
- * the process alive: somebody awaits the lock.
+ * The waiters of this process. A waiter holds no connection: it has an entry in a table and one here. All share one timer, which keeps
+ * the process alive, because somebody awaits the lock.
  *
- * Of each key only the first one here looks by itself. The others are behind it, so that no look of theirs could be granted;
- * their places are kept together (10,000 looks a second took all of the server's time, and the places expired).
+ * Only the first waiter of each key looks. The others are behind it, so none of their looks could be granted. Their entries are kept
+ * by one statement (10,000 looks a second took all of the server's time, and the entries expired).
  */
 export class LocalQueues implements ClaimQueues, HandOver {
-  /** How many wait here. Set here alone. */
+  /** How many wait here. Nobody else sets it. */
   size = 0;
   readonly #waits = new Set<Waiter>();
   readonly #queues = new Map<string, LocalQueue>();
-  /** How many of each key have given up and are not out of the queue yet. */
+  /** Per key: waiters that have given up but still have an entry in the queue. */
   readonly #leaving = new Map<string, { count: number; readonly gone: AbortController }>();
-  readonly #stay: Stay;
+  readonly #keepEntries: KeepEntries;
   readonly #turns: Turns;
   readonly #due: Due = new Due(() => this.#resumeThoseDue());
   #followers = 0;
-  #stayTimer: Timer | null = null;
-  #isStaying = false;
+  #keepTimer: Timer | null = null;
+  #isKeeping = false;
 
-  constructor(stay: Stay, requestTimeoutMs: number) {
-    this.#stay = stay;
+  constructor(keepEntries: KeepEntries, requestTimeoutMs: number) {
+    this.#keepEntries = keepEntries;
     this.#turns = new Turns(AT_ONCE, requestTimeoutMs);
   }
 
-  /** Asks for a wait: at once for the first of this process, in turn for the many that are behind it or have no place yet. */
+  /** Sends a waiter's look: at once for the first of this process; in turns for the many that are behind it or have no ticket yet. */
   look<Answer>(wait: Waiter, ask: () => Promise<Answer>): Promise<Answer> {
     return wait.ticket === null || this.isBehind(wait) ? this.#turns.take(ask) : ask();
   }
@@ -64,11 +64,11 @@ export class LocalQueues implements ClaimQueues, HandOver {
     queue.join(wait);
   }
 
-  /** Its place in the queue, from an answer. */
-  place(wait: Waiter, ticket: Ticket): void {
+  /** Takes the ticket that an answer gave to a waiter. */
+  setTicket(wait: Waiter, ticket: Ticket): void {
     if (this.#waits.has(wait)) {
-      this.#change(wait, (queue) => queue.place(wait, ticket));
-      this.#scheduleStay(STAY_EVERY_MS);
+      this.#change(wait, (queue) => queue.setTicket(wait, ticket));
+      this.#scheduleKeeping(KEEP_EVERY_MS);
     }
   }
 
@@ -93,17 +93,17 @@ export class LocalQueues implements ClaimQueues, HandOver {
       this.#due.stop();
     }
     if (this.#followers === 0) {
-      this.#stayTimer?.cancel();
-      this.#stayTimer = null;
+      this.#keepTimer?.cancel();
+      this.#keepTimer = null;
     }
   }
 
-  /** Whether another one of this process is before it, and looks for both. */
+  /** Whether another waiter of this process is ahead of it, and looks for both. */
   isBehind(wait: Waiter): boolean {
     return wait.ticket !== null && this.#queues.get(wait.key)?.first !== wait;
   }
 
-  /** Until it is woken, or the time has passed; up to `slackMs` earlier when others look then. */
+  /** Resolves when the waiter is woken or the time has passed, or up to `slackMs` earlier when others look then. */
   async pause(wait: Waiter, ms: number, slackMs: number): Promise<void> {
     if (wait.isWoken || !this.#waits.has(wait)) {
       wait.isWoken = false;
@@ -122,21 +122,21 @@ export class LocalQueues implements ClaimQueues, HandOver {
     wait.isWoken = false;
   }
 
-  /** A NOTIFY does not say which key: of each, the first in the queue here looks. */
+  /** A NOTIFY does not say which key it is for, so the next waiter of every key looks. */
   wakeAll(): void {
     for (const queue of this.#queues.values()) {
       wake(queue.next);
     }
   }
 
-  /** Whether there was anybody to wake. */
+  /** Returns whether there was anybody to wake. */
   wakeKey(key: string): boolean {
     const next = this.#queues.size === 0 ? null : (this.#queues.get(key)?.next ?? null);
     wake(next);
     return next !== null;
   }
 
-  /** The look of the next one here follows the release on the same connection, so it need not wait for the answer. */
+  /** The next waiter's look follows the release on the same connection, so it need not wait for the answer to the release. */
   releaseSent(key: string): "here" | "elsewhere" | null {
     const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
     if (queue === undefined) {
@@ -162,9 +162,9 @@ export class LocalQueues implements ClaimQueues, HandOver {
     }
   }
 
-  /** Places may have been lost, with a crash of the server for instance. */
-  stayNow(): void {
-    this.#scheduleStay(0);
+  /** Called when entries may have been lost, for instance in a crash of the server. */
+  keepEntriesNow(): void {
+    this.#scheduleKeeping(0);
   }
 
   startLeaving(key: string): () => void {
@@ -180,7 +180,7 @@ export class LocalQueues implements ClaimQueues, HandOver {
     };
   }
 
-  /** Whether some of this process were still in the queue although they have given up; resolves when they are not, or after `ms`. */
+  /** Resolves when no waiter of this process that has given up is still in the queue, or after `ms`. False: there was none. */
   async leavers(key: string, ms: number): Promise<boolean> {
     const leaving = this.#leaving.get(key);
     if (leaving === undefined) {
@@ -204,30 +204,30 @@ export class LocalQueues implements ClaimQueues, HandOver {
     }
   }
 
-  #scheduleStay(ms: number): void {
-    if (this.#followers === 0 || this.#isStaying || (this.#stayTimer !== null && ms > 0)) {
+  #scheduleKeeping(ms: number): void {
+    if (this.#followers === 0 || this.#isKeeping || (this.#keepTimer !== null && ms > 0)) {
       return;
     }
-    this.#stayTimer?.cancel();
-    this.#stayTimer = startTimer(ms, () => void this.#keepPlaces());
+    this.#keepTimer?.cancel();
+    this.#keepTimer = startTimer(ms, () => void this.#keepEntriesTogether());
   }
 
   /** Never rejects. */
-  async #keepPlaces(): Promise<void> {
-    this.#stayTimer = null;
-    this.#isStaying = true;
+  async #keepEntriesTogether(): Promise<void> {
+    this.#keepTimer = null;
+    this.#isKeeping = true;
     const startedAtMs = monotonicNowMs();
     const waits: Waiter[] = [];
     for (const queue of this.#queues.values()) {
       for (const wait of queue.behindFirst()) {
-        // Whoever is looking just now needs nothing else.
+        // One that is looking just now needs nothing else.
         if (wait.resume !== null) {
           waits.push(wait);
         }
       }
     }
     try {
-      for (const wait of await this.#stay(waits)) {
+      for (const wait of await this.#keepEntries(waits)) {
         wake(wait);
       }
     } catch (error) {
@@ -235,8 +235,8 @@ export class LocalQueues implements ClaimQueues, HandOver {
         wait.resume?.(error);
       }
     }
-    this.#isStaying = false;
-    this.#scheduleStay(Math.max(1, startedAtMs + STAY_EVERY_MS - monotonicNowMs()));
+    this.#isKeeping = false;
+    this.#scheduleKeeping(Math.max(1, startedAtMs + KEEP_EVERY_MS - monotonicNowMs()));
   }
 
   #resumeThoseDue(): void {

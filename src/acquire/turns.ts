@@ -8,24 +8,24 @@ interface Queued {
 }
 
 /**
- * Lets so many at once ask the server, and the others in their order. A request has `requestTimeoutMs` from when it is asked: of
- * 10,000 at once the last would run out of time behind the others, though the server answers all of them.
+ * Lets a limited number of requests ask the server at once. The others wait for their turn, in order. A request has `requestTimeoutMs`
+ * from when it is sent: of 10,000 sent at once, the last would run out of time behind the others, although the server answers them all.
  */
 export class Turns {
   readonly #most: number;
   readonly #patienceMs: number;
   #count = 0;
-  /** From `#next` on: taking the first off an array of thousands would copy it. */
+  /** Those that wait begin at `#next`, because removing the first of an array of thousands would copy it. */
   #queue: Queued[] = [];
   #next = 0;
 
-  /** `patienceMs`: who has waited for so long when another's request finds nobody is told the same. */
+  /** `patienceMs`: when a request fails because Postgres cannot be reached, those that have waited for so long fail with it. */
   constructor(most: number, patienceMs: number) {
     this.#most = most;
     this.#patienceMs = patienceMs;
   }
 
-  /** @throws UnavailableError when what others asked had no answer either */
+  /** @throws UnavailableError when the requests of others had no answer either */
   async take<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     if (this.#count < this.#most) {
       this.#count += 1;

@@ -7,7 +7,7 @@ import type { AcquireAnswer, Grant, Holder, Store, Ticket } from "../store/store
 import type { Waiter } from "./local-queue.js";
 import type { LocalQueues } from "./local-queues.js";
 
-/** How often a waiter looks by itself. NOTIFY is a hint (rule 10); this is what a wake-up that was lost costs. */
+/** How often a waiter looks without being woken. NOTIFY is a hint (rule 10): a lost wake-up costs this much. */
 const POLL_MS = 1_000;
 const JITTER = 0.2;
 const BUSY_MS = 10;
@@ -15,7 +15,7 @@ const BUSY_MS = 10;
 const TRY_BUSY_MS = [5, 10] as const;
 const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 500;
-/** A try waits so long at most for those that are leaving the queue. */
+/** How long a try waits at most for waiters of this process that are leaving the queue. */
 const LEAVERS_MS = 1_000;
 
 export type Granted = { readonly outcome: "granted" } & Grant;
@@ -26,7 +26,7 @@ export interface NotGranted {
   readonly blockingPid: number | null;
 }
 
-/** An answer that says how things are. The others say that nothing was done. */
+/** An answer about the key. The other answers say that nothing was done. */
 export type SettledAnswer = Exclude<AcquireAnswer, { outcome: "late" | "unproven" }>;
 
 export interface WaitInit {
@@ -36,7 +36,7 @@ export interface WaitInit {
   readonly requestTimeoutMs: number;
 }
 
-/** How the first attempt ended. Both null: there was none. */
+/** How the first attempt ended. `answer` and `failure` are both null when there was none. */
 export interface FirstResult {
   readonly answer: AcquireAnswer | null;
   readonly failure: UnavailableError | null;
@@ -44,7 +44,7 @@ export interface FirstResult {
 }
 
 /**
- * What follows when the first attempt did not settle an acquire: it looks again and again, in the queue of the key, until it is granted,
+ * Goes on with an acquire that its first attempt did not settle. It looks again and again, in the queue of the key, until it is granted,
  * refused, timed out or ended.
  */
 export class Wait implements Waiter {
@@ -57,7 +57,7 @@ export class Wait implements Waiter {
   #ended: { readonly error: unknown } | null = null;
   #onEnd: ((error: unknown) => void) | null = null;
   #interrupt: AbortController | null = null;
-  /** Fields of the queues that it is in, see LocalQueues. */
+  /** These fields belong to the queues that it is in, see Waiter. */
   dueAtMs = 0;
   slackMs = 0;
   isWoken = false;
@@ -75,7 +75,7 @@ export class Wait implements Waiter {
     this.#requestTimeoutMs = requestTimeoutMs;
   }
 
-  /** Its place in the queue, once an answer has named it. */
+  /** Its ticket, once an answer has given it one. */
   get ticket(): Ticket | null {
     return this.#claim.ticket;
   }
@@ -84,7 +84,7 @@ export class Wait implements Waiter {
     this.#claim.ticket = ticket;
   }
 
-  /** Gives it up, at once. What was sent is cleaned up by the claim's last word. */
+  /** Ends the wait at once. The claim's last word cleans up after what was sent. */
   end(error: unknown): void {
     if (this.#ended === null) {
       this.#ended = { error };
@@ -100,7 +100,7 @@ export class Wait implements Waiter {
   }
 
   /**
-   * @throws what `end` was given, as soon as it was
+   * @throws what `end` was given, at once
    * @throws UnavailableError when Postgres did not answer for `requestTimeoutMs`
    */
   run(first: FirstResult): Promise<Granted | NotGranted> {
@@ -118,7 +118,7 @@ export class Wait implements Waiter {
         return answer;
       }
       const pauseMs = TRY_BUSY_MS[tries];
-      // A queue of those of this process that have given up is none.
+      // The key is free but has a queue. If that is of waiters of this process that have given up, wait until they have left.
       const isFree = answer.outcome === "held" && answer.holder === null && !hasWaited;
       if (isFree && (await this.#queues.leavers(this.key, LEAVERS_MS))) {
         hasWaited = true;
@@ -150,7 +150,7 @@ export class Wait implements Waiter {
         return answer;
       }
       if ("ticket" in answer && answer.ticket !== null) {
-        this.#queues.place(this, answer.ticket);
+        this.#queues.setTicket(this, answer.ticket);
       }
       const leftMs = deadlineMs - monotonicNowMs();
       if (leftMs <= 0) {
@@ -167,7 +167,7 @@ export class Wait implements Waiter {
       pauseMs *= 1 - JITTER + 2 * JITTER * Math.random();
       const lookInMs = (answer.outcome === "queued" ? answer.lookInMs : null) ?? pauseMs;
       if (this.#queues.isBehind(this)) {
-        // Whoever is before it here looks for both.
+        // The waiter of this process that is ahead of it looks for both.
         await this.#queues.pause(this, leftMs, 0);
       } else {
         await this.#queues.pause(this, Math.min(pauseMs, lookInMs, leftMs), lookInMs < pauseMs ? 0 : pauseMs / 4);
@@ -177,7 +177,7 @@ export class Wait implements Waiter {
     }
   }
 
-  /** One look, asked again until it is answered or Postgres was silent for `requestTimeoutMs`. */
+  /** One look. Asks again until it is answered, or Postgres has not answered for `requestTimeoutMs`. */
   #look({ failure, deadline }: Partial<FirstResult> = {}): Promise<SettledAnswer> {
     const until = deadline ?? after(now(), this.#requestTimeoutMs);
     return retry({
@@ -202,7 +202,7 @@ export class Wait implements Waiter {
     const { key, token, terms, ticket } = claim;
     claim.attemptSent();
     try {
-      // `open` has heard from the server, so its time is known.
+      // `open` has had an answer from the server, so the server's time is known.
       const notAfterMs = this.#store.serverTimeAt(deadline) ?? 0;
       const answer = await this.#store.acquire({ key, token, terms, notAfterMs, ticket });
       claim.take(answer);
@@ -219,7 +219,7 @@ export class Wait implements Waiter {
     }
   }
 
-  /** Fires when it is given up. Made when something sleeps: most never do. */
+  /** Fires when the wait is ended. Made when something first sleeps, because most waits never do. */
   #interrupted(): AbortSignal {
     this.#interrupt ??= new AbortController();
     return this.#interrupt.signal;

@@ -7,12 +7,12 @@ import type { AcquireAnswer, Holder, ReleaseAnswer, Store, Takeover, Ticket } fr
 
 const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 500;
-/** An entry in the queue expires by itself after this. */
+/** After this an entry in the queue expires by itself. */
 const ENTRY_EXPIRES_MS = 3_000;
 
-/** The queues of this process, as far as a claim has to know them. */
+/** What a claim needs to know of the queues of this process. */
 export interface LocalQueues {
-  /** A claim that has been given up is still in the queue of the key, until the returned function is called. */
+  /** A claim that has ended may still have an entry in the queue of the key, until the returned function is called. */
   startLeaving(key: string): () => void;
   wakeKey(key: string): boolean;
 }
@@ -22,7 +22,7 @@ export interface ClaimContext {
   readonly store: Store;
   readonly queues: LocalQueues;
   readonly requestTimeoutMs: number;
-  /** Fires when the locker is closed for good: no last word can be sent then. */
+  /** Fires when the locker is closed for good. Then no last word can be sent. */
   readonly closed: AbortSignal;
 }
 
@@ -31,8 +31,8 @@ export interface ClaimState {
   readonly key: string;
   readonly terms: ResolvedAcquireOptions;
   readonly startedAt: Instant;
-  /** The place in the queue; null before the first answer, and for a call that does not wait. */
-  readonly place: bigint | null;
+  /** The number of its ticket in the queue; null before the first answer, and for a call that does not wait. */
+  readonly ticket: bigint | null;
   readonly attempts: number;
   /** Who held the key at the last look. */
   readonly holder: Holder | null;
@@ -40,8 +40,8 @@ export interface ClaimState {
 }
 
 /**
- * One token, and everything that was sent under it: the attempts to get the key, and the last word that makes sure that none of
- * them leaves anything behind (rule 8).
+ * One token, and everything that was sent under it: the attempts to get the key, and the last word, which makes sure that no attempt
+ * leaves anything behind (rule 8).
  */
 export class Claim {
   readonly key: string;
@@ -49,9 +49,9 @@ export class Claim {
   readonly terms: ResolvedAcquireOptions;
   readonly startedAt: Instant = now();
   readonly #context: ClaimContext;
-  /** Whether any attempt was answered with something else than a grant. */
+  /** Whether any attempt was answered with anything but a grant. */
   isContended = false;
-  /** From whom the key was taken without a release, once it is granted. */
+  /** Once granted: from whom the key was taken without a release. */
   takeover: Takeover | null = null;
   ticket: Ticket | null = null;
   holder: Holder | null = null;
@@ -59,11 +59,11 @@ export class Claim {
   #attempts = 0;
   #unanswered = 0;
   #onAnswered: (() => void) | null = null;
-  /** When the server surely refuses those attempts that had no answer. */
+  /** From when on the server is sure to refuse the attempts that had no answer. */
   #unresolvedUntil: Instant | null = null;
-  /** The holder has let go: what the last word finds then is that grant. */
+  /** Whether its lock was held and has been released. Then what the last word finds is that grant. */
   wasHeld = false;
-  /** The longest that the lease was asked to last. */
+  /** The longest TTL that was asked for. */
   #longestTtlMs: number;
   #lastWord: Promise<void> | null = null;
   #found: "ours" | "taken" | "free" | null = null;
@@ -77,10 +77,10 @@ export class Claim {
 
   get state(): ClaimState {
     const { key, terms, startedAt, ticket, holder, blockingPid } = this;
-    return { key, terms, startedAt, place: ticket?.place ?? null, attempts: this.#attempts, holder, blockingPid };
+    return { key, terms, startedAt, ticket: ticket?.number ?? null, attempts: this.#attempts, holder, blockingPid };
   }
 
-  /** What the last word found in the key's row: our grant, which it freed; somebody else's; or neither. Null before that. */
+  /** What the last word found in the key's row: our grant, which it freed; somebody else's grant; or neither. Null before that. */
   get found(): "ours" | "taken" | "free" | null {
     return this.#found;
   }
@@ -91,7 +91,7 @@ export class Claim {
     this.#unanswered += 1;
   }
 
-  /** Takes what an answer says of the key. */
+  /** Takes in an answer to an attempt. */
   take(answer: AcquireAnswer): void {
     if (answer.outcome === "granted") {
       this.takeover = answer.takeover;
@@ -103,7 +103,7 @@ export class Claim {
     this.#attemptEnded();
   }
 
-  /** `deadline`: the server refuses the attempt from then on. */
+  /** `deadline`: from then on the server refuses the attempt. */
   attemptFailed(error: unknown, deadline: Instant): void {
     if (!(error instanceof LeaseholdError) || (error instanceof UnavailableError && error.outcome === "unknown")) {
       this.#unresolvedUntil = after(deadline, driftMarginMs(this.#context.requestTimeoutMs));
@@ -118,20 +118,20 @@ export class Claim {
     }
   }
 
-  /** Whether something of it may still be in the database although it was not granted. */
+  /** Whether it may have left something in the database although it was not granted. */
   get isUnfinished(): boolean {
     return this.terms.waitMs > 0 || this.#unanswered > 0 || this.#unresolvedUntil !== null;
   }
 
   /**
-   * Whether the grant is the only trace that it left: every attempt was answered. Then token and fence free it. Otherwise an attempt
-   * may have been granted again, or may still be: only the token reaches that, in a last word (rule 8).
+   * Whether every attempt was answered, so that the grant is all that it left. Then token and fence free it. Otherwise an attempt may
+   * have been granted again, or may still be: only a last word, by the token alone, frees that (rule 8).
    */
   get isCertain(): boolean {
     return this.#unanswered === 0 && this.#unresolvedUntil === null;
   }
 
-  /** A renewal that asks for so much is about to be sent. */
+  /** Called when a renewal for this TTL is about to be sent. */
   extend(ttlMs: number): void {
     this.#longestTtlMs = Math.max(this.#longestTtlMs, ttlMs);
   }
@@ -151,14 +151,14 @@ export class Claim {
     });
   }
 
-  /** Whether the last word is being sent: what is not there any more may have been freed by it. */
+  /** Whether the last word has begun. Then it may be what freed a grant that is gone. */
   get hasLastWord(): boolean {
     return this.#lastWord !== null;
   }
 
   /**
-   * Once no attempt can be carried out any more: takes the token out of the queue and frees what it was granted. It is asked until
-   * answered, or until whatever it could find has expired. Never rejects.
+   * Waits until no attempt can be carried out any more. Then removes the token from the queue and frees what it was granted. Asks until
+   * it is answered, or until whatever it could find has expired. Never rejects.
    */
   lastWord(): Promise<void> {
     this.#lastWord ??= this.#sendLastWord();
@@ -180,7 +180,7 @@ export class Claim {
     }
   }
 
-  /** Resolves when no attempt can be carried out any more, or, once all are answered or lost, when the locker is closed. */
+  /** Resolves when no attempt can be carried out any more; after a failed attempt, at the latest when the locker is closed. */
   async #attemptsEnded(): Promise<void> {
     if (this.#unanswered > 0) {
       await new Promise<void>((resolve) => {
@@ -199,7 +199,7 @@ export class Claim {
         const answer = await this.abandon();
         return answer.outcome === "busy" ? undefined : answer;
       },
-      // Whatever it could find has expired by then.
+      // By then, whatever it could find has expired.
       deadline: after(now(), this.#longestTtlMs + ENTRY_EXPIRES_MS),
       firstMs: FIRST_RETRY_MS,
       maxMs: MAX_RETRY_MS,

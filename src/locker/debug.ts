@@ -26,14 +26,14 @@ export interface DebugInfo {
   /** Tells the lockers of this process apart: 1 for the first that was made. As in the messages of its channels. */
   readonly lockerId: number;
   readonly state: "open" | "closing" | "closed";
-  /** Those in effect, by their names, with `[function]` and `[hidden]` in place of what is not shown. */
+  /** The options in effect, by name, with `[function]` or `[hidden]` for what is not shown. */
   readonly options: JsonObject;
   readonly connections: DebugConnections;
   /** The locks that this process holds. */
   readonly locks: readonly LockJson[];
   /** The locks that it lost within the last 10 minutes, the newest first, 100 at most. */
   readonly lost: readonly LostLock[];
-  /** The calls that acquire and are not settled yet. */
+  /** The calls that acquire and have not settled yet. */
   readonly waits: readonly DebugWait[];
   /** The last errors, the newest first, 50 at most: also those that were retried, so that no caller saw them. */
   readonly errors: readonly RecentError[];
@@ -82,7 +82,7 @@ export interface DebugWait {
   readonly waitedMs: number;
   /** How long it is willing to wait in the queue; 0 for a call that only tries. */
   readonly waitMs: number | "Infinity";
-  /** Its place in the queue: smaller numbers are served first. Null before the first answer, and for a call that does not wait. */
+  /** Its ticket in the queue: smaller numbers are served first. Null before the first answer, and for a call that does not wait. */
   readonly ticket: string | null;
   /** How often it has looked. */
   readonly attempts: number;
@@ -92,7 +92,7 @@ export interface DebugWait {
   readonly blockingPid: number | null;
 }
 
-/** What the server said of itself. */
+/** What the server said about itself. */
 export interface DebugServer extends Omit<ServerState, "horizon" | "schema"> {
   readonly isReachable: true;
   readonly schema: SchemaState | null;
@@ -119,7 +119,7 @@ export interface DebugServerFailure {
   readonly error: DebugError;
 }
 
-/** What a locker gives to be described. */
+/** What a locker hands over to be described. */
 export interface DebugParts {
   readonly lockerId: number;
   readonly options: ResolvedLockerOptions;
@@ -181,14 +181,14 @@ function describeSession(session: SessionState): DebugSession {
   return { ...describeConnection(session), id, incarnation, ...times, isBelieved };
 }
 
-function describeWait({ key, terms, startedAt, place, attempts, holder, blockingPid }: ClaimState): DebugWait {
+function describeWait({ key, terms, startedAt, ticket, attempts, holder, blockingPid }: ClaimState): DebugWait {
   return {
     key,
     owner: terms.owner,
     since: toIso(startedAt.wallMs),
     waitedMs: elapsedMs(startedAt),
     waitMs: terms.waitMs === Number.POSITIVE_INFINITY ? "Infinity" : terms.waitMs,
-    ticket: place?.toString() ?? null,
+    ticket: ticket?.toString() ?? null,
     attempts,
     holder:
       holder === null

@@ -1,5 +1,5 @@
 import { Acquires } from "../acquire/acquires.js";
-import { keepPlaces } from "../acquire/keep-places.js";
+import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/wait.js";
 import type { LeaseInfo } from "../api/lease-info.js";
@@ -79,14 +79,14 @@ export class Locker {
       onWake: () => queues.wakeAll(),
       onReconnected: () => {
         holdings.proveAll();
-        queues.stayNow();
+        queues.keepEntriesNow();
       },
       onError,
       onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
       onFailure: (error) => recent.failed(error),
     });
     const { requestTimeoutMs } = options;
-    const queues = new LocalQueues((waits) => keepPlaces(store, waits, requestTimeoutMs), requestTimeoutMs);
+    const queues = new LocalQueues((waits) => keepEntriesOf(store, waits, requestTimeoutMs), requestTimeoutMs);
     const counters = new Counters({
       prefixOf: prefixBy(options, onError),
       onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),

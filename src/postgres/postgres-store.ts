@@ -14,13 +14,13 @@ import type {
   ForceReleaseAnswer,
   ForceReleaseRequest,
   Holder,
+  KeepEntriesRequest,
   KeyState,
   PendingRelease,
   PendingRenewal,
-  Place,
   Presence,
+  QueueEntry,
   ReleaseAnswer,
-  StayRequest,
   Store,
   StoreEvents,
   SweepBatch,
@@ -32,11 +32,11 @@ import { check, holderOf } from "./acts/check.js";
 import { checkFence } from "./acts/check-fence.js";
 import { flushCounters } from "./acts/flush-counters.js";
 import { forceRelease } from "./acts/force-release.js";
+import { keepEntries } from "./acts/keep-entries.js";
 import { Notifier } from "./acts/notify.js";
 import { ping } from "./acts/ping.js";
 import { ReleaseAct } from "./acts/release.js";
 import { RenewAct } from "./acts/renew.js";
-import { stay } from "./acts/stay.js";
 import { sweepBatch } from "./acts/sweep.js";
 import { StandbyOnly } from "./connection/connect.js";
 import { Connections } from "./connection/connections.js";
@@ -139,8 +139,8 @@ export class PostgresStore implements Store {
     return this.#acquires.look(request);
   }
 
-  stay(request: StayRequest): Promise<readonly Place[] | null> {
-    return this.#publicly(() => stay(this.#acts, request));
+  keepEntries(request: KeepEntriesRequest): Promise<readonly QueueEntry[] | null> {
+    return this.#publicly(() => keepEntries(this.#acts, request));
   }
 
   abandon(request: AbandonRequest): Promise<ReleaseAnswer> {

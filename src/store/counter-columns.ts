@@ -10,7 +10,7 @@ import {
 
 /** A counter in the database. */
 export interface CounterColumn {
-  /** Of `leasehold.counters` and of `leasehold.stats`, or a field of what they have for a prefix. */
+  /** The column in `leasehold.counters` and `leasehold.stats`, or the field of what they keep for a prefix. */
   readonly column: string;
   /** Its comment. */
   readonly text: string;

@@ -1,21 +1,21 @@
-// What one process counts, and what the database keeps of it. A counter is defined here and nowhere else: its name, and what it counts.
-// The tally, its flush, the columns and their comments, and the sums in SQL are made from these lists.
+// What one process counts, and what the database keeps of it. The name of a counter, and what it counts, are defined only here. The
+// tally, its flush, the columns and their comments, and the sums in SQL are made from these lists.
 
-/** What a counter counts, in the words of the database: it becomes the comment of the counter's columns. */
+/** What each counter counts. The text becomes the comment of the counter's columns in the database. */
 export type CounterTexts<Name extends string> = Readonly<Record<Name, string>>;
 
-/** The counters that are one number. Each acquire ends in one of the first five. */
+/** Counters that are one number. Each acquire counts as one of the first five. */
 export interface PlainCounts {
   /** Acquires and tries that were granted. */
   acquired: number;
   /** Tries, and acquires with `waitMs: 0`, that found the key taken. */
   refused: number;
   timedOut: number;
-  /** By their signal, or by `close`. */
+  /** Cancelled by their signal, or by `close`. */
   cancelled: number;
-  /** With any other error. */
+  /** Ended with any other error. */
   failed: number;
-  /** Acquires and tries that did not get the key at their first look, whatever became of them. */
+  /** Acquires and tries that did not get the key at their first look, whatever happened next. */
   contended: number;
   released: number;
   /** Renewals that Postgres has confirmed, one for each lock. */
@@ -24,7 +24,7 @@ export interface PlainCounts {
   checked: number;
   /** Rows that sweeps of this process have purged. */
   swept: number;
-  /** What failed in the background. */
+  /** Failures in the background. */
   errors: number;
 }
 
@@ -42,7 +42,7 @@ export const plainCounters: CounterTexts<keyof PlainCounts> = {
   errors: "What failed in the background.",
 };
 
-/** Losses, by the reason. */
+/** Losses by reason. */
 export interface LossCounts {
   expired: number;
   taken: number;
@@ -57,7 +57,7 @@ export const lossCounters: CounterTexts<keyof LossCounts> = {
   forced: "Leases that were taken away by force.",
 };
 
-/** Takeovers, by the reason. */
+/** Takeovers by reason. */
 export interface TakeoverCounts {
   expired: number;
   orphaned: number;
@@ -70,13 +70,13 @@ export const takeoverCounters: CounterTexts<keyof TakeoverCounts> = {
 
 /** What was counted. */
 export interface TallyStats extends Readonly<PlainCounts> {
-  /** Locks that this process lost, by the reason. */
+  /** Locks that this process lost, by reason. */
   readonly lost: Readonly<LossCounts>;
-  /** Of the grants, those that took the key from a lease that had run out, or from a dead process. */
+  /** Grants that took the key from an expired lease or from a dead process. */
   readonly takenOver: Readonly<TakeoverCounts>;
-  /** How long it took from the call to the grant. */
+  /** The time from the call to the grant. */
   readonly waits: HistogramStats;
-  /** From the grant to the release or the loss. */
+  /** The time from the grant to the release or the loss. */
   readonly holds: HistogramStats;
   /** The most contended first; at most a hundred, and one for all others. */
   readonly prefixes: readonly PrefixStats[];
@@ -90,13 +90,13 @@ export interface HistogramStats {
   readonly sumMs: number;
   /** Null when there was none. */
   readonly meanMs: number | null;
-  /** Half of them took no longer: the upper bound of the bucket, at most twice the exact value. Null: none, or beyond the last bound. */
+  /** Half of them took no longer. This is the upper bound of a bucket, at most twice the exact value. Null: none, or above the last bound. */
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
   readonly p99Ms: number | null;
   /** Upper bounds of the buckets, inclusive. */
   readonly boundsMs: readonly number[];
-  /** One more than bounds: the last counts what took longer than every bound. */
+  /** One more than bounds: the last counts what took longer than the last bound. */
   readonly counts: readonly number[];
 }
 
@@ -105,7 +105,7 @@ export interface PrefixCounts {
   acquired: number;
   refused: number;
   timedOut: number;
-  /** Did not get the key at the first look, whatever became of them. */
+  /** Did not get the key at the first look, whatever happened next. */
   contended: number;
   takenOver: number;
 }
@@ -120,20 +120,20 @@ export const prefixCounters: CounterTexts<keyof PrefixCounts> = {
 
 /** The acquires of all keys that begin with the same prefix. */
 export interface PrefixStats extends Readonly<PrefixCounts> {
-  /** Null: all prefixes together that came when the first hundred were known. */
+  /** Null: all prefixes after the first hundred, together. */
   readonly prefix: string | null;
-  /** How long those waited that were granted, in all. */
+  /** How long the granted ones waited in total. */
   readonly waitedMs: number;
 }
 
 /** A key that many wanted at once. */
 export interface HotKeyStats {
   readonly key: string;
-  /** Acquires that did not get it at the first look, at least: the exact number is between this and `contendedAtMost`. */
+  /** Acquires that did not get it at the first look: at least this many, and no more than `contendedAtMost`. */
   readonly contended: number;
   readonly contendedAtMost: number;
-  /** Grants since it is among the hottest. */
+  /** Grants since the key has been among the hottest. */
   readonly acquired: number;
-  /** How long those waited, in all. */
+  /** How long those grants waited in total. */
   readonly waitedMs: number;
 }

@@ -4,27 +4,27 @@ import { RequestTimeout } from "../runtime/timeout.js";
 
 export interface RetryOptions<Value> {
   /**
-   * Resolves to undefined when it was answered, but has to be asked again. It settles within `leftMs`, with RequestTimeout at the latest.
+   * Resolves to undefined when it was answered but must be asked again. It settles within `leftMs`: without an answer, with RequestTimeout.
    */
   readonly attempt: (leftMs: number) => Promise<Value | undefined>;
   readonly deadline: Instant;
   /** The first pause in milliseconds. Each one is twice as long as the one before, up to `maxMs`. */
   readonly firstMs: number;
   readonly maxMs: number;
-  /** Throws when there is no point in going on. Called before each attempt. */
+  /** Called before each attempt. Throws when there is no point in going on. */
   readonly refuse?: () => void;
   /** Ends a pause early; `refuse` says why. */
   readonly interrupt?: () => AbortSignal;
-  /** The failure of an attempt that was made before. */
+  /** The failure of an earlier attempt. */
   readonly failure?: UnavailableError | null;
-  /** What to throw when the last attempt was answered, but the time is up. `failure` is that of the attempts before it. */
+  /** Makes the error for when the last attempt was answered, but the time is up. `failure`: how the attempts before it failed. */
   readonly exhausted: (failure: UnavailableError | null) => Error;
 }
 
 /**
- * Asks Postgres again, at a growing pace, for as long as that may help: the one retry loop behind acquire, renew, release and last words.
- * @throws what an attempt rejects with, at once, unless asking again may help
- * @throws UnavailableError at the deadline, or when the server refuses us. Its outcome is `unknown` if that of any attempt is.
+ * Asks Postgres again, with growing pauses, for as long as that may help. The one retry loop of acquire, renew, release and last words.
+ * @throws at once what an attempt rejects with, unless asking again may help
+ * @throws UnavailableError at the deadline, or at once when the server refuses us. Its outcome is `unknown` if that of any attempt is.
  */
 export async function retry<Value>(options: RetryOptions<Value>): Promise<Value> {
   const { attempt, deadline, firstMs, maxMs, refuse, interrupt, exhausted } = options;
@@ -51,7 +51,7 @@ export async function retry<Value>(options: RetryOptions<Value>): Promise<Value>
   }
 }
 
-/** An attempt that had no answer in time may still take effect. @throws anything that is no reason to ask again */
+/** An attempt without an answer in time may still take effect. @throws every error after which it is useless to ask again */
 function asUnavailable(error: unknown): UnavailableError {
   if (error instanceof RequestTimeout) {
     return new UnavailableError({ outcome: "unknown", cause: error });
@@ -62,7 +62,7 @@ function asUnavailable(error: unknown): UnavailableError {
   throw error;
 }
 
-/** A wrong password does not become right by waiting, nor does a certificate that is not trusted. */
+/** Waiting does not help against a wrong password, a missing database or an untrusted certificate. */
 function isHopeless({ cause }: UnavailableError): boolean {
   return (
     cause instanceof Error &&
@@ -73,9 +73,8 @@ function isHopeless({ cause }: UnavailableError): boolean {
 }
 
 /**
- * The error that stands for several attempts. Its outcome is `unknown` if that of any is: what had no answer may have taken effect,
- * whatever became of the next attempt. An attempt that was cut short by the deadline does not hide the server's reason for refusing
- * the ones before it.
+ * One error for several attempts. Its outcome is `unknown` if that of any attempt is: an attempt without an answer may have taken
+ * effect, whatever became of the next one. If the deadline cut an attempt short, the server's reason for refusing the earlier ones is kept.
  */
 export function ofAttempts(earlier: UnavailableError | null, latest: UnavailableError): UnavailableError {
   if (earlier === null) {

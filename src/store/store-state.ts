@@ -1,20 +1,20 @@
 import type { LeaseholdError } from "../errors/errors.js";
 
-/** A connection as this process sees it. `given`: the user's own client, of which nothing is known. */
+/** A connection as this process sees it. `given`: the user's own client, about which nothing is known. */
 export interface ConnectionState {
   readonly state: "none" | "connecting" | "open" | "given";
-  /** The server process's; null where a pooler changes it. */
+  /** The process id of the server process; null where a pooler changes it. */
   readonly pid: number | null;
-  /** When it was opened, by this process's clock. */
+  /** When it was opened, by the clock of this process. */
   readonly sinceMs: number | null;
   /** Statements without an answer yet. */
   readonly inFlight: number;
-  /** Statements that are not sent yet. */
+  /** Statements that have not been sent yet. */
   readonly waiting: number;
 }
 
 export interface SessionState extends ConnectionState {
-  /** The number that leases name, kept over reconnects. */
+  /** The session number in the rows of leases. It survives reconnects. */
   readonly id: number | null;
   /** Number of sessions registered so far. */
   readonly incarnation: number;
@@ -30,11 +30,11 @@ export interface ConnectionStates {
   readonly session: SessionState | null;
   readonly commands: ConnectionState;
   readonly renewals: ConnectionState;
-  /** Whether there may be a transaction pooler between the commands and Postgres. */
+  /** Whether there may be a transaction pooler between the commands connection and Postgres. */
   readonly mayBePooled: boolean;
 }
 
-/** What a server says of itself. */
+/** What a server says about itself. */
 export interface ServerState {
   /** How long its first answer took. */
   readonly ms: number;
@@ -45,27 +45,27 @@ export interface ServerState {
   readonly isInRecovery: boolean;
   readonly database: string;
   readonly role: string;
-  /** The server's clock, less this process's; half of `ms` may be wrong. */
+  /** The server's clock minus that of this process. The error is at most half of `ms`. */
   readonly clockAheadMs: number;
-  /** What holds back the removal of dead rows for longest, as far as the role may see it; null when nothing does; or why that cannot be read. */
+  /** What has held back the removal of dead rows for longest, as far as the role may see it. Null: nothing does. An error: it cannot be read. */
   readonly horizon: Horizon | null | LeaseholdError;
-  /** Of the schema; or why it cannot be read. */
+  /** The state of the schema, or why it cannot be read. */
   readonly schema: SchemaState | LeaseholdError;
 }
 
 /** A transaction, or a replication slot, whose snapshot keeps dead rows from being removed. */
 export interface Horizon {
-  /** `standby`: a query on a standby with hot_standby_feedback, which tells its primary of it. */
+  /** `standby`: a query on a standby, which reports it to the primary (hot_standby_feedback). */
   readonly kind: "backend" | "standby" | "prepared-transaction" | "replication-slot";
-  /** Transactions that began since. */
+  /** How many transactions have begun since. */
   readonly age: number;
   /** When the transaction began; null for a slot, and when the role may not see it. */
   readonly sinceMs: number | null;
   readonly pid: number | null;
-  /** The application, the standby's, the prepared transaction's or the slot's name. */
+  /** The name of the application, the standby, the prepared transaction or the slot. */
   readonly name: string | null;
   readonly role: string | null;
-  /** Of a backend, such as `idle in transaction`, where the role may see it. */
+  /** The state of a backend, such as `idle in transaction`, if the role may see it. */
   readonly state: string | null;
 }
 
@@ -74,7 +74,7 @@ export interface SchemaState {
   readonly version: number;
   /** The oldest client that can work with it. */
   readonly minClient: number;
-  /** `manual`: the service hides the write-ahead log, by which fences rise over a failover or a restore. */
+  /** `manual`: the service hides the write-ahead log, without which fences do not rise by themselves over a failover or a restore. */
   readonly fenceSource: "auto" | "manual";
   /** Whether this role may take locks from their holders. */
   readonly mayForceRelease: boolean;

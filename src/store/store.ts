@@ -5,60 +5,60 @@ import type { TallyStats } from "./counts.js";
 import type { ConnectionStates, ServerState } from "./store-state.js";
 
 /**
- * The port between the client and the leases. It speaks in single requests; how they are batched and sent is the store's.
- * Every method rejects with a LeaseholdError, UnavailableError when asking again may help.
+ * The port between the client and the leases. A request is about one key; how requests are batched and sent is up to the store.
+ * Every method rejects with a LeaseholdError: with UnavailableError when asking again may help.
  */
 export interface Store {
   /** Brings the schema up to date. Safe when many processes do it at once. */
   migrate(options: MigrateOptions): Promise<void>;
-  /** Connects and runs every refusal of an unsafe set-up. Later calls are cheap. */
+  /** Connects, and refuses every unsafe setup. Later calls are cheap. */
   open(timeoutMs: number): Promise<void>;
-  /** Whether an attempt could be sent now: connected, checked, and the server's time is known. */
+  /** Whether an attempt could be sent now: the store is connected and checked, and knows the server's time. */
   readonly isReady: boolean;
-  /** The first attempt of an acquire. It is answered on the object itself, also after a failure. */
+  /** Sends the first attempt of an acquire. The answer, or the failure, goes to the object itself. */
   attempt(attempt: FirstAttempt): void;
-  /** A later attempt of an acquire, or the look of a waiter. */
+  /** Sends a later attempt of an acquire, or the look of a waiter. */
   acquire(request: AcquireRequest): Promise<AcquireAnswer>;
   /**
-   * Keeps places in queues for as long as a look does (3 s). Resolves to the places that are gone. Null when the session was not seen alive,
-   * and nothing was done. Bounded by `notAfterMs`, like an acquire.
+   * Keeps entries in queues for as long as a look does (3 s). Resolves to the entries that are gone, or to null when the session was not
+   * seen alive and nothing was done. Bounded by `notAfterMs`, like an acquire.
    */
-  stay(request: StayRequest): Promise<readonly Place[] | null>;
-  /** Frees a grant by token and fence. It is answered on the object itself, also after a failure. */
+  keepEntries(request: KeepEntriesRequest): Promise<readonly QueueEntry[] | null>;
+  /** Frees a grant by token and fence. The answer, or the failure, goes to the object itself. */
   release(release: PendingRelease): void;
   /** Ends an acquire by its token alone: removes it from the queue, and frees what it was granted (rule 8). */
   abandon(request: AbandonRequest): Promise<ReleaseAnswer>;
-  /** It is answered on the object itself, also after a failure. */
+  /** The answer, or the failure, goes to the object itself. */
   renew(renewal: PendingRenewal): void;
   check(key: string): Promise<KeyState>;
   forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
-  /** One batch of the sweeper, unless somebody else did one less than `quietMs` ago. */
+  /** Runs one batch of the sweeper, unless somebody else ran one less than `quietMs` ago. */
   sweep(quietMs: number): Promise<SweepBatch>;
-  /** Overwrites the counts of one row. Does nothing if the row has this sequence, or a later one, already. */
+  /** Overwrites the counts of one row. Does nothing if the row already has this sequence or a later one. */
   flushCounters(row: CountersRow): Promise<void>;
-  /** Raises a resource's mark to this fence; `stale` when it is higher already, `unknown` when no grant can have had that fence. */
+  /** Raises a resource's mark to this fence. `stale`: it is higher already. `unknown`: no grant can have had this fence. */
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale" | "unknown">;
-  /** Who holds the key. Asked on the renewals connection, which the user's own transactions cannot keep busy. */
+  /** Who holds the key. Sent over the renewals connection, which the user's own transactions cannot keep busy. */
   holderOf(key: string): Promise<Holder | null>;
   /** Identifies the database of the leases: a guard in another one is refused. Null before the first `open`. */
   readonly databaseId: string | null;
-  /** Asks for `databaseId` again. */
+  /** Reads `databaseId` again. */
   findDatabaseId(): Promise<void>;
   ping(): Promise<{ readonly ms: number; readonly serverVersion: string }>;
-  /** What this process knows about its connections. Sends nothing. */
+  /** What this process knows about its connections. Sends nothing to Postgres. */
   readonly connections: ConnectionStates;
-  /** What the server says of itself and of the schema, whatever state that is in. */
+  /** What the server says about itself and the schema, whatever state the schema is in. */
   describeServer(): Promise<ServerState>;
-  /** An estimate of the server's time at a local moment that is never ahead of it; null before the first answer. */
+  /** The server's time at a local moment: an estimate that is never ahead of it. Null before the first answer. */
   serverTimeAt(instant: Instant): number | null;
   readonly presence: Presence;
-  /** Gives every connection back. The next request opens them again. */
+  /** Closes every connection. The next request opens them again. */
   rest(): Promise<void>;
-  /** Gives every connection back for good: what is asked afterwards rejects with ClosedError. Postgres is told, if that takes no longer than `timeoutMs`. */
+  /** Closes every connection for good: later requests reject with ClosedError. Tells Postgres first, if that takes no longer than `timeoutMs`. */
   close(timeoutMs: number): Promise<void>;
 }
 
-/** What the process's session says about its leases. */
+/** What the session of this process means for its leases. */
 export interface Presence {
   /** Number of sessions registered so far. Only answers to requests sent under the current one prove a lease. 0 without presence. */
   readonly incarnation: number;
@@ -69,9 +69,9 @@ export interface Presence {
 }
 
 export interface StoreEvents {
-  /** A waiter of this process may be next. */
+  /** Called when a waiter of this process may be next. */
   onWake(): void;
-  /** A new session is active: leases must be renewed under it, and waiters should look. */
+  /** Called when a new session is active: leases must be renewed under it, and waiters should look. */
   onReconnected(): void;
   onError(error: unknown): void;
   /** A notice from the server. */
@@ -89,21 +89,21 @@ export interface GrantTerms {
   readonly maxHoldMs: number;
   /** JSON text in `json`. */
   readonly metadata: { readonly json: string | null };
-  /** Whether to join the queue when the key is not granted: not 0. */
+  /** 0: a try. Otherwise it joins the queue when it is not granted. */
   readonly waitMs: number;
-  /** Equal for equal terms: attempts of one sort share a statement that has scalars for their terms. */
+  /** Equal for equal terms: attempts of one sort share a statement that has a scalar for each term. */
   readonly sort: string;
 }
 
 /**
- * A first attempt, whose claim is the object itself: a promise and a request for each of 50,000 a second would cost more than the
+ * A first attempt. It is answered by its own methods: at 50,000 a second, a promise and a request for each would cost more than the
  * attempt.
  */
 export interface FirstAttempt {
   readonly key: string;
   readonly token: string;
   readonly terms: GrantTerms;
-  /** The server does nothing from this moment on. */
+  /** From this moment on the server does nothing. */
   readonly deadline: Instant;
   onAnswer(answer: AcquireAnswer): void;
   onFailure(error: LeaseholdError): void;
@@ -114,8 +114,8 @@ export interface PendingRelease {
   readonly token: string;
   readonly fence: bigint;
   /**
-   * Called when it is on its way, and later requests are sure to reach the server after it. Not called where that is not sure. Whether
-   * another process is thought to be next in the queue, and shall be told at once.
+   * Called when it was sent and later requests are sure to reach the server after it. Not called where that is not sure. Returns whether
+   * another process is believed to be next in the queue, and should be told at once.
    */
   onSent(): boolean;
   onAnswer(answer: ReleaseAnswer): void;
@@ -126,7 +126,7 @@ export interface PendingRenewal {
   readonly key: string;
   readonly token: string;
   readonly fence: bigint;
-  /** Null: proves the lease and leaves its expiry. */
+  /** Null: proves the lease and leaves its expiry as it is. */
   readonly askedTtlMs: number | null;
   onAnswer(answer: RenewAnswer): void;
   onFailure(error: LeaseholdError): void;
@@ -136,28 +136,28 @@ export interface AcquireRequest {
   readonly key: string;
   readonly token: string;
   readonly terms: GrantTerms;
-  /** The server does nothing from this moment of its own clock on. */
+  /** From this moment of its own clock on the server does nothing. */
   readonly notAfterMs: number;
   /** The one from an earlier answer. */
   readonly ticket: Ticket | null;
 }
 
-/** A place in a queue, by key and token. */
-export interface Place {
+/** An entry in the queue of a key. */
+export interface QueueEntry {
   readonly key: string;
   readonly token: string;
 }
 
-export interface StayRequest {
-  readonly places: readonly Place[];
+export interface KeepEntriesRequest {
+  readonly entries: readonly QueueEntry[];
   readonly notAfterMs: number;
 }
 
-/** The position in a queue. */
+/** What a waiter was given when it joined a queue. With it, it finds its entry again. */
 export interface Ticket {
   /** The lower ones are served first. */
-  readonly place: bigint;
-  /** Proves that the server gave this place to this token. */
+  readonly number: bigint;
+  /** Proves that the server gave this ticket to this token (decision 18). */
   readonly proof: bigint;
 }
 
@@ -185,14 +185,14 @@ export interface Proof {
   /** The local moment until which the lease is sure to last, less a margin for drift. */
   readonly until: Instant;
   readonly expiresAtMs: number;
-  /** The session under which this was asked. */
+  /** The session under which the request was sent. */
   readonly incarnation: number;
 }
 
 export interface Grant extends Proof {
   readonly fence: bigint;
   readonly acquiredAtMs: number;
-  /** Null when the key was free; also in the answer to a repeated request. */
+  /** Null when the key was free, and in the answer to a repeated request. */
   readonly takeover: Takeover | null;
 }
 
@@ -201,9 +201,9 @@ export interface Takeover {
   readonly owner: string | null;
   readonly fence: bigint;
   readonly sessionId: number | null;
-  /** expired: its lease had run out · orphaned: its process was confirmed dead before that */
+  /** expired: its lease had expired · orphaned: its process was confirmed dead before that */
   readonly reason: "expired" | "orphaned";
-  /** When its lease ran out, or when its process was last seen alive (null when that is not known any more). */
+  /** When its lease expired, or when its process was last seen alive (null when that is no longer known). */
   readonly sinceMs: number | null;
 }
 
@@ -217,17 +217,17 @@ export interface Holder {
 export interface AbandonRequest {
   readonly key: string;
   readonly token: string;
-  /** Whether it was held: then the minimum hold counts, as with a release. */
+  /** Whether its lock was held. Then the minimum hold counts, as with a release. */
   readonly wasHeld: boolean;
-  /** Whether an attempt had no answer. Then `busy` also says that it may still be on its way to its commit. */
+  /** Whether an attempt had no answer. Then `busy` may also mean that the attempt is about to commit. */
   readonly isDoubted: boolean;
 }
 
-/** released: freed now · expired: freed, but it had expired before · gone: not ours any more · busy: somebody locks the row */
+/** released: freed now · expired: freed, but it had already expired · gone: no longer ours · busy: another transaction has locked the row */
 export interface ReleaseAnswer {
   readonly outcome: "released" | "expired" | "gone" | "busy";
   readonly reason: LossReason | null;
-  /** Whether the next waiter is of this process, which has to wake it. Left out: there is none, or it is not known. */
+  /** Whether the next waiter is of this process, which has to wake it. Left out when there is none, or it is not known. */
   readonly isNextOurs?: boolean;
 }
 
@@ -252,7 +252,7 @@ export interface KeyState {
   readonly blockingTransaction: string | null;
 }
 
-/** What one process has counted for some time, in a row of its own. */
+/** What one process has counted over some time. It has a row of its own. */
 export interface CountersRow {
   /** A UUID that nobody else knows. */
   readonly id: string;
@@ -268,11 +268,11 @@ export interface SweepResult {
   readonly waitersPurged: number;
   readonly sessionsPurged: number;
   readonly countersPurged: number;
-  /** Another sweeper was at work, and this one left the rest to it. */
+  /** Whether another sweeper was at work. Then this one left the rest to it. */
   readonly isBusy: boolean;
 }
 
-/** A part of a sweep, in a transaction of its own. */
+/** Part of a sweep, in a transaction of its own. */
 export interface SweepBatch extends SweepResult {
   /** Whether a limit of the batch was reached. */
   readonly hasMore: boolean;

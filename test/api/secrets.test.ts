@@ -122,7 +122,7 @@ test("an error of a given client in debug mode, which shows parameters, is passe
   await database.sql.unsafe(`alter function leasehold_internal.acquire_one rename to acquire_one_hidden;
     create function leasehold_internal.acquire_one(int, uuid, int, bool, text, uuid, text, int, int, bigint, text, float8, bool, bigint, bigint, int[])
       returns table (outcome text, fence bigint, acquired float8, expires float8, ticket bigint, holder text, holderfence bigint,
-        holdersession int, look float8, blocker int, takeover text, since float8, now float8, proof bigint)
+        holdersession int, nextlook float8, blocker int, takeover text, since float8, now float8, proof bigint)
       language plpgsql as $$ begin raise exception 'no' using errcode = 'LH999'; end $$`);
   let parameters: readonly unknown[] = [];
   const debug = (_: number, query: string, given: readonly unknown[]) => {

@@ -8,9 +8,9 @@ import {
   type Expression,
   expression,
   firstAttemptRows,
+  keepEntriesRows,
   releaseRows,
   renewRows,
-  stayRows,
 } from "../support/acts.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
@@ -84,7 +84,7 @@ test("a call takes 1,000 items at most", async () => {
     releaseRows(items),
     abandonRows(items),
     renewRows(items),
-    stayRows(items),
+    keepEntriesRows(items),
     "leasehold_internal.notify_next(null, array_fill('k'::text, array[1001]))",
   ]) {
     await expect(client.unsafe(`select from ${call} a`), call.slice(0, 200)).rejects.toMatchObject({ code: "LH003" });

@@ -154,7 +154,11 @@ describe.each([
     const answers = await acquireFirst(sql, keys, { waits: true });
 
     for (const [index, answer] of answers.entries()) {
-      expect(answer).toMatchObject({ outcome: "queued", expires: held[index]?.expires, look: held[index]?.expires });
+      expect(answer).toMatchObject({
+        outcome: "queued",
+        expires: held[index]?.expires,
+        nextLook: held[index]?.expires,
+      });
       const rows = await sql`select ticket::text, token::text from leasehold.waiters where key = ${answer.key}`;
       expect([...rows]).toEqual([{ ticket: answer.ticket, token: answer.token }]);
     }
@@ -170,13 +174,14 @@ describe.each([
     const others = await acquireFirst(sql, keys, { session: behind, waits: true });
 
     const [{ now } = {}] = await sql`select (extract(epoch from clock_timestamp()) * 1000)::float8 as now`;
-    for (const [index, { look }] of heads.entries()) {
-      expect(look).toBeLessThanOrEqual(now + 80);
-      expect(look).toBeLessThan(Number(held[index]?.expires));
-      expect(others[index]?.look).toBe(held[index]?.expires);
+    for (const [index, { nextLook }] of heads.entries()) {
+      expect(nextLook).toBeLessThanOrEqual(now + 80);
+      expect(nextLook).toBeLessThan(Number(held[index]?.expires));
+      expect(others[index]?.nextLook).toBe(held[index]?.expires);
     }
     await sql`update leasehold.leases set takeover_ms = 1000 where ${those(keys)}`;
-    for (const { look } of await acquireFirst(sql, heads, { waits: true })) expect(look).toBeGreaterThan(now + 1_000);
+    for (const { nextLook } of await acquireFirst(sql, heads, { waits: true }))
+      expect(nextLook).toBeGreaterThan(now + 1_000);
   });
 
   test("a free key with a waiter goes to the waiter alone", async () => {

@@ -244,7 +244,7 @@ describe("what an attacker does on tables of his own runs with the rights of who
       "(select token::text from leasehold.leases limit 1)",
       "(select l::text from leasehold.leases l limit 1)",
       "(select query from pg_stat_activity limit 1) || (table leasehold.leases)",
-      "(select leasehold_internal._head('victim')::text)",
+      "(select leasehold_internal._queue_head('victim')::text)",
     ]) {
       await session.run("create table evil.reader (key text)");
       const protect = session.sql`select leasehold.guard_table('evil.reader', ${expression})`;

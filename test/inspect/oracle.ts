@@ -124,7 +124,7 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
   const { leases, waiters, sessions, present, now } = facts;
   const states = new Map(leases.map((lease) => [lease.key, stateOf(lease, facts)]));
   const looking = waiters.filter(({ aliveUntil }) => aliveUntil > now);
-  const lineOf = (key: string) =>
+  const queueOf = (key: string) =>
     looking.filter((waiter) => waiter.key === key).sort((a, b) => (BigInt(a.ticket) < BigInt(b.ticket) ? -1 : 1));
   const sessionOf = (id: number | null) => sessions.find((session) => session.id === id);
   const leaseOf = (key: string) => leases.find((lease) => lease.key === key);
@@ -147,7 +147,7 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
           revoked_at: lease.revoked,
           fits: true,
           ttl: lease.ttlMs,
-          waiters: lineOf(lease.key).length,
+          waiters: queueOf(lease.key).length,
           pid: session?.pid ?? null,
           host: session?.host ?? null,
           client_address: session?.address ?? null,
@@ -160,7 +160,7 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
       const lease = leaseOf(waiter.key);
       const state = states.get(waiter.key);
       const isKept = state === "held" || state === "cooling" || guarded.has(waiter.key);
-      const place = lineOf(waiter.key).findIndex(({ ticket }) => ticket === waiter.ticket);
+      const place = queueOf(waiter.key).findIndex(({ ticket }) => ticket === waiter.ticket);
       const session = sessionOf(waiter.session);
       return {
         key: waiter.key,
@@ -206,7 +206,7 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
         reason: states.get(lease.key),
         expires_at: lease.expires,
         is_past: true,
-        waiters: lineOf(lease.key).length,
+        waiters: queueOf(lease.key).length,
         blocking_pid: guarded.get(lease.key) ?? null,
         blocking_transaction: null,
       })),

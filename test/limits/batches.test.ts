@@ -1,7 +1,14 @@
 // A batch reads the rows of its own keys, however many other leases there are, and whatever the statistics say of them.
 import type postgres from "postgres";
 import { expect, test } from "vitest";
-import { abandonRows, acquireRows, firstAttemptRows, releaseRows, renewRows, stayRows } from "../support/acts.js";
+import {
+  abandonRows,
+  acquireRows,
+  firstAttemptRows,
+  keepEntriesRows,
+  releaseRows,
+  renewRows,
+} from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
 
 const OTHERS = 5_000;
@@ -63,13 +70,13 @@ test.for(Object.entries(statistics))(
   },
 );
 
-test("places in a line that was counted while it was empty are found one by one", async () => {
+test("entries of a queue that was analysed while it was empty are found one by one", async () => {
   await using database = await createDatabase();
   const queue = `insert into leasehold.waiters (key, ticket, token, owner, enqueued_at, alive_until)
-    select 'line', -i, gen_random_uuid(), 'other', now(), now() + interval '1 hour' from generate_series(1, ${OTHERS}) i`;
+    select 'queue', -i, gen_random_uuid(), 'other', now(), now() + interval '1 hour' from generate_series(1, ${OTHERS}) i`;
   for (const statement of [
     `insert into leasehold.leases (key, token, fence, ttl_ms, acquired_at, expires_at, queued)
-       values ('line', gen_random_uuid(), 1, 3600000, now(), now() + interval '1 hour', true)`,
+       values ('queue', gen_random_uuid(), 1, 3600000, now(), now() + interval '1 hour', true)`,
     queue,
     "delete from leasehold.waiters",
     "vacuum analyze leasehold.waiters",
@@ -77,10 +84,10 @@ test("places in a line that was counted while it was empty are found one by one"
   ]) {
     await database.sql.unsafe(statement);
   }
-  const inLine = items.map(({ token }) => ({ key: "line", token, waits: true }));
-  const [join, stay] = [acquireRows(inLine), stayRows(inLine)];
+  const inQueue = items.map(({ token }) => ({ key: "queue", token, waits: true }));
+  const [join, keep] = [acquireRows(inQueue), keepEntriesRows(inQueue)];
   const reads: number[] = [];
-  for (const act of [join, join, stay, stay]) {
+  for (const act of [join, join, keep, keep]) {
     await database.sql.begin(async (sql) => {
       await sql`update leasehold.waiters set alive_until = now() + interval '1 second' where owner = 'asker'`;
       const before = await read(sql, "waiters");

@@ -137,7 +137,7 @@ test.for([1, 3])(
         p_session => null, p_nonce => null, p_takeover_ms => 0, p_owner => 'me', p_ttl_ms => 60000, p_min_hold_ms => 0, p_max_hold_ms => null,
         p_metadata => null, p_waits => false, p_not_after => 'infinity', p_keys => ${array},
         p_tokens => case expected when 'granted' then ${tokens} else array(select gen_random_uuid() from unnest(${array})) end, p_former => null);
-      if (got.rest is null) <> (expected = 'granted') then raise 'not %: %', expected, got.rest; end if;
+      if (got.others is null) <> (expected = 'granted') then raise 'not %: %', expected, got.others; end if;
       return got.fences;
     end $$;
     create function give(fences text) returns void language plpgsql as $$
@@ -145,7 +145,7 @@ test.for([1, 3])(
     begin
       select * into strict got from leasehold_internal.release(
         p_relaxed => true, p_keys => ${array}, p_tokens => ${tokens}, p_fences => string_to_array(fences, ',')::bigint[]);
-      if got.rest is not null then raise 'not released: %', got.rest; end if;
+      if got.others is not null then raise 'not released: %', got.others; end if;
     end $$;
     create function cycle() returns void language plpgsql as $$
     declare fences text := take('granted');

@@ -22,7 +22,7 @@ const allowed: readonly { in?: string; level: string; message: RegExp; why: stri
     why: "To assign what a function returns costs nothing, while perform runs a query.",
   },
   {
-    in: "leasehold_internal._refuse_item",
+    in: "leasehold_internal._refuse_terms",
     level: "performance",
     message: /^routine is marked as VOLATILE, should be IMMUTABLE/,
     why: "An immutable function is called while its caller is planned, and this one fails.",
@@ -45,7 +45,7 @@ const allowed: readonly { in?: string; level: string; message: RegExp; why: stri
     why: "It reads a setting that the same statement may have written before, and whether the transaction has a number by now.",
   },
   {
-    in: "leasehold_internal._place",
+    in: "leasehold_internal._ticket_of",
     level: "performance",
     message: /^routine is marked as VOLATILE, should be STABLE/,
     why: "It must see what its caller's statement has written so far: a stable function has the snapshot of the statement.",

@@ -6,7 +6,7 @@ import { createDatabase } from "../support/database.js";
 import { openEars } from "../support/ears.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
-import { untilQueued } from "../waiting/line.js";
+import { untilQueued } from "../waiting/queue.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -108,13 +108,13 @@ test("a release of a row that is locked for a moment is tried again, twice", asy
   await own.sql.unsafe(`
     create sequence public.releases;
     alter function leasehold_internal.release(boolean, text[], uuid[], bigint[]) rename to real_release;
-    create function leasehold_internal.release(boolean, text[], uuid[], bigint[], out rest text, out now float8)
+    create function leasehold_internal.release(boolean, text[], uuid[], bigint[], out others text, out now float8)
     language plpgsql as $$
     begin
       if nextval('public.releases') <= current_setting('test.busy')::int then
-        rest := '[[1,"busy",null,null]]';
+        others := '[[1,"busy",null,null]]';
       else
-        select r.rest, r.now into rest, now from leasehold_internal.real_release($1, $2, $3, $4) r;
+        select r.others, r.now into others, now from leasehold_internal.real_release($1, $2, $3, $4) r;
       end if;
     end $$`);
   await own.sql`select set_config('test.busy', '3', false)`;

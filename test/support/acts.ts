@@ -112,12 +112,12 @@ export function firstAttemptRows(items: readonly Pick<Asking, "key" | "token">[]
     former: former(caller),
   });
   return `(
-    select i.item, coalesce(r.rest ->> 1, case when f.fence is not null then 'granted' end) as outcome,
-           coalesce(r.rest ->> 2, f.fence)::bigint as fence,
-           coalesce((r.rest ->> 3)::float8, case when r.rest is null then a.acquired end) as acquired,
-           coalesce((r.rest ->> 4)::float8, case when r.rest is null then a.expires end) as expires
+    select i.item, coalesce(r.others ->> 1, case when f.fence is not null then 'granted' end) as outcome,
+           coalesce(r.others ->> 2, f.fence)::bigint as fence,
+           coalesce((r.others ->> 3)::float8, case when r.others is null then a.acquired end) as acquired,
+           coalesce((r.others ->> 4)::float8, case when r.others is null then a.expires end) as expires
       from ${answer} a
-     ${restOf(items.length)}
+     ${othersOf(items.length)}
      cross join lateral (select nullif((string_to_array(a.fences, ','))[i.item], '') as fence) f
   )`;
 }
@@ -125,9 +125,9 @@ export function firstAttemptRows(items: readonly Pick<Asking, "key" | "token">[]
 /** Rows: item, outcome, reason. */
 export function releaseRows(items: readonly Held[], { isRelaxed = false }: { isRelaxed?: boolean } = {}): string {
   return `(
-    select i.item, coalesce(r.rest ->> 1, 'released') as outcome, r.rest ->> 2 as reason
+    select i.item, coalesce(r.others ->> 1, 'released') as outcome, r.others ->> 2 as reason
       from ${call("release", { relaxed: isRelaxed, ...ofHeld(items) })} a
-     ${restOf(items.length)}
+     ${othersOf(items.length)}
   )`;
 }
 
@@ -137,10 +137,10 @@ export function renewRows(
   { ttlMs = 60_000, ...caller }: Caller & { readonly ttlMs?: Value } = {},
 ): string {
   return `(
-    select i.item, coalesce(r.rest ->> 1, 'renewed') as outcome, r.rest ->> 3 as reason,
-           coalesce((r.rest ->> 2)::float8, case when r.rest is null then a.expires end) as expires
+    select i.item, coalesce(r.others ->> 1, 'renewed') as outcome, r.others ->> 3 as reason,
+           coalesce((r.others ->> 2)::float8, case when r.others is null then a.expires end) as expires
       from ${call("renew", { ...ofCaller(caller), ttl_ms: ttlMs, ...ofHeld(items), former: former(caller) })} a
-     ${restOf(items.length)}
+     ${othersOf(items.length)}
   )`;
 }
 
@@ -162,12 +162,12 @@ export function abandonRows(items: readonly Abandoned[], { isRelaxed = false }: 
   });
 }
 
-/** Rows: the items that have no place any more. */
-export function stayRows(
+/** Rows: the items whose entry is gone. */
+export function keepEntriesRows(
   items: readonly { readonly key: Value; readonly token: Value }[],
   { session = null, notAfterMs = "infinity" }: { session?: NamedSession | null; notAfterMs?: Value } = {},
 ): string {
-  return call("stay", {
+  return call("keep_entries", {
     session: session?.id ?? null,
     nonce: session?.nonce ?? null,
     not_after: notAfterMs,
@@ -192,9 +192,9 @@ function ofHeld(items: readonly Held[]): Readonly<Record<string, Value>> {
   };
 }
 
-function restOf(count: number): string {
+function othersOf(count: number): string {
   return `cross join generate_series(1, ${count}) as i (item)
-      left join lateral (select rest from json_array_elements(a.rest::json) as x (rest) where (x.rest ->> 0)::int = i.item) r on true`;
+      left join lateral (select others from json_array_elements(a.others::json) as x (others) where (x.others ->> 0)::int = i.item) r on true`;
 }
 
 function call(name: string, named: Readonly<Record<string, Value>>): string {

@@ -43,7 +43,7 @@ export interface Answered {
   readonly holder: string | null;
   readonly holderFence: bigint | null;
   readonly holderSession: number | null;
-  readonly look: number | null;
+  readonly nextLook: number | null;
   readonly blocker: number | null;
   readonly takeover: string | null;
   /** Whether the one answer for the whole batch granted it, not the loop. */
@@ -60,7 +60,7 @@ export async function acquireFirst(
   const tokens = asked.map(({ token }) => token ?? crypto.randomUUID());
   const keys = array(asked.map(({ key }) => key));
   const [answer] = await sql`
-    select fences, acquired, expires, rest, now from leasehold_internal.acquire_first(
+    select fences, acquired, expires, others, now from leasehold_internal.acquire_first(
       p_session => ${terms.session?.id ?? null}::int, p_nonce => ${terms.session?.nonce ?? null}::uuid,
       p_takeover_ms => ${terms.takeoverMs ?? 5_000}::int, p_owner => ${terms.owner ?? "asker"}::text,
       p_ttl_ms => ${terms.ttlMs ?? 60_000}::int, p_min_hold_ms => ${terms.minHoldMs ?? 0}::int,
@@ -71,14 +71,28 @@ export async function acquireFirst(
   if (answer === undefined) throw new Error("no answer");
   const fences = String(answer.fences).split(",");
   if (fences.length !== claims.length) throw new Error(`${fences.length} fences for ${claims.length} claims`);
-  const rest = new Map((answer.rest === null ? [] : JSON.parse(answer.rest)).map((row: unknown[]) => [row[0], row]));
+  const others = new Map(
+    (answer.others === null ? [] : JSON.parse(answer.others)).map((row: unknown[]) => [row[0], row]),
+  );
   return asked.map(({ key }, index) => {
     const token = tokens[index] as string;
     const plain = fences[index] !== "";
-    const row = rest.get(index + 1) as (string | number | null)[] | undefined;
+    const row = others.get(index + 1) as (string | number | null)[] | undefined;
     if (plain === (row !== undefined)) throw new Error(`${key} was answered ${plain ? "twice" : "not at all"}`);
-    const [, outcome, fence, acquired, expires, ticket, holder, holderFence, holderSession, look, blocker, takeover] =
-      row ?? [null, "granted", fences[index], answer.acquired, answer.expires];
+    const [
+      ,
+      outcome,
+      fence,
+      acquired,
+      expires,
+      ticket,
+      holder,
+      holderFence,
+      holderSession,
+      nextLook,
+      blocker,
+      takeover,
+    ] = row ?? [null, "granted", fences[index], answer.acquired, answer.expires];
     return {
       key,
       token,
@@ -90,7 +104,7 @@ export async function acquireFirst(
       holder: holder ?? null,
       holderFence: toBigInt(holderFence),
       holderSession: holderSession ?? null,
-      look: look ?? null,
+      nextLook: nextLook ?? null,
       blocker: blocker ?? null,
       takeover: takeover ?? null,
       isPlain: plain,
@@ -114,12 +128,14 @@ export interface Freed {
 /** Releases a batch; the answers in its order. */
 export async function releaseBatch(sql: Sql, held: readonly Held[], { isRelaxed = true } = {}): Promise<Freed[]> {
   const [answer] = await sql`
-    select rest from leasehold_internal.release(p_relaxed => ${String(isRelaxed)}::text::bool,
+    select others from leasehold_internal.release(p_relaxed => ${String(isRelaxed)}::text::bool,
       p_keys => ${array(held.map(({ key }) => key))}::text::text[], p_tokens => ${array(held.map(({ token }) => token))}::text::uuid[],
       p_fences => ${array(held.map(({ fence }) => String(fence)))}::text::bigint[])`;
-  const rest = new Map((answer?.rest == null ? [] : JSON.parse(answer.rest)).map((row: unknown[]) => [row[0], row]));
+  const others = new Map(
+    (answer?.others == null ? [] : JSON.parse(answer.others)).map((row: unknown[]) => [row[0], row]),
+  );
   return held.map((_, index) => {
-    const [, outcome, reason, next] = (rest.get(index + 1) as [number, string, string | null, number | null]) ?? [
+    const [, outcome, reason, next] = (others.get(index + 1) as [number, string, string | null, number | null]) ?? [
       index,
       "released",
       null,
@@ -148,15 +164,17 @@ export async function renewBatch(
   }: Pick<Terms, "session" | "former" | "takeoverMs"> & { readonly ttlMs?: number | null },
 ): Promise<Renewed[]> {
   const [answer] = await sql`
-    select expires, rest from leasehold_internal.renew(
+    select expires, others from leasehold_internal.renew(
       p_session => ${session?.id ?? null}::int, p_nonce => ${session?.nonce ?? null}::uuid,
       p_takeover_ms => ${takeoverMs ?? 5_000}::int, p_ttl_ms => ${ttlMs}::int,
       p_keys => ${array(held.map(({ key }) => key))}::text::text[], p_tokens => ${array(held.map(({ token }) => token))}::text::uuid[],
       p_fences => ${array(held.map(({ fence }) => String(fence)))}::text::bigint[],
       p_former => ${array((former ?? []).map(String))}::text::int[])`;
-  const rest = new Map((answer?.rest == null ? [] : JSON.parse(answer.rest)).map((row: unknown[]) => [row[0], row]));
+  const others = new Map(
+    (answer?.others == null ? [] : JSON.parse(answer.others)).map((row: unknown[]) => [row[0], row]),
+  );
   return held.map((_, index) => {
-    const row = rest.get(index + 1) as [number, string, number | null, string | null] | undefined;
+    const row = others.get(index + 1) as [number, string, number | null, string | null] | undefined;
     const [, outcome, expires, reason] = row ?? [index, "renewed", answer?.expires, null];
     return { outcome, expires, reason, isPlain: row === undefined };
   });

@@ -30,16 +30,16 @@ export async function pauseReads(sql: postgres.Sql, column: "nonce" | "seen_at")
 export async function pauseChecks(sql: postgres.Sql, pid: number): Promise<PausedReads> {
   await sql.unsafe(`
     ${gate}
-    alter function leasehold_internal._is_item(text, integer, integer, bigint, text) rename to _real_is_item;
-    create function leasehold_internal._is_item(text, integer, integer, bigint, text) returns boolean language plpgsql volatile as $$
+    alter function leasehold_internal._are_terms_valid(text, integer, integer, bigint, text) rename to _real_are_terms_valid;
+    create function leasehold_internal._are_terms_valid(text, integer, integer, bigint, text) returns boolean language plpgsql volatile as $$
     begin
-      return leasehold_internal._real_is_item($1, $2, $3, $4, $5)
+      return leasehold_internal._real_are_terms_valid($1, $2, $3, $4, $5)
          and (pg_backend_pid() <> ${pid} or public.pause(true));
     end $$;`);
   return paused(
     sql,
-    `drop function leasehold_internal._is_item(text, integer, integer, bigint, text);
-     alter function leasehold_internal._real_is_item(text, integer, integer, bigint, text) rename to _is_item;`,
+    `drop function leasehold_internal._are_terms_valid(text, integer, integer, bigint, text);
+     alter function leasehold_internal._real_are_terms_valid(text, integer, integer, bigint, text) rename to _are_terms_valid;`,
   );
 }
 

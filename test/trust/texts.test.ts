@@ -10,11 +10,11 @@ import * as check from "../../src/postgres/acts/check.js";
 import * as checkFence from "../../src/postgres/acts/check-fence.js";
 import * as flushCounters from "../../src/postgres/acts/flush-counters.js";
 import * as forceRelease from "../../src/postgres/acts/force-release.js";
+import * as keepEntries from "../../src/postgres/acts/keep-entries.js";
 import * as notify from "../../src/postgres/acts/notify.js";
 import * as ping from "../../src/postgres/acts/ping.js";
 import * as release from "../../src/postgres/acts/release.js";
 import * as renew from "../../src/postgres/acts/renew.js";
-import * as stay from "../../src/postgres/acts/stay.js";
 import * as sweep from "../../src/postgres/acts/sweep.js";
 import { passingSettings } from "../../src/postgres/connection/connect.js";
 import { milliseconds } from "../../src/postgres/connection/exact-times.js";
@@ -40,7 +40,7 @@ const acts: readonly object[] = [
   ping,
   release,
   renew,
-  stay,
+  keepEntries,
   sweep,
   schemaCheck,
   heartbeat,

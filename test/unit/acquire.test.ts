@@ -57,7 +57,7 @@ test("who waits for what this process holds goes to the queue at once; a try ask
 
 test("a first attempt that is queued becomes a wait, which says its last word when its time is up", async () => {
   const { locker, store, close } = openFake();
-  store.stays.reply = () => [];
+  store.keeps.reply = () => [];
   const call = watch(locker.acquire("a", { waitMs: 2_500 }));
   store.attempts.take().answer(store.queued());
   store.looks.reply = () => store.queued();
@@ -75,7 +75,7 @@ test("a wait that is queued polls no more often than every 800 ms, and looks whe
   const { locker, store, close } = openFake();
   const call = watch(locker.acquire("a", { waitMs: 60_000 }));
   store.attempts.take().answer(store.queued());
-  const ticket = { place: 1n, proof: 0n };
+  const ticket = { number: 1n, proof: 0n };
   store.looks.reply = () => ({ outcome: "queued", ticket, lookInMs: null, holder: null });
   await clock.pass(10_000);
   expect(store.looks.count).toBeGreaterThanOrEqual(8);

@@ -9,12 +9,12 @@ import type {
   FirstAttempt,
   Grant,
   Holder,
+  KeepEntriesRequest,
   PendingRelease,
   PendingRenewal,
-  Place,
+  QueueEntry,
   ReleaseAnswer,
   RenewAnswer,
-  StayRequest,
   Store,
   StoreEvents,
   Ticket,
@@ -103,7 +103,7 @@ export class Requests<Request, Answer> {
 export class FakeStore implements Store {
   readonly attempts = new Requests<FirstAttempt, AcquireAnswer>("attempt");
   readonly looks = new Requests<AcquireRequest, AcquireAnswer>("acquire");
-  readonly stays = new Requests<StayRequest, readonly Place[] | null>("stay");
+  readonly keeps = new Requests<KeepEntriesRequest, readonly QueueEntry[] | null>("keepEntries");
   readonly releases = new Requests<PendingRelease, ReleaseAnswer>("release");
   readonly abandons = new Requests<AbandonRequest, ReleaseAnswer>("abandon");
   readonly renewals = new Requests<PendingRenewal, RenewAnswer>("renew");
@@ -111,7 +111,7 @@ export class FakeStore implements Store {
   readonly connections = { session: null } as unknown as Store["connections"];
   isReady = true;
   databaseId: string | null = "here";
-  /** The server's clock, less this process's wall clock. Null: not known yet. */
+  /** The server's clock, minus the wall clock of this process. Null: not known yet. */
   clockAheadMs: number | null = 0;
   rests = 0;
   closes = 0;
@@ -144,8 +144,8 @@ export class FakeStore implements Store {
     return this.looks.promise(request);
   }
 
-  stay(request: StayRequest): Promise<readonly Place[] | null> {
-    return this.stays.promise(request);
+  keepEntries(request: KeepEntriesRequest): Promise<readonly QueueEntry[] | null> {
+    return this.keeps.promise(request);
   }
 
   /** Whether the connection keeps order: then a release tells when it is on its way. */
@@ -224,10 +224,10 @@ export class FakeStore implements Store {
     return { outcome: "renewed", until: after(at, ttlMs), expiresAtMs: at.wallMs + ttlMs, incarnation };
   }
 
-  /** A place behind all that were given before. */
+  /** A ticket behind all those that were given before. */
   queued(lookInMs: number | null = null): AcquireAnswer & { readonly ticket: Ticket } {
     this.#ticket += 1n;
-    return { outcome: "queued", ticket: { place: this.#ticket, proof: 0n }, lookInMs, holder: holder() };
+    return { outcome: "queued", ticket: { number: this.#ticket, proof: 0n }, lookInMs, holder: holder() };
   }
 }
 

@@ -12,10 +12,10 @@ interface Line extends Opened {
   readonly waiters: readonly Outcome<Lock>[];
 }
 
-/** One holds the key, and some wait behind it, each with a place of its own. */
-async function openLine(count: number, store?: FakeStore): Promise<Line> {
+/** One holds the key, and some wait behind it, each with a ticket of its own. */
+async function openQueue(count: number, store?: FakeStore): Promise<Line> {
   const opened = openFake({ keepAlive: false, waitMs: 60_000, ttlMs: 3_600_000 }, store);
-  opened.store.stays.reply = () => [];
+  opened.store.keeps.reply = () => [];
   const holding = watch(opened.locker.acquire("a"));
   opened.store.attempts.take().answer(opened.store.granted(3_600_000));
   await settle();
@@ -31,7 +31,7 @@ async function openLine(count: number, store?: FakeStore): Promise<Line> {
 }
 
 test("the next waiter of this process looks when the release is sent, not when it is answered", async () => {
-  const { lock, store, waiters, close } = await openLine(2);
+  const { lock, store, waiters, close } = await openQueue(2);
   const release = watch(lock.release());
   await settle();
 
@@ -49,7 +49,7 @@ test("the next waiter of this process looks when the release is sent, not when i
 });
 
 test("where the connection does not keep order, the next waiter looks when the release is answered", async () => {
-  const { lock, store, close } = await openLine(1);
+  const { lock, store, close } = await openQueue(1);
   store.keepsOrder = false;
   const release = watch(lock.release());
   await settle();
@@ -64,7 +64,7 @@ test("where the connection does not keep order, the next waiter looks when the r
 });
 
 test("who joined while the release was on its way is woken by its answer", async () => {
-  const { lock, store, locker, close } = await openLine(0);
+  const { lock, store, locker, close } = await openQueue(0);
   const release = watch(lock.release());
   await settle(); // sent, and nobody was there to be woken
   const late = watch(locker.acquire("a"));
@@ -84,7 +84,7 @@ test("who joined while the release was on its way is woken by its answer", async
 });
 
 test("a release whose first attempt found nobody to wake has its answer wake those of a try-again, too", async () => {
-  const { lock, store, waiters, close } = await openLine(1);
+  const { lock, store, waiters, close } = await openQueue(1);
   const release = watch(lock.release());
   await settle();
   store.looks.take().answer(store.queued()); // the look came too early
@@ -101,7 +101,7 @@ test("a release whose first attempt found nobody to wake has its answer wake tho
 });
 
 test("behind a waiter of another process nobody here looks when a release is sent, until one of ours is next", async () => {
-  const { lock, store, waiters, close } = await openLine(4);
+  const { lock, store, waiters, close } = await openQueue(4);
   const release = async (held: Lock, isNextOurs: boolean): Promise<void> => {
     const released = watch(held.release());
     await settle();
@@ -143,7 +143,7 @@ test("behind a waiter of another process nobody here looks when a release is sen
 });
 
 test("a release that fails wakes the next one: it may have taken effect", async () => {
-  const { lock, store, close } = await openLine(1);
+  const { lock, store, close } = await openQueue(1);
   const release = watch(lock.release());
   await settle();
   store.looks.take().answer(store.queued());
@@ -161,7 +161,7 @@ test("a release that fails wakes the next one: it may have taken effect", async 
 });
 
 test("a NOTIFY lets the first waiter of each key look, and nobody behind it", async () => {
-  const { store, locker, close } = await openLine(3);
+  const { store, locker, close } = await openQueue(3);
   const other = watch(locker.acquire("b"));
   store.attempts.take().answer(store.queued());
   await settle();
@@ -176,14 +176,14 @@ test("a NOTIFY lets the first waiter of each key look, and nobody behind it", as
 });
 
 test("a NOTIFY during a look is not lost: the waiter looks again at once", async () => {
-  const { store, close } = await openLine(1);
+  const { store, close } = await openQueue(1);
   store.wake();
   await settle();
   const look = store.looks.take();
   store.wake();
   await settle();
   expect(store.looks.waiting).toHaveLength(0);
-  look.answer({ outcome: "queued", ticket: { place: 1n, proof: 0n }, lookInMs: null, holder: null });
+  look.answer({ outcome: "queued", ticket: { number: 1n, proof: 0n }, lookInMs: null, holder: null });
   await settle();
   expect(store.looks.waiting).toHaveLength(1);
   store.looks.take().answer(store.granted());
@@ -193,7 +193,7 @@ test("a NOTIFY during a look is not lost: the waiter looks again at once", async
 test("when the first waiter gives up, the one behind it looks within half a second", async () => {
   const opened = openFake({ keepAlive: false, waitMs: 60_000 });
   const { store, locker, close } = opened;
-  store.stays.reply = () => [];
+  store.keeps.reply = () => [];
   const controller = new AbortController();
   const first = watch(locker.acquire("a", { signal: controller.signal }));
   store.attempts.take().answer(store.queued());
@@ -205,7 +205,7 @@ test("when the first waiter gives up, the one behind it looks within half a seco
   controller.abort(new Error("enough"));
   await settle();
   expect(first.state).toBe("rejected");
-  // Its last word is on its way; when that is answered, its place is free, and the next one looks at once.
+  // Its last word is on its way; when that is answered, its entry is gone, and the next one looks at once.
   store.abandons.take().answer(gone);
   await settle();
   expect(store.looks.waiting).toHaveLength(1);
@@ -217,7 +217,7 @@ test("when the first waiter gives up, the one behind it looks within half a seco
 
 test("a last word that is slow does not hold the next one up for more than half a second", async () => {
   const { store, locker, close } = openFake({ keepAlive: false, waitMs: 60_000 });
-  store.stays.reply = () => [];
+  store.keeps.reply = () => [];
   const controller = new AbortController();
   const first = watch(locker.acquire("a", { signal: controller.signal }));
   store.attempts.take().answer(store.queued());
@@ -238,33 +238,33 @@ test("a last word that is slow does not hold the next one up for more than half 
   await close();
 });
 
-test("those behind the first keep their places together, once a second, and look when theirs is gone", async () => {
-  const { store, waiters, close } = await openLine(4);
-  const ticket = { place: 1n, proof: 0n };
+test("those behind the first have their entries kept together, once a second, and look when theirs is gone", async () => {
+  const { store, waiters, close } = await openQueue(4);
+  const ticket = { number: 1n, proof: 0n };
   store.looks.reply = () => ({ outcome: "queued", ticket, lookInMs: null, holder: null });
-  store.stays.reply = null;
+  store.keeps.reply = null;
   await clock.pass(1_100);
-  const stay = store.stays.take();
-  expect(stay.request.places).toHaveLength(3);
+  const keep = store.keeps.take();
+  expect(keep.request.entries).toHaveLength(3);
   const before = store.looks.count;
-  const [, gone] = stay.request.places;
+  const [, gone] = keep.request.entries;
   store.looks.reply = ({ token }) => (token === gone?.token ? store.queued() : undefined);
-  stay.answer(gone === undefined ? [] : [gone]);
+  keep.answer(gone === undefined ? [] : [gone]);
   await settle();
 
   expect(store.looks.count).toBe(before + 1);
-  store.stays.reply = () => [];
-  store.looks.reply = ({ ticket }) => (ticket?.place === 1n ? store.granted() : undefined);
+  store.keeps.reply = () => [];
+  store.looks.reply = ({ ticket }) => (ticket?.number === 1n ? store.granted() : undefined);
   await clock.pass(1_300);
   expect(waiters.map(({ state }) => state)).toEqual(["resolved", "pending", "pending", "pending"]);
   await close();
 });
 
-test("when places cannot be kept for requestTimeoutMs, those that wait are told so", async () => {
-  const { store, waiters, close } = await openLine(3);
-  const ticket = { place: 1n, proof: 0n };
+test("when entries cannot be kept for requestTimeoutMs, the waiters are told so", async () => {
+  const { store, waiters, close } = await openQueue(3);
+  const ticket = { number: 1n, proof: 0n };
   store.looks.reply = () => ({ outcome: "queued", ticket, lookInMs: null, holder: null });
-  store.stays.reply = null;
+  store.keeps.reply = null;
   store.abandons.reply = () => gone;
   await clock.pass(6_500);
 
@@ -284,7 +284,7 @@ test("a try waits for those of its own process that are leaving the queue, and t
   expect(waiter.state).toBe("rejected");
   const attempt = watch(locker.tryAcquire("a"));
   await settle();
-  store.attempts.take().answer({ outcome: "held", holder: null }); // free, but the leaver is in line
+  store.attempts.take().answer({ outcome: "held", holder: null }); // free, but the leaver is still in the queue
   await settle();
   expect(attempt.state).toBe("pending");
   store.abandons.take().answer(gone);

@@ -1,15 +1,15 @@
 // A lock server in memory behind a network that delays, loses and reorders what two lockers send: time is the manual clock's, chance
-// is seeded. It keeps the rules that the client relies on: a token is granted once, nothing is done after its deadline, places are kept.
+// is seeded. It keeps the rules that the client relies on: a token is granted once, nothing is done after its deadline, entries are kept.
 import { after, driftMarginMs, type Instant, now, startTimer } from "../../src/runtime/clock.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  KeepEntriesRequest,
   PendingRelease,
   PendingRenewal,
   ReleaseAnswer,
   RenewAnswer,
-  StayRequest,
 } from "../../src/store/store.js";
 import { type Asked, FakeStore, noAnswer, notSent, type Requests } from "./fake-store.js";
 import { clock } from "./manual-clock.js";
@@ -24,7 +24,7 @@ interface Lease {
 
 interface Waiter {
   readonly token: string;
-  readonly place: bigint;
+  readonly number: bigint;
   aliveUntilMs: number;
   readonly store: FakeStore;
 }
@@ -46,7 +46,7 @@ export class SimulatedServer {
   /** When the last of what is on its way arrives, for each connection. */
   readonly #latest = new WeakMap<object, { there: number; back: number }>();
   #fence = 0n;
-  #place = 0n;
+  #ticket = 0n;
 
   constructor(random: () => number) {
     this.#random = random;
@@ -61,7 +61,7 @@ export class SimulatedServer {
       return this.#acquire({ key, token, terms, notAfterMs, ticket: null }, sentAt, store);
     });
     this.#serve(store, store.looks, (request, sentAt) => this.#acquire(request, sentAt, store));
-    this.#serve(store, store.stays, (request) => this.#stay(request));
+    this.#serve(store, store.keeps, (request) => this.#keepEntries(request));
     this.#serve(store, store.releases, (request) => this.#release(request));
     this.#serve(store, store.abandons, (request) => this.#abandon(request));
     this.#serve(store, store.renewals, (request, sentAt) => this.#renew(request, sentAt));
@@ -121,8 +121,8 @@ export class SimulatedServer {
     if (atMs >= notAfterMs) return { outcome: "late" };
     const lease = this.holder(key);
     if (lease?.token === token) return this.#grant(lease, sentAt);
-    const line = this.#line(key);
-    if (lease === null && (line.length === 0 || line[0]?.token === token)) {
+    const queue = this.#queue(key);
+    if (lease === null && (queue.length === 0 || queue[0]?.token === token)) {
       this.#fence += 1n;
       const { ttlMs } = terms;
       const granted = { token, fence: this.#fence, ttlMs, acquiredAtMs: atMs, expiresAtMs: atMs + ttlMs };
@@ -132,16 +132,16 @@ export class SimulatedServer {
     }
     const holder = lease && { owner: "o", fence: lease.fence, sessionId: null, expiresAtMs: lease.expiresAtMs };
     if (terms.waitMs === 0) return { outcome: "held", holder };
-    let own = line.find((waiter) => waiter.token === token);
+    let own = queue.find((waiter) => waiter.token === token);
     if (own === undefined) {
-      own = { token, place: ticket?.place ?? ++this.#place, aliveUntilMs: 0, store };
-      line.push(own);
-      line.sort((a, b) => (a.place < b.place ? -1 : 1));
-      this.waiters.set(key, line);
+      own = { token, number: ticket?.number ?? ++this.#ticket, aliveUntilMs: 0, store };
+      queue.push(own);
+      queue.sort((a, b) => (a.number < b.number ? -1 : 1));
+      this.waiters.set(key, queue);
     }
     own.aliveUntilMs = atMs + 3_000;
-    const lookInMs = lease !== null && line[0] === own ? lease.expiresAtMs - atMs + 1 : null;
-    return { outcome: "queued", ticket: { place: own.place, proof: 0n }, lookInMs, holder };
+    const lookInMs = lease !== null && queue[0] === own ? lease.expiresAtMs - atMs + 1 : null;
+    return { outcome: "queued", ticket: { number: own.number, proof: 0n }, lookInMs, holder };
   }
 
   #grant({ fence, acquiredAtMs, expiresAtMs }: Lease, sentAt: Instant): AcquireAnswer {
@@ -161,10 +161,10 @@ export class SimulatedServer {
     return { until: after(sentAt, leftMs - driftMarginMs(Math.max(leftMs, 0))), incarnation: 1 };
   }
 
-  #stay({ places, notAfterMs }: StayRequest) {
+  #keepEntries({ entries, notAfterMs }: KeepEntriesRequest) {
     if (clock.wallMs >= notAfterMs) return null;
-    return places.filter(({ key, token }) => {
-      const own = this.#line(key).find((waiter) => waiter.token === token);
+    return entries.filter(({ key, token }) => {
+      const own = this.#queue(key).find((waiter) => waiter.token === token);
       if (own !== undefined) own.aliveUntilMs = clock.wallMs + 3_000;
       return own === undefined;
     });
@@ -201,20 +201,20 @@ export class SimulatedServer {
 
   /** A NOTIFY may be lost: polling is the truth. */
   #wake(key: string): void {
-    const [head] = this.#line(key);
+    const [head] = this.#queue(key);
     if (head !== undefined && this.#random() >= this.weather.lossBack) this.#later(() => head.store.wake());
   }
 
-  #line(key: string): Waiter[] {
-    const line = (this.waiters.get(key) ?? []).filter(({ aliveUntilMs }) => aliveUntilMs > clock.wallMs);
-    this.waiters.set(key, line);
-    return line;
+  #queue(key: string): Waiter[] {
+    const queue = (this.waiters.get(key) ?? []).filter(({ aliveUntilMs }) => aliveUntilMs > clock.wallMs);
+    this.waiters.set(key, queue);
+    return queue;
   }
 
   #leave(key: string, token: string): void {
     this.waiters.set(
       key,
-      this.#line(key).filter((waiter) => waiter.token !== token),
+      this.#queue(key).filter((waiter) => waiter.token !== token),
     );
   }
 
@@ -223,7 +223,7 @@ export class SimulatedServer {
     const keys = new Set([...this.leases.keys(), ...this.waiters.keys()]);
     return [...keys].flatMap((key) => [
       ...(this.holder(key) === null ? [] : [`lease of ${key}`]),
-      ...this.#line(key).map(() => `waiter for ${key}`),
+      ...this.#queue(key).map(() => `waiter for ${key}`),
     ]);
   }
 }

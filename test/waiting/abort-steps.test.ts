@@ -4,7 +4,7 @@ import { HeldLock } from "../../src/hold/held-lock.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { openHookedLocker, type Step } from "./hooked-store.js";
-import { untilQueued } from "./line.js";
+import { untilQueued } from "./queue.js";
 
 let database: TestDatabase;
 

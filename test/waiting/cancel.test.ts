@@ -5,7 +5,7 @@ import { createDatabase, type TestDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
-import { lineOf, untilQueued } from "./line.js";
+import { queueOf, untilQueued } from "./queue.js";
 
 let database: TestDatabase;
 
@@ -33,7 +33,7 @@ test("a wait ends after waitMs, and not before, with the holder's name", async (
     holder: { owner: "the holder", fence: held.fence, isThisProcess: false },
   });
   await waiter.close();
-  expect(await lineOf(database, "timed")).toEqual([]);
+  expect(await queueOf(database, "timed")).toEqual([]);
   await held.release();
 });
 
@@ -121,7 +121,7 @@ test("an abort ends the wait with the signal's own reason, and the next in line 
   await refused;
   expect(listeners(controller.signal)).toBe(0);
   await first.close();
-  expect((await lineOf(database, "aborted")).map(({ token }) => token)).not.toContain(entry?.token);
+  expect((await queueOf(database, "aborted")).map(({ token }) => token)).not.toContain(entry?.token);
   await held.release();
 
   await (await waiting).release();

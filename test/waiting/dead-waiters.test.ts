@@ -3,7 +3,7 @@ import { startWorker } from "../support/child.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
-import { lineOf, untilQueued } from "./line.js";
+import { queueOf, untilQueued } from "./queue.js";
 import type { Grant } from "./waiter.js";
 
 const file = new URL("./waiter.ts", import.meta.url);
@@ -33,12 +33,12 @@ test("a head that was killed is skipped once its time is over, and not before", 
   await untilQueued(database, "killed head", 2);
 
   await dying.kill();
-  const [dead] = await lineOf(database, "killed head");
+  const [dead] = await queueOf(database, "killed head");
   await held.release();
   const lock = await waiting;
 
   expect(await grantedAtMs("killed head")).toBeGreaterThanOrEqual(dead?.aliveMs ?? Number.NaN);
-  expect((await lineOf(database, "killed head")).map(({ token }) => token)).not.toContain(dead?.token);
+  expect((await queueOf(database, "killed head")).map(({ token }) => token)).not.toContain(dead?.token);
   await lock.release();
   expectLeft(database, "sessions");
 });
@@ -64,7 +64,7 @@ test("a process killed with fifty waits and fifty locks leaves a line and locks 
   await Promise.all(locks.map((lock) => lock.release()));
   await heir.close();
   expect((await database.sql`select from leasehold.waiters where key like 'taken over%'`).length).toBe(0);
-  expect(await lineOf(database, "crowded")).toEqual([]);
+  expect(await queueOf(database, "crowded")).toEqual([]);
   expectLeft(database, "sessions");
 });
 
@@ -81,7 +81,7 @@ test("a frozen process with fifty waits does not stall the key, and is served wh
   await untilQueued(database, "frozen", 51);
 
   frozen.stop();
-  const line = await lineOf(database, "frozen");
+  const line = await queueOf(database, "frozen");
   await held.release();
   const lock = await waiting;
   const heirAtMs = await grantedAtMs("frozen");

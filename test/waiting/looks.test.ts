@@ -10,7 +10,7 @@ import { createDatabase, type TestDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
 import { until } from "../support/until.js";
-import { lineOf } from "./line.js";
+import { queueOf } from "./queue.js";
 
 const database = await createDatabase();
 /** One in which a look that waits for a locked row waits for a minute, not for 5 ms: so a test can say when the row is free. */
@@ -181,7 +181,7 @@ describe("whoever is not next leaves the row alone", () => {
 
     expect(passed.outcome).toBe(waits ? "queued" : "held");
     expect(granted.outcome).toBe("granted");
-    expect((await lineOf(database, label)).map(({ token }) => token)).toEqual([second.token]);
+    expect((await queueOf(database, label)).map(({ token }) => token)).toEqual([second.token]);
   });
 
   test.each([
@@ -223,7 +223,7 @@ test("a free key goes to the first of its queue alone, whatever the others know 
   expect((await look(database.sql, first)).outcome).toBe("granted");
   // The others are not forgotten.
   expect((await ask(database.sql, ["order"]))[0]?.outcome).toBe("held");
-  expect((await lineOf(database, "order")).map(({ token }) => token)).toEqual([second.token, third.token]);
+  expect((await queueOf(database, "order")).map(({ token }) => token)).toEqual([second.token, third.token]);
 });
 
 test("a key that is free but guarded is granted to whoever is next only when the guard has ended", async () => {
@@ -247,9 +247,9 @@ test("a release says whose session is next, the expired ones left out", async ()
           from generate_series(1, 3) t`;
     await sql.unsafe(`update leasehold.leases set queued = true where key in ('${names.join("', '")}')`);
     const [answer] = await sql.unsafe(`
-      select rest from leasehold_internal.release(true, array['${names.join("', '")}'],
+      select others from leasehold_internal.release(true, array['${names.join("', '")}'],
         array['${held.map(({ token }) => token).join("', '")}']::uuid[], array[${held.map(({ fence }) => fence).join()}]::bigint[])`);
-    expect(JSON.parse(answer?.rest)).toEqual(names.map((_, index) => [index + 1, "released", null, 100 * index + 2]));
+    expect(JSON.parse(answer?.others)).toEqual(names.map((_, index) => [index + 1, "released", null, 100 * index + 2]));
   }
 });
 

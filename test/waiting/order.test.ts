@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from "vitest";
 import { startWorker } from "../support/child.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
-import { isQueued, untilQueued } from "./line.js";
+import { isQueued, untilQueued } from "./queue.js";
 import type { Grant } from "./waiter.js";
 
 const file = new URL("./waiter.ts", import.meta.url);

@@ -4,7 +4,7 @@ import { acquireRows } from "../support/acts.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
-import { lineOf, untilQueued } from "./line.js";
+import { queueOf, untilQueued } from "./queue.js";
 
 const database = await createDatabase();
 const app = await createRole(database, { grantUsage: true });
@@ -61,7 +61,7 @@ test("a ticket that was not given to this token for this key is a place at the e
     expect(BigInt(ticket)).toBeLessThan(before + 1_000n);
     before = BigInt(ticket);
   }
-  expect((await lineOf(database, "line"))[0]?.token).toBe(first.token);
+  expect((await queueOf(database, "line"))[0]?.token).toBe(first.token);
   await elsewhere.release();
   await lock.release();
   await database.sql`truncate leasehold.waiters`;

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
-import { lineOf, untilQueued } from "./line.js";
+import { queueOf, untilQueued } from "./queue.js";
 
 /** Two databases, alike but that in one of them every NOTIFY is dropped, and counted. */
 let notifying: TestDatabase;
@@ -110,7 +110,7 @@ test("an uncontended release notifies nobody", async () => {
 
   await locker.withLock("alone", () => undefined);
 
-  expect(await lineOf(silent, "alone")).toEqual([]);
+  expect(await queueOf(silent, "alone")).toEqual([]);
   await locker.close();
   expect(await dropped()).toBe(before);
 });

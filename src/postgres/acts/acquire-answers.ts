@@ -3,8 +3,8 @@ import type { Row } from "../connection/link.js";
 import { localBound } from "../connection/server-clock.js";
 import type { Proven } from "./acts.js";
 
-/** One column of the rows in `rest`: what acquire answers, without the names. */
-type RestRow = readonly [
+/** An answer in `others`: the columns of acquire, without their names. */
+type OtherRow = readonly [
   item: number,
   outcome: string,
   fence: string | null,
@@ -14,15 +14,15 @@ type RestRow = readonly [
   holder: string | null,
   holderfence: string | null,
   holdersession: number | null,
-  look: number | null,
+  nextlook: number | null,
   blocker: number | null,
   takeover: string | null,
   since: number | null,
   proof: string | null,
 ];
 
-/** Answers the first attempts of one statement. `rest`: what was not granted at once. */
-export function answerFirst(items: readonly FirstAttempt[], proven: Proven, rest: readonly Row[] | null): void {
+/** Answers the first attempts of one statement. `others`: the answers to those that were not granted plainly. */
+export function answerFirst(items: readonly FirstAttempt[], proven: Proven, others: readonly Row[] | null): void {
   const row = proven.answer.rows[0] as Row; // one row, always
   if (row.fences !== null) {
     const fences = (row.fences as string).split(",");
@@ -45,17 +45,17 @@ export function answerFirst(items: readonly FirstAttempt[], proven: Proven, rest
       }
     });
   }
-  for (const left of rest ?? []) {
+  for (const left of others ?? []) {
     items[Number(left.item) - 1]?.onAnswer(toAnswer(left, proven));
   }
 }
 
-/** What was not granted at once, as the rows of acquire. By index: to take an array apart by a pattern takes ten times as long. */
-export function readRest({ answer }: Proven): readonly Row[] | null {
-  const { rest, now } = answer.rows[0] as Row;
-  return rest === null
+/** The answers to what was not granted plainly, as rows of acquire. Read by index: destructuring an array takes ten times as long. */
+export function readOthers({ answer }: Proven): readonly Row[] | null {
+  const { others, now } = answer.rows[0] as Row;
+  return others === null
     ? null
-    : (JSON.parse(rest as string) as RestRow[]).map((row) => ({
+    : (JSON.parse(others as string) as OtherRow[]).map((row) => ({
         item: row[0],
         outcome: row[1],
         fence: row[2],
@@ -65,7 +65,7 @@ export function readRest({ answer }: Proven): readonly Row[] | null {
         holder: row[6],
         holderfence: row[7],
         holdersession: row[8],
-        look: row[9],
+        nextlook: row[9],
         blocker: row[10],
         takeover: row[11],
         since: row[12],
@@ -74,7 +74,7 @@ export function readRest({ answer }: Proven): readonly Row[] | null {
       }));
 }
 
-/** Reads one row of acquire or look. */
+/** Reads one row of acquire or acquire_one. */
 export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnswer {
   switch (row.outcome) {
     case "granted": {
@@ -109,12 +109,13 @@ export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnsw
 }
 
 function toTicket({ ticket, proof }: Row): Ticket {
-  return { place: BigInt(String(ticket)), proof: BigInt(String(proof)) };
+  return { number: BigInt(String(ticket)), proof: BigInt(String(proof)) };
 }
 
-/** 0: at once. What has passed already decided nothing: then the poll is soon enough. */
-function toLookInMs({ look, now }: Row): number | null {
-  const ms = look === null || look === 0 ? (look as 0 | null) : Math.ceil(Number(look) - Number(now)) + 1;
+/** 0: look at once. A moment that has passed says nothing: then the usual poll is soon enough. */
+function toLookInMs({ nextlook, now }: Row): number | null {
+  const ms =
+    nextlook === null || nextlook === 0 ? (nextlook as 0 | null) : Math.ceil(Number(nextlook) - Number(now)) + 1;
   return ms === null || ms < 0 ? null : ms;
 }
 

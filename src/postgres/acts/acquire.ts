@@ -2,18 +2,20 @@ import type { AcquireAnswer, AcquireRequest, FirstAttempt } from "../../store/st
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
-import { answerFirst, readRest, toAnswer } from "./acquire-answers.js";
+import { answerFirst, readOthers, toAnswer } from "./acquire-answers.js";
 import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 
+// Columns have names of one lower-case word: a given client may rename all others (`transform: postgres.camel`).
+
 /** The first attempts of acquires whose terms are the same. */
-export const ACQUIRE_FIRST: string = `select fences, acquired, expires, rest, now
+export const ACQUIRE_FIRST: string = `select fences, acquired, expires, others, now
   from leasehold_internal.acquire_first($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text, $5::int, $6::int, $7::bigint,
     $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
     $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 /** Several looks, each with its own terms. */
-export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now, proof
+export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof
   from leasehold_internal.acquire($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text::boolean,
     $5::pg_catalog.text::pg_catalog.text[], $6::pg_catalog.text::pg_catalog.uuid[], $7::pg_catalog.text::pg_catalog.text[],
     $8::pg_catalog.text::int[],
@@ -22,14 +24,14 @@ export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, 
     $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 /** One look. */
-export const ACQUIRE_ONE: string = `select outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now, proof
+export const ACQUIRE_ONE: string = `select outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof
   from leasehold_internal.acquire_one($1::int, $2::pg_catalog.uuid, $3::int, false, $4::pg_catalog.text, $5::pg_catalog.uuid,
     $6::pg_catalog.text, $7::int, $8::int, $9::bigint, $10::pg_catalog.text, $11::double precision,
     $12::pg_catalog.text::boolean, $13::bigint, $14::bigint, $15::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 type Look = Asked<AcquireRequest, AcquireAnswer>;
 
-/** So many sorts of terms have statements of their own at once. */
+/** How many sorts of terms have statements of their own at once. */
 const MAX_SORTS = 8;
 
 /** Everything that asks for a grant. */
@@ -40,7 +42,7 @@ export class AcquireAct {
   /** The batch of the sort that was asked for last. */
   #usual: Batch<FirstAttempt> | null = null;
   #usualSort = "";
-  /** The looks of those that have no place yet. Apart from the others, or the look of whoever is next would wait for their answer. */
+  /** The looks of those that have no ticket yet. Kept apart, or the look of the next waiter would wait for the answer to these. */
   readonly #joins: Batch<Look>;
   readonly #looks: Batch<Look>;
   readonly #careful: Batch<Look>;
@@ -149,9 +151,9 @@ export class AcquireAct {
       }
       return;
     }
-    const rest = readRest(proven);
-    await this.#acts.sessionCheck.record(proven.session, rest === null || rest[0]?.outcome !== "unproven");
-    answerFirst(items, proven, rest);
+    const others = readOthers(proven);
+    await this.#acts.sessionCheck.record(proven.session, others === null || others[0]?.outcome !== "unproven");
+    answerFirst(items, proven, others);
   };
 
   /** An insert would have waited for a stranger's transaction: none of it was done. */
@@ -210,7 +212,7 @@ export class AcquireAct {
       textArray(requests, ({ terms }) => terms.metadata.json),
       plainArray(requests, ({ notAfterMs }) => notAfterMs),
       plainArray(requests, ({ terms }) => terms.waitMs > 0),
-      plainArray(requests, ({ ticket }) => ticket?.place ?? null),
+      plainArray(requests, ({ ticket }) => ticket?.number ?? null),
       plainArray(requests, ({ ticket }) => ticket?.proof ?? null),
       this.#acts.session?.formerIds ?? null,
     ]);
@@ -227,7 +229,7 @@ export class AcquireAct {
       terms.metadata.json,
       notAfterMs,
       terms.waitMs > 0 ? "true" : "false",
-      ticket?.place.toString() ?? null,
+      ticket?.number.toString() ?? null,
       ticket?.proof.toString() ?? null,
       this.#acts.session?.formerIds ?? null,
     ]);

@@ -5,7 +5,7 @@ import type { Row } from "../connection/link.js";
 import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 
-export const RELEASE: string = `select rest, now
+export const RELEASE: string = `select others, now
   from leasehold_internal.release(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
     $3::pg_catalog.text::bigint[]), ${EXACT_TIMES}`;
 
@@ -14,7 +14,7 @@ export const ABANDON: string = `select item, outcome, reason, next, now
     $3::pg_catalog.text::boolean[], $4::pg_catalog.text::boolean[]), ${EXACT_TIMES}`;
 
 /** A release that was not plain, or whose key somebody waits for: `next` is the session of who is next. */
-type RestRow = readonly [
+type OtherRow = readonly [
   item: number,
   outcome: ReleaseAnswer["outcome"],
   reason: LossReason | null,
@@ -43,7 +43,7 @@ export class ReleaseAct {
     this.#releases.add(release);
   };
 
-  /** By the token alone: what an acquire may have left, its place in the queue as well as a grant. */
+  /** By the token alone: frees what an acquire may have left, its entry in the queue as well as a grant. */
   abandon(request: AbandonRequest): Promise<ReleaseAnswer> {
     return Asked.in<AbandonRequest, ReleaseAnswer>(this.#abandons, request);
   }
@@ -63,8 +63,8 @@ export class ReleaseAct {
     const told = keepsOrder ? items.filter((item) => item.onSent()).map(({ key }) => key) : [];
     this.#acts.notifyNext(told);
     const { rows } = await answering;
-    const { rest } = rows[0] as Row; // one row, always
-    const left = rest === null ? [] : (JSON.parse(rest as string) as RestRow[]);
+    const { others } = rows[0] as Row; // one row, always
+    const left = others === null ? [] : (JSON.parse(others as string) as OtherRow[]);
     const special = new Array<ReleaseAnswer | undefined>(left.length === 0 ? 0 : items.length);
     const ours = this.#acts.session?.id ?? null;
     const toTell: string[] = [];

@@ -9,7 +9,7 @@ import { type Acts, Batch, MAX_BATCH, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 
 /** Leases that are renewed for the same time. */
-export const RENEW: string = `select expires, rest, now
+export const RENEW: string = `select expires, others, now
   from leasehold_internal.renew($1::int, $2::pg_catalog.uuid, $3::int, $4::int, $5::pg_catalog.text::pg_catalog.text[],
     $6::pg_catalog.text::pg_catalog.uuid[], $7::pg_catalog.text::bigint[], $8::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
@@ -21,7 +21,7 @@ export const RENEW_BUSY: string = `select item, outcome, expires, reason, now
 const BUSY_TURN_MS = 500;
 
 /** A renewal that was not plain. */
-type RestRow = readonly [item: number, outcome: string, expires: number | null, reason: LossReason | null];
+type OtherRow = readonly [item: number, outcome: string, expires: number | null, reason: LossReason | null];
 
 /** A renewal whose row somebody else had locked. */
 interface BusyRenewal {
@@ -81,10 +81,10 @@ export class RenewAct {
       return;
     }
     const row = proven.answer.rows[0] as Row; // one row, always
-    const rest = row.rest === null ? [] : (JSON.parse(row.rest as string) as RestRow[]);
-    await this.#acts.sessionCheck.record(proven.session, rest[0]?.[1] !== "unproven");
-    const special = new Array<RenewAnswer | undefined>(rest.length === 0 ? 0 : items.length);
-    for (const [item, outcome, expires, reason] of rest) {
+    const others = row.others === null ? [] : (JSON.parse(row.others as string) as OtherRow[]);
+    await this.#acts.sessionCheck.record(proven.session, others[0]?.[1] !== "unproven");
+    const special = new Array<RenewAnswer | undefined>(others.length === 0 ? 0 : items.length);
+    for (const [item, outcome, expires, reason] of others) {
       special[item - 1] = toAnswer(outcome, expires, reason, proven);
     }
     const plain: RenewAnswer | null =

@@ -23,7 +23,7 @@ begin
     exit when pg_try_advisory_lock(:presence_class, own.id);
   end loop;
   begin
-    perform leasehold_internal._register(
+    perform leasehold_internal._register_session(
       own.id, gen_random_uuid(), own.owner, coalesce(host(inet_client_addr()), 'local'), 'sql');
   exception when others then
     perform pg_advisory_unlock(:presence_class, own.id); -- a session-level lock, which no rollback releases

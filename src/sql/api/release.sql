@@ -10,7 +10,7 @@ begin
   perform leasehold_internal._check_key(release.key);
   perform leasehold_internal._check_token(release.token);
   for attempt in 1..3 loop
-    select coalesce(a.rest::json #>> '{0,1}', 'released') as outcome, (a.rest::json #>> '{0,3}')::integer as next
+    select coalesce(a.others::json #>> '{0,1}', 'released') as outcome, (a.others::json #>> '{0,3}')::integer as next
       into answer
       from leasehold_internal.release(false, array[release.key collate "C"], array[release.token], array[null::bigint]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;

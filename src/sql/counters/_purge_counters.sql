@@ -22,7 +22,7 @@ begin
     select x.prefix,
            sum(x.:prefix_counter) as :prefix_counter,
            sum(x.wait_ms) as wait_ms,
-           row_number() over (order by x.prefix is null, sum(x.contended) desc, sum(x.acquired) desc, x.prefix) as place
+           row_number() over (order by x.prefix is null, sum(x.contended) desc, sum(x.acquired) desc, x.prefix) as number
       from gone g
      cross join lateral jsonb_to_recordset(g.prefixes) as x (
              prefix text,
@@ -37,16 +37,16 @@ begin
   select rest, 0, min(g.started_at), max(g.flushed_at),
          leasehold_internal._capped(sum(g.:counter)),
          sum(g.wait_ms), sum(g.hold_ms),
-         (select array_agg(b.n order by b.place)
-            from (select u.place, leasehold_internal._capped(sum(u.n)) as n
-                    from gone o cross join unnest(o.waits) with ordinality u (n, place) group by u.place) b),
-         (select array_agg(b.n order by b.place)
-            from (select u.place, leasehold_internal._capped(sum(u.n)) as n
-                    from gone o cross join unnest(o.holds) with ordinality u (n, place) group by u.place) b),
+         (select array_agg(b.n order by b.number)
+            from (select u.number, leasehold_internal._capped(sum(u.n)) as n
+                    from gone o cross join unnest(o.waits) with ordinality u (n, number) group by u.number) b),
+         (select array_agg(b.n order by b.number)
+            from (select u.number, leasehold_internal._capped(sum(u.n)) as n
+                    from gone o cross join unnest(o.holds) with ordinality u (n, number) group by u.number) b),
          -- The thousand most important prefixes keep their names.
          (select coalesce(jsonb_agg(to_jsonb(s)), '[]')
             from (
-              select case when p.place <= 1000 then p.prefix end as prefix,
+              select case when p.number <= 1000 then p.prefix end as prefix,
                      leasehold_internal._capped(sum(p.:prefix_counter)) as :prefix_counter,
                      sum(p.wait_ms) as wait_ms
                 from prefix p

@@ -17,10 +17,10 @@ begin
     into known
     from leasehold.fence_epoch e
    where e.id and e.server_start = pg_postmaster_start_time()
-     and (e.source = 'manual' or leasehold_internal._may_read_position());
+     and (e.source = 'manual' or leasehold_internal._may_read_wal_position());
   if not found then
     select v.epoch, v.source into known from leasehold_internal._verify_epoch() v;
   end if;
-  return (known.epoch << 48) + leasehold_internal._position(known.source);
+  return (known.epoch << 48) + leasehold_internal._wal_position(known.source);
 end
 $$;

@@ -9,7 +9,7 @@ declare
 begin
   select * into known from leasehold.fence_epoch e where e.id;
   if known.server_start = pg_postmaster_start_time()
-     and (known.source = 'manual' or leasehold_internal._may_read_position())
+     and (known.source = 'manual' or leasehold_internal._may_read_wal_position())
      or pg_is_in_recovery()
   then
     return known.source;

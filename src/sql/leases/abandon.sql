@@ -22,19 +22,19 @@ declare
   has_left boolean := false;
 begin
   perform leasehold_internal._check_transaction();
-  perform leasehold_internal._check_count(cardinality(p_keys));
+  perform leasehold_internal._check_batch_size(cardinality(p_keys));
   for freed in
     select f.*, lead(p_keys[f.item]) over (order by p_keys[f.item], f.item) is not distinct from p_keys[f.item] as has_next
-      from leasehold_internal._free(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
+      from leasehold_internal._free_leases(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
      order by p_keys[f.item], f.item
   loop
     item := freed.item; outcome := freed.outcome; next := freed.next; reason := freed.reason; now := freed.now;
     if outcome = 'gone' and p_doubted[item] then
       -- An attempt that is about to commit has locked the row, or holds the lock for inserting the key, or has inserted the key
-      -- that _create runs into.
+      -- that _create_free_lease runs into.
       if not exists (select from leasehold.leases l where l.key = p_keys[item])
         and pg_try_advisory_xact_lock(leasehold_internal._key_lock(p_keys[item])) then
-        perform leasehold_internal._create(p_keys[item]);
+        perform leasehold_internal._create_free_lease(p_keys[item]);
       end if;
       lease := null;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item] for no key update skip locked;
@@ -44,7 +44,7 @@ begin
       end if;
     end if;
     if not leasehold_internal._remove_entry(p_keys[item], p_tokens[item]) then
-      if outcome = 'gone' and leasehold_internal._place(p_keys[item], p_tokens[item]) is not null then
+      if outcome = 'gone' and leasehold_internal._ticket_of(p_keys[item], p_tokens[item]) is not null then
         outcome := 'busy';
         reason := null;
       end if;
@@ -56,7 +56,7 @@ begin
       has_left := false;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item];
       if leasehold_internal._is_grantable(lease) then
-        next := leasehold_internal._next_session(p_keys[item], null);
+        next := leasehold_internal._session_of_next_waiter(p_keys[item], null);
       end if;
     end if;
     return next;

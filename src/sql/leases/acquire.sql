@@ -1,4 +1,4 @@
--- Looks of several claims, each with its own terms.
+-- Looks of several claims, each with its own terms. p_careful: see acquire_one.
 create function leasehold_internal.acquire(
   p_session integer,
   p_nonce uuid,
@@ -26,7 +26,7 @@ create function leasehold_internal.acquire(
   holder text,
   holderfence bigint,
   holdersession integer,
-  look float8,
+  nextlook float8,
   blocker integer,
   takeover text,
   since float8,
@@ -59,7 +59,7 @@ declare
   proofs bigint[];
 begin
   perform leasehold_internal._check_transaction();
-  perform leasehold_internal._check_count(cardinality(p_keys));
+  perform leasehold_internal._check_batch_size(cardinality(p_keys));
   -- One by one, in key order (rule 5).
   for asked in
     select u.*, lead(u.key) over (order by u.key, u.item) is not distinct from u.key as has_next
@@ -81,8 +81,8 @@ begin
     if items is not null and not asked.has_next then
       return query
         select s.item, s.outcome, null::bigint, null::float8, s.expires, s.ticket, s.holder, s.holderfence, s.holdersession,
-               s.look, s.blocker, null::text, null::float8, leasehold_internal._ms(clock_timestamp()), s.proof
-          from leasehold_internal._stand(asked.key, p_session, items, tokens, owners, not_afters, tickets, proofs) s;
+               s.nextlook, s.blocker, null::text, null::float8, leasehold_internal._ms(clock_timestamp()), s.proof
+          from leasehold_internal._enqueue(asked.key, p_session, items, tokens, owners, not_afters, tickets, proofs) s;
       items := null; tokens := null; owners := null; not_afters := null; tickets := null; proofs := null;
     end if;
     if is_done[asked.item] then
@@ -92,7 +92,7 @@ begin
 
     item := asked.item;
     select a.*
-      into outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, look, blocker, takeover, since, now,
+      into outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now,
            proof
       from leasehold_internal.acquire_one(
              p_session, p_nonce, p_takeover_ms, p_careful, asked.key, asked.token, asked.owner, asked.ttl_ms,
@@ -101,7 +101,7 @@ begin
     if not asked.has_next then
       head := null;
     elsif outcome = 'queued' then
-      head := leasehold_internal._head(asked.key);
+      head := leasehold_internal._queue_head(asked.key);
       holding := (
         select l.token from leasehold.leases l where l.key >= asked.key and l.key <= asked.key order by l.key desc limit 1);
     end if;

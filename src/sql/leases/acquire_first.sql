@@ -1,7 +1,7 @@
--- The first attempts of a batch of claims that ask for the same terms. One answer: for those that were granted at once,
--- one moment (acquired, expires) and their fences, separated by commas, empty for what was not; for the others what
--- acquire has said of each (rest), as JSON: [[item, outcome, fence, acquired, expires, ticket, holder, holderfence,
--- holdersession, look, blocker, takeover, since, proof], ...].
+-- The first attempts of a batch of claims that ask for the same terms. One answer: for those that were granted at once, one
+-- moment (acquired, expires) and their fences, separated by commas, empty where it was not granted. others: for each of the
+-- others what acquire answers, as JSON: [[item, outcome, fence, acquired, expires, ticket, holder, holderfence,
+-- holdersession, nextlook, blocker, takeover, since, proof], ...].
 --
 -- Rules 1, 3 and 4: first all rows are locked, each only if nobody else has it, then moment and fence are drawn, one for
 -- all. The newest version of a row is found as in acquire_one. Only in a batch the old versions of a held key are gone
@@ -25,7 +25,7 @@ create function leasehold_internal.acquire_first(
   out fences text,
   out acquired float8,
   out expires float8,
-  out rest text,
+  out others text,
   out now float8
 )
 language plpgsql volatile security definer
@@ -53,9 +53,9 @@ begin
   -- In one condition: each costs a lone acquire 4 us.
   if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() or cardinality(p_keys) > 1000
     or p_takeover_ms < 0 or array_position(p_tokens, null) is not null
-    or not leasehold_internal._is_item(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
-    perform leasehold_internal._check_transaction(), leasehold_internal._check_count(cardinality(p_keys));
-    perform leasehold_internal._refuse_item();
+    or not leasehold_internal._are_terms_valid(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
+    perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(cardinality(p_keys));
+    perform leasehold_internal._refuse_terms();
   end if;
 
   if cardinality(p_keys) = 1 then
@@ -65,7 +65,7 @@ begin
       select '[[1,"held",null,null,' || leasehold_internal._ms(l.expires_at) || ',null,' || to_json(l.owner)
                || ',"' || l.fence || '",' || coalesce(l.session_id::text, 'null') || ',null,null,null,null,null]]',
              '', leasehold_internal._ms(clock_timestamp())
-        into rest, fences, now
+        into others, fences, now
         from (
           select k.token, k.expires_at, k.owner, k.fence, k.session_id
             from leasehold.leases k
@@ -109,10 +109,10 @@ begin
     select case
              when not a.is_plain then json_build_array(json_build_array(
                1, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession,
-               a.look, a.blocker, a.takeover, a.since, a.proof::text))::text
+               a.nextlook, a.blocker, a.takeover, a.since, a.proof::text))::text
            end,
            case when a.is_plain then a.fence::text else '' end, a.acquired, a.expires, a.now
-      into rest, fences, acquired, expires, now
+      into others, fences, acquired, expires, now
       from (
         select l.*, l.outcome = 'granted' and l.takeover is null as is_plain
           from leasehold_internal.acquire_one(
@@ -186,10 +186,10 @@ begin
       select array_agg(m.key), array_agg(p_tokens[m.item]), array_agg(m.item)
         into new_keys, new_tokens, new_items
         from (
-          select w.key, w.item, row_number() over (order by w.key) as place
+          select w.key, w.item, row_number() over (order by w.key) as number
             from (select distinct on (p_keys[i]) p_keys[i] as key, i as item from unnest(missing) as i order by p_keys[i], i) w
         ) m
-       where m.place > 100 or pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key));
+       where m.number > 100 or pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key));
     end if;
     if new_keys is not null and leasehold_internal._ms(clock_timestamp()) < p_not_after then
       -- In the order of the items.
@@ -213,7 +213,8 @@ begin
     if coalesce(cardinality(items), 0) + coalesce(cardinality(held), 0) < cardinality(p_keys) then
       durability := current_setting('synchronous_commit');
       select string_agg(json_build_array(x.items[a.item], a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text,
-               a.holder, a.holderfence::text, a.holdersession, a.look, a.blocker, a.takeover, a.since, a.proof::text)::text, ',')
+               a.holder, a.holderfence::text, a.holdersession, a.nextlook, a.blocker, a.takeover, a.since,
+               a.proof::text)::text, ',')
         into more
         from (
           select array_agg(w.item::integer order by w.item) as items,
@@ -233,7 +234,7 @@ begin
         perform set_config('synchronous_commit', durability, true);
       end if;
     end if;
-    rest := '[' || answers || ']';
+    others := '[' || answers || ']';
     if items is null then
       fences := repeat(',', cardinality(p_keys) - 1);
     else

@@ -1,6 +1,8 @@
 -- One look at a key by a claim, with all that may come of it: the grant, a takeover, an entry in the queue. Reads before it
 -- writes: a try that fails leaves no trace in the WAL. Most looks come alone, and with a scalar for each term they cost the
 -- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment.
+-- p_careful: the key has no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries,
+-- for 5 ms. nextlook: when a waiter should look again.
 create function leasehold_internal.acquire_one(
   p_session integer,
   p_nonce uuid,
@@ -27,7 +29,7 @@ create function leasehold_internal.acquire_one(
   out holder text,
   out holderfence bigint,
   out holdersession integer,
-  out look float8,
+  out nextlook float8,
   out blocker integer,
   out takeover text,
   out since float8,
@@ -57,8 +59,8 @@ begin
     perform leasehold_internal._check_transaction();
   end if;
   if p_token is null or p_takeover_ms < 0
-    or not leasehold_internal._is_item(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
-    perform leasehold_internal._refuse_item();
+    or not leasehold_internal._are_terms_valid(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
+    perform leasehold_internal._refuse_terms();
   end if;
   if not :session_is_alive then
     outcome := 'unproven';
@@ -67,7 +69,7 @@ begin
   end if;
 
   if p_careful then
-    perform leasehold_internal._create(p_key);
+    perform leasehold_internal._create_free_lease(p_key);
   end if;
   -- From the newest version of the row, here and below: a transaction that is open somewhere keeps the old ones, an entry
   -- in the index for some twenty of them, and to go through 30,000 took 1.7 ms instead of 0.04. So a range, for which
@@ -162,7 +164,7 @@ begin
       elsif leasehold_internal._is_next(lease, p_token) and leasehold_internal._is_grantable(lease) then
         outcome := 'granted';
         if lease.queued then
-          perform leasehold_internal._leave_line(p_key, p_token);
+          perform leasehold_internal._leave_queue(p_key, p_token);
         end if;
         if lease.token is not null then
           holder := lease.owner;
@@ -197,7 +199,7 @@ begin
             order by a.token
             limit 1
               for update skip locked);
-        ticket := leasehold_internal._place(p_key, p_token);
+        ticket := leasehold_internal._ticket_of(p_key, p_token);
       end if;
       if ticket is null then
         secret := (select s.secret from leasehold_internal.ticket_secret s where s.id);
@@ -224,7 +226,7 @@ begin
           values (p_key,
                   -- The old position, unless a crash forgot that it was given away and gave it to another.
                   case
-                    when p_ticket is not null and p_proof = leasehold_internal._proof(secret, p_key, p_token, p_ticket)
+                    when p_ticket is not null and p_proof = leasehold_internal._ticket_proof(secret, p_key, p_token, p_ticket)
                      and (
                        select o.token <> p_token
                          from leasehold.waiters o
@@ -242,7 +244,7 @@ begin
           end if;
           -- Freed since the hint was read: nobody was told to wake us, so we look again at once.
           if outcome = 'held' and leasehold_internal._is_grantable(lease) then
-            look := 0;
+            nextlook := 0;
           end if;
         else
           outcome := 'busy';
@@ -252,16 +254,16 @@ begin
       if ticket is not null then
         proof := case
           when ticket = p_ticket then p_proof
-          else leasehold_internal._proof(coalesce(secret, leasehold_internal._secret()), p_key, p_token, ticket)
+          else leasehold_internal._ticket_proof(coalesce(secret, leasehold_internal._ticket_secret()), p_key, p_token, ticket)
         end;
       end if;
       if outcome = 'held' then
         outcome := 'queued';
-        look := coalesce(look, leasehold_internal._next_change(lease));
+        nextlook := coalesce(nextlook, leasehold_internal._next_look(lease));
         -- A holder who chose no delay is dead as soon as its session is. Nothing tells us, so the head of the queue looks
         -- often: it takes over in 64 ms as a rule, instead of half a second. A look that changes nothing writes nothing.
         if lease.session_id is not null and lease.takeover_ms = 0 and leasehold_internal._is_next(lease, p_token) then
-          look := least(look, leasehold_internal._ms(clock_timestamp() + interval '80 milliseconds'));
+          nextlook := least(nextlook, leasehold_internal._ms(clock_timestamp() + interval '80 milliseconds'));
         end if;
       end if;
     end if;

@@ -35,7 +35,7 @@ begin
     owner := lease.owner;
     expires := leasehold_internal._ms(lease.expires_at);
     if p_immediate then
-      next := leasehold_internal._next_session(p_key, null);
+      next := leasehold_internal._session_of_next_waiter(p_key, null);
     end if;
   end if;
   return next;

@@ -1,16 +1,16 @@
--- Frees leases. rest: null when all were released and nobody waits, else JSON of the others: [[item,
+-- Frees leases. others: null when all were released and nobody waits, else JSON of the others: [[item,
 -- outcome, reason, session of who is next], ...].
 --
 -- First a plain update, which waits 5 ms at most for a row that somebody has locked: a renewal of our own that is about
 -- to commit, as a rule. Rows locked first, with skip locked, cost 1.3 us of 6.7 more per row, and 55 bytes of WAL. The
--- block for the exception costs nothing that could be measured. What the update leaves goes to _free, which skips what
+-- block for the exception costs nothing that could be measured. What the update leaves goes to _free_leases, which skips what
 -- is locked.
 create function leasehold_internal.release(
   p_relaxed boolean,
   p_keys text[],
   p_tokens uuid[],
   p_fences bigint[],
-  out rest text,
+  out others text,
   out now float8
 )
 language plpgsql volatile security definer
@@ -31,7 +31,7 @@ declare
   ignored text;
 begin
   if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() or cardinality(p_keys) > 1000 then
-    perform leasehold_internal._check_transaction(), leasehold_internal._check_count(cardinality(p_keys));
+    perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(cardinality(p_keys));
   end if;
 
   begin
@@ -72,12 +72,12 @@ begin
     ignored := set_config('lock_timeout', '0', true);
   end if;
   if is_queued then
-    next_session := leasehold_internal._next_session(p_keys[1], p_tokens[1]);
+    next_session := leasehold_internal._session_of_next_waiter(p_keys[1], p_tokens[1]);
     if next_session is not null then
-      rest := '[[1,"released",null,' || next_session || ']]';
+      others := '[[1,"released",null,' || next_session || ']]';
     end if;
   elsif freed < cardinality(p_keys) then
-    rest := (
+    others := (
       with missed as (
         select array_agg(w.item::integer) as items, array_agg(w.key) as keys, array_agg(w.token) as tokens,
                array_agg(w.fence) as fences
@@ -96,7 +96,7 @@ begin
       )
       select '[' || string_agg(json_build_array(m.items[f.item], f.outcome, f.reason, f.next)::text, ',' order by f.item) || ']'
         from missed m
-       cross join lateral leasehold_internal._free(
+       cross join lateral leasehold_internal._free_leases(
          m.keys, m.tokens, m.fences, array_fill(true, array[cardinality(m.keys)])) f
        where f.outcome <> 'released' or f.next is not null);
   end if;

@@ -2,7 +2,7 @@
 -- shortens.
 --
 -- p_ttl_ms: null only proves the lease. p_former: ids that the caller's session had before. expires: the earliest expiry of the
--- leases that were renewed plainly, all at one moment. rest: null if that was all of them, else JSON of the others: [[item,
+-- leases that were renewed plainly, all at one moment. others: null if that was all of them, else JSON of the others: [[item,
 -- outcome, expires, reason], ...].
 create function leasehold_internal.renew(
   p_session integer,
@@ -14,7 +14,7 @@ create function leasehold_internal.renew(
   p_fences bigint[],
   p_former integer[],
   out expires float8,
-  out rest text,
+  out others text,
   out now float8
 )
 language plpgsql volatile security definer
@@ -30,17 +30,17 @@ as $$
 declare
   moment timestamptz;
   renewed integer;
-  others text;
+  special text;
   missed text;
 begin
   if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() then
     perform leasehold_internal._check_transaction();
   end if;
   if cardinality(p_keys) > 1000 then
-    perform leasehold_internal._check_count(cardinality(p_keys));
+    perform leasehold_internal._check_batch_size(cardinality(p_keys));
   end if;
   if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
-    rest := (
+    others := (
       select '[' || string_agg('[' || i || ',"unproven",null,null]', ',' order by i) || ']'
         from generate_subscripts(p_keys, 1) i);
     now := leasehold_internal._ms(clock_timestamp());
@@ -93,7 +93,7 @@ begin
          leasehold_internal._ms(min(r.expires_at) filter (where r.is_plain)),
          string_agg(json_build_array(r.item, 'renewed', leasehold_internal._ms(r.expires_at), null)::text, ',')
            filter (where r.is_plain is not true)
-    into moment, renewed, expires, others
+    into moment, renewed, expires, special
     from renewed r;
 
   if renewed < cardinality(p_keys) then
@@ -108,10 +108,10 @@ begin
            where k.key >= w.key and k.key <= w.key
            order by k.key desc
            limit 1) l on true
-       cross join lateral (select leasehold_internal._loss(l.lease, w.token, w.fence) as reason) r
+       cross join lateral (select leasehold_internal._loss_reason(l.lease, w.token, w.fence) as reason) r
        where l.is_renewed is not true);
   end if;
-  rest := '[' || nullif(concat_ws(',', others, missed), '') || ']';
+  others := '[' || nullif(concat_ws(',', special, missed), '') || ']';
 
   perform leasehold_internal._commit_durably();
   now := leasehold_internal._ms(clock_timestamp());

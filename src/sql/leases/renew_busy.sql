@@ -17,9 +17,9 @@ begin
   perform from leasehold.leases l where l.key = p_key and l.token = p_token and l.fence = p_fence for no key update;
   return query
     select 1,
-           coalesce(r.rest::json #>> '{0,1}', 'renewed'),
-           coalesce((r.rest::json #>> '{0,2}')::float8, r.expires),
-           r.rest::json #>> '{0,3}',
+           coalesce(r.others::json #>> '{0,1}', 'renewed'),
+           coalesce((r.others::json #>> '{0,2}')::float8, r.expires),
+           r.others::json #>> '{0,3}',
            r.now
       from leasehold_internal.renew(
         p_session, p_nonce, p_takeover_ms, p_ttl, array[p_key], array[p_token], array[p_fence], p_former) r;

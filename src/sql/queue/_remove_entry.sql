@@ -1,5 +1,5 @@
--- Removes the entry of a token from a queue. False when there is none, and when `stay` has just locked it to extend it, over
--- another connection. Then the entry expires 3 s later.
+-- Removes the entry of a token from a queue. False when there is none, or when `keep_entries` has just locked it, over another
+-- connection, to extend it. Then the entry expires 3 s later.
 create function leasehold_internal._remove_entry(waited_key text, leaving uuid) returns boolean
 language plpgsql volatile
 as $$

@@ -16,11 +16,11 @@ as $$
 declare
   next_session integer;
 begin
-  perform leasehold_internal._check_count(cardinality(p_keys)),
+  perform leasehold_internal._check_batch_size(cardinality(p_keys)),
           set_config('synchronous_commit', 'off', true),
           set_config('lock_timeout', '100', true); -- also while it commits: so no SET clause
   for next_session in
-    select distinct leasehold_internal._next_session(k.key, null) from unnest(p_keys) as k (key)
+    select distinct leasehold_internal._session_of_next_waiter(k.key, null) from unnest(p_keys) as k (key)
   loop
     if next_session is distinct from p_session then
       perform leasehold_internal._wake(next_session);

@@ -12,7 +12,7 @@ begin
       message = format('this connection does not hold the presence lock of session %s', p_id),
       hint = 'A session needs a connection of its own: not a transaction pooler.';
   end if;
-  perform leasehold_internal._register(p_id, p_nonce, p_owner, p_host, p_version);
+  perform leasehold_internal._register_session(p_id, p_nonce, p_owner, p_host, p_version);
   perform set_config('leasehold.session', p_nonce::text, false);
   return query
     select pg_backend_pid(),

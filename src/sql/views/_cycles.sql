@@ -22,18 +22,18 @@ begin
   if cardinality(nodes) < 2 then
     return;
   end if;
-  with place as materialized (
-    select n.id, n.place from unnest(nodes) with ordinality n (id, place)
+  with number as materialized (
+    select n.id, n.number from unnest(nodes) with ordinality n (id, number)
   ),
   edge as materialized (
-    select distinct w.place as origin, h.place as target
+    select distinct w.number as origin, h.number as target
       from unnest(waiting, holding) e (waiter, holder)
-      join place w on w.id = e.waiter
-      join place h on h.id = e.holder
+      join number w on w.id = e.waiter
+      join number h on h.id = e.holder
   )
   select array(select e.target from edge e order by e.origin, e.target),
-         array(select 1 + sum(count(e.origin)) over (order by p.place) - count(e.origin)
-                 from place p left join edge e on e.origin = p.place group by p.place order by p.place)
+         array(select 1 + sum(count(e.origin)) over (order by p.number) - count(e.origin)
+                 from number p left join edge e on e.origin = p.number group by p.number order by p.number)
     into targets, first;
   first := first || cardinality(targets) + 1;
 

@@ -16,12 +16,12 @@ select step.keys, step.owners, c.sessions as session_ids, step.path, step.since
              array(select e.holder from edge e order by e.waiter, e.holder)) found
   ) c
  cross join lateral (
-   select array_agg(e.key order by s.place) as keys,
-          array_agg(e.owner order by s.place) as owners,
-          string_agg(format('%s waits for %s, held by %s', e.owner, e.key, holder.owner), '; ' order by s.place) as path,
+   select array_agg(e.key order by s.number) as keys,
+          array_agg(e.owner order by s.number) as owners,
+          string_agg(format('%s waits for %s, held by %s', e.owner, e.key, holder.owner), '; ' order by s.number) as path,
           max(e.enqueued_at) as since
-     from unnest(c.sessions) with ordinality s (id, place)
-    cross join lateral (select c.sessions[s.place % cardinality(c.sessions) + 1] as id) follower
+     from unnest(c.sessions) with ordinality s (id, number)
+    cross join lateral (select c.sessions[s.number % cardinality(c.sessions) + 1] as id) follower
      join edge e on e.waiter = s.id and e.holder = follower.id
      join lateral (select h.owner from edge h where h.waiter = follower.id limit 1) holder on true
  ) step;

@@ -1,20 +1,20 @@
 -- Lines with a counter variable are repeated for each counter (scripts/sql-counters.ts).
 create view leasehold.stats as
 with bucket as materialized (
-  select h.kind, u.place, sum(u.n) as n,
-         sum(sum(u.n)) over (partition by h.kind order by u.place) as reached,
+  select h.kind, u.number, sum(u.n) as n,
+         sum(sum(u.n)) over (partition by h.kind order by u.number) as reached,
          sum(sum(u.n)) over (partition by h.kind) as total
     from leasehold.counters c
    cross join lateral (values ('wait', c.waits), ('hold', c.holds)) h (kind, counts)
-   cross join lateral unnest(h.counts) with ordinality u (n, place)
-   group by h.kind, u.place
+   cross join lateral unnest(h.counts) with ordinality u (n, number)
+   group by h.kind, u.number
 ),
 -- The bucket in which each percentile is reached. The last bucket has no upper bound.
 times as materialized (
-  select b.kind, max(b.total) as total, array_agg(b.n::bigint order by b.place) as histogram,
-         min(b.place) filter (where b.reached >= 0.5 * b.total and b.total > 0) as p50,
-         min(b.place) filter (where b.reached >= 0.95 * b.total and b.total > 0) as p95,
-         min(b.place) filter (where b.reached >= 0.99 * b.total and b.total > 0) as p99
+  select b.kind, max(b.total) as total, array_agg(b.n::bigint order by b.number) as histogram,
+         min(b.number) filter (where b.reached >= 0.5 * b.total and b.total > 0) as p50,
+         min(b.number) filter (where b.reached >= 0.95 * b.total and b.total > 0) as p95,
+         min(b.number) filter (where b.reached >= 0.99 * b.total and b.total > 0) as p99
     from bucket b
    group by b.kind
 ),

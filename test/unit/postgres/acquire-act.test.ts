@@ -44,7 +44,7 @@ function open(init?: { presence?: boolean }) {
 
 const isFirst = ({ text }: Statement) => text.includes("acquire_first(");
 const outcomes = (attempts: readonly Attempt[]) => attempts.map(({ answers }) => answers.map(({ outcome }) => outcome));
-const granted = (fences: string) => ({ fences, acquired: clock.wallMs, expires: clock.wallMs + 30_000, rest: null });
+const granted = (fences: string) => ({ fences, acquired: clock.wallMs, expires: clock.wallMs + 30_000, others: null });
 
 test("first attempts with the same terms go into one statement, with the session's name before them", async () => {
   const { fake, attempt } = open();
@@ -62,22 +62,22 @@ test("first attempts with the same terms go into one statement, with the session
   expect(fake.judged).toEqual([true]);
 });
 
-test("what was not granted is told in rest, item by item, among those that were", async () => {
+test("what was not granted is told in others, item by item, among those that were", async () => {
   const { fake, attempt } = open();
   const attempts = ["free", "held", "queued", "busy", "taken"].map((key) => attempt(key));
   await settle();
   const at = clock.wallMs;
-  const rest = JSON.stringify([
+  const others = JSON.stringify([
     [2, "held", null, null, at + 900, null, "o", "3", 9, null, null, null, null, null],
     [3, "queued", null, null, at + 900, "77", "o", "3", 9, at + 50, null, null, null, "-8"],
     [4, "busy", null, null, null, null, null, null, null, null, 4711, null, null, null],
     [5, "granted", "15", at, at + 30_000, null, "dead", "14", 8, null, null, "orphaned", at - 9, null],
   ]);
-  await fake.take().answer({ ...granted("11,,,,"), rest });
+  await fake.take().answer({ ...granted("11,,,,"), others });
 
   expect(outcomes(attempts)).toEqual([["granted"], ["held"], ["queued"], ["busy"], ["granted"]]);
   expect(attempts[1]?.answers[0]).toMatchObject({ holder: { owner: "o", fence: 3n, sessionId: 9 } });
-  expect(attempts[2]?.answers[0]).toMatchObject({ ticket: { place: 77n, proof: -8n }, lookInMs: 51 });
+  expect(attempts[2]?.answers[0]).toMatchObject({ ticket: { number: 77n, proof: -8n }, lookInMs: 51 });
   expect(attempts[3]?.answers[0]).toMatchObject({ ticket: null, holder: null, blockingPid: 4711 });
   expect(attempts[4]?.answers[0]).toMatchObject({
     fence: 15n,
@@ -188,22 +188,22 @@ test("looks whose insert a stranger blocks are asked again carefully, in the sam
   expect(fake.statements).toHaveLength(0);
 });
 
-test("the look of whoever has a place does not wait for the answer to those that join", async () => {
+test("the look of a waiter with a ticket does not wait for the answer to those that join", async () => {
   const { fake, act } = open();
   const look = (ticket: Ticket | null) =>
     watch(act.look({ key: "a", token: crypto.randomUUID(), terms: termsOf({}, true), notAfterMs: 0, ticket }));
   const joining = look(null);
   await settle();
   const join = fake.take();
-  const looking = look({ place: 5n, proof: -6n });
+  const looking = look({ number: 5n, proof: -6n });
   await settle();
   const statement = fake.take();
   expect(statement.text).toContain("leasehold_internal.acquire_one(");
   expect(statement.parameters.slice(-3)).toEqual(["5", "-6", "{5}"]);
   await statement.answer({ outcome: "granted", fence: "7", acquired: 0, expires: 0, takeover: null });
   expect(looking.result).toMatchObject({ outcome: "granted", fence: 7n });
-  await join.answer({ outcome: "queued", ticket: "8", proof: "9", look: null, expires: null });
-  expect(joining.result).toMatchObject({ outcome: "queued", ticket: { place: 8n, proof: 9n } });
+  await join.answer({ outcome: "queued", ticket: "8", proof: "9", nextlook: null, expires: null });
+  expect(joining.result).toMatchObject({ outcome: "queued", ticket: { number: 8n, proof: 9n } });
 });
 
 test("without a session that stands nothing is sent: it is unproven", async () => {
@@ -222,7 +222,7 @@ test("what the server finds unproven is judged as such", async () => {
   const attempts = [attempt("a"), attempt("b")];
   await settle();
   const row = (item: number) => [item, "unproven", ...Array.from({ length: 12 }, () => null)];
-  await fake.take().answer({ fences: null, acquired: null, expires: null, rest: JSON.stringify([row(1), row(2)]) });
+  await fake.take().answer({ fences: null, acquired: null, expires: null, others: JSON.stringify([row(1), row(2)]) });
   expect(outcomes(attempts)).toEqual([["unproven"], ["unproven"]]);
   expect(fake.judged).toEqual([false]);
 });

@@ -50,7 +50,7 @@ test("releases are told that they are on their way before the answer comes, wher
   expect(items.map(({ sent }) => sent)).toEqual([0, 0]);
   await settle();
   expect(items.map(({ sent }) => sent)).toEqual([1, 1]);
-  await fake.take().answer({ rest: null });
+  await fake.take().answer({ others: null });
   expect(answersOf(items)).toEqual(["released", "released"]);
 });
 
@@ -59,23 +59,23 @@ test("where order is not kept, none is told so", async () => {
   Object.assign(fake.connections.commands, { keepsOrder: false });
   await settle();
   expect(items[0]?.sent).toBe(0);
-  await fake.take().answer({ rest: null });
+  await fake.take().answer({ others: null });
   expect(answersOf(items)).toEqual(["released"]);
 });
 
-test("releases that are not plain are answered from rest, and other processes are told of their turn, once", async () => {
+test("releases that are not plain are answered from others, and other processes are told of their turn, once", async () => {
   const { fake, items } = releases(["a", "b", "c", "d", "e", "f"]);
   Object.assign(items[5] ?? {}, { isElsewhere: true });
   await settle();
   expect(fake.told).toEqual(["f"]); // without waiting for the answer
-  const rest = [
+  const others = [
     [2, "gone", "taken", null],
     [3, "released", null, 42],
     [4, "released", null, 7], // ourselves
     [5, "busy", null, null],
     [6, "released", null, 42],
   ];
-  await fake.take().answer({ rest: JSON.stringify(rest) });
+  await fake.take().answer({ others: JSON.stringify(others) });
   expect(fake.told).toEqual(["f", "c"]);
   expect(items.map(({ answers }) => answers[0]?.isNextOurs)).toEqual([
     undefined,
@@ -92,11 +92,11 @@ test("releases that are not plain are answered from rest, and other processes ar
 test("a release for which somebody waits says whether that is one of ours", async () => {
   const { fake, items } = releases(["a", "b", "c"]);
   await settle();
-  const rest = [
+  const others = [
     [1, "released", null, 7],
     [2, "released", null, 8],
   ];
-  await fake.take().answer({ rest: JSON.stringify(rest) });
+  await fake.take().answer({ others: JSON.stringify(others) });
   expect(items.map(({ answers }) => answers[0]?.isNextOurs)).toEqual([true, false, undefined]);
 });
 
@@ -104,7 +104,7 @@ test("a release after a deadlock is sent again, and answered once", async () => 
   const { fake, items } = releases(["a"]);
   await settle();
   await fake.take().fail(serverError("40P01"));
-  await fake.take().answer({ rest: null });
+  await fake.take().answer({ others: null });
   expect(answersOf(items)).toEqual(["released"]);
 });
 
@@ -150,18 +150,18 @@ test("renewals for one time go together, those for another one after them, and o
   await first.fail(new Error("closed"));
   const second = fake.take();
   expect(second.parameters.slice(3, 5)).toEqual([20, '{"b"}']);
-  await second.answer({ expires: clock.wallMs + 20, rest: null });
+  await second.answer({ expires: clock.wallMs + 20, others: null });
   expect(answersOf(items)).toEqual(["", "renewed", ""]);
   expect(items.map(({ failures }) => failures.length)).toEqual([1, 0, 1]);
 });
 
-test("renewals that are not plain are answered from rest", async () => {
+test("renewals that are not plain are answered from others", async () => {
   const { fake, items } = renewals(...["a", "b", "c"].map((key) => new Pending<RenewAnswer>(key, 30_000)));
   await settle();
   const at = clock.wallMs;
   await fake.take().answer({
     expires: at + 30_000,
-    rest: JSON.stringify([row(2, "lost", null, "forced"), row(3, "renewed", at + 60_000)]),
+    others: JSON.stringify([row(2, "lost", null, "forced"), row(3, "renewed", at + 60_000)]),
   });
   expect(answersOf(items)).toEqual(["renewed", "lost", "renewed"]);
   expect(items.map(({ answers }) => answers[0])).toMatchObject([
@@ -175,14 +175,14 @@ test("a renewal whose row is locked waits for it alone, while other batches pass
   const [a, b] = [new Pending<RenewAnswer>("a", 30_000), new Pending<RenewAnswer>("b", 30_000)];
   const { fake, act } = renewals(a, b);
   await settle();
-  await fake.take().answer({ expires: null, rest: JSON.stringify([row(1, "busy"), row(2, "busy")]) });
+  await fake.take().answer({ expires: null, others: JSON.stringify([row(1, "busy"), row(2, "busy")]) });
   const busy = fake.take();
   expect(busy.text).toContain("renew_busy");
   expect(busy.parameters[3]).toBe("a");
   const other = new Pending<RenewAnswer>("c", 30_000);
   act.renew(other);
   await settle();
-  await fake.take().answer({ expires: clock.wallMs + 30_000, rest: null });
+  await fake.take().answer({ expires: clock.wallMs + 30_000, others: null });
   expect(answersOf([other])).toEqual(["renewed"]);
   await busy.answer({ item: 1, outcome: "renewed", expires: clock.wallMs + 30_000, reason: null });
   const next = fake.take();
@@ -193,7 +193,7 @@ test("a renewal whose row is locked waits for it alone, while other batches pass
   act.renew(a);
   act.renew(b);
   await settle();
-  await fake.take().answer({ expires: null, rest: JSON.stringify([row(1, "busy"), row(2, "busy")]) });
+  await fake.take().answer({ expires: null, others: JSON.stringify([row(1, "busy"), row(2, "busy")]) });
   const slow = fake.take();
   await clock.pass(501);
   await slow.answer({ item: 1, outcome: "lost", expires: null, reason: "taken" });

@@ -1,6 +1,6 @@
--- Queues many waiters of one key behind its head: what acquire does for each of them, in four statements. One by one, 10,000
--- took longer than a request may.
-create function leasehold_internal._stand(
+-- Enters many waiters into the queue of one key, behind its head, or extends the entries that they have already. This is what
+-- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may.
+create function leasehold_internal._enqueue(
   p_key text,
   p_session integer,
   p_items integer[],
@@ -18,7 +18,7 @@ create function leasehold_internal._stand(
   holder text,
   holderfence bigint,
   holdersession integer,
-  look float8,
+  nextlook float8,
   blocker integer
 )
 language plpgsql volatile
@@ -26,7 +26,7 @@ as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
-  secret bytea := leasehold_internal._secret();
+  secret bytea := leasehold_internal._ticket_secret();
 begin
   with entry as materialized (
     select a.version
@@ -45,13 +45,13 @@ begin
      set alive_until = clock_timestamp() + interval '3 seconds'
     from entry e
    where w.ctid = e.version;
-  if exists (select from unnest(p_tokens) u (token) where leasehold_internal._place(p_key, u.token) is null) then
+  if exists (select from unnest(p_tokens) u (token) where leasehold_internal._ticket_of(p_key, u.token) is null) then
     perform from leasehold.leases l where l.key = p_key for no key update skip locked;
     if found then
       insert into leasehold.waiters (key, ticket, token, session_id, owner, enqueued_at, alive_until)
       select p_key,
              case
-               when u.ticket is not null and u.proof = leasehold_internal._proof(secret, p_key, u.token, u.ticket)
+               when u.ticket is not null and u.proof = leasehold_internal._ticket_proof(secret, p_key, u.token, u.ticket)
                 and not exists (
                   select from leasehold.waiters o where o.key = p_key and o.ticket = u.ticket and o.token <> u.token)
                then u.ticket
@@ -60,7 +60,7 @@ begin
              u.token, p_session, u.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds'
         from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs) u (token, owner, not_after, ticket, proof)
        where leasehold_internal._ms(clock_timestamp()) < u.not_after
-         and leasehold_internal._place(p_key, u.token) is null
+         and leasehold_internal._ticket_of(p_key, u.token) is null
       on conflict do nothing;
       update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
     else
@@ -79,7 +79,7 @@ begin
     holderfence := lease.fence;
     holdersession := lease.session_id;
   end if;
-  look := leasehold_internal._next_change(lease);
+  nextlook := leasehold_internal._next_look(lease);
   return query
     select u.item,
            case
@@ -91,14 +91,14 @@ begin
            w.ticket,
            case
              when w.ticket = u.ticket then u.proof
-             else leasehold_internal._proof(secret, p_key, u.token, w.ticket)
+             else leasehold_internal._ticket_proof(secret, p_key, u.token, w.ticket)
            end,
            holder,
            holderfence,
            holdersession,
-           look,
+           nextlook,
            case when w.ticket is null then blocker end
       from unnest(p_items, p_tokens, p_not_after, p_tickets, p_proofs) u (item, token, not_after, ticket, proof)
-     cross join lateral (select leasehold_internal._place(p_key, u.token) as ticket) w;
+     cross join lateral (select leasehold_internal._ticket_of(p_key, u.token) as ticket) w;
 end
 $$;

@@ -1,5 +1,5 @@
 -- The token at the head of a key's queue: the lowest ticket whose entry has not expired.
-create function leasehold_internal._head(waited_key text) returns uuid
+create function leasehold_internal._queue_head(waited_key text) returns uuid
 language plpgsql volatile
 as $$
 begin

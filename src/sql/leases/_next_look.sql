@@ -1,6 +1,6 @@
 -- When a waiter should look again without being woken: at the expiry, at the end of a minimum hold, or when a silent session
 -- counts as dead.
-create function leasehold_internal._next_change(lease leasehold.leases) returns float8
+create function leasehold_internal._next_look(lease leasehold.leases) returns float8
 language plpgsql volatile
 as $$
 begin

@@ -1,5 +1,5 @@
 -- A statement of a client has at most 1,000 items. A longer one would lock its rows for too long.
-create function leasehold_internal._check_count(items integer) returns void
+create function leasehold_internal._check_batch_size(items integer) returns void
 language plpgsql immutable
 as $$
 begin

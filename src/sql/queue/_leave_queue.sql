@@ -2,11 +2,11 @@
 -- no entry is left (rule 7), because an expired one may come back with its owner's next look. At most 1,000 at a time:
 -- thousands may have died at once. Expired entries behind this one are removed when they are ahead of a grant. The caller holds
 -- the lock on the lease's row.
-create function leasehold_internal._leave_line(waited_key text, leaving uuid) returns void
+create function leasehold_internal._leave_queue(waited_key text, leaving uuid) returns void
 language plpgsql volatile
 as $$
 declare
-  own bigint := leasehold_internal._place(waited_key, leaving);
+  own bigint := leasehold_internal._ticket_of(waited_key, leaving);
 begin
   delete from leasehold.waiters w
    where w.ctid = any (

@@ -7,14 +7,14 @@ import {
   type Expression,
   expression,
   firstAttemptRows,
+  keepEntriesRows,
   releaseRows,
-  stayRows,
 } from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
-import { isQueued, lineOf, untilQueued } from "./line.js";
+import { isQueued, queueOf, untilQueued } from "./queue.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -35,7 +35,7 @@ test("1,000 waiters of two lockers are all served, in the order of their places"
   const line = await until(
     "all stand in line",
     async () => {
-      const rows = await lineOf(database, "line");
+      const rows = await queueOf(database, "line");
       return rows.length === 1_000 && rows;
     },
     { timeoutMs: LONG },
@@ -61,7 +61,7 @@ test("an abort of 3,000 waits at once leaves a free key, which the next try gets
       (error: unknown) => error,
     ),
   );
-  await until("all stand in line", async () => (await lineOf(database, "aborted")).length === 3_000, {
+  await until("all stand in line", async () => (await queueOf(database, "aborted")).length === 3_000, {
     timeoutMs: LONG,
   });
   await held.release();
@@ -70,7 +70,7 @@ test("an abort of 3,000 waits at once leaves a free key, which the next try gets
 
   const lock = await until("the last one granted before it was aborted has let go", () => locker.tryAcquire("aborted"));
   await (lock as Lock).release();
-  await until("the line is empty", async () => (await lineOf(database, "aborted")).length === 0, { timeoutMs: LONG });
+  await until("the line is empty", async () => (await queueOf(database, "aborted")).length === 0, { timeoutMs: LONG });
 });
 
 test("a try waits for those of its own process who leave the line, and for nobody else's", async () => {
@@ -101,7 +101,7 @@ test("who stands behind another of his process keeps his place without a look, a
   const lasts = line.at(-1)?.aliveMs ?? 0;
   // longer than a place lasts
   const kept = await until("all were kept once more", async () => {
-    const now = await lineOf(database, "kept");
+    const now = await queueOf(database, "kept");
     return now.every(({ aliveMs }) => aliveMs > lasts + 3_000) && now;
   });
   expect(kept.map(({ token, ticket }) => [token, ticket])).toEqual(line.map(({ token, ticket }) => [token, ticket]));
@@ -151,7 +151,7 @@ test("when Postgres does not answer, everybody who waits is told, not only the f
     expect(end).toMatchObject({ name: "UnavailableError" });
   }
   proxy.heal();
-  await until("the line is empty", async () => (await lineOf(database, "silent")).length === 0, { timeoutMs: LONG });
+  await until("the line is empty", async () => (await queueOf(database, "silent")).length === 0, { timeoutMs: LONG });
   await held.release();
 });
 
@@ -185,7 +185,7 @@ test.each(statistics)(
       ["a try", look(expression("gen_random_uuid()"), false)],
       ["a new place", look(expression("gen_random_uuid()"), true)],
       ["a look from the middle", look(waiter(1500), true)],
-      ["a place kept", `select from ${stayRows([{ key, token: waiter(1501) }])}`],
+      ["a place kept", `select from ${keepEntriesRows([{ key, token: waiter(1501) }])}`],
       ["an end", `select from ${abandonRows([{ key, token: waiter(1502), wasHeld: false }], { isRelaxed: true })}`],
       ["a release", `select from ${releaseRows([{ key, token, fence: 1 }], { isRelaxed: true })}`],
       ["a grant to the first", look(waiter(1), true)],

@@ -1,6 +1,6 @@
 -- The lower part of a fence. Not in plain SQL: that is put into the statement which calls it, and then Postgres refuses the
 -- whole statement where the position is hidden, also where the sequence is what is wanted.
-create function leasehold_internal._position(source text) returns bigint
+create function leasehold_internal._wal_position(source text) returns bigint
 language plpgsql volatile
 as $$
 begin

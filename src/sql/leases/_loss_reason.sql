@@ -1,5 +1,5 @@
 -- Why this token no longer holds the lease. Null if it still does.
-create function leasehold_internal._loss(lease leasehold.leases, holding uuid, held_fence bigint) returns text
+create function leasehold_internal._loss_reason(lease leasehold.leases, holding uuid, held_fence bigint) returns text
 language plpgsql volatile
 as $$
 begin

@@ -1,8 +1,9 @@
--- Keeps the entries of waiters that are behind another waiter of their own process, as a look would (decision 19). Answers with
--- those whose entry is gone (a crash, a sweep), which must look themselves. A session that is not alive, or a call that comes
--- late, changes nothing and is answered with item 0. Otherwise a queue would stall behind a waiter whose looks are refused
--- (rule 7).
-create function leasehold_internal.stay(p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[])
+-- Extends the entries of waiters that are behind another waiter of their own process, as a look would (decision 19). Returns
+-- those whose entry is gone (a crash, a sweep): they must look themselves. For a session that is not alive, or a call that comes
+-- late, it changes nothing and returns item 0. Otherwise a queue would stall behind a waiter whose looks are refused (rule 7).
+create function leasehold_internal.keep_entries(
+  p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[]
+)
 returns table (item integer, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -15,7 +16,7 @@ as $$
 #variable_conflict use_column
 begin
   perform leasehold_internal._check_transaction();
-  perform leasehold_internal._check_count(cardinality(p_keys));
+  perform leasehold_internal._check_batch_size(cardinality(p_keys));
   if leasehold_internal._ms(clock_timestamp()) >= p_not_after
     or p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
     item := 0;
@@ -45,6 +46,6 @@ begin
   return query
     select u.item::integer, leasehold_internal._ms(clock_timestamp())
       from unnest(p_keys, p_tokens) with ordinality u (key, token, item)
-     where leasehold_internal._place(u.key, u.token) is null;
+     where leasehold_internal._ticket_of(u.key, u.token) is null;
 end
 $$;

@@ -1,6 +1,8 @@
 -- Writes the row of a session whose presence lock this connection holds. What a client says about itself is bounded. So is the
 -- number of sessions per connection: it needs one, but earlier users of a pooled connection may have left theirs.
-create function leasehold_internal._register(p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text) returns void
+create function leasehold_internal._register_session(
+  p_id integer, p_nonce uuid, p_owner text, p_host text, p_version text
+) returns void
 language plpgsql volatile
 as $$
 begin

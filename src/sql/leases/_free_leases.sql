@@ -1,7 +1,7 @@
 -- Frees what these tokens hold, also an expired lease. A null fence matches any: the last word of an acquire (abandon).
--- What was held (p_held) keeps its key ungrantable until its minimum hold is over; a grant that nobody heard of does
--- not.
-create function leasehold_internal._free(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
+-- The key of a lease that was held (p_held) cannot be granted until its minimum hold has ended; that of a grant that nobody
+-- heard of can.
+create function leasehold_internal._free_leases(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
 returns table (item integer, outcome text, reason text, next integer, now float8)
 language plpgsql volatile
 as $$
@@ -44,7 +44,7 @@ begin
     reason := freed.loss;
     next := null;
     if freed.queued then
-      next := leasehold_internal._next_session(freed.key, p_tokens[item]);
+      next := leasehold_internal._session_of_next_waiter(freed.key, p_tokens[item]);
     end if;
     now := leasehold_internal._ms(clock_timestamp());
     is_done[item] := true;
@@ -60,7 +60,7 @@ begin
       select l.* into lease from leasehold.leases l where l.key >= asked.key and l.key <= asked.key order by l.key desc limit 1;
       item := asked.item;
       next := null;
-      reason := leasehold_internal._loss(lease, asked.token, asked.fence);
+      reason := leasehold_internal._loss_reason(lease, asked.token, asked.fence);
       -- Still there, so its row is locked. Also one that was revoked or has expired: a renewal may be on its way to its commit.
       outcome := case when reason is null or lease.token = asked.token and reason <> 'taken' then 'busy' else 'gone' end;
       now := leasehold_internal._ms(clock_timestamp());

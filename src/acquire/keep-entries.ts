@@ -5,11 +5,11 @@ import type { Store } from "../store/store.js";
 import type { Waiter } from "./local-queue.js";
 
 /**
- * Keeps the places of those that wait behind others of this process. Resolves to those that must look by themselves: their place is
- * gone, or nothing can be asked now, and then a look says why.
+ * Keeps the queue entries of the waiters that are behind another waiter of this process. Resolves to those that must look themselves:
+ * their entry is gone, or Postgres cannot be asked now. In that case their own look finds out why.
  * @throws UnavailableError when Postgres did not answer for `requestTimeoutMs`, as a look would
  */
-export async function keepPlaces(
+export async function keepEntriesOf(
   store: Store,
   waits: readonly Waiter[],
   requestTimeoutMs: number,
@@ -20,7 +20,7 @@ export async function keepPlaces(
     return waits;
   }
   try {
-    const gone = await withTimeout(store.stay({ places: waits, notAfterMs }), requestTimeoutMs);
+    const gone = await withTimeout(store.keepEntries({ entries: waits, notAfterMs }), requestTimeoutMs);
     return gone === null ? waits : (gone as readonly Waiter[]);
   } catch (error) {
     if (error instanceof RequestTimeout) {

@@ -6,7 +6,7 @@ import { createDatabase, type TestDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
-import { isQueued, lineOf, untilQueued } from "./line.js";
+import { isQueued, queueOf, untilQueued } from "./queue.js";
 
 const file = new URL("./waiter.ts", import.meta.url);
 
@@ -30,7 +30,7 @@ test("left by a crash of Postgres, which empties the line", async () => {
   // A place in the line is committed asynchronously: this brings the flag to the disk, which a crash might lose otherwise.
   await crashed.sql`checkpoint`;
   await cluster.restart("immediate");
-  expect(await lineOf(crashed, "crash")).toEqual([]);
+  expect(await queueOf(crashed, "crash")).toEqual([]);
   expect(await isQueued(crashed, "crash")).toBe(true);
   await until("the lease has expired", async () => {
     return (await crashed.sql`select from leasehold.leases where expires_at <= clock_timestamp()`).length === 1;
@@ -55,7 +55,7 @@ test("left by a wait that was given up", async () => {
   await gone;
   await waiter.close();
   await held.release();
-  expect(await lineOf(database, "abandon")).toEqual([]);
+  expect(await queueOf(database, "abandon")).toEqual([]);
   expect(await isQueued(database, "abandon")).toBe(true);
 
   const lock = await holder.tryAcquire("abandon");
@@ -98,7 +98,7 @@ test("a lapsed entry: the key is granted to the next try, and the flag stays whi
   const lock = await holder.tryAcquire("lapsed");
 
   expect(lock).not.toBeNull();
-  expect(await isQueued(database, "lapsed")).toBe((await lineOf(database, "lapsed")).length > 0);
+  expect(await isQueued(database, "lapsed")).toBe((await queueOf(database, "lapsed")).length > 0);
   await lock?.release();
   expectLeft(database, "sessions");
 });

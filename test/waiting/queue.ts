@@ -9,7 +9,7 @@ export interface Entry {
 }
 
 /** In the order of the line, lapsed entries included. */
-export async function lineOf({ sql }: TestDatabase, key: string): Promise<Entry[]> {
+export async function queueOf({ sql }: TestDatabase, key: string): Promise<Entry[]> {
   return await sql<Entry[]>`
     select ticket::text, token::text, (extract(epoch from alive_until) * 1000)::float8 as "aliveMs"
       from leasehold.waiters w where key = ${key} order by w.ticket`;
@@ -18,7 +18,7 @@ export async function lineOf({ sql }: TestDatabase, key: string): Promise<Entry[
 /** Resolves once so many stand in the line of the key. */
 export function untilQueued(database: TestDatabase, key: string, count: number): Promise<Entry[]> {
   return until(`${count} wait for ${key}`, async () => {
-    const line = await lineOf(database, key);
+    const line = await queueOf(database, key);
     return line.length >= count && line;
   });
 }

@@ -1,4 +1,5 @@
-create function leasehold_internal._refuse_item() returns void
+-- The error for terms that are not within their bounds, see _are_terms_valid.
+create function leasehold_internal._refuse_terms() returns void
 language plpgsql volatile
 as $$
 begin

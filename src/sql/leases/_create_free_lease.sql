@@ -1,6 +1,6 @@
 -- Creates a free row for a key that has none, in a subtransaction. If another transaction has inserted the key and not
 -- committed, that costs 5 ms, not the batch.
-create function leasehold_internal._create(new_key text) returns void
+create function leasehold_internal._create_free_lease(new_key text) returns void
 language plpgsql volatile
 set lock_timeout = '5ms'
 as $$

@@ -1,7 +1,7 @@
 -- The session of whoever is next in the queue of a key that was freed: that of its first live waiter.
 --
 -- leaving: the token that let go. Its own entry may still be there (see _remove_entry), and must not keep the others waiting.
-create function leasehold_internal._next_session(waited_key text, leaving uuid) returns integer
+create function leasehold_internal._session_of_next_waiter(waited_key text, leaving uuid) returns integer
 language plpgsql volatile
 as $$
 declare

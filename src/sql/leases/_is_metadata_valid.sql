@@ -1,8 +1,8 @@
 -- Postgres writes out the exponents of JSON numbers: 65,536 bytes of 1e131071 would be a gigabyte for every reader. Metadata of
 -- 5,000 levels would crash every program that lists leases, because JSON.stringify overflows the stack; so would a lease that
--- may be held into the year 287,000, which no Date can express. Not part of _is_item, which would prepare the regular
+-- may be held into the year 287,000, which no Date can express. Not part of _are_terms_valid, which would prepare the regular
 -- expression at each call, with or without metadata.
-create function leasehold_internal._is_metadata(metadata text) returns boolean
+create function leasehold_internal._is_metadata_valid(metadata text) returns boolean
 language plpgsql immutable parallel safe
 as $$
 begin
