@@ -2772,7 +2772,7 @@ as $$
 begin
   if ((leasehold_internal._guarded_keys(p_key) ->> p_key)::bigint = p_fence) is not true then
     raise exception using errcode = 'LH005',
-      message = format('the guard of %L is over already: there is no open transaction', p_key),
+      message = format('the guard of %L has already ended: there is no open transaction', p_key),
       hint = 'Guard and write in one transaction: begin; select leasehold.guard(...); ...; commit;';
   end if;
 end

@@ -1,4 +1,4 @@
-// Whether a place costs more the longer the queue is.
+// Whether a position costs more the longer the queue is.
 import { Crew } from "../crew.js";
 import { isQueued } from "./takeover.js";
 import { inTurns, type Workload } from "./workload.js";

@@ -54,7 +54,7 @@ export const firstAttempts: readonly Mutant[] = [
       tests,
     },
     {
-      name: `first attempt: granted before a minimum hold is over (${form})`,
+      name: `first attempt: granted before a minimum hold has ended (${form})`,
       file,
       edits: [[free, free.replace(" and (k.hold_until is null or k.hold_until <= clock_timestamp())", "")]],
       tests,
@@ -179,7 +179,7 @@ export const firstAttempts: readonly Mutant[] = [
     tests,
   },
   {
-    name: "first attempt: what is not granted has no place among the fences",
+    name: "first attempt: what is not granted has no field among the fences",
     file,
     edits: [["string_agg(coalesce(g.fence, ''), ',' order by w.item)", "string_agg(g.fence, ',' order by w.item)"]],
     tests,

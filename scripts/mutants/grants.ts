@@ -289,7 +289,7 @@ export const grants: readonly Mutant[] = [
     tests: looks,
   },
   {
-    name: "look: whoever has a place enters the queue again each time",
+    name: "look: whoever has an entry enters the queue again each time",
     file: look,
     edits: [
       [
@@ -467,7 +467,7 @@ begin\n`,
     tests: ["test/sql-api/attach.test.ts"],
   },
   {
-    name: "line: any ticket is believed",
+    name: "queue: any ticket is believed",
     file: look,
     edits: [
       [
@@ -479,7 +479,7 @@ begin\n`,
   },
   {
     // Together: a connection keeps the plans that it made under either.
-    name: "line: its head is found by a bitmap scan and a sort",
+    name: "queue: its head is found by a bitmap scan and a sort",
     file: "src/sql/leases/acquire.sql",
     edits: [
       ["set enable_bitmapscan = off\nset enable_sort = off\n", ""],
@@ -489,7 +489,7 @@ begin\n`,
     tests: ["test/waiting/long-queue.test.ts", "test/limits/index-use.test.ts"],
   },
   {
-    name: "line: whoever leaves it reads all of it",
+    name: "queue: whoever leaves it reads all of it",
     file: "src/sql/queue/_leave_queue.sql",
     edits: [
       ["        order by d.ticket\n        limit 1000\n", ""],
@@ -498,19 +498,19 @@ begin\n`,
     tests: ["test/waiting/long-queue.test.ts"],
   },
   {
-    name: "line: whoever is granted stays in it",
+    name: "queue: whoever is granted stays in it",
     file: "src/sql/queue/_leave_queue.sql",
     edits: [["d.ticket >= own and d.ticket <= own", "d.ticket < own and d.ticket > own"]],
     tests: ["test/exclusion/first-attempt.test.ts"],
   },
   {
-    name: "line: expired entries stay ahead of a grant",
+    name: "queue: expired entries stay ahead of a grant",
     file: "src/sql/queue/_leave_queue.sql",
     edits: [["d.alive_until <= clock_timestamp()", "d.alive_until is null"]],
     tests: ["test/waiting/dead-waiters.test.ts", "test/waiting/long-queue.test.ts"],
   },
   {
-    name: "line: places of those who stand behind another lapse",
+    name: "queue: entries of those behind another waiter of their process expire",
     file: "src/acquire/local-queues.ts",
     edits: [["          waits.push(wait);\n", ""]],
     tests: ["test/waiting/long-queue.test.ts"],

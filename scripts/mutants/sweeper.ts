@@ -39,7 +39,7 @@ export const sweeper: readonly Mutant[] = [
     tests: ["test/sweeper/race.test.ts"],
   },
   {
-    name: "sweep: the line is not asked",
+    name: "sweep: the queue is not asked",
     file: "src/sql/sweeper/_purge_leases.sql",
     edits: [["\n     and not exists (select from leasehold.waiters w where w.key = l.key);", ";"]],
     tests: purge,
@@ -105,7 +105,7 @@ export const sweeper: readonly Mutant[] = [
     tests: purge,
   },
   {
-    name: "sweep: wakes the last in line",
+    name: "sweep: wakes the last in the queue",
     file: "src/sql/sweeper/_wake_heads.sql",
     edits: [["order by w.key, w.ticket\n", "order by w.key, w.ticket desc\n"]],
     tests: purge,

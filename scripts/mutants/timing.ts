@@ -343,7 +343,7 @@ export const timing: readonly Mutant[] = [
     tests: unit("postgres/batch"),
   },
   {
-    name: "looks: of whoever has a place, behind those that join",
+    name: "looks: of whoever has a ticket, behind those that join",
     file: "src/postgres/acts/acquire.ts",
     edits: [["request.ticket === null ? this.#joins : this.#looks", "this.#looks"]],
     tests: unit("postgres/acquire-act"),

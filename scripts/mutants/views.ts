@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.js";
 
 const states = ["test/inspect/views.test.ts"];
-const circles = ["test/inspect/deadlocks.test.ts"];
+const cycles = ["test/inspect/deadlocks.test.ts"];
 
 export const views: readonly Mutant[] = [
   {
@@ -48,7 +48,7 @@ export const views: readonly Mutant[] = [
     tests: states,
   },
   {
-    name: "views: who does not look any more has a place in the line",
+    name: "views: who does not look any more has a position in the queue",
     file: "src/sql/queue/_queue.sql",
     edits: [["partition by w.key, w.alive_until > now order by", "partition by w.key order by"]],
     tests: states,
@@ -89,21 +89,21 @@ export const views: readonly Mutant[] = [
     tests: states,
   },
   {
-    name: "views: a process that waits for itself is a circle",
+    name: "views: a process that waits for itself is a cycle",
     file: "src/sql/views/deadlocks.sql",
     edits: [[" and l.session_id <> w.session_id\n", " and l.session_id is not null and w.session_id is not null\n"]],
-    tests: circles,
+    tests: cycles,
   },
   {
-    name: "views: a circle is told for each of its sessions",
+    name: "views: a cycle is told for each of its sessions",
     file: "src/sql/views/deadlocks.sql",
     edits: [["select distinct found.sessions", "select found.sessions"]],
-    tests: circles,
+    tests: cycles,
   },
   {
-    name: "views: a circle begins where it was found",
+    name: "views: a cycle begins where it was found",
     file: "src/sql/views/_cycles.sql",
     edits: [["cycle := cycle[least:] || cycle[:least - 1];", "cycle := cycle;"]],
-    tests: circles,
+    tests: cycles,
   },
 ];

@@ -2,7 +2,7 @@ import type { JsonValue } from "./metadata.js";
 
 /**
  * What `check` says about a key that is not free. `held`: granted. `cooling`: released, but kept from everybody until its
- * minimum hold is over. `blocked`: released, but a transaction that guarded it is still open; or about to be granted for the first
+ * minimum hold has ended. `blocked`: released, but a transaction that guarded it is still open; or about to be granted for the first
  * time, in a transaction that has not committed yet. `orphaned`: its holder's process is confirmed dead. `expired`: nobody renewed it.
  * The last two can be granted to the next caller, as soon as no open transaction guards them (`blockingPid`).
  */

@@ -19,7 +19,7 @@ export function printError(program: string, error: unknown, isJson: boolean): vo
 /** What the API calls its options, and what they are called here. */
 const words: readonly (readonly [RegExp, string])[] = [
   [/`await locker\.migrate\(\)` once, as a role/, "leasehold migrate once, as a role"],
-  [/, or wait in line with acquire or withLock/, ", or wait in line: leave out --no-wait"],
+  [/, or wait in the queue with acquire or withLock/, ", or wait in the queue: leave out --no-wait"],
   [/^url\b/, "--url"],
   [/\bdirectUrl\b/, "--direct-url"],
   [/set presence: "off"/, "use --no-presence"],

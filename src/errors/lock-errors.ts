@@ -46,7 +46,7 @@ export class NotAcquiredError extends LeaseholdError {
   constructor({ key, holder = null, blockingPid = null, message, cause }: NotAcquiredData) {
     super(
       message ??
-        `Could not lock ${quote(key)}${standing(holder, blockingPid)}. Try again later, or wait in line with acquire or withLock.`,
+        `Could not lock ${quote(key)}${standing(holder, blockingPid)}. Try again later, or wait in the queue with acquire or withLock.`,
       cause,
     );
     this.key = key;
@@ -61,7 +61,7 @@ export interface WaitTimeoutData extends NotAcquiredData {
   readonly isHeldHere?: boolean | undefined;
 }
 
-/** The key was not granted within `waitMs`. The place in the queue is given up. */
+/** The key was not granted within `waitMs`. It has left the queue. */
 export class WaitTimeoutError extends NotAcquiredError {
   static {
     brand(WaitTimeoutError, "WaitTimeoutError");
@@ -166,7 +166,7 @@ export class StaleFenceError extends LeaseholdError {
     const advice =
       "Nothing of this transaction is kept. Stop what the lock protected, or acquire it again and start over.";
     super(
-      message ?? `Postgres refused the writes under ${grant(key, fence)}: that grant is over${now}. ${advice}`,
+      message ?? `Postgres refused the writes under ${grant(key, fence)}: that grant has ended${now}. ${advice}`,
       cause,
     );
     this.key = key;

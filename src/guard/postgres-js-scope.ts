@@ -114,7 +114,7 @@ export class PostgresJsScope {
     this.#over = new UnavailableError({
       outcome: "not-sent",
       message:
-        "This transaction is over, or its connection was lost: nothing more was sent in it, and unless it was committed before, nothing of it is kept.",
+        "This transaction has ended, or its connection was lost: nothing more was sent in it, and unless it was committed before, nothing of it is kept.",
       ...(cause === undefined ? {} : { cause }),
     });
     for (const reject of this.#onOver) reject(this.#over);

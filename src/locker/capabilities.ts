@@ -61,7 +61,7 @@ export function toCapabilities(
     "crash-detection": isPresent
       ? on("Postgres drops the session of a process that dies")
       : off('presence: "off": a crash frees the locks at their TTL'),
-    "waiting-in-line": on("the line is a table, the same for all processes"),
+    "waiting-in-line": on("the queue is a table, the same for all processes"),
     "woken-waiters": isPresent
       ? on("Postgres tells the session of who is next")
       : off(`${withoutSession} who is next: waiters look every second`),

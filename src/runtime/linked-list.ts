@@ -61,7 +61,7 @@ export class LinkedList<Item extends Linked<Item>> {
   }
 }
 
-/** Something that has to be over `timeoutMs` after it began. */
+/** Something that has to end `timeoutMs` after it began. */
 export interface Timed<Item> extends Linked<Item> {
   /** On the monotonic clock. */
   readonly beganAtMs: number;

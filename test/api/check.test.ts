@@ -71,7 +71,7 @@ describe("check says who has a key", () => {
     expect(await locker.check("a")).toBeNull();
   });
 
-  test("orphaned: its process is confirmed dead, before the TTL is over", async () => {
+  test("orphaned: its process is confirmed dead, before the TTL has ended", async () => {
     expectLeft(database, "sessions");
     await using locker = openLocker(database);
     const options = { takeoverDelayMs: 1_000, ttlMs: 60_000 };

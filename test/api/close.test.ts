@@ -41,7 +41,7 @@ describe("close", () => {
     expect(locker.fullKey("a")).toBe("a");
   });
 
-  test("rejects waits with ClosedError, and leaves no place in the line", async () => {
+  test("rejects waits with ClosedError, and leaves no entry in the queue", async () => {
     await using holder = openLocker(database);
     const held = await holder.acquire("a");
     const locker = openLocker(database);

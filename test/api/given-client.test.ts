@@ -68,7 +68,7 @@ describe.each(Object.entries(clients))("a given client %s", (_, openClient) => {
   });
 });
 
-test("with a client that makes undefined of null a wait behind a silent head of the line ends, and what is not there is null", async () => {
+test("with a client that makes undefined of null a wait behind a silent head of the queue ends, and what is not there is null", async () => {
   const sql = clients["with a transform that makes undefined of null"]?.();
   await using locker = createLocker({ sql } as LockerOptions);
   await database.sql`insert into leasehold.leases (key, fence, ttl_ms, queued) values ('silent', 0, 0, true)`;

@@ -64,7 +64,7 @@ test("etcd #11456: a waiter that waited for longer than its own TTL is granted a
     const rows = await sql`select enqueued_at from leasehold.waiters`;
     return rows.length === 1 && rows;
   });
-  await until("its TTL is over", async () => {
+  await until("its TTL has ended", async () => {
     const [row] = await sql`select clock_timestamp() > ${entry?.enqueued_at}::timestamptz + interval '3200 ms' as over`;
     return row?.over;
   });

@@ -50,7 +50,7 @@ test.skipIf(!python)("Ctrl-C ends a command that does not catch it: 130, and the
   expect(await database.sql`select key from leasehold.active_leases`).toEqual([]);
 });
 
-test.skipIf(!python)("Ctrl-C while it waits in line ends the wait", async () => {
+test.skipIf(!python)("Ctrl-C while it waits in the queue ends the wait", async () => {
   await using locker = openLocker(database);
   const lock = await locker.acquire("c");
   await using terminal = start(["c", "--", "echo", "must not run"]);
@@ -80,20 +80,26 @@ test.skipIf(!python)(
   },
 );
 
-test.skipIf(!python)("Ctrl-Z suspends both; if the lock is over when they go on, the command is ended", async () => {
-  await using shell = new Terminal(["bash", "--norc", "-i"], { url: database.url });
-  await until("the prompt", () => /[#$] $/.test(shell.output));
-  shell.press(`${process.execPath} ${cli} run h --ttl 2s -- sh -c 'echo o""n; while :; do sleep 0.05; done'\n`);
-  await until("it runs", () => /^on\r$/m.test(shell.output));
-  shell.press("\u001a");
-  await until("the shell has the terminal", () => shell.output.includes("Stopped"));
-  await until("the lease is over", async () => (await database.sql`select from leasehold.active_leases`).length === 0);
-  shell.press('fg; echo "it ended with $?"\n');
-  await shell.wrote("Lost the lock on");
-  await shell.wrote("it ended with 194");
-  shell.press("exit\n");
-  await shell.exit;
-});
+test.skipIf(!python)(
+  "Ctrl-Z suspends both; if the lock has expired when they go on, the command is ended",
+  async () => {
+    await using shell = new Terminal(["bash", "--norc", "-i"], { url: database.url });
+    await until("the prompt", () => /[#$] $/.test(shell.output));
+    shell.press(`${process.execPath} ${cli} run h --ttl 2s -- sh -c 'echo o""n; while :; do sleep 0.05; done'\n`);
+    await until("it runs", () => /^on\r$/m.test(shell.output));
+    shell.press("\u001a");
+    await until("the shell has the terminal", () => shell.output.includes("Stopped"));
+    await until(
+      "the lease has expired",
+      async () => (await database.sql`select from leasehold.active_leases`).length === 0,
+    );
+    shell.press('fg; echo "it ended with $?"\n');
+    await shell.wrote("Lost the lock on");
+    await shell.wrote("it ended with 194");
+    shell.press("exit\n");
+    await shell.exit;
+  },
+);
 
 test.skipIf(!python)("SIGTERM is passed on to the command", async () => {
   await using terminal = start([

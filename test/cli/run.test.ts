@@ -111,7 +111,7 @@ test("a command that is not there gives 127, one that cannot be started 126, and
   expect(await holder(key)).toBeUndefined();
 });
 
-test("--no-wait and a --wait that is over: 193, the holder is named, the command does not run", async () => {
+test("--no-wait and a --wait that has passed: 193, the holder is named, the command does not run", async () => {
   const key = newKey();
   await using locker = openLocker(database, { owner: "the test" });
   const lock = await locker.acquire(key);
@@ -124,7 +124,7 @@ test("--no-wait and a --wait that is over: 193, the holder is named, the command
   await lock.release();
   expect(noWait).toMatchObject({ code: 193, stdout: "" });
   expect(noWait.stderr).toBe(
-    `leasehold run: Could not lock "${key}", held by "the test" (fence ${lock.fence}). Try again later, or wait in line: leave out --no-wait.\n`,
+    `leasehold run: Could not lock "${key}", held by "the test" (fence ${lock.fence}). Try again later, or wait in the queue: leave out --no-wait.\n`,
   );
   expect(wait).toMatchObject({ code: 193, stdout: "" });
   expect(wait.stderr).toMatch(/^leasehold run: Waited 200 ms for .*, held by "the test"/);
@@ -133,7 +133,7 @@ test("--no-wait and a --wait that is over: 193, the holder is named, the command
   expect(existsSync(join(folder, "must-not-be"))).toBe(false);
 });
 
-test("without --wait it waits in line, and they are served in order", async () => {
+test("without --wait it waits in the queue, and they are served in order", async () => {
   const key = newKey();
   await using locker = openLocker(database);
   const lock = await locker.acquire(key);
@@ -141,7 +141,7 @@ test("without --wait it waits in line, and they are served in order", async () =
   const children: CliProcess[] = [];
   for (const name of ["first", "second", "third"]) {
     children.push(start([key, "--owner", name, "--", "sh", "-c", `echo ${name} >> ${log}`]));
-    await until(`${name} in line`, async () => {
+    await until(`${name} in the queue`, async () => {
       const [row] = await database.sql`select from leasehold.waiting where key = ${key} and owner = ${name}`;
       return row;
     });
@@ -289,12 +289,12 @@ test("stopped itself, it loses the lock, and ends the command when it goes on", 
   await using child = start([key, "--ttl", "1s", "--", "sh", "-c", "echo on; while :; do sleep 0.05; done"]);
   await child.wrote("on");
   child.kill("SIGSTOP");
-  await until("the lease is over", async () => (await holder(key)) === undefined);
+  await until("the lease has expired", async () => (await holder(key)) === undefined);
   child.kill("SIGCONT");
   expect(await child.result).toMatchObject({ code: 194, stdout: "on\n" });
 });
 
-test("while the connection is away the command goes on, and is ended when the TTL is over", async () => {
+test("while the connection is away the command goes on, and is ended when the TTL has ended", async () => {
   expectLeft(database, "leases", "sessions");
   await using proxy = await startProxy(database.url);
   const key = newKey();
@@ -350,7 +350,7 @@ test.each([
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const)(
-  "%s while it waits ends the wait: exit code %d, and nobody stands in line any more",
+  "%s while it waits ends the wait: exit code %d, and nobody waits in the queue any more",
   async (signal, code) => {
     const key = newKey();
     await using locker = openLocker(database);

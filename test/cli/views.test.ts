@@ -138,7 +138,7 @@ test("sessions lists the processes", async () => {
   expect(stdout).toMatch(/^ *\d+ +beta +\d+ .* yes +1 +1$/m);
 });
 
-test("show tells all about a key, and who stands in its line", async () => {
+test("show tells all about a key, and who waits in its queue", async () => {
   await using _scene = await openScene();
   const held = await ask("show", "order:42");
   expect(held).toMatchObject({ code: 0, stderr: "" });
@@ -159,7 +159,7 @@ test("show tells all about a key, and who stands in its line", async () => {
   });
 });
 
-test("ls --expired and show tell a lease that is over", async () => {
+test("ls --expired and show tell an expired lease", async () => {
   expectLeft(database, "leases");
   await database.sql`insert into leasehold.leases (key, token, fence, owner, ttl_ms, takeover_ms, acquired_at, expires_at)
     values ('stale', gen_random_uuid(), 1, 'gone', 1000, 5000, now() - interval '1 h', now() - interval '10 min')`;
@@ -210,7 +210,7 @@ test("release --force takes a lock, the one with the fence that was meant, at on
   expect(await ask("release", "--force", "mine")).toEqual({ code: 1, stdout: "Nobody holds mine.\n", stderr: "" });
 });
 
-test("sweep clears away what is over, in as many batches as it takes, and says how much", async () => {
+test("sweep deletes what nobody needs any more, in as many batches as it takes, and says how much", async () => {
   await database.sql`insert into leasehold.leases (key, fence, ttl_ms, released_at)
     select 'over ' || i, 1, 0, clock_timestamp() - interval '1 hour' from generate_series(1, 1200) i`;
   const done = await ask("sweep");

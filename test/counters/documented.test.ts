@@ -29,7 +29,7 @@ test.each(ways)("the README shows what the counters show, %s", async (_, open) =
   await cron.tryAcquire("order:42");
   await cron.acquire("order:42", { waitMs: 50 }).catch(() => undefined);
   const waiters = async () => (await sql`select from leasehold.waiters`).length;
-  await until("that one has left the line", async () => (await waiters()) === 0);
+  await until("that one has left the queue", async () => (await waiters()) === 0);
   const waiting = cron.acquire("order:42");
   await until("it waits", async () => (await waiters()) === 1);
   await lock.release();

@@ -163,7 +163,7 @@ test("while Postgres is away nothing is lost, and nobody is disturbed", async ()
   expect(row).toEqual({ failed: 1, acquired: 2 });
 });
 
-test.each(["a line that is silent", "a statement that hangs"])(
+test.each(["a connection that is silent", "a statement that hangs"])(
   "%s keeps close() for no longer than other calls",
   async (fault) => {
     const { database, open } = await openCluster();

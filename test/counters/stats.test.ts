@@ -319,9 +319,9 @@ test("a random load is counted as its callers saw it, by outcome, by prefix and 
 
 test("contention is counted exactly: each of those that find the key taken, once, however often they look", async () => {
   await using locker = openLocker(database);
-  const lock = await locker.acquire("line:1");
-  const waits = Array.from({ length: 20 }, () => locker.acquire("line:1").then((granted) => granted.release()));
-  await isWaiting("line:1", 20);
+  const lock = await locker.acquire("queue:1");
+  const waits = Array.from({ length: 20 }, () => locker.acquire("queue:1").then((granted) => granted.release()));
+  await isWaiting("queue:1", 20);
   // long enough for each to look again
   await until("they have looked again", async () => {
     const [row] =
@@ -332,9 +332,9 @@ test("contention is counted exactly: each of those that find the key taken, once
   await Promise.all(waits);
 
   expect(locker.stats().contended).toBe(20);
-  expect(locker.stats().prefixes).toMatchObject([{ prefix: "line", contended: 20, acquired: 21 }]);
-  expect(locker.stats().hotKeys).toMatchObject([{ key: "line:1", contended: 20, contendedAtMost: 20, acquired: 20 }]);
-  expect((await leaseRow(sql, "line:1")).token).toBeNull();
+  expect(locker.stats().prefixes).toMatchObject([{ prefix: "queue", contended: 20, acquired: 21 }]);
+  expect(locker.stats().hotKeys).toMatchObject([{ key: "queue:1", contended: 20, contendedAtMost: 20, acquired: 20 }]);
+  expect((await leaseRow(sql, "queue:1")).token).toBeNull();
 });
 
 test("prefixes: the key up to its first colon after the locker's own prefix, or what statsPrefix says", async () => {

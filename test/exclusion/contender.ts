@@ -6,7 +6,7 @@ import { serve } from "../support/worker.js";
 export interface ContendArgs {
   readonly key: string;
   readonly forMs: number;
-  /** Whether some of them wait in line. Where all only try, they run into each other at every release. */
+  /** Whether some of them wait in the queue. Where all only try, they run into each other at every release. */
   readonly waits: boolean;
   /** Flows of each locker. */
   readonly flows: number;

@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 
 test.for([
-  ["some wait in line", true],
+  ["some wait in the queue", true],
   ["all only try", false],
 ] as const)("24 connections on one key, %s: no double grant, no fence inversion", async ([, waits]) => {
   const { sql } = database;

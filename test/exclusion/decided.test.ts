@@ -1,4 +1,4 @@
-// Whether a key can be granted is decided under the lock of its row. What was seen before is a hint, and may be over.
+// Whether a key can be granted is decided under the lock of its row. What was seen before is a hint, and may be outdated.
 import { expect, test } from "vitest";
 import { lookRow } from "../support/acts.js";
 import { ask, giveBack } from "../support/ask.js";

@@ -203,7 +203,7 @@ describe.each([
     expect(await sql`select from leasehold.leases where ${those(keys)} and not queued`).toHaveLength(0);
   });
 
-  test("a key that cools is held until its minimum hold is over", async () => {
+  test("a key that cools is held until its minimum hold has ended", async () => {
     const keys = keysOf("cooling");
     const held = await acquireFirst(sql, keys, { minHoldMs: 60_000 });
     expect(outcomes(await releaseBatch(sql, held))).toEqual(keys.map(() => "released"));

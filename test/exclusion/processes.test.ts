@@ -18,7 +18,7 @@ test("over three processes, with and without presence, nobody is in a key's crit
   await using third = await contender("off");
   const workers = [first, second, third];
 
-  // who waits without presence is not woken from outside: few, for each may cost the line a second
+  // who waits without presence is not woken from outside: few, for each may cost the queue a second
   const loops = [6, 6, 2];
 
   const counts = await Promise.all(

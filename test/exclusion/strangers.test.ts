@@ -165,7 +165,7 @@ test("thirty leases whose rows somebody keeps locked end at their TTL, and no ot
     });
     await until("all of the stranger's are lost", () => taken.every((key) => lost.has(key)));
     const { now } = await leaseRow(sql, "passing");
-    await until("another TTL is over", async () => (await leaseRow(sql, "passing")).now > now + ttlMs);
+    await until("another TTL has passed", async () => (await leaseRow(sql, "passing")).now > now + ttlMs);
   });
   await Promise.all([stranger.end(), passing.end()]);
 

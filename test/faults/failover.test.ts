@@ -58,7 +58,7 @@ test.each(["on", "off"] as const)(
       isServed = true;
       return lock;
     });
-    await until("it is in line", async () => (await database.sql`select from leasehold.waiters`).length === 1);
+    await until("it is in the queue", async () => (await database.sql`select from leasehold.waiters`).length === 1);
     const signals = { known: known.signal, unknown: unknown.signal, regranted: regranted.signal };
 
     await primary.stop("immediate");
@@ -74,7 +74,7 @@ test.each(["on", "off"] as const)(
     // a grant that it has is kept, under the new server's session
     await until("the known lease is proven", () => known.held);
     expect(signals.known.aborted).toBe(false);
-    const [waiter] = await until("who waits is in line again", async () => {
+    const [waiter] = await until("who waits is in the queue again", async () => {
       const rows = await sql.client`select key from leasehold.waiters`;
       return rows.length === 1 ? rows : null;
     });
@@ -107,7 +107,7 @@ test.each(["on", "off"] as const)(
     await using rival = openLocker(url, options);
     const lock = await locker.acquire("a");
     const waiting = rival.acquire("a");
-    await until("it is in line", async () => (await database.sql`select from leasehold.waiters`).length === 1);
+    await until("it is in the queue", async () => (await database.sql`select from leasehold.waiters`).length === 1);
     await standby.caughtUp();
 
     await primary.stop("immediate");

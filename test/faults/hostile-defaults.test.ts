@@ -46,7 +46,7 @@ test("a role's hostile defaults are really those of its sessions", async () => {
   expect(row?.count).toBeGreaterThanOrEqual(15);
 });
 
-test("with hostile defaults a lock is taken, kept past every one of these timeouts, handed on in line, and released", async () => {
+test("with hostile defaults a lock is taken, kept past every one of these timeouts, handed on in the queue, and released", async () => {
   const role = await createRole(database, { settings: await settings(), grantUsage: true });
   const errors: unknown[] = [];
   await using locker = openLocker(role.url, { ttlMs: 4_000, onError: (error) => errors.push(error) });

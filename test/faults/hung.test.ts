@@ -55,7 +55,10 @@ test.each(presences)(
     await using lock = await other.acquire(key);
     const abort = new AbortController();
     const waiting = locker.acquire(key, { signal: abort.signal, waitMs: 20_000 }).catch((error: unknown) => error);
-    await until("it is in line", async () => (await sql`select from leasehold.waiters where key = ${key}`).length > 0);
+    await until(
+      "it is in the queue",
+      async () => (await sql`select from leasehold.waiters where key = ${key}`).length > 0,
+    );
     const held = proxy.holdStatement(acquire);
     await held.arrived;
     const lastWord = proxy.onStatement(abandon);
@@ -64,7 +67,7 @@ test.each(presences)(
     expect(await waiting).toMatchObject({ message: "no more" });
     await lastWord;
     await until(
-      "it has left the line",
+      "it has left the queue",
       async () => (await sql`select from leasehold.waiters where key = ${key}`).length === 0,
     );
     await held.forward();
@@ -207,7 +210,7 @@ test.each(presences)(
     const held = proxy.holdStatement(acquire);
     const hung = settled(locker.tryAcquire(`hung-${presence}`), requestTimeoutMs);
     await held.arrived;
-    // so that the hung one's time is over first
+    // so that the hung one's time is up first
     await new Promise((resolve) => setTimeout(resolve, requestTimeoutMs / 2));
 
     const [state, pong, checked, debug] = await Promise.all([

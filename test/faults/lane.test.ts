@@ -29,7 +29,7 @@ test("what was not sent behind a hung statement is sent over the next connection
   const held = proxy.holdStatement(/'hung'/);
   const hung = lane.query("select 'hung'", []).catch((error: unknown) => error);
   await held.arrived;
-  // so that the hung one's time is over first
+  // so that the hung one's time is up first
   await new Promise((resolve) => setTimeout(resolve, timeoutMs / 2));
 
   const { rows } = await lane.query("create table written as select 1 as n", []);

@@ -1,4 +1,4 @@
-// The statement runs, and its answer never comes back: the line is cut, or falls silent.
+// The statement runs, and its answer never comes back: the connection is cut, or falls silent.
 import { expect, test } from "vitest";
 import type { Locker, LockerOptions } from "../../src/index.js";
 import { createDatabase } from "../support/database.js";

@@ -67,7 +67,7 @@ test.each([...directions.map((direction) => ["on", direction] as const), ["off",
     const locker = createLocker(options(proxy, { presence, ttlMs: 30_000 }));
     const { signal } = await locker.acquire(key);
     const waiting = settled(locker.acquire(busy.key, { waitMs: 60_000 }), requestTimeoutMs * 10);
-    await until("it is in line", async () => (await sql`select from leasehold.waiters`).length > 0);
+    await until("it is in the queue", async () => (await sql`select from leasehold.waiters`).length > 0);
 
     proxy.blackhole(direction);
     const asking = settled(locker.check(key), requestTimeoutMs);
@@ -128,7 +128,7 @@ test.each(presences)(
 );
 
 test.each(presences)(
-  "on a slow line everything works, belief ends no later for it, and close() leaves nothing (presence: %s)",
+  "on a slow connection everything works, belief ends no later for it, and close() leaves nothing (presence: %s)",
   async (presence) => {
     const key = `slow-${presence}`;
     await using proxy = await startProxy(database.url);
@@ -157,7 +157,7 @@ test.each(presences)(
 );
 
 test.each(["on", "off", "pooled"] as const)(
-  "the first call on a slow line is done within the default timeout of a request (presence: %s)",
+  "the first call on a slow connection is done within the default timeout of a request (presence: %s)",
   async (presence) => {
     await using proxy = await startProxy(database.url);
     // from Europe to the west of America: 33 round trips would be too many

@@ -20,7 +20,7 @@ afterAll(async () => {
   await cluster.destroy();
 });
 
-const line = (key: string) =>
+const queueOf = (key: string) =>
   database.sql`select token::text, ticket::text from leasehold.waiters where key = ${key} order by ticket`;
 
 test.each(presences)(
@@ -42,19 +42,19 @@ test.each(presences)(
       return mine.fence;
     };
     const waits = [wait("first", first)];
-    await until("the first is in line", async () => (await line(key)).length === 1);
+    await until("the first is in the queue", async () => (await queueOf(key)).length === 1);
     waits.push(wait("second", second));
     const before = await until("both are", async () => {
-      const rows = await line(key);
+      const rows = await queueOf(key);
       return rows.length === 2 ? [...rows] : null;
     });
 
     await cluster.stop("immediate");
     await expect(sql`select 1`).rejects.toThrow();
     await cluster.start();
-    // the line is unlogged: what stands in it now came after the crash
-    const after = await until("both are in line again", async () => {
-      const rows = await line(key);
+    // the queue is unlogged: what is in it now came after the crash
+    const after = await until("both are in the queue again", async () => {
+      const rows = await queueOf(key);
       return rows.length === 2 ? [...rows] : null;
     });
     await until("it is held", () => lock.held);

@@ -90,7 +90,7 @@ test.each([
 });
 
 test.each(places)(
-  "a place in the line that commits only after its last word was first said is given back (hung at its %s, presence: %s)",
+  "an entry in the queue that commits only after its last word was first said is given back (hung at its %s, presence: %s)",
   async (stage, presence) => {
     const key = `queued-${presence}`;
     const { sql } = databases[stage];
@@ -116,7 +116,7 @@ test.each(places)(
       "it is committed",
       async () => (await sql`select from leasehold.leases where key = ${key} and queued`).length > 0,
     );
-    await until("the line is empty", async () => (await sql`select from leasehold.waiters`).length === 0);
+    await until("the queue is empty", async () => (await sql`select from leasehold.waiters`).length === 0);
     expect(lock.held).toBe(true);
   },
 );

@@ -28,7 +28,7 @@ test("a client works, waits and renews while the next migration is applied, and 
   const held = await locker.acquire("held");
   const { signal } = held;
   const waiting = other.acquire("held");
-  await until("it is in line", async () => (await sql`select from leasehold.waiters`).length === 1);
+  await until("it is in the queue", async () => (await sql`select from leasehold.waiters`).length === 1);
   let isOver = false;
   const fences: bigint[] = [];
   const working = (async () => {

@@ -82,14 +82,14 @@ test("renewals, release and other guards pass", async () => {
   await another.commit();
 });
 
-test("other keys of a batch do not wait for a guarded one, also in the lines of those who wait", async () => {
+test("other keys of a batch do not wait for a guarded one, also in their queues", async () => {
   await using holder = openLocker(database, { presence: "off", keepAlive: false });
   await using locker = openLocker(database);
   const lock = await holder.acquire("guarded");
   await using session = await openGuard(database, lock);
   await expire(database, "guarded");
   const waiting = locker.acquire("guarded");
-  await until("it stands in line", async () => (await sql`select from leasehold.waiters`).length > 0);
+  await until("it waits in the queue", async () => (await sql`select from leasehold.waiters`).length > 0);
 
   // asked for at once, they go in one statement with the next look for the guarded key
   const keys = Array.from({ length: 50 }, (_, index) => `other-${index}`);

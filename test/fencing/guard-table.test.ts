@@ -79,7 +79,7 @@ describe.each([
   });
 });
 
-test("a writer that has lost the lock is refused, one that still guards when it is over is not", async () => {
+test("a writer that has lost the lock is refused, one that still guards when it has ended is not", async () => {
   await using locker = openLocker(database, { presence: "off", keepAlive: false });
   await sql`create table late (key text primary key, n int)`;
   await sql`insert into late values ('late', 0)`;

@@ -114,7 +114,7 @@ test("the time is read after the wait for a grant in flight, not before", async 
     detail: expect.stringMatching(/^The lease .* expired/),
   });
   await waitsForLock(database, session);
-  // over by the time that the row is free
+  // ended by the time that the row is free
   await granting.run(
     "update leasehold.leases set expires_at = clock_timestamp() + interval '0.2 s' where key = 'late'",
   );
@@ -195,7 +195,7 @@ test("what expires, is released or revoked after the guard stays guarded to the 
   }
 });
 
-test("outside a transaction a guard is over at once, and the client's second statement says so", async () => {
+test("outside a transaction a guard ends at once, and the client's second statement says so", async () => {
   await using locker = openLocker(database, { presence: "off" });
   await using session = await openSession(database);
   await using lock = await locker.acquire("a");

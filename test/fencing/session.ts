@@ -66,7 +66,7 @@ export async function openGuard(where: TestDatabase | string, lock: { key: strin
   return session;
 }
 
-/** Until its statement stands in line for somebody's lock. */
+/** Until its statement waits in the queue for somebody's lock. */
 export async function waitsForLock({ sql }: TestDatabase, { pid }: Session): Promise<void> {
   await until(
     "the statement waits for a lock",
@@ -76,7 +76,7 @@ export async function waitsForLock({ sql }: TestDatabase, { pid }: Session): Pro
   );
 }
 
-/** The time of the lease is over, though nobody has waited for it. */
+/** The lease has expired, though nobody has waited for it. */
 export async function expire({ sql }: TestDatabase, key: string): Promise<void> {
   await sql`update leasehold.leases set expires_at = clock_timestamp() where key = ${key}`;
 }

@@ -106,7 +106,7 @@ test("a statement that takes longer is cancelled", async () => {
   await using session = await openSession(database);
   await session.begin();
   await session.guard("long", lock.fence, "300 ms");
-  // from 17 on the transaction is over at the same moment; which of the two is first does not matter
+  // from 17 on the transaction ends at the same moment; which of the two is first does not matter
   await expect(session.run("select pg_sleep(60)")).rejects.toMatchObject({
     code: expect.stringMatching(/^(57014|25P04|CONNECTION_CLOSED|ECONNRESET|EPIPE)$/),
   });

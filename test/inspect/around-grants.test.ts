@@ -17,7 +17,7 @@ test("a member of pg_read_all_data reads the tokens", async () => {
   await reader.end();
 });
 
-test("a publication for all tables publishes the leases, not the lines and sessions, and stops nobody", async () => {
+test("a publication for all tables publishes the leases, not the queues and sessions, and stops nobody", async () => {
   await sql`create publication everything for all tables`;
   const published = await sql`
     select tablename as name from pg_publication_tables where pubname = 'everything' and schemaname = 'leasehold'`;

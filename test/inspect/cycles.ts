@@ -1,4 +1,4 @@
-// The reference for circles of waiting: written without regard to how the database finds them.
+// The reference for cycles of waiting: written without regard to how the database finds them.
 import { expect } from "vitest";
 
 export type Edge = readonly [waiter: number, holder: number];

@@ -1,4 +1,4 @@
-// Circles of sessions that hold a key and wait for another.
+// Cycles of sessions that hold a key and wait for another.
 import { expect, test } from "vitest";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
@@ -59,7 +59,7 @@ test("processes in a ring are told with their path, until one of them gives up",
   const idle = bystander.acquire("ring-0", { signal: end.signal }).catch(() => undefined);
   for (const [place, process] of processes.entries()) await process.wait([`ring-${(place + 1) % 3}`]);
 
-  const circles = await until("it is closed", async () => {
+  const cycles = await until("it is closed", async () => {
     const rows =
       await sql`select to_jsonb(d.keys) as keys, to_jsonb(d.owners) as owners, to_jsonb(d.session_ids) as session_ids, path, since from leasehold.deadlocks d`;
     return rows.length > 0 ? rows : null;
@@ -70,7 +70,7 @@ test("processes in a ring are told with their path, until one of them gives up",
   // each of three waits for the next; from the smallest session on there is one way round
   const turn = owners.map((_, step) => names[(names.indexOf(owners[0] ?? "first") + step) % 3] ?? "first");
   const keys = turn.map((owner) => `ring-${(names.indexOf(owner) + 1) % 3}`);
-  expect([...circles]).toEqual([
+  expect([...cycles]).toEqual([
     {
       keys,
       owners: turn,
@@ -89,7 +89,7 @@ test("processes in a ring are told with their path, until one of them gives up",
   for (const process of processes) await process.close();
 });
 
-test("no circle: a process that waits for itself, a holder that is dead, a lease that is over, a holder without presence", async () => {
+test("no cycle: a process that waits for itself, a holder that is dead, an expired lease, a holder without presence", async () => {
   expectLeft(database, "sessions", "leases", "waiters");
   await using one = openLocker(database, { takeoverDelayMs: 1_000 });
   await using dying = await openLockProcess(database, { options: { takeoverDelayMs: 1_000, ttlMs: 600_000 } });
@@ -104,7 +104,7 @@ test("no circle: a process that waits for itself, a holder that is dead, a lease
 
   await dying.worker.kill("SIGKILL");
   await (await waits[2])?.release();
-  // its entry in the line outlives it
+  // its entry in the queue outlives it
   const [row] = await sql`select count(*)::int as n from leasehold.waiting where key = 'a'`;
   expect(row?.n).toBeGreaterThan(0);
   expect(await sql`select from leasehold.deadlocks`).toHaveLength(0);

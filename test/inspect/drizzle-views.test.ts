@@ -69,7 +69,7 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
       .from(liveSessions)
       .where(eq(liveSessions.owner, `${driver}:first`));
     const [over] = await db.select().from(expiredLeases).where(eq(expiredLeases.key, gone));
-    const circles = await db.select().from(deadlocks);
+    const cycles = await db.select().from(deadlocks);
 
     const session = sessions[0]?.id;
     expect(lease).toEqual({
@@ -141,7 +141,7 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
       blockingPid: null,
       blockingTransaction: null,
     });
-    expect(circles).toEqual([
+    expect(cycles).toEqual([
       {
         keys: [b, a],
         owners: [`${driver}:first`, `${driver}:second`],

@@ -14,7 +14,7 @@ const { sql } = database;
 
 const names = ["acquire", "release", "lost", "takeover", "sweep"] as const;
 
-/** What is published until the test is over, as `[channel, message]`. Each survives JSON, and shows no token. */
+/** What is published until the test has ended, as `[channel, message]`. Each survives JSON, and shows no token. */
 function listen(...channels: (typeof names)[number][]): [string, Record<string, unknown>][] {
   const heard: [string, Record<string, unknown>][] = [];
   for (const name of channels.length === 0 ? names : channels) {
@@ -31,7 +31,7 @@ function listen(...channels: (typeof names)[number][]): [string, Record<string, 
 
 type Event = "start" | "end" | "asyncStart" | "asyncEnd" | "error";
 
-/** What a tracing channel tells until the test is over, as `[event, context]`: the one object of an operation. */
+/** What a tracing channel tells until the test has ended, as `[event, context]`: the one object of an operation. */
 function trace<Context extends object>(name: string): [Event, Context][] {
   const heard: [Event, Context][] = [];
   const tell = (event: Event) => (context: object) => void heard.push([event, context as Context]);
@@ -133,7 +133,7 @@ test("a loss is told with its reason, and is no release", async () => {
   ]);
 });
 
-test("a takeover is told before its acquire, with who had the key and since when that was over", async () => {
+test("a takeover is told before its acquire, with who had the key and since when that had expired", async () => {
   await using locker = openLocker(database);
   const [silent] = await ask(sql, ["a"]);
   await sql`update leasehold.leases set expires_at = clock_timestamp() - interval '3 seconds' where key = 'a'`;

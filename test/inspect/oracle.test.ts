@@ -140,8 +140,8 @@ test("every view says what the tables, the locks and the processes say", { timeo
       await wait(second, key);
       await release(first, key);
     },
-    circle: async () => {
-      const [one, two] = [own("circle"), own("circle")];
+    cycle: async () => {
+      const [one, two] = [own("cycle"), own("cycle")];
       const [first, second, third] = awake().filter(({ hasPresence }) => hasPresence);
       await take(first, one, {});
       await take(second, two, {});
@@ -161,16 +161,16 @@ test("every view says what the tables, the locks and the processes say", { timeo
           (await sql`select from leasehold.live_sessions where owner = ${player.owner} and is_alive`).length === 0,
       );
       dead.add(player.owner);
-      await compare(); // before its takeover delay is over
+      await compare(); // before its takeover delay has passed
       await enter();
     },
     /** Freezes while it waits, and while it holds what somebody guards and somebody else waits for. */
     freeze: async () => {
       const [player, other] = awake().filter(({ hasPresence }) => hasPresence);
       if (!player) return;
-      const [key, line] = [own("frozen"), own("line")];
-      await take(other, line, {});
-      await wait(player, line);
+      const [key, queued] = [own("frozen"), own("queued")];
+      await take(other, queued, {});
+      await wait(player, queued);
       await take(player, key, { ttlMs: 1_500 });
       await guard(key);
       await wait(other, key);
@@ -198,20 +198,20 @@ test("every view says what the tables, the locks and the processes say", { timeo
       for (const view of ["active_leases", "waiting", "live_sessions", "expired_leases"] as const) {
         expect(sorted(views[view] ?? []), view).toEqual(sorted(picture[view]));
       }
-      const circles = (views.deadlocks ?? []) as unknown as Circle[];
+      const cycles = (views.deadlocks ?? []) as unknown as Cycle[];
       expectCycles(
-        circles.map(({ session_ids }) => session_ids),
+        cycles.map(({ session_ids }) => session_ids),
         picture.edges,
       );
-      for (const circle of circles) {
-        const owners = circle.session_ids.map((id) => before.sessions.find((session) => session.id === id)?.owner);
-        expect(circle.owners).toEqual(owners);
-        for (const [place, id] of circle.session_ids.entries()) {
-          const key = circle.keys[place];
-          const next = circle.session_ids[(place + 1) % circle.session_ids.length];
+      for (const cycle of cycles) {
+        const owners = cycle.session_ids.map((id) => before.sessions.find((session) => session.id === id)?.owner);
+        expect(cycle.owners).toEqual(owners);
+        for (const [index, id] of cycle.session_ids.entries()) {
+          const key = cycle.keys[index];
+          const next = cycle.session_ids[(index + 1) % cycle.session_ids.length];
           expect(before.waiters).toContainEqual(expect.objectContaining({ key, session: id }));
           expect(before.leases).toContainEqual(expect.objectContaining({ key, session: next, isTaken: true }));
-          expect(circle.path).toContain(`${owners[place]} waits for ${key}, held by `);
+          expect(cycle.path).toContain(`${owners[index]} waits for ${key}, held by `);
         }
       }
       // the processes themselves: who believes it holds before and after is shown as the holder
@@ -245,11 +245,11 @@ test("every view says what the tables, the locks and the processes say", { timeo
       if (Number(waiters) > 1) seen.add("several wait");
     }
     for (const { position, blocking_pid, key } of views.waiting ?? []) {
-      seen.add(position === null ? "passed by" : "in line");
+      seen.add(position === null ? "passed by" : "in the queue");
       if (blocking_pid !== null) seen.add("waits for a guard");
       if (!views.active_leases?.some((lease) => lease.key === key)) seen.add("waits for what nobody holds");
     }
-    if ((views.deadlocks ?? []).length > 0) seen.add("circle");
+    if ((views.deadlocks ?? []).length > 0) seen.add("cycle");
   }
 
   for (const hasPresence of [true, true, true, true, false]) await enter(hasPresence);
@@ -265,7 +265,7 @@ test("every view says what the tables, the locks and the processes say", { timeo
     put("cool", 2);
     put("absent", 1);
     put("revoke", 1);
-    put("circle", 1);
+    put("cycle", 1);
     put("kill", 1);
     for (let act = deck.shift(); act !== undefined; [act] = deck.splice(Math.floor(random() * deck.length), 1)) {
       await acts[act]();
@@ -290,9 +290,9 @@ test("every view says what the tables, the locks and the processes say", { timeo
 
   const all = [
     "believed",
-    "circle",
+    "cycle",
     "expired",
-    "in line",
+    "in the queue",
     "orphaned",
     "over and guarded",
     "passed by",
@@ -307,7 +307,7 @@ test("every view says what the tables, the locks and the processes say", { timeo
   expect([...seen].sort()).toEqual(all);
 });
 
-interface Circle {
+interface Cycle {
   readonly keys: readonly string[];
   readonly owners: readonly string[];
   readonly session_ids: readonly number[];

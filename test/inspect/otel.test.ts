@@ -44,7 +44,7 @@ interface Telemetry {
   stop(): void;
 }
 
-/** Until the test is over. */
+/** Until the test has ended. */
 function observe(options: TelemetryOptions = {}): Telemetry {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });

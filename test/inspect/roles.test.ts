@@ -132,7 +132,7 @@ test("a plain monitoring role sees all of it: liveness, server process and addre
   const [lease] = await client`select * from leasehold.active_leases where key = 'seen'`;
   const [wait] = await client`select * from leasehold.waiting where key = 'seen'`;
   const [session] = await client`select * from leasehold.live_sessions where owner = 'holder'`;
-  const circles = await client`select * from leasehold.deadlocks`;
+  const cycles = await client`select * from leasehold.deadlocks`;
   const own = await sql`select pid, client_addr::text as address from pg_stat_activity where pid = ${lease?.pid}`;
   const theirs = await client`select pid, client_addr::text as address from pg_stat_activity where pid = ${lease?.pid}`;
 
@@ -142,7 +142,7 @@ test("a plain monitoring role sees all of it: liveness, server process and addre
   expect(theirs).toEqual([{ pid: lease?.pid, address: null }]);
   expect(session).toMatchObject({ pid: lease?.pid, client_address: lease?.client_address, is_alive: true });
   expect(wait).toMatchObject({ owner: "waiter", position: 1, blocked_by: "holder", is_alive: true });
-  expect(circles).toHaveLength(1);
+  expect(cycles).toHaveLength(1);
 
   const secrets = await sql`
     select token::text as secret from leasehold.leases where token is not null

@@ -17,7 +17,7 @@ const views = (
   await sql`select relname::text as name from pg_class where relnamespace = 'leasehold'::regnamespace and relkind = 'v' order by 1`
 ).map(({ name }) => name as string);
 
-/** Every second lease is over; those who wait do so for live ones, four of them for each. */
+/** Every second lease has expired; those who wait do so for live ones, four of them for each. */
 async function fill(leases: number): Promise<void> {
   await sql.begin(async (tx) => {
     await tx`truncate leasehold.leases, leasehold.waiters, leasehold.sessions`;
@@ -111,7 +111,7 @@ for (const leases of [LEASES / 10, LEASES]) {
       expect(calls, view).toBeLessThan(50);
       expect(read, view).toBeLessThan(20 * rows);
       const plan = await planOf(query);
-      // for each pair of a lease and a waiter it would be more; deadlocks looks at all waits for each session that is in a circle
+      // for each pair of a lease and a waiter it would be more; deadlocks looks at all waits for each session that is in a cycle
       const pairs = view === "deadlocks" ? SESSIONS * WAITERS : 0;
       expect(rowsOf(plan), view).toBeLessThan(50 * rows + 10 * pairs);
       expect(Number(plan["Shared Hit Blocks"]) + Number(plan["Shared Read Blocks"]), view).toBeLessThan(20 * rows);
@@ -137,7 +137,7 @@ test("one key is looked up, not searched for", async () => {
   }
 });
 
-test("a circle is found among sessions that all wait for all, in a time that grows as the waits do", async () => {
+test("a cycle is found among sessions that all wait for all, in a time that grows as the waits do", async () => {
   expectLeft(database, "leases", "waiters", "sessions");
   await fill(SESSIONS);
   /** Each of so many holds two keys, and waits for a key of every other. */
@@ -148,9 +148,9 @@ test("a circle is found among sessions that all wait for all, in a time that gro
       select 'key-' || 2 * b, a * 1000 + b, gen_random_uuid(), 2 * a + 1, 'waiter', clock_timestamp(), clock_timestamp() + interval '1 hour'
         from generate_series(1, ${size}) a, generate_series(1, ${size}) b where a <> b`;
     const [row] =
-      await sql`select count(*)::int as circles, min(cardinality(session_ids)) as least, max(cardinality(session_ids)) as most from leasehold.deadlocks`;
+      await sql`select count(*)::int as cycles, min(cardinality(session_ids)) as least, max(cardinality(session_ids)) as most from leasehold.deadlocks`;
     expect(row).toMatchObject({ least: 2, most: 2 });
-    expect(row?.circles).toBeGreaterThanOrEqual(size / 2);
+    expect(row?.cycles).toBeGreaterThanOrEqual(size / 2);
     return processorTimeOf("select * from leasehold.deadlocks");
   };
   await sql`update leasehold.leases set expires_at = clock_timestamp() + interval '1 hour'`;

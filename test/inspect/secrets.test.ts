@@ -12,7 +12,7 @@ import { until } from "../support/until.js";
 
 const database = await createDatabase();
 
-/** Until the test is over. */
+/** Until the test has ended. */
 function listen(channel: string, shown: unknown[]): void {
   const onMessage = (message: unknown) => void shown.push(message);
   subscribe(channel, onMessage);

@@ -20,7 +20,7 @@ test("a grant of a key that was never held, or was released, took it from nobody
   for (const asked of [...fresh, ...again]) expect(asked).toMatchObject(expected);
 });
 
-test("a grant of a key whose lease has run out says whose it was, and since when it was over", async () => {
+test("a grant of a key whose lease has run out says whose it was, and since when it had expired", async () => {
   const [silent] = await ask(sql, ["a"]);
   await sql`update leasehold.leases set expires_at = clock_timestamp() - interval '3 seconds' where key = 'a'`;
   const { expiresAt } = await leaseRow(sql, "a");

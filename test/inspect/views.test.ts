@@ -17,7 +17,7 @@ const waitOf = async (owner: string) => (await sql`select * from leasehold.waiti
 const overOf = async (key: string) => (await sql`select * from leasehold.expired_leases where key = ${key}`)[0];
 const isWaiting = (owner: string) => until(`${owner} waits`, async () => (await waitOf(owner)) !== undefined);
 
-test("a killed process: its session is not alive at once, its leases are orphaned when its takeover delay is over", async () => {
+test("a killed process: its session is not alive at once, its leases are orphaned when its takeover delay has passed", async () => {
   expectLeft(database, "sessions", "leases");
   const options = { owner: "victim", takeoverDelayMs: 5_000, ttlMs: 600_000 };
   await using holder = await openLockProcess(database, { options });
@@ -50,7 +50,7 @@ test("a killed process: its session is not alive at once, its leases are orphane
   expect(await overOf("killed")).toBeUndefined();
 });
 
-test("a frozen process: alive as a session, passed by in the line, and its lease is over at its TTL", async () => {
+test("a frozen process: alive as a session, passed by in the queue, and its lease expires at its TTL", async () => {
   await using frozen = await openLockProcess(database, { options: { owner: "frozen", ttlMs: 6_000 } });
   await using other = openLocker(database, { owner: "other" });
   await using last = openLocker(database, { owner: "last" });
@@ -75,7 +75,7 @@ test("a frozen process: alive as a session, passed by in the line, and its lease
   expect(await sql`select is_alive, waits from leasehold.live_sessions where owner = 'frozen'`).toEqual([
     { is_alive: true, waits: 0 },
   ]);
-  const over = await until("its lease is over", () => overOf("ice"));
+  const over = await until("its lease has expired", () => overOf("ice"));
   expect(over).toMatchObject({ reason: "expired", owner: "frozen" });
   frozen.worker.cont();
   await frozen.worker.next("lost");

@@ -42,7 +42,7 @@ test("10,000 locks and 1,000 waits of one process: 3 connections, 1 advisory loc
   const waits = controllers.map(({ signal }, n) =>
     locker.acquire(`contended ${n % 100}`, { signal }).catch(() => null),
   );
-  await until("all stand in line", async () => {
+  await until("all wait in the queue", async () => {
     const [row] = await sql`select count(*)::int as n from leasehold.waiters`;
     return row?.n === WAITS;
   });

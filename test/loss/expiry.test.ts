@@ -65,7 +65,7 @@ test("while they are renewed locks outlive their TTL, and one statement renews a
   const start = await leaseRow(sql, "kept-0");
   proxy.statements.length = 0;
 
-  await until("three TTLs are over", async () => (await leaseRow(sql, "kept-0")).now > start.acquiredAt + 3 * 4_000);
+  await until("three TTLs have passed", async () => (await leaseRow(sql, "kept-0")).now > start.acquiredAt + 3 * 4_000);
 
   expect(locks.map((lock) => lock.held)).not.toContain(false);
   const renewals = proxy.statements.filter((statement) => /leasehold_internal\.renew\(/.test(statement.sql)).length;
@@ -81,7 +81,10 @@ test("a lock that was renewed once for less than its interval of renewals is kep
   const { acquiredAt } = await leaseRow(sql, "shorter");
 
   await lock.renew(2_500);
-  await until("two of its first TTLs are over", async () => (await leaseRow(sql, "shorter")).now > acquiredAt + 12_000);
+  await until(
+    "two of its first TTLs have passed",
+    async () => (await leaseRow(sql, "shorter")).now > acquiredAt + 12_000,
+  );
 
   expect(signal.aborted).toBe(false);
   expect(lock.held).toBe(true);

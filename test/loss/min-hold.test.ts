@@ -19,7 +19,7 @@ const grants = async (key: string) =>
   (await sql`select acquisitions::int as n from leasehold.leases where key = ${key}`)[0]?.n as number;
 const isQueued = async () => (await sql`select from leasehold.waiters`).length > 0;
 
-test("a key released before its minimum hold is over is kept from everybody until then, its own process included", async () => {
+test("a key released before its minimum hold has ended is kept from everybody until then, its own process included", async () => {
   await using locker = openLocker(database);
   await using other = openLocker(database);
   const lock = await locker.acquire("a", { minHoldMs: 4_000 });
@@ -59,7 +59,7 @@ test("the minimum hold outlives the process that released, and a crash before th
   expectLeft(database, "sessions");
 });
 
-test("a minimum hold that was over at the release keeps nobody out", async () => {
+test("a minimum hold that had ended at the release keeps nobody out", async () => {
   await using locker = openLocker(database);
   const lock = await locker.acquire("short", { minHoldMs: 1 });
 

@@ -30,7 +30,7 @@ test("a heartbeat that is written while its session is judged, before its connec
   {
     await using reads = await pauseReads(sql, "seen_at");
     const verdict = isDead();
-    // In the right order it is over already: the holder's connection stands, so nothing else is looked at.
+    // In the right order it has passed already: the holder's connection stands, so nothing else is looked at.
     await Promise.race([verdict, reads.reached()]);
     await sql`update leasehold.real_sessions set seen_at = clock_timestamp() where id = 1`;
     await holder`select pg_advisory_unlock(${presenceClass}, 1)`;

@@ -14,7 +14,7 @@ test("a killed holder's key goes to who waits, its takeover delay after its last
   await using locker = openLocker(database, { takeoverDelayMs: 1_000 });
   const first = await holder.acquire("a");
   const waiting = locker.acquire("a");
-  await until("the wait is in line", async () => (await sql`select from leasehold.waiters`).length > 0);
+  await until("the wait is in the queue", async () => (await sql`select from leasehold.waiters`).length > 0);
 
   await holder.worker.kill("SIGKILL");
   const dead = await leaseRow(sql, "a");
@@ -41,7 +41,7 @@ test("while a holder's connection stands, its key is not taken however long its 
   await using lock = await locker.acquire("frozen");
 
   const row = await leaseRow(sql, "frozen");
-  // the delay was over long before: only the TTL freed it
+  // the delay had passed long before: only the TTL freed it
   expect(await seenAt(sql, frozen.sessionId)).toBeLessThan(frozen.expiresAt - 1_000);
   expect(row.acquiredAt).toBeGreaterThanOrEqual(frozen.expiresAt);
   expect(lock.held).toBe(true);
@@ -60,7 +60,10 @@ test("of a killed process all leases are free and all waits are skipped", async 
   await dying.wait(waited);
   await until("they stand first", async () => (await sql`select from leasehold.waiters`).length === waited.length);
   const behind = [...keys, ...waited].map((key) => locker.acquire(key));
-  await until("we stand in line", async () => (await sql`select from leasehold.waiters`).length === 3 * waited.length);
+  await until(
+    "we wait in the queue",
+    async () => (await sql`select from leasehold.waiters`).length === 3 * waited.length,
+  );
 
   await dying.worker.kill("SIGKILL");
   const [dead] =

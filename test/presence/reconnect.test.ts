@@ -44,7 +44,7 @@ test("a session that is terminated and comes back in time leaves its leases unpr
   expect(losses).toEqual([]);
 });
 
-test("an old backend that still stands on a dead line is ended by its own process, which keeps its number and its leases", async () => {
+test("an old backend that is still there on a dead connection is ended by its own process, which keeps its number and its leases", async () => {
   await using proxy = await startProxy(database.url);
   const losses: string[] = [];
   await using locker = openLocker(proxy.url(database.url), {
@@ -135,7 +135,7 @@ test.each([true, false])(
   },
 );
 
-test("a process with no connection at all believes from its own clocks until its delay is over, and never after somebody was granted", async () => {
+test("a process with no connection at all believes from its own clocks until its delay has passed, and never after somebody was granted", async () => {
   await using proxy = await startProxy(database.url);
   await using locker = openLocker(proxy.url(database.url), { ttlMs: 60_000, takeoverDelayMs: 2_000 });
   await using other = openLocker(database);

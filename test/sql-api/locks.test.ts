@@ -59,7 +59,7 @@ test("a key that a locker holds is not, and the answer says who has it; the othe
   await release(sql, "b", grant.token);
 });
 
-test("a locker that stands in line is granted after a release in SQL", async () => {
+test("a locker that waits in the queue is granted after a release in SQL", async () => {
   await using locker = openLocker(database);
   const grant = await tryAcquire(sql, "line", "1 hour");
   const wait = locker.acquire("line");
@@ -70,7 +70,7 @@ test("a locker that stands in line is granted after a release in SQL", async () 
   await lock.release();
 });
 
-test("who stands in line goes first, for as long as he looks", async () => {
+test("who waits in the queue goes first, for as long as he looks", async () => {
   await release(sql, "queue", (await tryAcquire(sql, "queue")).token);
   await sql`update leasehold.leases set queued = true where key = 'queue'`;
   await sql`insert into leasehold.waiters (key, ticket, token, owner, enqueued_at, alive_until)
@@ -82,7 +82,7 @@ test("who stands in line goes first, for as long as he looks", async () => {
   await release(sql, "queue", grant.token);
 });
 
-test("a release wakes the first in line with its commit, and nobody where nobody waits", async () => {
+test("a release wakes the first waiter with its commit, and nobody where nobody waits", async () => {
   await using ears = await openEars(database, 4242);
   const grant = await tryAcquire(sql, "wake");
   const putWaiter = () => sql`
@@ -123,7 +123,7 @@ test("a release of a row that is locked for a moment is tried again, twice", asy
   expect(await release(own.sql, "busy", grant.token)).toBe(true);
 });
 
-test("renew moves the expiry and never back, and refuses what is over", async () => {
+test("renew moves the expiry and never back, and refuses what has ended", async () => {
   const grant = await tryAcquire(sql, "c", "10 s");
   const renew = async (ttl: string | null = null): Promise<number> => {
     const [row] =
@@ -174,7 +174,7 @@ test("a lease that has expired is released as lost", async () => {
   expect((await leaseRow(sql, "d")).token).toBeNull();
 });
 
-test("guard takes the fence of try_acquire, and refuses it once the lock is over", async () => {
+test("guard takes the fence of try_acquire, and refuses it once the lock has ended", async () => {
   const grant = await tryAcquire(sql, "guarded");
   await using session = await openSession(database);
   await session.begin();

@@ -29,7 +29,7 @@ interface Whims {
   readonly guardsBy: "lock.transaction" | "lock.guard" | "SQL";
   readonly savepoint: "none" | "kept" | "rolled back" | "rolled back, and no guard again";
   readonly fails: boolean;
-  /** In line; seldom, for a line waits up to 3 s for one in it who is frozen. */
+  /** In the queue; seldom, for a queue waits up to 3 s for a frozen one in it. */
   readonly waits: boolean;
 }
 

@@ -1,7 +1,7 @@
 // The order of the folders of src: a file imports from its own folder and from those that stand before it here. Since that is an
-// order, no circle of folders is possible. Pure reading: no Postgres.
+// order, no cycle of folders is possible. Pure reading: no Postgres.
 import { describe, expect, test } from "vitest";
-import { circles, importsOf, sourceFiles } from "./imports.js";
+import { cycles, importsOf, sourceFiles } from "./imports.js";
 
 /** Lowest first. A folder below another one is named where it has a place of its own; the rest belongs to the one above. */
 const order = [
@@ -54,12 +54,12 @@ describe("the folders of src", () => {
     expect(against.map(({ from, to }) => `${name(from)} < ${name(to)}: ${from} imports ${to}`).sort()).toEqual([]);
   });
 
-  test("within one, files do not import each other in a circle", () => {
-    expect(circles(imports.filter(({ from, to }) => folderOf(from) === folderOf(to)))).toEqual([]);
+  test("within one, files do not import each other in a cycle", () => {
+    expect(cycles(imports.filter(({ from, to }) => folderOf(from) === folderOf(to)))).toEqual([]);
   });
 
-  test("a circle would be found", () => {
+  test("a cycle would be found", () => {
     const edge = (from: string, to: string) => ({ from, to });
-    expect(circles([edge("a", "b"), edge("b", "c"), edge("c", "b"), edge("d", "d")])).toEqual(["b > c > b", "d > d"]);
+    expect(cycles([edge("a", "b"), edge("b", "c"), edge("c", "b"), edge("d", "d")])).toEqual(["b > c > b", "d > d"]);
   });
 });

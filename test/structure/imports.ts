@@ -32,8 +32,8 @@ export function importsOf(file: string): readonly Import[] {
   });
 }
 
-/** For each group of files that reach each other by imports a shortest circle: "a.ts > b.ts > a.ts". */
-export function circles(imports: readonly Import[]): readonly string[] {
+/** For each group of files that reach each other by imports a shortest cycle: "a.ts > b.ts > a.ts". */
+export function cycles(imports: readonly Import[]): readonly string[] {
   const next = new Map<string, string[]>();
   for (const { from, to } of imports) next.set(from, [...(next.get(from) ?? []), to]);
   const told = new Set<string>();

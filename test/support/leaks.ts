@@ -8,7 +8,7 @@ export type Rows = "leases" | "waiters" | "sessions";
 
 const expected = new Map<TestDatabase, Set<Rows>>();
 
-/** This test leaves such rows on purpose, say of a process that it killed. They are deleted when it is over. */
+/** This test leaves such rows on purpose, say of a process that it killed. They are deleted when it has ended. */
 export function expectLeft(database: TestDatabase, ...rows: Rows[]): void {
   expected.set(database, new Set([...(expected.get(database) ?? []), ...rows]));
 }

@@ -18,7 +18,7 @@ const DEAD_SESSIONS = 1_000;
 /** Cycles for each of the two measurements. */
 const CYCLES = 600;
 
-test("20 sweepers at once over 100,000 rows purge what is over, touch no live lease, hold up no acquire, and finish", {
+test("20 sweepers at once over 100,000 rows purge what has ended, touch no live lease, hold up no acquire, and finish", {
   timeout: 600_000,
 }, async () => {
   const database = await createDatabase();

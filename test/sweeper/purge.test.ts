@@ -77,7 +77,7 @@ describe("leases", () => {
     ["expired for 11 minutes", held(-11)],
     ["revoked, and expired for 11 minutes", { ...held(-11), revoked_at: minutes(-12) }],
     ["free for 11 minutes, its minimum hold over for as long", { released_at: minutes(-12), hold_until: minutes(-11) }],
-    ["free for 11 minutes, with a stale mark of a line", { released_at: minutes(-11), queued: "true" }],
+    ["free for 11 minutes, with a stale mark of a queue", { released_at: minutes(-11), queued: "true" }],
   ])("%s: purged", async (_, values) => {
     await putLease("a", values);
     expect(await sweep()).toEqual({ ...nothing, leases_purged: 1 });
@@ -102,7 +102,7 @@ describe("leases", () => {
   test.each([
     ["is alive", 1],
     ["has just stopped looking", -0.5],
-  ])("one with a place in its line is kept: its owner %s", async (_, aliveFor) => {
+  ])("one with an entry in its queue is kept: its owner %s", async (_, aliveFor) => {
     await putLease("a", { released_at: minutes(-11), queued: "true" });
     await putWaiter("a", aliveFor);
     expect(await sweep()).toMatchObject({ leases_purged: 0, waiters_purged: 0 });
@@ -346,7 +346,7 @@ describe("batches", () => {
   });
 });
 
-describe("lines", () => {
+describe("queues", () => {
   test.each([
     ["expired", true, held(-1)],
     ["free", true, { released_at: minutes(-1) }],

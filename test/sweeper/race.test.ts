@@ -13,7 +13,7 @@ const FOR_MS = process.env.LEASEHOLD_LONG ? 30_000 : 4_000;
 const KEYS = 40;
 const FLOWS = 12;
 
-test("no live lease is ever purged, no two hold one key, fences rise, nobody in line is forgotten", async () => {
+test("no live lease is ever purged, no two hold one key, fences rise, no waiter is forgotten", async () => {
   const database = await createDatabase();
   const { sql } = database;
   // A row is old as soon as it is free: for it the sweeper lives two hours ahead. And what a delete takes is written down.

@@ -137,7 +137,7 @@ describe.each(libraries)("$name", (library) => {
     expect(levels).toEqual([[{ level: "read committed" }], [{ level: "serializable" }]]);
   });
 
-  test("what is known to be over is refused before anything is sent", async () => {
+  test("what is known to have ended is refused before anything is sent", async () => {
     await using locker = openLocker(database);
     await using proxy = await startProxy(database.url);
     await using opened = library.open(proxy.url(database.url));

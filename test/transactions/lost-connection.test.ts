@@ -168,7 +168,7 @@ describe("postgres.js, which would send on", () => {
 
     const tx = await lock.transaction(client, (own) => own);
 
-    await expect(tx`insert into written values ('late')`).rejects.toThrow("This transaction is over");
+    await expect(tx`insert into written values ('late')`).rejects.toThrow("This transaction has ended");
     expect(await written()).toEqual([]);
     await client.end({ timeout: 1 });
   });

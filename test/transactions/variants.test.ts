@@ -129,7 +129,7 @@ describe("a driver that is not known to take several statements at once", () => 
     );
   });
 
-  test("is told that there is no transaction, or that the grant is over", async () => {
+  test("is told that there is no transaction, or that the grant has ended", async () => {
     await using locker = openLocker(database);
     await using other = openLocker(database);
     const lock = await locker.acquire("three", { keepAlive: false });

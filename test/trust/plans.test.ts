@@ -9,7 +9,7 @@ import { openLocker } from "../support/lockers.js";
 const database = await createDatabase();
 const { sql } = database;
 
-test("the plans that an application role can have printed show neither a token nor the secret of the lines", async () => {
+test("the plans that an application role can have printed show neither a token nor the secret of the queues", async () => {
   const app = await createRole(database, { grantUsage: true });
   await using locker = openLocker(database);
   const { token } = await locker.acquire("payroll");
@@ -32,7 +32,7 @@ test("the plans that an application role can have printed show neither a token n
     abandonRows([{ ...other, isDoubted: true }]),
     firstAttemptRows([other]),
     firstAttemptRows([other, other], { waits: true }),
-    // Who asks for an old place has it judged by the secret. Three at once: behind the first, the others go another way.
+    // Who asks for an old position has it judged by the secret. Three at once: behind the first, the others go another way.
     acquireRows([5, 6, 7].map((ticket) => ({ ...other, waits: true, ticket, proof: ticket + 3 }))),
     "leasehold_internal.sweep(0)",
   ]) {

@@ -45,7 +45,7 @@ const all: readonly { error: LeaseholdError; name: string; code: string; says: s
     error: new StaleFenceError({ key: "a", fence: 7n, holder }),
     name: "StaleFenceError",
     code: "stale-fence",
-    says: 'Postgres refused the writes under "a" (fence 7): that grant is over. The key is held by "web-1:17" (fence 1152921504606846976). Nothing of this transaction is kept.',
+    says: 'Postgres refused the writes under "a" (fence 7): that grant has ended. The key is held by "web-1:17" (fence 1152921504606846976). Nothing of this transaction is kept.',
   },
   {
     error: new InvalidKeyError({ expected: "a string", received: 5 }),

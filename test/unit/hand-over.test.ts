@@ -7,13 +7,13 @@ import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";
 import { type Outcome, watch } from "./outcome.js";
 
-interface Line extends Opened {
+interface Queue extends Opened {
   readonly lock: Lock;
   readonly waiters: readonly Outcome<Lock>[];
 }
 
 /** One holds the key, and some wait behind it, each with a ticket of its own. */
-async function openQueue(count: number, store?: FakeStore): Promise<Line> {
+async function openQueue(count: number, store?: FakeStore): Promise<Queue> {
   const opened = openFake({ keepAlive: false, waitMs: 60_000, ttlMs: 3_600_000 }, store);
   opened.store.keeps.reply = () => [];
   const holding = watch(opened.locker.acquire("a"));

@@ -37,7 +37,7 @@ test("a wait ends after waitMs, and not before, with the holder's name", async (
   await held.release();
 });
 
-test("waitMs 0 is one try, which does not stand in line", async () => {
+test("waitMs 0 is one try, which does not join the queue", async () => {
   await using proxy = await startProxy(database.url);
   await using holder = openLocker(database);
   await using waiter = openLocker(proxy.url(database.url));
@@ -105,7 +105,7 @@ test("a signal that is aborted already sends nothing", async () => {
   expect(listeners(signal)).toBe(0);
 });
 
-test("an abort ends the wait with the signal's own reason, and the next in line is served", async () => {
+test("an abort ends the wait with the signal's own reason, and the next waiter is served", async () => {
   await using holder = openLocker(database);
   await using first = openLocker(database);
   await using second = openLocker(database);
@@ -169,7 +169,7 @@ test("a thousand waits hold no connection of their own, and one abort ends them 
     locker.acquire(`crowd ${n % 50}`, { signal: controller.signal }).catch((error: unknown) => error),
   );
   const count = async () => Number((await database.sql`select count(*) as n from leasehold.waiters`)[0]?.n);
-  await until("all stand in line", async () => (await count()) === 1_000);
+  await until("all wait in the queue", async () => (await count()) === 1_000);
 
   const connections = await database.sql`
     select application_name from pg_stat_activity where datname = current_database() and application_name like '%crowd'`;

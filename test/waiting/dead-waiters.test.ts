@@ -21,7 +21,7 @@ const grantedAtMs = async (key: string) =>
     )[0]?.at,
   );
 
-test("a head that was killed is skipped once its time is over, and not before", async () => {
+test("a head that was killed is skipped once its time has passed, and not before", async () => {
   await using holder = openLocker(database);
   await using heir = openLocker(database);
   await using dying = await startWorker(file, { url: database.url });
@@ -43,7 +43,7 @@ test("a head that was killed is skipped once its time is over, and not before", 
   expectLeft(database, "sessions");
 });
 
-test("a process killed with fifty waits and fifty locks leaves a line and locks that others get", async () => {
+test("a process killed with fifty waits and fifty locks leaves a queue and locks that others get", async () => {
   await using holder = openLocker(database);
   await using heir = openLocker(database, { takeoverDelayMs: 1_000 });
   await using dying = await startWorker(file, { url: database.url, takeoverDelayMs: 1_000, ttlMs: 60_000 });
@@ -81,15 +81,15 @@ test("a frozen process with fifty waits does not stall the key, and is served wh
   await untilQueued(database, "frozen", 51);
 
   frozen.stop();
-  const line = await queueOf(database, "frozen");
+  const queue = await queueOf(database, "frozen");
   await held.release();
   const lock = await waiting;
   const heirAtMs = await grantedAtMs("frozen");
 
-  expect(line.slice(0, 50).map(({ token }) => token)).toEqual(before.map(({ token }) => token));
-  // The heir had to let each of those before it pass until that one's own time was over, all at once and not one by one.
-  const lapsedMs = Math.max(...line.slice(0, 50).map(({ aliveMs }) => aliveMs));
-  expect(heirAtMs).toBeGreaterThanOrEqual(lapsedMs);
+  expect(queue.slice(0, 50).map(({ token }) => token)).toEqual(before.map(({ token }) => token));
+  // The heir had to let each of those before it pass until that one's own time had passed, all at once and not one by one.
+  const expiredMs = Math.max(...queue.slice(0, 50).map(({ aliveMs }) => aliveMs));
+  expect(heirAtMs).toBeGreaterThanOrEqual(expiredMs);
 
   frozen.cont();
   await untilQueued(database, "frozen", 50);
@@ -99,8 +99,8 @@ test("a frozen process with fifty waits does not stall the key, and is served wh
   const fences = grants.map(({ fence }) => fence);
   expect(fences.every((fence) => fence > lock.fence)).toBe(true);
   // they stand where they stood
-  const place = new Map(before.map(({ token }, index) => [token, index]));
-  const served = grants.toSorted((x, y) => (x.fence < y.fence ? -1 : 1)).map(({ token }) => place.get(token));
+  const position = new Map(before.map(({ token }, index) => [token, index]));
+  const served = grants.toSorted((x, y) => (x.fence < y.fence ? -1 : 1)).map(({ token }) => position.get(token));
   expect(served).toEqual(before.map((_, index) => index));
   await frozen.request("close");
 });

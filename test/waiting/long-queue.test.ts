@@ -1,4 +1,4 @@
-// Lines of thousands: everybody is served in order, and one statement reads what it needs and no more.
+// Queues of thousands: everybody is served in order, and one statement reads what it needs and no more.
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
 import {
@@ -20,22 +20,22 @@ const database = await createDatabase();
 const { sql } = database;
 const LONG = 300_000;
 
-test("1,000 waiters of two lockers are all served, in the order of their places", { timeout: LONG }, async () => {
+test("1,000 waiters of two lockers are all served, in the order of their tickets", { timeout: LONG }, async () => {
   const options = { waitMs: Number.POSITIVE_INFINITY };
   await using holder = openLocker(database);
   const lockers = [openLocker(database, options), openLocker(database, options)] as const;
   await Promise.all(lockers.map((locker) => locker.ready()));
-  const held = await holder.acquire("line");
+  const held = await holder.acquire("queue");
   const served: { readonly token: string; readonly fence: bigint }[] = [];
   const waits = Array.from({ length: 1_000 }, async (_, n) => {
-    const lock = await (lockers[n % 2] ?? holder).acquire("line");
+    const lock = await (lockers[n % 2] ?? holder).acquire("queue");
     served.push({ token: lock.token, fence: lock.fence });
     await lock.release();
   });
-  const line = await until(
-    "all stand in line",
+  const queue = await until(
+    "all wait in the queue",
     async () => {
-      const rows = await queueOf(database, "line");
+      const rows = await queueOf(database, "queue");
       return rows.length === 1_000 && rows;
     },
     { timeoutMs: LONG },
@@ -44,9 +44,9 @@ test("1,000 waiters of two lockers are all served, in the order of their places"
   await Promise.all(waits);
   await Promise.all(lockers.map((locker) => locker.close()));
 
-  expect(served.map(({ token }) => token)).toEqual(line.map(({ token }) => token));
+  expect(served.map(({ token }) => token)).toEqual(queue.map(({ token }) => token));
   expect(served.every(({ fence }, n) => n === 0 || fence > (served[n - 1]?.fence ?? 0n))).toBe(true);
-  expect(await isQueued(database, "line")).toBe(false);
+  expect(await isQueued(database, "queue")).toBe(false);
 });
 
 test("an abort of 3,000 waits at once leaves a free key, which the next try gets", { timeout: LONG }, async () => {
@@ -61,7 +61,7 @@ test("an abort of 3,000 waits at once leaves a free key, which the next try gets
       (error: unknown) => error,
     ),
   );
-  await until("all stand in line", async () => (await queueOf(database, "aborted")).length === 3_000, {
+  await until("all wait in the queue", async () => (await queueOf(database, "aborted")).length === 3_000, {
     timeoutMs: LONG,
   });
   await held.release();
@@ -70,10 +70,10 @@ test("an abort of 3,000 waits at once leaves a free key, which the next try gets
 
   const lock = await until("the last one granted before it was aborted has let go", () => locker.tryAcquire("aborted"));
   await (lock as Lock).release();
-  await until("the line is empty", async () => (await queueOf(database, "aborted")).length === 0, { timeoutMs: LONG });
+  await until("the queue is empty", async () => (await queueOf(database, "aborted")).length === 0, { timeoutMs: LONG });
 });
 
-test("a try waits for those of its own process who leave the line, and for nobody else's", async () => {
+test("a try waits for those of its own process who leave the queue, and for nobody else's", async () => {
   await using holder = openLocker(database);
   await using locker = openLocker(database);
   const held = await holder.acquire("left");
@@ -91,24 +91,24 @@ test("a try waits for those of its own process who leave the line, and for nobod
   await expect(held.release()).rejects.toMatchObject({ code: "lease-lost" });
 });
 
-test("who stands behind another of his process keeps his place without a look, and comes back to it when the line was lost", async () => {
+test("a waiter behind another of its process keeps its entry without a look, and its position when the queue was lost", async () => {
   await using holder = openLocker(database);
   await using locker = openLocker(database, { waitMs: Number.POSITIVE_INFINITY });
   const held = await holder.acquire("kept");
   const waits = Array.from({ length: 20 }, () => locker.acquire("kept"));
-  const line = await untilQueued(database, "kept", 20);
-  const [first] = line;
-  const lasts = line.at(-1)?.aliveMs ?? 0;
-  // longer than a place lasts
+  const queue = await untilQueued(database, "kept", 20);
+  const [first] = queue;
+  const lasts = queue.at(-1)?.aliveMs ?? 0;
+  // longer than an entry lasts
   const kept = await until("all were kept once more", async () => {
     const now = await queueOf(database, "kept");
     return now.every(({ aliveMs }) => aliveMs > lasts + 3_000) && now;
   });
-  expect(kept.map(({ token, ticket }) => [token, ticket])).toEqual(line.map(({ token, ticket }) => [token, ticket]));
+  expect(kept.map(({ token, ticket }) => [token, ticket])).toEqual(queue.map(({ token, ticket }) => [token, ticket]));
 
   await sql`delete from leasehold.waiters where key = 'kept' and token <> ${first?.token ?? ""}::uuid`;
   const back = await untilQueued(database, "kept", 20);
-  expect(back.map(({ token, ticket }) => [token, ticket])).toEqual(line.map(({ token, ticket }) => [token, ticket]));
+  expect(back.map(({ token, ticket }) => [token, ticket])).toEqual(queue.map(({ token, ticket }) => [token, ticket]));
   const served: string[] = [];
   const rest = waits.map(async (wait) => {
     const lock = await wait;
@@ -117,10 +117,10 @@ test("who stands behind another of his process keeps his place without a look, a
   });
   await held.release();
   await Promise.all(rest);
-  expect(served).toEqual(line.map(({ token }) => token));
+  expect(served).toEqual(queue.map(({ token }) => token));
 });
 
-test("places end with the one who stands first: an abort of it has the next look, at once", async () => {
+test("entries are kept by the first waiter: when it is aborted, the next one looks at once", async () => {
   await using holder = openLocker(database);
   await using locker = openLocker(database, { waitMs: Number.POSITIVE_INFINITY });
   const held = await holder.acquire("first gone");
@@ -151,7 +151,7 @@ test("when Postgres does not answer, everybody who waits is told, not only the f
     expect(end).toMatchObject({ name: "UnavailableError" });
   }
   proxy.heal();
-  await until("the line is empty", async () => (await queueOf(database, "silent")).length === 0, { timeoutMs: LONG });
+  await until("the queue is empty", async () => (await queueOf(database, "silent")).length === 0, { timeoutMs: LONG });
   await held.release();
 });
 
@@ -162,7 +162,7 @@ const statistics = [
 ] as const;
 
 test.each(statistics)(
-  "one look, one place, one release and one end read a few rows of a long line: %s",
+  "one look, one new entry, one release and one end read a few rows of a long queue: %s",
   async (when, analyze) => {
     const [token, key] = ["00000000-0000-0000-0000-000000000001", `rows ${when}`];
     await sql`truncate leasehold.waiters, leasehold.leases`;
@@ -183,9 +183,9 @@ test.each(statistics)(
     const acts: readonly (readonly [string, string])[] = [
       ["a first attempt", `select from ${first}`],
       ["a try", look(expression("gen_random_uuid()"), false)],
-      ["a new place", look(expression("gen_random_uuid()"), true)],
+      ["a new entry", look(expression("gen_random_uuid()"), true)],
       ["a look from the middle", look(waiter(1500), true)],
-      ["a place kept", `select from ${keepEntriesRows([{ key, token: waiter(1501) }])}`],
+      ["an entry kept", `select from ${keepEntriesRows([{ key, token: waiter(1501) }])}`],
       ["an end", `select from ${abandonRows([{ key, token: waiter(1502), wasHeld: false }], { isRelaxed: true })}`],
       ["a release", `select from ${releaseRows([{ key, token, fence: 1 }], { isRelaxed: true })}`],
       ["a grant to the first", look(waiter(1), true)],

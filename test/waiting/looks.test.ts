@@ -48,7 +48,7 @@ async function look(
   return { ...claim, ...answer };
 }
 
-/** So many wait for a key that somebody holds: in their order, with places that last. */
+/** So many wait for a key that somebody holds: in their order, with entries that last. */
 async function openLine({ sql }: TestDatabase, key: string, count: number) {
   const held = await acquireFirst(sql, [key]);
   const waiting: Looked[] = [];
@@ -167,7 +167,7 @@ test("a row that a stranger keeps locked is busy after some 5 ms, for whoever is
 
 describe("whoever is not next leaves the row alone", () => {
   test.each([
-    ["a look of the second, who has a place", true],
+    ["a look of the second, who has a ticket", true],
     ["a try", false],
   ])("%s, in a transaction that stays open", async (label, waits) => {
     const { waiting, release } = await openLine(database, label, 2);
@@ -202,7 +202,7 @@ describe("whoever is not next leaves the row alone", () => {
     if (change === "") expect(await renewBatch(database.sql, held, {})).toMatchObject([{ outcome: "renewed" }]);
   });
 
-  test("a look of the second while a stranger has the row locked: it keeps its place, and is told so", async () => {
+  test("a look of the second while a stranger has the row locked: it keeps its entry, and is told so", async () => {
     const { waiting, release } = await openLine(database, "kept", 2);
     const second = waiting[1] as Looked;
     await release();
@@ -214,7 +214,7 @@ describe("whoever is not next leaves the row alone", () => {
   });
 });
 
-test("a free key goes to the first of its queue alone, whatever the others know of their places", async () => {
+test("a free key goes to the first of its queue alone, whatever tickets the others have", async () => {
   const { waiting, release } = await openLine(database, "order", 3);
   await release();
   const [first, second, third] = waiting as [Looked, Looked, Looked];

@@ -21,23 +21,23 @@ test("200 waiters of 4 processes are served in the order of their tickets", asyn
   const processes = [a, b, c, d];
   await Promise.all(processes.map((process) => process.request("ready")));
   await using locker = openLocker(database);
-  const held = await locker.acquire("line");
+  const held = await locker.acquire("queue");
 
   const waits = Array.from({ length: 200 }, (_, n) =>
-    (processes[n % 4] ?? a).request<Grant>("wait", { key: "line", name: `${n % 4}` }),
+    (processes[n % 4] ?? a).request<Grant>("wait", { key: "queue", name: `${n % 4}` }),
   );
-  const line = await untilQueued(database, "line", 200);
+  const queue = await untilQueued(database, "queue", 200);
   await held.release();
   const grants = await Promise.all(waits);
   await Promise.all(processes.map((process) => process.request("close")));
 
   const served = grants.toSorted((x, y) => (x.fence < y.fence ? -1 : 1));
-  const place = new Map(line.map(({ token }, index) => [token, index]));
-  expect(served.map(({ token }) => place.get(token))).toEqual(line.map((_, index) => index));
-  // the processes do stand mixed in the line
+  const position = new Map(queue.map(({ token }, index) => [token, index]));
+  expect(served.map(({ token }) => position.get(token))).toEqual(queue.map((_, index) => index));
+  // the processes are mixed in the queue
   const changes = served.filter(({ name }, index) => name !== served[index - 1]?.name).length;
   expect(changes).toBeGreaterThan(8);
-  expect(await isQueued(database, "line")).toBe(false);
+  expect(await isQueued(database, "queue")).toBe(false);
 });
 
 test("those of a process that ask before it is connected are served in the order in which they asked", async () => {

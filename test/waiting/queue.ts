@@ -1,4 +1,4 @@
-// What the line of a key looks like from outside.
+// What the queue of a key looks like from outside.
 import type { TestDatabase } from "../support/database.js";
 import { until } from "../support/until.js";
 
@@ -8,18 +8,18 @@ export interface Entry {
   readonly aliveMs: number;
 }
 
-/** In the order of the line, lapsed entries included. */
+/** In the order of the queue, expired entries included. */
 export async function queueOf({ sql }: TestDatabase, key: string): Promise<Entry[]> {
   return await sql<Entry[]>`
     select ticket::text, token::text, (extract(epoch from alive_until) * 1000)::float8 as "aliveMs"
       from leasehold.waiters w where key = ${key} order by w.ticket`;
 }
 
-/** Resolves once so many stand in the line of the key. */
+/** Resolves once so many wait in the queue of the key. */
 export function untilQueued(database: TestDatabase, key: string, count: number): Promise<Entry[]> {
   return until(`${count} wait for ${key}`, async () => {
-    const line = await queueOf(database, key);
-    return line.length >= count && line;
+    const queue = await queueOf(database, key);
+    return queue.length >= count && queue;
   });
 }
 

@@ -32,7 +32,7 @@ test(`${TIMES} acquires aborted at random moments leave nothing`, { timeout: 600
       const key = `${presences[n]} ${Math.floor(random() ** 2 * 8)}`;
       const controller = new AbortController();
       const reason = new Error("a random abort");
-      // from before it is sent to long after it stands in line
+      // from before it is sent to long after it has joined the queue
       const abortMs = random() ** 2 * 250;
       const holdMs = random() < 0.5 ? 0 : random() * 10;
       const timer = setTimeout(() => controller.abort(reason), abortMs);

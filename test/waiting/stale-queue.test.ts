@@ -16,7 +16,7 @@ beforeAll(async () => {
   database = await createDatabase();
 });
 
-test("left by a crash of Postgres, which empties the line", async () => {
+test("left by a crash of Postgres, which empties the queue", async () => {
   await using cluster = await startCluster();
   const crashed = await createDatabase({ on: cluster });
   const options = { url: crashed.url, ttlMs: 1_000 };
@@ -27,7 +27,7 @@ test("left by a crash of Postgres, which empties the line", async () => {
   await untilQueued(crashed, "crash", 1);
 
   await Promise.all([a.kill(), b.kill()]);
-  // A place in the line is committed asynchronously: this brings the flag to the disk, which a crash might lose otherwise.
+  // An entry in the queue is committed asynchronously: this brings the flag to the disk, which a crash might lose otherwise.
   await crashed.sql`checkpoint`;
   await cluster.restart("immediate");
   expect(await queueOf(crashed, "crash")).toEqual([]);
@@ -84,38 +84,38 @@ test("left by a sweep of a dead waiter", async () => {
   expectLeft(database, "sessions");
 });
 
-test("a lapsed entry: the key is granted to the next try, and the flag stays while an entry does", async () => {
+test("an expired entry: the key is granted to the next try, and the flag stays while an entry does", async () => {
   await using holder = openLocker(database);
   await using dying = await startWorker(file, { url: database.url });
-  const held = await holder.acquire("lapsed");
-  await dying.request("start", { key: "lapsed", name: "dead" });
-  await untilQueued(database, "lapsed", 1);
+  const held = await holder.acquire("expired");
+  await dying.request("start", { key: "expired", name: "dead" });
+  await untilQueued(database, "expired", 1);
   await dying.kill();
   await held.release();
-  expect(await holder.tryAcquire("lapsed")).toBeNull(); // it counts for as long as it said
-  await database.sql`update leasehold.waiters set alive_until = clock_timestamp() where key = 'lapsed'`;
+  expect(await holder.tryAcquire("expired")).toBeNull(); // it counts for as long as it said
+  await database.sql`update leasehold.waiters set alive_until = clock_timestamp() where key = 'expired'`;
 
-  const lock = await holder.tryAcquire("lapsed");
+  const lock = await holder.tryAcquire("expired");
 
   expect(lock).not.toBeNull();
-  expect(await isQueued(database, "lapsed")).toBe((await queueOf(database, "lapsed")).length > 0);
+  expect(await isQueued(database, "expired")).toBe((await queueOf(database, "expired")).length > 0);
   await lock?.release();
   expectLeft(database, "sessions");
 });
 
-test("a living waiter whose entry was deleted comes back to its own place", async () => {
+test("a living waiter whose entry was deleted comes back to its own position", async () => {
   await using holder = openLocker(database);
   await using first = openLocker(database);
   await using second = openLocker(database);
-  const held = await holder.acquire("own place");
-  const waits = [first.acquire("own place")];
-  const [entry] = await untilQueued(database, "own place", 1);
-  waits.push(second.acquire("own place"));
-  const [, other] = await untilQueued(database, "own place", 2);
+  const held = await holder.acquire("own position");
+  const waits = [first.acquire("own position")];
+  const [entry] = await untilQueued(database, "own position", 1);
+  waits.push(second.acquire("own position"));
+  const [, other] = await untilQueued(database, "own position", 2);
 
-  await database.sql`delete from leasehold.waiters where key = 'own place' and ticket = ${entry?.ticket ?? ""}::bigint`;
-  const line = await untilQueued(database, "own place", 2);
-  expect(line.map(({ token, ticket }) => [token, ticket])).toEqual([
+  await database.sql`delete from leasehold.waiters where key = 'own position' and ticket = ${entry?.ticket ?? ""}::bigint`;
+  const queue = await untilQueued(database, "own position", 2);
+  expect(queue.map(({ token, ticket }) => [token, ticket])).toEqual([
     [entry?.token, entry?.ticket],
     [other?.token, other?.ticket],
   ]);

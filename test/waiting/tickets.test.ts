@@ -1,4 +1,4 @@
-// A place in a line is given by the server, and nobody chooses his own.
+// A position in a queue is given by the server, and nobody chooses their own.
 import { expect, test } from "vitest";
 import { acquireRows } from "../support/acts.js";
 import { openClient } from "../support/client.js";
@@ -18,7 +18,7 @@ interface Claim {
 type Queued = Required<Claim> & { readonly token: string; readonly ticket: string };
 
 /** As the client sends it. */
-async function stand(
+async function joinQueue(
   key: string,
   { token = crypto.randomUUID(), ticket = null, proof = null }: Claim = {},
 ): Promise<Queued> {
@@ -33,14 +33,14 @@ async function stand(
   }
 }
 
-test("a ticket that was not given to this token for this key is a place at the end", async () => {
+test("a ticket that was not given to this token for this key is a position at the end", async () => {
   await using locker = openLocker(database);
-  await using lock = await locker.acquire("line");
-  await using elsewhere = await locker.acquire("other line");
-  const first = await stand("line");
-  const gone = await stand("line");
-  const last = await stand("line");
-  const there = await stand("other line");
+  await using lock = await locker.acquire("queue");
+  await using elsewhere = await locker.acquire("other queue");
+  const first = await joinQueue("queue");
+  const gone = await joinQueue("queue");
+  const last = await joinQueue("queue");
+  const there = await joinQueue("other queue");
   await database.sql`delete from leasehold.waiters where token = ${gone.token}::uuid or token = ${there.token}::uuid`;
 
   const claims: Claim[] = [
@@ -56,30 +56,30 @@ test("a ticket that was not given to this token for this key is a place at the e
   ];
   let before = BigInt(last.ticket);
   for (const claim of claims) {
-    const { ticket } = await stand("line", claim);
+    const { ticket } = await joinQueue("queue", claim);
     expect(BigInt(ticket), JSON.stringify(claim)).toBeGreaterThan(before);
     expect(BigInt(ticket)).toBeLessThan(before + 1_000n);
     before = BigInt(ticket);
   }
-  expect((await queueOf(database, "line"))[0]?.token).toBe(first.token);
+  expect((await queueOf(database, "queue"))[0]?.token).toBe(first.token);
   await elsewhere.release();
   await lock.release();
   await database.sql`truncate leasehold.waiters`;
 });
 
-test("with its proof a token has its old place again, when the line was lost", async () => {
+test("with its proof a token has its old position again, when the queue was lost", async () => {
   await using locker = openLocker(database);
-  await using lock = await locker.acquire("lost line");
-  const [first, second] = [await stand("lost line"), await stand("lost line")];
+  await using lock = await locker.acquire("lost queue");
+  const [first, second] = [await joinQueue("lost queue"), await joinQueue("lost queue")];
   // a look is told the same again
-  expect(await stand("lost line", first)).toEqual(first);
-  expect(await stand("lost line", { token: first.token })).toEqual(first);
-  await database.sql`delete from leasehold.waiters where key = 'lost line'`;
-  const third = await stand("lost line");
-  expect(await stand("lost line", second)).toEqual(second);
-  expect(await stand("lost line", first)).toEqual(first);
-  const line = await untilQueued(database, "lost line", 3);
-  expect(line.map(({ token }) => token)).toEqual([first.token, second.token, third.token]);
+  expect(await joinQueue("lost queue", first)).toEqual(first);
+  expect(await joinQueue("lost queue", { token: first.token })).toEqual(first);
+  await database.sql`delete from leasehold.waiters where key = 'lost queue'`;
+  const third = await joinQueue("lost queue");
+  expect(await joinQueue("lost queue", second)).toEqual(second);
+  expect(await joinQueue("lost queue", first)).toEqual(first);
+  const queue = await untilQueued(database, "lost queue", 3);
+  expect(queue.map(({ token }) => token)).toEqual([first.token, second.token, third.token]);
   await lock.release();
   await database.sql`truncate leasehold.waiters`;
 });

@@ -1,4 +1,4 @@
-// A process that waits in lines. Each wait is by a name of the test's, and told when it was granted.
+// A process that waits in queues. Each wait is by a name of the test's, and told when it was granted.
 import { createLocker, type Lock, type LockerOptions } from "../../src/index.js";
 import { emit, serve } from "../support/worker.js";
 

@@ -49,7 +49,7 @@ async function typical(measure: () => Promise<number>): Promise<number> {
   return times.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)] as number;
 }
 
-test("a release wakes the next in line at once, without waiting for its poll", async () => {
+test("a release wakes the next waiter at once, without waiting for its poll", async () => {
   const before = await dropped();
   const [woken, polled] = [await typical(() => handover(notifying)), await slowest(() => handover(silent))];
 
@@ -57,7 +57,7 @@ test("a release wakes the next in line at once, without waiting for its poll", a
   expect(woken).toBeLessThan(polled / 4);
 });
 
-test("with every NOTIFY dropped the line is served all the same, and in order", async () => {
+test("with every NOTIFY dropped the queue is served all the same, and in order", async () => {
   await using holder = openLocker(silent);
   await using a = openLocker(silent);
   await using b = openLocker(silent);
@@ -70,12 +70,12 @@ test("with every NOTIFY dropped the line is served all the same, and in order", 
     grants.push({ token: lock.token, fence: lock.fence });
     await lock.release();
   });
-  const line = await untilQueued(silent, "silent", 4);
+  const queue = await untilQueued(silent, "silent", 4);
 
   await held.release();
   await Promise.all(waits);
 
-  expect(grants.map(({ token }) => token)).toEqual(line.map(({ token }) => token));
+  expect(grants.map(({ token }) => token)).toEqual(queue.map(({ token }) => token));
   expect(grants.map(({ fence }) => fence)).toEqual(
     grants.map(({ fence }) => fence).toSorted((x, y) => (x < y ? -1 : 1)),
   );

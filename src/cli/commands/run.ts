@@ -29,7 +29,7 @@ Exit codes of its own:
   126  the command could not be started
   127  the command was not found`,
   options: {
-    wait: { value: "<duration>", text: "how long to wait in line; default for ever" },
+    wait: { value: "<duration>", text: "how long to wait in the queue; default for ever" },
     "no-wait": { text: "do not wait" },
     ttl: { value: "<duration>", text: "how long the lock outlasts a holder that hangs; default 30s" },
     "min-hold": { value: "<duration>", text: "keep the key at least so long, also when the command ends at once" },

@@ -5,7 +5,7 @@ import { writeJson, writeOut } from "../output.js";
 
 export const sweep: Command = {
   name: "sweep",
-  summary: "clear away what is over, as every locker does now and then",
+  summary: "delete what nobody needs any more, as every locker does now and then",
   usage: "[options]",
   options: { ...connectionOptions, ...jsonOption },
   positionals: [],

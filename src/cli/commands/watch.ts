@@ -17,7 +17,7 @@ const LEAST_MS = 100;
 
 export const watch: Command = {
   name: "watch",
-  summary: "a live screen of leases, lines and sessions",
+  summary: "a live screen of leases, queues and sessions",
   usage: "[--every <duration>] [options]",
   notes: `Keys: q quit, s sort by the next column, r reverse, / filter by key or owner (Esc drops it), 1 2 3 or Tab lists, arrows scroll.
 Where the output is no terminal, the lists are printed again and again; with --json, as one line of JSON each time.`,

@@ -16,7 +16,7 @@ export interface MigrateFailure {
   readonly server?: Server;
   /** The role that rights were just being granted to. */
   readonly grantTo?: string;
-  /** The whole time that the caller granted, once that is over. */
+  /** The whole time that the caller granted, once that has passed. */
   readonly limitMs?: number;
   /** From then on it is not known whether anything was changed; before, nothing was. */
   readonly isCommitting?: boolean;

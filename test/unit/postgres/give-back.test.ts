@@ -197,7 +197,7 @@ test("a renewal whose row is locked waits for it alone, while other batches pass
   const slow = fake.take();
   await clock.pass(501);
   await slow.answer({ item: 1, outcome: "lost", expires: null, reason: "taken" });
-  expect(fake.statements).toHaveLength(0); // the other one's turn is over: a batch is tried again
+  expect(fake.statements).toHaveLength(0); // the other one's turn has ended: a batch is tried again
   expect(b.answers.at(-1)).toEqual({ outcome: "busy" });
 });
 
