@@ -9,7 +9,7 @@ import { Turns } from "./turns.js";
 const TOGETHER_MS = 200;
 /** When a waiter that has just become the first of this process looks. Until then its entry was kept for it, and it did not look itself. */
 const PROMOTED_MS = 500;
-/** How many may join a queue at once: half a statement of a thousand, which even a slow server answers in time. */
+/** How many that have no ticket yet, or are behind the first, look at once: half a statement, which even a slow server answers in time. */
 const AT_ONCE = 500;
 /** An entry expires after 3 s. */
 const KEEP_EVERY_MS = 1_000;

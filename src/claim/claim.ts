@@ -180,7 +180,7 @@ export class Claim {
     }
   }
 
-  /** Resolves when no attempt can be carried out any more; after a failed attempt, at the latest when the locker is closed. */
+  /** Resolves when no attempt can be carried out any more. Once all are answered or have failed, closing the locker resolves it, too. */
   async #attemptsEnded(): Promise<void> {
     if (this.#unanswered > 0) {
       await new Promise<void>((resolve) => {

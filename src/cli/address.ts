@@ -8,7 +8,7 @@ import { NoAddressError, UsageError } from "./usage-error.js";
 export interface Address {
   readonly url?: string;
   readonly directUrl?: string;
-  /** Releases what was opened to reach it: a use of the embedded Postgres. */
+  /** Releases what was opened to reach it: the embedded Postgres may stop then. */
   close(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export async function findAddress(args: Arguments): Promise<Address> {
   return address;
 }
 
-/** The address to query: the direct one, if there is a pooler and the direct address is known. */
+/** The address for queries: the direct one, if there is a pooler and the direct address is known. */
 export function directTarget({ url, directUrl }: Address): ConnectionTarget {
   try {
     const { directTarget } = resolveTargets({ url, directUrl, connection: {}, sql: null, env: process.env });

@@ -5,9 +5,9 @@ import { UsageError } from "./usage-error.js";
 
 /** An option of a command, as its help shows it. */
 export interface OptionDefinition {
-  /** What its value is, such as `<duration>`. Left out for a flag. */
+  /** A name for its value, such as `<duration>`. Left out for a flag. */
   readonly value?: string;
-  /** It may be given several times. */
+  /** Whether it may be given several times. */
   readonly isRepeatable?: boolean;
   readonly text: string;
 }
@@ -71,7 +71,7 @@ function checkOption({ name, rawName, value, inlineValue }: Token, options: Opti
     if (value === undefined) return "";
     throw new UsageError(`--${name} takes no value, got ${quote(value)}`);
   }
-  // What looks like an option is one, and the value was forgotten; --name=-value says that it is none.
+  // If the value looks like an option, the value was forgotten. --name=-value gives a value with a dash.
   const isForgotten = value?.startsWith("-") && inlineValue !== true;
   if (value !== undefined && value !== "" && !isForgotten) return value;
   throw new UsageError(`--${name} needs a value: --${name} ${definition.value}`);

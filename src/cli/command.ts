@@ -10,9 +10,9 @@ export interface Command {
   /** Further notes, shown below the options. */
   readonly notes?: string;
   readonly options: OptionTable;
-  /** Names of what it takes besides options, all required; one in brackets may be left out. */
+  /** The names of its arguments besides options. All are required, except one in brackets. */
   readonly positionals: readonly string[];
-  /** Whether a command to run follows behind `--`. */
+  /** Whether a command to run follows after `--`. */
   readonly takesCommand?: boolean;
   /** Exit codes for a wrong command line, and for anything else that throws, a missing address included. Default 2 (for a missing address, too) and 1. */
   readonly exitCodes?: { readonly usage: number; readonly error: number };
@@ -20,7 +20,7 @@ export interface Command {
   run(args: Arguments): Promise<number>;
 }
 
-/** Where to find the database: options of all commands that ask one. */
+/** Where to find the database: options of all commands that use one. */
 export const connectionOptions: OptionTable = {
   url: { value: "<address>", text: "address of the database; default LEASEHOLD_DATABASE_URL, DATABASE_URL" },
   "direct-url": {

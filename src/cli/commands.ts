@@ -1,6 +1,6 @@
 import type { Command } from "./command.js";
 
-/** Every command, in the order of the help. Each is loaded when it is called: not every call needs a terminal's width. */
+/** Every command, in the order of the help. A command is loaded when it is called, because few need all of the code. */
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   migrate: async () => (await import("./commands/migrate.js")).migrate,
   run: async () => (await import("./commands/run.js")).run,

@@ -25,7 +25,7 @@ export class Database {
   readonly #link: Link;
   readonly hello: Hello;
   readonly address: Address;
-  /** For people: where and as whom. */
+  /** Host, database and role, for people to read. */
   readonly name: string;
 
   private constructor(link: Link, hello: Hello, address: Address, name: string) {
@@ -58,7 +58,7 @@ export class Database {
     }
   }
 
-  /** `right`: what a role needs for this, of those that `leasehold.grant_...` gives. */
+  /** `right`: what a role needs for this, one of the rights that `leasehold.grant_...` gives. */
   async query(text: string, parameters: readonly Parameter[] = [], right: Right = "usage"): Promise<readonly Row[]> {
     try {
       return await withTimeout(this.#inTransaction(text, parameters), ANSWER_MS, () => this.#link.destroy());
@@ -70,7 +70,7 @@ export class Database {
     }
   }
 
-  /** A link keeps statements in order, so nothing comes in between. The commit also ends a transaction that failed. */
+  /** A link keeps statements in order, so nothing comes in between. The commit also ends a failed transaction. */
   async #inTransaction(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
     const [, rows] = await Promise.all([
       this.#link.query(["begin", ...ownTransactionSettings].join("; ")),
@@ -87,8 +87,8 @@ export class Database {
 }
 
 /**
- * Opens the database for the length of the body. `trustsOwners`: the body itself checks who owns the schemas. `acceptsMissing`: it
- * calls nothing in them where `hello.hasSchemas` is false.
+ * Opens the database while the body runs. `trustsOwners`: the body itself checks who owns the schemas. `acceptsMissing`: the body calls
+ * nothing in the schemas when `hello.hasSchemas` is false.
  */
 export async function withDatabase<Value>(
   args: Arguments,

@@ -8,7 +8,7 @@ const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as co
 export function parseDuration(option: string, text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
   const isWhole = text !== "" && parts.map(([part]) => part).join("") === text;
-  // From the largest unit to the smallest, each once: `1m1h` is more likely a slip than a wish.
+  // From the largest unit to the smallest, each once: `1m1h` is more likely a mistake than intended.
   const units = parts.map(([, , unit]) => unitMs[unit as keyof typeof unitMs]);
   const isOrdered = units.every((unit, index) => index === 0 || unit < (units[index - 1] ?? 0));
   const exact = parts.reduce((sum, [, number], index) => sum + Number(number) * (units[index] ?? 0), 0);
@@ -18,11 +18,11 @@ export function parseDuration(option: string, text: string): number {
   throw new UsageError(`${option}: expected a duration such as 500ms, 30s, 2m or 1h30m, got ${quote(text)}`);
 }
 
-/** For people, in two units at most: `850ms`, `4.2s`, `1m30s`, `2h5m`, `3d4h`. */
+/** A duration for people, in two units at most: `850ms`, `4.2s`, `1m30s`, `2h5m`, `3d4h`. */
 export function formatDuration(ms: number): string {
   if (ms < 0) return `-${formatDuration(-ms)}`;
   if (ms < 1_000) return `${Math.round(ms)}ms`;
-  // Rounded down from here on: 59.96 s is not a minute yet.
+  // From here on it is rounded down: 59.96 s is not yet a minute.
   if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1).replace(/\.0$/, "")}s`;
   const pairs = [
     ["d", "h"],

@@ -1,13 +1,13 @@
 /** The exit codes of every command but `run`. */
 export const SUCCESS = 0;
-/** It failed; for `doctor`: there is a problem. */
+/** The command failed, or `doctor` found a problem. */
 export const FAILURE = 1;
 /** The command line itself is wrong. */
 export const USAGE = 2;
 
 /**
- * How `run` ends where the command's own status says nothing. A command has its reasons for nearly every number: 1 and 2, 64 to 78
- * (sysexits.h), 124 to 127 (timeout, env, shells), 128 + n (signals, up to 192), 200 to 245 (systemd), 255 (ssh). These are free.
+ * The exit codes of `run` itself, as opposed to those of its command. Nearly all numbers have a meaning: 1 and 2, 64 to 78 (sysexits.h), 124
+ * to 127 (timeout, env, shells), 128 + n (signals, up to 192), 200 to 245 (systemd), 255 (ssh). These are free.
  */
 export const runCodes = {
   notAcquired: 193,
@@ -16,11 +16,11 @@ export const runCodes = {
   usage: 196,
 } as const;
 
-/** As shells, env and timeout have them: the command was found but could not be started, or was not found. */
+/** The same as those of shells, env and timeout: the command was found but could not be started, or it was not found. */
 export const CANNOT_START = 126;
 export const NOT_FOUND = 127;
 
-/** The status of a program that a signal ended, as shells report it. */
+/** The exit code of a program that was ended by a signal, as shells report it. */
 export function signalCode(signalNumber: number): number {
   return 128 + signalNumber;
 }

@@ -33,7 +33,7 @@ async function call(command: Command, args: readonly string[]): Promise<number> 
     const given = readArguments(args, { ...command.options, ...helpOption });
     if (given.has("help")) return print(helpOf(command));
     checkPositionals(command, given);
-    // An address may hold a password, and everybody on this machine can read how a process was called.
+    // An address may contain a password, and everybody on this machine can read the arguments of a process.
     if (given.has("url") || given.has("direct-url")) process.title = `leasehold ${command.name}`;
     return await command.run(given);
   } catch (error) {
@@ -81,13 +81,13 @@ function print(text: string): number {
   return SUCCESS;
 }
 
-/** `leasehold ls | head -1`: that the reader stops early is no error. A full disk is one. */
+/** In `leasehold ls | head -1` the reader stops early, which is no error. A full disk is one. */
 function endWhenNobodyReads(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(SUCCESS);
     printError("leasehold", new Error(`the output cannot be written: ${error.message}`), false);
     process.exit(FAILURE);
   });
-  // A command under a lock is ended in order even if nobody can be told why.
+  // A command under a lock is ended properly, even if the reason cannot be written anywhere.
   process.stderr.on("error", () => undefined);
 }

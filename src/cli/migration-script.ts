@@ -43,7 +43,7 @@ export async function pendingMigration(database: Database, roles: readonly strin
       ? await pendingIn(database)
       : [...missingRows(made), ...(await after(made))];
   const isStray = isDone && server.isOwner && (await hasStrayRights(reader));
-  // Rights that were not given by grant_usage are taken, and then these roles need them.
+  // Rights that were not given by grant_usage are revoked, so these roles need a grant afterwards.
   const lacking = isDone && !isStray ? await rolesWithoutUsage(reader, roles) : [...new Set(roles)];
   const grants = lacking.map((role) => `select leasehold.grant_usage(${quoteLiteral(role)})`);
   const all = [...statements, ...(isStray ? [TIDY_RIGHTS] : []), ...grants];
@@ -55,27 +55,27 @@ async function pendingIn(database: Database): Promise<readonly string[]> {
   return record((text) => (hasTable ? database.query(text) : []));
 }
 
-/** What comes after so many migrations; nothing when those are all. */
+/** The statements after this many migrations. Empty when those are all. */
 async function after(made: number): Promise<readonly string[]> {
   const last = migrations[made - 1];
   return made >= migrations.length || last === undefined ? [] : record(() => [{ created_at: last.when }]);
 }
 
-/** What makes the schema where there is none. */
+/** The statements that create the schema. */
 export async function wholeSchema(): Promise<readonly string[]> {
   return [...preamble(false), ...(await record(() => []))];
 }
 
 /**
- * Before anything else, for what is made is bound by this path for good; and nothing is touched that belongs to somebody else. Looked
- * at again once the schemas are there: until then somebody else may make them.
+ * Comes before anything else: objects keep this search path for good, and nothing that belongs to somebody else may be touched. The owners
+ * are checked again once the schemas exist, because until then somebody else may create them.
  */
 function preamble(hasSchemas: boolean): readonly string[] {
   const guard = guardBlock();
   return ["set local search_path = pg_catalog, pg_temp", guard, ...(hasSchemas ? [] : [...CREATE_SCHEMAS, guard])];
 }
 
-/** To be run by psql, or any other client: all of it or nothing. */
+/** A script for psql or any other client. It is run completely or not at all. */
 export function script(statements: readonly string[]): string {
   const lines = statements.map((statement) => `${statement.trim().replace(/;$/, "")};`);
   return `begin;\n\n${lines.join("\n\n")}\n\ncommit;\n`;
@@ -83,13 +83,13 @@ export function script(statements: readonly string[]): string {
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
 
-/** Lets the migrator read, and records what it would write. */
+/** Lets the migrator read, and records what it wants to write. */
 async function record(read: (text: string) => Rows | Promise<Rows>): Promise<readonly string[]> {
   const statements: string[] = [];
   await applyMigrations({
     query: async (text, parameters = []) => {
       if (text.startsWith("select id, hash, created_at from")) return await read(text);
-      // The bodies of functions have a $1 of their own, and no parameters come with them.
+      // Function bodies contain a $1 of their own. Statements with them have no parameters.
       const isTemplate = parameters.length > 0;
       const value = (_: string, number: string) => quoteLiteral(parameters[Number(number) - 1] ?? "");
       statements.push(isTemplate ? text.replaceAll(/\$(\d+)/g, value) : text);

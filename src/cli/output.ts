@@ -5,18 +5,18 @@ export function writeOut(text: string): void {
   process.stdout.write(text);
 }
 
-/** As indented JSON, one value. */
+/** Writes one value as indented JSON. */
 export function writeJson(value: unknown): void {
   writeOut(`${printableLines(JSON.stringify(value, null, 2))}\n`);
 }
 
-/** On stderr, in one piece. Neither a password nor a token is ever in an error of this library. */
+/** Writes to stderr, in one piece. No error of this library ever contains a password or a token. */
 export function printError(program: string, error: unknown, isJson: boolean): void {
   const text = isJson ? `${JSON.stringify({ error: toJson(error) })}\n` : `${program}: ${explain(error)}\n`;
   process.stderr.write(printableLines(text));
 }
 
-/** What the API calls its options, and what they are called here. */
+/** The names of options in the API, and the names that they have here. */
 const words: readonly (readonly [RegExp, string])[] = [
   [/`await locker\.migrate\(\)` once, as a role/, "leasehold migrate once, as a role"],
   [/, or wait in the queue with acquire or withLock/, ", or wait in the queue: leave out --no-wait"],
@@ -30,7 +30,7 @@ const words: readonly (readonly [RegExp, string])[] = [
   [/\bforceRelease\b/, "release --force"],
 ];
 
-/** What went wrong and what to do, in the words of the command line. */
+/** What went wrong and what to do, with the option names of the command line. */
 export function explain(error: unknown): string {
   if (!(error instanceof LeaseholdError)) return error instanceof Error ? error.message : String(error);
   const message = words.reduce((text, [theirs, ours]) => text.replace(theirs, ours), error.message);

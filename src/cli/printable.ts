@@ -1,6 +1,6 @@
 /**
- * Keys and owners are anybody's text. What would move the cursor, ring, recolour or turn the direction of reading is shown as an
- * escape instead, so that a key can neither forge a line nor take the terminal over.
+ * Anybody can choose the text of keys and owners. Characters that move the cursor, ring the bell, change colours or reverse the reading
+ * direction are shown as escapes. So a key can neither fake a line nor take over the terminal.
  */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (char) => {
@@ -9,7 +9,7 @@ export function printable(text: string): string {
   });
 }
 
-/** As `printable`, of text that has lines. Leaves JSON what it is. */
+/** Like `printable`, for text with line breaks. JSON keeps its meaning. */
 export function printableLines(text: string): string {
   return text.split("\n").map(printable).join("\n");
 }

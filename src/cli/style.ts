@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 
-/** What a piece of text means; a style says how that looks. */
+/** What a piece of text means. A style decides how that looks. */
 export type Meaning = "heading" | "good" | "warning" | "bad" | "faint";
 
 export type Style = (meaning: Meaning, text: string) => string;
@@ -16,7 +16,7 @@ export function styleFor(stream: NodeJS.WriteStream): Style {
   return stream.isTTY && stream.hasColors() ? coloured : plain;
 }
 
-/** How much fits on a line; what is not a terminal has no limit. */
+/** How many columns a line has. Output that is no terminal has no limit. */
 export function widthFor(stream: NodeJS.WriteStream): number {
   return stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY;
 }

@@ -6,12 +6,12 @@ import { cut, widthOf } from "./width.js";
 export interface TableColumn {
   readonly heading: string;
   readonly isRight?: boolean;
-  /** May be cut when the terminal is too narrow; the widest of these first. */
+  /** Whether it may be cut when the terminal is too narrow. The widest one is cut first. */
   readonly isElastic?: boolean;
 }
 
 export interface TableOptions {
-  /** Columns of the terminal; `Infinity` when nothing is to be cut. */
+  /** Columns of the terminal. `Infinity`: nothing is cut. */
   readonly width: number;
   readonly style?: Style;
 }
@@ -19,7 +19,7 @@ export interface TableOptions {
 const GAP = 2;
 const LEAST = 6;
 
-/** Lines of text, the headings first. Nothing but printable text, none wider than `width` as far as cells may be cut. */
+/** Lines of printable text, the headings first. None is wider than `width`, as far as cells may be cut. */
 export function tableLines(
   columns: readonly TableColumn[],
   rows: readonly (readonly string[])[],
@@ -34,7 +34,7 @@ export function tableLines(
       )
       .join(" ".repeat(GAP))
       .trimEnd();
-  // Headings and columns that may not be cut can still be too wide for a very narrow terminal.
+  // On a very narrow terminal, headings and columns that may not be cut can still be too wide.
   const [head = "", ...body] = [columns.map(({ heading }) => heading), ...cells].map((texts) =>
     cut(line(texts), width),
   );

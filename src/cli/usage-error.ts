@@ -1,7 +1,7 @@
-/** The command line is wrong. The message says what is, and what would be right. */
+/** Thrown for a wrong command line. The message says what is wrong, and what would be right. */
 export class UsageError extends Error {}
 
-/** No address was given, in any of the ways there are. */
+/** Thrown when no address was given in any of the possible ways. */
 export class NoAddressError extends Error {
   constructor() {
     super(

@@ -15,11 +15,11 @@ export type Kind = "text" | "number" | "boolean" | "time" | "duration" | "json";
 interface Look {
   readonly heading?: string;
   readonly isElastic?: boolean;
-  /** Is left out of a table where no row has a value. */
+  /** The column is left out of a table in which no row has a value. */
   readonly isRare?: boolean;
 }
 
-/** A column without a heading is in the JSON only. */
+/** A column without a heading appears only in the JSON. */
 export interface ViewColumn extends Look {
   readonly name: string;
   readonly kind: Kind;
@@ -28,7 +28,7 @@ export interface ViewColumn extends Look {
 interface Presentation {
   /** As SQL writes it. */
   readonly orderBy: string;
-  /** What to say when there is nothing. */
+  /** What to print when there are no rows. */
   readonly empty: string;
 }
 
@@ -41,7 +41,7 @@ export interface View extends Presentation {
 type ViewName = keyof typeof viewColumns;
 type Looks<Name extends ViewName> = { readonly [Column in keyof (typeof viewColumns)[Name]]?: Look };
 
-/** With all columns that the view has; `table` are those that its table shows. */
+/** Makes a View with all columns that the database view has. `table`: the columns that its table shows. */
 export function view<Name extends ViewName>(
   name: Name,
   { table, ...presentation }: Presentation & { readonly table: Looks<Name> },
@@ -119,7 +119,7 @@ function toData({ columns }: View, row: Row): Data {
   );
 }
 
-/** What a column is called in the data. */
+/** The name of a column in the data. */
 export function nameOf({ name, kind }: Pick<ViewColumn, "name" | "kind">): string {
   return kind === "duration" ? `${name}_ms` : name;
 }
@@ -149,7 +149,7 @@ export function viewLines(view: View, rows: readonly Data[], options: TableOptio
   );
 }
 
-/** A value as people read it. */
+/** A value as text for people. */
 export function cell(column: ViewColumn, row: Data): string {
   const value = row[nameOf(column)];
   if (value === null || value === undefined) return "-";
@@ -169,7 +169,7 @@ export function cell(column: ViewColumn, row: Data): string {
   }
 }
 
-/** One row with a line for each column: for a closer look. */
+/** One row in detail, with a line for each column. */
 export function listing(view: View, row: Data): string[] {
   const width = Math.max(...view.columns.map(({ name }) => name.length));
   return view.columns.map((column) => `${column.name.padEnd(width)}  ${printable(cell(column, row))}`);

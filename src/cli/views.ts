@@ -14,7 +14,7 @@ export const activeLeases: View = view("active_leases", {
   },
 });
 
-export const waitingLines: View = view("waiting", {
+export const queuedWaiters: View = view("waiting", {
   orderBy: "v.key, v.position",
   empty: "Nobody waits.",
   table: {

@@ -1,13 +1,13 @@
 import stringWidth from "string-width";
 
-/** In columns of the terminal. */
+/** The width in columns of the terminal. */
 export function widthOf(text: string): number {
   return stringWidth(text);
 }
 
 const segmenter = new Intl.Segmenter();
 
-/** Cut to so many columns, with an ellipsis where something is missing; no character is cut in half. */
+/** Cuts the text to this many columns. An ellipsis shows that something was cut off. No character is cut in half. */
 export function cut(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let kept = "";

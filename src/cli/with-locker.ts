@@ -4,7 +4,7 @@ import type { Locker } from "../locker/locker.js";
 import { findAddress } from "./address.js";
 import type { Arguments } from "./arguments.js";
 
-/** Makes a locker for the length of the body. */
+/** Runs the body with a locker, and closes the locker afterwards. */
 export async function withLocker<Value>(
   args: Arguments,
   options: Omit<LockerOptions, "url" | "directUrl">,

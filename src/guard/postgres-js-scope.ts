@@ -25,8 +25,8 @@ const never = new Promise<never>(() => {});
  * refuses the body's queries, and hides the end of the body from postgres.js, which has already given up.
  */
 export class PostgresJsScope {
-  #over: UnavailableError | null = null;
-  readonly #onOver: ((error: unknown) => void)[] = [];
+  #endedBy: UnavailableError | null = null;
+  readonly #onEnd: ((error: unknown) => void)[] = [];
 
   /** Runs `begin` with a callback for the library. Always waits until `work` has ended, as the other libraries do. */
   async run<Tx>(
@@ -37,7 +37,7 @@ export class PostgresJsScope {
     try {
       return await begin((tx) => {
         running = work(tx);
-        return this.#untilOver(running);
+        return this.#untilEnded(running);
       });
     } catch (error) {
       this.#end(error);
@@ -70,22 +70,22 @@ export class PostgresJsScope {
 
   /** `savepoint(body)` or `savepoint(name, body)`. postgres.js would never settle it if the connection is lost. */
   #savepoint(savepoint: Callable, args: readonly unknown[]): Promise<unknown> {
-    if (this.#over !== null) return Promise.reject(this.#over);
+    if (this.#endedBy !== null) return Promise.reject(this.#endedBy);
     const fenced = args.map((arg) =>
-      typeof arg === "function" ? (sql: Callable) => this.#untilOver(Promise.resolve(arg(this.fence(sql)))) : arg,
+      typeof arg === "function" ? (sql: Callable) => this.#untilEnded(Promise.resolve(arg(this.fence(sql)))) : arg,
     );
-    const over = new Promise<never>((_, reject) => this.#onOver.push(reject));
-    return Promise.race([savepoint(...fenced), over]);
+    const ended = new Promise<never>((_, reject) => this.#onEnd.push(reject));
+    return Promise.race([savepoint(...fenced), ended]);
   }
 
   /** Settles as the body does. Never settles after a loss: what postgres.js sent then would not reach this transaction. */
-  async #untilOver(running: Promise<unknown>): Promise<unknown> {
+  async #untilEnded(running: Promise<unknown>): Promise<unknown> {
     try {
       const value = await running;
-      return this.#over === null ? value : await never;
+      return this.#endedBy === null ? value : await never;
     } catch (error) {
       await tick(); // a loss may be noticed only after the error that it causes
-      if (this.#over === null) throw error;
+      if (this.#endedBy === null) throw error;
       return await never;
     }
   }
@@ -95,9 +95,9 @@ export class PostgresJsScope {
     if (typeof query?.handler !== "function") return made; // an identifier, a helper
     const { handler } = query;
     const send = (sent: Query): void => {
-      if (this.#over !== null) {
+      if (this.#endedBy !== null) {
         sent.catch(() => undefined); // as in postgres.js, a query that nobody awaits must not end the process
-        sent.reject(this.#over);
+        sent.reject(this.#endedBy);
         return;
       }
       handler(sent);
@@ -110,14 +110,14 @@ export class PostgresJsScope {
   }
 
   #end(cause?: unknown): void {
-    if (this.#over !== null) return;
-    this.#over = new UnavailableError({
+    if (this.#endedBy !== null) return;
+    this.#endedBy = new UnavailableError({
       outcome: "not-sent",
       message:
         "This transaction has ended, or its connection was lost: nothing more was sent in it, and unless it was committed before, nothing of it is kept.",
       ...(cause === undefined ? {} : { cause }),
     });
-    for (const reject of this.#onOver) reject(this.#over);
+    for (const reject of this.#onEnd) reject(this.#endedBy);
   }
 }
 

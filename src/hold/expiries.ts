@@ -2,12 +2,12 @@ import { Due, monotonicNowMs, startTimer } from "../runtime/clock.js";
 import type { LinkedList } from "../runtime/linked-list.js";
 import type { Lease } from "./lease.js";
 
-/** Only a lease that is this near to its end has a timer of its own: most are renewed or released before. */
+/** Only a lease that is this close to its expiry has a timer of its own. Most are renewed or released before. */
 const NEAR_MS = 500;
 
 /**
- * Notices leases that expire, so that their signals fire in time. One timer for all of them; it reads their deadlines when it fires,
- * so a renewal has nothing to tell it.
+ * Notices leases that expire, so that their signals fire in time. All share one timer. It reads their deadlines when it fires, so a
+ * renewal does not have to touch it.
  */
 export class Expiries {
   readonly #leases: LinkedList<Lease>;
@@ -49,7 +49,7 @@ export class Expiries {
       }
     }
     if (leastMs !== Number.POSITIVE_INFINITY) {
-      // Looked at together: of 10,000 with a deadline each, no more than two looks a second.
+      // They are checked together: 10,000 leases with a deadline each cause no more than a few checks a second.
       this.#due.by(monotonicNowMs() + Math.max(leastMs - NEAR_MS, NEAR_MS / 2));
     }
   }
@@ -57,7 +57,7 @@ export class Expiries {
   #watchClosely(lease: Lease, msLeft: number): void {
     lease.expiryTimer = startTimer(Math.max(1, msLeft), () => {
       lease.expiryTimer = null;
-      // Reading the phase is what notices it.
+      // Reading the phase notices the expiry.
       if (lease.phase === "held") {
         this.watch(lease);
       }

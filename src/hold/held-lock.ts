@@ -10,23 +10,23 @@ import type { GuardedTransaction, Settled } from "../guard/transaction-of.js";
 import { elapsedMs } from "../runtime/clock.js";
 import type { Lease } from "./lease.js";
 
-/** What a lock can ask of its locker. */
+/** What a lock can ask its locker to do. */
 export interface LockActions {
   renew(lease: Lease, ttlMs: number | undefined): Promise<void>;
   release(lease: Lease): Promise<void>;
   keepAlive(lease: Lease, options: KeepAliveOptions): void;
   stopKeepAlive(lease: Lease): void;
   reportError(error: unknown): void;
-  /** @throws {LeaseLostError} @throws {NotHeldError} when it is known that the lease has ended; what is not known is asked of Postgres */
+  /** @throws {LeaseLostError} @throws {NotHeldError} when this process knows that the lease has ended. Otherwise Postgres decides. */
   guard(lease: Lease): Guard;
   /** The client that the locker was given. */
   readonly sql: PostgresClient | null;
 }
 
-/** What users hold in their hands: a lease, and what can be done with it. */
+/** The `Lock` that users get: a lease, and what can be done with it. */
 export class HeldLock implements Lock {
   static {
-    // As data, so that a log shows no secret.
+    // It is shown as data, so that a log contains no secret.
     const value = function (this: HeldLock): string {
       return `Lock ${inspect(this.toJSON(), { breakLength: Number.POSITIVE_INFINITY })}`;
     };

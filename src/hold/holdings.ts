@@ -30,10 +30,10 @@ export interface HoldingsInit {
   readonly handOver: HandOver;
 }
 
-/** How long a refused guard waits to learn who holds the key now. */
+/** How long a refused guard waits for the answer to who holds the key now. */
 const HOLDER_MS = 1_000;
 
-/** The locks that this process holds, and what their handles can do with them. */
+/** The locks that this process holds, and what can be done with them. */
 export class Holdings implements LockActions, LeaseOwner {
   readonly #options: ResolvedLockerOptions;
   readonly #store: Store;
@@ -95,7 +95,7 @@ export class Holdings implements LockActions, LeaseOwner {
     return Array.from(this.#leases, ({ lock }) => lock);
   }
 
-  /** Makes a lock of a grant, and keeps it until it is released or lost. @throws UnavailableError when it has expired already */
+  /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
   hold(claim: Claim, grant: Grant): Lock {
     if (isPast(grant.until)) {
       throw expiredOnArrival(claim);
@@ -111,7 +111,7 @@ export class Holdings implements LockActions, LeaseOwner {
     if (keepAlive) {
       this.#renewals.keepAlive(lease, renewEveryMs, null);
     }
-    // The session was replaced while the grant was on its way.
+    // If the session was replaced before the answer came, the lease must be proven under the new one.
     if (!lease.isHeld && lease.phase === "held") {
       this.#renewals.prove(lease);
     }
@@ -121,7 +121,7 @@ export class Holdings implements LockActions, LeaseOwner {
   lost(lease: Lease, error: LeaseLostError): void {
     this.#forget(lease);
     this.#observer.lost?.(lease, error, elapsedMs(lease.grantedAt));
-    // A renewal that was on its way may still commit.
+    // A renewal that was sent may still commit.
     this.#background.add(lease.claim.lastWord());
     const { onLost } = lease.terms;
     if (onLost !== null) {
@@ -212,14 +212,14 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#callbacks.report(error);
   }
 
-  /** A new session stands: every lease must show under it that it is still held. */
+  /** Called when a new session is active: every lease must be proven under it. */
   proveAll(): void {
     for (const lease of this.#leases) {
       this.#renewals.prove(lease);
     }
   }
 
-  /** The locker is closing: the signals fire, while the locks stand until they are released. */
+  /** Called when the locker is closing: the signals fire, but the locks are held until they are released. */
   announceClosing(): void {
     for (const lease of [...this.#leases]) {
       lease.announceClosing();
@@ -237,7 +237,7 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#onChange = null;
   }
 
-  /** Releases everything beneath its holders. Never rejects. */
+  /** Releases all locks, whether or not their holders are done. Never rejects. */
   async releaseAll(): Promise<void> {
     const releases = Array.from(this.#leases, (lease) => {
       const released = this.release(lease).catch(() => lease.lose("closed"));
@@ -247,20 +247,20 @@ export class Holdings implements LockActions, LeaseOwner {
     await Promise.all(releases);
   }
 
-  /** Nothing is held, nor will be soon. */
+  /** Called when nothing is held and no call is in progress. */
   stopTimers(): void {
     this.#expiries.stop();
     this.#renewals.stop();
     this.#releases.deadlines.stop();
   }
 
-  /** A guard says that the lease has ended: then the lease, and its signal, shall know now and not at the next renewal. */
+  /** A guard was refused, so the lease has ended. Asks Postgres now, so that the signal fires before the next renewal. */
   async #findHolder(lease: Lease): Promise<HolderInfo | null> {
     this.#renewals.prove(lease);
     this.#activity.beginCall();
     try {
       const holder = await withTimeout(this.#store.holderOf(lease.key), HOLDER_MS);
-      // Its own row, when it was taken away by force.
+      // After a forced release the row may still name our own grant.
       return holder?.fence === lease.fence ? null : this.holderInfo(lease.key, holder);
     } catch {
       return null;
@@ -269,7 +269,7 @@ export class Holdings implements LockActions, LeaseOwner {
     }
   }
 
-  /** Forced away, or the server's clock was set: of two grants of one key in this process, the older one has ended. */
+  /** Two grants of one key in this process (after a forced release, or because the server's clock was set): the older one has ended. */
   #enter(lease: Lease): void {
     const previous = this.#byKey[lease.key];
     const older = previous !== undefined && previous.fence > lease.fence ? lease : previous;
@@ -291,10 +291,10 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 }
 
-/** The answer took longer than the lease lasts: what could be returned is not a lock. */
+/** The answer took longer than the lease lasts, so there is no lock to return. */
 function expiredOnArrival({ key, terms }: Claim): UnavailableError {
   return new UnavailableError({
     outcome: "unknown",
-    message: `The lock on ${quote(key)} was granted, but had ended when the answer came: that took longer than ttlMs, ${terms.ttlMs} ms. It is released in the background. Raise ttlMs, or find out why answers take so long.`,
+    message: `The lock on ${quote(key)} was granted, but had expired when the answer came: that took longer than ttlMs, ${terms.ttlMs} ms. It is released in the background. Raise ttlMs, or find out why answers take so long.`,
   });
 }

@@ -11,14 +11,14 @@ import type { Lease } from "./lease.js";
 const FIRST_RETRY_MS = 5;
 const MAX_RETRY_MS = 200;
 
-/** Those of this process that wait for a key that is released. */
+/** Wakes waiters of this process when their key is released. */
 export interface HandOver {
   /**
-   * The release is on its way. Who looks now: somebody here; nobody, because another process was next the last time and is to be told;
-   * or nobody that is known of.
+   * Called when the release was sent. Returns who is next: `here`, a waiter of this process, which looks now; `elsewhere`, because
+   * another process was next the last time, and must be told; null when no waiter is known.
    */
   releaseSent(key: string): "here" | "elsewhere" | null;
-  /** `hasLooked`: whether `releaseSent` said "here". `isNextOurs`: see ReleaseAnswer. */
+  /** `hasLooked`: whether `releaseSent` returned "here". `isNextOurs`: see ReleaseAnswer. */
   releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | undefined): void;
 }
 
@@ -34,8 +34,8 @@ export interface ReleaseContext {
 }
 
 /**
- * One release that somebody awaits. As a rule it is one statement; if that does not settle it, it is tried again until
- * `requestTimeoutMs` have passed, and then in the background, by the claim's last word.
+ * One release that somebody awaits. Usually one statement settles it. Otherwise it is tried again until `requestTimeoutMs` have passed,
+ * and after that in the background, by the claim's last word.
  */
 export class Release implements PendingRelease, Timed<Release> {
   readonly key: string;
@@ -49,7 +49,7 @@ export class Release implements PendingRelease, Timed<Release> {
   readonly #heldMs: number;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
-  /** Whether the next waiter was told when the release was on its way. */
+  /** Whether the next waiter was woken when the release was sent. */
   #isWakeSent = false;
 
   constructor(lease: Lease, context: ReleaseContext, resolve: () => void, reject: (error: unknown) => void) {
@@ -66,7 +66,7 @@ export class Release implements PendingRelease, Timed<Release> {
   start(): void {
     const { claim } = this.#lease;
     claim.wasHeld = true;
-    // `close` must not take the connection from beneath it.
+    // So that `close` does not take the connection away before it is done.
     this.#context.background.beginCall();
     if (claim.isCertain) {
       this.#context.deadlines.add(this);
@@ -76,7 +76,7 @@ export class Release implements PendingRelease, Timed<Release> {
     }
   }
 
-  /** The look of the next waiter of this process follows on the same connection: it need not wait for our answer. */
+  /** The look of the next waiter of this process follows on the same connection, so it need not wait for our answer. */
   onSent(): boolean {
     const looks = this.#context.handOver.releaseSent(this.key);
     this.#isWakeSent = looks === "here";
@@ -110,7 +110,7 @@ export class Release implements PendingRelease, Timed<Release> {
     this.#fail(new UnavailableError({ outcome: "unknown", cause }));
   }
 
-  /** `isRepeated`: an attempt had no answer, and may have released it. */
+  /** `isRepeated`: an earlier attempt had no answer, and may have released it. */
   async #tryAgain(failure: UnavailableError | null, isRepeated: boolean): Promise<void> {
     this.#isWakeSent = false;
     let mayHaveReleased = isRepeated;
@@ -137,7 +137,7 @@ export class Release implements PendingRelease, Timed<Release> {
     }
   }
 
-  /** By token and fence, or by the token alone where an attempt of the claim may have been granted twice (rule 8). */
+  /** Releases by token and fence, or by the token alone if an attempt of the claim may have been granted twice (rule 8). */
   #ask(): Promise<ReleaseAnswer> {
     const { claim } = this.#lease;
     const { store, background } = this.#context;
@@ -154,7 +154,7 @@ export class Release implements PendingRelease, Timed<Release> {
 
   #settle({ outcome, reason, isNextOurs }: ReleaseAnswer, isRepeated: boolean): void {
     const lease = this.#lease;
-    // Nothing is there although nobody told us so: unless an attempt of ours without an answer did it, it was lost.
+    // The grant is gone. Unless an unanswered attempt of ours or the last word freed it, it was lost.
     const isUnexplained = outcome === "gone" && !isRepeated && !lease.claim.hasLastWord;
     lease.endRelease(outcome === "expired" || isUnexplained ? (reason ?? "expired") : null);
     this.#end(isNextOurs);

@@ -10,13 +10,13 @@ export interface CallsInit {
   readonly requestTimeoutMs: number;
 }
 
-/** The calls of a locker. They are refused once it is closing; until then its connections are kept open while a call is in progress. */
+/** The calls of a locker. Its connections stay open while a call is in progress. Once it is closing, new calls are refused. */
 export class Calls {
   readonly #store: Store;
   readonly #activity: Activity;
   readonly #requestTimeoutMs: number;
   readonly #onClosed = new AbortController();
-  /** Set here alone. */
+  /** Nobody else sets it. */
   isClosing = false;
   #closing: Promise<void> | null = null;
 
@@ -24,7 +24,7 @@ export class Calls {
     this.#store = store;
     this.#activity = activity;
     this.#requestTimeoutMs = requestTimeoutMs;
-    // Every acquire that waits for its last word listens there.
+    // Every claim that waits to send its last word listens to it.
     setMaxListeners(0, this.#onClosed.signal);
   }
 
@@ -32,12 +32,12 @@ export class Calls {
     return this.#closing === null ? "open" : this.#onClosed.signal.aborted ? "closed" : "closing";
   }
 
-  /** Fires when the locker is closed and sends nothing any more. */
+  /** Fires when the locker is closed. After that it sends nothing. */
   get closed(): AbortSignal {
     return this.#onClosed.signal;
   }
 
-  /** @throws ClosedError, also when the locker is closed before something was sent */
+  /** @throws ClosedError, also when the locker is closed before anything was sent */
   async run<Value>(work: () => Promise<Value>): Promise<Value> {
     if (this.isClosing) {
       throw new ClosedError();
@@ -67,7 +67,7 @@ export class Calls {
     });
   }
 
-  /** Refuses further calls and runs `work`, once: a second call waits for the same end. */
+  /** Refuses further calls and runs `work` once. A second call waits for the first one. */
   close(work: () => Promise<void>): Promise<void> {
     this.isClosing = true;
     this.#closing ??= this.#toTheEnd(work);
@@ -83,7 +83,7 @@ export class Calls {
     }
   }
 
-  /** Everything that may be sent has been sent. */
+  /** Called when everything that may be sent has been sent. */
   end(): void {
     this.#onClosed.abort();
   }

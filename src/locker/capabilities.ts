@@ -2,15 +2,15 @@ import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import type { ConnectionStates, SchemaState, ServerState } from "../store/store-state.js";
 
 /**
- * What a locker over a server may offer or not:
- * - `crash-detection`: the locks of a process that died are free after its `takeoverDelayMs`, and not at their TTL;
+ * What a locker may or may not offer, depending on its options and the server:
+ * - `crash-detection`: the locks of a process that died are free after its `takeoverDelayMs`, instead of at their TTL;
  * - `waiting-in-line`: waiters are served in the order in which they queued;
  * - `woken-waiters`: the next waiter is notified, instead of only looking every second;
  * - `guarded-writes`: `lock.transaction(db, body)` and `lock.guard(tx)`;
  * - `own-transactions`: `lock.transaction(body)`, without a database;
- * - `bounded-transactions`: `guardTimeoutMs` bounds a guarded transaction as a whole, and not only its statements and pauses;
- * - `failover-fences`: fences rise over a failover or a restore by themselves;
- * - `named-statements`: commands are prepared once for each connection, which saves the server 0.1 ms a call;
+ * - `bounded-transactions`: `guardTimeoutMs` bounds a guarded transaction as a whole, instead of only its statements and pauses;
+ * - `failover-fences`: fences go on rising after a failover or a restore, without help;
+ * - `named-statements`: commands are prepared once per connection, which saves the server 0.1 ms a call;
  * - `force-release`: this role may take locks from their holders.
  */
 export type Feature =
@@ -24,7 +24,7 @@ export type Feature =
   | "named-statements"
   | "force-release";
 
-/** Whether a feature is there, and why or why not. */
+/** Whether the locker has a feature, and why. */
 export interface FeatureState {
   readonly isOn: boolean;
   readonly why: string;
@@ -45,7 +45,7 @@ export interface Capabilities {
   readonly features: Readonly<Record<Feature, FeatureState>>;
 }
 
-/** From transaction_timeout on. */
+/** The first version with transaction_timeout. */
 const BOUNDED_FROM = 170_000;
 
 export function toCapabilities(

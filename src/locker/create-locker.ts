@@ -4,7 +4,7 @@ import { PostgresStore } from "../postgres/postgres-store.js";
 import { Locker } from "./locker.js";
 
 /**
- * Makes a locker. It connects when it is first used, keeps no process alive by itself, and should be closed at the end.
+ * Makes a locker. It connects when it is first used, does not keep the process alive by itself, and should be closed at the end.
  *
  * ```ts
  * const locker = createLocker({ url: "postgres://app@db.example/app" });
@@ -12,7 +12,7 @@ import { Locker } from "./locker.js";
  *   await charge(42, { signal: lock.signal });
  * });
  * ```
- * @throws {InvalidOptionError} which names the option, what was expected and what came
+ * @throws {InvalidOptionError} which names the option, what was expected and what was given
  */
 export function createLocker(options: LockerOptions = {}): Locker {
   const resolved = resolveLockerOptions(options);

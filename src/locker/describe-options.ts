@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from "../api/metadata.js";
 import type { ConnectionTarget } from "../config/connection-url.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 
-/** The options in effect, as JSON: addresses without their secrets, functions as `[function]`, no bound as `Infinity`. */
+/** The options in effect, as JSON: addresses without their secrets, functions as `[function]`, unlimited durations as `Infinity`. */
 export function describeOptions(options: ResolvedLockerOptions): JsonObject {
   const { target, directTarget, sql, connection, metadata, ...plain } = options;
   return {
@@ -16,14 +16,14 @@ export function describeOptions(options: ResolvedLockerOptions): JsonObject {
   };
 }
 
-/** Made anew from what a secret is no part of: the text of the address is not kept. */
+/** Built from the parts that cannot contain a secret. The text of the address itself is not used. */
 function describeTarget({ hosts, path, database }: ConnectionTarget): string {
   const names = hosts.map(({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
   const authority = path === null ? names.join(",") : encodeURIComponent(path);
   return `postgres://${authority}/${encodeURIComponent(database)}`;
 }
 
-/** Those whose values hold no secret; of all others, only that they are set. */
+/** Options whose values contain no secret. Of all others it is only shown that they are set. */
 const shown: ReadonlySet<string> = new Set<keyof ConnectionOptions>([
   "host",
   "port",

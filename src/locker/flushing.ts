@@ -6,11 +6,11 @@ import { after, type Instant, isPast, now, startTimer, type Timer } from "../run
 import { withTimeout } from "../runtime/timeout.js";
 import type { Store } from "../store/store.js";
 
-/** An hour, so that the database can tell recent counts from old ones, and forget those. */
+/** An hour, so that the database can tell recent counts from old ones and delete the old ones. */
 const ROW_MS = 3_600_000;
 /**
- * How many times longer a row may go unwritten before it is given up. The database adds up rows that nobody has written for six
- * hours: one that was written again after that would count twice.
+ * A row that could not be written for this many times `ROW_MS` is given up. The database merges rows that nobody has written for six
+ * hours: a row that was written again after that would count twice.
  */
 const GIVE_UP = 3;
 const JITTER = 0.2;
@@ -21,17 +21,17 @@ const LAST_FLUSH_MS = 1_000;
 export interface FlushingInit {
   readonly counters: Counters;
   readonly store: Store;
-  /** A flush may run when the locker is idle already: the connection that it opens is closed again after the idle timeout. */
+  /** A flush may run when the locker is already idle. The connection that it opens is closed again after the idle timeout. */
   readonly activity: Activity;
   readonly everyMs: number;
-  /** How long a row is written before the next one is begun. */
+  /** How long one row is used before the next one is begun. */
   readonly rowMs?: number;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Writes the counters to the database, some time after something was counted. A process has a row of its own, which always gets
- * the whole sum so far: a flush whose answer was lost is simply made again.
+ * Writes the counters to the database, some time after something was counted. A process has a row of its own, and always writes the
+ * whole sum so far. So a flush whose answer was lost is simply repeated.
  */
 export class Flushing {
   readonly #counters: Counters;
@@ -42,11 +42,11 @@ export class Flushing {
   readonly #onError: (error: unknown) => void;
   #id = randomUUID();
   #sequence = 0;
-  /** When the row was first sent; null before. */
+  /** When the row was first sent; null before that. */
   #begunAt: Instant | null = null;
-  /** When a flush of the row was last sent that is known to have been carried out, or else the first one. */
+  /** When the last flush of the row that is known to have succeeded was sent. Before the first success: when the first flush was sent. */
   #writtenAt: Instant = now();
-  /** Whether the last flush is known to have been carried out. */
+  /** Whether the last flush is known to have succeeded. */
   #isWritten = true;
   #isDue = false;
   #timer: Timer | null = null;
@@ -63,7 +63,7 @@ export class Flushing {
     this.#onError = onError;
   }
 
-  /** Call it when something was counted. */
+  /** To be called when something was counted. */
   schedule(): void {
     this.#isDue = true;
     if (this.#timer === null && !this.#isEnded) {
@@ -71,31 +71,31 @@ export class Flushing {
     }
   }
 
-  /** Called when the locker is idle: what could not be flushed waits for the next count. */
+  /** To be called when the locker is idle. What could not be flushed waits until something is counted again. */
   pause(): void {
     this.#timer?.cancel();
     this.#timer = null;
   }
 
-  /** Whether there is something to be flushed, and the last attempt did not fail. */
+  /** Whether there is something to flush and the last attempt did not fail. */
   get isWanted(): boolean {
     return this.#canFlush && this.#failures === 0;
   }
 
-  /** Never rejects: what fails is tried again later. */
+  /** Never rejects: a flush that fails is tried again later. */
   flush(): Promise<void> {
     this.pause();
     this.#flushing = this.#flushing.then(() => this.#flush());
     return this.#flushing;
   }
 
-  /** Makes the last flush, which has one second. */
+  /** Makes the last flush, which may take one second. */
   async end(): Promise<void> {
     this.#isEnded = true;
     await withTimeout(this.flush(), LAST_FLUSH_MS).catch(() => undefined);
   }
 
-  /** Before the first connection it is not known which database that is, nor whether there is one. */
+  /** Before the first connection it is unknown which database it is, and whether there is one. */
   get #canFlush(): boolean {
     return this.#isDue && this.#store.databaseId !== null;
   }
@@ -132,7 +132,7 @@ export class Flushing {
     }
   }
 
-  /** What was not counted yet when the old row was last written belongs to the new one. */
+  /** What the last flush of the old row did not contain goes into the new one. */
   #beginRowIfOld(): void {
     if (this.#begunAt === null || !isPast(after(this.#begunAt, this.#rowMs))) {
       return;

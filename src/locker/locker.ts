@@ -45,10 +45,10 @@ export type TryResult<Value> =
   | { readonly acquired: true; readonly value: Value; readonly heldMs: number }
   | { readonly acquired: false; readonly holder: HolderInfo | null };
 
-/** Time for a last word once it is due: a connection and one round trip. */
+/** How long a last word may take once it is due: a new connection and one round trip. */
 const LAST_WORD_MS = 250;
 
-/** Takes locks. One per process is enough: it holds any number of them over three connections. */
+/** Takes locks. One locker per process is enough: it holds any number of locks over three connections. */
 export class Locker {
   readonly #options: ResolvedLockerOptions;
   readonly #store: Store;
@@ -141,8 +141,8 @@ export class Locker {
   }
 
   /**
-   * Connects, and refuses what would not be safe: a pooler, a standby, a missing schema, missing rights. Not needed before
-   * other calls, which do the same; call it at the start of the application to get errors early.
+   * Connects, and refuses what would not be safe: a pooler, a standby, a missing schema, missing rights. All other calls do the same, so
+   * it is not required. Call it when the application starts to get errors early.
    * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError} @throws {UnavailableError}
    */
   ready(): Promise<void> {
@@ -186,7 +186,7 @@ export class Locker {
     }
   }
 
-  /** The lock if the key is free now and nobody waits for it, else null. */
+  /** Resolves to the lock if the key is free now and nobody waits for it, else to null. */
   async tryAcquire(key: string, options?: TryOptions): Promise<Lock | null> {
     return toLock(await this.#try(this.fullKey(key), options));
   }
@@ -208,7 +208,7 @@ export class Locker {
     );
   }
 
-  /** Like `withLock`, but does not wait for the lock: it says who has it. */
+  /** Like `withLock`, but does not wait for the lock: if it is taken, the result says who holds it. */
   async tryWithLock<Value>(
     key: string,
     body: (lock: Lock) => Value | PromiseLike<Value>,
@@ -227,7 +227,7 @@ export class Locker {
     return await this.#publisher.traceWithLock(fullKey, trying, ({ acquired }) => acquired);
   }
 
-  /** Who has the key, or null when it is free. Changes nothing. @throws {UnavailableError} when it cannot know */
+  /** Who holds the key, or null when it is free. Changes nothing. @throws {UnavailableError} when Postgres cannot be asked */
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
     const state = await this.#calls.ask(() => this.#store.check(fullKey));
@@ -235,7 +235,7 @@ export class Locker {
     return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
   }
 
-  /** Whether an acquire would have to wait. @throws {UnavailableError} when it cannot know */
+  /** Whether an acquire would have to wait. @throws {UnavailableError} when Postgres cannot be asked */
   async isLocked(key: string): Promise<boolean> {
     const info = await this.check(key);
     return info !== null && isKept(info);
@@ -251,14 +251,14 @@ export class Locker {
     return this.#holdings.all();
   }
 
-  /** The key with the locker's prefix, as it stands in the table. @throws {InvalidKeyError} */
+  /** The key with the locker's prefix, as it is stored in the table. @throws {InvalidKeyError} */
   fullKey(key: string): string {
     return checkKey(key, this.#options.prefix);
   }
 
   /**
    * Takes a lock away from its holder, whoever that is. Resolves to whether the key was held.
-   * @throws {NotPermittedError} for a role that is not the schema's owner nor was allowed to
+   * @throws {NotPermittedError} for a role that neither owns the schema nor was granted the right
    */
   async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<boolean> {
     const fullKey = this.fullKey(key);
@@ -280,15 +280,15 @@ export class Locker {
   }
 
   /**
-   * Raises the mark of a resource to this fence, for a writer that shares no transaction with Postgres: a service behind HTTP, say,
-   * which calls this before each write with the fence that came along. A fence as large as the mark passes, a smaller one never
-   * does again. The resource is any text of 1 to 512 bytes; the locker's prefix is not put in front of it.
+   * Raises the mark of a resource to this fence. It is for writes outside of Postgres: a service behind HTTP, for example, calls it before
+   * each write with the fence that came with the request. A fence that equals the mark or is larger passes; from then on, smaller ones are
+   * refused. The resource is any text of 1 to 512 bytes. The locker's prefix is not added to it.
    *
    * ```ts
    * await locker.checkFence("bucket/report.pdf", BigInt(request.headers["x-fence"]));
    * ```
    * @throws {StaleFenceError} when the resource has seen a larger fence
-   * @throws {InvalidOptionError} when no lock of this database can have that fence yet: it would refuse all who come after
+   * @throws {InvalidOptionError} when no lock of this database can have that fence yet: it would refuse all later ones
    * @throws {UnavailableError}
    */
   async checkFence(resource: string, fence: bigint): Promise<void> {
@@ -309,9 +309,9 @@ export class Locker {
   }
 
   /**
-   * Deletes what nobody needs any more, now: keys that are free and leases that are expired for more than 10 minutes, waiters
-   * that stopped looking, dead sessions that no lease names, old counters. Never a live lease. And it wakes the next
-   * waiter of each key that can be granted. Every locker does it in the background, see `sweepEveryMs`.
+   * Deletes now what nobody needs any more: keys that have been free and leases that have been expired for more than 10 minutes, waiters
+   * that stopped looking, dead sessions that no lease names, old counters. It never deletes a live lease. It also wakes the next waiter of
+   * each key that can be granted. Every locker does the same in the background, see `sweepEveryMs`.
    *
    * ```ts
    * const { leasesPurged, isBusy } = await locker.sweep();
@@ -327,8 +327,8 @@ export class Locker {
 
   /**
    * What this locker has done since it was made, or since `resetStats()`: acquires by their outcome, how long they waited and how
-   * long locks were held, which keys and prefixes were contended. Sends nothing. The database has the sums of all lockers, in
-   * `leasehold.stats`, `leasehold.stats_by_prefix` and `leasehold.hot_keys`, some `statsFlushMs` later.
+   * long locks were held, which keys and prefixes were contended. Sends nothing to Postgres. `leasehold.stats`,
+   * `leasehold.stats_by_prefix` and `leasehold.hot_keys` have the sums of all lockers, about `statsFlushMs` later.
    *
    * ```ts
    * const { acquired, contended, waits, hotKeys } = locker.stats();
@@ -339,7 +339,7 @@ export class Locker {
     return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
   }
 
-  /** Resets `stats()`. What is in the database stays. */
+  /** Resets `stats()`. The sums in the database are kept. */
   resetStats(): void {
     this.#counters.reset();
   }
@@ -350,7 +350,7 @@ export class Locker {
   }
 
   /**
-   * What this locker over this server offers, and why or why not. Connects, as `ready` does, and throws the same.
+   * What this locker offers with this server, and why or why not. Connects, like `ready`, and throws the same errors.
    *
    * ```ts
    * const { features } = await locker.capabilities();
@@ -366,8 +366,8 @@ export class Locker {
   }
 
   /**
-   * Everything that helps to find out what is wrong, as plain JSON without a secret: options, connections, locks held and lost
-   * lately, waits, the last errors, and what the server says of itself. Never rejects: without an answer within
+   * Everything that helps to find out what is wrong, as plain JSON without secrets: options, connections, locks held and recently lost,
+   * waits, the last errors, and what the server says about itself. Never rejects: when the server does not answer within
    * `requestTimeoutMs`, or after `close`, the part `server` says why.
    *
    * ```ts
@@ -392,8 +392,8 @@ export class Locker {
   }
 
   /**
-   * Refuses new calls, rejects waits with ClosedError, fires the locks' signals, waits up to `drainMs` for them to be
-   * released, releases what is left, and gives every connection back. Calling it again waits for the same end.
+   * Refuses new calls, rejects waits with ClosedError, fires the signals of the locks, waits up to `drainMs` for them to be released,
+   * releases the others, and closes every connection. Calling it again waits for the first call.
    */
   close(options: CloseOptions = {}): Promise<void> {
     const given = checkNames("close's options", options, ["drainMs"]);
@@ -423,10 +423,10 @@ export class Locker {
   async #close(drainMs: number): Promise<void> {
     this.#acquires.end(new ClosedError({ message: "The locker was closed while this call waited." }));
     this.#holdings.announceClosing();
-    // In this turn of the event loop each acquire starts its last word, or delivers a grant that came just before.
+    // In this turn of the event loop each acquire starts its last word, or delivers a grant that has just arrived.
     await sleep(0);
     await this.#holdings.drain(drainMs);
-    // Last words wait for attempts without an answer, which the server refuses after requestTimeoutMs.
+    // Last words wait until the server refuses attempts without an answer, after requestTimeoutMs.
     const deadline = after(now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
     const leftMs = (): number => Math.max(LAST_WORD_MS, msUntil(deadline));
     await this.#holdings.releaseAll();
@@ -438,9 +438,9 @@ export class Locker {
     await this.#store.close(leftMs());
   }
 
-  /** The locker has been idle: its connections are closed. Counters are flushed first, which counts as use. */
+  /** Called when the locker is idle: closes its connections. Counters are flushed first, which counts as use. */
   #rest(): void {
-    // First: a sweep counts what it purges, and would cause another flush.
+    // Stopped first: a sweep counts what it purges, and would cause another flush.
     this.#sweeping.stop();
     if (this.#flushing.isWanted) {
       this.#background.add(this.#flushing.flush());

@@ -2,29 +2,29 @@ import type { Observer } from "../observe/observer.js";
 import { sleep, startTimer, type Timer } from "../runtime/clock.js";
 import type { Store, SweepBatch, SweepResult } from "../store/store.js";
 
-/** Between two batches in the background. A purge can wait; whatever shares its connection or the server cannot. */
+/** The pause between two batches in the background. A purge can wait; the others on its connection and on the server cannot. */
 const PAUSE_MS = 50;
-/** The most batches in a row in the background; they look at a million leases. The next turn goes on with the rest. */
+/** How many batches run in a row in the background; they look at a million leases. The next run goes on from there. */
 const MAX_BATCHES = 100;
 
 export interface SweepingInit {
   readonly store: Store;
   readonly observer: Observer;
-  /** `Infinity`: not in the background. */
+  /** `Infinity`: never in the background. */
   readonly everyMs: number;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Runs the sweeper: on request, and in the background between `start` and `stop`. That does not keep a locker from being idle. All lockers
- * of a database share the work: one sweeps at a time, and not soon after another.
+ * Runs the sweeper: on request, and in the background between `start` and `stop`, which does not count as use of the locker. All lockers
+ * of a database share the work: one sweeps at a time, and none soon after another.
  */
 export class Sweeping {
   readonly #store: Store;
   readonly #observer: Observer;
   readonly #everyMs: number;
   readonly #onError: (error: unknown) => void;
-  /** While it is started; aborted by `stop`. */
+  /** Set while it is started. `stop` aborts it. */
   #running: AbortController | null = null;
   #timer: Timer | null = null;
 
@@ -50,7 +50,7 @@ export class Sweeping {
     this.#timer?.cancel();
   }
 
-  /** Sweeps to the end of a pass. @throws LeaseholdError */
+  /** Sweeps until the pass is complete. @throws LeaseholdError */
   sweep(): Promise<SweepResult> {
     return this.#pass({ quietMs: 0, pauseMs: 0, maxBatches: Number.POSITIVE_INFINITY });
   }
@@ -90,9 +90,9 @@ export class Sweeping {
 }
 
 interface Pace {
-  /** Do nothing so soon after a batch of somebody else. */
+  /** Do nothing when somebody else ran a batch less than this long ago. */
   readonly quietMs: number;
-  /** Between two batches. */
+  /** The pause between two batches. */
   readonly pauseMs: number;
   readonly maxBatches: number;
   readonly signal?: AbortSignal;

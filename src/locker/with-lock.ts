@@ -2,7 +2,7 @@ import type { Lock } from "../api/lock.js";
 import { LeaseLostError, NotHeldError } from "../errors/errors.js";
 
 /**
- * Runs the body under a lock that is held, waits for it, and releases.
+ * Runs the body under a lock that is held. Waits for the body, then releases.
  * @throws the body's own error; LeaseLostError when the body returned but the lock was lost meanwhile
  */
 export async function runUnder<Value>(
@@ -24,7 +24,7 @@ export async function runUnder<Value>(
   return value;
 }
 
-/** Releases without throwing, and says whether it was lost. A lock that the body released is no failure. */
+/** Releases without throwing. Resolves to the loss, if the lock was lost. It is no failure if the body has released the lock itself. */
 async function letGo(lock: Lock, onError: (error: unknown) => void): Promise<LeaseLostError | null> {
   try {
     await lock.release();

@@ -153,7 +153,7 @@ export interface KeepEntriesRequest {
   readonly notAfterMs: number;
 }
 
-/** What a waiter was given when it joined a queue. With it, it finds its entry again. */
+/** What a waiter is given when it joins a queue. It keeps its position by it, even if its entry is lost. */
 export interface Ticket {
   /** The lower ones are served first. */
   readonly number: bigint;

@@ -410,7 +410,7 @@ test("a grant that has expired when it arrives is no lock, and is freed", async 
   store.attempts.take().answer(grant);
   await settle();
 
-  expect(call.error).toMatchObject({ code: "unavailable", message: expect.stringContaining("had ended when") });
+  expect(call.error).toMatchObject({ code: "unavailable", message: expect.stringContaining("had expired when") });
   expect(locker.locks()).toHaveLength(0);
   store.abandons.take().answer({ outcome: "expired", reason: "expired" });
   await close();

@@ -51,7 +51,7 @@ Exit codes of its own:
     const tell = (what: unknown): void => printError("leasehold run", what, args.has("json"));
     const options = { presence: args.has("no-presence") ? "off" : "on", owner: args.text("owner") } as const;
     const signals = new Signals();
-    // A locker keeps no process alive, and while it waits nothing else does.
+    // A locker does not keep the process alive, and while it waits nothing else does.
     const alive = setInterval(() => undefined, 60_000);
     try {
       return await withLocker(args, options, async (locker) => {

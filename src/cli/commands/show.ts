@@ -5,7 +5,7 @@ import { writeJson, writeOut } from "../output.js";
 import { printable } from "../printable.js";
 import { styleFor, widthFor } from "../style.js";
 import { type Filter, listing, readView, viewLines } from "../view.js";
-import { activeLeases, expiredLeases, waitingLines } from "../views.js";
+import { activeLeases, expiredLeases, queuedWaiters } from "../views.js";
 
 export const show: Command = {
   name: "show",
@@ -16,13 +16,13 @@ export const show: Command = {
   async run(args) {
     const [key = ""] = args.positionals;
     const filter: Filter = { column: "key", operator: "=", value: key };
-    const { lease, expired, line } = await withDatabase(args, async (database) => ({
+    const { lease, expired, waiters } = await withDatabase(args, async (database) => ({
       lease: (await readView(database, activeLeases, filter))[0] ?? null,
       expired: (await readView(database, expiredLeases, filter))[0] ?? null,
-      line: await readView(database, waitingLines, filter),
+      waiters: await readView(database, queuedWaiters, filter),
     }));
     if (args.has("json")) {
-      writeJson({ key, lease, expired_lease: expired, waiting: line });
+      writeJson({ key, lease, expired_lease: expired, waiting: waiters });
       return SUCCESS;
     }
     const parts: string[][] = [];
@@ -31,7 +31,7 @@ export const show: Command = {
       parts.push(["The lease has ended, and the key is free for the next one.", ...listing(expiredLeases, expired)]);
     if (parts.length === 0) parts.push([`Nobody holds ${printable(key)}.`]);
     const options = { width: widthFor(process.stdout), style: styleFor(process.stdout) };
-    if (line.length > 0) parts.push(viewLines(waitingLines, line, options));
+    if (waiters.length > 0) parts.push(viewLines(queuedWaiters, waiters, options));
     writeOut(`${parts.map((lines) => lines.join("\n")).join("\n\n")}\n`);
     return SUCCESS;
   },

@@ -18,7 +18,7 @@ export const sweep: Command = {
   },
 };
 
-/** Batch by batch, each in a transaction of its own. */
+/** Sweeps batch by batch, each in a transaction of its own. */
 async function sweepAll(database: Database): Promise<{ counts: ReadonlyMap<string, number>; isBusy: boolean }> {
   const counts = new Map<string, number>();
   for (;;) {

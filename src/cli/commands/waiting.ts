@@ -2,7 +2,7 @@ import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { withDatabase } from "../database.js";
 import { SUCCESS } from "../exit-codes.js";
 import { printRows, readView } from "../view.js";
-import { waitingLines } from "../views.js";
+import { queuedWaiters } from "../views.js";
 
 export const waiting: Command = {
   name: "waiting",
@@ -13,8 +13,8 @@ export const waiting: Command = {
   async run(args) {
     const [key] = args.positionals;
     const filter = key === undefined ? undefined : ({ column: "key", operator: "=", value: key } as const);
-    const rows = await withDatabase(args, (database) => readView(database, waitingLines, filter));
-    printRows(waitingLines, rows, args.has("json"));
+    const rows = await withDatabase(args, (database) => readView(database, queuedWaiters, filter));
+    printRows(queuedWaiters, rows, args.has("json"));
     return SUCCESS;
   },
 };

@@ -43,7 +43,7 @@ Where the output is no terminal, the lists are printed again and again; with --j
   },
 };
 
-/** Until nobody reads it any more, or a signal comes. */
+/** Prints until nobody reads the output any more, or a signal arrives. */
 async function repeat(reader: Reader, everyMs: number, toText: (reading: Reading) => string): Promise<never> {
   for (;;) {
     writeOut(toText(await reader.read()));
@@ -64,7 +64,7 @@ function asText({ at, rows, trouble }: Reading): string {
   return `${at.toISOString()}${trouble === null ? "" : `  ${trouble}`}\n${parts.join("\n\n")}\n\n`;
 }
 
-/** Until the user quits, who does not wait for a server that does not answer. */
+/** Draws until the user quits. Quitting does not wait for a server that does not answer. */
 async function live(reader: Reader, everyMs: number): Promise<never> {
   let reading = await reader.read();
   let state = initialState;

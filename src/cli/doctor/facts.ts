@@ -23,7 +23,7 @@ export interface Facts {
     readonly role: string;
     readonly isStandby: boolean;
   };
-  /** Null: there is no schema leasehold, or this role may not ask it. */
+  /** Null: there is no schema leasehold, or this role may not query it. */
   readonly schema: {
     readonly version: number;
     readonly minClient: number;
@@ -40,9 +40,9 @@ export interface Facts {
   readonly trust: Trust | null;
   /** The error that a locker fails with, or null. */
   readonly refusal: { readonly code: string; readonly message: string } | null;
-  /** The server's process answers as the one that was announced: no pooler that gives away connections. */
+  /** Whether the backend that answers is the one that was announced. If not, a pooler shares its connections. */
   readonly isDirect: boolean;
-  /** By their names in pg_settings, as this role has them on a connection of its own. */
+  /** Settings by their names in pg_settings, as this role has them on a connection of its own. */
   readonly settings: Readonly<Record<string, string>>;
   readonly connections: {
     readonly used: number;
@@ -54,29 +54,29 @@ export interface Facts {
   readonly clock: {
     /** How far the server's clock is ahead of this machine's. */
     readonly aheadMs: number;
-    /** Half the round trip: the reading is not more exact than this. */
+    /** Half the round trip. The reading is no more exact than this. */
     readonly uncertaintyMs: number;
     /** By how much the server's clock ran faster than this machine's monotonic one while it was watched. */
     readonly stepMs: number;
-    /** How far in the future, by the server's own clock, the newest grant lies. */
+    /** How far the newest grant lies in the future, by the server's own clock. */
     readonly grantAheadMs: number | null;
   };
   readonly transactions: {
-    /** What keeps old versions of rows of this database, the oldest first; `openMs`: for how long, as far as the role may see it. */
+    /** What keeps old row versions in this database, the oldest first. `openMs`: for how long, if the role may see it. */
     readonly horizons: readonly (Omit<Horizon, "sinceMs"> & { readonly openMs: number | null })[];
-    /** Whether this role sees since when. */
+    /** Whether this role may see how long they have been open. */
     readonly maySee: boolean;
     readonly inactiveSlots: number;
   };
   readonly deadlocks: readonly string[];
   readonly fences: {
-    /** Where they come from: `auto` follows the server's write-ahead log, `manual` an operator. */
+    /** Where fences come from: `auto` follows the server's write-ahead log, `manual` an operator. */
     readonly source: string | null;
-    /** Whether this server tells its system identifier, by which a move to another one is seen. */
+    /** Whether this server reveals its system identifier. Without it, a move to another server goes unnoticed. */
     readonly knowsCluster: boolean | null;
-    /** An unlogged table is empty after a crash, and its grants write nothing that fences could follow. */
+    /** Whether the table is logged. An unlogged one is empty after a crash, and its grants write no log that fences could follow. */
     readonly areLeasesLogged: boolean | null;
-    /** A fence that was stored and is larger than those that are issued now. */
+    /** A stored fence that is larger than those that are issued now. */
     readonly ahead: string | null;
   };
 }
@@ -175,7 +175,7 @@ async function readRights(database: Database): Promise<Omit<Facts["rights"], "ma
   return { schemaExists, mayLock: lacking.length === 0, mayLook: row?.look === true };
 }
 
-/** Everything that a locker refuses when it connects: above all, a transaction pooler under its session. */
+/** Everything that a locker refuses when it connects, above all a transaction pooler in front of its session. */
 async function tryLocker({ address }: Database): Promise<Facts["refusal"]> {
   const locker = createLocker({ url: address.url, directUrl: address.directUrl });
   try {
@@ -209,7 +209,7 @@ async function openTransactions(database: Database): Promise<Omit<Facts["transac
   return { horizons, maySee: row?.maysee === true };
 }
 
-/** Asked of the catalog, which anybody may read. No rows where there is no such relation. */
+/** Reads the catalog, which every role may read. No rows when there is no such relation. */
 function mayRead(relation: string): string {
   return `select pg_catalog.has_table_privilege(c.oid, 'select') and pg_catalog.has_schema_privilege(c.relnamespace, 'usage') as readable
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
@@ -217,7 +217,7 @@ function mayRead(relation: string): string {
        and n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name`;
 }
 
-/** Asked of the catalog, which anybody may read. The first three are read by whoever may look at the table; the last by its owner. */
+/** Reads the catalog, which every role may read. The first three need the right to read the table, the last one ownership. */
 async function lookAtFences(database: Database, isComplete: boolean): Promise<Facts["fences"]> {
   if (!database.hello.hasSchemas) return { source: null, knowsCluster: null, areLeasesLogged: null, ahead: null };
   const [seen] = await database.query(`

@@ -1,8 +1,8 @@
-/** One thing that was looked at. */
+/** One thing that was checked. */
 export interface Finding {
   readonly check: string;
   readonly level: "ok" | "warning" | "problem";
-  /** What is so. */
+  /** What was found. */
   readonly message: string;
   /** What to do about it; null when there is nothing to do. */
   readonly advice: string | null;

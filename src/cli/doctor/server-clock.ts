@@ -4,7 +4,7 @@ import type { Database } from "../database.js";
 
 const CLOCK_MS = 500;
 
-/** Reads the server's clock beside those of this machine, twice. */
+/** Reads the server's clock and those of this machine, twice. */
 export async function watchClock(
   database: Database,
 ): Promise<{ aheadMs: number; uncertaintyMs: number; stepMs: number }> {

@@ -2,7 +2,7 @@ import { formatDuration } from "../duration.js";
 import type { Facts } from "./facts.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
-/** Whether the server is set up to keep what it has promised. */
+/** Whether the server's settings let it keep its promises. */
 export function settingsFindings(facts: Facts): readonly (Finding | null)[] {
   return [
     ...durability(facts),
@@ -76,7 +76,7 @@ function timeouts({ settings, isDirect }: Facts): Finding {
 }
 
 const FEW = 0.8;
-/** Session, commands, renewals. */
+/** The connections of a locker: session, commands, renewals. */
 const OF_A_LOCKER = 3;
 
 function connections({ connections }: Facts): Finding {
@@ -108,7 +108,7 @@ function autovacuum({ settings }: Facts): Finding | null {
     : null;
 }
 
-/** A lock's token travels as a parameter. */
+/** A server that logs parameters logs tokens: they are sent as parameters. */
 function logging({ settings }: Facts): Finding | null {
   const { log_statement, log_min_duration_statement = "-1", log_parameter_max_length = "-1" } = settings;
   const logsStatements = log_statement === "all" || log_statement === "mod" || log_min_duration_statement !== "-1";

@@ -2,7 +2,7 @@ import { quoteIdentifier, quoteLiteral } from "../../runtime/quote.js";
 import type { Facts } from "./facts.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
-/** Whether this client, this role and this address fit together with the server. */
+/** Whether this client, this role and this address work with the server. */
 export function setupFindings(facts: Facts): readonly (Finding | null)[] {
   return [versions(facts), standby(facts), schema(facts), permissions(facts), connection(facts)];
 }

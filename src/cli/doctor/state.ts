@@ -3,7 +3,7 @@ import { formatDuration } from "../duration.js";
 import type { Facts } from "./facts.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
-/** What goes on now that it should not. */
+/** What is happening now that should not. */
 export function stateFindings(facts: Facts): readonly (Finding | null)[] {
   return [...clock(facts), ...transactions(facts), ...fences(facts), deadlocks(facts)];
 }
@@ -52,7 +52,7 @@ function signed(ms: number): string {
 }
 
 const LONG_MS = 5 * 60_000;
-/** Where it cannot be seen for how long: as many as a busy key makes in some minutes. */
+/** A limit for when the time cannot be seen: about as many as a busy key causes in a few minutes. */
 const MANY = 100_000;
 
 type OpenTransaction = Facts["transactions"]["horizons"][number];

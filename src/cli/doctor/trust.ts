@@ -1,18 +1,18 @@
 import type { Database } from "../database.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 
-/** Whose code runs, and who can do more than he was granted. */
+/** Whose code runs, and who can do more than they were granted. */
 export interface Trust {
   readonly owner: string;
-  /** Roles, no superusers, that can read tokens: by a grant, by `pg_read_all_data`, or as members of the owner. */
+  /** Roles other than superusers that can read tokens: by a grant, by `pg_read_all_data`, or as members of the owner. */
   readonly tokenReaders: readonly string[];
-  /** What `leasehold_internal.stray_rights()` tells, in words; null when this role may not ask it. */
+  /** What `leasehold_internal.stray_rights()` returns, in words; null when this role may not call it. */
   readonly strays: readonly string[] | null;
-  /** Rights that are missing of what a role was granted. */
+  /** Rights that a role was granted and lacks now. */
   readonly missing: readonly string[];
 }
 
-/** Null where there is no schema. Read from the catalog, which anybody may do. */
+/** Null when there is no schema. Reads the catalog, which every role may read. */
 export async function readTrust(database: Database): Promise<Trust | null> {
   const [row] = await database.query(`
     select pg_catalog.pg_get_userbyid(n.nspowner)::pg_catalog.text as owner,

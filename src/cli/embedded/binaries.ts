@@ -15,11 +15,11 @@ export interface Binaries {
 }
 
 export interface FoundBinaries extends Binaries {
-  /** Such as `18`: a data folder is of one major version. */
+  /** Such as `18`. A data folder belongs to one major version. */
   readonly major: string;
 }
 
-/** There is no embedded Postgres to start. */
+/** Thrown when there is no embedded Postgres to start. */
 export class NotInstalledError extends Error {
   constructor() {
     super(
@@ -38,7 +38,7 @@ export async function findBinaries(user: ServerUser, folder: string): Promise<Fo
   await Promise.all([initdb, postgres].map((file) => chmod(file, 0o755).catch(() => undefined)));
   const version = await askVersion(postgres, user);
   if (version !== null) return { initdb, postgres, major: version };
-  // The package lies where the server's user may not go, such as the home of root.
+  // The package is in a folder that the server's user may not enter, such as the home of root.
   return await copied(native, user, folder);
 }
 
@@ -77,7 +77,7 @@ async function copied(native: string, user: ServerUser, folder: string): Promise
     const making = await mkdtemp(`${target}.`);
     await chmod(making, 0o755);
     await cp(native, making, { recursive: true, verbatimSymlinks: true });
-    // Somebody else may have been faster: theirs is as good.
+    // Another process may have been faster. Its copy is as good as ours.
     await rename(making, target).catch(() => rm(making, { recursive: true, force: true }));
   }
   const major = await askVersion(postgres, user);
@@ -88,7 +88,7 @@ async function copied(native: string, user: ServerUser, folder: string): Promise
   return { initdb, postgres, major };
 }
 
-/** What the package's install script does: npm 11 runs that only where it is allowed to. */
+/** Does what the package's install script does. npm 11 runs install scripts only where that is allowed. */
 async function repairLinks(folder: string): Promise<void> {
   const list = await readFile(join(folder, "native", "pg-symlinks.json"), "utf8").catch(() => "[]");
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {

@@ -6,16 +6,16 @@ import type { Running } from "./running.js";
 
 const CONNECT_MS = 5_000;
 
-/** What keeps an embedded server running: a connection that is not the keeper's. */
+/** The application name of a connection that keeps an embedded server running. The keeper's own connection has another name. */
 export const USE = "leasehold embedded";
 export const KEEPER = "leasehold keeper";
 
-/** It knows no TLS, whatever PGSSLMODE demands of other servers. */
+/** It has no TLS, whatever PGSSLMODE demands of other servers. */
 export async function addressOf(folder: Folder, { port }: Running): Promise<string> {
   return `postgres://postgres:${await readPassword(folder)}@127.0.0.1:${port}/postgres?sslmode=disable`;
 }
 
-/** Nothing of the environment has a say in it. */
+/** Nothing in the environment changes it. */
 export async function connectTo(url: string, applicationName: string): Promise<Link> {
   const hosts = new HostList(parseConnectionUrl(url, "--embedded", {}, {}));
   const { link } = await connect({

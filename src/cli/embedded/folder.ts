@@ -14,7 +14,7 @@ export interface Folder {
   readonly log: string;
 }
 
-/** Where it all lies. The home of root is closed to the server's user, so there it is the place of services. */
+/** The folder of everything. For root it is where services keep their data, because the server's user cannot enter the home of root. */
 export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
   const { XDG_STATE_HOME, LOCALAPPDATA } = env;
   if (XDG_STATE_HOME) return join(XDG_STATE_HOME, "leasehold");
@@ -22,7 +22,7 @@ export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
   return process.getuid?.() === 0 ? "/var/lib/leasehold" : join(homedir(), ".local", "state", "leasehold");
 }
 
-/** The data folder, made now if there is none. Safe when several do it at once: the first one's is kept. */
+/** The data folder, made now if there is none. Safe when several processes do it at once: the first one's is kept. */
 export async function ensureFolder(state: string, binaries: FoundBinaries, user: ServerUser): Promise<Folder> {
   const path = join(state, `postgres-${binaries.major}`);
   const folder = { path, data: join(path, "data"), log: join(path, "log") };
@@ -40,7 +40,7 @@ export async function ensureFolder(state: string, binaries: FoundBinaries, user:
   return folder;
 }
 
-/** The folder of all, which others on this machine may enter but not list: as root the server's user has to. */
+/** The folder of everything. Others on this machine may enter it but not list it: under root the server's user has to enter it. */
 export async function ensureStateFolder(): Promise<string> {
   const state = stateFolder();
   await mkdir(state, { recursive: true, mode: 0o711 });

@@ -1,5 +1,5 @@
-// A process of its own: starts the embedded server if it does not run, and stops it when nobody has used it for a while. It outlives
-// whoever started it, and needs nothing from them: who uses the server is who is connected to it.
+// A process of its own. It starts the embedded server if that is not running, and stops it when nobody has used it for a while. It
+// outlives the process that started it, and needs nothing from it: whoever is connected to the server uses it.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
@@ -16,12 +16,12 @@ const LOOK_MS = 1_000;
 const START_MS = 60_000;
 const POLL_MS = 20;
 /**
- * Postgres refuses to start until the last server has released its shared memory, which takes longer on a busy machine. So it is started
- * several times, with growing pauses: 6.3 s in all.
+ * Postgres refuses to start until the previous server has released its shared memory, which takes longer on a busy machine. So the start
+ * is repeated, with growing pauses: 6.3 s in total.
  */
 const STARTS = 7;
 const FIRST_PAUSE_MS = 100;
-/** A server that is on its way up or down is left alone for that long; then Postgres is asked, which knows whether there is one. */
+/** A server that is starting or stopping is left alone for this long. After that, Postgres itself finds out whether there is one. */
 const MOVING_MS = 1_000;
 
 const [path = "", postgres = "", lingerMs = "60000"] = process.argv.slice(2);
@@ -47,7 +47,7 @@ interface Joined {
   readonly link: Link;
 }
 
-/** The server that runs, started if there is none. Null when it cannot be started; the log says why. */
+/** The running server. Starts it if there is none. Null when it cannot be started; the log says why. */
 async function reach(): Promise<Joined | null> {
   const since = now();
   let server: ChildProcess | null = null;
@@ -57,12 +57,12 @@ async function reach(): Promise<Joined | null> {
   while (elapsedMs(since) < START_MS) {
     const joined = await join();
     if (joined !== null) return joined;
-    // Another keeper may have been faster, and its server not be ready yet; or the last one has not stopped yet.
+    // Another keeper may have been faster, but its server is not ready yet; or the previous server has not stopped yet.
     const isOurs = server !== null && server.exitCode === null && server.signalCode === null;
     const isOthers = !isOurs && (await isMoving(folder));
     if (!isOurs && elapsedMs(paused) >= (isOthers ? MOVING_MS : pauseMs)) {
-      // A crash may have left such a lock file, with a number that is another process's by now. A start beside a server that is
-      // really there is refused, and harms nothing.
+      // A crash may have left this lock file, with a process id that belongs to another process now. If there is a server after all,
+      // the start is refused, which does no harm.
       if (!isOthers && ++starts > STARTS) return null;
       server = await start();
       pauseMs = FIRST_PAUSE_MS * 2 ** (starts - 1);
@@ -73,7 +73,7 @@ async function reach(): Promise<Joined | null> {
   return null;
 }
 
-/** Null also when the process that a crash has left the name of is another one by now. */
+/** Also null when a crash has left a process id that belongs to another process now. */
 async function join(): Promise<Joined | null> {
   const running = await findRunning(folder);
   if (running === null) return null;

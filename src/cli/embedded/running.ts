@@ -2,22 +2,22 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Folder } from "./folder.js";
 
-/** A server that runs in a data folder. */
+/** A server that is running in a data folder. */
 export interface Running {
   readonly pid: number;
   readonly port: number;
 }
 
 /**
- * Which server runs in this folder, according to Postgres's own lock file. A lock file left by a crash is recognised by a process that is
- * gone, or by a server that does not accept our password.
+ * The server that is running in this folder, according to Postgres's own lock file. A lock file that a crash has left is recognised because
+ * its process is gone, or its server does not accept our password.
  */
 export async function findRunning(folder: Folder): Promise<Running | null> {
   const { pid, port, isReady } = await readLockFile(folder);
   return isReady && pid > 0 && port > 0 && isAlive(pid) ? { pid, port } : null;
 }
 
-/** Whether a server seems to be on its way up or down: another one would be refused meanwhile. */
+/** Whether a server seems to be starting or stopping. Until that is done, another one cannot start. */
 export async function isMoving(folder: Folder): Promise<boolean> {
   const { pid, isReady } = await readLockFile(folder);
   return !isReady && pid > 0 && isAlive(pid);

@@ -17,15 +17,15 @@ const LINGER = "60s";
 
 export interface EmbeddedUse {
   readonly url: string;
-  /** The same: what the environment says of another database's does not count. */
+  /** The same: what the environment says about the direct address of another database does not count. */
   readonly directUrl: string;
-  /** It may end now, if nobody else uses it. */
+  /** Called when it is no longer used. The server may stop then, unless others use it. */
   close(): Promise<void>;
 }
 
 /**
- * The embedded Postgres of this user, started if it does not run, with the schema in it. All processes of the user share it. It
- * runs on until nobody has been connected for a while; the connection that is held here counts as use.
+ * The embedded Postgres of this user, with the schema in it. Started if it is not running. All processes of the user share it. It stops when
+ * nobody has been connected for a while; the connection that is held here counts.
  */
 export async function useEmbedded(): Promise<EmbeddedUse> {
   const user = serverUser();
@@ -61,7 +61,7 @@ async function join(folder: Folder, postgres: string): Promise<{ url: string; li
   );
 }
 
-/** Null while it does not run, or is on its way up or down. */
+/** Null while it is not running, or is starting or stopping. */
 async function tryJoin(folder: Folder): Promise<{ url: string; link: Link } | null> {
   const running = await findRunning(folder);
   if (running === null) return null;
@@ -70,7 +70,7 @@ async function tryJoin(folder: Folder): Promise<{ url: string; link: Link } | nu
   return link === null ? null : { url, link };
 }
 
-/** A keeper that was killed leaves a server that nobody would stop. */
+/** Whether the keeper is there. If it was killed, nobody would stop the server. */
 async function hasKeeper(link: Link): Promise<boolean> {
   return (
     (

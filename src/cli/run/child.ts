@@ -12,7 +12,7 @@ export interface ChildOptions {
   readonly graceMs: number;
 }
 
-/** The command could not be started. */
+/** Thrown when the command could not be started. */
 export class StartError extends Error {
   readonly exitCode: number;
 
@@ -31,16 +31,17 @@ const KILL_MS = 1_000;
 /**
  * The command under the lock.
  *
- * Without a terminal (cron, a service, a container) it gets a session and so a process group of its own: signals go to the whole
- * group. On a terminal that would take the terminal from it, so it stays in our group, as under flock(1): what the terminal sends
- * (Ctrl-C, Ctrl-\, Ctrl-Z, a new size) reaches it without us; and since that group may hold more than the command, such as the
- * other end of a pipe, or the script or npm that we were called from, the command is ended by its place in the table of processes.
+ * Without a terminal (cron, a service, a container) it gets a session, and so a process group, of its own. Signals go to the whole group.
+ *
+ * On a terminal, a session of its own would cut it off from the terminal. So it stays in our group, as under flock(1), and what the terminal
+ * sends (Ctrl-C, Ctrl-\, Ctrl-Z, a new size) reaches it without us. That group may contain other processes, such as the other end of a
+ * pipe, or the script or npm that started us. So the processes of the command are found in the process table when it has to be ended.
  */
 export class Child {
   readonly #process: ChildProcess;
   readonly #isGroup: boolean;
   readonly #graceMs: number;
-  /** The exit code; as shells tell it when a signal ended it. */
+  /** The exit code. If a signal ended the command: what a shell would report. */
   readonly exited: Promise<number>;
 
   private constructor(child: ChildProcess, isGroup: boolean, graceMs: number) {
@@ -63,7 +64,7 @@ export class Child {
       guardian.release();
       throw new StartError(program, error as Error); // Node throws most errors, and emits the others
     }
-    // Who is killed right here, within a millisecond of the start, leaves the command to itself.
+    // If this process is killed right here, within a millisecond of the start, nothing ends the command.
     if (started.pid !== undefined) guardian.watch(isGroup ? -started.pid : started.pid);
     const child = new Child(started, isGroup, graceMs);
     void child.exited.then(() => guardian.release());
@@ -77,18 +78,18 @@ export class Child {
     return child;
   }
 
-  /** Whether a terminal sends this signal to the command by itself. */
+  /** Whether the terminal itself sends this signal to the command. */
   hears(signal: NodeJS.Signals): boolean {
     return !this.#isGroup && (signal === "SIGINT" || signal === "SIGQUIT" || signal === "SIGWINCH");
   }
 
-  /** To all of the group; on a terminal to the command alone. */
+  /** Sends a signal to the whole group, or on a terminal to the command alone. */
   signal(signal: NodeJS.Signals): void {
     if (this.#isGroup) groupOf(this.#process.pid ?? 0).send(signal);
     else this.#process.kill(signal);
   }
 
-  /** SIGTERM, then SIGKILL after the grace, to the command and all that it has started. Resolves when nothing of it is left. */
+  /** Sends SIGTERM, and SIGKILL after the grace period, to the command and all that it has started. Resolves when all have ended. */
   async end(): Promise<void> {
     const pid = this.#process.pid ?? 0;
     const members = this.#isGroup ? groupOf(pid) : await familyOf(pid);
@@ -96,7 +97,7 @@ export class Child {
     members.send("SIGCONT"); // what is stopped hears no SIGTERM
     if (await areLeftAfter(members, this.#graceMs)) {
       members.send("SIGKILL");
-      // Not for ever: where nobody collects orphans, as in a container without an init, one that is dead still counts.
+      // Do not wait for ever: where nobody reaps orphans, as in a container without an init, dead processes still count.
       await areLeftAfter(members, KILL_MS);
     }
     await this.exited;

@@ -1,17 +1,18 @@
 import { spawn } from "node:child_process";
 
 /**
- * A shell that outlives this process when that is killed (SIGKILL, out of memory): no handler runs then, but the kernel closes our
- * end of the pipe. It ends the command, which would go on without a lock otherwise.
+ * A shell that outlives this process. When this process is killed (SIGKILL, out of memory), no handler runs, but the kernel closes our end of
+ * the pipe. Then the shell ends the command, which would otherwise go on without a lock.
  */
 export interface Guardian {
-  /** What to end: a process, or as a negative number a process group. */
+  /** What to end: a process id, or a negative number for a process group. */
   watch(target: number): void;
-  /** There is nothing to end any more. */
+  /** Called when there is nothing to end any more. */
   release(): void;
 }
 
-// Reads the target, then a word when the command has ended. Without that word it sends SIGTERM, and SIGKILL after the grace period.
+// Reads the target, and then a word once the command has ended. If the word does not come, it sends SIGTERM, and SIGKILL after the grace
+// period.
 const script = `
 trap '' HUP INT QUIT TERM
 read -r target || exit 0
@@ -21,7 +22,7 @@ n=$1
 while [ "$n" -gt 0 ] && kill -s 0 -- "$target"; do sleep 1; n=$((n - 1)); done
 kill -s KILL -- "$target"`;
 
-/** `graceMs` is rounded up to seconds: a shell knows no less. */
+/** `graceMs` is rounded up to seconds, the smallest unit of a shell. */
 export function startGuardian(graceMs: number): Guardian {
   if (process.platform === "win32") return { watch: () => undefined, release: () => undefined };
   const shell = spawn("/bin/sh", ["-c", script, "leasehold-guardian", String(Math.ceil(graceMs / 1_000))], {

@@ -1,13 +1,13 @@
 import { withDescendants } from "./process-table.js";
 
-/** Those that a command consists of. */
+/** The processes of a command. */
 export interface Members {
   send(signal: NodeJS.Signals): void;
-  /** Whether some of them still run. Finds those that were started meanwhile. */
+  /** Whether any of them is still running. Also finds those that were started meanwhile. */
   areLeft(): boolean | Promise<boolean>;
 }
 
-/** The process group of this leader, who may be gone already. */
+/** The process group of this leader, which may have ended already. */
 export function groupOf(leader: number): Members {
   return {
     send: (signal) => void send(-leader, signal),
@@ -15,7 +15,7 @@ export function groupOf(leader: number): Members {
   };
 }
 
-/** A process and all that it has started, as far as the table of processes shows it; where there is none, as on Windows, it alone. */
+/** A process and all that it has started, as far as the process table shows that. Without a process table, as on Windows: it alone. */
 export async function familyOf(pid: number, platform: NodeJS.Platform = process.platform): Promise<Members> {
   if (platform === "win32") return { send: (signal) => void send(pid, signal), areLeft: () => send(pid, 0) };
   let family = await withDescendants(pid, platform);
@@ -28,7 +28,7 @@ export async function familyOf(pid: number, platform: NodeJS.Platform = process.
   };
 }
 
-/** Whether there was anybody to send it to. */
+/** Returns whether there was a process to send it to. */
 function send(target: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(target, signal);

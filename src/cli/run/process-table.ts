@@ -2,24 +2,24 @@ import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 
-/** A process, told from a later one with the same id by when it began. */
+/** A process. Its start time tells it from a later process with the same id. */
 export interface ProcessEntry {
   readonly pid: number;
   readonly parent: number;
   readonly started: string;
 }
 
-/** These processes and all that they have started, as far as the table of processes shows it. */
+/** These processes and all that they have started, as far as the process table shows that. */
 export async function withDescendants(
   roots: readonly ProcessEntry[] | number,
   platform: NodeJS.Platform,
 ): Promise<readonly ProcessEntry[]> {
-  // Slim containers have no ps.
+  // Small containers have no ps.
   const table = platform === "linux" ? await readProc() : await askPs();
   const found = table.filter(({ pid, started }) =>
     typeof roots === "number" ? pid === roots : roots.some((root) => root.pid === pid && root.started === started),
   );
-  // It grows while it is walked.
+  // The list grows while the loop goes through it.
   for (const { pid } of found) found.push(...table.filter((entry) => entry.parent === pid && !found.includes(entry)));
   return found;
 }
@@ -29,7 +29,7 @@ async function readProc(): Promise<readonly ProcessEntry[]> {
   const entries = await Promise.all(
     pids.map(async (pid) => {
       const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null); // ended meanwhile
-      // proc(5): after the name, which may hold blanks and parentheses, come state, ppid, ... and as the 22nd starttime
+      // proc(5): the name may contain blanks and parentheses. After it come state, ppid, ... and starttime as the 22nd field.
       const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
       return fields === undefined || fields[0] === "Z"
         ? null

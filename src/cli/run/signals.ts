@@ -1,12 +1,12 @@
 import { constants } from "node:os";
 import { signalCode } from "../exit-codes.js";
 
-/** What is passed on to the command. SIGKILL and SIGSTOP cannot be, and SIGTSTP, SIGTTIN and SIGTTOU are a terminal's business. */
+/** Signals that are passed on to the command. SIGKILL and SIGSTOP cannot be caught; SIGTSTP, SIGTTIN and SIGTTOU are up to the terminal. */
 const forwarded = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"] as const;
-/** Those that end a program that does not expect them. A new size of the terminal ends nobody. */
+/** Signals that end a program by default. SIGWINCH (a new size of the terminal) does not. */
 const ending: readonly NodeJS.Signals[] = forwarded.filter((signal) => signal !== "SIGWINCH");
 
-/** A signal came before there was a command to pass it on to. */
+/** A signal arrived before there was a command to pass it on to. */
 export class Interrupted extends Error {
   readonly exitCode: number;
 
@@ -16,7 +16,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** Takes all signals that are forwarded: until `to` is called they abort `signal`, from then on they go there. */
+/** Catches all signals that are passed on. They abort `signal` until `to` is called; from then on they go to its argument. */
 export class Signals {
   readonly #controller = new AbortController();
   #send: ((signal: NodeJS.Signals) => void) | null = null;
@@ -43,7 +43,7 @@ export class Signals {
   }
 }
 
-/** Windows has fewer. */
+/** Windows has fewer signals. */
 function isKnown(signal: NodeJS.Signals): boolean {
   return signal in constants.signals;
 }

@@ -1,8 +1,8 @@
 import { closeSync, constants, openSync } from "node:fs";
 
 /**
- * Whether this process belongs to a terminal, whatever its input and output are. A process of another session can do less there
- * than one expects: it cannot open /dev/tty, where ssh and sudo ask for passwords and where `less` reads its keys.
+ * Whether this process belongs to a terminal, whatever its input and output are. A command in a session of its own could not open
+ * /dev/tty, where ssh and sudo ask for passwords and where `less` reads its keys.
  */
 export function hasTerminal(): boolean {
   if (process.platform === "win32") return false;

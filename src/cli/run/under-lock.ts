@@ -12,7 +12,7 @@ export interface UnderLockOptions {
   readonly tell: (what: unknown) => void;
 }
 
-/** Runs the command while the lock is held, and ends it when the lock is lost. Resolves to the exit code; the lock is released. */
+/** Runs the command while the lock is held, and ends it when the lock is lost. Releases the lock, and resolves to the exit code. */
 export async function runUnderLock(lock: Lock, { command, graceMs, signals, tell }: UnderLockOptions): Promise<number> {
   let child: Child;
   try {
@@ -41,7 +41,7 @@ export async function runUnderLock(lock: Lock, { command, graceMs, signals, tell
     await lock.release();
   } catch (error) {
     tell(error);
-    // Lost while the command was ending: it may have overlapped with the next holder.
+    // The lock was lost before the command had ended, so the command may have overlapped with the next holder.
     if (error instanceof LeaseLostError) return runCodes.lost;
   }
   return outcome;

@@ -9,16 +9,16 @@ export interface Size {
   readonly rows: number;
 }
 
-/** What was read last, per tab. */
+/** What was last read, per tab. */
 export interface Reading {
   readonly database: string;
   readonly at: Date;
   readonly rows: readonly (readonly Data[])[];
-  /** Why there is no newer one; null when this is the newest. */
+  /** Why there is no newer reading; null when this is the newest. */
   readonly trouble: string | null;
 }
 
-/** Title, tabs, headings, help. */
+/** Lines that are not rows: title, tabs, headings, help. */
 const FIXED_LINES = 4;
 
 /** How many rows fit. */
@@ -26,13 +26,13 @@ export function pageOf({ rows }: Size): number {
   return Math.max(1, rows - FIXED_LINES);
 }
 
-/** The state with an offset that leaves no blank below the last row. */
+/** The state, scrolled so that there is no blank below the last row. */
 export function scrolled(state: WatchState, reading: Reading, size: Size): WatchState {
   const count = arrange(state, reading.rows[state.tab] ?? []).length;
   return { ...state, offset: Math.max(0, Math.min(state.offset, count - pageOf(size))) };
 }
 
-/** The lines of the screen: as many as it has at most, none wider than it is. */
+/** The lines of the screen: no more than fit, and none wider than the screen. */
 export function frame(state: WatchState, reading: Reading, size: Size, style: Style = plain): string[] {
   const line = (text: string): string => cut(text, size.columns);
   const { view } = tabOf(state);

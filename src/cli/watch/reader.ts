@@ -6,7 +6,7 @@ import { readView } from "../view.js";
 import type { Reading } from "./frame.js";
 import { allTabs } from "./state.js";
 
-/** Reads again and again, over one connection, which is opened again when it is lost. */
+/** Reads repeatedly over one connection. When the connection is lost, it opens another one. */
 export class Reader {
   readonly #args: Arguments;
   #database: Database;
@@ -21,7 +21,7 @@ export class Reader {
     return new Reader(args, await Database.open(args));
   }
 
-  /** When the server is away: what was read last, with the trouble. */
+  /** When the server is away: the last reading, and why there is no newer one. */
   async read(): Promise<Reading> {
     try {
       this.#last = { database: this.#database.name, at: new Date(), rows: await this.#rows(), trouble: null };

@@ -14,11 +14,11 @@ const endings = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 export interface ScreenEvents {
   onKey(key: Key): void;
-  /** The size has changed, or the screen is back after it was suspended: draw again. */
+  /** Called to draw again: the size has changed, or the screen is back after Ctrl-Z. */
   onChange(): void;
 }
 
-/** The terminal while it is drawn on. However the process ends, short of SIGKILL, the terminal is as before. */
+/** The terminal, drawn on. However the process ends, except by SIGKILL, the terminal is then as it was before. */
 export class Screen {
   readonly #events: ScreenEvents;
   #isOpen = false;
@@ -34,7 +34,7 @@ export class Screen {
     process.stdout.write(LEAVE);
     if (process.stdin.isTTY) process.stdin.setRawMode(false);
   };
-  // The handler of "exit" leaves: it runs after an uncaught error, too.
+  // The handler of "exit" restores the terminal. It also runs after an uncaught error.
   readonly #onSignal = (signal: NodeJS.Signals): void => process.exit(signalCode(constants.signals[signal]));
 
   constructor(events: ScreenEvents) {
@@ -57,7 +57,7 @@ export class Screen {
     process.stdout.write(`${HOME}${lines.map((line) => `${line}${TO_END_OF_LINE}`).join("\r\n")}${BELOW}`);
   }
 
-  /** Ctrl-Z: gives the terminal back to the shell until it lets us go on. */
+  /** On Ctrl-Z: gives the terminal back to the shell until the process is resumed. */
   suspend(): void {
     this.#leave();
     process.kill(process.pid, "SIGTSTP");

@@ -1,7 +1,7 @@
 import { type Data, nameOf, type View } from "../view.js";
-import { activeLeases, liveSessions, waitingLines } from "../views.js";
+import { activeLeases, liveSessions, queuedWaiters } from "../views.js";
 
-/** One list of the screen, and by which of its columns it can be sorted. */
+/** One list on the screen, and the columns by which it can be sorted. */
 export interface Tab {
   readonly title: string;
   readonly view: View;
@@ -10,7 +10,7 @@ export interface Tab {
 
 const tabs = [
   { title: "leases", view: activeLeases, sorts: ["key", "held_for", "remaining", "waiters", "owner"] },
-  { title: "waiting", view: waitingLines, sorts: ["key", "waiting_for", "owner", "blocked_by"] },
+  { title: "waiting", view: queuedWaiters, sorts: ["key", "waiting_for", "owner", "blocked_by"] },
   { title: "sessions", view: liveSessions, sorts: ["id", "owner", "leases", "waits", "silent_for"] },
 ] as const satisfies readonly Tab[];
 
@@ -22,24 +22,24 @@ export interface WatchState {
   /** Index in the tab's `sorts`. */
   readonly sort: number;
   readonly isReversed: boolean;
-  /** Rows are shown whose key or owner has this text in it. */
+  /** Only rows whose key or owner contains this text are shown. */
   readonly filter: string;
-  /** The filter is being typed. */
+  /** Whether the filter is being typed. */
   readonly isTyping: boolean;
-  /** How many rows are scrolled away. */
+  /** How many rows are scrolled out of view. */
   readonly offset: number;
 }
 
 export const initialState: WatchState = { tab: 0, sort: 0, isReversed: false, filter: "", isTyping: false, offset: 0 };
 
-/** As node:readline tells a key. */
+/** A key press, as node:readline reports it. */
 export interface Key {
   readonly name?: string | undefined;
   readonly sequence?: string | undefined;
   readonly ctrl?: boolean | undefined;
 }
 
-/** What a key does; `page` is how many rows fit on the screen. */
+/** What a key press does. `page`: how many rows fit on the screen. */
 export function press(state: WatchState, key: Key, page: number): WatchState | "quit" | "suspend" {
   if (key.ctrl && key.name === "c") return "quit";
   if (key.ctrl && key.name === "z") return "suspend";
@@ -88,7 +88,7 @@ export function tabOf({ tab }: WatchState): Tab {
   return tabs[tab] ?? tabs[0];
 }
 
-/** The column that the rows are sorted by. */
+/** The column by which the rows are sorted. */
 export function sortOf(state: WatchState): string {
   return tabOf(state).sorts[state.sort] ?? "key";
 }
@@ -100,7 +100,7 @@ export function arrange(state: WatchState, rows: readonly Data[]): readonly Data
   const sorted = tabOf(state).view.columns.find(({ name }) => name === column);
   const name = sorted === undefined ? column : nameOf(sorted);
   const found = rows.filter(({ key, owner }) => `${key ?? ""}\n${owner ?? ""}`.includes(filter));
-  // Numbers from the largest: who holds for long or has many waiting is what one looks for. Text from A.
+  // Numbers begin with the largest, because users look for long holds and long queues. Text begins with A.
   const inOrder = found.sort((a, b) => compare(a[name], b[name]));
   return isReversed ? inOrder.reverse() : inOrder;
 }
