@@ -97,7 +97,13 @@ export class Entrants {
   }
 
   static async start(args: BenchArguments): Promise<Entrants> {
-    const settings = { shared_buffers: "256MB", max_connections: 600 };
+    // All tables fit into memory, and no checkpoint falls into a window: the next change of each page would write all of it to the log.
+    const settings = {
+      shared_buffers: "1GB",
+      max_wal_size: "4GB",
+      checkpoint_timeout: "30min",
+      max_connections: 600,
+    };
     const entrants = new Entrants(args, await startCluster({ settings, tls: false }));
     await entrants.#prepare();
     return entrants;

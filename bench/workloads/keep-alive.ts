@@ -22,6 +22,8 @@ export const keepAlive: Workload = {
         if (worker === undefined) return;
         await worker.request("hold", { prefix: "kept", count: LOCKS });
         await sleep(PERIOD_MS / 4);
+        // Until its code is compiled, and its heap as large as it needs to be.
+        await sleep(isQuick ? 0 : 3 * PERIOD_MS);
         const samples: { client: number; server: number }[] = [];
         for (let period = 0; period < (isQuick ? 1 : 3); period += 1) {
           const [server, client] = [processorTimeUs(entrant.serverPids), await worker.request<number>("processorUs")];

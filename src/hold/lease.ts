@@ -1,10 +1,10 @@
 import type { Lock } from "../api/lock.js";
 import type { Claim } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
-import { LeaseLostError, type LossReason, NotHeldError } from "../errors/errors.js";
+import { type LeaseholdError, LeaseLostError, type LossReason, NotHeldError } from "../errors/errors.js";
 import { after, type Instant, isPast, msUntil, now, type Timer } from "../runtime/clock.js";
 import type { Linked } from "../runtime/linked-list.js";
-import type { Grant, Presence, Proof } from "../store/store.js";
+import type { Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/store.js";
 
 /** Who is told what becomes of a lease. */
 export interface LeaseOwner {
@@ -14,15 +14,49 @@ export interface LeaseOwner {
   ended(lease: Lease): void;
 }
 
-/** How a lease is renewed, for `Renewals`. */
-export interface RenewalState {
+/** Who renews leases: see Renewals. */
+export interface RenewalOwner {
+  answered(renewal: Renewal, answer: RenewAnswer): void;
+  failed(renewal: Renewal, error: LeaseholdError): void;
+}
+
+/** How one lease is renewed, and the request itself. One object serves all its renewals: 10,000 leases make 1,000 requests a second. */
+export class Renewal implements PendingRenewal {
+  readonly lease: Lease;
   /** Null: renewed only on demand. */
-  everyMs: number | null;
+  everyMs: number | null = null;
   /** On the monotonic clock; `Infinity` when nothing is due. */
-  dueAtMs: number;
-  retryMs: number;
-  isInFlight: boolean;
-  onError: ((error: unknown) => void) | null;
+  dueAtMs: number = Number.POSITIVE_INFINITY;
+  retryMs = 0;
+  askedTtlMs: number | null = null;
+  isInFlight = false;
+  onError: ((error: unknown) => void) | null = null;
+  readonly #owner: RenewalOwner;
+
+  constructor(lease: Lease, owner: RenewalOwner) {
+    this.lease = lease;
+    this.#owner = owner;
+  }
+
+  get key(): string {
+    return this.lease.key;
+  }
+
+  get token(): string {
+    return this.lease.token;
+  }
+
+  get fence(): bigint {
+    return this.lease.fence;
+  }
+
+  onAnswer(answer: RenewAnswer): void {
+    this.#owner.answered(this, answer);
+  }
+
+  onFailure(error: LeaseholdError): void {
+    this.#owner.failed(this, error);
+  }
 }
 
 /**
@@ -56,13 +90,8 @@ export class Lease implements Linked<Lease> {
   previous: Lease | null = null;
   next: Lease | null = null;
   expiryTimer: Timer | null = null;
-  readonly renewal: RenewalState = {
-    everyMs: null,
-    dueAtMs: Number.POSITIVE_INFINITY,
-    retryMs: 0,
-    isInFlight: false,
-    onError: null,
-  };
+  /** How it is renewed, see Renewals. Null: it never was. */
+  renewal: Renewal | null = null;
 
   constructor(claim: Claim, grant: Grant, presence: Presence, owner: LeaseOwner) {
     this.key = claim.key;

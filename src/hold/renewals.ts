@@ -5,7 +5,7 @@ import type { LinkedList } from "../runtime/linked-list.js";
 import { withTimeout } from "../runtime/timeout.js";
 import { retry } from "../store/retry.js";
 import type { PendingRenewal, RenewAnswer, Store } from "../store/store.js";
-import type { Lease } from "./lease.js";
+import { type Lease, Renewal, type RenewalOwner } from "./lease.js";
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;
@@ -22,7 +22,7 @@ export interface RenewalsInit {
  * Renews what the process holds. Leases that are due within half an interval come along, so that those which were granted one by one
  * soon share one statement. What fails for a passing reason is tried again until the lease expires, each at its own pace.
  */
-export class Renewals {
+export class Renewals implements RenewalOwner {
   readonly #store: Store;
   readonly #leases: LinkedList<Lease>;
   readonly #observer: Observer;
@@ -37,44 +37,72 @@ export class Renewals {
   }
 
   keepAlive(lease: Lease, everyMs: number, onError: ((error: unknown) => void) | null): void {
-    lease.renewal.everyMs = everyMs;
-    lease.renewal.onError = onError;
-    this.#schedule(lease, everyMs);
+    const renewal = this.#of(lease);
+    renewal.everyMs = everyMs;
+    renewal.onError = onError;
+    this.#schedule(renewal, everyMs);
   }
 
   stopKeepAlive(lease: Lease): void {
-    lease.renewal.everyMs = null;
+    const renewal = this.#of(lease);
+    renewal.everyMs = null;
     // One that is unproven is still asked about.
     if (lease.isHeld) {
-      lease.renewal.dueAtMs = Number.POSITIVE_INFINITY;
+      renewal.dueAtMs = Number.POSITIVE_INFINITY;
     }
   }
 
   /** Asks now whether it is still ours: a new session stands, say, under which it must be renewed, or it stays unproven. */
   prove(lease: Lease): void {
-    this.#schedule(lease, 0);
+    this.#schedule(this.#of(lease), 0);
   }
 
   stop(): void {
     this.#due.stop();
   }
 
-  #schedule(lease: Lease, inMs: number): void {
-    lease.renewal.dueAtMs = monotonicNowMs() + inMs;
-    this.#due.by(lease.renewal.dueAtMs);
+  answered(renewal: Renewal, answer: RenewAnswer): void {
+    renewal.isInFlight = false;
+    const { lease } = renewal;
+    const isSettled = takeAnswer(lease, answer);
+    if (answer.outcome === "renewed" && renewal.askedTtlMs !== null && lease.phase === "held") {
+      this.#observer.renewed?.(lease);
+    }
+    this.#plan(renewal, isSettled);
+  }
+
+  failed(renewal: Renewal, error: LeaseholdError): void {
+    renewal.isInFlight = false;
+    if (renewal.lease.phase === "held") {
+      (renewal.onError ?? this.#onError)(error);
+    }
+    this.#plan(renewal, false);
+  }
+
+  #of(lease: Lease): Renewal {
+    lease.renewal ??= new Renewal(lease, this);
+    return lease.renewal;
+  }
+
+  #schedule(renewal: Renewal, inMs: number): void {
+    renewal.dueAtMs = monotonicNowMs() + inMs;
+    this.#due.by(renewal.dueAtMs);
   }
 
   #renewThoseDue(): void {
     const nowMs = monotonicNowMs();
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const lease of this.#leases) {
+    for (let lease = this.#leases.first; lease !== null; lease = lease.next) {
       const { renewal } = lease;
-      if (renewal.isInFlight || renewal.dueAtMs === Number.POSITIVE_INFINITY) {
+      if (renewal === null || renewal.isInFlight || renewal.dueAtMs === Number.POSITIVE_INFINITY) {
         continue;
       }
       const headStartMs = renewal.retryMs > 0 ? 0 : (renewal.everyMs ?? 0) / 2;
       if (renewal.dueAtMs - headStartMs <= nowMs) {
-        this.#renew(lease);
+        renewal.isInFlight = true;
+        renewal.dueAtMs = Number.POSITIVE_INFINITY;
+        renewal.askedTtlMs = renewal.everyMs === null ? null : lease.ttlMs;
+        this.#store.renew(renewal);
       } else {
         nextMs = Math.min(nextMs, renewal.dueAtMs);
       }
@@ -84,37 +112,9 @@ export class Renewals {
     }
   }
 
-  #renew(lease: Lease): void {
-    const { renewal, key, token, fence } = lease;
-    renewal.isInFlight = true;
-    renewal.dueAtMs = Number.POSITIVE_INFINITY;
-    const askedTtlMs = renewal.everyMs === null ? null : lease.ttlMs;
-    this.#store.renew({
-      key,
-      token,
-      fence,
-      askedTtlMs,
-      onAnswer: (answer) => {
-        const isSettled = takeAnswer(lease, answer);
-        if (answer.outcome === "renewed" && askedTtlMs !== null && lease.phase === "held") {
-          this.#observer.renewed?.(lease);
-        }
-        this.#renewed(lease, isSettled);
-      },
-      onFailure: (error) => this.#failed(lease, error),
-    });
-  }
-
-  #failed(lease: Lease, error: LeaseholdError): void {
-    if (lease.phase === "held") {
-      (lease.renewal.onError ?? this.#onError)(error);
-    }
-    this.#renewed(lease, false);
-  }
-
-  #renewed(lease: Lease, isSettled: boolean): void {
-    const { renewal } = lease;
-    renewal.isInFlight = false;
+  /** Plans the next one. */
+  #plan(renewal: Renewal, isSettled: boolean): void {
+    const { lease } = renewal;
     if (lease.phase !== "held") {
       return;
     }
@@ -122,13 +122,13 @@ export class Renewals {
       renewal.retryMs = 0;
       if (renewal.dueAtMs !== Number.POSITIVE_INFINITY) {
         // Asked for again meanwhile, by a reconnect.
-        this.#schedule(lease, 0);
+        this.#schedule(renewal, 0);
       } else if (renewal.everyMs !== null) {
-        this.#schedule(lease, paceOf(lease, renewal.everyMs));
+        this.#schedule(renewal, paceOf(lease, renewal.everyMs));
       }
     } else {
       renewal.retryMs = Math.min(Math.max(FIRST_RETRY_MS, renewal.retryMs * 2), MAX_RETRY_MS);
-      this.#schedule(lease, renewal.retryMs * (0.8 + 0.4 * Math.random()));
+      this.#schedule(renewal, renewal.retryMs * (0.8 + 0.4 * Math.random()));
     }
   }
 }

@@ -81,7 +81,6 @@ export class Deadlines<Item extends Timed<Item>> extends LinkedList<Item> {
   constructor(timeoutMs: number) {
     super();
     this.#timeoutMs = timeoutMs;
-    // The connection keeps the process alive for as long as it owes an answer.
     this.#due = new Due(() => this.#look());
   }
 
