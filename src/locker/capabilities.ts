@@ -4,7 +4,7 @@ import type { ConnectionStates, SchemaState, ServerState } from "../store/store-
 /**
  * What a locker may or may not offer, depending on its options and the server:
  * - `crash-detection`: the locks of a process that died are free after its `takeoverDelayMs`, instead of at their TTL;
- * - `waiting-in-line`: waiters are served in the order in which they queued;
+ * - `waiting-in-order`: waiters are served in the order in which they queued;
  * - `woken-waiters`: the next waiter is notified, instead of only looking every second;
  * - `guarded-writes`: `lock.transaction(db, body)` and `lock.guard(tx)`;
  * - `own-transactions`: `lock.transaction(body)`, without a database;
@@ -15,7 +15,7 @@ import type { ConnectionStates, SchemaState, ServerState } from "../store/store-
  */
 export type Feature =
   | "crash-detection"
-  | "waiting-in-line"
+  | "waiting-in-order"
   | "woken-waiters"
   | "guarded-writes"
   | "own-transactions"
@@ -61,7 +61,7 @@ export function toCapabilities(
     "crash-detection": isPresent
       ? on("Postgres drops the session of a process that dies")
       : off('presence: "off": a crash frees the locks at their TTL'),
-    "waiting-in-line": on("the queue is a table, the same for all processes"),
+    "waiting-in-order": on("the queue is a table, the same for all processes"),
     "woken-waiters": isPresent
       ? on("Postgres tells the session of who is next")
       : off(`${withoutSession} who is next: waiters look every second`),

@@ -37,7 +37,7 @@ test("over a connection to Postgres itself", async () => {
   });
   expect(isOn(found)).toEqual({
     "crash-detection": true,
-    "waiting-in-line": true,
+    "waiting-in-order": true,
     "woken-waiters": true,
     "guarded-writes": true,
     "own-transactions": false,
@@ -53,7 +53,7 @@ test("without presence: no crash is noticed, nobody is woken, and commands may g
   expect(found).toMatchObject({ presence: "off", commands: "pooled" });
   expect(isOn(found)).toMatchObject({
     "crash-detection": false,
-    "waiting-in-line": true,
+    "waiting-in-order": true,
     "woken-waiters": false,
     "named-statements": false,
   });
