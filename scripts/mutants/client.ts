@@ -51,6 +51,7 @@ export const client: readonly Mutant[] = [
         "return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - WallClock.now());",
         "return deadline.monotonicMs - monotonic();",
       ],
+      [" || deadline.wallMs <= WallClock.now();", ";"],
     ],
     tests: ["test/loss/frozen.test.ts"],
   },
@@ -125,7 +126,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "connections: postgres.js heeds the environment",
-    file: "src/postgres/connection/link.ts",
+    file: "src/postgres/connection/client.ts",
     edits: [['{ ...options, target_session_attrs: "primary" }', "options"]],
     tests: ["test/connections/surroundings.test.ts"],
   },
@@ -179,19 +180,19 @@ export const client: readonly Mutant[] = [
   {
     name: "connections: a silent statement is awaited for ever",
     file: "src/postgres/connection/link.ts",
-    edits: [["      this.#due.by(statement.dueAtMs);\n", ""]],
+    edits: [["      this.#unanswered.due.by(statement.dueAtMs);\n", ""]],
     tests: ["test/faults/hung.test.ts"],
   },
   {
     name: "connections: after one that was answered no statement is watched",
-    file: "src/postgres/connection/link.ts",
-    edits: [["      this.#due.by(nextMs);\n", "      // mutant\n"]],
+    file: "src/postgres/connection/unanswered.ts",
+    edits: [["      this.due.by(nextMs);\n", "      // mutant\n"]],
     tests: ["test/connections/link.test.ts"],
   },
   {
     name: "connections: after a silent statement the connection is kept",
-    file: "src/postgres/connection/link.ts",
-    edits: [["    if (isSilent) {\n      this.destroy();\n", "    if (isSilent) {\n      this.#due.by(nextMs);\n"]],
+    file: "src/postgres/connection/unanswered.ts",
+    edits: [["    if (isSilent) {\n      this.#onSilence();\n", "    if (isSilent) {\n      this.due.by(nextMs);\n"]],
     tests: ["test/connections/link.test.ts", "test/faults/hung.test.ts"],
   },
   {

@@ -152,13 +152,14 @@ export class Batch<Item extends Batched> {
     return !this.#isSending;
   }
 
-  add(item: Item): void {
+  /** A function of its own, so that an act can hand it out. */
+  readonly add = (item: Item): void => {
     this.#waiting.push(item);
     if (!this.#isSending) {
       this.#isSending = true;
       queueMicrotask(this.#run);
     }
-  }
+  };
 
   /** Never rejects. */
   readonly #run = async (): Promise<void> => {
