@@ -1,7 +1,7 @@
 // Faults in what a client believes, and in what it sends.
 //
 // Not here, because they change nothing that could be seen:
-// - a heartbeat of the last session counts for this one (session.ts): the old connection is closed before a new one is made,
+// - a heartbeat of the last session counts for this one (presence.ts): the old connection is closed before a new one is made,
 //   and a closed one answers nothing;
 // - a lost lease takes an answer (`prove` in lease.ts): what is lost stays lost whatever its deadline is.
 import type { Mutant } from "./mutant.js";
@@ -11,7 +11,7 @@ const libraries = ["test/transactions/libraries.test.ts"];
 export const client: readonly Mutant[] = [
   {
     name: "belief: without the bound of the heartbeat",
-    file: "src/postgres/session/session.ts",
+    file: "src/postgres/session/presence.ts",
     edits: [
       [
         "return takeoverDelayMs === 0 || (this.#seenSince !== null && !isPast(after(this.#seenSince, ms)));",
@@ -22,8 +22,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "belief: from the answer of the heartbeat on",
-    file: "src/postgres/session/session.ts",
-    edits: [["this.#seenSince = sample.sentAt;", "this.#seenSince = now();"]],
+    file: "src/postgres/session/presence.ts",
+    edits: [["this.#seenSince = sample.sentAt;", "this.#seenSince = sample.receivedAt;"]],
     tests: ["test/presence/slow-answers.test.ts"],
   },
   {

@@ -134,7 +134,7 @@ export class AcquireAct {
         clock.at(deadline) ?? 0,
         `${keys}}`,
         `${tokens}}`,
-        session?.formerIds ?? null,
+        session?.presence.formerIds ?? null,
       ]);
     } catch (error) {
       if (troubleOf(error) !== "blocked") {
@@ -212,7 +212,7 @@ export class AcquireAct {
       plainArray(requests, ({ terms }) => terms.waitMs > 0),
       plainArray(requests, ({ ticket }) => ticket?.place ?? null),
       plainArray(requests, ({ ticket }) => ticket?.proof ?? null),
-      this.#acts.session?.formerIds ?? null,
+      this.#acts.session?.presence.formerIds ?? null,
     ]);
   }
 
@@ -229,7 +229,7 @@ export class AcquireAct {
       terms.waitMs > 0 ? "true" : "false",
       ticket?.place.toString() ?? null,
       ticket?.proof.toString() ?? null,
-      this.#acts.session?.formerIds ?? null,
+      this.#acts.session?.presence.formerIds ?? null,
     ]);
   }
 }

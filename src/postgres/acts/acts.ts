@@ -4,7 +4,8 @@ import type { Answer, Lane } from "../connection/lane.js";
 import type { Parameter, Row } from "../connection/link.js";
 import type { ServerClock } from "../connection/server-clock.js";
 import { troubleOf } from "../connection/server-errors.js";
-import type { ActiveSession, Session } from "../session/session.js";
+import type { ActiveSession } from "../session/presence.js";
+import type { Session } from "../session/session.js";
 import type { SessionCheck } from "../session/session-check.js";
 import type { Notifier } from "./notify.js";
 
