@@ -187,13 +187,13 @@ export const client: readonly Mutant[] = [
     name: "connections: after one that was answered no statement is watched",
     file: "src/postgres/connection/unanswered.ts",
     edits: [["      this.due.by(nextMs);\n", "      // mutant\n"]],
-    tests: ["test/connections/link.test.ts"],
+    tests: ["test/unit/postgres/unanswered.test.ts"],
   },
   {
     name: "connections: after a silent statement the connection is kept",
     file: "src/postgres/connection/unanswered.ts",
     edits: [["    if (isSilent) {\n      this.#onSilence();\n", "    if (isSilent) {\n      this.due.by(nextMs);\n"]],
-    tests: ["test/connections/link.test.ts", "test/faults/hung.test.ts"],
+    tests: ["test/unit/postgres/unanswered.test.ts", "test/faults/hung.test.ts"],
   },
   {
     name: "connections: a farewell before the answers",
