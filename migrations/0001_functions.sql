@@ -371,9 +371,12 @@ create function leasehold_internal._epoch() returns bigint
 language plpgsql volatile
 as $$
 declare
-  known bigint := (select e.epoch from leasehold.fence_epoch e where e.id and e.server_start = pg_postmaster_start_time());
+  epoch bigint := (select e.epoch from leasehold.fence_epoch e where e.id and e.server_start = pg_postmaster_start_time());
 begin
-  return coalesce(known, (select v.epoch from leasehold_internal._verify_epoch() v));
+  if epoch is null then
+    epoch := (select v.epoch from leasehold_internal._verify_epoch() v);
+  end if;
+  return epoch;
 end
 $$;
 --> statement-breakpoint
@@ -402,18 +405,15 @@ create function leasehold_internal._fence() returns bigint
 language plpgsql volatile
 as $$
 declare
-  known record;
+  fence bigint := (select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
+                     from leasehold.fence_epoch e
+                    where e.id and e.server_start = pg_postmaster_start_time()
+                      and (e.source = 'manual' or leasehold_internal._may_read_wal_position()));
 begin
-  -- Usually this is the only row to read.
-  select e.epoch, e.source
-    into known
-    from leasehold.fence_epoch e
-   where e.id and e.server_start = pg_postmaster_start_time()
-     and (e.source = 'manual' or leasehold_internal._may_read_wal_position());
-  if not found then
-    select v.epoch, v.source into known from leasehold_internal._verify_epoch() v;
+  if fence is null then
+    fence := (select (v.epoch << 48) + leasehold_internal._wal_position(v.source) from leasehold_internal._verify_epoch() v);
   end if;
-  return (known.epoch << 48) + leasehold_internal._wal_position(known.source);
+  return fence;
 end
 $$;
 --> statement-breakpoint
@@ -447,22 +447,6 @@ begin
     return (leasehold_internal._epoch() << 48) + (select f.last_value from leasehold.fences f);
   end if;
   return leasehold_internal._fence();
-end
-$$;
---> statement-breakpoint
--- Whether a session is alive as seen from this connection (decision 17). One of another database, an old one, or a forged one
--- is not.
-create function leasehold_internal._is_alive(session integer, session_nonce uuid) returns boolean
-language plpgsql volatile
-as $$
-begin
-  if not exists (select from leasehold.sessions s where s.id = session and s.nonce = session_nonce) then
-    return false;
-  end if;
-  -- A backend always gets a lock that it holds itself. A setting would prove nothing: the next user of a pooled connection
-  -- inherits it.
-  return not pg_try_advisory_xact_lock_shared(1279480140, session)
-      or leasehold_internal._holds_presence(session);
 end
 $$;
 --> statement-breakpoint
@@ -615,7 +599,10 @@ set debug_print_plan = off
 as $$
 begin
   perform leasehold_internal._check_transaction();
-  return p_session is null or leasehold_internal._is_alive(p_session, p_nonce);
+  return (select p_session is null
+                 or exists (select from leasehold.sessions s where s.id = p_session and s.nonce = p_nonce)
+                    and (not pg_try_advisory_xact_lock_shared(1279480140, p_session)
+                         or leasehold_internal._holds_presence(p_session)));
 end
 $$;
 --> statement-breakpoint
@@ -915,7 +902,10 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_batch_size(cardinality(p_keys));
   if leasehold_internal._ms(clock_timestamp()) >= p_not_after
-    or p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
+    or not (select p_session is null
+                   or exists (select from leasehold.sessions s where s.id = p_session and s.nonce = p_nonce)
+                      and (not pg_try_advisory_xact_lock_shared(1279480140, p_session)
+                           or leasehold_internal._holds_presence(p_session))) then
     item := 0;
     now := leasehold_internal._ms(clock_timestamp());
     return next;
@@ -1166,9 +1156,9 @@ end
 $$;
 --> statement-breakpoint
 -- Grants keys that have no row yet, by inserting it. The caller holds the advisory locks of the keys. One moment and one
--- fence for all of them. What a grant writes is listed here and in src/sql/parts/grant.sql. Inserting a free row and granting
--- it like any other was tried: the first version of the row was narrower than the next, so pages were overfull, and 8 % of
--- all renewals of 10,000 leases were no longer HOT.
+-- fence for all of them, as in parts/grant.sql, the other place that knows what a grant writes. To insert a free row and to
+-- grant that like any other was tried: the first version of a row was narrower than the next, so that pages were overfull,
+-- and 8 % of all renewals of 10,000 leases were not HOT any more.
 create function leasehold_internal._insert_grant(
   p_keys text[],
   p_tokens uuid[],
@@ -1188,7 +1178,10 @@ create function leasehold_internal._insert_grant(
 language plpgsql volatile
 as $$
 declare
-  drawn bigint := leasehold_internal._fence();
+  drawn bigint := coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
+                              from leasehold.fence_epoch e
+                             where e.id and e.server_start = pg_postmaster_start_time()
+                               and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence());
 begin
   moment := clock_timestamp();
   until := moment + least(p_ttl_ms, p_max_hold_ms) * interval '1 millisecond';
@@ -1309,9 +1302,6 @@ begin
   if p_careful then
     perform leasehold_internal._create_free_lease(p_key);
   end if;
-  -- From the newest version of the row, here and below: a transaction that is open somewhere keeps the old ones, an entry
-  -- in the index for some twenty of them, and to go through 30,000 took 1.7 ms instead of 0.04. So a range, for which
-  -- alone "desc" means anything.
   if p_ticket is not null then
     -- A waiter that was woken, as a rule: the key is free and it is next. One statement that locks instead of one that
     -- reads, one that asks who is next, and one that locks.
@@ -1331,7 +1321,10 @@ begin
     lease := locked.lease;
   end if;
   if not is_locked then
-    select l.* into lease from leasehold.leases l where l.key >= p_key and l.key <= p_key order by l.key desc limit 1;
+    select l.* into lease from leasehold.leases l
+                          where l.key >= p_key and l.key <= p_key
+                          order by l.key desc
+                          limit 1;
   end if;
 
   if leasehold_internal._ms(clock_timestamp()) >= p_not_after then
@@ -1375,9 +1368,9 @@ begin
         select l.ctid as version, l as lease
           into locked
           from leasehold.leases l
-         where l.key >= p_key and l.key <= p_key
-         order by l.key desc
-         limit 1
+          where l.key >= p_key and l.key <= p_key
+          order by l.key desc
+          limit 1
            for update skip locked;
         is_locked := found;
         if not is_locked and p_is_alone then
@@ -1385,9 +1378,9 @@ begin
           select l.ctid as version, l as lease
             into locked
             from leasehold.leases l
-           where l.key >= p_key and l.key <= p_key
-           order by l.key desc
-           limit 1
+            where l.key >= p_key and l.key <= p_key
+            order by l.key desc
+            limit 1
              for update skip locked;
           is_locked := found;
         end if;
@@ -1433,12 +1426,10 @@ begin
                released_at = null,
                acquisitions = l.acquisitions + 1
           from (
-            select p_token as token, clock_timestamp() as moment, coalesce(
-                                                                    (select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
-                                                                       from leasehold.fence_epoch e
-                                                                      where e.id and e.server_start = pg_postmaster_start_time()
-                                                                        and (e.source = 'manual' or leasehold_internal._may_read_wal_position())),
-                                                                    leasehold_internal._fence()) as drawn,
+            select p_token as token, clock_timestamp() as moment, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
+                                                                              from leasehold.fence_epoch e
+                                                                             where e.id and e.server_start = pg_postmaster_start_time()
+                                                                               and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()) as drawn,
                    lease.queued and exists (select from leasehold.waiters w where w.key = p_key) as queued) x
          where l.ctid = locked.version
         returning l.fence, l.acquired_at, l.expires_at into lease.fence, lease.acquired_at, lease.expires_at;
@@ -1466,18 +1457,18 @@ begin
         select l.*
           into lease
           from leasehold.leases l
-         where l.key >= p_key and l.key <= p_key
-         order by l.key desc
-         limit 1
+          where l.key >= p_key and l.key <= p_key
+          order by l.key desc
+          limit 1
            for no key update skip locked;
         if not found and p_is_alone then
           perform leasehold_internal._wait_for_lease(p_key, false);
           select l.*
             into lease
             from leasehold.leases l
-           where l.key >= p_key and l.key <= p_key
-           order by l.key desc
-           limit 1
+            where l.key >= p_key and l.key <= p_key
+            order by l.key desc
+            limit 1
              for no key update skip locked;
         end if;
         if found then
@@ -1493,9 +1484,7 @@ begin
                         order by o.ticket
                         limit 1) is not true
                     then p_ticket
-                    else (coalesce(
-                            (select e.epoch from leasehold.fence_epoch e where e.id and e.server_start = pg_postmaster_start_time()),
-                            leasehold_internal._epoch()) << 40) + nextval('leasehold.tickets')
+                    else (coalesce((select e.epoch from leasehold.fence_epoch e where e.id and e.server_start = pg_postmaster_start_time()), leasehold_internal._epoch()) << 40) + nextval('leasehold.tickets')
                   end,
                   p_token, p_session, p_owner, clock_timestamp(), clock_timestamp() + interval '3 seconds')
           on conflict (key, token) do update set alive_until = excluded.alive_until
@@ -1687,7 +1676,7 @@ $$;
 -- holdersession, nextlook, blocker, takeover, since, proof], ...].
 --
 -- Rules 1, 3 and 4: first all rows are locked, each only if nobody else has it, then moment and fence are drawn, one for
--- all. The newest version of a row is found as in acquire_one. Only in a batch the old versions of a held key are gone
+-- all. The newest version of a row is found as newest_lease.sql says. Only in a batch the old versions of a held key are gone
 -- through: to read first costs 0.9 us of 6.7 per row.
 --
 -- One key has statements of its own, and what they leave goes to acquire_one; of several, what is left goes to acquire.
@@ -1798,12 +1787,10 @@ begin
            released_at = null,
            acquisitions = l.acquisitions + 1
       from (
-        select k.version, p_tokens[1] as token, clock_timestamp() as moment, coalesce(
-                                                                               (select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
-                                                                                  from leasehold.fence_epoch e
-                                                                                 where e.id and e.server_start = pg_postmaster_start_time()
-                                                                                   and (e.source = 'manual' or leasehold_internal._may_read_wal_position())),
-                                                                               leasehold_internal._fence()) as drawn,
+        select k.version, p_tokens[1] as token, clock_timestamp() as moment, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
+                                                                                         from leasehold.fence_epoch e
+                                                                                        where e.id and e.server_start = pg_postmaster_start_time()
+                                                                                          and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()) as drawn,
                false as queued
           from locked k) x
      where l.ctid = x.version and leasehold_internal._ms(x.moment) < p_not_after
@@ -1817,9 +1804,8 @@ begin
       return;
     end if;
     select case
-             when not a.is_plain then json_build_array(json_build_array(
-               1, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession,
-               a.nextlook, a.blocker, a.takeover, a.since, a.proof::text))::text
+             when not a.is_plain then json_build_array(json_build_array(1, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession, a.nextlook,
+                                                                           a.blocker, a.takeover, a.since, a.proof::text))::text
            end,
            case when a.is_plain then a.fence::text else '' end, a.acquired, a.expires, a.now
       into others, fences, acquired, expires, now
@@ -1849,12 +1835,10 @@ begin
   ),
   -- Counted first: so all are locked when this is drawn.
   stamp as materialized (
-    select c.moment, coalesce(
-                       (select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
-                          from leasehold.fence_epoch e
-                         where e.id and e.server_start = pg_postmaster_start_time()
-                           and (e.source = 'manual' or leasehold_internal._may_read_wal_position())),
-                       leasehold_internal._fence()) as drawn
+    select c.moment, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
+                                 from leasehold.fence_epoch e
+                                where e.id and e.server_start = pg_postmaster_start_time()
+                                  and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()) as drawn
       from (select count(*) as size, clock_timestamp() as moment from locked) c
      where c.size > 0 and leasehold_internal._ms(c.moment) < p_not_after
   ),
@@ -1949,9 +1933,8 @@ begin
   if items is null or cardinality(items) < cardinality(p_keys) then
     if coalesce(cardinality(items), 0) + coalesce(cardinality(held), 0) < cardinality(p_keys) then
       durability := current_setting('synchronous_commit');
-      select string_agg(json_build_array(x.items[a.item], a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text,
-               a.holder, a.holderfence::text, a.holdersession, a.nextlook, a.blocker, a.takeover, a.since,
-               a.proof::text)::text, ',')
+      select string_agg(json_build_array(x.items[a.item], a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession, a.nextlook,
+                                                          a.blocker, a.takeover, a.since, a.proof::text)::text, ',')
         into more
         from (
           select array_agg(w.item::integer order by w.item) as items,
@@ -2303,7 +2286,10 @@ begin
   if cardinality(p_keys) > 1000 then
     perform leasehold_internal._check_batch_size(cardinality(p_keys));
   end if;
-  if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
+  if not (select p_session is null
+                 or exists (select from leasehold.sessions s where s.id = p_session and s.nonce = p_nonce)
+                    and (not pg_try_advisory_xact_lock_shared(1279480140, p_session)
+                         or leasehold_internal._holds_presence(p_session))) then
     others := (
       select '[' || string_agg('[' || i || ',"unproven",null,null]', ',' order by i) || ']'
         from generate_subscripts(p_keys, 1) i);

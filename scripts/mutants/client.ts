@@ -1,7 +1,7 @@
 // Faults in what a client believes, and in what it sends.
 //
 // Not here, because they change nothing that could be seen:
-// - a heartbeat of the last session counts for this one (session.ts): the old connection is closed before a new one is made,
+// - a heartbeat of the last session counts for this one (presence.ts): the old connection is closed before a new one is made,
 //   and a closed one answers nothing;
 // - a lost lease takes an answer (`prove` in lease.ts): what is lost stays lost whatever its deadline is.
 import type { Mutant } from "./mutant.js";
@@ -11,7 +11,7 @@ const libraries = ["test/transactions/libraries.test.ts"];
 export const client: readonly Mutant[] = [
   {
     name: "belief: without the bound of the heartbeat",
-    file: "src/postgres/session/session.ts",
+    file: "src/postgres/session/presence.ts",
     edits: [
       [
         "return takeoverDelayMs === 0 || (this.#seenSince !== null && !isPast(after(this.#seenSince, ms)));",
@@ -22,8 +22,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "belief: from the answer of the heartbeat on",
-    file: "src/postgres/session/session.ts",
-    edits: [["this.#seenSince = sample.sentAt;", "this.#seenSince = now();"]],
+    file: "src/postgres/session/presence.ts",
+    edits: [["this.#seenSince = sample.sentAt;", "this.#seenSince = sample.receivedAt;"]],
     tests: ["test/presence/slow-answers.test.ts"],
   },
   {
@@ -51,6 +51,7 @@ export const client: readonly Mutant[] = [
         "return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - WallClock.now());",
         "return deadline.monotonicMs - monotonic();",
       ],
+      [" || deadline.wallMs <= WallClock.now();", ";"],
     ],
     tests: ["test/loss/frozen.test.ts"],
   },
@@ -125,7 +126,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "connections: postgres.js heeds the environment",
-    file: "src/postgres/connection/link.ts",
+    file: "src/postgres/connection/client.ts",
     edits: [['{ ...options, target_session_attrs: "primary" }', "options"]],
     tests: ["test/connections/surroundings.test.ts"],
   },
@@ -179,20 +180,20 @@ export const client: readonly Mutant[] = [
   {
     name: "connections: a silent statement is awaited for ever",
     file: "src/postgres/connection/link.ts",
-    edits: [["      this.#due.by(statement.dueAtMs);\n", ""]],
+    edits: [["      this.#unanswered.due.by(statement.dueAtMs);\n", ""]],
     tests: ["test/faults/hung.test.ts"],
   },
   {
     name: "connections: after one that was answered no statement is watched",
-    file: "src/postgres/connection/link.ts",
-    edits: [["      this.#due.by(nextMs);\n", "      // mutant\n"]],
-    tests: ["test/connections/link.test.ts"],
+    file: "src/postgres/connection/unanswered.ts",
+    edits: [["      this.due.by(nextMs);\n", "      // mutant\n"]],
+    tests: ["test/unit/postgres/unanswered.test.ts"],
   },
   {
     name: "connections: after a silent statement the connection is kept",
-    file: "src/postgres/connection/link.ts",
-    edits: [["    if (isSilent) {\n      this.destroy();\n", "    if (isSilent) {\n      this.#due.by(nextMs);\n"]],
-    tests: ["test/connections/link.test.ts", "test/faults/hung.test.ts"],
+    file: "src/postgres/connection/unanswered.ts",
+    edits: [["    if (isSilent) {\n      this.#onSilence();\n", "    if (isSilent) {\n      this.due.by(nextMs);\n"]],
+    tests: ["test/unit/postgres/unanswered.test.ts", "test/faults/hung.test.ts"],
   },
   {
     name: "connections: a farewell before the answers",

@@ -33,20 +33,9 @@ export const fences: readonly Mutant[] = [
     tests: ["test/fences/restores.test.ts"],
   },
   {
-    name: "epoch: what was verified counts for every server (part)",
-    file: "src/sql/parts/fence.sql",
-    edits: [["where e.id and e.server_start = pg_postmaster_start_time()\n", "where e.id\n"]],
-    tests: hidden,
-  },
-  {
     name: "epoch: what was verified counts for every server",
-    file: "src/sql/fences/_fence.sql",
-    edits: [
-      [
-        "   where e.id and e.server_start = pg_postmaster_start_time()\n     and (e.source",
-        "   where e.id\n     and (e.source",
-      ],
-    ],
+    file: "src/sql/parts/known_fence.sql",
+    edits: [["where e.id and e.server_start = pg_postmaster_start_time()\n", "where e.id\n"]],
     tests: hidden,
   },
   {
@@ -78,15 +67,9 @@ export const fences: readonly Mutant[] = [
     tests: hidden,
   },
   {
-    name: "epoch: a right that was taken away is not noticed (part)",
-    file: "src/sql/parts/fence.sql",
-    edits: [["\n      and (e.source = 'manual' or leasehold_internal._may_read_wal_position())", ""]],
-    tests: hidden,
-  },
-  {
     name: "epoch: a right that was taken away is not noticed",
-    file: "src/sql/fences/_fence.sql",
-    edits: [["and (e.source = 'manual' or leasehold_internal._may_read_wal_position());", ";"]],
+    file: "src/sql/parts/known_fence.sql",
+    edits: [["\n    and (e.source = 'manual' or leasehold_internal._may_read_wal_position())", ""]],
     tests: hidden,
   },
   {

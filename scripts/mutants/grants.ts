@@ -9,6 +9,7 @@ import type { Mutant } from "./mutant.js";
 const look = "src/sql/leases/acquire_one.sql";
 const acquireFirst = "src/sql/leases/acquire_first.sql";
 const grantPart = "src/sql/parts/grant.sql";
+const alivePart = "src/sql/parts/session_is_alive.sql";
 
 /** The lock of each way to a grant. */
 const locks = [
@@ -178,7 +179,9 @@ export const grants: readonly Mutant[] = [
   {
     name: "grant: goes through the old versions of the row",
     file: look,
-    edits: [["l.key >= p_key and l.key <= p_key order by l.key desc limit 1;", "l.key = p_key;"]],
+    edits: [
+      ["select l.* into lease :newest_lease;", "select l.* into lease from leasehold.leases l where l.key = p_key;"],
+    ],
     tests: ["test/limits/long-transaction.test.ts"],
   },
   {
@@ -325,19 +328,19 @@ export const grants: readonly Mutant[] = [
   },
   {
     name: "is_alive: the own connection's session is not",
-    file: "src/sql/sessions/_is_alive.sql",
+    file: alivePart,
     edits: [
       [
-        "(:presence_class, session)\n      or leasehold_internal._holds_presence(session);",
-        "(:presence_class, session);",
+        "(:presence_class, p_session)\n                or leasehold_internal._holds_presence(p_session)))",
+        "(:presence_class, p_session)))",
       ],
     ],
     tests: ["test/sql-api/attach.test.ts"],
   },
   {
     name: "is_alive: the presence lock is not asked",
-    file: "src/sql/sessions/_is_alive.sql",
-    edits: [["return not pg_try_advisory_xact_lock_shared(:presence_class, session)", "return true"]],
+    file: alivePart,
+    edits: [["(not pg_try_advisory_xact_lock_shared(:presence_class, p_session)", "(true"]],
     tests: ["test/presence/unproven.test.ts"],
   },
   {
@@ -360,18 +363,13 @@ export const grants: readonly Mutant[] = [
   {
     name: "renew: by a session that is not alive",
     file: "src/sql/leases/renew.sql",
-    edits: [
-      [
-        "if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then\n    others :=",
-        "if false then\n    others :=",
-      ],
-    ],
+    edits: [["if not :session_is_alive then\n    others :=", "if false then\n    others :="]],
     tests: ["test/presence/unproven.test.ts"],
   },
   {
     name: "is_alive: any nonce will do",
-    file: "src/sql/sessions/_is_alive.sql",
-    edits: [["where s.id = session and s.nonce = session_nonce)", "where s.id = session)"]],
+    file: alivePart,
+    edits: [["where s.id = p_session and s.nonce = p_nonce)", "where s.id = p_session)"]],
     tests: ["test/presence/unproven.test.ts"],
   },
   {

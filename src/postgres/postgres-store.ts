@@ -47,7 +47,8 @@ import { toPublicError } from "./connection/server-errors.js";
 import { migrateDatabase } from "./schema/migrate.js";
 import { describeServer } from "./schema/server-state.js";
 import { Inspection } from "./session/inspection.js";
-import { type ActiveSession, Session } from "./session/session.js";
+import type { ActiveSession } from "./session/presence.js";
+import { Session } from "./session/session.js";
 import { SessionCheck } from "./session/session-check.js";
 
 /** The store on Postgres: a session that shows that this process lives, and requests in batches beside it. */
@@ -80,17 +81,7 @@ export class PostgresStore implements Store {
     });
     const session = options.presence === "on" ? this.#makeSession() : null;
     this.#session = session;
-    this.presence = {
-      get incarnation() {
-        return session?.incarnation ?? 0;
-      },
-      get isBelieved() {
-        return session?.isBelieved ?? true;
-      },
-      get sessionId() {
-        return session?.id ?? null;
-      },
-    };
+    this.presence = session?.presence ?? { incarnation: 0, isBelieved: true, sessionId: null };
     this.#sessionCheck = new SessionCheck(session, this.#connections.commands, (error) => events.onError(error));
     this.#acts = new Acts({
       connections: this.#connections,

@@ -35,7 +35,7 @@ export function monotonicMsUntil(deadline: Instant): number {
 }
 
 export function isPast(deadline: Instant): boolean {
-  return msUntil(deadline) <= 0;
+  return deadline.monotonicMs <= monotonic() || deadline.wallMs <= WallClock.now();
 }
 
 /** Milliseconds that passed since: the larger of what the two clocks say. */

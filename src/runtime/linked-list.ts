@@ -29,6 +29,11 @@ export class LinkedList<Item extends Linked<Item>> {
     this.size += 1;
   }
 
+  /** Whether the item is in this list, which is the only one that it may be in. */
+  has(item: Item): boolean {
+    return item.previous !== null || this.first === item;
+  }
+
   /** Whether the item was in this list, which is the only one that it may be in. */
   remove(item: Item): boolean {
     const { previous, next } = item;

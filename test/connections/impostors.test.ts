@@ -5,7 +5,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 import { parseConnectionUrl } from "../../src/config/connection-url.js";
 import { connect, HostList } from "../../src/postgres/connection/connect.js";
-import { LinkClosed } from "../../src/postgres/connection/link.js";
+import { LinkClosed } from "../../src/postgres/connection/link-closed.js";
 import { impostures, Saboteur } from "../storm/saboteur.js";
 import { startStormServer } from "../storm/server.js";
 

@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { connect, createServer, type Socket } from "node:net";
 import { expect, test } from "vitest";
 import { parseConnectionUrl } from "../../src/config/connection-url.js";
-import { Link, LinkClosed, NeverSent } from "../../src/postgres/connection/link.js";
+import { Link } from "../../src/postgres/connection/link.js";
+import { LinkClosed, NeverSent } from "../../src/postgres/connection/link-closed.js";
 import { createDatabase } from "../support/database.js";
 import { startProxy } from "../support/proxy.js";
 

@@ -3,7 +3,8 @@
 import { join } from "node:path";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import type { ConnectionTarget, Ssl } from "../../src/config/connection-url.js";
-import { Link, LinkClosed } from "../../src/postgres/connection/link.js";
+import { Link } from "../../src/postgres/connection/link.js";
+import { LinkClosed } from "../../src/postgres/connection/link-closed.js";
 import { randomFrom } from "../support/random.js";
 import { until } from "../support/until.js";
 import { openHandles } from "../support/watch.js";

@@ -136,7 +136,7 @@ export class AcquireAct {
         clock.at(deadline) ?? 0,
         `${keys}}`,
         `${tokens}}`,
-        session?.formerIds ?? null,
+        session?.presence.formerIds ?? null,
       ]);
     } catch (error) {
       if (troubleOf(error) !== "blocked") {
@@ -214,7 +214,7 @@ export class AcquireAct {
       plainArray(requests, ({ terms }) => terms.waitMs > 0),
       plainArray(requests, ({ ticket }) => ticket?.number ?? null),
       plainArray(requests, ({ ticket }) => ticket?.proof ?? null),
-      this.#acts.session?.formerIds ?? null,
+      this.#acts.session?.presence.formerIds ?? null,
     ]);
   }
 
@@ -231,7 +231,7 @@ export class AcquireAct {
       terms.waitMs > 0 ? "true" : "false",
       ticket?.number.toString() ?? null,
       ticket?.proof.toString() ?? null,
-      this.#acts.session?.formerIds ?? null,
+      this.#acts.session?.presence.formerIds ?? null,
     ]);
   }
 }

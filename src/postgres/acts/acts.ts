@@ -4,7 +4,8 @@ import type { Answer, Lane } from "../connection/lane.js";
 import type { Parameter, Row } from "../connection/link.js";
 import type { ServerClock } from "../connection/server-clock.js";
 import { troubleOf } from "../connection/server-errors.js";
-import type { ActiveSession, Session } from "../session/session.js";
+import type { ActiveSession } from "../session/presence.js";
+import type { Session } from "../session/session.js";
 import type { SessionCheck } from "../session/session-check.js";
 import type { Notifier } from "./notify.js";
 
@@ -152,13 +153,14 @@ export class Batch<Item extends Batched> {
     return !this.#isSending;
   }
 
-  add(item: Item): void {
+  /** A function of its own, so that an act can hand it out. */
+  readonly add = (item: Item): void => {
     this.#waiting.push(item);
     if (!this.#isSending) {
       this.#isSending = true;
       queueMicrotask(this.#run);
     }
-  }
+  };
 
   /** Never rejects. */
   readonly #run = async (): Promise<void> => {

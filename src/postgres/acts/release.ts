@@ -27,21 +27,17 @@ type Abandon = Asked<AbandonRequest, ReleaseAnswer>;
 
 /** Everything that gives a key back. */
 export class ReleaseAct {
+  /** Frees a grant by token and fence. */
+  readonly release: (release: PendingRelease) => void;
   readonly #acts: Acts;
-  readonly #releases: Batch<PendingRelease>;
   readonly #abandons: Batch<Abandon>;
 
   constructor(acts: Acts) {
     this.#acts = acts;
     const { toPublicError } = acts;
-    this.#releases = new Batch({ send: this.#sendReleases, maxItems: MAX_CYCLES, toPublicError });
+    this.release = new Batch({ send: this.#sendReleases, maxItems: MAX_CYCLES, toPublicError }).add;
     this.#abandons = new Batch({ send: (items) => this.#sendAbandons(items), maxItems: MAX_BATCH, toPublicError });
   }
-
-  /** By token and fence. */
-  readonly release = (release: PendingRelease): void => {
-    this.#releases.add(release);
-  };
 
   /** By the token alone: frees what an acquire may have left, its entry in the queue as well as a grant. */
   abandon(request: AbandonRequest): Promise<ReleaseAnswer> {
@@ -59,11 +55,12 @@ export class ReleaseAct {
       tokens += `${tokens === "" ? "{" : ","}${token}`;
       fences += `${fences === "" ? "{" : ","}${fence}`;
     }
-    const answering = this.#acts.ask(commands, RELEASE, [`${keys}}`, `${tokens}}`, `${fences}}`]);
+    const answering = commands.query(RELEASE, [`${keys}}`, `${tokens}}`, `${fences}}`]);
     const told = keepsOrder ? items.filter((item) => item.onSent()).map(({ key }) => key) : [];
     this.#acts.notifyNext(told);
-    const { rows } = await answering;
-    const { others } = rows[0] as Row; // one row, always
+    const answer = await answering;
+    this.#acts.learn(answer);
+    const { others } = answer.rows[0] as Row; // one row, always
     const left = others === null ? [] : (JSON.parse(others as string) as OtherRow[]);
     const special = new Array<ReleaseAnswer | undefined>(left.length === 0 ? 0 : items.length);
     const ours = this.#acts.session?.id ?? null;

@@ -72,7 +72,7 @@ export class RenewAct {
       textArray(items, (item) => item.key),
       plainArray(items, (item) => item.token),
       plainArray(items, (item) => item.fence),
-      this.#acts.session?.formerIds ?? null,
+      this.#acts.session?.presence.formerIds ?? null,
     ]);
     if (proven === null) {
       for (const item of items) {
@@ -113,7 +113,7 @@ export class RenewAct {
     let proven: Proven | null;
     try {
       const { connections, session } = this.#acts;
-      const parameters = [key, token, String(fence), askedTtlMs, session?.formerIds ?? null];
+      const parameters = [key, token, String(fence), askedTtlMs, session?.presence.formerIds ?? null];
       proven = await this.#acts.askProven(connections.renewals, RENEW_BUSY, parameters);
     } catch (error) {
       if (troubleOf(error) === "blocked") {

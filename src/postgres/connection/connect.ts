@@ -3,7 +3,8 @@ import { NotMigratedError, UnsafeBackendError } from "../../errors/errors.js";
 import { type Instant, now } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
 import type { Host } from "./dial.js";
-import { Link, LinkClosed, type LinkOptions, type Row } from "./link.js";
+import { Link, type LinkOptions, type Row } from "./link.js";
+import { LinkClosed } from "./link-closed.js";
 import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { ResolvedLockerOptions } from "../../config/resolve-options.js";
 import { ClosedError } from "../../errors/errors.js";
+import type { Notice } from "./client.js";
 import {
   type ClockSample,
   type ConnectOptions,
@@ -12,7 +13,7 @@ import {
   settle,
 } from "./connect.js";
 import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
-import type { Link, Notice } from "./link.js";
+import type { Link } from "./link.js";
 import { FOREIGN_OBJECTS, refuseForeignOrMissing } from "./owners.js";
 import { Probe } from "./probe.js";
 import { targetOfClient } from "./target-of-client.js";

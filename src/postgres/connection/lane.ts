@@ -3,7 +3,8 @@ import { after, type Instant, isPast, msUntil, now } from "../../runtime/clock.j
 import { withTimeout } from "../../runtime/timeout.js";
 import type { ConnectionState } from "../../store/store-state.js";
 import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
-import { type Link, LinkClosed, NeverSent, type Parameter, type Row } from "./link.js";
+import type { Link, Parameter, Row } from "./link.js";
+import { LinkClosed, NeverSent } from "./link-closed.js";
 import { inOneTrip } from "./postgres-js.js";
 
 /** The rows, and when this process sent the statement and received them. */
@@ -53,7 +54,7 @@ export class OwnLane implements Lane {
   readonly #timeoutMs: number;
   readonly #onClock: (sample: ClockSample) => void;
   #made: Promise<Made> | null = null;
-  /** What `#made` resolved to. */
+  /** What `#made` resolved to. Null again as soon as the connection dies. */
   #open: Made | null = null;
   /** Statements that have no connection yet. */
   #waiting = 0;
@@ -76,7 +77,7 @@ export class OwnLane implements Lane {
   }
 
   get keepsOrder(): boolean {
-    return this.#open !== null && this.#loan === null && !this.#open.link.isDead;
+    return this.#open !== null && this.#loan === null;
   }
 
   async query(text: string, parameters: readonly Parameter[], isRead = false): Promise<Answer> {
@@ -84,7 +85,7 @@ export class OwnLane implements Lane {
     const link = this.#open !== null && this.#loan === null ? this.#open.link : await this.#connected();
     const sentAt = now();
     try {
-      const rows = await link.query(text, parameters, this.#timeoutMs);
+      const rows = await link.query(text, parameters, this.#timeoutMs, sentAt.monotonicMs);
       return { rows, sentAt, receivedAt: now() };
     } catch (error) {
       return await this.#askAgain(error, { text, parameters, isRead, deadline: after(sentAt, this.#timeoutMs) });

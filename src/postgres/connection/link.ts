@@ -1,12 +1,11 @@
-import postgres from "postgres";
-import type { ConnectionTarget } from "../../config/connection-url.js";
-import { Due, monotonicNowMs, startTimer } from "../../runtime/clock.js";
-import { describeType } from "../../runtime/describe.js";
-import { type Linked, LinkedList } from "../../runtime/linked-list.js";
-import { RequestTimeout } from "../../runtime/timeout.js";
-import { dial, type Host } from "./dial.js";
+import type postgres from "postgres";
+import { monotonicNowMs, startTimer } from "../../runtime/clock.js";
+import { type ClientOptions, clientOf, type Notice, passwordOf } from "./client.js";
+import { dial } from "./dial.js";
 import { withoutExactTimes } from "./exact-times.js";
-import { execute, inOneTrip, realTimersFor } from "./postgres-js.js";
+import { asLinkClosed, LinkClosed, NeverSent } from "./link-closed.js";
+import { execute, realTimersFor } from "./postgres-js.js";
+import { type Statement, Unanswered } from "./unanswered.js";
 import { MICROTASKS_OF_LOGIN, Wire } from "./wire.js";
 
 /** The value of a parameter. Arrays are sent as text (see array-literal.ts), so that no client's serializers change them. */
@@ -15,16 +14,7 @@ export type Parameter = string | number | boolean | null;
 export type Row = Readonly<Record<string, unknown>>;
 
 /** Where and how a link connects. */
-export interface LinkOptions {
-  readonly target: ConnectionTarget;
-  /** One of the target's hosts; null for its unix socket. */
-  readonly host: Host;
-  readonly applicationName: string;
-  /**
-   * Whether to use named prepared statements. False if there may be a transaction pooler: the next backend may not have
-   * what was prepared on this one.
-   */
-  readonly prepare: boolean;
+export interface LinkOptions extends Pick<ClientOptions, "target" | "host" | "applicationName" | "prepare"> {
   /** Idle time before the first TCP keepalive. Default 5,000. */
   readonly keepAliveMs?: number;
   /** Whether it keeps the process alive while it connects and while an answer is awaited. Default true. */
@@ -36,29 +26,9 @@ export interface LinkOptions {
   readonly onUnconfirmedCommit?: () => void;
 }
 
-/** One that has no answer yet. */
-interface Statement extends Linked<Statement> {
-  readonly timeoutMs: number;
-  /** On the monotonic clock. */
-  readonly dueAtMs: number;
-  readonly resolve: (rows: readonly Row[]) => void;
-  readonly reject: (error: unknown) => void;
-  isSent: boolean;
-  isSettled: boolean;
-}
-
-/** The fields of a notice from the server, as postgres.js names them. */
-export type Notice = { readonly [field: string]: string | undefined };
-
 const KEEPALIVE_MS = 5_000;
 /** The longest that a proper end of the connection may take. */
 const FAREWELL_MS = 1_000;
-
-/** The connection is gone, and with it the answers to what was sent over it. */
-export class LinkClosed extends Error {}
-
-/** The connection was gone before the statement was sent: nothing can have happened. */
-export class NeverSent extends LinkClosed {}
 
 /**
  * One connection to one backend, for one life (decision 23). postgres.js speaks the protocol, but the socket is ours
@@ -74,8 +44,8 @@ export class Link {
   readonly #keepsProcess: boolean;
   readonly #onClose = new Set<() => void>();
   readonly #dialing = new AbortController();
-  readonly #unanswered: LinkedList<Statement> = new LinkedList();
-  readonly #due: Due = new Due(() => this.#endThoseDue());
+  /** A slow server cannot be told from a broken network: when one statement has no answer in time, the connection is cut. */
+  readonly #unanswered: Unanswered = new Unanswered(() => this.destroy());
   #wire: Wire | null = null;
   #password = "";
   #waiting = 0;
@@ -92,30 +62,12 @@ export class Link {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#keepsProcess = options.keepsProcess ?? true;
-    const { target, host } = options;
     this.#sql = clientOf({
-      host: [host?.host ?? "localhost"],
-      port: [host?.port ?? 5432],
-      database: target.database,
-      user: target.user,
-      pass: () => this.#password,
-      ssl: false,
-      connection: { ...target.startup, application_name: options.applicationName },
-      max: 1,
-      max_lifetime: null,
-      idle_timeout: 0,
-      connect_timeout: 0,
-      keep_alive: 0,
-      fetch_types: false,
-      prepare: options.prepare,
-      // postgres.js takes missing options from variables such as PGDEBUG, which would show tokens in errors.
-      max_pipeline: 100,
-      backoff: 0,
-      debug: false,
-      sslnegotiation: null,
-      socket: () => this.#connect(),
-      onnotify: () => options.onNotify?.(),
-      onnotice: (notice: Notice) => {
+      ...options,
+      connect: () => this.#connect(),
+      password: () => this.#password,
+      onNotify: () => options.onNotify?.(),
+      onNotice: (notice) => {
         if (notice.routine === "SyncRepWaitForLSN") {
           options.onUnconfirmedCommit?.();
         }
@@ -164,21 +116,25 @@ export class Link {
   }
 
   /**
-   * Without an answer within `timeoutMs` it rejects with RequestTimeout, and the connection is cut: a slow server cannot be told from
-   * a broken network. Otherwise it rejects with the server's error, with NeverSent, or with LinkClosed if there will be no answer.
+   * Without an answer within `timeoutMs` it rejects with RequestTimeout, and the connection is cut. Otherwise it rejects with the server's
+   * error, with NeverSent, or with LinkClosed if there will be no answer. `nowMs`: the monotonic clock, for a caller that has read it already.
    */
-  query(text: string, parameters: readonly Parameter[] = [], timeoutMs: number = Infinity): Promise<readonly Row[]> {
+  query(
+    text: string,
+    parameters: readonly Parameter[] = [],
+    timeoutMs: number = Infinity,
+    nowMs: number = monotonicNowMs(),
+  ): Promise<readonly Row[]> {
     if (this.#isEnding || this.#death !== null) {
       return Promise.reject(this.#neverSent());
     }
     const answer = new Promise<readonly Row[]>((resolve, reject) => {
       const statement: Statement = {
         timeoutMs,
-        dueAtMs: monotonicNowMs() + timeoutMs,
+        dueAtMs: nowMs + timeoutMs,
         resolve,
         reject,
         isSent: false,
-        isSettled: false,
         previous: null,
         next: null,
       };
@@ -186,7 +142,7 @@ export class Link {
       if (this.#keepsProcess && this.#unanswered.size === 1) {
         this.#wire?.socket.ref();
       }
-      this.#due.by(statement.dueAtMs);
+      this.#unanswered.due.by(statement.dueAtMs);
       const sent = this.#texts.get(text) ?? this.#learn(text);
       if (this.#isPipelined) {
         this.#send(statement, sent, parameters);
@@ -195,7 +151,7 @@ export class Link {
       this.#waiting += 1;
       void this.#queue.then(() => {
         this.#waiting -= 1;
-        if (!statement.isSettled) {
+        if (this.#unanswered.has(statement)) {
           this.#send(statement, sent, parameters);
         }
       });
@@ -213,7 +169,7 @@ export class Link {
 
   #send(statement: Statement, text: string, parameters: readonly Parameter[]): void {
     statement.isSent = true;
-    const query = inOneTrip(this.#sql.unsafe(text, parameters as Parameter[], { prepare: this.#options.prepare }));
+    const query = this.#sql.unsafe(text, parameters as Parameter[], { prepare: this.#options.prepare });
     // postgres.js starts it in the next microtask.
     execute(query);
     query.then(
@@ -238,33 +194,11 @@ export class Link {
 
   /** Whether it was still awaited. */
   #settle(statement: Statement): boolean {
-    if (!this.#unanswered.remove(statement)) {
-      return false;
-    }
-    statement.isSettled = true;
-    if (this.#keepsProcess && this.#unanswered.size === 0) {
+    const wasAwaited = this.#unanswered.remove(statement);
+    if (wasAwaited && this.#keepsProcess && this.#unanswered.size === 0) {
       this.#wire?.socket.unref();
     }
-    return true;
-  }
-
-  #endThoseDue(): void {
-    const nowMs = monotonicNowMs();
-    let nextMs = Infinity;
-    let isSilent = false;
-    for (const statement of this.#unanswered) {
-      if (statement.dueAtMs > nowMs) {
-        nextMs = Math.min(nextMs, statement.dueAtMs);
-      } else if (this.#settle(statement)) {
-        isSilent = true;
-        statement.reject(new RequestTimeout(`no answer within ${Math.round(statement.timeoutMs)} ms`));
-      }
-    }
-    if (isSilent) {
-      this.destroy();
-    } else if (nextMs !== Infinity) {
-      this.#due.by(nextMs);
-    }
+    return wasAwaited;
   }
 
   /** Ends it properly, within a second: waits for outstanding answers, then sends Terminate. */
@@ -290,13 +224,9 @@ export class Link {
     }
     const death = asLinkClosed(error);
     this.#death = death;
-    this.#due.stop();
     this.#dialing.abort(death);
     this.#wire?.cut();
-    for (const statement of this.#unanswered) {
-      this.#settle(statement);
-      statement.reject(statement.isSent ? death : this.#neverSent());
-    }
+    this.#unanswered.rejectAll(death);
     for (const listener of this.#onClose) {
       listener();
     }
@@ -314,7 +244,6 @@ export class Link {
     return isServers ? error : this.#death;
   }
 
-  /** Called once: postgres.js reconnects only when it is told that its socket closed. */
   async #connect(): Promise<Wire> {
     const { target, host, keepAliveMs = KEEPALIVE_MS } = this.#options;
     try {
@@ -337,37 +266,4 @@ export class Link {
       throw this.#death;
     }
   }
-}
-
-/**
- * A client that ignores the environment. PGTARGETSESSIONATTRS is the only variable that no option can switch off:
- * postgres.js throws for libpq's "any", and refuses a primary for "standby". But it accepts options that it has already
- * parsed as they are.
- */
-function clientOf(options: object): postgres.Sql {
-  const parsed = postgres({ ...options, target_session_attrs: "primary" }).options;
-  return postgres({ ...parsed, target_session_attrs: null } as unknown as postgres.Options<Record<string, never>>);
-}
-
-/** Called before the driver starts: nobody could catch an error while it logs in. */
-async function passwordOf({ password }: ConnectionTarget): Promise<string> {
-  if (typeof password !== "function") {
-    return password;
-  }
-  try {
-    const text: unknown = await password();
-    if (typeof text !== "string") {
-      throw new TypeError(`expected a string, got ${describeType(text)}`);
-    }
-    return text;
-  } catch (error) {
-    throw new LinkClosed("the function that gives the password failed", { cause: error });
-  }
-}
-
-function asLinkClosed(error: unknown): LinkClosed {
-  if (error instanceof LinkClosed) {
-    return error;
-  }
-  return new LinkClosed(error instanceof Error ? error.message : String(error), { cause: error });
 }

@@ -2,7 +2,8 @@ import { UnsafeBackendError } from "../../errors/errors.js";
 import { sleep } from "../../runtime/clock.js";
 import { RequestTimeout } from "../../runtime/timeout.js";
 import { type Hello, seemsDirect } from "./connect.js";
-import { type Link, LinkClosed } from "./link.js";
+import type { Link } from "./link.js";
+import { LinkClosed } from "./link-closed.js";
 import type { Probe } from "./probe.js";
 import { sqlState } from "./server-errors.js";
 

@@ -45,8 +45,9 @@ export function withRealTimers<T>(work: () => T): T {
   }
 }
 
-/** Starts a query, which takes one microtask, and puts the real timers back for exactly that one. */
+/** Starts a query, in one trip. That takes one microtask, and the real timers are put back for exactly that one. */
 export function execute(query: { execute(): unknown }): void {
+  Object.defineProperty(query, "describeFirst", always); // as inOneTrip does
   if (wanting === 0 && globalThis.setImmediate === setImmediate && globalThis.setTimeout === setTimeout) {
     query.execute();
     return;

@@ -1,6 +1,7 @@
 import { passingSettings } from "./connect.js";
 import type { Lane, Made } from "./lane.js";
-import { type Link, LinkClosed } from "./link.js";
+import type { Link } from "./link.js";
+import { LinkClosed } from "./link-closed.js";
 
 export interface ProbeOptions {
   readonly made: Promise<Made>;

@@ -7,7 +7,7 @@ import {
 } from "../../errors/errors.js";
 import { quoteIdentifier, quoteLiteral } from "../../runtime/quote.js";
 import { RequestTimeout } from "../../runtime/timeout.js";
-import { LinkClosed } from "../connection/link.js";
+import { LinkClosed } from "../connection/link-closed.js";
 import { sqlState, toPublicError } from "../connection/server-errors.js";
 import type { Server } from "./migrate-state.js";
 

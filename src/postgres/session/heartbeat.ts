@@ -2,7 +2,8 @@ import { UnsafeBackendError } from "../../errors/errors.js";
 import { now, startTimer, type Timer } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
 import type { ClockSample } from "../connection/connect.js";
-import { type Link, LinkClosed } from "../connection/link.js";
+import type { Link } from "../connection/link.js";
+import { LinkClosed } from "../connection/link-closed.js";
 
 /** Sent only by the session, on a connection that has our settings. */
 export const HEARTBEAT = "select alive, pid, now from leasehold_internal.heartbeat($1::int, $2::pg_catalog.uuid)";

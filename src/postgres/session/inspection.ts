@@ -6,7 +6,8 @@ import type { Link } from "../connection/link.js";
 import { refusePooler } from "../connection/pooler-test.js";
 import type { Probe } from "../connection/probe.js";
 import { checkSchema, SCHEMA_INFO } from "../connection/schema-check.js";
-import type { ActiveSession, Inspector } from "./session.js";
+import type { ActiveSession } from "./presence.js";
+import type { Inspector } from "./session.js";
 import { SEES_SESSION, type SessionCheck } from "./session-check.js";
 
 /** Checks a backend: for a pooler before a session is set up on it, and for the schema before the first session is used. */

@@ -2,7 +2,8 @@ import { type LeaseholdError, UnsafeBackendError } from "../../errors/errors.js"
 import { type Instant, msUntil } from "../../runtime/clock.js";
 import type { Lane } from "../connection/lane.js";
 import type { Row } from "../connection/link.js";
-import type { ActiveSession, Session } from "./session.js";
+import type { ActiveSession } from "./presence.js";
+import type { Session } from "./session.js";
 
 export const SEES_SESSION: string = `select leasehold_internal.sees_session($1::int, $2::pg_catalog.uuid) as seen, leasehold_internal.fence_source() as source,
   leasehold_internal.database_id() as database_id`;

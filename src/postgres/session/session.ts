@@ -1,20 +1,20 @@
 import { LeaseholdError, UnavailableError } from "../../errors/errors.js";
-import { after, driftMarginMs, type Instant, isPast, now, sleep } from "../../runtime/clock.js";
+import { now, sleep } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
 import type { SessionState } from "../../store/store-state.js";
 import type { ClockSample, Hello } from "../connection/connect.js";
 import { type Made, stateOf } from "../connection/lane.js";
-import { type Link, LinkClosed } from "../connection/link.js";
+import type { Link } from "../connection/link.js";
+import { LinkClosed } from "../connection/link-closed.js";
 import { Pending } from "../connection/pending.js";
 import { blamePooler } from "../connection/pooler-test.js";
 import { notTrusted, sqlState } from "../connection/server-errors.js";
 import { Heartbeat } from "./heartbeat.js";
-import { type Backend, type Identity, register, unregister } from "./registration.js";
+import { type ActiveSession, SessionPresence } from "./presence.js";
+import { type Identity, unregister } from "./registration.js";
 
 const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 1_000;
-/** Far more reconnects than any lease survives. */
-const MAX_FORMER_IDS = 100;
 
 /** Checks a backend before a session is set up on it. */
 export interface Inspector {
@@ -49,13 +49,6 @@ export interface SessionEvents {
   onError(error: unknown): void;
 }
 
-/** One registration of the session, as statements name it. `incarnation` counts the registrations in this process. */
-export interface ActiveSession {
-  readonly id: number;
-  readonly nonce: string;
-  readonly incarnation: number;
-}
-
 /**
  * The process's presence: one connection that holds an advisory lock, which Postgres drops the moment the process dies,
  * and that sends a heartbeat every second or more often.
@@ -63,20 +56,14 @@ export interface ActiveSession {
  * idle → connecting → active → (lost) connecting → ... → closed
  */
 export class Session {
+  /** Its number, and whether it is believed alive. */
+  readonly presence: SessionPresence;
   readonly #options: SessionOptions;
   readonly #events: SessionEvents;
-  #id: number | null = null;
-  #formerIds: readonly number[] = [];
-  /** Numbers that this session had to give up (after a failover, or while its old backend held the lock), as an array literal. */
-  formerIds = "{}";
   /** The current registration. Null while reconnecting; leases of the last one may still be held. Set only by this class. */
   active: ActiveSession | null = null;
-  #incarnation = 0;
   #made: Made | null = null;
   #activeSinceMs: number | null = null;
-  #backend: Backend | null = null;
-  /** When the last successful heartbeat of this incarnation was sent. */
-  #seenSince: Instant | null = null;
   #heartbeat: Heartbeat | null = null;
   #isInspected = false;
   #running: AbortController | null = null;
@@ -88,36 +75,23 @@ export class Session {
   constructor(options: SessionOptions, events: SessionEvents) {
     this.#options = options;
     this.#events = events;
+    this.presence = new SessionPresence({ ...options, onClock: (sample) => events.onClock(sample) });
   }
 
-  get incarnation(): number {
-    return this.#incarnation;
-  }
-
-  /** The session's number, which survives reconnects. */
   get id(): number | null {
-    return this.#id;
+    return this.presence.sessionId;
   }
 
   get state(): SessionState {
+    const { sessionId, incarnation, seenAtMs, isBelieved } = this.presence;
     return {
       ...stateOf(this.#made, this.#running !== null, 0),
-      id: this.#id,
-      incarnation: this.#incarnation,
+      id: sessionId,
+      incarnation,
       standingSinceMs: this.#activeSinceMs,
-      seenAtMs: this.#seenSince?.wallMs ?? null,
-      isBelieved: this.isBelieved,
+      seenAtMs,
+      isBelieved,
     };
-  }
-
-  /**
-   * Whether nobody can have confirmed this session dead (decision 16): its last heartbeat was *sent* less than the
-   * takeover delay ago. With a delay of 0 there is no such time, and only a lease's own expiry counts.
-   */
-  get isBelieved(): boolean {
-    const { takeoverDelayMs } = this.#options;
-    const ms = takeoverDelayMs - driftMarginMs(takeoverDelayMs);
-    return takeoverDelayMs === 0 || (this.#seenSince !== null && !isPast(after(this.#seenSince, ms)));
   }
 
   /** Starts the session if necessary, and resolves when it is active. Rejects with the last error after `timeoutMs`. */
@@ -143,10 +117,7 @@ export class Session {
     const link = this.#made?.link ?? null;
     const active = this.active;
     this.#deactivate();
-    this.#id = null;
-    this.#setFormerIds([]);
-    this.#backend = null;
-    this.#seenSince = null;
+    this.presence.forget();
     this.#pending.reject(new LinkClosed("the session was closed"));
     if (link !== null) {
       if (active !== null) {
@@ -156,6 +127,11 @@ export class Session {
     }
     // A registration that has just finished deletes its own row.
     await this.#establishing;
+  }
+
+  /** Sends an extra heartbeat. Resolves to whether it succeeded. If not, the connection has been cut. */
+  async beatNow(): Promise<boolean> {
+    return (await this.#heartbeat?.now()) ?? false;
   }
 
   #start(): void {
@@ -169,7 +145,7 @@ export class Session {
     let backoffMs = 0;
     while (!signal.aborted) {
       const delayMs =
-        backoffMs === 0 ? Math.random() * FIRST_BACKOFF_MS * (this.#incarnation === 0 ? 0 : 1) : backoffMs;
+        backoffMs === 0 ? Math.random() * FIRST_BACKOFF_MS * (this.presence.incarnation === 0 ? 0 : 1) : backoffMs;
       await sleep(delayMs * (0.8 + 0.4 * Math.random()), { signal });
       backoffMs = Math.min(Math.max(FIRST_BACKOFF_MS, backoffMs * 2), MAX_BACKOFF_MS);
       try {
@@ -231,7 +207,8 @@ export class Session {
       refuseIfClosed(signal);
       await inspection?.refusePooler(link, hello);
       refuseIfClosed(signal);
-      active = await withTimeout(this.#register(link, hello, signal), requestTimeoutMs, () => link.destroy());
+      const registering = this.presence.register(link, hello, { isInspected: this.#isInspected, signal });
+      active = await withTimeout(registering, requestTimeoutMs, () => link.destroy());
       if (inspection !== null) {
         await inspection.inspect(link, active);
         this.#isInspected = true;
@@ -250,39 +227,6 @@ export class Session {
     }
   }
 
-  async #register(link: Link, hello: Hello, signal: AbortSignal): Promise<ActiveSession> {
-    const { identity, takeoverDelayMs, requestTimeoutMs } = this.#options;
-    const { id, nonce, firstBeat } = await register({
-      link,
-      hello,
-      identity,
-      takeoverDelayMs,
-      knownId: this.#id,
-      // Before the inspection this may have been a backend of a pooler, which may serve another client now: never
-      // terminate it.
-      lastBackend: this.#isInspected && this.#backend?.pid !== hello.pid ? this.#backend : null,
-    });
-    if (signal.aborted) {
-      await unregister(link, { id, nonce }, requestTimeoutMs);
-    }
-    refuseIfClosed(signal);
-    if (this.#id !== null && this.#id !== id) {
-      this.#setFormerIds([...this.#formerIds, this.#id].filter((former) => former !== id).slice(-MAX_FORMER_IDS));
-    }
-    this.#id = id;
-    this.#backend = { pid: hello.pid, startedMs: hello.startedMs };
-    this.#incarnation += 1;
-    this.#seenSince = null;
-    const active = { id, nonce, incarnation: this.#incarnation };
-    this.#hear(await firstBeat, active);
-    return active;
-  }
-
-  #setFormerIds(ids: readonly number[]): void {
-    this.#formerIds = ids;
-    this.formerIds = `{${ids.join(",")}}`;
-  }
-
   #activate(made: Made, active: ActiveSession): void {
     const { takeoverDelayMs, requestTimeoutMs } = this.#options;
     this.#made = made;
@@ -294,7 +238,7 @@ export class Session {
       {
         takeoverDelayMs,
         requestTimeoutMs,
-        onBeat: (sample) => this.#hear(sample, active),
+        onBeat: (sample) => this.presence.hear(sample, active),
         onFailure: (error) => this.#fail(error),
       },
     );
@@ -310,18 +254,6 @@ export class Session {
     this.#events.onActive();
     this.#activeSinceMs = null;
     this.#made = null;
-  }
-
-  /** Sends an extra heartbeat. Resolves to whether it succeeded. If not, the connection has been cut. */
-  async beatNow(): Promise<boolean> {
-    return (await this.#heartbeat?.now()) ?? false;
-  }
-
-  #hear(sample: ClockSample, { incarnation }: ActiveSession): void {
-    this.#events.onClock(sample);
-    if (this.#incarnation === incarnation) {
-      this.#seenSince = sample.sentAt;
-    }
   }
 }
 

@@ -6,8 +6,11 @@ create function leasehold_internal._epoch() returns bigint
 language plpgsql volatile
 as $$
 declare
-  known bigint := (select e.epoch from leasehold.fence_epoch e where e.id and e.server_start = pg_postmaster_start_time());
+  epoch bigint := :known_epoch;
 begin
-  return coalesce(known, (select v.epoch from leasehold_internal._verify_epoch() v));
+  if epoch is null then
+    epoch := (select v.epoch from leasehold_internal._verify_epoch() v);
+  end if;
+  return epoch;
 end
 $$;

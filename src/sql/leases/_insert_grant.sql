@@ -1,7 +1,7 @@
 -- Grants keys that have no row yet, by inserting it. The caller holds the advisory locks of the keys. One moment and one
--- fence for all of them. What a grant writes is listed here and in src/sql/parts/grant.sql. Inserting a free row and granting
--- it like any other was tried: the first version of the row was narrower than the next, so pages were overfull, and 8 % of
--- all renewals of 10,000 leases were no longer HOT.
+-- fence for all of them, as in parts/grant.sql, the other place that knows what a grant writes. To insert a free row and to
+-- grant that like any other was tried: the first version of a row was narrower than the next, so that pages were overfull,
+-- and 8 % of all renewals of 10,000 leases were not HOT any more.
 create function leasehold_internal._insert_grant(
   p_keys text[],
   p_tokens uuid[],
@@ -21,7 +21,7 @@ create function leasehold_internal._insert_grant(
 language plpgsql volatile
 as $$
 declare
-  drawn bigint := leasehold_internal._fence();
+  drawn bigint := :fence;
 begin
   moment := clock_timestamp();
   until := moment + least(p_ttl_ms, p_max_hold_ms) * interval '1 millisecond';

@@ -4,7 +4,7 @@
 -- holdersession, nextlook, blocker, takeover, since, proof], ...].
 --
 -- Rules 1, 3 and 4: first all rows are locked, each only if nobody else has it, then moment and fence are drawn, one for
--- all. The newest version of a row is found as in acquire_one. Only in a batch the old versions of a held key are gone
+-- all. The newest version of a row is found as newest_lease.sql says. Only in a batch the old versions of a held key are gone
 -- through: to read first costs 0.9 us of 6.7 per row.
 --
 -- One key has statements of its own, and what they leave goes to acquire_one; of several, what is left goes to acquire.
@@ -107,9 +107,7 @@ begin
       return;
     end if;
     select case
-             when not a.is_plain then json_build_array(json_build_array(
-               1, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession,
-               a.nextlook, a.blocker, a.takeover, a.since, a.proof::text))::text
+             when not a.is_plain then json_build_array(json_build_array(1, :answer_columns))::text
            end,
            case when a.is_plain then a.fence::text else '' end, a.acquired, a.expires, a.now
       into others, fences, acquired, expires, now
@@ -212,9 +210,7 @@ begin
   if items is null or cardinality(items) < cardinality(p_keys) then
     if coalesce(cardinality(items), 0) + coalesce(cardinality(held), 0) < cardinality(p_keys) then
       durability := current_setting('synchronous_commit');
-      select string_agg(json_build_array(x.items[a.item], a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text,
-               a.holder, a.holderfence::text, a.holdersession, a.nextlook, a.blocker, a.takeover, a.since,
-               a.proof::text)::text, ',')
+      select string_agg(json_build_array(x.items[a.item], :answer_columns)::text, ',')
         into more
         from (
           select array_agg(w.item::integer order by w.item) as items,

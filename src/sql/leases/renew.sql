@@ -39,7 +39,7 @@ begin
   if cardinality(p_keys) > 1000 then
     perform leasehold_internal._check_batch_size(cardinality(p_keys));
   end if;
-  if p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
+  if not :session_is_alive then
     others := (
       select '[' || string_agg('[' || i || ',"unproven",null,null]', ',' order by i) || ']'
         from generate_subscripts(p_keys, 1) i);

@@ -18,7 +18,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_batch_size(cardinality(p_keys));
   if leasehold_internal._ms(clock_timestamp()) >= p_not_after
-    or p_session is not null and not leasehold_internal._is_alive(p_session, p_nonce) then
+    or not :session_is_alive then
     item := 0;
     now := leasehold_internal._ms(clock_timestamp());
     return next;

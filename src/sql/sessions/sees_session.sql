@@ -6,6 +6,6 @@ set debug_print_plan = off
 as $$
 begin
   perform leasehold_internal._check_transaction();
-  return p_session is null or leasehold_internal._is_alive(p_session, p_nonce);
+  return :session_is_alive;
 end
 $$;

@@ -6,7 +6,8 @@ import type { Connections } from "../../../src/postgres/connection/connections.j
 import type { Answer, Lane } from "../../../src/postgres/connection/lane.js";
 import type { Parameter, Row } from "../../../src/postgres/connection/link.js";
 import { ServerClock } from "../../../src/postgres/connection/server-clock.js";
-import type { ActiveSession, Session } from "../../../src/postgres/session/session.js";
+import type { ActiveSession } from "../../../src/postgres/session/presence.js";
+import type { Session } from "../../../src/postgres/session/session.js";
 import type { SessionCheck } from "../../../src/postgres/session/session-check.js";
 import { now } from "../../../src/runtime/clock.js";
 import { clock, settle } from "../manual-clock.js";
@@ -32,7 +33,7 @@ export class FakeActs {
     const of = (): ActiveSession | null => this.active;
     const session = {
       id: 7,
-      formerIds: "{5}",
+      presence: { formerIds: "{5}" },
       get active() {
         return of();
       },

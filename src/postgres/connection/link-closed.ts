@@ -1,0 +1,12 @@
+/** The connection is gone, and with it the answers to what was sent over it. */
+export class LinkClosed extends Error {}
+
+/** The connection was gone before the statement was sent: nothing can have happened. */
+export class NeverSent extends LinkClosed {}
+
+export function asLinkClosed(error: unknown): LinkClosed {
+  if (error instanceof LinkClosed) {
+    return error;
+  }
+  return new LinkClosed(error instanceof Error ? error.message : String(error), { cause: error });
+}
