@@ -1,13 +1,13 @@
 // Tries of a key that another process holds, one after the other.
 import { type Crew, withCrews } from "../crew.js";
-import { COLD, inTurns, toRow, type Workload } from "./workload.js";
+import { inTurns, toRow, type Workload } from "./workload.js";
 
 export const FAILED_TRY = "a key that is held";
 
 export const failedTry: Workload = {
   name: "failed-try",
   about: "tries of a key that another process holds, beside the bare select 1",
-  async run(entrants, { windowMs, rounds, isQuick }, report) {
+  async run(entrants, { windowMs, rounds, coldRounds, isQuick }, report) {
     const able = entrants.peers.filter(({ name }) =>
       // redlock-universal has no try: its lock objects retry
       isQuick ? ["redlock", "table-lock"].includes(name) : !name.startsWith("redlock-universal"),
@@ -23,7 +23,7 @@ export const failedTry: Workload = {
           const window = await crew.tries(`${prefixOf(crew)}:0`, windowMs);
           return { ...window, walBytes: ((await position()) - before) / window.cycles };
         };
-        const results = await inTurns(crews, rounds, measure, COLD);
+        const results = await inTurns(crews, rounds, measure, coldRounds);
         report(
           crews.map((crew, index) => {
             const windows = results[index] ?? [];

@@ -3,7 +3,7 @@ import { type Crew, withCrews } from "../crew.js";
 import type { Row } from "../results.js";
 import { jain, mean, median, quantile } from "../statistics.js";
 import type { Grant } from "../worker.js";
-import { COLD, inTurns, type Workload } from "./workload.js";
+import { inTurns, type Workload } from "./workload.js";
 
 export const hotKeyCase = (workers: number, processes: number) =>
   `${workers} workers, ${processes === 1 ? "1 process" : `${processes} processes`}`;
@@ -26,7 +26,7 @@ interface HotWindow {
 export const hotKey: Workload = {
   name: "hot-key",
   about: "workers that all want one key: grants, and the gap from a release to the next other holder's grant",
-  async run(entrants, { isQuick, windowMs }, report) {
+  async run(entrants, { isQuick, windowMs, coldRounds }, report) {
     const waiting = [...entrants.leaseholds, ...entrants.peers].filter(({ doesWait }) => doesWait);
     const able = isQuick
       ? waiting.filter(({ name, spec }) => spec.kind === "leasehold" || name === "table-lock")
@@ -46,7 +46,7 @@ export const hotKey: Workload = {
               return summarise(await crew.hot(KEY, workers, length), workers, length);
             };
             const isFirst = workers === counts[0];
-            const results = await inTurns(turns, rounds, take, isFirst ? COLD : 1);
+            const results = await inTurns(turns, rounds, take, isFirst ? coldRounds : 1);
             const windows = taking.map((_, index) => results[index] as HotWindow[]);
             const floorRates = results.at(-1) as number[];
             report(taking.map((crew, index) => rateRow(of, crew, windows[index] ?? [])));

@@ -4,7 +4,7 @@ import { openClient } from "../../test/support/client.js";
 import { withCrews } from "../crew.js";
 import type { Leasehold } from "../entrants.js";
 import type { Row } from "../results.js";
-import { COLD, inTurns, measureRates, type Workload } from "./workload.js";
+import { inTurns, measureRates, type Scale, type Workload } from "./workload.js";
 
 const FEW = 1_000;
 const MANY = 1_000_000;
@@ -17,7 +17,7 @@ export const manyRowsName = (build: string, isMany: boolean) => `${build}, ${isM
 export const manyRows: Workload = {
   name: "many-rows",
   about: "cycles on keys taken at random from 10^3 and from 10^6 that the table has",
-  async run(entrants, { windowMs, rounds, isQuick }, report) {
+  async run(entrants, { windowMs, rounds, coldRounds, isQuick }, report) {
     const [few, many] = [await entrants.databasesFor("few"), await entrants.databasesFor("many")];
     for (const build of few) await fill(build, FEW);
     for (const build of many) await fill(build, MANY);
@@ -35,12 +35,12 @@ export const manyRows: Workload = {
             crews,
             rounds,
             (crew) => crew.window(inFlight, windowMs, keysOf(crew.name)),
-            isQuick ? 1 : COLD,
+            coldRounds,
           ),
         );
       }
     });
-    report(await measureFloor(await entrants.cluster.sql(), { windowMs, rounds }));
+    if (!isQuick) report(await measureFloor(await entrants.cluster.sql(), { windowMs, rounds, coldRounds }));
   },
 };
 
@@ -48,7 +48,7 @@ export const manyRows: Workload = {
  * What a table of that size costs anyway: one statement that updates 128 rows taken at random, in tables with rows of the same width.
  * Nearly all of the difference are lines of memory that no cache of the processor has.
  */
-async function measureFloor(sql: postgres.Sql, { windowMs, rounds }: { windowMs: number; rounds: number }) {
+async function measureFloor(sql: postgres.Sql, { windowMs, rounds, coldRounds }: Omit<Scale, "isQuick">) {
   const tables = [
     { name: "a bare update, 10^3 rows", table: "bench.few_rows", rows: FEW },
     { name: "a bare update, 10^6 rows", table: "bench.many_rows", rows: MANY },
@@ -72,7 +72,7 @@ async function measureFloor(sql: postgres.Sql, { windowMs, rounds }: { windowMs:
       }
       return (updated * 1_000) / (performance.now() - start);
     },
-    COLD,
+    coldRounds,
   );
   return tables.map(({ name }, index): Row => {
     const samples = results[index] ?? [];

@@ -1,5 +1,5 @@
 import { withCrews } from "../crew.js";
-import { COLD, measureRates, type Workload } from "./workload.js";
+import { measureRates, type Workload } from "./workload.js";
 
 const IN_FLIGHT = [1, 16, 128, 1_024];
 
@@ -9,7 +9,7 @@ export const uncontendedCase = (inFlight: number, processes: number) =>
 export const uncontended: Workload = {
   name: "uncontended",
   about: "cycles of acquire and release of free keys, each worker on a key of its own",
-  async run(entrants, { windowMs, rounds, isQuick }, report) {
+  async run(entrants, { windowMs, rounds, coldRounds, isQuick }, report) {
     const floors = [
       entrants.floor("two commits", "both"),
       entrants.floor("durable update", "durable"),
@@ -20,7 +20,7 @@ export const uncontended: Workload = {
       for (const inFlight of IN_FLIGHT) {
         const of = uncontendedCase(inFlight, 1);
         const able = crews.filter(({ entrant }) => entrant.mostInFlight >= inFlight);
-        const warmUps = inFlight === 1 ? COLD : 1;
+        const warmUps = inFlight === 1 ? coldRounds : 1;
         report(await measureRates(this.name, of, able, rounds, (crew) => crew.window(inFlight, windowMs), warmUps));
       }
     });
@@ -29,7 +29,7 @@ export const uncontended: Workload = {
     await withCrews([...entrants.leaseholds, ...few], 4, async (crews) => {
       for (const inFlight of [4, 16, 128, 1_024]) {
         const of = uncontendedCase(inFlight, 4);
-        const warmUps = inFlight === 4 ? COLD : 1;
+        const warmUps = inFlight === 4 ? coldRounds : 1;
         report(await measureRates(this.name, of, crews, rounds, (crew) => crew.window(inFlight, windowMs), warmUps));
       }
     });

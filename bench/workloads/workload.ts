@@ -8,6 +8,8 @@ export interface Scale {
   /** All take turns in windows of this length, so that a slow moment of the machine hits all. */
   readonly windowMs: number;
   readonly rounds: number;
+  /** Rounds that a new process needs until its code is compiled, and it gets no faster any more. */
+  readonly coldRounds: number;
 }
 
 export interface Workload {
@@ -16,15 +18,12 @@ export interface Workload {
   run(entrants: Entrants, scale: Scale, report: (rows: readonly Row[]) => void): Promise<void>;
 }
 
-/** Windows until a contender with one cycle in flight gets no faster any more: 2.5 s of 500 ms each for most. */
-export const COLD = 6;
-
-export const fullScale: Scale = { isQuick: false, windowMs: 500, rounds: 6 };
-export const quickScale: Scale = { isQuick: true, windowMs: 200, rounds: 3 };
+export const fullScale: Scale = { isQuick: false, windowMs: 500, rounds: 6, coldRounds: 6 };
+export const quickScale: Scale = { isQuick: true, windowMs: 150, rounds: 3, coldRounds: 4 };
 
 /**
  * Runs `measure` for each in turns. First come rounds of negative numbers, which warm up and are thrown away. One is enough for a
- * process that has run something like it; a new one needs `COLD` rounds, until its code is compiled.
+ * process that has run something like it; a new one needs `coldRounds`.
  */
 export async function inTurns<Of, Result>(
   all: readonly Of[],

@@ -18,8 +18,7 @@ const KEEP_EVERY_MS = 1_000;
 export type KeepEntries = (waits: readonly Waiter[]) => Promise<readonly Waiter[]>;
 
 /**
- * The waiters of this process. A waiter holds no connection: it has an entry in a table and one here. All share one timer, which keeps
- * the process alive, because somebody awaits the lock.
+ * The waiters of this process. A waiter holds no connection: it has an entry in a table and one here. All share one timer.
  *
  * Only the first waiter of each key looks. The others are behind it, so none of their looks could be granted. Their entries are kept
  * by one statement (10,000 looks a second took all of the server's time, and the entries expired).

@@ -51,8 +51,6 @@ Exit codes of its own:
     const tell = (what: unknown): void => printError("leasehold run", what, args.has("json"));
     const options = { presence: args.has("no-presence") ? "off" : "on", owner: args.text("owner") } as const;
     const signals = new Signals();
-    // A locker does not keep the process alive, and while it waits nothing else does.
-    const alive = setInterval(() => undefined, 60_000);
     try {
       return await withLocker(args, options, async (locker) => {
         const lock = await acquire(locker, args.positionals[0] ?? "", terms, signals.signal);
@@ -64,7 +62,6 @@ Exit codes of its own:
       tell(error);
       return error instanceof StartError ? error.exitCode : runCodes.notAcquired;
     } finally {
-      clearInterval(alive);
       signals.stop();
     }
   },
