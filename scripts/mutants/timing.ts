@@ -284,6 +284,32 @@ export const timing: readonly Mutant[] = [
     tests: ["test/api/process-end.test.ts"],
   },
   {
+    name: "process: each attempt to connect looks the name up anew",
+    file: "src/postgres/connection/dial.ts",
+    edits: [
+      ["    lookups.delete(asked);\n", ""],
+      ["  lookups.set(asked, all);\n", ""],
+    ],
+    tests: ["test/connections/lookup.test.ts"],
+  },
+  {
+    name: "close: again from a signal's listener, it closes twice",
+    file: "src/locker/calls.ts",
+    edits: [["      end(this.#toTheEnd(work));\n", "      this.#closing = null;\n      end(this.#toTheEnd(work));\n"]],
+    tests: ["test/api/close.test.ts"],
+  },
+  {
+    name: "renew: groups of a batch are made one after the other",
+    file: "src/postgres/acts/renew.ts",
+    edits: [
+      [
+        "    for (const { ttlMs, alike } of groups) {\n",
+        "    for (const { ttlMs } of groups) {\n      const alike = items.filter(({ askedTtlMs }) => askedTtlMs === ttlMs);\n",
+      ],
+    ],
+    tests: unit("postgres/renew-act"),
+  },
+  {
     name: "process: a locker's connections keep it alive",
     file: "src/postgres/connection/connections.ts",
     edits: [["keepsProcess: false", "keepsProcess: true"]],

@@ -88,7 +88,7 @@ export class LocalQueues implements ClaimQueues, HandOver {
     });
     wait.resume?.();
     if (this.#waits.size === 0) {
-      // The timer keeps the process alive.
+      //
       this.#due.stop();
     }
     if (this.#followers === 0) {

@@ -257,7 +257,7 @@ export class Holdings implements LockActions, LeaseOwner {
   /** A guard was refused, so the lease has ended. Asks Postgres now, so that the signal fires before the next renewal. */
   async #findHolder(lease: Lease): Promise<HolderInfo | null> {
     this.#renewals.prove(lease);
-    this.#activity.beginCall();
+    this.#activity.beginCall({ isUse: false });
     try {
       const holder = await withTimeout(this.#store.holderOf(lease.key), HOLDER_MS);
       // After a forced release the row may still name our own grant.

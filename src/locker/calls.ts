@@ -70,7 +70,14 @@ export class Calls {
   /** Refuses further calls and runs `work` once. A second call waits for the first one. */
   close(work: () => Promise<void>): Promise<void> {
     this.isClosing = true;
-    this.#closing ??= this.#toTheEnd(work);
+    if (this.#closing === null) {
+      let end = (_: Promise<void>): void => undefined;
+      // Set before the work begins: a signal that fires in it may call `close` again.
+      this.#closing = new Promise((resolve) => {
+        end = resolve;
+      });
+      end(this.#toTheEnd(work));
+    }
     return this.#closing;
   }
 

@@ -79,7 +79,7 @@ export function startTimer(
 /**
  * A timer that never fires. While it is referenced (`ref`, `unref`), it keeps the process alive. Node ends a process when only sockets and
  * timers are left that are unreferenced, as all others of a locker are: what it does in the background must not keep a finished script
- * running.
+ * running. (What Node cannot unreference is a lookup and a connection that is being made.)
  */
 export function processHold(): NodeJS.Timeout {
   return setInterval(() => undefined, MAX_DELAY_MS);

@@ -120,6 +120,21 @@ describe("close", () => {
     expect(await outcome).toSatisfy((error) => error instanceof LeaseLostError && error.reason === "closed");
   });
 
+  test("whoever closes it again when a signal fires waits for the same end", async () => {
+    const locker = openLocker(database);
+    const lock = await locker.acquire("a");
+    let again: Promise<void> | undefined;
+    lock.signal.addEventListener("abort", () => {
+      again = locker.close(); // without the drainMs of the first
+    });
+    const closed = locker.close({ drainMs: 30_000 });
+    expect(again).toBe(closed);
+    expect(await tokens()).toHaveLength(1);
+    lock.assertHeld();
+    await lock.release();
+    await closed;
+  });
+
   test("tells a body that asks for the signal only now", async () => {
     const locker = openLocker(database);
     const lock = await locker.acquire("a");

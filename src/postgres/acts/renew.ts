@@ -50,9 +50,13 @@ export class RenewAct {
 
   /** A statement for each time that is asked for: as a rule there is one. */
   async #send(items: readonly PendingRenewal[]): Promise<void> {
-    const ttls = new Set(items.map(({ askedTtlMs }) => askedTtlMs));
-    for (const ttlMs of ttls) {
-      const alike = ttls.size === 1 ? items : items.filter(({ askedTtlMs }) => askedTtlMs === ttlMs);
+    const ttls = [...new Set(items.map(({ askedTtlMs }) => askedTtlMs))];
+    // Made before the first is sent: a lease that is answered may be due again, with another time, while the next is on its way.
+    const groups = ttls.map((ttlMs) => ({
+      ttlMs,
+      alike: ttls.length === 1 ? items : items.filter(({ askedTtlMs }) => askedTtlMs === ttlMs),
+    }));
+    for (const { ttlMs, alike } of groups) {
       try {
         await this.#sendAlike(ttlMs, alike);
       } catch (error) {

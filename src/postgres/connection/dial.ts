@@ -1,3 +1,4 @@
+import { type LookupAddress, type LookupAllOptions, type LookupOptions, lookup } from "node:dns";
 import net from "node:net";
 import tls from "node:tls";
 import type { ConnectionTarget } from "../../config/connection-url.js";
@@ -31,7 +32,10 @@ export async function dial(
   }: { readonly signal: AbortSignal; readonly keepAliveMs: number; readonly keepsProcess: boolean },
 ): Promise<net.Socket> {
   signal.throwIfAborted();
-  const raw = host === null ? net.connect(target.path ?? "") : net.connect(host.port, host.host);
+  const raw =
+    host === null
+      ? net.connect(target.path ?? "")
+      : net.connect({ host: host.host, port: host.port, lookup: lookupOnce });
   let socket: net.Socket = raw;
   const cut = (): void => {
     socket.destroy();
@@ -44,6 +48,9 @@ export async function dial(
   signal.addEventListener("abort", cut, { once: true });
   try {
     await next(raw, "connect", signal);
+    if (!keepsProcess) {
+      raw.unref(); // again: Node makes another handle for the second address of a name
+    }
     raw.setNoDelay(true);
     raw.setKeepAlive(true, keepAliveMs);
     if (target.ssl !== false && (await isTlsAccepted(raw, target, signal))) {
@@ -62,6 +69,32 @@ export async function dial(
   } finally {
     signal.removeEventListener("abort", cut);
   }
+}
+
+type Looked = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
+
+/** Those that are waited for, by what they ask. */
+const lookups = new Map<string, Looked[]>();
+
+/**
+ * Looks a name up, and has whoever asks the same meanwhile wait for the same answer. A lookup cannot be cancelled, keeps the process
+ * alive, and may take longer than an attempt to connect: with one for each attempt a process that is done would never end.
+ */
+export function lookupOnce(name: string, options: LookupOptions, callback: Looked): void {
+  const asked = JSON.stringify([name, options]);
+  const waiting = lookups.get(asked);
+  if (waiting !== undefined) {
+    waiting.push(callback);
+    return;
+  }
+  const all = [callback];
+  lookups.set(asked, all);
+  lookup(name, options as LookupAllOptions, (...answer: Parameters<Looked>) => {
+    lookups.delete(asked);
+    for (const tell of all) {
+      tell(...answer);
+    }
+  });
 }
 
 /** Asks the server whether it accepts TLS. The answer must be exactly one byte, see below. */
