@@ -31,6 +31,23 @@ test("the current grant passes, and the transaction knows what it guards", async
   expect(left).toHaveLength(0);
 });
 
+test("two keys whose guards are recorded in one setting are both guarded", async () => {
+  const [pair] = await sql`
+    select min('shared ' || n) as one, max('shared ' || n) as other from generate_series(1, 1000) n
+     group by leasehold_internal._guards_setting('shared ' || n) having count(*) > 1 limit 1`;
+  const { one, other } = pair as unknown as { one: string; other: string }; // of 1,000 keys some share one of 256 settings
+  await using locker = openLocker(database, { presence: "off" });
+  await using session = await openSession(database);
+  await using first = await locker.acquire(one);
+  await using second = await locker.acquire(other);
+  await session.begin();
+  await session.guard(one, first.fence);
+  expect(await session.isGuarded(other)).toBe(false);
+  await session.guard(other, second.fence);
+  expect([await session.isGuarded(one), await session.isGuarded(other)]).toEqual([true, true]);
+  await session.commit();
+});
+
 test("every other fence and state of the lease is refused, and told from the others", async () => {
   await using holder = openLocker(database, { presence: "off", keepAlive: false, owner: "first" });
   await using other = openLocker(database, { presence: "off", owner: "second" });
