@@ -152,7 +152,7 @@ async function rightsOf(sql: postgres.Sql, role: string): Promise<{ kind: string
        where relnamespace::regnamespace::text in ('leasehold', 'leasehold_internal') and relkind not in ('i', 'c')
       union all
       select 'column', attrelid::regclass::text || '.' || attname, attacl from pg_attribute
-       where attrelid in (select oid from pg_class where relnamespace = 'leasehold'::regnamespace)
+       where attrelid in (select oid from pg_class where relnamespace::regnamespace::text in ('leasehold', 'leasehold_internal'))
       union all
       select 'routine', oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)) from pg_proc
        where pronamespace::regnamespace::text in ('leasehold', 'leasehold_internal')
