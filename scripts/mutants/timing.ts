@@ -295,7 +295,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "close: again from a signal's listener, it closes twice",
     file: "src/locker/calls.ts",
-    edits: [["      end(this.#toTheEnd(work));\n", "      this.#closing = null;\n      end(this.#toTheEnd(work));\n"]],
+    edits: [["      end(this.#activity", "      this.#closing = null;\n      end(this.#activity"]],
     tests: ["test/api/close.test.ts"],
   },
   {

@@ -137,12 +137,7 @@ export class Holdings implements LockActions, LeaseOwner {
     const wantedMs = ttlMs === undefined ? lease.ttlMs : checkTtlMs(ttlMs);
     lease.refuseUnlessHeld();
     lease.claim.extend(wantedMs);
-    this.#activity.beginCall();
-    try {
-      await renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs);
-    } finally {
-      this.#activity.endCall();
-    }
+    await this.#activity.during(() => renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs));
     lease.refuseUnlessHeld();
     lease.ttlMs = wantedMs;
     this.#observer.renewed?.(lease);
@@ -257,15 +252,13 @@ export class Holdings implements LockActions, LeaseOwner {
   /** A guard was refused, so the lease has ended. Asks Postgres now, so that the signal fires before the next renewal. */
   async #findHolder(lease: Lease): Promise<HolderInfo | null> {
     this.#renewals.prove(lease);
-    this.#activity.beginCall({ isUse: false });
     try {
-      const holder = await withTimeout(this.#store.holderOf(lease.key), HOLDER_MS);
+      const ask = () => withTimeout(this.#store.holderOf(lease.key), HOLDER_MS);
+      const holder = await this.#activity.during(ask, { isUse: false });
       // After a forced release the row may still name our own grant.
       return holder?.fence === lease.fence ? null : this.holderInfo(lease.key, holder);
     } catch {
       return null;
-    } finally {
-      this.#activity.endCall();
     }
   }
 

@@ -42,16 +42,13 @@ export class Calls {
     if (this.isClosing) {
       throw new ClosedError();
     }
-    this.#activity.beginCall();
     try {
-      return await work();
+      return await this.#activity.during(work);
     } catch (error) {
       const isCutOff = this.closed.aborted && error instanceof UnavailableError && error.outcome === "not-sent";
       throw isCutOff
         ? new ClosedError({ message: "The locker was closed before this call was sent.", cause: error })
         : error;
-    } finally {
-      this.#activity.endCall();
     }
   }
 
@@ -76,18 +73,9 @@ export class Calls {
       this.#closing = new Promise((resolve) => {
         end = resolve;
       });
-      end(this.#toTheEnd(work));
+      end(this.#activity.during(work, { isUse: false }));
     }
     return this.#closing;
-  }
-
-  async #toTheEnd(work: () => Promise<void>): Promise<void> {
-    this.#activity.beginCall({ isUse: false });
-    try {
-      await work();
-    } finally {
-      this.#activity.endCall();
-    }
   }
 
   /** Called when everything that may be sent has been sent. */

@@ -375,20 +375,16 @@ export class Locker {
    * ```
    */
   async debug(): Promise<DebugInfo> {
-    this.#activity.beginCall({ isUse: false });
-    try {
-      return await describeLocker({
-        lockerId: this.#publisher.lockerId,
-        options: this.#options,
-        state: this.#calls.state,
-        store: this.#store,
-        holdings: this.#holdings,
-        claims: this.#acquires,
-        recent: this.#recent,
-      });
-    } finally {
-      this.#activity.endCall();
-    }
+    const parts = {
+      lockerId: this.#publisher.lockerId,
+      options: this.#options,
+      state: this.#calls.state,
+      store: this.#store,
+      holdings: this.#holdings,
+      claims: this.#acquires,
+      recent: this.#recent,
+    };
+    return await this.#activity.during(() => describeLocker(parts), { isUse: false });
   }
 
   /**

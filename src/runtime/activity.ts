@@ -53,6 +53,16 @@ export class Activity {
     this.end();
   }
 
+  /** A call from its begin to its end. */
+  async during<Value>(work: () => Promise<Value>, options?: { isUse?: boolean }): Promise<Value> {
+    this.beginCall(options);
+    try {
+      return await work();
+    } finally {
+      this.endCall();
+    }
+  }
+
   end(): void {
     this.#count -= 1;
     if (this.#count === 0) {

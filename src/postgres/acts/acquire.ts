@@ -14,8 +14,12 @@ export const ACQUIRE_FIRST: string = `select fences, acquired, expires, others, 
     $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
     $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
+/** The columns of an answer to a look. */
+const ANSWER =
+  "outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof";
+
 /** Several looks, each with its own terms. */
-export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof
+export const ACQUIRE: string = `select item, ${ANSWER}
   from leasehold_internal.acquire($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text::boolean,
     $5::pg_catalog.text::pg_catalog.text[], $6::pg_catalog.text::pg_catalog.uuid[], $7::pg_catalog.text::pg_catalog.text[],
     $8::pg_catalog.text::int[],
@@ -24,7 +28,7 @@ export const ACQUIRE: string = `select item, outcome, fence, acquired, expires, 
     $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
 /** One look. */
-export const ACQUIRE_ONE: string = `select outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof
+export const ACQUIRE_ONE: string = `select ${ANSWER}
   from leasehold_internal.acquire_one($1::int, $2::pg_catalog.uuid, $3::int, false, $4::pg_catalog.text, $5::pg_catalog.uuid,
     $6::pg_catalog.text, $7::int, $8::int, $9::bigint, $10::pg_catalog.text, $11::double precision,
     $12::pg_catalog.text::boolean, $13::bigint, $14::bigint, $15::pg_catalog.text::int[]), ${EXACT_TIMES}`;

@@ -260,16 +260,7 @@ begin
     acquired := leasehold_internal._ms(lease.acquired_at);
     expires := leasehold_internal._ms(lease.expires_at);
   else
-    if lease.token is not null then
-      expires := leasehold_internal._ms(lease.expires_at);
-    elsif lease.hold_until > clock_timestamp() then
-      expires := leasehold_internal._ms(lease.hold_until);
-    end if;
-    if expires is not null then
-      holder := lease.owner;
-      holderfence := lease.fence;
-      holdersession := lease.session_id;
-    end if;
+    :in_the_way
     -- A try has nobody to tell it to.
     if outcome = 'busy' and p_waits then
       blocker := (select b.pid from leasehold_internal._blockers(array[p_key]) b);

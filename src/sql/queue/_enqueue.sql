@@ -69,16 +69,7 @@ begin
   end if;
 
   select l.* into lease from leasehold.leases l where l.key = p_key;
-  if lease.token is not null then
-    expires := leasehold_internal._ms(lease.expires_at);
-  elsif lease.hold_until > clock_timestamp() then
-    expires := leasehold_internal._ms(lease.hold_until);
-  end if;
-  if expires is not null then
-    holder := lease.owner;
-    holderfence := lease.fence;
-    holdersession := lease.session_id;
-  end if;
+  :in_the_way
   nextlook := leasehold_internal._next_look(lease);
   return query
     select u.item,
