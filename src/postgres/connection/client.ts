@@ -2,7 +2,7 @@ import postgres from "postgres";
 import type { ConnectionTarget } from "../../config/connection-url.js";
 import { describeType } from "../../runtime/describe.js";
 import type { Host } from "./dial.js";
-import { LinkClosed } from "./link-closed.js";
+import { FunctionFailed } from "./link-closed.js";
 import type { Wire } from "./wire.js";
 
 /** The fields of a notice from the server, as postgres.js names them. */
@@ -77,6 +77,6 @@ export async function passwordOf({ password }: ConnectionTarget): Promise<string
     }
     return text;
   } catch (error) {
-    throw new LinkClosed("the function that gives the password failed", { cause: error });
+    throw new FunctionFailed("the function that gives the password failed", { cause: error });
   }
 }
