@@ -23,6 +23,10 @@ try {
     if (refusal instanceof ClosedError) throw new Error("an error is an instance of another's class");
   }
   await lock.release();
+
+  const shared = imported.getLocker();
+  lockers.push(shared);
+  if (required.getLocker() !== shared) throw new Error("each copy has a shared locker of its own");
 } finally {
   for (const locker of lockers) await locker.close();
 }
