@@ -1,4 +1,4 @@
-import type { Arguments, OptionTable, Shape } from "./arguments.js";
+import type { Arguments, OptionDefinition, OptionTable, Shape } from "./arguments.js";
 
 /** A line for a shell that shows what a command is good for. Tests run it. */
 export interface Example {
@@ -47,6 +47,11 @@ export const commonOptions: OptionTable = {
 /** All options of a command, in the order of its help. */
 export function optionsOf({ options }: Command): OptionTable {
   return { ...options, ...commonOptions };
+}
+
+/** An option as it is written: `-E, --conflict-exit-code <code>`. */
+export function optionCall(name: string, { short, value }: OptionDefinition): string {
+  return `${short === undefined ? "" : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
 }
 
 /** How it is called, as a line. */

@@ -1,5 +1,5 @@
-import type { OptionDefinition, OptionTable } from "./arguments.js";
-import { type Command, callOf, optionsOf } from "./command.js";
+import type { OptionTable } from "./arguments.js";
+import { type Command, callOf, optionCall, optionsOf } from "./command.js";
 import { allCommands } from "./commands.js";
 
 /** The help of `leasehold` itself. */
@@ -35,11 +35,6 @@ ${examplesOf(command).replaceAll(/^(?=.)/gm, "  ")}`;
 /** The examples of a command, as a shell takes them. */
 export function examplesOf({ examples }: Command): string {
   return examples.map(({ text, call }) => `# ${text}\n${call}\n`).join("\n");
-}
-
-/** An option as it is written: `-E, --conflict-exit-code <code>`. */
-export function optionCall(name: string, { short, value }: OptionDefinition): string {
-  return `${short === undefined ? "" : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
 }
 
 function optionRows(options: OptionTable): string {

@@ -1,6 +1,14 @@
 import { VERSION } from "../runtime/version.js";
-import { type Command, callOf, commonOptions, connectionOptions, type Example, jsonOption, optionsOf } from "./command.js";
-import { optionCall } from "./help.js";
+import {
+  type Command,
+  callOf,
+  commonOptions,
+  connectionOptions,
+  type Example,
+  jsonOption,
+  optionCall,
+  optionsOf,
+} from "./command.js";
 
 /** The manual page of `leasehold`, as roff for man(1). Without a date, so that it is the same whenever it is made. */
 export function manPage(commands: readonly Command[]): string {
@@ -88,12 +96,7 @@ function tagged(tag: string, body: string): string[] {
 function paragraphs(notes: string): string[] {
   return notes
     .split("\n\n")
-    .flatMap((paragraph, index) => [
-      ...(index === 0 ? [] : [".PP"]),
-      ".nf",
-      ...wrapped(paragraph).map(text),
-      ".fi",
-    ]);
+    .flatMap((paragraph, index) => [...(index === 0 ? [] : [".PP"]), ".nf", ...wrapped(paragraph).map(text), ".fi"]);
 }
 
 function example({ text: what, call }: Example): string[] {

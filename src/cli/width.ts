@@ -12,7 +12,9 @@ export function cutMiddle(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   if (width < 1) return "";
   const segments = segmentsOf(text);
-  const end = take(segments.toReversed(), Math.floor((width - 1) / 2)).reverse().join("");
+  const end = take(segments.toReversed(), Math.floor((width - 1) / 2))
+    .reverse()
+    .join("");
   const start = take(segments, width - 1 - widthOf(end)).join("");
   return `${start}…${end}`;
 }

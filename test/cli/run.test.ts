@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -83,6 +83,28 @@ test.each([
   ["SEGV", 139],
 ])("a command that SIG%s ended gives exit code %d", async (signal, code) => {
   expect(await run([newKey(), "--", "sh", "-c", `ulimit -c 0; kill -${signal} $$`])).toMatchObject({ code });
+});
+
+// Node has no names for realtime signals, and takes what they end for a success. Linux has them, macOS has not.
+test.skipIf(process.platform !== "linux").each([34, 37, 64])(
+  "a command that realtime signal %d ended gives 128 + n",
+  async (signal) => {
+    const self = await run([newKey(), "--", "sh", "-c", `kill -${signal} $$; sleep 60`]);
+    expect(self).toEqual({ code: 128 + signal, stdout: "", stderr: "" });
+    const key = newKey();
+    await using child = start([key, "--", "sh", "-c", "echo $$; exec sleep 60"]);
+    const pid = Number.parseInt(await child.wrote("\n"), 10);
+    execFileSync("kill", [`-${signal}`, String(pid)]); // Node cannot send it either
+    expect(await child.result).toMatchObject({ code: 128 + signal, stderr: "" });
+    expect(await holder(key)).toBeUndefined();
+  },
+);
+
+test("a command that ends while others of its kind do has its own exit code", async () => {
+  const results = await Promise.all(
+    [0, 3, 34].map((n) => run([newKey(), "--", "sh", "-c", n === 34 ? "kill -34 $$" : `sleep 0.0${n} & exit ${n}`])),
+  );
+  expect(results.map(({ code }) => code)).toEqual([0, 3, process.platform === "linux" ? 162 : expect.any(Number)]);
 });
 
 test("a command that is not there gives 127, one that cannot be started 126, and the lock is free again", async () => {

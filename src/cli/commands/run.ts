@@ -6,10 +6,10 @@ import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { parseDuration } from "../duration.js";
 import { runCodes } from "../exit-codes.js";
 import { printError } from "../output.js";
+import { quoteArgument } from "../quote-argument.js";
 import { StartError } from "../run/child.js";
 import { Interrupted, Signals } from "../run/signals.js";
 import { runUnderLock } from "../run/under-lock.js";
-import { quoteArgument } from "../quote-argument.js";
 import { UsageError } from "../usage-error.js";
 import { withLocker } from "../with-locker.js";
 
@@ -50,7 +50,10 @@ Exit codes of its own:
     ...jsonOption,
   },
   examples: [
-    { text: "Run a job if no other machine runs it already", call: "leasehold run report:daily --no-wait -- ./report.sh" },
+    {
+      text: "Run a job if no other machine runs it already",
+      call: "leasehold run report:daily --no-wait -- ./report.sh",
+    },
     {
       text: "The same for cron: a skip makes no mail, and counts as a success",
       call: "leasehold run report:daily --no-wait -q -E 0 -- ./report.sh",

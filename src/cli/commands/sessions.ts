@@ -9,7 +9,8 @@ export const sessions: Command = {
   name: "sessions",
   summary: "list the processes that hold locks",
   usage: "[options]",
-  notes: "Without --all, only those that are connected. The others have died, and were not swept yet, or are reconnecting.",
+  notes:
+    "Without --all, only those that are connected. The others have died, and were not swept yet, or are reconnecting.",
   options: {
     all: { text: "those too that are dead, or reconnecting" },
     ...connectionOptions,
