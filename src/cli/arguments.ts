@@ -94,7 +94,7 @@ function checkOption({ name, rawName, value, inlineValue }: Token, { options, po
   if (definition === undefined) {
     const near = rawName.startsWith("--") ? nearest(name, Object.keys(options)) : null;
     const advice = near === null ? "--help shows the options." : `Did you mean --${near}?`;
-    const argument = near === null ? /key|pattern/.exec(positionals[0] ?? "")?.[0] : undefined;
+    const argument = rawName.startsWith("--") ? undefined : /key|pattern/.exec(positionals[0] ?? "")?.[0];
     const dash = argument === undefined ? "" : ` A ${argument} that begins with - follows behind --.`;
     throw new UsageError(`${rawName}: there is no such option. ${advice}${dash}`);
   }

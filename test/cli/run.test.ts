@@ -100,13 +100,6 @@ test.skipIf(process.platform !== "linux").each([34, 37, 64])(
   },
 );
 
-test("a command that ends while others of its kind do has its own exit code", async () => {
-  const results = await Promise.all(
-    [0, 3, 34].map((n) => run([newKey(), "--", "sh", "-c", n === 34 ? "kill -34 $$" : `sleep 0.0${n} & exit ${n}`])),
-  );
-  expect(results.map(({ code }) => code)).toEqual([0, 3, process.platform === "linux" ? 162 : expect.any(Number)]);
-});
-
 test("a command that is not there gives 127, one that cannot be started 126, and the lock is free again", async () => {
   const key = newKey();
   const file = join(folder, "no-program");
@@ -153,6 +146,40 @@ test("--no-wait and a --wait that has passed: 193, the holder is named, the comm
   expect(asJson.code).toBe(193);
   expect(JSON.parse(asJson.stderr)).toMatchObject({ error: { code: "not-acquired", holder: { owner: "the test" } } });
   expect(existsSync(join(folder, "must-not-be"))).toBe(false);
+});
+
+test("--quiet: a skip says nothing; --conflict-exit-code: nor is it a failure. All other errors are told", async () => {
+  const key = newKey();
+  await using locker = openLocker(database);
+  const lock = await locker.acquire(key);
+  const skips = [
+    ["--no-wait", "--quiet", "--conflict-exit-code", "0"],
+    ["--no-wait", "-qE", "0"],
+    ["--no-wait", "-q", "-j", "-E75"],
+    ["--wait", "50ms", "-q", "--conflict-exit-code=255"],
+    ["--no-wait", "-q"],
+  ];
+  const results = await Promise.all(skips.map((options) => run([key, ...options, "--", "echo", "must not run"])));
+  expect(results).toEqual([0, 0, 75, 255, 193].map((code) => ({ code, stdout: "", stderr: "" })));
+  const told = await run([key, "--no-wait", "-E", "7", "--", "true"]);
+  expect(told).toMatchObject({ code: 7, stderr: expect.stringContaining("Could not lock") });
+  await lock.release();
+  const others = await Promise.all([
+    run([newKey(), "-q", "-E", "0", "--", "no-such-command"]),
+    runCli(cli, ["run", "k", "-q", "-E", "0", "--", "true"], { url: "postgres://a@127.0.0.1:1/app" }),
+    run([newKey(), "-q", "-E", "0", "--max-hold", "500ms", "--", "sleep", "60"]),
+  ]);
+  expect(others.map(({ code }) => code)).toEqual([127, 195, 194]);
+  for (const { stderr } of others) expect(stderr).toMatch(/^leasehold run: ./);
+});
+
+test.each([
+  [["--", "-key", "--"], "-key"],
+  [["--", "--", "--"], "--"],
+  [["-q", "--", "plain", "--"], "plain"],
+])("a key may stand between two --, and begin with a dash: %j", async (before, key) => {
+  const command = ["sh", "-c", 'echo "$LEASEHOLD_KEY $1"', "sh", "--"];
+  expect(await run([...before, ...command])).toEqual({ code: 0, stdout: `${key} --\n`, stderr: "" });
 });
 
 test("without --wait it waits in the queue, and they are served in order", async () => {
@@ -347,6 +374,12 @@ test.each(["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"])("SIG%s is passed on, o
   child.kill("SIGKILL");
   expectLeft(database, "leases", "sessions");
   await child.result;
+});
+
+test("a signal that arrives while the command is just starting is passed on as well", async () => {
+  const script = "trap 'exit 5' USR1; kill -USR1 $PPID; while :; do sleep 0.05; done";
+  const results = await Promise.all(Array.from({ length: 8 }, () => run([newKey(), "--", "sh", "-c", script])));
+  expect(results.map(({ code }) => code)).toEqual(results.map(() => 5));
 });
 
 test("a signal goes to the whole group of the command", async () => {

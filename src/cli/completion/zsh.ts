@@ -10,9 +10,9 @@ export function zshCompletion(commands: readonly Command[]): string {
   return `#compdef leasehold
 # leasehold for zsh: into a file _leasehold in a folder of $fpath
 
-# Whether the word is part of the command that runs under the lock. If so, words and CURRENT become that command's.
-_leasehold_under_lock() {
-  local -i i given=0 start=0
+# Sets start to the place of the command that runs under the lock; fails where there is none yet.
+_leasehold_start() {
+  local -i i given=0
   local -a values=(${allWords(values).join(" ")})
   [[ $words[2] == (${takers.map(({ name }) => name).join("|")}) ]] || return 1
   for ((i = 3; i < CURRENT; i++)); do
@@ -29,31 +29,33 @@ _leasehold_under_lock() {
       *) ((given++)) ;;
     esac
   done
-  ((start > 0 && CURRENT >= start)) || return 1
-  shift $((start - 1)) words
-  ((CURRENT -= start - 1))
+  ((start > 0 && CURRENT >= start))
 }
 
 _leasehold() {
-  local -a commands=(
+  local -a leasehold_commands=(
 ${commands.map(({ name, summary }) => `    ${singleQuoted(`${name}:${summary.replaceAll(":", "\\:")}`)}`).join("\n")}
     'help:print the help of a command'
   )
   if ((CURRENT == 2)); then
     _arguments '(- *)'{-h,--help}'[print the help]' '(- *)'{-v,--version}'[print the version]' '*: :->command'
-    _describe command commands
+    _describe command leasehold_commands
     return
   fi
-  if _leasehold_under_lock; then
+  local -i start=0
+  if _leasehold_start; then
+    # here, because zsh gives both back their values at the end of a function
+    shift $((start - 1)) words
+    ((CURRENT -= start - 1))
     _normal
     return
   fi
-  local command=$words[2]
+  local command=$words[2] state line
   shift words
   ((CURRENT--))
   case $command in
 ${commands.map(branch).join("\n")}
-    help) _describe command commands ;;
+    help) _describe command leasehold_commands ;;
   esac
 }
 
@@ -62,9 +64,10 @@ _leasehold "$@"
 }
 
 function branch(command: Command): string {
+  // A key is a state that nobody acts on: where _arguments is to show a message, it does not insert an option that is typed in its place.
   const specs = [
     ...Object.entries(optionsOf(command)).map(optionSpec),
-    ...command.positionals.map((positional, index) => positionalSpec(positional, index + 1, command.choices)),
+    command.choices === undefined ? "'*: :->key'" : `'1: :(${command.choices.join(" ")})'`,
   ];
   return `    ${command.name})\n      _arguments -s -S ${specs.join(" \\\n        ")}\n      ;;`;
 }
@@ -85,11 +88,6 @@ function optionSpec(entry: Entry): string {
 function withSuffix(word: string, value: string | undefined): string {
   if (value === undefined) return word;
   return word.startsWith("--") ? `${word}=` : `${word}+`;
-}
-
-function positionalSpec(positional: string, place: number, choices: readonly string[] | undefined): string {
-  const name = escaped(positional.replaceAll(/[<>[\]]/g, ""));
-  return singleQuoted(`${place}:${name}:${choices === undefined ? " " : `(${choices.join(" ")})`}`);
 }
 
 function escaped(text: string): string {
