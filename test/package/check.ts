@@ -128,6 +128,7 @@ try {
       "dist/drizzle.d.ts",
       "dist/otel.js",
       "dist/otel.d.ts",
+      "man/leasehold.1",
       "migrations/0000_tables.sql",
       "migrations/0001_functions.sql",
       "LICENSE",
@@ -137,7 +138,7 @@ try {
       if (!files.includes(file)) throw new Error(`${file} is missing`);
     }
     const stray = files.filter(
-      (file) => !/^(dist|migrations)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(file),
+      (file) => !/^(dist|man|migrations)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(file),
     );
     if (stray.length > 0) throw new Error(`not for users: ${stray.join(", ")}`);
   });

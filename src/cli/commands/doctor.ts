@@ -16,10 +16,7 @@ export const doctor: Command = {
   options: { ...connectionOptions, ...jsonOption },
   examples: [
     { text: "Check the database before a deployment goes on", call: "leasehold doctor" },
-    {
-      text: "Only what is not in order, for a script",
-      call: `leasehold doctor --json | grep -E '"(warning|problem)"'`,
-    },
+    { text: "Keep the findings", call: "leasehold doctor --json > doctor.json" },
   ],
   positionals: [],
   async run(args) {

@@ -19,7 +19,7 @@ Long keys are cut in the middle where a terminal is too narrow, never in a pipe 
   },
   examples: [
     { text: "All keys that are held", call: "leasehold ls" },
-    { text: "Those that begin with order:", call: "leasehold ls order:" },
+    { text: "The keys of all orders", call: "leasehold ls order:" },
     { text: "Those of every tenant's import", call: "leasehold ls 'tenant:*:import'" },
     { text: "Their owners, for a script", call: `leasehold ls order: --json | grep '"owner"'` },
   ],
