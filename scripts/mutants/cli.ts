@@ -20,9 +20,7 @@ export const cli: readonly Mutant[] = [
   {
     name: "cli: run signals its command alone, not the group",
     file: "src/cli/run/child.ts",
-    edits: [
-      ["if (this.#isGroup) groupOf(this.#process.pid ?? 0).send(signal);\n    else this.#process", "this.#process"],
-    ],
+    edits: [["if (this.#isGroup) groupOf(this.#pid).send(signal);\n    else send(", "send("]],
     tests: run,
   },
   {
