@@ -110,7 +110,7 @@ export const cli: readonly Mutant[] = [
     name: "cli: a signal that arrives while the command starts is lost",
     file: "src/cli/run/under-lock.ts",
     edits: [["    signals.hold();\n", ""]],
-    tests: run,
+    tests: ["test/cli/run-start.test.ts"],
   },
   {
     name: "cli: --quiet hides what is no skip",
