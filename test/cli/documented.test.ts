@@ -68,6 +68,8 @@ function readExchanges(): Exchange[] {
 /** Without durations, times, numbers, names of machines, and the blanks that depend on them. */
 function masked(output: string): string[] {
   return output
+    // from a command in the background, whenever its next renewal comes
+    .replaceAll(/^leasehold run: Lost the lock on .*\n/gm, "")
     .replaceAll(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/g, "<time>")
     .replaceAll(/\b\d+(\.\d+)?(ms|s|m|h)\b/g, "<duration>")
     .replaceAll(/^.* on .* as .*$/gm, "<database>")
