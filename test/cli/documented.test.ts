@@ -65,10 +65,12 @@ function readExchanges(): Exchange[] {
     .map((part) => ({ input: part.slice(0, part.indexOf("\n")), output: part.slice(part.indexOf("\n") + 1) }));
 }
 
-/** Without durations, times, numbers, names of machines, and the blanks that depend on them. */
+/**
+ * Without durations, times, numbers, names of machines, and the blanks that depend on them. And without what a command in the background says
+ * about a lost lock: that comes at its next renewal, whenever that is.
+ */
 function masked(output: string): string[] {
   return output
-    // from a command in the background, whenever its next renewal comes
     .replaceAll(/^leasehold run: Lost the lock on .*\n/gm, "")
     .replaceAll(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/g, "<time>")
     .replaceAll(/\b\d+(\.\d+)?(ms|s|m|h)\b/g, "<duration>")
