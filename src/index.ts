@@ -34,6 +34,7 @@ export {
   WaitTimeoutError,
 } from "./errors/errors.js";
 export type { NodePostgresTransactionOptions } from "./guard/node-postgres.js";
+export type { GuardOptions } from "./guard/transaction.js";
 export type {
   GuardedDatabase,
   GuardedTransaction,

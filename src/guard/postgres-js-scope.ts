@@ -16,6 +16,14 @@ const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 const never = new Promise<never>(() => {});
 
+/** The transactions that a scope has fenced. */
+const fenced = new WeakSet<object>();
+
+/** Whether a scope protects this transaction, so that it may be guarded once more. */
+export function isFenced(tx: unknown): boolean {
+  return (typeof tx === "function" || (typeof tx === "object" && tx !== null)) && fenced.has(tx);
+}
+
 /**
  * Confines a transaction of postgres.js to the connection on which it was opened.
  *
@@ -51,7 +59,7 @@ export class PostgresJsScope {
   /** The same transaction, but its queries are refused once it has ended. */
   fence<Tx>(sql: Tx): Tx {
     const query = (made: unknown) => this.#fenceQuery(made);
-    return new Proxy(sql as Tx & Callable, {
+    const proxy = new Proxy(sql as Tx & Callable, {
       apply: (target, self, args) => query(Reflect.apply(target, self, args)),
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name);
@@ -66,6 +74,8 @@ export class PostgresJsScope {
         }
       },
     });
+    fenced.add(proxy);
+    return proxy;
   }
 
   /** `savepoint(body)` or `savepoint(name, body)`. postgres.js would never settle it if the connection is lost. */

@@ -1,5 +1,5 @@
 import { type Enter, hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
-import { PostgresJsScope } from "./postgres-js-scope.js";
+import { isFenced, PostgresJsScope } from "./postgres-js-scope.js";
 
 /** The shape of a client made with `postgres()`. */
 export interface PostgresJsDatabase {
@@ -23,7 +23,8 @@ export function recognisePostgresJs(value: unknown): Recognised | null {
   if (hasMethods(members, "begin"))
     return { transact: transact(members as unknown as PostgresJsDatabase), enter: null };
   if (!hasMethods(members, "savepoint") && !hasMethods(members, "release")) return null;
-  return { transact: null, enter: enter(members as unknown as PostgresJsTransaction) };
+  const reconnects = () => !isFenced(value);
+  return { transact: null, enter: enter(members as unknown as PostgresJsTransaction), reconnects };
 }
 
 function transact(sql: PostgresJsDatabase): Transact {

@@ -7,7 +7,6 @@ import type { ConnectionStates, SchemaState, ServerState } from "../store/store-
  * - `waiting-in-order`: waiters are served in the order in which they queued;
  * - `woken-waiters`: the next waiter is notified, instead of only looking every second;
  * - `guarded-writes`: `lock.transaction(db, body)` and `lock.guard(tx)`;
- * - `own-transactions`: `lock.transaction(body)`, without a database;
  * - `bounded-transactions`: `guardTimeoutMs` bounds a guarded transaction as a whole, instead of only its statements and pauses;
  * - `failover-fences`: fences go on rising after a failover or a restore, without help;
  * - `named-statements`: commands are prepared once per connection, which saves the server 0.1 ms a call;
@@ -18,7 +17,6 @@ export type Feature =
   | "waiting-in-order"
   | "woken-waiters"
   | "guarded-writes"
-  | "own-transactions"
   | "bounded-transactions"
   | "failover-fences"
   | "named-statements"
@@ -66,8 +64,6 @@ export function toCapabilities(
       ? on("Postgres tells the session of who is next")
       : off(`${withoutSession} who is next: waiters look every second`),
     "guarded-writes": on("any transaction in the database of the leases can be guarded"),
-    "own-transactions":
-      sql === null ? off("the locker was made without the option sql") : on("the locker was made with the option sql"),
     "bounded-transactions":
       server.versionNumber >= BOUNDED_FROM
         ? on("Postgres 17 and later have transaction_timeout")

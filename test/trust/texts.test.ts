@@ -115,7 +115,7 @@ test.each(libraries.map((library) => [library.name, library] as const))(
     await using locker = openLocker(database);
     const lock = await locker.acquire(`texts:${library.name}`);
     await opened.guarded(lock, async (run) => await run("select 1"));
-    await opened.plain(async (_run, tx) => await lock.guard(tx));
+    await opened.plain((_run, tx) => lock.guard(tx, { acceptReconnect: library.acceptReconnect }));
     await lock.release();
     const texts = textsOf(proxy);
     expect(texts.join("\n")).toContain("leasehold_internal.guard(");

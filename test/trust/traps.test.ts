@@ -169,7 +169,7 @@ describe.each(places)("traps in $schema", ({ schema }) => {
       const lock = await locker.acquire("guarded");
       const act = async () => {
         await opened.guarded(lock, async (run) => await run("select 1"));
-        await opened.plain(async (_run, tx) => await lock.guard(tx));
+        await opened.plain((_run, tx) => lock.guard(tx, { acceptReconnect: library.acceptReconnect }));
       };
       expect(await sprungBy(act)).toEqual([]);
       await lock.release();
