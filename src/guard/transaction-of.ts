@@ -43,14 +43,14 @@ export type TransactionOf<Database> = Database extends {
   $transaction(body: (tx: infer Tx) => Promise<unknown>): unknown;
 }
   ? Tx
-  : Database extends { begin(options: string, body: (tx: infer Tx) => unknown): unknown }
+  : Database extends { unsafe: unknown; begin(options: string, body: (tx: infer Tx) => unknown): unknown }
     ? Tx
     : Database extends { transaction(): { execute(body: (tx: infer Tx) => Promise<unknown>): unknown } }
       ? Tx
-      : Database extends TypeOrmManager
-        ? Database
-        : Database extends { readonly manager: infer Manager }
-          ? Manager
+      : Database extends { readonly manager: infer Manager }
+        ? Manager
+        : Database extends TypeOrmManager
+          ? Database
           : Database extends { readonly em: infer Manager }
             ? Manager
             : Database extends MikroOrmManager
@@ -73,7 +73,7 @@ export type TransactionOptionsOf<Database> = Database extends {
   $transaction(body: (tx: unknown) => Promise<unknown>, options?: infer Options): unknown;
 }
   ? Options
-  : Database extends { begin(options: infer Options, body: (tx: unknown) => unknown): unknown }
+  : Database extends { unsafe: unknown; begin(options: infer Options, body: (tx: unknown) => unknown): unknown }
     ? Options
     : Database extends {
           transaction(): { setIsolationLevel(level: infer Level): unknown; setAccessMode(mode: infer Mode): unknown };

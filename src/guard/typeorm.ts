@@ -20,13 +20,15 @@ export interface TypeOrmDataSource {
 export interface TypeOrmManager {
   readonly queryRunner?: unknown;
   transaction(isolationLevel: never, body: (manager: never) => Promise<unknown>): Promise<unknown>;
-  getTreeRepository(target: never): unknown;
+  preload(entityClass: never, entityLike: never): Promise<unknown>;
 }
 
 /** The shape of TypeORM's `QueryRunner`. */
 export interface TypeOrmQueryRunner {
   readonly manager: unknown;
   readonly isTransactionActive: boolean;
+  /** It has given its connection back, or lost it. */
+  readonly isReleased: boolean;
   startTransaction(isolationLevel?: never): Promise<void>;
   query(text: string): Promise<unknown>;
 }
@@ -47,10 +49,11 @@ export function recogniseTypeOrm(value: unknown): Recognised | Unfit | null {
   const { manager, type } = found;
   if (!/postgres/.test(type)) return { why: `a DataSource of TypeORM for ${type}` };
   const { queryRunner } = manager;
+  const isOpen = queryRunner !== undefined && !queryRunner.isReleased;
   // TypeORM opens a transaction on the connection that a manager has, within one that is open by a savepoint.
   return {
     transact: transact(manager, type),
-    enter: queryRunner === undefined ? null : enter(queryRunner, type),
+    enter: isOpen ? enter(queryRunner, type) : null,
   };
 }
 
@@ -60,7 +63,7 @@ function managerOf(value: unknown): { readonly manager: Manager; readonly type: 
   if (members === null) return null;
   const isRunner = hasMethods(members, "createQueryRunner") || hasMethods(members, "startTransaction", "query");
   const manager = membersOf(isRunner ? members.manager : members);
-  if (manager === null || !hasMethods(manager, "transaction", "getTreeRepository")) return null;
+  if (manager === null || !hasMethods(manager, "transaction", "preload")) return null;
   // `connection` is its name before 1.0, where reading it warns.
   const dataSource = membersOf(manager.dataSource ?? manager.connection);
   const type = membersOf(dataSource?.options)?.type;
