@@ -321,6 +321,10 @@ describe("Sequelize", () => {
     await transaction.commit();
 
     expect(await balances()).toEqual([40]);
+    await expect(db.query("update accounts set balance = 0", { transaction })).rejects.toThrow(
+      "commit has been called",
+    );
+    expect(await balances()).toEqual([40]);
   });
 
   test("for another kind of server", async () => {
