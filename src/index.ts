@@ -15,6 +15,7 @@ export type { PostgresClient } from "./api/postgres-client.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
+  type ErrorData,
   type HolderInfo,
   InvalidKeyError,
   InvalidOptionError,
@@ -53,6 +54,7 @@ export type {
   DebugSession,
   DebugWait,
 } from "./locker/debug.js";
+export { getLocker } from "./locker/get-locker.js";
 export type { Locker, TryResult } from "./locker/locker.js";
 export type { LockerStats } from "./observe/counters/counters.js";
 export type {
@@ -70,4 +72,4 @@ export type { AcquireOutcome } from "./observe/observer.js";
 export type { DebugError, RecentError } from "./observe/recent-errors.js";
 export type { LostLock } from "./observe/recently-lost.js";
 export type { HistogramStats, HotKeyStats, PrefixStats, TallyStats } from "./store/counts.js";
-export type { SweepResult } from "./store/store.js";
+export type { PingResult, SweepResult } from "./store/store.js";

@@ -61,20 +61,20 @@ export interface LockerOptions extends LeaseOptions {
   /**
    * Address of the database, `postgres://...`. May go through a transaction pooler when `directUrl` does not, or with
    * `presence: "off"`. Several hosts are separated by commas. What Prisma and libpq write into addresses is understood.
-   * Default: the environment's LEASEHOLD_DATABASE_URL or DATABASE_URL, unless `sql` or `connection.host` is given;
+   * Default: the environment's LEASEHOLD_DATABASE_URL or DATABASE_URL, unless `client` or `connection.host` is given;
    * parts that are missing come from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE.
    */
   readonly url?: string | undefined;
   /**
    * Address of the same database past any pooler, for the session. Default: `url`; where that comes from the environment,
-   * the environment's LEASEHOLD_DIRECT_URL, DIRECT_URL or DATABASE_URL_UNPOOLED first (beside `sql`, only the first of these).
+   * the environment's LEASEHOLD_DIRECT_URL, DIRECT_URL or DATABASE_URL_UNPOOLED first (beside `client`, only the first of these).
    */
   readonly directUrl?: string | undefined;
   /**
    * An existing postgres.js client to send the commands through, `postgres(...)`: the pool itself, not a transaction nor a
    * reserved connection. It is never ended. Without `url` and `directUrl`, the session takes its address from this client.
    */
-  readonly sql?: PostgresClient | undefined;
+  readonly client?: PostgresClient | undefined;
   /** Options of postgres.js for the clients that the locker makes itself, such as `ssl` and `password`. */
   readonly connection?: ConnectionOptions | undefined;
   /**

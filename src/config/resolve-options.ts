@@ -15,17 +15,17 @@ import {
   checkTtlMs,
 } from "../errors/option-checks.js";
 import { checkConnectionOptions } from "./connection-options.js";
-import type { ConnectionTarget } from "./connection-url.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
-import { resolveTargets } from "./resolve-targets.js";
+import { type Targets, targetsOf } from "./resolve-targets.js";
+
+/** How long one attempt to connect may take, unless an option or the address says otherwise. */
+export const CONNECT_TIMEOUT_MS = 5_000;
 
 /** The options of a locker, checked and complete. */
 export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
-  /** Where `url` leads. Null if only `sql` is given. */
-  readonly target: ConnectionTarget | null;
-  /** Where `directUrl` leads, else `target`. Null if only `sql` is given: the session then uses that client's options. */
-  readonly directTarget: ConnectionTarget | null;
-  readonly sql: PostgresClient | null;
+  /** Where to connect. @throws InvalidOptionError when neither the options say it nor, by now, the environment */
+  readonly targets: () => Targets;
+  readonly client: PostgresClient | null;
   readonly connection: ConnectionOptions;
   readonly presence: "on" | "off";
   readonly prefix: string;
@@ -36,7 +36,8 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
   /** 0 or at least 1,000. */
   readonly takeoverDelayMs: number;
   readonly requestTimeoutMs: number;
-  readonly connectTimeoutMs: number;
+  /** Null: `connect_timeout` of the address, else CONNECT_TIMEOUT_MS. */
+  readonly connectTimeoutMs: number | null;
   /** `Infinity`: connections are kept. */
   readonly idleTimeoutMs: number;
   /** `Infinity`: this locker does not sweep by itself. */
@@ -90,7 +91,7 @@ const acquireNameList = Object.keys(acquireNames);
 const lockerNames: Names<LockerOptions> = {
   url: true,
   directUrl: true,
-  sql: true,
+  client: true,
   connection: true,
   presence: true,
   prefix: true,
@@ -115,9 +116,9 @@ export function resolveLockerOptions(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): ResolvedLockerOptions {
   const given = checkNames("createLocker's options", options, Object.keys(lockerNames));
-  const sql = given.sql === undefined ? null : checkClient(given.sql);
+  const client = given.client === undefined ? null : checkClient(given.client);
   const connection = checkConnectionOptions(given.connection);
-  const targets = resolveTargets({ url: given.url, directUrl: given.directUrl, connection, sql, env });
+  const targets = targetsOf({ url: given.url, directUrl: given.directUrl, connection, client, env });
   const lease = resolveLeaseOptions(given, {
     ttlMs: 30_000,
     keepAlive: true,
@@ -131,8 +132,8 @@ export function resolveLockerOptions(
   const { renewEveryMs } = given;
   return {
     ...lease,
-    ...targets,
-    sql,
+    targets,
+    client,
     connection,
     presence: given.presence === undefined ? "on" : checkOneOf("presence", given.presence, ["on", "off"]),
     prefix: given.prefix === undefined ? "" : checkText("prefix", given.prefix, 0, 511),
@@ -140,7 +141,8 @@ export function resolveLockerOptions(
     renewEveryMs: renewEveryMs === undefined ? null : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
     takeoverDelayMs: takeoverDelay(given.takeoverDelayMs),
     requestTimeoutMs: ms(given, "requestTimeoutMs", 5_000, 50),
-    connectTimeoutMs: ms(given, "connectTimeoutMs", targets.target?.connectTimeoutMs ?? 5_000, 50),
+    connectTimeoutMs:
+      given.connectTimeoutMs === undefined ? null : checkMs("connectTimeoutMs", given.connectTimeoutMs, 50),
     idleTimeoutMs: ms(given, "idleTimeoutMs", 60_000, 50, { mayBeInfinite: true }),
     sweepEveryMs: ms(given, "sweepEveryMs", 60_000, 1_000, { mayBeInfinite: true }),
     statsFlushMs: ms(given, "statsFlushMs", 10_000, 100, { mayBeInfinite: true }),
@@ -223,7 +225,7 @@ function checkClient(value: unknown): PostgresClient {
     }
   }
   const expected = "a client made with postgres(), not a transaction nor a reserved connection";
-  throw new InvalidOptionError({ option: "sql", expected, received: value });
+  throw new InvalidOptionError({ option: "client", expected, received: value });
 }
 
 /** `postgres.camel` keeps names of one lower-case word, like all of ours. `postgres.pascal` does not. */
@@ -231,7 +233,7 @@ function checkColumnNames(options: { transform?: { column?: { from?: unknown } }
   const from = options.transform?.column?.from;
   if (typeof from !== "function" || from("fence") === "fence") return;
   const expected = "a client whose transform.column keeps a name such as fence as it is (postgres.pascal does not)";
-  throw new InvalidOptionError({ option: "sql", expected, received: options });
+  throw new InvalidOptionError({ option: "client", expected, received: options });
 }
 
 /** Checks the shape, so that signals of other realms and of polyfills pass. */

@@ -14,7 +14,7 @@ export interface LockActions {
   renew(lease: Lease, ttlMs: number | undefined): Promise<void>;
   release(lease: Lease): Promise<void>;
   keepAlive(lease: Lease, options: KeepAliveOptions): void;
-  stopKeepAlive(lease: Lease): void;
+  stopKeepAlive(lease: Lease): Promise<void>;
   reportError(error: unknown): void;
   /** @throws {LeaseLostError} @throws {NotHeldError} when this process knows that the lease has ended. Otherwise Postgres decides. */
   guard(lease: Lease): Guard;
@@ -98,7 +98,7 @@ export class HeldLock implements Lock {
     return this.#actions.release(this.#lease);
   }
 
-  keepAlive(options: KeepAliveOptions = {}): () => void {
+  keepAlive(options: KeepAliveOptions = {}): () => Promise<void> {
     this.#actions.keepAlive(this.#lease, options);
     return () => this.#actions.stopKeepAlive(this.#lease);
   }

@@ -164,8 +164,8 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#renewals.keepAlive(lease, everyMs, report);
   }
 
-  stopKeepAlive(lease: Lease): void {
-    this.#renewals.stopKeepAlive(lease);
+  stopKeepAlive(lease: Lease): Promise<void> {
+    return this.#activity.during(() => this.#renewals.stopKeepAlive(lease));
   }
 
   guard(lease: Lease): Guard {

@@ -4,8 +4,8 @@ import type { ConnectionStates, SchemaState, ServerState } from "../store/store-
 /**
  * What a locker may or may not offer, depending on its options and the server:
  * - `crash-detection`: the locks of a process that died are free after its `takeoverDelayMs`, instead of at their TTL;
- * - `waiting-in-order`: waiters are served in the order in which they queued;
- * - `woken-waiters`: the next waiter is notified, instead of only looking every second;
+ * - `queue`: waiters are served in the order in which they queued;
+ * - `wake-ups`: the next waiter is notified, instead of only looking every second;
  * - `guarded-writes`: `lock.transaction(db, body)` and `lock.guard(tx)`;
  * - `bounded-transactions`: `guardTimeoutMs` bounds a guarded transaction as a whole, instead of only its statements and pauses;
  * - `failover-fences`: fences go on rising after a failover or a restore, without help;
@@ -14,8 +14,8 @@ import type { ConnectionStates, SchemaState, ServerState } from "../store/store-
  */
 export type Feature =
   | "crash-detection"
-  | "waiting-in-order"
-  | "woken-waiters"
+  | "queue"
+  | "wake-ups"
   | "guarded-writes"
   | "bounded-transactions"
   | "failover-fences"
@@ -38,7 +38,7 @@ export interface Capabilities {
    * `leasehold.bump_epoch()` after a failover or a restore.
    */
   readonly fenceSource: "auto" | "manual";
-  /** `pooled`: a transaction pooler may stand in between. `given`: over the option `sql`. */
+  /** `pooled`: a transaction pooler may stand in between. `given`: over the option `client`. */
   readonly commands: "direct" | "pooled" | "given";
   readonly features: Readonly<Record<Feature, FeatureState>>;
 }
@@ -47,7 +47,7 @@ export interface Capabilities {
 const BOUNDED_FROM = 170_000;
 
 export function toCapabilities(
-  { presence, sql }: ResolvedLockerOptions,
+  { presence, client }: ResolvedLockerOptions,
   { commands, mayBePooled }: ConnectionStates,
   server: ServerState,
   { version, fenceSource, mayForceRelease }: SchemaState,
@@ -59,8 +59,8 @@ export function toCapabilities(
     "crash-detection": isPresent
       ? on("Postgres drops the session of a process that dies")
       : off('presence: "off": a crash frees the locks at their TTL'),
-    "waiting-in-order": on("the queue is a table, the same for all processes"),
-    "woken-waiters": isPresent
+    queue: on("the queue is a table, the same for all processes"),
+    "wake-ups": isPresent
       ? on("Postgres tells the session of who is next")
       : off(`${withoutSession} who is next: waiters look every second`),
     "guarded-writes": on("any transaction in the database of the leases can be guarded"),
@@ -77,7 +77,7 @@ export function toCapabilities(
             "this service hides its write-ahead log: after a failover or a restore, run select leasehold.bump_epoch();",
           ),
     "named-statements": isGiven
-      ? namedByClient(sql)
+      ? namedByClient(client)
       : mayBePooled
         ? off("a transaction pooler may stand in between")
         : on("nothing stands between the locker and Postgres"),
@@ -89,11 +89,11 @@ export function toCapabilities(
   return { serverVersion: server.version, schemaVersion: version, presence, fenceSource, commands: way, features };
 }
 
-function namedByClient(sql: ResolvedLockerOptions["sql"]): FeatureState {
-  const { prepare } = (sql?.options ?? {}) as { readonly prepare?: unknown };
+function namedByClient(client: ResolvedLockerOptions["client"]): FeatureState {
+  const { prepare } = (client?.options ?? {}) as { readonly prepare?: unknown };
   return prepare === false
-    ? off("the client sql was made with prepare: false")
-    : on("the client sql prepares its statements");
+    ? off("the given client was made with prepare: false")
+    : on("the given client prepares its statements");
 }
 
 function on(why: string): FeatureState {

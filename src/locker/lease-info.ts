@@ -1,5 +1,6 @@
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { JsonValue } from "../api/metadata.js";
+import type { HolderInfo } from "../errors/errors.js";
 import type { KeyState } from "../store/store.js";
 
 export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean): LeaseInfo | null {
@@ -11,7 +12,8 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
   const data = {
     key,
     state: state.state === "free" ? "blocked" : state.state,
-    holder: state.owner,
+    owner: state.owner,
+    holders: holdersOf(state, isThisProcess),
     isThisProcess,
     fence: state.fence,
     acquiredAt: toDate(state.acquiredAtMs),
@@ -24,8 +26,17 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
     blockingTransaction: state.blockingTransaction,
   };
   return Object.defineProperty(data, "toJSON", {
-    value: () => ({ ...data, fence: data.fence?.toString() ?? null }),
+    value: () => ({
+      ...data,
+      fence: data.fence?.toString() ?? null,
+      holders: data.holders.map((holder) => ({ ...holder, fence: holder.fence.toString() })),
+    }),
   }) as LeaseInfo;
+}
+
+function holdersOf({ state, owner, fence, expiresAtMs }: KeyState, isThisProcess: boolean): readonly HolderInfo[] {
+  const isGranted = state !== "free" && state !== "cooling" && fence !== null;
+  return isGranted ? [{ owner, fence, isThisProcess, expiresAt: toDate(expiresAtMs) }] : [];
 }
 
 /** Whether an acquire would have to wait. */

@@ -266,3 +266,27 @@ describe("messages", () => {
     },
   );
 });
+
+test("a test can make each error from what identifies it alone", () => {
+  const made = [
+    new NotAcquiredError({ key: "a" }),
+    new WaitTimeoutError({ key: "a" }),
+    new NotHeldError({ key: "a" }),
+    new LeaseLostError({ key: "a" }),
+    new StaleFenceError({ key: "a" }),
+    new InvalidKeyError(),
+    new InvalidOptionError({ option: "ttlMs" }),
+    new ClosedError(),
+    new NotMigratedError(),
+    new NotPermittedError({ statement: "select 1" }),
+    new UnsafeBackendError({ problem: "It is a standby" }),
+    new UnavailableError(),
+    new UnsupportedError({ message: "It does not." }),
+  ];
+  const classes = Object.entries(errors).filter(([name]) => name.endsWith("Error") && name !== "LeaseholdError");
+  expect(made.map(({ name }) => name).sort()).toEqual(classes.map(([name]) => name).sort());
+  for (const { name, message } of made) expect(message, name).not.toMatch(/(?<!got )undefined|null|NaN/);
+  expect(new LeaseLostError({ key: "a" }).reason).toBe("expired");
+  expect(new UnavailableError().outcome).toBe("not-sent");
+  expect(new WaitTimeoutError({ key: "a" })).toMatchObject({ holder: null, isHeldHere: false, blockingPid: null });
+});
