@@ -11,7 +11,7 @@ export type {
   MigrateOptions,
   TryOptions,
 } from "./api/options.js";
-export type { PostgresClient } from "./api/postgres-client.js";
+export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
@@ -34,7 +34,7 @@ export {
   UnsupportedError,
   WaitTimeoutError,
 } from "./errors/errors.js";
-export type { NodePostgresTransactionOptions } from "./guard/node-postgres.js";
+export type { NodePostgresPool, NodePostgresTransactionOptions } from "./guard/node-postgres.js";
 export type { GuardOptions } from "./guard/transaction.js";
 export type {
   GuardedDatabase,

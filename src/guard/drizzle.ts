@@ -41,6 +41,7 @@ export function recogniseDrizzle(value: unknown): Recognised | Unfit | null {
     transact: transact(drizzle, isOpen),
     enter: isPool ? null : enter(drizzle),
     reconnects: () => reconnects(drizzle),
+    client: membersOf(client) ?? undefined,
   };
 }
 

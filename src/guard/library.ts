@@ -14,6 +14,8 @@ export interface Recognised {
    * a word to anybody. Only postgres.js does.
    */
   readonly reconnects?: () => boolean | Promise<boolean>;
+  /** The client or pool whose connection a transaction takes, where it can be told. */
+  readonly client?: object | undefined;
 }
 
 /** Of this library, but for another kind of server. `why` says what it is. */

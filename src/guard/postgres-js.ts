@@ -21,7 +21,7 @@ export function recognisePostgresJs(value: unknown): Recognised | null {
   const members = typeof value === "function" ? membersOf(value) : null;
   if (members === null || !hasMethods(members, "unsafe")) return null;
   if (hasMethods(members, "begin"))
-    return { transact: transact(members as unknown as PostgresJsDatabase), enter: null };
+    return { transact: transact(members as unknown as PostgresJsDatabase), enter: null, client: members };
   if (!hasMethods(members, "savepoint") && !hasMethods(members, "release")) return null;
   const reconnects = () => !isFenced(value);
   return { transact: null, enter: enter(members as unknown as PostgresJsTransaction), reconnects };

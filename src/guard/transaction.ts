@@ -1,5 +1,6 @@
 import { checkBoolean, checkNames } from "../errors/option-checks.js";
 import { recogniseDrizzle } from "./drizzle.js";
+import { runEnclosed } from "./enclosing.js";
 import type { Guard } from "./guard.js";
 import { recogniseKnex } from "./knex.js";
 import { recogniseKysely } from "./kysely.js";
@@ -46,15 +47,17 @@ export async function runGuarded<Value>(
   body: (tx: never) => Value | PromiseLike<Value>,
   options: unknown,
 ): Promise<Settled<Value>> {
-  const { transact, reconnects } = recognise("db", database, guard);
+  const { transact, reconnects, client } = recognise("db", database, guard);
   if (transact === null) throw (await reconnects?.()) ? reconnecting(guard) : alreadyOpen(guard);
   const failure: { hasThrown: boolean; error: unknown } = { hasThrown: false, error: null };
   const watched = async (tx: unknown): Promise<unknown> => {
     failure.hasThrown = false; // a library may run the body again
     try {
-      const value = await body(tx as never);
-      // Like `begin` of postgres.js: a promise that is not awaited here would run after the transaction, unguarded.
-      return Array.isArray(value) && value.some(isThenable) ? await Promise.all(value) : value;
+      return await runEnclosed(client, async () => {
+        const value = await body(tx as never);
+        // Like `begin` of postgres.js: a promise that is not awaited here would run after the transaction, unguarded.
+        return Array.isArray(value) && value.some(isThenable) ? await Promise.all(value) : value;
+      });
     } catch (error) {
       Object.assign(failure, { hasThrown: true, error });
       throw error;

@@ -1,3 +1,4 @@
+import { isPool, type PostgresClient } from "../api/postgres-client.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import type { ConnectionStates, SchemaState, ServerState } from "../store/store-state.js";
 
@@ -76,11 +77,12 @@ export function toCapabilities(
         : off(
             "this service hides its write-ahead log: after a failover or a restore, run select leasehold.bump_epoch();",
           ),
-    "named-statements": isGiven
-      ? namedByClient(client)
-      : mayBePooled
-        ? off("a transaction pooler may stand in between")
-        : on("nothing stands between the locker and Postgres"),
+    "named-statements":
+      client !== null
+        ? namedByClient(client, mayBePooled)
+        : mayBePooled
+          ? off("a transaction pooler may stand in between")
+          : on("nothing stands between the locker and Postgres"),
     "force-release": mayForceRelease
       ? on("this role was granted it, or owns the schema")
       : off("this role was not granted it: that is for administrators"),
@@ -89,8 +91,13 @@ export function toCapabilities(
   return { serverVersion: server.version, schemaVersion: version, presence, fenceSource, commands: way, features };
 }
 
-function namedByClient(client: ResolvedLockerOptions["client"]): FeatureState {
-  const { prepare } = (client?.options ?? {}) as { readonly prepare?: unknown };
+function namedByClient(client: PostgresClient, mayBePooled: boolean): FeatureState {
+  if (isPool(client)) {
+    return mayBePooled
+      ? off("a transaction pooler may stand between the given pool and Postgres")
+      : on("nothing stands between the given pool and Postgres");
+  }
+  const { prepare } = client.options as { readonly prepare?: unknown };
   return prepare === false
     ? off("the given client was made with prepare: false")
     : on("the given client prepares its statements");

@@ -1,5 +1,5 @@
 import type { MigrateOptions } from "../api/options.js";
-import type { LeaseholdError, LossReason } from "../errors/errors.js";
+import type { LeaseholdError, LossReason, UnavailableError } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
 import type { TallyStats } from "./counts.js";
 import type { ConnectionStates, ServerState } from "./store-state.js";
@@ -15,6 +15,11 @@ export interface Store {
   open(timeoutMs: number): Promise<void>;
   /** Whether an attempt could be sent now: the store is connected and checked, and knows the server's time. */
   readonly isReady: boolean;
+  /**
+   * Why a call that is made here could never be sent, whatever Postgres does. Null: it could. Null in place of the method: so it is for
+   * every call.
+   */
+  readonly refuseHere: (() => UnavailableError | null) | null;
   /** Sends the first attempt of an acquire. The answer, or the failure, goes to the object itself. */
   attempt(attempt: FirstAttempt): void;
   /** Sends a later attempt of an acquire, or the look of a waiter. */

@@ -12,7 +12,8 @@ import {
   passingSettings,
   settle,
 } from "./connect.js";
-import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
+import { GivenLane } from "./given-lane.js";
+import { type Lane, type Made, OwnLane } from "./lane.js";
 import type { Link } from "./link.js";
 import { FOREIGN_OBJECTS, refuseForeignOrMissing } from "./owners.js";
 import { Probe } from "./probe.js";
@@ -75,7 +76,11 @@ export class Connections {
       );
     this.#ownDebug = () => own("debug", { acceptsMissing: true });
     this.renewals = own("renewals");
-    this.commands = options.client === null ? own("commands") : new GivenLane(options.client, requestTimeoutMs);
+    const isDirect = () => this.#keepsBackends && !this.mayBePooled;
+    this.commands =
+      options.client === null
+        ? own("commands")
+        : new GivenLane({ client: options.client, timeoutMs: requestTimeoutMs, isDirect });
   }
 
   /** Whether the two lanes may lead through a transaction pooler, as far as it is known where they lead. */
