@@ -49,7 +49,7 @@ const BOUNDED_FROM = 170_000;
 
 export function toCapabilities(
   { presence, client }: ResolvedLockerOptions,
-  { commands, mayBePooled }: ConnectionStates,
+  { commands, mayBePooled, namesStatements }: ConnectionStates,
   server: ServerState,
   { version, fenceSource, mayForceRelease }: SchemaState,
 ): Capabilities {
@@ -77,12 +77,13 @@ export function toCapabilities(
         : off(
             "this service hides its write-ahead log: after a failover or a restore, run select leasehold.bump_epoch();",
           ),
-    "named-statements":
-      client !== null
-        ? namedByClient(client, mayBePooled)
-        : mayBePooled
-          ? off("a transaction pooler may stand in between")
-          : on("nothing stands between the locker and Postgres"),
+    "named-statements": namesStatements
+      ? on(
+          client === null
+            ? "nothing stands between the locker and Postgres"
+            : "the given client prepares its statements",
+        )
+      : off(whyUnnamed(client)),
     "force-release": mayForceRelease
       ? on("this role was granted it, or owns the schema")
       : off("this role was not granted it: that is for administrators"),
@@ -91,16 +92,10 @@ export function toCapabilities(
   return { serverVersion: server.version, schemaVersion: version, presence, fenceSource, commands: way, features };
 }
 
-function namedByClient(client: PostgresClient, mayBePooled: boolean): FeatureState {
-  if (isPool(client)) {
-    return mayBePooled
-      ? off("a transaction pooler may stand between the given pool and Postgres")
-      : on("nothing stands between the given pool and Postgres");
-  }
-  const { prepare } = client.options as { readonly prepare?: unknown };
-  return prepare === false
-    ? off("the given client was made with prepare: false")
-    : on("the given client prepares its statements");
+function whyUnnamed(client: PostgresClient | null): string {
+  return client !== null && !isPool(client)
+    ? "the given client was made with prepare: false"
+    : "a transaction pooler may stand in between";
 }
 
 function on(why: string): FeatureState {

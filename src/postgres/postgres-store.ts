@@ -159,8 +159,9 @@ export class PostgresStore implements Store {
   }
 
   get connections(): ConnectionStates {
-    const { commands, renewals, mayBePooled } = this.#connections;
-    return { session: this.#session?.state ?? null, commands: commands.state, renewals: renewals.state, mayBePooled };
+    const { commands, renewals, mayBePooled, namesStatements } = this.#connections;
+    const session = this.#session?.state ?? null;
+    return { session, commands: commands.state, renewals: renewals.state, mayBePooled, namesStatements };
   }
 
   describeServer(): Promise<ServerState> {

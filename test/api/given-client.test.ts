@@ -116,7 +116,7 @@ test("a Pool that reads in the binary format is refused", () => {
 });
 
 test("what is no pool is refused: a client of node-postgres, a connection of its pool, a transaction of postgres.js", async () => {
-  const pool = new pg.Pool({ connectionString: database.url, max: 1 });
+  const { client: pool } = openPool(database.url, { max: 1 });
   const connection = await pool.connect();
   try {
     for (const client of [new pg.Client(), connection, {}, null, "postgres://localhost"]) {
@@ -126,6 +126,5 @@ test("what is no pool is refused: a client of node-postgres, a connection of its
     }
   } finally {
     connection.release();
-    await pool.end();
   }
 });

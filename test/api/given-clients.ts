@@ -36,7 +36,9 @@ export function openPostgresJs(url: string, options: Options = {}): Given<postgr
 }
 
 export function openPool(url: string, options: pg.PoolConfig = {}): Given<pg.Pool> {
-  const pool = new pg.Pool({ connectionString: url, max: 3, ...options });
+  // What libpq calls `require`, node-postgres calls `no-verify`.
+  const connectionString = url.replace("sslmode=require", "sslmode=no-verify");
+  const pool = new pg.Pool({ connectionString, max: 3, ...options });
   pool.on("error", () => {});
   const end = async () => {
     if (!pool.ending) await pool.end();

@@ -1,4 +1,6 @@
 import { setMaxListeners } from "node:events";
+import { isPool } from "../../api/postgres-client.js";
+import type { ConnectionTarget } from "../../config/connection-url.js";
 import { CONNECT_TIMEOUT_MS, type ResolvedLockerOptions } from "../../config/resolve-options.js";
 import { ClosedError } from "../../errors/errors.js";
 import type { Notice } from "./client.js";
@@ -41,6 +43,8 @@ interface Route {
   readonly hosts: HostList;
   /** Those of `directUrl`; the same object when there is no other address. */
   readonly directHosts: HostList;
+  /** Whether a given client connects to the direct address, too. */
+  readonly isClientThere: boolean;
 }
 
 /** Makes all connections of a locker. It keeps three: the session, and the lanes for commands and renewals. */
@@ -76,11 +80,14 @@ export class Connections {
       );
     this.#ownDebug = () => own("debug", { acceptsMissing: true });
     this.renewals = own("renewals");
-    const isDirect = () => this.#keepsBackends && !this.mayBePooled;
     this.commands =
       options.client === null
         ? own("commands")
-        : new GivenLane({ client: options.client, timeoutMs: requestTimeoutMs, isDirect });
+        : new GivenLane({
+            client: options.client,
+            timeoutMs: requestTimeoutMs,
+            isDirect: () => this.#isClientDirect,
+          });
   }
 
   /** Whether the two lanes may lead through a transaction pooler, as far as it is known where they lead. */
@@ -88,6 +95,20 @@ export class Connections {
     const route = this.#foundRoute;
     const isPassedBy = route !== null && (route.hosts !== route.directHosts || route.hosts.target.isPooledHint);
     return this.#options.presence === "off" || isPassedBy;
+  }
+
+  /** Whether commands are prepared, once for each connection. */
+  get namesStatements(): boolean {
+    const { client } = this.#options;
+    if (client === null) {
+      return !this.mayBePooled;
+    }
+    return isPool(client) ? this.#isClientDirect : (client.options as { readonly prepare?: unknown }).prepare !== false;
+  }
+
+  /** Whether a given Pool leads to where the pooler test found none. */
+  get #isClientDirect(): boolean {
+    return this.#keepsBackends && !this.mayBePooled && this.#foundRoute?.isClientThere === true;
   }
 
   /** The role that the newest connection logged in as. */
@@ -217,11 +238,18 @@ export class Connections {
 
 function findRoute({ targets, client }: ResolvedLockerOptions): Route {
   const { target, directTarget } = targets();
-  const direct = directTarget ?? (client === null ? null : targetOfClient(client));
+  const given = client === null ? null : targetOfClient(client);
+  const direct = directTarget ?? given;
   const own = target ?? direct;
   if (direct === null || own === null) {
     throw new TypeError("the options name no address"); // resolveTargets refuses that
   }
   const directHosts = new HostList(direct);
-  return { hosts: own === direct ? directHosts : new HostList(own), directHosts };
+  const hosts = own === direct ? directHosts : new HostList(own);
+  return { hosts, directHosts, isClientThere: given !== null && !given.isPooledHint && isSameServer(given, direct) };
+}
+
+function isSameServer(one: ConnectionTarget, other: ConnectionTarget): boolean {
+  const address = ({ hosts, path, database }: ConnectionTarget) => JSON.stringify([hosts, path, database]);
+  return address(one) === address(other);
 }
