@@ -4,12 +4,14 @@ export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
 export type { JsonObject, JsonValue } from "./api/metadata.js";
 export type {
   AcquireOptions,
+  BackendOptions,
   CloseOptions,
   ForceReleaseOptions,
   LeaseOptions,
   LockerOptions,
   MigrateOptions,
   TryOptions,
+  WaitOptions,
 } from "./api/options.js";
 export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export { key } from "./config/key.js";
@@ -28,6 +30,7 @@ export {
   NotHeldError,
   NotMigratedError,
   NotPermittedError,
+  ReentryError,
   StaleFenceError,
   UnavailableError,
   UnsafeBackendError,

@@ -31,6 +31,7 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
   readonly prefix: string;
   /** `Infinity`: no limit. */
   readonly waitMs: number;
+  readonly reentry: "throw" | "wait";
   /** Null: a third of each lock's `ttlMs`. */
   readonly renewEveryMs: number | null;
   /** 0 or at least 1,000. */
@@ -53,6 +54,7 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
 export interface ResolvedAcquireOptions extends ResolvedLeaseOptions {
   /** `Infinity`: no limit. 0: the call does not wait. */
   readonly waitMs: number;
+  readonly reentry: "throw" | "wait";
   readonly signal: AbortSignal | null;
   readonly renewEveryMs: number;
   /** Equal for acquires with the same terms: they can share a statement. */
@@ -86,7 +88,7 @@ const leaseNames: Names<LeaseOptions> = {
   owner: true,
   onLost: true,
 };
-const acquireNames: Names<AcquireOptions> = { waitMs: true, signal: true, ...leaseNames };
+const acquireNames: Names<AcquireOptions> = { waitMs: true, reentry: true, signal: true, ...leaseNames };
 const acquireNameList = Object.keys(acquireNames);
 const lockerNames: Names<LockerOptions> = {
   url: true,
@@ -96,6 +98,7 @@ const lockerNames: Names<LockerOptions> = {
   presence: true,
   prefix: true,
   waitMs: true,
+  reentry: true,
   takeoverDelayMs: true,
   requestTimeoutMs: true,
   connectTimeoutMs: true,
@@ -138,6 +141,7 @@ export function resolveLockerOptions(
     presence: given.presence === undefined ? "on" : checkOneOf("presence", given.presence, ["on", "off"]),
     prefix: given.prefix === undefined ? "" : checkText("prefix", given.prefix, 0, 511),
     waitMs: ms(given, "waitMs", 10_000, 0, { mayBeInfinite: true }),
+    reentry: reentry(given.reentry, "wait"),
     renewEveryMs: renewEveryMs === undefined ? null : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
     takeoverDelayMs: takeoverDelay(given.takeoverDelayMs),
     requestTimeoutMs: ms(given, "requestTimeoutMs", 5_000, 50),
@@ -162,9 +166,10 @@ export function resolveAcquireOptions(
   { waits }: { readonly waits: boolean },
 ): ResolvedAcquireOptions {
   const given = checkNames("the options of this call", options, acquireNameList);
-  if (!waits && given.waitMs !== undefined) {
-    const expected = "no waitMs: tryAcquire and tryWithLock do not wait; acquire and withLock do";
-    throw new InvalidOptionError({ option: "waitMs", expected, received: given.waitMs });
+  const option = (["waitMs", "reentry"] as const).find((name) => given[name] !== undefined);
+  if (!waits && option !== undefined) {
+    const expected = `no ${option}: tryAcquire and tryWithLock do not wait; acquire and withLock do`;
+    throw new InvalidOptionError({ option, expected, received: given[option] });
   }
   const lease = resolveLeaseOptions(given, locker);
   const { renewEveryMs, signal } = given;
@@ -175,6 +180,7 @@ export function resolveAcquireOptions(
   return {
     ...lease,
     waitMs,
+    reentry: reentry(given.reentry, locker.reentry),
     sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, waitMs > 0]),
     signal: signal === undefined ? null : checkSignal(signal),
     renewEveryMs:
@@ -202,6 +208,10 @@ function resolveLeaseOptions(given: Given, defaults: ResolvedLeaseOptions): Reso
 function ms(given: Given, name: string, byDefault: number, least: number, bounds?: { mayBeInfinite: boolean }): number {
   const value = given[name];
   return value === undefined ? byDefault : checkMs(name, value, least, bounds);
+}
+
+function reentry(value: unknown, byDefault: "throw" | "wait"): "throw" | "wait" {
+  return value === undefined ? byDefault : checkOneOf("reentry", value, ["throw", "wait"]);
 }
 
 function takeoverDelay(value: unknown): number {

@@ -4,6 +4,7 @@ import { describe } from "../runtime/describe.js";
 export type LeaseholdErrorCode =
   | "not-acquired"
   | "wait-timeout"
+  | "reentry"
   | "not-held"
   | "lease-lost"
   | "stale-fence"

@@ -27,6 +27,8 @@ export {
   NotAcquiredError,
   type NotHeldData,
   NotHeldError,
+  type ReentryData,
+  ReentryError,
   type StaleFenceData,
   StaleFenceError,
   type WaitTimeoutData,

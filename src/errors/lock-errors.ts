@@ -36,7 +36,7 @@ export class NotAcquiredError extends LeaseholdError {
     brand(NotAcquiredError, "NotAcquiredError");
   }
 
-  override readonly code: "not-acquired" | "wait-timeout" = "not-acquired";
+  override readonly code: "not-acquired" | "wait-timeout" | "reentry" = "not-acquired";
   readonly key: string;
   /** Who held the key at the last look; null when nobody did, or when it could not be read. */
   readonly holder: HolderInfo | null;
@@ -75,12 +75,42 @@ export class WaitTimeoutError extends NotAcquiredError {
 
   constructor({ waitMs = 10_000, isHeldHere = false, message, ...rest }: WaitTimeoutData) {
     const advice = isHeldHere
-      ? "This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first."
+      ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. With the option reentry: "throw" the place that waits for itself is told at once.'
       : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
     const waited = `Waited ${waitMs} ms for ${quote(rest.key)}${standing(rest.holder, rest.blockingPid)}`;
     super({ ...rest, message: message ?? `${waited}. ${advice}` });
     this.waitMs = waitMs;
     this.isHeldHere = isHeldHere;
+  }
+}
+
+/** What `ReentryError` is made of. */
+export interface ReentryData extends ErrorData {
+  readonly key: string;
+  readonly holder?: HolderInfo | null | undefined;
+}
+
+/**
+ * The code that asks for the key runs in the body of a `withLock` that holds it, and would wait for itself. Pass that lock on, or set
+ * `reentry: "wait"` if the body does not await this call.
+ */
+export class ReentryError extends NotAcquiredError {
+  static {
+    brand(ReentryError, "ReentryError");
+  }
+
+  override readonly code = "reentry" as const;
+
+  constructor({ key, holder, message, cause }: ReentryData) {
+    const advice =
+      'Locks are not reentrant: pass that lock on to the code that needs it. If the body does not await this call, give it the option reentry: "wait".';
+    super({
+      key,
+      holder,
+      cause,
+      message:
+        message ?? `The body that asks for ${quote(key)} runs under a lock on it, and would wait for itself. ${advice}`,
+    });
   }
 }
 

@@ -19,9 +19,9 @@ const place: symbol = Symbol.for(`leasehold.locker.${VERSION.split(".", 1)[0]}`)
  */
 export function getLocker(create: () => Locker = createLocker): Locker {
   checkFunction("create", create);
-  const shared = globalThis as { [place: symbol]: (Locker & { readonly [isClosing]?: boolean }) | undefined };
+  const shared = globalThis as { [place: symbol]: Locker | undefined };
   const present = shared[place];
-  if (present !== undefined && present[isClosing] !== true) {
+  if (present !== undefined && Reflect.get(present, isClosing) !== true) {
     return present;
   }
   const made = create();

@@ -15,6 +15,7 @@ import {
   ClosedError,
   InvalidOptionError,
   NotAcquiredError,
+  ReentryError,
   StaleFenceError,
   WaitTimeoutError,
 } from "../errors/errors.js";
@@ -37,14 +38,15 @@ import { type DebugInfo, describeLocker } from "./debug.js";
 import { Flushing } from "./flushing.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
 import type { Locker, TryResult } from "./locker.js";
+import { isInsideOf, runInside } from "./reentry.js";
 import { Sweeping } from "./sweeping.js";
 import { runUnder } from "./with-lock.js";
 
 /** How long a last word may take once it is due: a new connection and one round trip. */
 const LAST_WORD_MS = 250;
 
-/** Whether `close` was called. Registered, so that `getLocker` of another copy of this package can ask. */
-export const isClosing: unique symbol = Symbol.for("leasehold.isClosing");
+/** Under it a locker says whether `close` was called. Registered, so that `getLocker` of another copy of this package can ask. */
+export const isClosing: symbol = Symbol.for("leasehold.isClosing");
 
 /** The locker over one store. */
 export class StoreLocker implements Locker {
@@ -98,6 +100,7 @@ export class StoreLocker implements Locker {
     const background = new Background(activity);
     const calls = new Calls({ store, activity, requestTimeoutMs });
     const holdings = new Holdings({ options, store, activity, background, callbacks, observer, handOver: queues });
+    Object.defineProperty(this, isClosing, { get: () => calls.isClosing });
     const claims = { store, queues, requestTimeoutMs, closed: calls.closed };
     const toError = (key: string, { waitMs }: ResolvedAcquireOptions, { holder, blockingPid }: NotGranted): Error =>
       new WaitTimeoutError({
@@ -153,6 +156,9 @@ export class StoreLocker implements Locker {
       if (this.#calls.isClosing) {
         return Promise.reject(new ClosedError());
       }
+      if (terms.reentry === "throw") {
+        this.#refuseReentry(fullKey);
+      }
       return acquiring.hasSubscribers
         ? this.#publisher.traceAcquire(
             fullKey,
@@ -178,7 +184,7 @@ export class StoreLocker implements Locker {
     checkFunction("body", body);
     return await this.#publisher.traceWithLock(
       this.fullKey(key),
-      async () => await this.#run(await this.acquire(key, options), body),
+      async () => await this.#run(await this.acquire(key, options), body, options?.reentry),
       () => true,
     );
   }
@@ -311,10 +317,6 @@ export class StoreLocker implements Locker {
     return this.close();
   }
 
-  get [isClosing](): boolean {
-    return this.#calls.isClosing;
-  }
-
   #try(key: string, options: TryOptions | undefined): Promise<Lock | NotGranted> {
     const terms =
       options === undefined ? this.#tryTerms : resolveAcquireOptions(this.#options, options, { waits: false });
@@ -326,8 +328,22 @@ export class StoreLocker implements Locker {
       : this.#acquires.tryAcquire(key, terms);
   }
 
-  #run<Value>(lock: Lock, body: (lock: Lock) => Value | PromiseLike<Value>): Promise<Value> {
-    return runUnder(lock, body, (error) => this.#callbacks.report(error));
+  /** @throws {ReentryError} when the caller runs in the body of this locker's own lock on the key */
+  #refuseReentry(key: string): void {
+    const lock = this.#holdings.get(key);
+    if (lock !== undefined && isInsideOf(lock)) {
+      const { owner, fence, expiresAt } = lock;
+      throw new ReentryError({ key, holder: { owner, fence, isThisProcess: true, expiresAt } });
+    }
+  }
+
+  #run<Value>(
+    lock: Lock,
+    body: (lock: Lock) => Value | PromiseLike<Value>,
+    reentry: "throw" | "wait" = this.#options.reentry,
+  ): Promise<Value> {
+    const inside = reentry === "throw" ? (held: Lock) => runInside(held, () => body(held)) : body;
+    return runUnder(lock, inside, (error) => this.#callbacks.report(error));
   }
 
   async #close(drainMs: number): Promise<void> {

@@ -12,6 +12,7 @@ import {
   NotHeldError,
   NotMigratedError,
   NotPermittedError,
+  ReentryError,
   StaleFenceError,
   UnavailableError,
   UnsafeBackendError,
@@ -33,6 +34,12 @@ const all: readonly { error: LeaseholdError; name: string; code: string; says: s
     name: "WaitTimeoutError",
     code: "wait-timeout",
     says: 'Waited 250 ms for "a", held by "web-1:17"',
+  },
+  {
+    error: new ReentryError({ key: "a" }),
+    name: "ReentryError",
+    code: "reentry",
+    says: 'give it the option reentry: "wait"',
   },
   { error: new NotHeldError({ key: "a", fence: 7n }), name: "NotHeldError", code: "not-held", says: '"a" (fence 7)' },
   {
@@ -271,6 +278,7 @@ test("a test can make each error from what identifies it alone", () => {
   const made = [
     new NotAcquiredError({ key: "a" }),
     new WaitTimeoutError({ key: "a" }),
+    new ReentryError({ key: "a" }),
     new NotHeldError({ key: "a" }),
     new LeaseLostError({ key: "a" }),
     new StaleFenceError({ key: "a" }),
