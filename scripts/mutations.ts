@@ -21,6 +21,7 @@ import { firstAttempts } from "./mutants/first-attempts.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
+import { libraries } from "./mutants/libraries.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
@@ -60,6 +61,7 @@ const mutants = [
   ...fences,
   ...leases,
   ...client,
+  ...libraries,
   ...counters,
   ...rules,
   ...sqlApi,
