@@ -151,7 +151,7 @@ describe.each(libraries)("$name", ({ open }) => {
 
   test("a transaction of the application's own around it: the error says so when the time for a connection is up", async () => {
     const given = open(1);
-    await using locker = openLocker(database, { client: given.client, requestTimeoutMs: 500 });
+    await using locker = openLocker(database, { client: given.client, requestTimeoutMs: 3_000 });
     await locker.ready();
 
     await given.transaction(async () => {

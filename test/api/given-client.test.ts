@@ -92,7 +92,7 @@ describe.each(simpleKinds)("$name", ({ open }) => {
 
   test("when the user has ended it nothing is sent, and the error says so", async () => {
     const { client, end } = open(database.url);
-    await using locker = createLocker({ client, directUrl: database.url, requestTimeoutMs: 1_000 });
+    await using locker = createLocker({ client, directUrl: database.url, requestTimeoutMs: 3_000 });
     await locker.ready();
     await end();
 

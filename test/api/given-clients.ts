@@ -4,6 +4,7 @@ import pg from "pg";
 import postgres from "postgres";
 import { onTestFinished } from "vitest";
 import type { PostgresClient } from "../../src/index.js";
+import { withTimeout } from "../../src/runtime/timeout.js";
 
 export type Run = (text: string) => Promise<unknown>;
 
@@ -38,10 +39,10 @@ export function openPostgresJs(url: string, options: Options = {}): Given<postgr
 export function openPool(url: string, options: pg.PoolConfig = {}): Given<pg.Pool> {
   // What libpq calls `require`, node-postgres calls `no-verify`.
   const connectionString = url.replace("sslmode=require", "sslmode=no-verify");
-  const pool = new pg.Pool({ connectionString, max: 3, ...options });
+  const pool = new pg.Pool({ connectionString, max: 3, connectionTimeoutMillis: 20_000, ...options });
   pool.on("error", () => {});
   const end = async () => {
-    if (!pool.ending) await pool.end();
+    if (!pool.ending) await withTimeout(pool.end(), 20_000); // it waits for connections that nobody gave back
   };
   onTestFinished(end);
   return {

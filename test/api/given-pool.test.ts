@@ -99,8 +99,8 @@ describe("statements", () => {
 describe("the pool's connections", () => {
   test("one that does not answer is given up in time, and the pool has another", async () => {
     await using proxy = await startProxy(database.url);
-    const { client, one } = openPool(proxy.url(database.url), { max: 1 });
-    await using locker = openLocker(database, { client, directUrl: database.url, requestTimeoutMs: 500 });
+    const { client, one } = openPool(proxy.url(database.url), { max: 1, query_timeout: 20_000 });
+    await using locker = openLocker(database, { client, directUrl: database.url, requestTimeoutMs: 3_000 });
     await locker.ready();
     const { dropped } = loseAnswer(proxy, "blackhole");
 
@@ -149,7 +149,7 @@ describe("the pool's connections", () => {
 
   test("that cannot be made: nothing was sent, and the reason is told", async () => {
     const { client } = openPool("postgres://nobody@127.0.0.1:1/nowhere");
-    await using locker = openLocker(database, { client, directUrl: database.url, requestTimeoutMs: 1_000 });
+    await using locker = openLocker(database, { client, directUrl: database.url, requestTimeoutMs: 3_000 });
 
     const failure = await rejection(locker.check("a"));
 
