@@ -5,6 +5,8 @@ const everything = ["test/**/*.test.ts"];
 const unit = ["test/unit/**/*.test.ts"];
 /** With packages of their own: `npm run check:libraries`. */
 const libraries = ["test/libraries/**"];
+/** The project of a stranger, and its packages: `npm run check:package`. */
+const packed = ["test/package/consumer/**", "test/package/matrix/**"];
 const onlyOverTls = ["test/tls/**/*.test.ts"];
 /**
  * What depends on how a connection is made and lost. It runs over TLS, too: `npx vitest run --project tls`. What is left out
@@ -41,7 +43,7 @@ const config: ViteUserConfig = defineConfig({
           globalSetup,
           setupFiles,
           include: everything,
-          exclude: [...unit, ...onlyOverTls, ...libraries],
+          exclude: [...unit, ...onlyOverTls, ...libraries, ...packed],
         },
       },
       {

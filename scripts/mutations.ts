@@ -22,6 +22,7 @@ import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
+import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
@@ -60,6 +61,7 @@ const mutants = [
   ...firstAttempts,
   ...fences,
   ...leases,
+  ...loading,
   ...client,
   ...libraries,
   ...counters,

@@ -59,7 +59,7 @@ export const libraries: readonly Mutant[] = [
   {
     name: "lock.guard: one that lock.transaction has opened is not",
     file: "src/guard/postgres-js-scope.ts",
-    edits: [["    fenced.add(proxy);\n", ""]],
+    edits: [["          case FENCED:\n            return true;\n", ""]],
     tests: reconnect,
   },
   {

@@ -16,12 +16,12 @@ const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 const never = new Promise<never>(() => {});
 
-/** The transactions that a scope has fenced. */
-const fenced = new WeakSet<object>();
+/** Marks what a scope has fenced, over all copies of this package. */
+const FENCED: unique symbol = Symbol.for("leasehold.fenced");
 
 /** Whether a scope protects this transaction, so that it may be guarded once more. */
 export function isFenced(tx: unknown): boolean {
-  return (typeof tx === "function" || (typeof tx === "object" && tx !== null)) && fenced.has(tx);
+  return membersOf(tx)?.[FENCED] === true;
 }
 
 /**
@@ -59,11 +59,13 @@ export class PostgresJsScope {
   /** The same transaction, but its queries are refused once it has ended. */
   fence<Tx>(sql: Tx): Tx {
     const query = (made: unknown) => this.#fenceQuery(made);
-    const proxy = new Proxy(sql as Tx & Callable, {
+    return new Proxy(sql as Tx & Callable, {
       apply: (target, self, args) => query(Reflect.apply(target, self, args)),
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name);
         switch (name) {
+          case FENCED:
+            return true;
           case "unsafe":
           case "file":
             return (...args: unknown[]) => query(Reflect.apply(value as Callable, target, args));
@@ -74,8 +76,6 @@ export class PostgresJsScope {
         }
       },
     });
-    fenced.add(proxy);
-    return proxy;
   }
 
   /** `savepoint(body)` or `savepoint(name, body)`. postgres.js would never settle it if the connection is lost. */

@@ -80,6 +80,7 @@ export class StoreLocker implements Locker {
         holdings.proveAll();
         queues.keepEntriesNow();
       },
+      onAnswered: () => callbacks.answered(),
       onError,
       onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
       onFailure: (error) => recent.failed(error),
@@ -136,6 +137,7 @@ export class StoreLocker implements Locker {
       callbacks,
       observer,
       onAcquired: options.onAcquired,
+      onOutage: onError,
       toError,
     });
   }

@@ -14,6 +14,7 @@ import {
   passingSettings,
   settle,
 } from "./connect.js";
+import { placeOf } from "./failed-at.js";
 import { GivenLane } from "./given-lane.js";
 import { type Lane, type Made, OwnLane } from "./lane.js";
 import type { Link } from "./link.js";
@@ -109,6 +110,17 @@ export class Connections {
   /** Whether a given Pool leads to where the pooler test found none. */
   get #isClientDirect(): boolean {
     return this.#keepsBackends && !this.mayBePooled && this.#foundRoute?.isClientThere === true;
+  }
+
+  /** Where commands go, for people to read; null when it is not known. */
+  get place(): string | null {
+    const { hosts } = this.#foundRoute ?? {};
+    return hosts === undefined
+      ? null
+      : hosts
+          .inOrder()
+          .map((host) => placeOf(hosts.target, host))
+          .join(", ");
   }
 
   /** The role that the newest connection logged in as. */
