@@ -40,6 +40,7 @@ beforeAll(async () => {
   const compilerOptions = {
     paths: {
       leasehold: [join(root, "src/index.ts")],
+      "npm:leasehold": [join(root, "src/index.ts")], // as Deno writes it
       "leasehold/drizzle": [join(root, "src/drizzle.ts")],
       "leasehold/otel": [join(root, "src/otel.ts")],
     },

@@ -139,10 +139,12 @@ export class Connections {
    * pooler.
    */
   probes(signal: AbortSignal): readonly [Probe, Probe] {
-    // The lanes that connect to the same address as the session.
-    const [first, second] = this.mayBePooled
-      ? []
-      : [this.renewals, this.commands].filter((lane) => lane instanceof OwnLane);
+    // The lanes that connect to the same address as the session. It may be asked before anything has connected.
+    const { hosts, directHosts } = this.#route;
+    const [first, second] =
+      hosts !== directHosts || this.mayBePooled
+        ? []
+        : [this.renewals, this.commands].filter((lane) => lane instanceof OwnLane);
     return [this.#probe(first, signal), this.#probe(second, signal)];
   }
 

@@ -84,7 +84,9 @@ export class GivenPool {
       if (cause instanceof RequestTimeout) connecting.then((late) => late.release(false), ignore);
       const isServers = sqlState(cause) !== null; // it refused the login
       if (!isServers && this.#pool.totalCount >= this.#connections && this.#pool.idleCount === 0) {
-        throw allBusy({ connections: this.#connections, ms, outcome: "not-sent", cause });
+        // A RequestTimeout as its cause would be taken for a statement without an answer.
+        const why = cause instanceof RequestTimeout ? {} : { cause };
+        throw allBusy({ connections: this.#connections, ms, outcome: "not-sent", ...why });
       }
       throw new NotSent("not connected", { cause });
     }
