@@ -13,7 +13,7 @@ export type {
   TryOptions,
   WaitOptions,
 } from "./api/options.js";
-export type { PostgresClient } from "./api/postgres-client.js";
+export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
@@ -37,7 +37,8 @@ export {
   UnsupportedError,
   WaitTimeoutError,
 } from "./errors/errors.js";
-export type { NodePostgresTransactionOptions } from "./guard/node-postgres.js";
+export type { NodePostgresPool, NodePostgresTransactionOptions } from "./guard/node-postgres.js";
+export type { GuardOptions } from "./guard/transaction.js";
 export type {
   GuardedDatabase,
   GuardedTransaction,

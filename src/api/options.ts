@@ -92,8 +92,8 @@ export interface BackendOptions {
    */
   readonly directUrl?: string | undefined;
   /**
-   * An existing postgres.js client to send the commands through, `postgres(...)`: the pool itself, not a transaction nor a
-   * reserved connection. It is never ended. Without `url` and `directUrl`, the session takes its address from this client.
+   * An existing client to send the commands through: one of postgres.js, `postgres(...)`, or a `Pool` of node-postgres; the pool itself,
+   * not a transaction nor a single connection. It is never ended. Without `url` and `directUrl`, the session takes its address from it.
    */
   readonly client?: PostgresClient | undefined;
   /** Options of postgres.js for the clients that the locker makes itself, such as `ssl` and `password`. */

@@ -53,9 +53,13 @@ export class Calls {
     }
   }
 
-  /** Sends one request. Connects first, so that a missing answer means that the request was sent. */
+  /** Sends one request. Connects first, so that a missing answer means that the request was sent. @throws at once what `refuseHere` says */
   ask<Value>(request: () => Promise<Value>): Promise<Value> {
     return this.run(async () => {
+      const refused = this.#store.refuseHere?.() ?? null;
+      if (refused !== null) {
+        throw refused;
+      }
       await this.#store.open(this.#requestTimeoutMs);
       try {
         return await withTimeout(request(), this.#requestTimeoutMs);

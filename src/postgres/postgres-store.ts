@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { MigrateOptions } from "../api/options.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, NotMigratedError, UnavailableError } from "../errors/errors.js";
+import { followTransactions } from "../guard/enclosing.js";
 import { after, type Instant, msUntil, now } from "../runtime/clock.js";
 import { type RequestTimeout, withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
@@ -41,6 +42,7 @@ import { RenewAct } from "./acts/renew.js";
 import { sweepBatch } from "./acts/sweep.js";
 import { StandbyOnly } from "./connection/connect.js";
 import { Connections } from "./connection/connections.js";
+import { exhaustedBy } from "./connection/exhausted.js";
 import { failedAt } from "./connection/failed-at.js";
 import { NotSent } from "./connection/lane.js";
 import { checkSchema, SCHEMA_INFO } from "./connection/schema-check.js";
@@ -64,6 +66,7 @@ export class PostgresStore implements Store {
   readonly attempt: (attempt: FirstAttempt) => void;
   readonly release: (release: PendingRelease) => void;
   readonly renew: (renewal: PendingRenewal) => void;
+  readonly refuseHere: (() => UnavailableError | null) | null;
   /** Set by #updateReady alone. */
   isReady = false;
   readonly #options: ResolvedLockerOptions;
@@ -79,8 +82,13 @@ export class PostgresStore implements Store {
   #checking: Promise<void> | null = null;
 
   constructor(options: ResolvedLockerOptions, events: StoreEvents) {
+    const { client } = options;
     this.#options = options;
     this.#events = events;
+    this.refuseHere = client === null ? null : () => exhaustedBy(client);
+    if (client !== null) {
+      followTransactions(client);
+    }
     this.#connections = new Connections(options, {
       onClock: (sample) => {
         this.#clock.learn(sample);
@@ -173,8 +181,9 @@ export class PostgresStore implements Store {
   }
 
   get connections(): ConnectionStates {
-    const { commands, renewals, mayBePooled } = this.#connections;
-    return { session: this.#session?.state ?? null, commands: commands.state, renewals: renewals.state, mayBePooled };
+    const { commands, renewals, mayBePooled, namesStatements } = this.#connections;
+    const session = this.#session?.state ?? null;
+    return { session, commands: commands.state, renewals: renewals.state, mayBePooled, namesStatements };
   }
 
   describeServer(): Promise<ServerState> {

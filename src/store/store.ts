@@ -20,6 +20,11 @@ export interface Store {
   noAnswer(cause: RequestTimeout): Promise<UnavailableError>;
   /** Whether an attempt could be sent now: the store is connected and checked, and knows the server's time. */
   readonly isReady: boolean;
+  /**
+   * Why a call that is made here could never be sent, whatever Postgres does. Null: it could. Null in place of the method: so it is for
+   * every call.
+   */
+  readonly refuseHere: (() => UnavailableError | null) | null;
   /** Sends the first attempt of an acquire. The answer, or the failure, goes to the object itself. */
   attempt(attempt: FirstAttempt): void;
   /** Sends a later attempt of an acquire, or the look of a waiter. */
