@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { ClosedError, UnavailableError } from "../errors/errors.js";
 import type { Activity } from "../runtime/activity.js";
 import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
-import type { Store } from "../store/store.js";
+import type { Right, Store } from "../store/store.js";
 
 export interface CallsInit {
   readonly store: Store;
@@ -52,10 +52,10 @@ export class Calls {
     }
   }
 
-  /** Sends one request. Connects first, so that a missing answer means that the request was sent. */
-  ask<Value>(request: () => Promise<Value>): Promise<Value> {
+  /** Sends one request. Connects first, so that a missing answer means that the request was sent. `right`: the one that it needs. */
+  ask<Value>(request: () => Promise<Value>, right: Right = "usage"): Promise<Value> {
     return this.run(async () => {
-      await this.#store.open(this.#requestTimeoutMs);
+      await this.#store.open(this.#requestTimeoutMs, right);
       try {
         return await withTimeout(request(), this.#requestTimeoutMs);
       } catch (error) {

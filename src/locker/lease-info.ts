@@ -2,21 +2,20 @@ import type { LeaseInfo } from "../api/lease-info.js";
 import type { JsonValue } from "../api/metadata.js";
 import type { KeyState } from "../store/store.js";
 
+/** Null when the key is free. */
 export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean): LeaseInfo | null {
-  const isBlocked = state.blockingPid !== null || state.blockingTransaction !== null;
-  if (state.state === "free" && !isBlocked) {
+  if (state.state === "free") {
     return null;
   }
-  const isReleased = state.state === "free";
   const data = {
     key,
-    state: state.state === "free" ? "blocked" : state.state,
+    state: state.state,
     holder: state.owner,
     isThisProcess,
     fence: state.fence,
     acquiredAt: toDate(state.acquiredAtMs),
-    expiresAt: isReleased ? null : toDate(state.expiresAtMs),
-    remainingMs: isReleased ? 0 : (state.remainingMs ?? 0),
+    expiresAt: toDate(state.expiresAtMs),
+    remainingMs: state.remainingMs ?? 0,
     isSessionAlive: state.isSessionAlive,
     metadata: state.metadata === null ? null : (JSON.parse(state.metadata) as JsonValue),
     waiters: state.waiters,
@@ -29,8 +28,8 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
 }
 
 /** Whether an acquire would have to wait. */
-export function isKept({ state, blockingPid, blockingTransaction }: LeaseInfo): boolean {
-  return state === "held" || state === "cooling" || blockingPid !== null || blockingTransaction !== null;
+export function isKept({ state, isBlocked }: KeyState): boolean {
+  return isBlocked || state === "held" || state === "revoked" || state === "cooling";
 }
 
 function toDate(ms: number | null): Date | null {

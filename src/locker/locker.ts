@@ -2,6 +2,7 @@ import { Acquires } from "../acquire/acquires.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/wait.js";
+import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, MigrateOptions, TryOptions } from "../api/options.js";
@@ -31,7 +32,7 @@ import { Activity } from "../runtime/activity.js";
 import { Background } from "../runtime/background.js";
 import { after, msUntil, now, sleep } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
-import type { Store, StoreEvents, SweepResult } from "../store/store.js";
+import type { ForceReleaseAnswer, KeyState, Store, StoreEvents, SweepResult } from "../store/store.js";
 import { Calls } from "./calls.js";
 import { type Capabilities, toCapabilities } from "./capabilities.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
@@ -230,15 +231,13 @@ export class Locker {
   /** Who holds the key, or null when it is free. Changes nothing. @throws {UnavailableError} when Postgres cannot be asked */
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
-    const state = await this.#calls.ask(() => this.#store.check(fullKey));
-    this.#observers.checked(fullKey);
+    const state = await this.#stateOf(fullKey);
     return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
   }
 
   /** Whether an acquire would have to wait. @throws {UnavailableError} when Postgres cannot be asked */
   async isLocked(key: string): Promise<boolean> {
-    const info = await this.check(key);
-    return info !== null && isKept(info);
+    return isKept(await this.#stateOf(this.fullKey(key)));
   }
 
   /** The lock on this key that this process holds. */
@@ -257,26 +256,38 @@ export class Locker {
   }
 
   /**
-   * Takes a lock away from its holder, whoever that is. Resolves to whether the key was held.
-   * @throws {NotPermittedError} for a role that neither owns the schema nor was granted the right
+   * Takes a lock away from its holder, whoever that is, and says when the key will be free. Resolves to null when nobody held it.
+   *
+   * ```ts
+   * const taken = await locker.forceRelease("order:42");
+   * if (taken?.outcome === "revoked") console.log(`free at ${taken.freeAt?.toISOString()} at the latest`);
+   * ```
+   * @throws {NotPermittedError} for a role that neither owns the schema nor was granted the right (`leasehold.grant_admin`)
+   * @throws {NotAcquiredError} while an open transaction has the row locked that says who holds the key
    */
-  async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<boolean> {
+  async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<ForceReleaseResult | null> {
     const fullKey = this.fullKey(key);
     const given = checkNames("forceRelease's options", options, ["fence", "immediate"]);
     const fence = given.fence === undefined ? null : checkFence("fence", given.fence);
     const isImmediate = given.immediate === undefined ? false : checkBoolean("immediate", given.immediate);
-    const answer = await this.#calls.ask(() => this.#store.forceRelease({ key: fullKey, fence, isImmediate }));
-    if (answer.outcome === "busy") {
-      throw new NotAcquiredError({
-        key: fullKey,
-        blockingPid: answer.blockingPid,
-        message: `The lease of ${quote(fullKey)} cannot be released by force now: its row is locked by backend ${answer.blockingPid ?? "(unknown)"}. End that transaction, then try again.`,
-      });
+    const request = { key: fullKey, fence, isImmediate };
+    const answer = await this.#calls.ask(() => this.#store.forceRelease(request), "admin");
+    const { outcome, freeAtMs, blockingPid, blockingTransaction } = answer;
+    switch (outcome) {
+      case "gone":
+        return null;
+      case "busy":
+        throw rowLocked(fullKey, answer);
+      case "released":
+        this.#queues.wakeKey(fullKey);
     }
-    if (answer.outcome === "released") {
-      this.#queues.wakeKey(fullKey);
-    }
-    return answer.outcome !== "gone";
+    return {
+      outcome,
+      freeAt: freeAtMs === null ? null : new Date(freeAtMs),
+      holders: answer.holders.flatMap((holder) => this.#holdings.holderInfo(fullKey, holder) ?? []),
+      blockingPid,
+      blockingTransaction,
+    };
   }
 
   /**
@@ -401,6 +412,12 @@ export class Locker {
     return this.close();
   }
 
+  async #stateOf(fullKey: string): Promise<KeyState> {
+    const state = await this.#calls.ask(() => this.#store.check(fullKey));
+    this.#observers.checked(fullKey);
+    return state;
+  }
+
   #try(key: string, options: TryOptions | undefined): Promise<Lock | NotGranted> {
     const terms =
       options === undefined ? this.#tryTerms : resolveAcquireOptions(this.#options, options, { waits: false });
@@ -455,4 +472,16 @@ export class Locker {
 
 function toLock(result: Lock | NotGranted): Lock | null {
   return "outcome" in result ? null : result;
+}
+
+function rowLocked(key: string, { blockingPid, blockingTransaction }: ForceReleaseAnswer): NotAcquiredError {
+  const [who, remedy] =
+    blockingTransaction === null
+      ? [`backend ${blockingPid ?? "(unknown)"}`, "End that transaction"]
+      : [`the prepared transaction ${quote(blockingTransaction)}`, "Commit it, or roll it back"];
+  return new NotAcquiredError({
+    key,
+    blockingPid,
+    message: `The lease of ${quote(key)} cannot be released by force now: its row is locked by ${who}. ${remedy}, then try again.`,
+  });
 }

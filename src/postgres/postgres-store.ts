@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { MigrateOptions } from "../api/options.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
-import { type LeaseholdError, NotMigratedError, UnavailableError } from "../errors/errors.js";
+import { type LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../errors/errors.js";
 import { after, type Instant, msUntil, now } from "../runtime/clock.js";
 import { withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
@@ -21,6 +21,7 @@ import type {
   Presence,
   QueueEntry,
   ReleaseAnswer,
+  Right,
   Store,
   StoreEvents,
   SweepBatch,
@@ -31,7 +32,7 @@ import { Acts } from "./acts/acts.js";
 import { check, holderOf } from "./acts/check.js";
 import { checkFence } from "./acts/check-fence.js";
 import { flushCounters } from "./acts/flush-counters.js";
-import { forceRelease } from "./acts/force-release.js";
+import { forceRelease, notAdministrator } from "./acts/force-release.js";
 import { keepEntries } from "./acts/keep-entries.js";
 import { Notifier } from "./acts/notify.js";
 import { ping } from "./acts/ping.js";
@@ -104,9 +105,9 @@ export class PostgresStore implements Store {
     await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, begin);
   }
 
-  async open(timeoutMs: number): Promise<void> {
+  async open(timeoutMs: number, right: Right = "usage"): Promise<void> {
     const deadline = after(now(), timeoutMs);
-    await this.#publicly(async () => {
+    const opening = this.#publicly(async () => {
       try {
         const active = await this.#session?.open(timeoutMs);
         if (!this.#isChecked) {
@@ -119,6 +120,10 @@ export class PostgresStore implements Store {
       } catch (error) {
         throw error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
       }
+    });
+    await opening.catch((error: unknown) => {
+      const isLacking = right === "admin" && error instanceof NotPermittedError;
+      throw isLacking ? notAdministrator(error.role ?? this.#connections.role, error.cause) : error;
     });
   }
 

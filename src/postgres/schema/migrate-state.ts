@@ -117,15 +117,7 @@ export function isUsable(schema: SchemaInfo | null): boolean {
 }
 
 /** In the schema leasehold, what `grant_usage` does not give: that is for its owner and for administrators. */
-const operatorsOnly = [
-  "grant_usage",
-  "grant_monitoring",
-  "grant_admin",
-  "force_release",
-  "sweep",
-  "bump_epoch",
-  "reset_fence",
-];
+const operatorsOnly = ["grant_usage", "grant_monitoring", "grant_admin", "bump_epoch", "reset_fence"];
 
 /** Those that lack a right which `grant_usage` gives. Read first, so that a boot that changes nothing writes nothing. */
 export async function rolesWithoutUsage(
@@ -146,7 +138,7 @@ export async function rolesWithoutUsage(
            where not pg_catalog.has_function_privilege(r.oid, p.oid, 'execute')
              and pg_catalog.left(p.proname::pg_catalog.text, 1) operator(pg_catalog.<>) '_'
              and case when n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
-                   then p.proname operator(pg_catalog.<>) 'force_release'::pg_catalog.name
+                   then pg_catalog.left(p.proname::pg_catalog.text, 6) operator(pg_catalog.<>) 'admin_'
                    else n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name
                     and p.proname operator(pg_catalog.<>) all ('{${operatorsOnly.join()}}'::pg_catalog.name[]) end)`,
       [role],
