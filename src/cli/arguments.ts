@@ -7,6 +7,8 @@ import { UsageError } from "./usage-error.js";
 export interface OptionDefinition {
   /** A name for its value, such as `<duration>`. Left out for a flag. */
   readonly value?: string;
+  /** For a value that may be left out: what follows the option is its value if this accepts it. `--wait=30s` always gives one. */
+  readonly mayBe?: (text: string) => boolean;
   /** Whether it may be given several times. */
   readonly isRepeatable?: boolean;
   readonly text: string;
@@ -32,7 +34,10 @@ export function readArguments(args: readonly string[], options: OptionTable): Ar
   const { tokens } = parseArgs({
     args: [...own],
     options: Object.fromEntries(
-      Object.entries(options).map(([name, { value }]) => [name, { type: value === undefined ? "boolean" : "string" }]),
+      Object.entries(options).map(([name, { value, mayBe }]) => [
+        name,
+        { type: value === undefined || mayBe !== undefined ? "boolean" : "string" },
+      ]),
     ),
     strict: false,
     allowPositionals: true,
@@ -40,10 +45,17 @@ export function readArguments(args: readonly string[], options: OptionTable): Ar
   });
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
+  let mayBe: OptionDefinition["mayBe"];
   for (const token of tokens) {
-    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind === "positional") {
+      const last = [...values.keys()].at(-1);
+      if (last !== undefined && mayBe?.(token.value)) values.set(last, [token.value]);
+      else positionals.push(token.value);
+    }
+    mayBe = undefined;
     if (token.kind !== "option") continue;
     const value = checkOption(token, options);
+    if (token.value === undefined) mayBe = options[token.name]?.mayBe;
     values.set(token.name, [...(values.get(token.name) ?? []), value]);
   }
   for (const [name, given] of values) {
@@ -67,7 +79,7 @@ function checkOption({ name, rawName, value, inlineValue }: Token, options: Opti
     const advice = near === null ? "--help shows the options." : `Did you mean --${near}?`;
     throw new UsageError(`${rawName}: there is no such option. ${advice}`);
   }
-  if (definition.value === undefined) {
+  if (definition.value === undefined || (definition.mayBe !== undefined && value === undefined)) {
     if (value === undefined) return "";
     throw new UsageError(`--${name} takes no value, got ${quote(value)}`);
   }

@@ -101,8 +101,16 @@ export class PostgresStore implements Store {
   }
 
   async migrate(options: MigrateOptions): Promise<void> {
-    const begin = "begin isolation level read committed, read write";
-    await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, begin);
+    await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, {
+      begin: "begin isolation level read committed, read write",
+      onWait: (inTheWay) =>
+        this.#events.onError(
+          new UnavailableError({
+            outcome: "not-sent",
+            message: `migrate() waits: ${inTheWay}. It goes on once that ends.`,
+          }),
+        ),
+    });
   }
 
   async open(timeoutMs: number, right: Right = "usage"): Promise<void> {

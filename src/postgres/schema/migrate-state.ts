@@ -16,6 +16,8 @@ export interface MigrationConnection {
 export interface Server {
   readonly database: string;
   readonly role: string;
+  /** The server process that looks. */
+  readonly pid: number;
   readonly isStandby: boolean;
   readonly isReadOnly: boolean;
   /** The role that the schema leasehold belongs to; null when there is no such schema. */
@@ -33,13 +35,14 @@ export interface SchemaInfo {
 export async function lookAtServer(connection: MigrationConnection): Promise<Server> {
   const [row] = await connection.query(`
     select pg_catalog.current_database()::pg_catalog.text as database, current_user::pg_catalog.text as role,
-           pg_catalog.pg_is_in_recovery() as standby,
+           pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as standby,
            pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'on' as readonly,
            pg_catalog.pg_get_userbyid(n.nspowner)::pg_catalog.text as owner, pg_catalog.pg_has_role(n.nspowner, 'usage') as isowner
     from (values (1)) as one left join pg_catalog.pg_namespace n on n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name`);
   return {
     database: String(row?.database),
     role: String(row?.role),
+    pid: Number(row?.pid),
     isStandby: row?.standby === true,
     isReadOnly: row?.readonly === true,
     owner: typeof row?.owner === "string" ? row.owner : null,

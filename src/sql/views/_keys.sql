@@ -1,8 +1,8 @@
 -- Every lease with its state, and the open transaction that keeps its row locked. A free key whose row is locked is blocked.
 --
--- A row costs some comparisons of numbers here: only one that may be locked asks _locker. The version of a row was written by
--- a transaction that has ended, and often its lock is still noted in it; 100,000 leases that were renewed once took 1 s
--- without that. "offset 0": or what follows is worked out once for each column that names it.
+-- A row costs some comparisons of numbers: only one that may be locked asks _locker, which takes 8 us (0.8 s for 100,000
+-- leases). In most, the lock that is still noted is that of the transaction which wrote the version, and that has ended.
+-- "offset 0": or an expression is worked out anew for each column that needs it.
 create view leasehold_internal._keys as
 select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed_at, l.expires_at, l.max_hold_until,
        l.hold_until, l.revoked_at, l.metadata, l.acquisitions,
