@@ -62,6 +62,25 @@ test("a key whose first grant is not committed is blocked, and everybody is told
   await sql`update leasehold.leases set token = null where key = 'unseen'`;
 });
 
+test("a grant within a savepoint is told too; of several transactions it cannot be told which, but that there is one", async () => {
+  await using locker = openLocker(database);
+  await locker.withLock("known", () => undefined);
+  await using stranger = await openSession(database);
+  await stranger.begin();
+  await stranger.run("savepoint within; select leasehold.try_acquire('known'); release savepoint within");
+  expect(await locker.check("known")).toMatchObject({ state: "blocked", blockingPid: stranger.pid });
+
+  await using second = await openGrant("of another");
+  expect(await locker.check("known")).toMatchObject({ state: "blocked", blockingPid: null, blockingTransaction: null });
+  expect(await locker.isLocked("known")).toBe(true);
+  expect(await sql`select state, blocking_pid from leasehold.check('known')`).toEqual([
+    { state: "blocked", blocking_pid: null },
+  ]);
+  await second.rollback();
+  await stranger.rollback();
+  expect(await locker.check("known")).toBeNull();
+});
+
 test("in a statement with other keys, it alone is blocked, and nobody waits for it", async () => {
   await using stranger = await openGrant("among others");
   const asked = await ask(sql, ["among others", "beside"]);

@@ -84,7 +84,7 @@ test("what a locker sends over a client that was given", async () => {
     "abandon",
     "renew",
     "inspect",
-    "force_release",
+    "admin_force_release",
     "sees_session",
     "flush_counters",
     "schema_info",

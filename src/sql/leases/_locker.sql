@@ -7,8 +7,8 @@ as $$
 declare
   place integer := array_position(xids, locked);
   suspects xid[] := array[locked];
-  next_xid numeric;
-  oldest_xid numeric;
+  edge numeric; -- all transactions before it have ended, but for those that were open already; the newest are beyond it
+  oldest numeric;
 begin
   if place is not null then
     return place;
@@ -25,12 +25,16 @@ begin
   -- A subtransaction that was released no longer has a lock of its own, and nothing leads from it to its transaction. But if
   -- only one other transaction has locked rows, it is that one.
   if lone is not null then
-    next_xid := pg_snapshot_xmax(pg_current_snapshot())::text;
-    oldest_xid := pg_snapshot_xmin(pg_current_snapshot())::text;
+    edge := pg_snapshot_xmax(pg_current_snapshot())::text;
+    oldest := pg_snapshot_xmin(pg_current_snapshot())::text;
     if exists (
       select from unnest(suspects) s (xid)
-       cross join lateral (select next_xid - mod(next_xid - s.xid::text::numeric + 4294967296, 4294967296) as full_xid offset 0) x
-       where case when x.full_xid >= oldest_xid then pg_xact_status(x.full_xid::text::xid8) = 'in progress' end) then
+       cross join lateral (
+         -- With its epoch: the number nearest to the edge that ends in these 32 bits.
+         select edge - 2147483648 + mod(s.xid::text::numeric - mod(edge, 4294967296) + 6442450944, 4294967296) as full_xid
+         offset 0) x
+       -- Of a number that was not given to anybody yet, pg_xact_status makes an error.
+       where case when x.full_xid >= oldest and age(s.xid) > 0 then pg_xact_status(x.full_xid::text::xid8) = 'in progress' end) then
       return lone;
     end if;
   end if;

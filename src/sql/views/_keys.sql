@@ -5,7 +5,7 @@
 -- "offset 0": or an expression is worked out anew for each column that needs it.
 create view leasehold_internal._keys as
 select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed_at, l.expires_at, l.max_hold_until,
-       l.hold_until, l.revoked_at, l.metadata, l.acquisitions,
+       l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
        s.state,
        b.place is not null as is_blocked,
        open.pids[b.place] as blocking_pid,

@@ -4,6 +4,7 @@ create view leasehold_internal._leases as
 select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at, l.renewed_at, l.expires_at,
        l.max_hold_until,
        l.hold_until, l.revoked_at, l.metadata, l.acquisitions,
+       l.token is not null as is_taken,
        case
          when l.token is null and l.hold_until > clock.now then 'cooling'
          when l.token is null then 'free'

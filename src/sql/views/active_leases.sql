@@ -2,19 +2,18 @@ create view leasehold.active_leases as
 select k.key, k.state,
        nullif(k.fence, 0) as fence,
        k.owner, k.session_id, k.is_session_alive, k.acquired_at,
-       case when h.is_held then k.renewed_at end as renewed_at,
-       case when h.is_held then k.expires_at end as expires_at,
+       case when k.is_taken then k.renewed_at end as renewed_at,
+       case when k.is_taken then k.expires_at end as expires_at,
        f.free_at,
        f.free_at - k.now as remaining,
-       case when h.is_held then k.now - k.acquired_at end as held_for,
-       case when h.is_held then k.ttl_ms * interval '1 millisecond' end as ttl,
-       case when h.is_held then k.max_hold_until end as max_hold_until,
-       case when h.is_held then k.revoked_at end as revoked_at,
+       case when k.is_taken then k.now - k.acquired_at end as held_for,
+       case when k.is_taken then k.ttl_ms * interval '1 millisecond' end as ttl,
+       case when k.is_taken then k.max_hold_until end as max_hold_until,
+       case when k.is_taken then k.revoked_at end as revoked_at,
        case when not k.is_standby then coalesce(queue.waiters, 0) end as waiters,
        k.blocking_pid, k.blocking_transaction,
        k.pid, k.host, k.client_address, k.application_name, k.metadata, k.acquisitions
   from leasehold_internal._keys k
- cross join lateral (select k.state not in ('cooling', 'blocked') as is_held) h
  cross join lateral (
    select case k.state when 'held' then k.expires_at when 'revoked' then k.expires_at when 'cooling' then k.hold_until end as free_at
  ) f

@@ -12,6 +12,8 @@ select w.key, w."position", w.ticket, w.owner, w.session_id,
  cross join (select clock_timestamp() as now) clock
   left join leasehold_internal._keys blocking
     on blocking.key = w.key and (blocking.state in ('held', 'revoked', 'cooling') or blocking.is_blocked)
+   -- The same once more, as a list: or each waiter is joined with all sessions, to find that of the holder.
+   and blocking.key = any (array(select distinct q.key from leasehold_internal._queue() q))
   left join leasehold_internal._presence() p on p.id = w.session_id;
 
 comment on view leasehold.waiting is 'Who waits for what, behind how many others, and who is in the way. Empty on a standby.';
