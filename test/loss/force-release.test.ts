@@ -127,6 +127,7 @@ test.each([false, true])(
     const key = `guarded-${immediate}`;
     await using holder = openLocker(database, { keepAlive: false });
     await using operator = openLocker(database);
+    await operator.ready(); // its server process has the lower number
     const lock = await holder.acquire(key);
     await using session = await openGuard(database, lock);
     const freeAt = immediate ? null : lock.expiresAt;
