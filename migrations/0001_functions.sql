@@ -2488,7 +2488,8 @@ begin
          select edge - 2147483648 + mod(s.xid::text::numeric - mod(edge, 4294967296) + 6442450944, 4294967296) as full_xid
          offset 0) x
        -- Of a number that was not given to anybody yet, pg_xact_status makes an error.
-       where case when x.full_xid >= oldest and age(s.xid) > 0 then pg_xact_status(x.full_xid::text::xid8) = 'in progress' end) then
+       where case when x.full_xid >= oldest and age(s.xid) > 0
+               then pg_xact_status(x.full_xid::text::xid8) = 'in progress' end) then
       return lone;
     end if;
   end if;
@@ -3549,7 +3550,7 @@ select k.key, k.state,
        k.pid, k.host, k.client_address, k.application_name, k.metadata, k.acquisitions
   from leasehold_internal._keys k
  cross join lateral (
-   select case k.state when 'held' then k.expires_at when 'revoked' then k.expires_at when 'cooling' then k.hold_until end as free_at
+   select case when k.state in ('held', 'revoked') then k.expires_at when k.state = 'cooling' then k.hold_until end as free_at
  ) f
   left join (
          select w.key, count(*)::integer as waiters from leasehold_internal._queue() w where w.is_alive group by w.key) queue
@@ -3562,9 +3563,10 @@ comment on view leasehold.active_leases is
   'here, for nobody can see its name: ask leasehold.check(key).';
 comment on column leasehold.active_leases.key is 'What is locked, prefix included.';
 comment on column leasehold.active_leases.state is
-  'held. revoked: an operator took it away, and its holder has not let go yet. cooling: released, and kept until its minimum hold '
-  'ends. blocked: released, and kept by an open transaction (blocking_pid, blocking_transaction), which guards it or is about to '
-  'be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps it.';
+  'held. revoked: an operator took it away, and its holder has not let go yet. cooling: released, and kept until its minimum '
+  'hold ends. blocked: released, and kept by an open transaction (blocking_pid, blocking_transaction), which guards it or is '
+  'about to be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps '
+  'it.';
 comment on column leasehold.active_leases.fence is
   'The fencing token of the last grant. A later grant of the key has a larger one. Null: there was none yet.';
 comment on column leasehold.active_leases.owner is
@@ -4689,10 +4691,10 @@ $$;
 comment on function leasehold.check(text) is
   'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: free; '
   'held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to anybody '
-  'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which it '
-  'was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is orphaned or '
-  'expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps the key, '
-  'blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which.';
+  'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which '
+  'it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is '
+  'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
+  'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which.';
 --> statement-breakpoint
 create function leasehold.attach(owner text default null, session integer default null) returns integer
 language plpgsql volatile security definer

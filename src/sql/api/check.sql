@@ -41,7 +41,7 @@ $$;
 comment on function leasehold.check(text) is
   'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: free; '
   'held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to anybody '
-  'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which it '
-  'was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is orphaned or '
-  'expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps the key, '
-  'blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which.';
+  'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which '
+  'it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is '
+  'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
+  'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which.';

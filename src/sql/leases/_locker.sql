@@ -34,7 +34,8 @@ begin
          select edge - 2147483648 + mod(s.xid::text::numeric - mod(edge, 4294967296) + 6442450944, 4294967296) as full_xid
          offset 0) x
        -- Of a number that was not given to anybody yet, pg_xact_status makes an error.
-       where case when x.full_xid >= oldest and age(s.xid) > 0 then pg_xact_status(x.full_xid::text::xid8) = 'in progress' end) then
+       where case when x.full_xid >= oldest and age(s.xid) > 0
+               then pg_xact_status(x.full_xid::text::xid8) = 'in progress' end) then
       return lone;
     end if;
   end if;

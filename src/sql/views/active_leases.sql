@@ -15,7 +15,7 @@ select k.key, k.state,
        k.pid, k.host, k.client_address, k.application_name, k.metadata, k.acquisitions
   from leasehold_internal._keys k
  cross join lateral (
-   select case k.state when 'held' then k.expires_at when 'revoked' then k.expires_at when 'cooling' then k.hold_until end as free_at
+   select case when k.state in ('held', 'revoked') then k.expires_at when k.state = 'cooling' then k.hold_until end as free_at
  ) f
   left join (
          select w.key, count(*)::integer as waiters from leasehold_internal._queue() w where w.is_alive group by w.key) queue
@@ -28,9 +28,10 @@ comment on view leasehold.active_leases is
   'here, for nobody can see its name: ask leasehold.check(key).';
 comment on column leasehold.active_leases.key is 'What is locked, prefix included.';
 comment on column leasehold.active_leases.state is
-  'held. revoked: an operator took it away, and its holder has not let go yet. cooling: released, and kept until its minimum hold '
-  'ends. blocked: released, and kept by an open transaction (blocking_pid, blocking_transaction), which guards it or is about to '
-  'be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps it.';
+  'held. revoked: an operator took it away, and its holder has not let go yet. cooling: released, and kept until its minimum '
+  'hold ends. blocked: released, and kept by an open transaction (blocking_pid, blocking_transaction), which guards it or is '
+  'about to be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps '
+  'it.';
 comment on column leasehold.active_leases.fence is
   'The fencing token of the last grant. A later grant of the key has a larger one. Null: there was none yet.';
 comment on column leasehold.active_leases.owner is
