@@ -5,17 +5,20 @@ export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
 export type { JsonObject, JsonValue } from "./api/metadata.js";
 export type {
   AcquireOptions,
+  BackendOptions,
   CloseOptions,
   ForceReleaseOptions,
   LeaseOptions,
   LockerOptions,
   MigrateOptions,
   TryOptions,
+  WaitOptions,
 } from "./api/options.js";
 export type { PostgresClient } from "./api/postgres-client.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
+  type ErrorData,
   type HolderInfo,
   InvalidKeyError,
   InvalidOptionError,
@@ -28,6 +31,7 @@ export {
   NotHeldError,
   NotMigratedError,
   NotPermittedError,
+  ReentryError,
   StaleFenceError,
   UnavailableError,
   UnsafeBackendError,
@@ -53,6 +57,7 @@ export type {
   DebugSession,
   DebugWait,
 } from "./locker/debug.js";
+export { getLocker } from "./locker/get-locker.js";
 export type { Locker, TryResult } from "./locker/locker.js";
 export type { LockerStats } from "./observe/counters/counters.js";
 export type {
@@ -70,4 +75,4 @@ export type { AcquireOutcome } from "./observe/observer.js";
 export type { DebugError, RecentError } from "./observe/recent-errors.js";
 export type { LostLock } from "./observe/recently-lost.js";
 export type { HistogramStats, HotKeyStats, PrefixStats, TallyStats } from "./store/counts.js";
-export type { SweepResult } from "./store/store.js";
+export type { PingResult, SweepResult } from "./store/store.js";

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { resolveLockerOptions } from "../src/config/resolve-options.js";
 import { HeldLock } from "../src/hold/held-lock.js";
 import * as leasehold from "../src/index.js";
-import { Locker } from "../src/locker/locker.js";
+import { StoreLocker } from "../src/locker/store-locker.js";
 import { surroundings, tables } from "./readme-surroundings.js";
 import { createDatabase } from "./support/database.js";
 
@@ -71,7 +71,7 @@ test("its first example is of ten lines", () => {
 
 test("its options are all there are, with their defaults", () => {
   const rows = table("option");
-  const { target, directTarget, ...defaults } = resolveLockerOptions({ url: "postgres://localhost/app" });
+  const { targets, ...defaults } = resolveLockerOptions({ url: "postgres://localhost/app" });
   expect(rows.map(({ name }) => name).sort()).toEqual(["url", "directUrl", ...Object.keys(defaults)].sort());
   const values = new Map<string, unknown>(Object.entries(defaults));
   for (const { name, second } of rows) {
@@ -79,7 +79,7 @@ test("its options are all there are, with their defaults", () => {
     if (typeof value === "boolean") expect(second, name).toBe(String(value));
     else if (value === Number.POSITIVE_INFINITY) expect(second, name).toBe("none");
     else if (typeof value === "number") expect(second, name).toBe(value.toLocaleString("en"));
-    else if (name === "presence") expect(second).toBe(`\`"${value}"\``);
+    else if (name === "presence" || name === "reentry") expect(second).toBe(`\`"${value}"\``);
   }
 });
 
@@ -93,7 +93,7 @@ test("its errors are all there are", () => {
 
 test("its methods are all there are", () => {
   const shown = [...table("method"), ...table("a lock's member")].flatMap(({ names }) => names);
-  for (const { prototype } of [Locker, HeldLock]) {
+  for (const { prototype } of [StoreLocker, HeldLock]) {
     const members = Object.getOwnPropertyNames(prototype).filter((name) => !["constructor", "toJSON"].includes(name));
     expect(shown).toEqual(expect.arrayContaining(members));
   }

@@ -201,4 +201,39 @@ export const client: readonly Mutant[] = [
     edits: [["void this.#queue.then(() => (", "void Promise.resolve().then(() => ("]],
     tests: ["test/connections/link.test.ts"],
   },
+  {
+    name: "reentry: any holder of this process counts as the caller",
+    file: "src/locker/store-locker.ts",
+    edits: [["if (lock !== undefined && isInsideOf(lock)) {", "if (lock !== undefined) {"]],
+    tests: ["test/api/reentry.test.ts"],
+  },
+  {
+    name: "reentry: only the innermost body is known",
+    file: "src/locker/reentry.ts",
+    edits: [["body = body.outer)", "body = undefined)"]],
+    tests: ["test/api/reentry.test.ts"],
+  },
+  {
+    name: "addresses: the environment is read when the locker is made",
+    file: "src/config/resolve-targets.ts",
+    edits: [["if (url !== undefined || address !== undefined || client !== null) {", "if (true as boolean) {"]],
+    tests: ["test/unit/options/connection-options.test.ts", "test/api/get-locker.test.ts"],
+  },
+  {
+    name: "getLocker: a closed one is kept",
+    file: "src/locker/get-locker.ts",
+    edits: [[" && Reflect.get(present, isClosing) !== true", ""]],
+    tests: ["test/api/get-locker.test.ts"],
+  },
+  {
+    name: "keepAlive: what stops it does not wait for the renewal in flight",
+    file: "src/hold/lease.ts",
+    edits: [
+      [
+        "      if (this.isInFlight) {\n        this.#onSettled ??= [];",
+        "      if (false as boolean) {\n        this.#onSettled ??= [];",
+      ],
+    ],
+    tests: ["test/unit/renewals.test.ts"],
+  },
 ];

@@ -41,13 +41,13 @@ export const counters: readonly Mutant[] = [
   },
   {
     name: "counters: close() does not flush",
-    file: "src/locker/locker.ts",
+    file: "src/locker/store-locker.ts",
     edits: [[", this.#flushing.end()]", "]"]],
     tests: flushing,
   },
   {
     name: "counters: an idle locker does not flush",
-    file: "src/locker/locker.ts",
+    file: "src/locker/store-locker.ts",
     edits: [["this.#background.add(this.#flushing.flush());\n      return;", ""]],
     tests: flushing,
   },

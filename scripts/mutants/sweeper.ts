@@ -124,7 +124,7 @@ export const sweeper: readonly Mutant[] = [
   },
   {
     name: "sweep: an idle locker goes on",
-    file: "src/locker/locker.ts",
+    file: "src/locker/store-locker.ts",
     edits: [["    this.#sweeping.stop();\n    if (this.#flushing.isWanted) {", "    if (this.#flushing.isWanted) {"]],
     tests: lockers,
   },

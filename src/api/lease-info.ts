@@ -1,3 +1,4 @@
+import type { HolderInfo } from "../errors/errors.js";
 import type { JsonValue } from "./metadata.js";
 
 /**
@@ -10,8 +11,11 @@ import type { JsonValue } from "./metadata.js";
 export interface LeaseInfo {
   readonly key: string;
   readonly state: "held" | "revoked" | "cooling" | "blocked" | "orphaned" | "expired";
-  /** The holder's `owner`; while cooling or blocked, that of the last holder. */
-  readonly holder: string | null;
+  /** The holder as it named itself; while cooling or blocked, the last one. */
+  readonly owner: string | null;
+  /** Who holds it, or held it until it expired or died; empty while cooling or blocked. */
+  readonly holders: readonly HolderInfo[];
+  /** Whether it is this very process. */
   readonly isThisProcess: boolean;
   /** Null while the key's first grant is in an open transaction. */
   readonly fence: bigint | null;
@@ -27,6 +31,6 @@ export interface LeaseInfo {
   readonly blockingPid: number | null;
   /** The same of a prepared transaction, which has no backend: its name. It ends with COMMIT or ROLLBACK PREPARED alone. */
   readonly blockingTransaction: string | null;
-  /** JSON-safe: the fence is a decimal string. */
+  /** JSON-safe: fences are decimal strings. */
   toJSON(): Readonly<Record<string, unknown>>;
 }

@@ -82,8 +82,11 @@ export interface Lock extends AsyncDisposable {
    * @throws {UnavailableError} when there was no answer; it is retried in the background, and ends at its TTL at the latest
    */
   release(): Promise<void>;
-  /** Renews in the background until release or loss. Returns a function that stops it. */
-  keepAlive(options?: KeepAliveOptions): () => void;
+  /**
+   * Renews in the background until release or loss. Returns a function that stops it, and resolves when no renewal is in flight any more.
+   * Calling it again does no harm.
+   */
+  keepAlive(options?: KeepAliveOptions): () => Promise<void>;
   /**
    * Opens a transaction by your library's own means, guards it, and runs `body` with the library's own `tx`. What it writes
    * is committed only if this grant is the current one when the guard runs; from then until the transaction ends nobody else is granted
@@ -104,7 +107,7 @@ export interface Lock extends AsyncDisposable {
     body: (tx: TransactionOf<Database>) => Value | PromiseLike<Value>,
     options?: TransactionOptionsOf<Database>,
   ): Promise<Settled<Value>>;
-  /** The same on the client that the locker was made with, `createLocker({ sql })`. */
+  /** The same on the client that the locker was made with, `createLocker({ client })`. */
   transaction<Value, Tx extends PostgresJsTransaction = TransactionSql>(
     body: (tx: Tx) => Value | PromiseLike<Value>,
   ): Promise<Settled<Value>>;

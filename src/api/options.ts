@@ -49,32 +49,53 @@ export interface LeaseOptions {
   readonly onLost?: ((lock: Lock, error: LeaseLostError) => void) | undefined;
 }
 
-/**
- * Options of `createLocker`. `undefined` means the default. Anything of the wrong type or out of range, `null` included,
- * throws InvalidOptionError, and so does an option that does not exist.
- *
- * ```ts
- * const locker = createLocker({ url: "postgres://app@db.example/app", ttlMs: 10_000, waitMs: 30_000 });
- * ```
- */
-export interface LockerOptions extends LeaseOptions {
+/** How the calls wait that wait, and what a locker may set for all of them. */
+export interface WaitOptions {
+  /**
+   * How long acquire and withLock wait in the queue before WaitTimeoutError. The default outlasts a holder that crashed (it is free after its
+   * `takeoverDelayMs`), but not one that hangs (free after its `ttlMs`, 30 s by default): a request should fail before its client gives up. Give a
+   * background job more than `ttlMs`. An integer of 0 to 2,147,483,647 ms, or `Infinity`; default 10,000.
+   */
+  readonly waitMs?: number | undefined;
+  /**
+   * What a call that waits does for a key that the code it is called from holds already: `withLock("a", ...)` in the body of `withLock("a", ...)`.
+   *
+   * - `throw`: rejects with ReentryError at once. Bodies then run in an AsyncLocalStorage, which costs a few microseconds for each.
+   * - `wait`: waits like anybody else, in vain until `waitMs` is over if the outer body awaits it.
+   *
+   * Default `wait`.
+   */
+  readonly reentry?: "throw" | "wait" | undefined;
+}
+
+/** Options of `tryAcquire` and `tryWithLock`, which do not wait. What is left out comes from the locker. */
+export interface TryOptions extends LeaseOptions {
+  /** Cancels the call, not the lock: it rejects with `signal.reason`. A signal that is aborted already sends nothing. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of `acquire` and `withLock`. What is left out comes from the locker. */
+export interface AcquireOptions extends TryOptions, WaitOptions {}
+
+/** Where the leases are, and how this process gets there. */
+export interface BackendOptions {
   /**
    * Address of the database, `postgres://...`. May go through a transaction pooler when `directUrl` does not, or with
    * `presence: "off"`. Several hosts are separated by commas. What Prisma and libpq write into addresses is understood.
-   * Default: the environment's LEASEHOLD_DATABASE_URL or DATABASE_URL, unless `sql` or `connection.host` is given;
-   * parts that are missing come from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE.
+   * Default, unless `client` or `connection.host` is given: what the environment says when the locker is first used, in
+   * LEASEHOLD_DATABASE_URL, DATABASE_URL, or PGHOST, PGPORT, PGUSER and PGDATABASE. Parts that are missing come from those, PGPASSWORD and PGSSLMODE.
    */
   readonly url?: string | undefined;
   /**
    * Address of the same database past any pooler, for the session. Default: `url`; where that comes from the environment,
-   * the environment's LEASEHOLD_DIRECT_URL, DIRECT_URL or DATABASE_URL_UNPOOLED first (beside `sql`, only the first of these).
+   * the environment's LEASEHOLD_DIRECT_URL, DIRECT_URL or DATABASE_URL_UNPOOLED first (beside `client`, only the first of these).
    */
   readonly directUrl?: string | undefined;
   /**
    * An existing postgres.js client to send the commands through, `postgres(...)`: the pool itself, not a transaction nor a
    * reserved connection. It is never ended. Without `url` and `directUrl`, the session takes its address from this client.
    */
-  readonly sql?: PostgresClient | undefined;
+  readonly client?: PostgresClient | undefined;
   /** Options of postgres.js for the clients that the locker makes itself, such as `ssl` and `password`. */
   readonly connection?: ConnectionOptions | undefined;
   /**
@@ -85,13 +106,6 @@ export interface LockerOptions extends LeaseOptions {
    * Default `on`.
    */
   readonly presence?: "on" | "off" | undefined;
-  /** Text in front of every key, part of the key's identity and of its 512 bytes. Default none. */
-  readonly prefix?: string | undefined;
-  /**
-   * How long acquire and withLock wait in the queue before WaitTimeoutError. Give more than `ttlMs` to outlast a holder that hangs.
-   * An integer of 0 to 2,147,483,647 ms, or `Infinity`; default 10,000.
-   */
-  readonly waitMs?: number | undefined;
   /**
    * How long after its last heartbeat a crashed process loses its locks. An integer of 1,000 to 2,147,483,647 ms, or 0: as
    * soon as its connection is gone; then a lock may be believed held until its TTL, and exclusion rests on the fences.
@@ -117,6 +131,19 @@ export interface LockerOptions extends LeaseOptions {
    * and up, or `Infinity`: never. Default 10,000. `locker.stats()` is not affected.
    */
   readonly statsFlushMs?: number | undefined;
+}
+
+/**
+ * Options of `createLocker`. `undefined` means the default. Anything of the wrong type or out of range, `null` included,
+ * throws InvalidOptionError, and so does an option that does not exist.
+ *
+ * ```ts
+ * const locker = createLocker({ url: "postgres://app@db.example/app", ttlMs: 10_000, waitMs: 30_000 });
+ * ```
+ */
+export interface LockerOptions extends LeaseOptions, WaitOptions, BackendOptions {
+  /** Text in front of every key, part of the key's identity and of its 512 bytes. Default none. */
+  readonly prefix?: string | undefined;
   /**
    * Under which prefix a key (the full one) counts in the statistics: text of up to 512 bytes; a hundred different ones are
    * counted separately. Called for each acquire. Default: the key up to its first `:` after the locker's own `prefix`; without a `:`
@@ -131,19 +158,6 @@ export interface LockerOptions extends LeaseOptions {
    */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
-
-/** Options of `acquire` and `withLock`. What is left out comes from the locker. */
-export interface AcquireOptions extends LeaseOptions {
-  /** How long to wait in the queue before WaitTimeoutError. An integer of 0 to 2,147,483,647 ms, or `Infinity`. */
-  readonly waitMs?: number | undefined;
-  /**
-   * Cancels the waiting, not the lock: the call rejects with `signal.reason`. A signal that is aborted already sends nothing.
-   */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Options of `tryAcquire` and `tryWithLock`, which do not wait. */
-export type TryOptions = Omit<AcquireOptions, "waitMs">;
 
 /** Options of `forceRelease`. */
 export interface ForceReleaseOptions {

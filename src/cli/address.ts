@@ -33,7 +33,7 @@ export async function findAddress(args: Arguments): Promise<Address> {
 /** The address for queries: the direct one, if there is a pooler and the direct address is known. */
 export function directTarget({ url, directUrl }: Address): ConnectionTarget {
   try {
-    const { directTarget } = resolveTargets({ url, directUrl, connection: {}, sql: null, env: process.env });
+    const { directTarget } = resolveTargets({ url, directUrl, connection: {}, client: null, env: process.env });
     if (directTarget === null) throw new NoAddressError();
     return directTarget;
   } catch (error) {

@@ -15,28 +15,30 @@ import {
   checkTtlMs,
 } from "../errors/option-checks.js";
 import { checkConnectionOptions } from "./connection-options.js";
-import type { ConnectionTarget } from "./connection-url.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
-import { resolveTargets } from "./resolve-targets.js";
+import { type Targets, targetsOf } from "./resolve-targets.js";
+
+/** How long one attempt to connect may take, unless an option or the address says otherwise. */
+export const CONNECT_TIMEOUT_MS = 5_000;
 
 /** The options of a locker, checked and complete. */
 export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
-  /** Where `url` leads. Null if only `sql` is given. */
-  readonly target: ConnectionTarget | null;
-  /** Where `directUrl` leads, else `target`. Null if only `sql` is given: the session then uses that client's options. */
-  readonly directTarget: ConnectionTarget | null;
-  readonly sql: PostgresClient | null;
+  /** Where to connect. @throws InvalidOptionError when neither the options say it nor, by now, the environment */
+  readonly targets: () => Targets;
+  readonly client: PostgresClient | null;
   readonly connection: ConnectionOptions;
   readonly presence: "on" | "off";
   readonly prefix: string;
   /** `Infinity`: no limit. */
   readonly waitMs: number;
+  readonly reentry: "throw" | "wait";
   /** Null: a third of each lock's `ttlMs`. */
   readonly renewEveryMs: number | null;
   /** 0 or at least 1,000. */
   readonly takeoverDelayMs: number;
   readonly requestTimeoutMs: number;
-  readonly connectTimeoutMs: number;
+  /** Null: `connect_timeout` of the address, else CONNECT_TIMEOUT_MS. */
+  readonly connectTimeoutMs: number | null;
   /** `Infinity`: connections are kept. */
   readonly idleTimeoutMs: number;
   /** `Infinity`: this locker does not sweep by itself. */
@@ -52,6 +54,7 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
 export interface ResolvedAcquireOptions extends ResolvedLeaseOptions {
   /** `Infinity`: no limit. 0: the call does not wait. */
   readonly waitMs: number;
+  readonly reentry: "throw" | "wait";
   readonly signal: AbortSignal | null;
   readonly renewEveryMs: number;
   /** Equal for acquires with the same terms: they can share a statement. */
@@ -85,16 +88,17 @@ const leaseNames: Names<LeaseOptions> = {
   owner: true,
   onLost: true,
 };
-const acquireNames: Names<AcquireOptions> = { waitMs: true, signal: true, ...leaseNames };
+const acquireNames: Names<AcquireOptions> = { waitMs: true, reentry: true, signal: true, ...leaseNames };
 const acquireNameList = Object.keys(acquireNames);
 const lockerNames: Names<LockerOptions> = {
   url: true,
   directUrl: true,
-  sql: true,
+  client: true,
   connection: true,
   presence: true,
   prefix: true,
   waitMs: true,
+  reentry: true,
   takeoverDelayMs: true,
   requestTimeoutMs: true,
   connectTimeoutMs: true,
@@ -115,9 +119,9 @@ export function resolveLockerOptions(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): ResolvedLockerOptions {
   const given = checkNames("createLocker's options", options, Object.keys(lockerNames));
-  const sql = given.sql === undefined ? null : checkClient(given.sql);
+  const client = given.client === undefined ? null : checkClient(given.client);
   const connection = checkConnectionOptions(given.connection);
-  const targets = resolveTargets({ url: given.url, directUrl: given.directUrl, connection, sql, env });
+  const targets = targetsOf({ url: given.url, directUrl: given.directUrl, connection, client, env });
   const lease = resolveLeaseOptions(given, {
     ttlMs: 30_000,
     keepAlive: true,
@@ -131,16 +135,18 @@ export function resolveLockerOptions(
   const { renewEveryMs } = given;
   return {
     ...lease,
-    ...targets,
-    sql,
+    targets,
+    client,
     connection,
     presence: given.presence === undefined ? "on" : checkOneOf("presence", given.presence, ["on", "off"]),
     prefix: given.prefix === undefined ? "" : checkText("prefix", given.prefix, 0, 511),
     waitMs: ms(given, "waitMs", 10_000, 0, { mayBeInfinite: true }),
+    reentry: reentry(given.reentry, "wait"),
     renewEveryMs: renewEveryMs === undefined ? null : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
     takeoverDelayMs: takeoverDelay(given.takeoverDelayMs),
     requestTimeoutMs: ms(given, "requestTimeoutMs", 5_000, 50),
-    connectTimeoutMs: ms(given, "connectTimeoutMs", targets.target?.connectTimeoutMs ?? 5_000, 50),
+    connectTimeoutMs:
+      given.connectTimeoutMs === undefined ? null : checkMs("connectTimeoutMs", given.connectTimeoutMs, 50),
     idleTimeoutMs: ms(given, "idleTimeoutMs", 60_000, 50, { mayBeInfinite: true }),
     sweepEveryMs: ms(given, "sweepEveryMs", 60_000, 1_000, { mayBeInfinite: true }),
     statsFlushMs: ms(given, "statsFlushMs", 10_000, 100, { mayBeInfinite: true }),
@@ -160,9 +166,10 @@ export function resolveAcquireOptions(
   { waits }: { readonly waits: boolean },
 ): ResolvedAcquireOptions {
   const given = checkNames("the options of this call", options, acquireNameList);
-  if (!waits && given.waitMs !== undefined) {
-    const expected = "no waitMs: tryAcquire and tryWithLock do not wait; acquire and withLock do";
-    throw new InvalidOptionError({ option: "waitMs", expected, received: given.waitMs });
+  const option = (["waitMs", "reentry"] as const).find((name) => given[name] !== undefined);
+  if (!waits && option !== undefined) {
+    const expected = `no ${option}: tryAcquire and tryWithLock do not wait; acquire and withLock do`;
+    throw new InvalidOptionError({ option, expected, received: given[option] });
   }
   const lease = resolveLeaseOptions(given, locker);
   const { renewEveryMs, signal } = given;
@@ -173,6 +180,7 @@ export function resolveAcquireOptions(
   return {
     ...lease,
     waitMs,
+    reentry: reentry(given.reentry, locker.reentry),
     sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, waitMs > 0]),
     signal: signal === undefined ? null : checkSignal(signal),
     renewEveryMs:
@@ -202,6 +210,10 @@ function ms(given: Given, name: string, byDefault: number, least: number, bounds
   return value === undefined ? byDefault : checkMs(name, value, least, bounds);
 }
 
+function reentry(value: unknown, byDefault: "throw" | "wait"): "throw" | "wait" {
+  return value === undefined ? byDefault : checkOneOf("reentry", value, ["throw", "wait"]);
+}
+
 function takeoverDelay(value: unknown): number {
   if (value === undefined) return 5_000;
   if (value === 0) return 0;
@@ -223,7 +235,7 @@ function checkClient(value: unknown): PostgresClient {
     }
   }
   const expected = "a client made with postgres(), not a transaction nor a reserved connection";
-  throw new InvalidOptionError({ option: "sql", expected, received: value });
+  throw new InvalidOptionError({ option: "client", expected, received: value });
 }
 
 /** `postgres.camel` keeps names of one lower-case word, like all of ours. `postgres.pascal` does not. */
@@ -231,7 +243,7 @@ function checkColumnNames(options: { transform?: { column?: { from?: unknown } }
   const from = options.transform?.column?.from;
   if (typeof from !== "function" || from("fence") === "fence") return;
   const expected = "a client whose transform.column keeps a name such as fence as it is (postgres.pascal does not)";
-  throw new InvalidOptionError({ option: "sql", expected, received: options });
+  throw new InvalidOptionError({ option: "client", expected, received: options });
 }
 
 /** Checks the shape, so that signals of other realms and of polyfills pass. */

@@ -8,12 +8,12 @@ interface Addresses {
   readonly url: unknown;
   readonly directUrl: unknown;
   readonly connection: ConnectionOptions;
-  readonly sql: PostgresClient | null;
+  readonly client: PostgresClient | null;
   readonly env: Environment;
 }
 
-/** Where commands and the session connect. Null: where the client `sql` connects. */
-interface Targets {
+/** Where commands and the session connect. Null: where the given client connects. */
+export interface Targets {
   readonly target: ConnectionTarget | null;
   readonly directTarget: ConnectionTarget | null;
 }
@@ -21,15 +21,48 @@ interface Targets {
 /** An empty address: everything comes from `connection` and libpq's variables. */
 const EMPTY_URL = "postgres://";
 
+/** Those of libpq that say where to connect. The others complete an address. */
+const libpqVariables = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER"];
+
+/**
+ * What the code names is read and checked at once. What the environment names is read at the first use: a build makes lockers, too, and has
+ * no database, and variables may be loaded after the module that makes the locker.
+ * @throws InvalidOptionError, as the function does that it returns
+ */
+export function targetsOf(addresses: Addresses): () => Targets {
+  const { url, directUrl, connection, client, env } = addresses;
+  const address = addressOption(connection);
+  if (url !== undefined || address !== undefined || client !== null) {
+    const targets = resolveTargets(addresses);
+    return () => targets;
+  }
+  checkAddress("directUrl", directUrl, address);
+  if (directUrl !== undefined) parseConnectionUrl(String(directUrl), "directUrl", connection, env);
+  let targets: Targets | null = null;
+  return () => {
+    targets ??= resolveTargets(addresses);
+    return targets;
+  };
+}
+
+/** Null: nobody has said where to connect. */
+export function knownTargets(targets: () => Targets): Targets | null {
+  try {
+    return targets();
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Finds the addresses, first in the options, then in the environment. The environment names the application's main
- * database, so it is ignored if the code names another one by `url`, `connection` or `sql`.
+ * database, so it is ignored if the code names another one by `url`, `connection` or `client`.
  */
-export function resolveTargets({ url, directUrl, connection, sql, env }: Addresses): Targets {
-  const address = (["host", "port", "path"] as const).find((name) => connection[name] !== undefined);
+export function resolveTargets({ url, directUrl, connection, client, env }: Addresses): Targets {
+  const address = addressOption(connection);
   checkAddress("url", url, address);
   checkAddress("directUrl", directUrl, address);
-  const isFromEnv = url === undefined && address === undefined && sql === null;
+  const isFromEnv = url === undefined && address === undefined && client === null;
   const [urlName, ownUrl] = isFromEnv ? fromEnv(env, "LEASEHOLD_DATABASE_URL", "DATABASE_URL") : ["url", url];
   const directNames = isFromEnv
     ? ["LEASEHOLD_DIRECT_URL", "DIRECT_URL", "DATABASE_URL_UNPOOLED"]
@@ -42,12 +75,18 @@ export function resolveTargets({ url, directUrl, connection, sql, env }: Address
   let target: ConnectionTarget | null = null;
   if (ownUrl !== undefined) target = parse(ownUrl, urlName);
   else if (address !== undefined) target = parse(EMPTY_URL, "connection");
-  else if (sql === null && env.PGHOST) target = parse(EMPTY_URL, "url");
-  else if (sql === null) {
-    const expected = "the address of a database; or set LEASEHOLD_DATABASE_URL or DATABASE_URL in the environment";
+  else if (client === null && libpqVariables.some((name) => env[name])) target = parse(EMPTY_URL, "url");
+  else if (client === null) {
+    const expected =
+      "the address of a database; or set LEASEHOLD_DATABASE_URL or DATABASE_URL in the environment, or PGHOST, PGUSER, PGPASSWORD and PGDATABASE";
     throw new InvalidOptionError({ option: "url", expected, received: undefined });
   }
   return { target, directTarget: ownDirectUrl === undefined ? target : parse(ownDirectUrl, directName) };
+}
+
+/** The option that says where to connect in place of an address. */
+function addressOption(connection: ConnectionOptions): keyof ConnectionOptions | undefined {
+  return (["host", "port", "path"] as const).find((name) => connection[name] !== undefined);
 }
 
 function checkAddress(option: string, value: unknown, other: keyof ConnectionOptions | undefined): void {

@@ -1,10 +1,10 @@
 import { describe, describeType } from "../runtime/describe.js";
-import { brand, type CommonData, LeaseholdError } from "./base.js";
+import { brand, type ErrorData, LeaseholdError } from "./base.js";
 
 /** What `InvalidKeyError` is made of. `received` is the value itself; the error keeps a description of it only. */
-export interface InvalidKeyData extends CommonData {
-  readonly expected: string;
-  readonly received: unknown;
+export interface InvalidKeyData extends ErrorData {
+  readonly expected?: string | undefined;
+  readonly received?: unknown;
 }
 
 /** The key cannot be used. Nothing was sent. */
@@ -18,7 +18,7 @@ export class InvalidKeyError extends LeaseholdError {
   /** What came, as text. */
   readonly received: string;
 
-  constructor({ expected, received, message, cause }: InvalidKeyData) {
+  constructor({ expected = "text of 1 to 512 bytes", received, message, cause }: InvalidKeyData = {}) {
     const came = describe(received);
     super(message ?? `key: expected ${expected}, got ${came}`, cause);
     this.expected = expected;
@@ -27,10 +27,10 @@ export class InvalidKeyError extends LeaseholdError {
 }
 
 /** What `InvalidOptionError` is made of. `received` is the value itself; the error keeps a description of it only. */
-export interface InvalidOptionData extends CommonData {
+export interface InvalidOptionData extends ErrorData {
   readonly option: string;
-  readonly expected: string;
-  readonly received: unknown;
+  readonly expected?: string | undefined;
+  readonly received?: unknown;
 }
 
 /** An option or an argument cannot be used. Nothing was sent. */
@@ -45,7 +45,7 @@ export class InvalidOptionError extends LeaseholdError {
   /** What came, as text; the type alone where the value could hold a password. */
   readonly received: string;
 
-  constructor({ option, expected, received, message, cause }: InvalidOptionData) {
+  constructor({ option, expected = "another value", received, message, cause }: InvalidOptionData) {
     const came = mayHoldSecret(option) ? describeType(received) : describe(received);
     super(message ?? `${option}: expected ${expected}, got ${came}`, cause);
     this.option = option;
@@ -56,5 +56,5 @@ export class InvalidOptionError extends LeaseholdError {
 
 /** An address carries its password, and somebody may have put an address or a password into any option like these. */
 function mayHoldSecret(option: string): boolean {
-  return /url|password|ssl|sql|connection|token|secret/i.test(option);
+  return /url|password|ssl|client|connection|token|secret/i.test(option);
 }

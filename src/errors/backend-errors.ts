@@ -1,5 +1,5 @@
 import { quote } from "../runtime/describe.js";
-import { brand, type CommonData, LeaseholdError } from "./base.js";
+import { brand, type ErrorData, LeaseholdError } from "./base.js";
 
 /** The locker was closed, before the call or while it waited. */
 export class ClosedError extends LeaseholdError {
@@ -9,15 +9,15 @@ export class ClosedError extends LeaseholdError {
 
   override readonly code = "closed" as const;
 
-  constructor({ message, cause }: CommonData = {}) {
+  constructor({ message, cause }: ErrorData = {}) {
     super(message ?? "This locker is closed. Make a new one with createLocker().", cause);
   }
 }
 
 /** What `NotMigratedError` is made of. */
-export interface NotMigratedData extends CommonData {
-  readonly found: number | null;
-  readonly needed: number;
+export interface NotMigratedData extends ErrorData {
+  readonly found?: number | null | undefined;
+  readonly needed?: number | null | undefined;
 }
 
 /** The schema `leasehold` is missing in this database, or too old for this client. */
@@ -29,10 +29,10 @@ export class NotMigratedError extends LeaseholdError {
   override readonly code = "not-migrated" as const;
   /** The version of the schema in the database; null when there is none. */
   readonly found: number | null;
-  /** The version that this client needs. */
-  readonly needed: number;
+  /** The version that this client needs; null when nobody said. */
+  readonly needed: number | null;
 
-  constructor({ found, needed, message, cause }: NotMigratedData) {
+  constructor({ found = null, needed = null, message, cause }: NotMigratedData = {}) {
     const state =
       found === null
         ? "This database has no schema leasehold"
@@ -44,7 +44,7 @@ export class NotMigratedError extends LeaseholdError {
 }
 
 /** What `NotPermittedError` is made of: `statement` is the line to run, `role` the one that lacks the right. */
-export interface NotPermittedData extends CommonData {
+export interface NotPermittedData extends ErrorData {
   readonly statement: string;
   readonly role?: string | null | undefined;
 }
@@ -69,9 +69,9 @@ export class NotPermittedError extends LeaseholdError {
 }
 
 /** What `UnsafeBackendError` is made of: sentences without their full stops. */
-export interface UnsafeBackendData extends CommonData {
+export interface UnsafeBackendData extends ErrorData {
   readonly problem: string;
-  readonly remedy: string;
+  readonly remedy?: string | undefined;
 }
 
 /** Locks would not be safe in this set-up: a transaction pooler, a standby, two databases. */
@@ -84,7 +84,12 @@ export class UnsafeBackendError extends LeaseholdError {
   readonly problem: string;
   readonly remedy: string;
 
-  constructor({ problem, remedy, message, cause }: UnsafeBackendData) {
+  constructor({
+    problem,
+    remedy = "Run `leasehold doctor`, which says what to change",
+    message,
+    cause,
+  }: UnsafeBackendData) {
     super(message ?? `${problem}. ${remedy}.`, cause);
     this.problem = problem;
     this.remedy = remedy;
@@ -92,8 +97,8 @@ export class UnsafeBackendError extends LeaseholdError {
 }
 
 /** What `UnavailableError` is made of. */
-export interface UnavailableData extends CommonData {
-  readonly outcome: "not-sent" | "unknown";
+export interface UnavailableData extends ErrorData {
+  readonly outcome?: "not-sent" | "unknown" | undefined;
 }
 
 /**
@@ -108,13 +113,13 @@ export class UnavailableError extends LeaseholdError {
   override readonly code = "unavailable" as const;
   readonly outcome: "not-sent" | "unknown";
 
-  constructor({ outcome, message, cause }: UnavailableData) {
+  constructor({ outcome = "not-sent", message, cause }: UnavailableData = {}) {
     super(message ?? outcomeText[outcome], cause);
     this.outcome = outcome;
   }
 }
 
-const outcomeText: Readonly<Record<UnavailableData["outcome"], string>> = {
+const outcomeText: Readonly<Record<UnavailableError["outcome"], string>> = {
   "not-sent":
     "Postgres could not be reached, and nothing was sent. Check that it runs and that the address is right, then try again.",
   unknown:
@@ -122,7 +127,7 @@ const outcomeText: Readonly<Record<UnavailableData["outcome"], string>> = {
 };
 
 /** What `UnsupportedError` is made of. */
-export interface UnsupportedData extends CommonData {
+export interface UnsupportedData extends ErrorData {
   readonly message: string;
 }
 

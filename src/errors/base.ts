@@ -4,6 +4,7 @@ import { describe } from "../runtime/describe.js";
 export type LeaseholdErrorCode =
   | "not-acquired"
   | "wait-timeout"
+  | "reentry"
   | "not-held"
   | "lease-lost"
   | "stale-fence"
@@ -105,8 +106,10 @@ function causeToJson(cause: unknown): NonNullable<LeaseholdErrorJson["cause"]> {
   return { name: cause.name, message: cause.message, ...code };
 }
 
-/** What every constructor takes besides its own data. */
-export interface CommonData {
+/** What every constructor takes besides its own data. What identifies the error is required, such as the key; all else has a default. */
+export interface ErrorData {
+  /** In place of the usual one. */
   readonly message?: string | undefined;
+  /** Where it came from. */
   readonly cause?: unknown;
 }

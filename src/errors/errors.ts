@@ -17,7 +17,7 @@ export {
   type UnsupportedData,
   UnsupportedError,
 } from "./backend-errors.js";
-export { LeaseholdError, type LeaseholdErrorCode, type LeaseholdErrorJson } from "./base.js";
+export { type ErrorData, LeaseholdError, type LeaseholdErrorCode, type LeaseholdErrorJson } from "./base.js";
 export {
   type HolderInfo,
   type LeaseLostData,
@@ -27,6 +27,8 @@ export {
   NotAcquiredError,
   type NotHeldData,
   NotHeldError,
+  type ReentryData,
+  ReentryError,
   type StaleFenceData,
   StaleFenceError,
   type WaitTimeoutData,

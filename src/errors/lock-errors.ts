@@ -1,5 +1,5 @@
 import { quote } from "../runtime/describe.js";
-import { brand, type CommonData, LeaseholdError } from "./base.js";
+import { brand, type ErrorData, LeaseholdError } from "./base.js";
 
 /** Who holds a key, as far as Postgres has said. */
 export interface HolderInfo {
@@ -24,7 +24,7 @@ export interface HolderInfo {
 export type LossReason = "expired" | "taken" | "max-hold" | "forced" | "closed";
 
 /** What `NotAcquiredError` is made of. */
-export interface NotAcquiredData extends CommonData {
+export interface NotAcquiredData extends ErrorData {
   readonly key: string;
   readonly holder?: HolderInfo | null | undefined;
   readonly blockingPid?: number | null | undefined;
@@ -36,7 +36,7 @@ export class NotAcquiredError extends LeaseholdError {
     brand(NotAcquiredError, "NotAcquiredError");
   }
 
-  override readonly code: "not-acquired" | "wait-timeout" = "not-acquired";
+  override readonly code: "not-acquired" | "wait-timeout" | "reentry" = "not-acquired";
   readonly key: string;
   /** Who held the key at the last look; null when nobody did, or when it could not be read. */
   readonly holder: HolderInfo | null;
@@ -57,7 +57,7 @@ export class NotAcquiredError extends LeaseholdError {
 
 /** What `WaitTimeoutError` is made of. */
 export interface WaitTimeoutData extends NotAcquiredData {
-  readonly waitMs: number;
+  readonly waitMs?: number | undefined;
   readonly isHeldHere?: boolean | undefined;
 }
 
@@ -73,9 +73,9 @@ export class WaitTimeoutError extends NotAcquiredError {
   /** Whether this process itself held the key while it waited. */
   readonly isHeldHere: boolean;
 
-  constructor({ waitMs, isHeldHere = false, message, ...rest }: WaitTimeoutData) {
+  constructor({ waitMs = 10_000, isHeldHere = false, message, ...rest }: WaitTimeoutData) {
     const advice = isHeldHere
-      ? "This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first."
+      ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. With the option reentry: "throw" the place that waits for itself is told at once.'
       : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
     const waited = `Waited ${waitMs} ms for ${quote(rest.key)}${standing(rest.holder, rest.blockingPid)}`;
     super({ ...rest, message: message ?? `${waited}. ${advice}` });
@@ -84,8 +84,38 @@ export class WaitTimeoutError extends NotAcquiredError {
   }
 }
 
+/** What `ReentryError` is made of. */
+export interface ReentryData extends ErrorData {
+  readonly key: string;
+  readonly holder?: HolderInfo | null | undefined;
+}
+
+/**
+ * The code that asks for the key runs in the body of a `withLock` that holds it, and would wait for itself. Pass that lock on, or set
+ * `reentry: "wait"` if the body does not await this call.
+ */
+export class ReentryError extends NotAcquiredError {
+  static {
+    brand(ReentryError, "ReentryError");
+  }
+
+  override readonly code = "reentry" as const;
+
+  constructor({ key, holder, message, cause }: ReentryData) {
+    const advice =
+      'Locks are not reentrant: pass that lock on to the code that needs it. If the body does not await this call, give it the option reentry: "wait".';
+    super({
+      key,
+      holder,
+      cause,
+      message:
+        message ?? `The body that asks for ${quote(key)} runs under a lock on it, and would wait for itself. ${advice}`,
+    });
+  }
+}
+
 /** What `NotHeldError` is made of. */
-export interface NotHeldData extends CommonData {
+export interface NotHeldData extends ErrorData {
   readonly key: string;
   readonly fence?: bigint | null | undefined;
 }
@@ -110,7 +140,7 @@ export class NotHeldError extends LeaseholdError {
 
 /** What `LeaseLostError` is made of. */
 export interface LeaseLostData extends NotHeldData {
-  readonly reason: LossReason;
+  readonly reason?: LossReason | undefined;
 }
 
 /** A lock that was held is lost for good. Work done since then may have collided with that of the next holder. */
@@ -122,7 +152,7 @@ export class LeaseLostError extends NotHeldError {
   override readonly code = "lease-lost" as const;
   readonly reason: LossReason;
 
-  constructor({ reason, message, ...rest }: LeaseLostData) {
+  constructor({ reason = "expired", message, ...rest }: LeaseLostData) {
     super({ ...rest, message: message ?? `Lost the lock on ${grant(rest.key, rest.fence)}: ${lossText[reason]}` });
     this.reason = reason;
   }
@@ -138,9 +168,9 @@ const lossText: Readonly<Record<LossReason, string>> = {
 };
 
 /** What `StaleFenceError` is made of. */
-export interface StaleFenceData extends CommonData {
+export interface StaleFenceData extends ErrorData {
   readonly key: string;
-  readonly fence: bigint;
+  readonly fence?: bigint | undefined;
   readonly holder?: HolderInfo | null | undefined;
 }
 
@@ -161,7 +191,7 @@ export class StaleFenceError extends LeaseholdError {
   /** Who held the key right after; null when nobody did, or when it could not be asked. */
   readonly holder: HolderInfo | null;
 
-  constructor({ key, fence, holder = null, message, cause }: StaleFenceData) {
+  constructor({ key, fence = 0n, holder = null, message, cause }: StaleFenceData) {
     const now = holder === null ? "" : `. The key is${standing(holder, null).slice(1)}`;
     const advice =
       "Nothing of this transaction is kept. Stop what the lock protected, or acquire it again and start over.";

@@ -15,12 +15,12 @@ export interface LockActions {
   renew(lease: Lease, ttlMs: number | undefined): Promise<void>;
   release(lease: Lease): Promise<void>;
   keepAlive(lease: Lease, options: KeepAliveOptions): void;
-  stopKeepAlive(lease: Lease): void;
+  stopKeepAlive(lease: Lease): Promise<void>;
   reportError(error: unknown): void;
   /** @throws {LeaseLostError} @throws {NotHeldError} when this process knows that the lease has ended. Otherwise Postgres decides. */
   guard(lease: Lease): Guard;
   /** The client that the locker was given. */
-  readonly sql: PostgresClient | null;
+  readonly client: PostgresClient | null;
 }
 
 /** The `Lock` that users get: a lease, and what can be done with it. */
@@ -101,7 +101,7 @@ export class HeldLock implements Lock {
     return this.#actions.release(this.#lease);
   }
 
-  keepAlive(options: KeepAliveOptions = {}): () => void {
+  keepAlive(options: KeepAliveOptions = {}): () => Promise<void> {
     this.#actions.keepAlive(this.#lease, options);
     return () => this.#actions.stopKeepAlive(this.#lease);
   }
@@ -110,9 +110,9 @@ export class HeldLock implements Lock {
     const isBodyAlone = second === undefined && typeof first === "function" && !("unsafe" in first);
     const body = checkFunction<(tx: never) => unknown>("body", isBodyAlone ? first : second);
     const guard = this.#actions.guard(this.#lease);
-    const database = isBodyAlone ? this.#actions.sql : first;
+    const database = isBodyAlone ? this.#actions.client : first;
     if (isBodyAlone && database === null) {
-      const expected = "a database before the body: this locker was not made with `sql`, so it has none of its own";
+      const expected = "a database before the body: this locker was not made with `client`, so it has none of its own";
       throw new InvalidOptionError({ option: "db", expected, received: undefined });
     }
     return (await runGuarded(guard, database, body, options)) as Settled<Value>;

@@ -165,8 +165,8 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#renewals.keepAlive(lease, everyMs, report);
   }
 
-  stopKeepAlive(lease: Lease): void {
-    this.#renewals.stopKeepAlive(lease);
+  stopKeepAlive(lease: Lease): Promise<void> {
+    return this.#activity.during(() => this.#renewals.stopKeepAlive(lease));
   }
 
   guard(lease: Lease): Guard {
@@ -183,8 +183,8 @@ export class Holdings implements LockActions, LeaseOwner {
     });
   }
 
-  get sql(): PostgresClient | null {
-    return this.#options.sql;
+  get client(): PostgresClient | null {
+    return this.#options.client;
   }
 
   holderInfo(key: string, holder: Holder | null): HolderInfo | null {

@@ -32,10 +32,35 @@ export class Renewal implements PendingRenewal {
   isInFlight = false;
   onError: ((error: unknown) => void) | null = null;
   readonly #owner: RenewalOwner;
+  #onSettled: (() => void)[] | null = null;
 
   constructor(lease: Lease, owner: RenewalOwner) {
     this.lease = lease;
     this.#owner = owner;
+  }
+
+  /** Called when it was answered, or has failed. */
+  settle(): void {
+    this.isInFlight = false;
+    const waiting = this.#onSettled;
+    if (waiting !== null) {
+      this.#onSettled = null;
+      for (const resolve of waiting) {
+        resolve();
+      }
+    }
+  }
+
+  /** Resolves when it is not in flight. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isInFlight) {
+        this.#onSettled ??= [];
+        this.#onSettled.push(resolve);
+      } else {
+        resolve();
+      }
+    });
   }
 
   get key(): string {

@@ -43,13 +43,15 @@ export class Renewals implements RenewalOwner {
     this.#schedule(renewal, everyMs);
   }
 
-  stopKeepAlive(lease: Lease): void {
+  /** Resolves when no renewal is in flight any more. */
+  stopKeepAlive(lease: Lease): Promise<void> {
     const renewal = this.#of(lease);
     renewal.everyMs = null;
     // One that is unproven is still asked about.
     if (lease.isHeld) {
       renewal.dueAtMs = Number.POSITIVE_INFINITY;
     }
+    return renewal.settled();
   }
 
   /** Asks now whether it is still ours: a new session stands, say, under which it must be renewed, or it stays unproven. */
@@ -62,7 +64,7 @@ export class Renewals implements RenewalOwner {
   }
 
   answered(renewal: Renewal, answer: RenewAnswer): void {
-    renewal.isInFlight = false;
+    renewal.settle();
     const { lease } = renewal;
     const isSettled = takeAnswer(lease, answer);
     if (answer.outcome === "renewed" && renewal.askedTtlMs !== null && lease.phase === "held") {
@@ -72,7 +74,7 @@ export class Renewals implements RenewalOwner {
   }
 
   failed(renewal: Renewal, error: LeaseholdError): void {
-    renewal.isInFlight = false;
+    renewal.settle();
     if (renewal.lease.phase === "held") {
       (renewal.onError ?? this.#onError)(error);
     }

@@ -4,8 +4,8 @@ import type { ConnectionStates, SchemaState, ServerState } from "../store/store-
 /**
  * What a locker may or may not offer, depending on its options and the server:
  * - `crash-detection`: the locks of a process that died are free after its `takeoverDelayMs`, instead of at their TTL;
- * - `waiting-in-order`: waiters are served in the order in which they queued;
- * - `woken-waiters`: the next waiter is notified, instead of only looking every second;
+ * - `queue`: waiters are served in the order in which they queued;
+ * - `wake-ups`: the next waiter is notified, instead of only looking every second;
  * - `guarded-writes`: `lock.transaction(db, body)` and `lock.guard(tx)`;
  * - `own-transactions`: `lock.transaction(body)`, without a database;
  * - `bounded-transactions`: `guardTimeoutMs` bounds a guarded transaction as a whole, instead of only its statements and pauses;
@@ -15,8 +15,8 @@ import type { ConnectionStates, SchemaState, ServerState } from "../store/store-
  */
 export type Feature =
   | "crash-detection"
-  | "waiting-in-order"
-  | "woken-waiters"
+  | "queue"
+  | "wake-ups"
   | "guarded-writes"
   | "own-transactions"
   | "bounded-transactions"
@@ -40,7 +40,7 @@ export interface Capabilities {
    * `leasehold.bump_epoch()` after a failover or a restore.
    */
   readonly fenceSource: "auto" | "manual";
-  /** `pooled`: a transaction pooler may stand in between. `given`: over the option `sql`. */
+  /** `pooled`: a transaction pooler may stand in between. `given`: over the option `client`. */
   readonly commands: "direct" | "pooled" | "given";
   readonly features: Readonly<Record<Feature, FeatureState>>;
 }
@@ -49,7 +49,7 @@ export interface Capabilities {
 const BOUNDED_FROM = 170_000;
 
 export function toCapabilities(
-  { presence, sql }: ResolvedLockerOptions,
+  { presence, client }: ResolvedLockerOptions,
   { commands, mayBePooled }: ConnectionStates,
   server: ServerState,
   { version, fenceSource, mayForceRelease }: SchemaState,
@@ -61,13 +61,15 @@ export function toCapabilities(
     "crash-detection": isPresent
       ? on("Postgres drops the session of a process that dies")
       : off('presence: "off": a crash frees the locks at their TTL'),
-    "waiting-in-order": on("the queue is a table, the same for all processes"),
-    "woken-waiters": isPresent
+    queue: on("the queue is a table, the same for all processes"),
+    "wake-ups": isPresent
       ? on("Postgres tells the session of who is next")
       : off(`${withoutSession} who is next: waiters look every second`),
     "guarded-writes": on("any transaction in the database of the leases can be guarded"),
     "own-transactions":
-      sql === null ? off("the locker was made without the option sql") : on("the locker was made with the option sql"),
+      client === null
+        ? off("the locker was made without the option client")
+        : on("the locker was made with the option client"),
     "bounded-transactions":
       server.versionNumber >= BOUNDED_FROM
         ? on("Postgres 17 and later have transaction_timeout")
@@ -81,7 +83,7 @@ export function toCapabilities(
             "this service hides its write-ahead log: after a failover or a restore, run select leasehold.bump_epoch();",
           ),
     "named-statements": isGiven
-      ? namedByClient(sql)
+      ? namedByClient(client)
       : mayBePooled
         ? off("a transaction pooler may stand in between")
         : on("nothing stands between the locker and Postgres"),
@@ -93,11 +95,11 @@ export function toCapabilities(
   return { serverVersion: server.version, schemaVersion: version, presence, fenceSource, commands: way, features };
 }
 
-function namedByClient(sql: ResolvedLockerOptions["sql"]): FeatureState {
-  const { prepare } = (sql?.options ?? {}) as { readonly prepare?: unknown };
+function namedByClient(client: ResolvedLockerOptions["client"]): FeatureState {
+  const { prepare } = (client?.options ?? {}) as { readonly prepare?: unknown };
   return prepare === false
-    ? off("the client sql was made with prepare: false")
-    : on("the client sql prepares its statements");
+    ? off("the given client was made with prepare: false")
+    : on("the given client prepares its statements");
 }
 
 function on(why: string): FeatureState {

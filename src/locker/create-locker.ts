@@ -1,7 +1,8 @@
 import type { LockerOptions } from "../api/options.js";
 import { resolveLockerOptions } from "../config/resolve-options.js";
 import { PostgresStore } from "../postgres/postgres-store.js";
-import { Locker } from "./locker.js";
+import type { Locker } from "./locker.js";
+import { StoreLocker } from "./store-locker.js";
 
 /**
  * Makes a locker. It connects when it is first used, does not keep the process alive by itself, and should be closed at the end.
@@ -16,5 +17,5 @@ import { Locker } from "./locker.js";
  */
 export function createLocker(options: LockerOptions = {}): Locker {
   const resolved = resolveLockerOptions(options);
-  return new Locker(resolved, (events) => new PostgresStore(resolved, events));
+  return new StoreLocker(resolved, (events) => new PostgresStore(resolved, events));
 }

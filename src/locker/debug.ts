@@ -50,7 +50,7 @@ export interface DebugConnections {
 
 /** One connection. */
 export interface DebugConnection {
-  /** `given`: the locker's option `sql`, a pool of which nothing is known. */
+  /** `given`: the locker's option `client`, a pool of which nothing is known. */
   readonly state: "none" | "connecting" | "open" | "given";
   /** The server process; null where a pooler changes it. */
   readonly pid: number | null;

@@ -1,16 +1,19 @@
 import type { ConnectionOptions } from "../api/connection-options.js";
 import type { JsonObject, JsonValue } from "../api/metadata.js";
 import type { ConnectionTarget } from "../config/connection-url.js";
-import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+import { CONNECT_TIMEOUT_MS, type ResolvedLockerOptions } from "../config/resolve-options.js";
+import { knownTargets } from "../config/resolve-targets.js";
 
 /** The options in effect, as JSON: addresses without their secrets, functions as `[function]`, unlimited durations as `Infinity`. */
 export function describeOptions(options: ResolvedLockerOptions): JsonObject {
-  const { target, directTarget, sql, connection, metadata, ...plain } = options;
+  const { targets, client, connection, metadata, connectTimeoutMs, ...plain } = options;
+  const { target, directTarget } = knownTargets(targets) ?? { target: null, directTarget: null };
   return {
     url: target === null ? null : describeTarget(target),
     directUrl: directTarget === null ? null : describeTarget(directTarget),
-    sql: sql === null ? null : "[client]",
+    client: client === null ? null : "[client]",
     connection: describeConnection(connection),
+    connectTimeoutMs: connectTimeoutMs ?? target?.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     metadata: metadata.value,
     ...Object.fromEntries(Object.entries(plain).map(([name, value]) => [name, describeValue(value)])),
   };

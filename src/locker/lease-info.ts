@@ -1,5 +1,6 @@
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { JsonValue } from "../api/metadata.js";
+import type { HolderInfo } from "../errors/errors.js";
 import type { KeyState } from "../store/store.js";
 
 /** Null when the key is free. */
@@ -10,7 +11,8 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
   const data = {
     key,
     state: state.state,
-    holder: state.owner,
+    owner: state.owner,
+    holders: holdersOf(state, isThisProcess),
     isThisProcess,
     fence: state.fence,
     acquiredAt: toDate(state.acquiredAtMs),
@@ -23,8 +25,17 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
     blockingTransaction: state.blockingTransaction,
   };
   return Object.defineProperty(data, "toJSON", {
-    value: () => ({ ...data, fence: data.fence?.toString() ?? null }),
+    value: () => ({
+      ...data,
+      fence: data.fence?.toString() ?? null,
+      holders: data.holders.map((holder) => ({ ...holder, fence: holder.fence.toString() })),
+    }),
   }) as LeaseInfo;
+}
+
+function holdersOf({ state, owner, fence, expiresAtMs }: KeyState, isThisProcess: boolean): readonly HolderInfo[] {
+  const isGranted = state !== "cooling" && state !== "blocked" && fence !== null;
+  return isGranted ? [{ owner, fence, isThisProcess, expiresAt: toDate(expiresAtMs) }] : [];
 }
 
 /** Whether an acquire would have to wait. */

@@ -32,15 +32,15 @@ interface Entry {
 
 /** The last errors of a locker, even if no caller saw them. Keeps their texts, not the error objects. */
 export class RecentErrors {
-  readonly #passwords: readonly string[];
+  readonly #passwords: () => readonly string[];
   /** The newest is last. */
   readonly #entries: Entry[] = [];
   /** The same error may be added several times on its way to the caller. */
   readonly #seen = new WeakSet<object>();
 
-  /** `passwords`: must not be shown in any text. */
-  constructor(passwords: readonly string[]) {
-    this.#passwords = passwords.filter((password) => password !== "");
+  /** `passwords`: must not be shown in any text. None is empty. */
+  constructor(passwords: () => readonly string[]) {
+    this.#passwords = passwords;
   }
 
   add(error: unknown): void {
@@ -104,7 +104,7 @@ export class RecentErrors {
   }
 
   #withoutPasswords(text: string): string {
-    return this.#passwords.reduce((rest, password) => rest.replaceAll(password, "[hidden]"), text);
+    return this.#passwords().reduce((rest, password) => rest.replaceAll(password, "[hidden]"), text);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Lock } from "../api/lock.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+import { knownTargets } from "../config/resolve-targets.js";
 import type { LeaseLostError } from "../errors/errors.js";
 import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "./observer.js";
 import { RecentErrors } from "./recent-errors.js";
@@ -10,10 +11,13 @@ export class Recent implements Observer {
   readonly errors: RecentErrors;
   readonly lostLocks: RecentlyLost = new RecentlyLost();
 
-  constructor({ target, directTarget, sql }: ResolvedLockerOptions) {
-    const given = sql?.options as { readonly pass?: unknown } | undefined;
-    const passwords = [target?.password, directTarget?.password, given?.pass];
-    this.errors = new RecentErrors(passwords.filter((password) => typeof password === "string"));
+  constructor({ targets, client }: ResolvedLockerOptions) {
+    const given = client?.options as { readonly pass?: unknown } | undefined;
+    this.errors = new RecentErrors(() => {
+      const known = knownTargets(targets);
+      const passwords = [known?.target?.password, known?.directTarget?.password, given?.pass];
+      return passwords.filter((password) => typeof password === "string" && password !== "") as string[];
+    });
   }
 
   /** Includes errors that are retried and that nobody else is told about. */

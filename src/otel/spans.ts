@@ -20,10 +20,11 @@ export function recordSpans(tracer: Tracer, nameOf: NameOf): () => void {
   const record = <Operation extends AcquireTrace | WithLockTrace>(
     channel: string,
     name: string,
+    keyOf: (operation: Operation) => string,
     attributesOf: (result: NonNullable<Operation["result"]>) => Attributes,
   ): void => {
     subscriptions.on<Operation>(`tracing:${channel}:start`, (operation) => {
-      const span = tracer.startSpan(name, { attributes: nameOf(operation.key) });
+      const span = tracer.startSpan(name, { attributes: nameOf(keyOf(operation)) });
       spans.set(operation, span);
       runInside(operation, span);
     });
@@ -41,12 +42,18 @@ export function recordSpans(tracer: Tracer, nameOf: NameOf): () => void {
       spans.delete(operation);
     });
   };
-  record<WithLockTrace>("leasehold:with-lock", "leasehold.with_lock", ({ isAcquired }) => ({
-    "leasehold.acquire.outcome": isAcquired ? "granted" : "held",
-  }));
-  record<AcquireTrace>("leasehold:acquire", "leasehold.acquire", ({ outcome }) => ({
-    "leasehold.acquire.outcome": outcome,
-  }));
+  record<WithLockTrace>(
+    "leasehold:with-lock",
+    "leasehold.with_lock",
+    ({ keys }) => keys[0] ?? "",
+    ({ isAcquired }) => ({ "leasehold.acquire.outcome": isAcquired ? "granted" : "held" }),
+  );
+  record<AcquireTrace>(
+    "leasehold:acquire",
+    "leasehold.acquire",
+    ({ key }) => key,
+    ({ outcome }) => ({ "leasehold.acquire.outcome": outcome }),
+  );
   return () => {
     subscriptions.stop();
     for (const span of spans.values()) {

@@ -44,7 +44,7 @@ export interface Store {
   readonly databaseId: string | null;
   /** Reads `databaseId` again. */
   findDatabaseId(): Promise<void>;
-  ping(): Promise<{ readonly ms: number; readonly serverVersion: string }>;
+  ping(): Promise<PingResult>;
   /** What this process knows about its connections. Sends nothing to Postgres. */
   readonly connections: ConnectionStates;
   /** What the server says about itself and the schema, whatever state the schema is in. */
@@ -264,6 +264,13 @@ export interface CountersRow {
   readonly id: string;
   readonly sequence: number;
   readonly counts: TallyStats;
+}
+
+/** What `ping` resolves to. */
+export interface PingResult {
+  /** How long the round trip took. */
+  readonly ms: number;
+  readonly serverVersion: string;
 }
 
 /** What one sweep has done. */

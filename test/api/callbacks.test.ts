@@ -119,6 +119,6 @@ test("a renewal that fails for a passing reason goes to the onError of keepAlive
   await until("it is told", () => errors.length > 0);
   expect(errors).toEqual(["keepAlive's"]);
   lock.assertHeld();
-  stop();
+  await stop();
   await lock.release();
 });

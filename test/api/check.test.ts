@@ -31,7 +31,8 @@ describe("check says who has a key", () => {
     expect(strange).toMatchObject({
       key: "a",
       state: "held",
-      holder: "holder",
+      owner: "holder",
+      holders: [{ owner: "holder", fence: lock.fence, isThisProcess: false, expiresAt: lock.expiresAt }],
       isThisProcess: false,
       fence: lock.fence,
       acquiredAt: lock.acquiredAt,
@@ -64,7 +65,7 @@ describe("check says who has a key", () => {
     const lock = await locker.acquire("a", { minHoldMs: 20_000 });
     await lock.release();
     const info = await locker.check("a");
-    expect(info).toMatchObject({ state: "cooling", holder: "cron", fence: lock.fence });
+    expect(info).toMatchObject({ state: "cooling", owner: "cron", holders: [], fence: lock.fence });
     expect(info?.expiresAt?.getTime()).toBe(lock.acquiredAt.getTime() + 20_000);
     expect(await locker.isLocked("a")).toBe(true);
     await locker.forceRelease("a", { immediate: true });

@@ -203,7 +203,7 @@ describe("close", () => {
   test("never ends a client that it was given", async () => {
     const sql = postgres(database.url, { max: 2 });
     try {
-      const locker = createLocker({ sql });
+      const locker = createLocker({ client: sql });
       await locker.acquire("a");
       await locker.close();
       expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);

@@ -41,7 +41,7 @@ function open(options: Options): postgres.Sql {
 describe.each(Object.entries(clients))("a given client %s", (_, openClient) => {
   test("carries the commands, and is neither ended nor changed", async () => {
     const sql = openClient();
-    const locker = createLocker({ sql, ttlMs: 5_000, takeoverDelayMs: 5_000 } as LockerOptions);
+    const locker = createLocker({ client: sql, ttlMs: 5_000, takeoverDelayMs: 5_000 } as LockerOptions);
     const metadata = { some_name: [1, "x", null] };
 
     const lock = await locker.acquire("a'\\{}\",é", { metadata, owner: 'o"w\\n{e}r' });
@@ -57,7 +57,7 @@ describe.each(Object.entries(clients))("a given client %s", (_, openClient) => {
     await lock.release();
     const next = await waiting;
 
-    expect(info).toMatchObject({ state: "held", holder: lock.owner, metadata, fence: lock.fence, waiters: 0 });
+    expect(info).toMatchObject({ state: "held", owner: lock.owner, metadata, fence: lock.fence, waiters: 0 });
     expect(info?.isSessionAlive).toBe(true);
     expect(next.fence).toBeGreaterThan(lock.fence);
     expect((await locker.ping()).serverVersion).toMatch(/^\d+/);
@@ -70,7 +70,7 @@ describe.each(Object.entries(clients))("a given client %s", (_, openClient) => {
 
 test("with a client that makes undefined of null a wait behind a silent head of the queue ends, and what is not there is null", async () => {
   const sql = clients["with a transform that makes undefined of null"]?.();
-  await using locker = createLocker({ sql } as LockerOptions);
+  await using locker = createLocker({ client: sql } as LockerOptions);
   await database.sql`insert into leasehold.leases (key, fence, ttl_ms, queued) values ('silent', 0, 0, true)`;
   await database.sql`
     insert into leasehold.waiters (key, ticket, token, owner, enqueued_at, alive_until)
@@ -88,7 +88,7 @@ test("the session takes its address, its role and its password from the given cl
   const role = await createRole(database, { grantUsage: true });
   const sql = postgres(role.url, { max: 1 });
   onTestFinished(() => sql.end({ timeout: 1 }));
-  await using locker = createLocker({ sql });
+  await using locker = createLocker({ client: sql });
   await locker.withLock("a", async () => {
     const [session] = await database.sql`
       select a.usename as role, a.datname as database from leasehold.sessions s join pg_stat_activity a on a.pid = s.pid`;
@@ -99,7 +99,7 @@ test("the session takes its address, its role and its password from the given cl
 test("commands go through the given client, and only the session and the renewals have connections of their own", async () => {
   const sql = postgres(database.url, { max: 1, connection: { application_name: "the application" } });
   onTestFinished(() => sql.end({ timeout: 1 }));
-  await using locker = createLocker({ sql });
+  await using locker = createLocker({ client: sql });
   await locker.withLock("a", async (lock) => {
     await lock.renew();
     const names = await database.sql`
@@ -113,7 +113,7 @@ test("commands go through the given client, and only the session and the renewal
 test("a client of one connection that is busy with the application's own transaction delays, and does not deadlock", async () => {
   const sql = postgres(database.url, { max: 1 });
   onTestFinished(() => sql.end({ timeout: 1 }));
-  await using locker = createLocker({ sql, requestTimeoutMs: 5_000 });
+  await using locker = createLocker({ client: sql, requestTimeoutMs: 5_000 });
   await locker.ready();
   let pending: Promise<unknown> | undefined;
   await sql.begin(async (tx) => {
@@ -125,12 +125,14 @@ test("a client of one connection that is busy with the application's own transac
 
 test("a client that changes the names of our columns is refused at once, in words that say so", () => {
   const sql = open({ transform: postgres.pascal });
-  expect(() => createLocker({ sql })).toThrow(/sql: expected a client whose transform.column keeps .*postgres.pascal/);
+  expect(() => createLocker({ client: sql })).toThrow(
+    /client: expected a client whose transform.column keeps .*postgres.pascal/,
+  );
 });
 
 test("through a client that the user has ended nothing is sent, and the error says so", async () => {
   const sql = open({});
-  await using locker = createLocker({ sql, directUrl: database.url, requestTimeoutMs: 1_000 });
+  await using locker = createLocker({ client: sql, directUrl: database.url, requestTimeoutMs: 1_000 });
   await locker.ready();
   await sql.end();
 

@@ -40,7 +40,7 @@ describe("owner", () => {
     await byDefault.withLock("a", (lock) => expect(lock.owner).toBe(`${hostname()}:${process.pid}`));
     await named.withLock("a", async (lock) => {
       expect(lock.owner).toBe("worker");
-      expect(await byDefault.check("a")).toMatchObject({ holder: "worker" });
+      expect(await byDefault.check("a")).toMatchObject({ owner: "worker" });
     });
     await named.withLock("a", (lock) => expect(lock.owner).toBe("job 7"), { owner: "job 7" });
   });

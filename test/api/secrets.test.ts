@@ -130,7 +130,7 @@ test("an error of a given client in debug mode, which shows parameters, is passe
   };
   const sql = postgres(role.url, { max: 1, debug });
   try {
-    await using locker = openLocker(database, { url: role.url, sql });
+    await using locker = openLocker(database, { url: role.url, client: sql });
     const error = await locker.acquire("a").catch((thrown: unknown) => thrown);
     const token = /[0-9a-f-]{36}/.exec(String(parameters[4]))?.[0] ?? "no token was sent";
     expect(error).toMatchObject({ code: "unsupported", cause: { code: "LH999" } });

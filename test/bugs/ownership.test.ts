@@ -38,7 +38,7 @@ test("etcd #22082: a release that is retried after a lost answer does not delete
   // of several connections, so that the newer hold overtakes the retry
   const client = postgres(proxy.url(database.url), { max: 4 });
   onTestFinished(() => client.end({ timeout: 1 }));
-  await using locker = createLocker({ sql: client, url: database.url });
+  await using locker = createLocker({ client, url: database.url });
   const old = await locker.acquire("a");
   const { dropped } = proxy.dropAnswerOf(/internal\.release\(/, { then });
   const retry = proxy.holdStatement(/internal\.release\(/);
@@ -105,8 +105,8 @@ test("redis-semaphore #175: a renewal never acquires again, neither a freed key 
 test("with_advisory_lock #45: two workers on the same backend exclude each other", async () => {
   const client = postgres(database.url, { max: 1 });
   onTestFinished(() => client.end({ timeout: 1 }));
-  await using first = createLocker({ sql: client });
-  await using second = createLocker({ sql: client });
+  await using first = createLocker({ client });
+  await using second = createLocker({ client });
   const lock = await first.acquire("a");
   expect(await second.tryAcquire("a")).toBeNull();
   expect(await first.tryAcquire("a")).toBeNull();

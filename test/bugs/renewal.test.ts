@@ -76,7 +76,7 @@ test("pglock #40: one transient error does not drop a lock that has most of its 
     }
     await until("the renewal has failed", () => errors.length > 0);
     lock.assertHeld();
-    stop();
+    await stop();
   }
 
   await lock.renew();

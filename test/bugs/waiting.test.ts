@@ -121,7 +121,7 @@ test("DistributedLock #147: a wait that times out while it is granted either has
 test("pikku #1314: locks do not exhaust the pool of the application, and do not deadlock with it", async () => {
   const client = postgres(database.url, { max: 1 });
   onTestFinished(() => client.end({ timeout: 1 }));
-  await using locker = createLocker({ sql: client });
+  await using locker = createLocker({ client });
   const work = (key: string) =>
     locker.withLock(key, () => locker.withLock(`inner ${key}`, () => client.begin((tx) => tx`select 1 as one`)));
 

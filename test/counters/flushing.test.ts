@@ -221,7 +221,7 @@ test("over a transaction pooler, without presence", async ({ skip }) => {
 
 test("through a client that the locker was given", async () => {
   const { database, sums } = await openCluster();
-  await using locker = openLocker(database, { sql: database.sql, presence: "off" });
+  await using locker = openLocker(database, { client: database.sql, presence: "off" });
   await cycle(locker);
   await locker.close();
   expect(await sums()).toEqual({ acquired: 1, refused: 1, contended: 1, released: 1, rows: 1 });

@@ -114,7 +114,7 @@ test("renewals that were confirmed, by hand and in the background; checks that w
 
   const stop = lock.keepAlive({ everyMs: 50 });
   await until("it is renewed by itself", () => locker.stats().renewed >= 5);
-  stop();
+  await stop();
   await lock.release();
 });
 

@@ -43,7 +43,14 @@ test("a key whose first grant is not committed is blocked, and everybody is told
 
   const { pid } = stranger;
   const info = await locker.check("unseen");
-  expect(info).toMatchObject({ state: "blocked", holder: null, fence: null, expiresAt: null, blockingPid: pid });
+  expect(info).toMatchObject({
+    state: "blocked",
+    owner: null,
+    holders: [],
+    fence: null,
+    expiresAt: null,
+    blockingPid: pid,
+  });
   expect(JSON.parse(JSON.stringify(info))).toMatchObject({ state: "blocked", fence: null, blockingPid: pid });
   expect(await locker.isLocked("unseen")).toBe(true);
   expect(await sql`select state, owner, fence, blocking_pid from leasehold.check('unseen')`).toEqual([

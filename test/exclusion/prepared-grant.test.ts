@@ -51,7 +51,7 @@ test.each(["new", "known"])(
     await using locker = openLocker(database);
     await using session = await openSession(database);
     await session.run("commit prepared 'somebody''s half'");
-    expect(await locker.check(key)).toMatchObject({ state: "held", holder: "preparing", blockingTransaction: null });
+    expect(await locker.check(key)).toMatchObject({ state: "held", owner: "preparing", blockingTransaction: null });
     await session.run(`delete from leasehold.leases where key = '${key}'`);
   },
 );

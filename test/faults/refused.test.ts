@@ -203,7 +203,7 @@ test("a given client that finds no connection free (53300) has sent nothing", as
   const role = await createRole(database, { grantUsage: true });
   await database.sql.unsafe(`alter role ${role.name} connection limit 0`);
   const client = postgres(changeUrl(role.url, {}), { max: 1 });
-  const options = { sql: client, url: undefined, presence: "off", requestTimeoutMs: 10_000 } as const;
+  const options = { client, url: undefined, presence: "off", requestTimeoutMs: 10_000 } as const;
   await using locker = openLocker(database, options);
   await expect(locker.acquire("a")).rejects.toMatchObject({
     name: "UnavailableError",

@@ -37,8 +37,8 @@ test("over a connection to Postgres itself", async () => {
   });
   expect(isOn(found)).toEqual({
     "crash-detection": true,
-    "waiting-in-order": true,
-    "woken-waiters": true,
+    queue: true,
+    "wake-ups": true,
     "guarded-writes": true,
     "own-transactions": false,
     "bounded-transactions": server?.hasTransactionTimeout,
@@ -53,8 +53,8 @@ test("without presence: no crash is noticed, nobody is woken, and commands may g
   expect(found).toMatchObject({ presence: "off", commands: "pooled" });
   expect(isOn(found)).toMatchObject({
     "crash-detection": false,
-    "waiting-in-order": true,
-    "woken-waiters": false,
+    queue: true,
+    "wake-ups": false,
     "named-statements": false,
   });
   expect(found.features["crash-detection"].why).toContain('presence: "off"');
@@ -67,7 +67,7 @@ test("a direct address beside the one for commands says that those may be pooled
 test.each([true, false])("over a given client, which prepares: %s", async (prepare) => {
   const client = postgres(database.url, { max: 1, prepare });
   try {
-    const found = await capabilities({ url: undefined, sql: client });
+    const found = await capabilities({ url: undefined, client });
     expect(found.commands).toBe("given");
     expect(isOn(found)).toMatchObject({ "own-transactions": true, "named-statements": prepare });
   } finally {

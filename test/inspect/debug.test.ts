@@ -193,7 +193,7 @@ test("the options are shown in full, and of addresses and connections only what 
   expect(options).toMatchObject({
     url: address,
     directUrl: address,
-    sql: null,
+    client: null,
     connection: { password: "[function]", ssl: false, keep_alive: 30, connection: "[hidden]" },
     presence: "on",
     prefix: "app:",
@@ -219,7 +219,7 @@ test("several hosts, an IPv6 address and a socket's path are shown as addresses"
 test("a client that was given is shown as such, with its statements", async () => {
   const client = postgres(database.url, { max: 2 });
   try {
-    await using locker = openLocker(database, { sql: client, url: undefined });
+    await using locker = openLocker(database, { client, url: undefined });
     await locker.ready();
     const pinging = locker.ping();
     const info = await until("a statement is on its way", async () => {
@@ -227,7 +227,10 @@ test("a client that was given is shown as such, with its statements", async () =
       return found.connections.commands.state === "given" && found;
     });
     await pinging;
-    expect(info).toMatchObject({ options: { sql: "[client]", url: null }, connections: { commands: { pid: null } } });
+    expect(info).toMatchObject({
+      options: { client: "[client]", url: null },
+      connections: { commands: { pid: null } },
+    });
   } finally {
     await client.end();
   }

@@ -232,7 +232,7 @@ test("withLock and tryWithLock are operations of a tracing channel, with the acq
   expect(value).toBe("value");
   const results = outer.filter(([event]) => event === "asyncEnd").map(([, { result }]) => result);
   expect(results).toEqual([{ isAcquired: false }, { isAcquired: true }]);
-  expect(outer[0]?.[1]).toEqual({ lockerId: expect.any(Number), key: "a", result: { isAcquired: true } });
+  expect(outer[0]?.[1]).toEqual({ lockerId: expect.any(Number), keys: ["a"], result: { isAcquired: true } });
 
   const error = new Error("the body's");
   const failing = locker.tryWithLock("a", () => {
@@ -246,7 +246,7 @@ test("a store that is bound to a start channel reaches the body", async () => {
   await using locker = openLocker(database);
   const storage = new AsyncLocalStorage<string>();
   const { start } = tracingChannel("leasehold:with-lock");
-  start.bindStore(storage, (context) => `in ${(context as WithLockTrace).key}`);
+  start.bindStore(storage, (context) => `in ${(context as WithLockTrace).keys.join()}`);
   onTestFinished(() => void start.unbindStore(storage));
   const seen = await locker.withLock("a", async () => {
     await locker.ping();

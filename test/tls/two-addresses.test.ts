@@ -35,8 +35,8 @@ const setUps: Readonly<Record<string, [options: () => LockerOptions, commands: b
   "only url": [() => ({ url: encrypted, directUrl: plain }), true, false],
   "only directUrl": [() => ({ url: plain, directUrl: encrypted }), false, true],
   "directUrl verified in full": [() => ({ url: encrypted, directUrl: verified }), true, true],
-  "a given client over TLS": [() => ({ sql: client(plain, "require") }), true, true],
-  "a given client that verifies": [() => ({ sql: client(plain, { ca: authority.cert }) }), true, true],
+  "a given client over TLS": [() => ({ client: client(plain, "require") }), true, true],
+  "a given client that verifies": [() => ({ client: client(plain, { ca: authority.cert }) }), true, true],
   "a given client over TLS, directUrl without": [
     () => ({ sql: client(plain, "require"), directUrl: plain }),
     true,

@@ -15,7 +15,7 @@ test.each(libraries)("the lock is released in it: $name", async (library) => {
 
   await opened.guarded(lock, async (run) => {
     const [row] = await run("select pg_backend_pid() as pid");
-    expect(await other.check("a")).toMatchObject({ state: "held", blockingPid: row?.pid, holder: "the first" });
+    expect(await other.check("a")).toMatchObject({ state: "held", blockingPid: row?.pid, owner: "the first" });
     await lock.release();
 
     const waited: unknown = await other.acquire("a", { waitMs: 300 }).catch((error: unknown) => error);
@@ -24,7 +24,13 @@ test.each(libraries)("the lock is released in it: $name", async (library) => {
     expect((waited as Error).message).toContain(`blocked by the open transaction of server process ${row?.pid}`);
 
     const info = await other.check("a");
-    expect(info).toMatchObject({ state: "blocked", blockingPid: row?.pid, holder: "the first", fence: lock.fence });
+    expect(info).toMatchObject({
+      state: "blocked",
+      blockingPid: row?.pid,
+      owner: "the first",
+      holders: [],
+      fence: lock.fence,
+    });
     expect(info).toMatchObject({ expiresAt: null, remainingMs: 0 });
     expect(await other.isLocked("a")).toBe(true);
     expect(await other.tryWithLock("a", () => "ran")).toMatchObject({ acquired: false });

@@ -16,7 +16,7 @@ function openClient(): postgres.Sql & AsyncDisposable {
 
 test("the body is given a transaction of that client", async () => {
   await using sql = openClient();
-  await using locker = openLocker(database, { sql });
+  await using locker = openLocker(database, { client: sql });
 
   const value = await locker.withLock("a", (lock) =>
     lock.transaction(async (tx) => {
@@ -32,7 +32,7 @@ test("the body is given a transaction of that client", async () => {
 
 test("who holds the key instead is asked on another connection", async () => {
   await using sql = openClient();
-  await using locker = openLocker(database, { sql });
+  await using locker = openLocker(database, { client: sql });
   await using other = openLocker(database, { owner: "the other" });
   const lock = await locker.acquire("b", { keepAlive: false });
   await other.forceRelease("b", { immediate: true });
@@ -46,7 +46,7 @@ test("who holds the key instead is asked on another connection", async () => {
 
 test("queries that the body returns in an array run in the transaction, before its commit", async () => {
   await using sql = openClient();
-  await using locker = openLocker(database, { sql, presence: "off" });
+  await using locker = openLocker(database, { client: sql, presence: "off" });
   await using lock = await locker.acquire("c");
 
   const [[first], [second]] = await lock.transaction((tx) => [
@@ -60,7 +60,7 @@ test("queries that the body returns in an array run in the transaction, before i
 
 test("the first statement that failed is the one that is told of, as postgres.js does", async () => {
   await using sql = openClient();
-  await using locker = openLocker(database, { sql });
+  await using locker = openLocker(database, { client: sql });
   await using lock = await locker.acquire("d");
 
   const failed = lock.transaction(async (tx) => {

@@ -275,7 +275,7 @@ test("a body that is none, and a database that is missing", async () => {
   expect((await refusal((lock.transaction as (db: unknown) => Promise<unknown>).call(lock, sql))).message).toContain(
     "body",
   );
-  expect((await refusal(lock.transaction(never))).message).toContain("this locker was not made with `sql`");
+  expect((await refusal(lock.transaction(never))).message).toContain("this locker was not made with `client`");
   expect((await refusal(lock.transaction(new pg.Pool(), never, { isolationLevel: "x" } as never))).message).toContain(
     'isolationLevel: expected "read uncommitted" or',
   );

@@ -135,7 +135,7 @@ test.each<readonly [string, { readonly presence?: "off"; readonly given?: boolea
   await as(there.urlOf(there.evil), squats["all that migrate() asks for"] as string);
   const url = there.urlOf(`app_${there.name}`);
   const sql = given ? postgres(url, { max: 1, onnotice: () => {} }) : undefined;
-  const locker = createLocker({ ...options, url, ...(sql === undefined ? {} : { sql, presence: "off" }) });
+  const locker = createLocker({ ...options, url, ...(sql === undefined ? {} : { client: sql, presence: "off" }) });
   await expect(locker.ready()).rejects.toMatchObject({
     code: "unsafe-backend",
     message: expect.stringContaining(`the schema leasehold_internal of "${there.evil}"`),
@@ -257,7 +257,7 @@ test.each<readonly [string, { readonly presence?: "off"; readonly given?: boolea
     const locker = createLocker({
       ...options,
       url: there.urlOf(),
-      ...(sql === undefined ? {} : { sql, presence: "off" }),
+      ...(sql === undefined ? {} : { client: sql, presence: "off" }),
     });
     await expect(locker.acquire("a")).rejects.toMatchObject({ code: "not-migrated" });
     await as(there.urlOf(there.evil), squats["all that migrate() asks for"] as string);

@@ -12,6 +12,7 @@ import {
   NotHeldError,
   NotMigratedError,
   NotPermittedError,
+  ReentryError,
   StaleFenceError,
   UnavailableError,
   UnsafeBackendError,
@@ -33,6 +34,12 @@ const all: readonly { error: LeaseholdError; name: string; code: string; says: s
     name: "WaitTimeoutError",
     code: "wait-timeout",
     says: 'Waited 250 ms for "a", held by "web-1:17"',
+  },
+  {
+    error: new ReentryError({ key: "a" }),
+    name: "ReentryError",
+    code: "reentry",
+    says: 'give it the option reentry: "wait"',
   },
   { error: new NotHeldError({ key: "a", fence: 7n }), name: "NotHeldError", code: "not-held", says: '"a" (fence 7)' },
   {
@@ -265,4 +272,29 @@ describe("messages", () => {
       expect(error.received).toBe("a string");
     },
   );
+});
+
+test("a test can make each error from what identifies it alone", () => {
+  const made = [
+    new NotAcquiredError({ key: "a" }),
+    new WaitTimeoutError({ key: "a" }),
+    new ReentryError({ key: "a" }),
+    new NotHeldError({ key: "a" }),
+    new LeaseLostError({ key: "a" }),
+    new StaleFenceError({ key: "a" }),
+    new InvalidKeyError(),
+    new InvalidOptionError({ option: "ttlMs" }),
+    new ClosedError(),
+    new NotMigratedError(),
+    new NotPermittedError({ statement: "select 1" }),
+    new UnsafeBackendError({ problem: "It is a standby" }),
+    new UnavailableError(),
+    new UnsupportedError({ message: "It does not." }),
+  ];
+  const classes = Object.entries(errors).filter(([name]) => name.endsWith("Error") && name !== "LeaseholdError");
+  expect(made.map(({ name }) => name).sort()).toEqual(classes.map(([name]) => name).sort());
+  for (const { name, message } of made) expect(message, name).not.toMatch(/(?<!got )undefined|null|NaN/);
+  expect(new LeaseLostError({ key: "a" }).reason).toBe("expired");
+  expect(new UnavailableError().outcome).toBe("not-sent");
+  expect(new WaitTimeoutError({ key: "a" })).toMatchObject({ holder: null, isHeldHere: false, blockingPid: null });
 });

@@ -1,7 +1,8 @@
 // A locker over a fake store, with nothing that runs by itself.
 import { type ResolvedLockerOptions, resolveLockerOptions } from "../../src/config/resolve-options.js";
 import type { LockerOptions } from "../../src/index.js";
-import { Locker } from "../../src/locker/locker.js";
+import type { Locker } from "../../src/locker/locker.js";
+import { StoreLocker } from "../../src/locker/store-locker.js";
 import { FakeStore, gone } from "./fake-store.js";
 import { clock } from "./manual-clock.js";
 import { watch } from "./outcome.js";
@@ -21,7 +22,7 @@ export function openFake(options: LockerOptions = {}, store: FakeStore = new Fak
     statsFlushMs: Number.POSITIVE_INFINITY,
     ...options,
   });
-  const locker = new Locker(resolved, (events) => store.listen(events));
+  const locker = new StoreLocker(resolved, (events) => store.listen(events));
   const close = async (): Promise<void> => {
     store.releases.reply ??= () => ({ outcome: "released", reason: null });
     store.abandons.reply ??= () => gone;

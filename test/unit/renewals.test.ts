@@ -179,7 +179,7 @@ test("keepAlive that is stopped renews no more, and goes on when it is started a
   const stop = lock.keepAlive({ everyMs: 2_000 });
   await clock.pass(4_100);
   expect(store.renewals.count).toBe(2);
-  stop();
+  await stop();
   await clock.pass(10_000);
   expect(store.renewals.count).toBe(2);
   lock.keepAlive();
@@ -309,5 +309,25 @@ test("a lock that was renewed by hand for less than its interval is renewed soon
   store.renewals.reply = () => store.renewed(3_000);
   await clock.pass(60_000);
   expect(lock.held).toBe(true);
+  await close();
+});
+
+test("what stops a keepAlive resolves when the renewal in flight is answered, or has failed", async () => {
+  const { lock, store, close } = await openHeld({ keepAlive: false });
+  for (const end of ["answered", "failed"] as const) {
+    const stop = lock.keepAlive({ everyMs: 2_000, onError: () => undefined });
+    await clock.pass(2_000);
+    const renewal = store.renewals.take();
+    const stopped = watch(stop());
+    const again = watch(stop());
+    await settle();
+    expect([stopped.state, again.state]).toEqual(["pending", "pending"]);
+    if (end === "answered") renewal.answer(store.renewed());
+    else renewal.fail(noAnswer());
+    await settle();
+    expect([stopped.state, again.state], end).toEqual(["resolved", "resolved"]);
+    await stop();
+  }
+  await clock.pass(1_000);
   await close();
 });

@@ -2,7 +2,8 @@
 
 import { resolveLockerOptions } from "../../src/config/resolve-options.js";
 import type { LockerOptions } from "../../src/index.js";
-import { Locker } from "../../src/locker/locker.js";
+import type { Locker } from "../../src/locker/locker.js";
+import { StoreLocker } from "../../src/locker/store-locker.js";
 import { PostgresStore } from "../../src/postgres/postgres-store.js";
 import type { Store } from "../../src/store/store.js";
 
@@ -19,7 +20,7 @@ export interface Step {
 
 export function openHookedLocker(options: LockerOptions, onStep: (step: Step) => void): Locker {
   const resolved = resolveLockerOptions(options);
-  return new Locker(resolved, (events) => hook(new PostgresStore(resolved, events), onStep));
+  return new StoreLocker(resolved, (events) => hook(new PostgresStore(resolved, events), onStep));
 }
 
 interface Answered {

@@ -89,9 +89,6 @@ async function acquire(locker: Locker, key: string, { waitMs, ...lease }: Terms,
   const lock = await locker.tryAcquire(key, { ...lease, signal });
   if (lock !== null) return lock;
   const info = await locker.check(key).catch(() => null);
-  const holder =
-    info === null || info.fence === null
-      ? null
-      : { owner: info.holder, fence: info.fence, isThisProcess: false, expiresAt: info.expiresAt };
+  const holder = info?.holders[0] ?? null;
   throw new NotAcquiredError({ key: locker.fullKey(key), holder, blockingPid: info?.blockingPid });
 }

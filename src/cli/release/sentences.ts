@@ -40,7 +40,7 @@ export function nothingTaken(key: string, fence: bigint | undefined, info: Lease
 export function afterwards(key: string, info: LeaseInfo | null): string {
   return info === null || info.state === "expired" || info.state === "orphaned"
     ? `${printable(key)}: free.`
-    : `${printable(key)}: free, and granted to ${named(info.holder)} since.`;
+    : `${printable(key)}: free, and granted to ${named(info.owner)} since.`;
 }
 
 /** When the time for --wait is up. */
@@ -50,7 +50,7 @@ export function stillKept(key: string, info: LeaseInfo | null): string {
   if (info === null) return notYet;
   if (open !== null || info.state === "blocked")
     return `${notYet}: ${open ?? "an open transaction"} keeps it until that ends`;
-  return `${notYet}: its holder ${named(info.holder)} has not noticed; it will be in ${formatDuration(info.remainingMs)} at the latest`;
+  return `${notYet}: its holder ${named(info.owner)} has not noticed; it will be in ${formatDuration(info.remainingMs)} at the latest`;
 }
 
 function openTransaction({ blockingPid, blockingTransaction }: Blocking): string | null {

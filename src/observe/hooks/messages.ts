@@ -94,8 +94,8 @@ export interface AcquireTrace extends LockMessage, Trace {
 export interface WithLockTrace extends Trace {
   /** Number of the locker in its process: 1 for the first that was made. */
   readonly lockerId: number;
-  /** The full key, prefix included. */
-  readonly key: string;
+  /** The full keys, prefix included. */
+  readonly keys: readonly string[];
   /** Whether the body ran, set from `asyncStart` on unless the call failed. */
   result?: { readonly isAcquired: boolean };
   /** What the call rejects with, set from `error` on. */

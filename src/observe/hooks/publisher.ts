@@ -98,7 +98,7 @@ export class Publisher implements Observer {
 
   /** Runs a call that locks and runs a body as an operation of the tracing channel `leasehold:with-lock`. */
   traceWithLock<Value>(key: string, work: () => Promise<Value>, isAcquired: (value: Value) => boolean): Promise<Value> {
-    const makeContext = (): WithLockTrace => ({ lockerId: this.lockerId, key });
+    const makeContext = (): WithLockTrace => ({ lockerId: this.lockerId, keys: [key] });
     return traced(withLock, makeContext, work, (value) => {
       return { isAcquired: isAcquired(value) } satisfies WithLockTrace["result"];
     });

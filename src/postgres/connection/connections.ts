@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import type { ResolvedLockerOptions } from "../../config/resolve-options.js";
+import { CONNECT_TIMEOUT_MS, type ResolvedLockerOptions } from "../../config/resolve-options.js";
 import { ClosedError } from "../../errors/errors.js";
 import type { Notice } from "./client.js";
 import {
@@ -35,16 +35,19 @@ export interface ConnectionsEvents {
   onNotice(notice: Notice): void;
 }
 
+/** Where the connections of a locker lead. */
+interface Route {
+  readonly hosts: HostList;
+  /** Those of `directUrl`; the same object when there is no other address. */
+  readonly directHosts: HostList;
+}
+
 /** Makes all connections of a locker. It keeps three: the session, and the lanes for commands and renewals. */
 export class Connections {
   readonly commands: Lane;
   readonly renewals: Lane;
-  /** Whether the two lanes may lead through a transaction pooler. */
-  readonly mayBePooled: boolean;
   readonly #options: ResolvedLockerOptions;
-  readonly #directHosts: HostList;
-  /** The lanes that connect to the same address as the session. */
-  readonly #directLanes: readonly OwnLane[];
+  #foundRoute: Route | null = null;
   readonly #closing = new AbortController();
   /** Whether the direct address was found to have no pooler. Only then are settings made for whole sessions. */
   #keepsBackends = false;
@@ -62,25 +65,24 @@ export class Connections {
     this.#onNotice = onNotice;
     setMaxListeners(0, this.#closing.signal); // each migration listens there while it connects
     const { requestTimeoutMs } = options;
-    const directTarget = options.directTarget ?? (options.sql === null ? null : targetOfClient(options.sql));
-    const target = options.target ?? directTarget;
-    if (directTarget === null || target === null) {
-      throw new TypeError("the options name no address"); // resolveLockerOptions refuses that
-    }
-    this.#directHosts = new HostList(directTarget);
-    const hosts = target === directTarget ? this.#directHosts : new HostList(target);
-    const mayBePooled = options.presence === "off" || hosts !== this.#directHosts || target.isPooledHint;
     const how = (): Pick<How, "prepare" | "settings"> =>
-      mayBePooled ? pooled : this.#keepsBackends ? { ...direct, settings: ownSettings } : direct;
+      this.mayBePooled ? pooled : this.#keepsBackends ? { ...direct, settings: ownSettings } : direct;
     const own = (purpose: string, more: Pick<How, "acceptsMissing"> = {}): OwnLane =>
-      new OwnLane((signal) => this.#connect(hosts, purpose, { ...how(), ...more, signal }), requestTimeoutMs, onClock);
+      new OwnLane(
+        async (signal) => await this.#connect(this.#route.hosts, purpose, { ...how(), ...more, signal }),
+        requestTimeoutMs,
+        onClock,
+      );
     this.#ownDebug = () => own("debug", { acceptsMissing: true });
-    const renewals = own("renewals");
-    const commands = options.sql === null ? own("commands") : new GivenLane(options.sql, requestTimeoutMs);
-    this.mayBePooled = mayBePooled;
-    this.renewals = renewals;
-    this.commands = commands;
-    this.#directLanes = mayBePooled ? [] : [renewals, commands].filter((lane) => lane instanceof OwnLane);
+    this.renewals = own("renewals");
+    this.commands = options.client === null ? own("commands") : new GivenLane(options.client, requestTimeoutMs);
+  }
+
+  /** Whether the two lanes may lead through a transaction pooler, as far as it is known where they lead. */
+  get mayBePooled(): boolean {
+    const route = this.#foundRoute;
+    const isPassedBy = route !== null && (route.hosts !== route.directHosts || route.hosts.target.isPooledHint);
+    return this.#options.presence === "off" || isPassedBy;
   }
 
   /** The role that the newest connection logged in as. */
@@ -89,8 +91,8 @@ export class Connections {
   }
 
   /** A connection to `directUrl` for one purpose. The caller configures and ends it. */
-  directly(purpose: string, how: Pick<How, "signal" | "onNotify">): Promise<Made> {
-    return this.#connect(this.#directHosts, purpose, { ...direct, ...how });
+  async directly(purpose: string, how: Pick<How, "signal" | "onNotify">): Promise<Made> {
+    return await this.#connect(this.#route.directHosts, purpose, { ...direct, ...how });
   }
 
   /**
@@ -99,7 +101,10 @@ export class Connections {
    * pooler.
    */
   probes(signal: AbortSignal): readonly [Probe, Probe] {
-    const [first, second] = this.#directLanes;
+    // The lanes that connect to the same address as the session.
+    const [first, second] = this.mayBePooled
+      ? []
+      : [this.renewals, this.commands].filter((lane) => lane instanceof OwnLane);
     return [this.#probe(first, signal), this.#probe(second, signal)];
   }
 
@@ -108,9 +113,9 @@ export class Connections {
    * prepared. It runs in a transaction with its own settings, because nobody has tested whether the connection is ours
    * alone.
    */
-  forMigration(): Promise<Made> {
+  async forMigration(): Promise<Made> {
     const how = { prepare: false, settings: ownTransactionSettings, trustsOwners: true, signal: this.#closing.signal };
-    return this.#connect(this.#directHosts, "migrate", how);
+    return await this.#connect(this.#route.directHosts, "migrate", how);
   }
 
   /** Called before anything is called over a given client. Our own connections do this check when they connect (rule 11). */
@@ -153,6 +158,12 @@ export class Connections {
     }
   }
 
+  /** Found when it is first needed. @throws InvalidOptionError when nobody says where to connect */
+  get #route(): Route {
+    this.#foundRoute ??= findRoute(this.#options);
+    return this.#foundRoute;
+  }
+
   #probe(lane: OwnLane | undefined, signal: AbortSignal): Probe {
     if (lane === undefined) {
       const made = this.directly("test", { signal });
@@ -183,7 +194,7 @@ export class Connections {
       hosts,
       keepsProcess: false, // the calls that await an answer do, see activity.ts
       applicationName: `leasehold ${purpose}${applicationName === null ? "" : ` ${applicationName}`}`.slice(0, 63),
-      connectTimeoutMs: this.#options.connectTimeoutMs,
+      connectTimeoutMs: this.#options.connectTimeoutMs ?? hosts.target.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       ...(keep_alive === undefined ? {} : { keepAliveMs: keep_alive * 1_000 }),
       onNotice: this.#onNotice,
       onUnconfirmedCommit: () => {
@@ -197,4 +208,15 @@ export class Connections {
     this.#role = made.hello.role;
     return made;
   }
+}
+
+function findRoute({ targets, client }: ResolvedLockerOptions): Route {
+  const { target, directTarget } = targets();
+  const direct = directTarget ?? (client === null ? null : targetOfClient(client));
+  const own = target ?? direct;
+  if (direct === null || own === null) {
+    throw new TypeError("the options name no address"); // resolveTargets refuses that
+  }
+  const directHosts = new HostList(direct);
+  return { hosts: own === direct ? directHosts : new HostList(own), directHosts };
 }

@@ -210,22 +210,24 @@ interface Queryable {
 
 /** The user's own client. It is never ended. A statement without an answer can only be given up. */
 export class GivenLane implements Lane {
-  readonly #sql: Queryable;
+  readonly #client: Queryable;
   readonly #timeoutMs: number;
   #inFlight = 0;
 
-  constructor(sql: PostgresClient, timeoutMs: number) {
-    this.#sql = sql as unknown as Queryable;
+  constructor(client: PostgresClient, timeoutMs: number) {
+    this.#client = client as unknown as Queryable;
     this.#timeoutMs = timeoutMs;
   }
 
   async query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
     const sentAt = now();
-    const query = inOneTrip(this.#sql.unsafe(text, [...parameters], { prepare: this.#sql.options.prepare !== false }));
+    const query = inOneTrip(
+      this.#client.unsafe(text, [...parameters], { prepare: this.#client.options.prepare !== false }),
+    );
     this.#inFlight += 1;
     try {
       const rows = await withTimeout(Promise.resolve(query), this.#timeoutMs);
-      const isTransformed = typeof this.#sql.options.transform?.value?.from === "function";
+      const isTransformed = typeof this.#client.options.transform?.value?.from === "function";
       return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
     } catch (error) {
       if (error instanceof Error && "code" in error && neverSent.has(error.code)) {

@@ -14,8 +14,8 @@ interface ClientOptions {
 }
 
 /** Where a postgres.js client connects to, from its parsed options. */
-export function targetOfClient(sql: PostgresClient): ConnectionTarget {
-  const options = sql.options as ClientOptions;
+export function targetOfClient(client: PostgresClient): ConnectionTarget {
+  const options = client.options as ClientOptions;
   const path = options.path || null;
   return {
     hosts: path === null ? options.host.map((host, index) => ({ host, port: options.port[index] ?? 5432 })) : [],

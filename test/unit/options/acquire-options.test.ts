@@ -12,6 +12,7 @@ describe("what is left out comes from the locker", () => {
     const given = {
       ttlMs: 9_000,
       waitMs: 7,
+      reentry: "throw" as const,
       keepAlive: false,
       renewEveryMs: 500,
       minHoldMs: 3,
@@ -94,6 +95,7 @@ describe("what cannot be used is refused by name", () => {
     ["ttlMs", Number.POSITIVE_INFINITY],
     ["ttlMs", null],
     ["waitMs", -1],
+    ["reentry", "maybe"],
     ["waitMs", "soon"],
     ["waitMs", 0.5],
     ["keepAlive", "yes"],

@@ -1,15 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { resolveLockerOptions } from "../../../src/config/resolve-options.js";
 import { InvalidOptionError } from "../../../src/errors/errors.js";
+import { describeOptions } from "../../../src/locker/describe-options.js";
 
 const url = "postgres://app:hunter2@db.example/app";
 const env = { DATABASE_URL: "postgres://env@env.example/env", DIRECT_URL: "postgres://direct@direct.example/direct" };
 const resolve = (connection: unknown) => resolveLockerOptions({ url, connection }, {});
+const targetsOf = (connection: unknown) => resolve(connection).targets();
 
 describe("options of postgres.js that are taken", () => {
   test("stand in place of what the address says", () => {
     const password = () => "rotated";
-    const { target } = resolve({
+    const { target } = targetsOf({
       user: "other",
       database: "db2",
       password,
@@ -27,19 +29,22 @@ describe("options of postgres.js that are taken", () => {
   });
 
   test("make an address of their own where there is none", () => {
-    const { target, directTarget } = resolveLockerOptions({ connection: { host: "h", port: 6000, user: "u" } }, env);
+    const { target, directTarget } = resolveLockerOptions(
+      { connection: { host: "h", port: 6000, user: "u" } },
+      env,
+    ).targets();
     expect(target).toMatchObject({ hosts: [{ host: "h", port: 6000 }], user: "u", database: "u", password: "" });
     expect(directTarget).toBe(target);
   });
 
   test("name a unix socket", () => {
     const path = "/run/postgresql/.s.PGSQL.5433";
-    const { target } = resolveLockerOptions({ connection: { path, user: "u", ssl: true } }, env);
+    const { target } = resolveLockerOptions({ connection: { path, user: "u", ssl: true } }, env).targets();
     expect(target).toMatchObject({ hosts: [], path, ssl: false });
   });
 
   test("carry start-up parameters", () => {
-    const { target } = resolve({
+    const { target } = targetsOf({
       connection: { application_name: "billing", work_mem: 64, jit: false, unset: undefined },
     });
     expect(target).toMatchObject({ applicationName: "billing", startup: { work_mem: "64", jit: "false" } });
@@ -124,11 +129,11 @@ describe("options of postgres.js that are refused by name, with the reason", () 
 
 describe("where the addresses come from", () => {
   const hosts = (options: object, variables: Record<string, string>) => {
-    const { target, directTarget } = resolveLockerOptions(options, variables);
+    const { target, directTarget } = resolveLockerOptions(options, variables).targets();
     return [target?.hosts[0]?.host, directTarget?.hosts[0]?.host];
   };
   const address = (host: string) => `postgres://u@${host}/d`;
-  const sql = Object.assign(() => 1, { unsafe: () => 1, end: () => 1, options: {} });
+  const client = Object.assign(() => 1, { unsafe: () => 1, end: () => 1, options: {} });
 
   test.each<[string, object, Record<string, string>, (string | undefined)[]]>([
     ["url", { url: address("a") }, {}, ["a", "a"]],
@@ -167,14 +172,17 @@ describe("where the addresses come from", () => {
       ["h", "h"],
     ],
     [
-      "no DATABASE_URL beside sql",
-      { sql },
+      "no DATABASE_URL beside client",
+      { client },
       { DATABASE_URL: address("a"), DIRECT_URL: address("b") },
       [undefined, undefined],
     ],
-    ["LEASEHOLD_DIRECT_URL beside sql", { sql }, { LEASEHOLD_DIRECT_URL: address("b") }, [undefined, "b"]],
-    ["url beside sql", { sql, url: address("a") }, {}, ["a", "a"]],
+    ["LEASEHOLD_DIRECT_URL beside client", { client }, { LEASEHOLD_DIRECT_URL: address("b") }, [undefined, "b"]],
+    ["url beside client", { client, url: address("a") }, {}, ["a", "a"]],
     ["PGHOST alone", {}, { PGHOST: "p" }, ["p", "p"]],
+    ["PGDATABASE alone", {}, { PGDATABASE: "d" }, ["localhost", "localhost"]],
+    ["PGUSER alone", {}, { PGUSER: "u" }, ["localhost", "localhost"]],
+    ["DATABASE_URL before PGHOST", {}, { PGHOST: "p", DATABASE_URL: address("a") }, ["a", "a"]],
     [
       "an empty variable is none",
       {},
@@ -185,12 +193,31 @@ describe("where the addresses come from", () => {
     expect(hosts(options, variables)).toEqual(expected);
   });
 
-  test("nowhere: the error says what to set", () => {
-    expect(() => resolveLockerOptions({}, {})).toThrow("set LEASEHOLD_DATABASE_URL or DATABASE_URL in the environment");
+  test("nowhere: the first use says what to set", () => {
+    const { targets } = resolveLockerOptions({}, { PGPASSWORD: "secret" });
+    expect(targets).toThrow("set LEASEHOLD_DATABASE_URL or DATABASE_URL in the environment, or PGHOST, PGUSER");
   });
 
+  test("the environment is read at the first use", () => {
+    const variables: Record<string, string> = {};
+    const { targets } = resolveLockerOptions({}, variables);
+    expect(targets).toThrow(InvalidOptionError);
+    variables.DATABASE_URL = address("a");
+    const { target } = targets();
+    expect(target).toMatchObject({ hosts: [{ host: "a" }] });
+    variables.DATABASE_URL = address("b");
+    expect(targets().target).toBe(target);
+  });
+
+  test.each(["", "mysql://u:hunter2@h/d", 5])(
+    "a directUrl of %o is refused at once, wherever url comes from",
+    (value) => {
+      expect(() => resolveLockerOptions({ directUrl: value }, {})).toThrow("directUrl: expected");
+    },
+  );
+
   test("an error in a variable names the variable", () => {
-    expect(() => resolveLockerOptions({}, { DATABASE_URL: "mysql://u:hunter2@h/d" })).toThrow(
+    expect(resolveLockerOptions({}, { DATABASE_URL: "mysql://u:hunter2@h/d" }).targets).toThrow(
       "DATABASE_URL: expected an address that starts with postgres:// or postgresql://, got a string",
     );
   });
@@ -206,9 +233,9 @@ describe("where the addresses come from", () => {
   });
 
   test("connect_timeout of the address is the default of connectTimeoutMs", () => {
-    expect(resolveLockerOptions({ url: `${url}?connect_timeout=3` }, {}).connectTimeoutMs).toBe(3_000);
-    expect(resolveLockerOptions({ url: `${url}?connect_timeout=3`, connectTimeoutMs: 700 }, {}).connectTimeoutMs).toBe(
-      700,
-    );
+    const shown = (options: object) => describeOptions(resolveLockerOptions(options, {})).connectTimeoutMs;
+    expect(shown({ url })).toBe(5_000);
+    expect(shown({ url: `${url}?connect_timeout=3` })).toBe(3_000);
+    expect(shown({ url: `${url}?connect_timeout=3`, connectTimeoutMs: 700 })).toBe(700);
   });
 });

@@ -32,10 +32,10 @@ test("the defaults are the documented ones", () => {
     maxHoldMs: Number.POSITIVE_INFINITY,
     guardTimeoutMs: null,
     requestTimeoutMs: 5_000,
-    connectTimeoutMs: 5_000,
+    connectTimeoutMs: null,
     idleTimeoutMs: 60_000,
     metadata: { json: null, value: null },
-    sql: null,
+    client: null,
     connection: {},
     onLost: null,
     onAcquired: null,
@@ -45,12 +45,12 @@ test("the defaults are the documented ones", () => {
 
 test("undefined is the default for every option", () => {
   const given = Object.fromEntries(Object.keys(resolve({})).map((name) => [name, undefined]));
-  const { target, directTarget, ...options } = given;
-  expect(resolve({ ...options, url })).toEqual(resolve({}));
+  const { targets, ...options } = given;
+  expect(resolve({ ...options, url })).toEqual({ ...resolve({}), targets: expect.any(Function) });
 });
 
 test("null is an error that names the option, for every option", () => {
-  const { target, directTarget, ...resolved } = resolve({});
+  const { targets, ...resolved } = resolve({});
   for (const name of [...Object.keys(resolved), "url", "directUrl"]) {
     // metadata null is a value of its own
     if (name === "metadata") continue;
@@ -170,7 +170,7 @@ describe("names", () => {
 
   test("a name like no other gets the list, and its value is not shown", () => {
     const error = refusal(() => resolve({ somethingElse: "hunter2" }));
-    expect(error.message).toContain("The options are url, directUrl, sql,");
+    expect(error.message).toContain("The options are url, directUrl, client,");
     expect(error.message).not.toContain("hunter2");
   });
 
@@ -181,19 +181,20 @@ describe("names", () => {
   });
 });
 
-describe("sql", () => {
+describe("client", () => {
   const sql = postgres("postgres://app@127.0.0.1:1/app");
 
   test("a client is taken, and no url is needed", () => {
-    const options: LockerOptions = { sql };
-    expect(resolveLockerOptions(options, {})).toMatchObject({ sql, target: null, directTarget: null });
+    const options: LockerOptions = { client: sql };
+    const { client, targets } = resolveLockerOptions(options, {});
+    expect([client, targets()]).toEqual([sql, { target: null, directTarget: null }]);
   });
 
   test("a client with types of its own is taken by the compiler too", () => {
     const typed: LockerOptions = {
-      sql: postgres("postgres://app@127.0.0.1:1/app", { types: { bigint: postgres.BigInt } }),
+      client: postgres("postgres://app@127.0.0.1:1/app", { types: { bigint: postgres.BigInt } }),
     };
-    expect(resolveLockerOptions(typed, {}).sql).toBe(typed.sql);
+    expect(resolveLockerOptions(typed, {}).client).toBe(typed.client);
   });
 
   test.each([
@@ -203,7 +204,7 @@ describe("sql", () => {
     ["a reserved connection", Object.assign(() => 1, { unsafe: () => 1, end: () => 1, options: {}, release: () => 1 })],
     ["an address", url],
   ])("%s is refused", (_, value) => {
-    const error = refusal(() => resolveLockerOptions({ sql: value }, {}));
-    expect(error.message).toContain("sql: expected a client made with postgres()");
+    const error = refusal(() => resolveLockerOptions({ client: value }, {}));
+    expect(error.message).toContain("client: expected a client made with postgres()");
   });
 });

@@ -1,0 +1,381 @@
+import { Acquires } from "../acquire/acquires.js";
+import { keepEntriesOf } from "../acquire/keep-entries.js";
+import { LocalQueues } from "../acquire/local-queues.js";
+import type { NotGranted } from "../acquire/wait.js";
+import type { ForceReleaseResult } from "../api/force-release.js";
+import type { LeaseInfo } from "../api/lease-info.js";
+import type { Lock } from "../api/lock.js";
+import type { AcquireOptions, CloseOptions, ForceReleaseOptions, MigrateOptions, TryOptions } from "../api/options.js";
+import { checkKey } from "../config/key.js";
+import {
+  type ResolvedAcquireOptions,
+  type ResolvedLockerOptions,
+  resolveAcquireOptions,
+} from "../config/resolve-options.js";
+import { ClosedError, InvalidOptionError, ReentryError, StaleFenceError, WaitTimeoutError } from "../errors/errors.js";
+import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "../errors/option-checks.js";
+import { Holdings } from "../hold/holdings.js";
+import { Callbacks } from "../observe/callbacks.js";
+import { Counters, type LockerStats } from "../observe/counters/counters.js";
+import { prefixBy } from "../observe/counters/prefixes.js";
+import { acquiring, Publisher } from "../observe/hooks/publisher.js";
+import { Observers } from "../observe/observer.js";
+import { Recent } from "../observe/recent.js";
+import { Activity } from "../runtime/activity.js";
+import { Background } from "../runtime/background.js";
+import { after, msUntil, now, sleep } from "../runtime/clock.js";
+import { quote } from "../runtime/describe.js";
+import type { KeyState, PingResult, Store, StoreEvents, SweepResult } from "../store/store.js";
+import { Calls } from "./calls.js";
+import { type Capabilities, toCapabilities } from "./capabilities.js";
+import { type DebugInfo, describeLocker } from "./debug.js";
+import { Flushing } from "./flushing.js";
+import { toForceReleaseResult } from "./force-release.js";
+import { isKept, toLeaseInfo } from "./lease-info.js";
+import type { Locker, TryResult } from "./locker.js";
+import { isInsideOf, runInside } from "./reentry.js";
+import { Sweeping } from "./sweeping.js";
+import { runUnder } from "./with-lock.js";
+
+/** How long a last word may take once it is due: a new connection and one round trip. */
+const LAST_WORD_MS = 250;
+
+/** Under it a locker says whether `close` was called. Registered, so that `getLocker` of another copy of this package can ask. */
+export const isClosing: symbol = Symbol.for("leasehold.isClosing");
+
+/** The locker over one store. */
+export class StoreLocker implements Locker {
+  readonly #options: ResolvedLockerOptions;
+  readonly #store: Store;
+  readonly #observers = new Observers();
+  readonly #recent: Recent;
+  readonly #publisher = new Publisher();
+  readonly #queues: LocalQueues;
+  readonly #callbacks: Callbacks;
+  readonly #activity: Activity;
+  readonly #background: Background;
+  readonly #holdings: Holdings;
+  readonly #sweeping: Sweeping;
+  readonly #counters: Counters;
+  readonly #flushing: Flushing;
+  readonly #calls: Calls;
+  readonly #acquires: Acquires;
+  /** The terms of `acquire(key)` and `tryAcquire(key)` without options. */
+  readonly #waitTerms: ResolvedAcquireOptions;
+  readonly #tryTerms: ResolvedAcquireOptions;
+
+  constructor(options: ResolvedLockerOptions, makeStore: (events: StoreEvents) => Store) {
+    const observer = this.#observers;
+    const recent = new Recent(options);
+    const callbacks = new Callbacks(options.onError, observer);
+    const onError = (error: unknown): void => callbacks.report(error);
+    const store = makeStore({
+      onWake: () => queues.wakeAll(),
+      onReconnected: () => {
+        holdings.proveAll();
+        queues.keepEntriesNow();
+      },
+      onError,
+      onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
+      onFailure: (error) => recent.failed(error),
+    });
+    const { requestTimeoutMs } = options;
+    const queues = new LocalQueues((waits) => keepEntriesOf(store, waits, requestTimeoutMs), requestTimeoutMs);
+    const counters = new Counters({
+      prefixOf: prefixBy(options, onError),
+      onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
+    });
+    const activity = new Activity(
+      options.idleTimeoutMs,
+      () => this.#rest(),
+      () => sweeping.start(),
+    );
+    const flushing = new Flushing({ counters, store, activity, everyMs: options.statsFlushMs, onError });
+    const sweeping = new Sweeping({ store, observer, everyMs: options.sweepEveryMs, onError });
+    const background = new Background(activity);
+    const calls = new Calls({ store, activity, requestTimeoutMs });
+    const holdings = new Holdings({ options, store, activity, background, callbacks, observer, handOver: queues });
+    Object.defineProperty(this, isClosing, { get: () => calls.isClosing });
+    const claims = { store, queues, requestTimeoutMs, closed: calls.closed };
+    const toError = (key: string, { waitMs }: ResolvedAcquireOptions, { holder, blockingPid }: NotGranted): Error =>
+      new WaitTimeoutError({
+        key,
+        waitMs,
+        holder: holdings.holderInfo(key, holder),
+        blockingPid,
+        isHeldHere: holdings.get(key) !== undefined,
+      });
+    for (const watcher of [recent, this.#publisher, counters]) {
+      observer.add(watcher);
+    }
+    this.#options = options;
+    this.#waitTerms = resolveAcquireOptions(options, {}, { waits: true });
+    this.#tryTerms = resolveAcquireOptions(options, {}, { waits: false });
+    this.#store = store;
+    this.#queues = queues;
+    this.#recent = recent;
+    this.#callbacks = callbacks;
+    this.#activity = activity;
+    this.#background = background;
+    this.#counters = counters;
+    this.#flushing = flushing;
+    this.#sweeping = sweeping;
+    this.#calls = calls;
+    this.#holdings = holdings;
+    this.#acquires = new Acquires({
+      claims,
+      queues,
+      holdings,
+      activity,
+      background,
+      callbacks,
+      observer,
+      onAcquired: options.onAcquired,
+      toError,
+    });
+  }
+
+  ready(): Promise<void> {
+    return this.#calls.run(() => this.#store.open(this.#options.requestTimeoutMs));
+  }
+
+  migrate(options: MigrateOptions = {}): Promise<void> {
+    return this.#calls.run(() => this.#store.migrate(options));
+  }
+
+  acquire(key: string, options?: AcquireOptions): Promise<Lock> {
+    try {
+      const fullKey = checkKey(key, this.#options.prefix);
+      const terms =
+        options === undefined ? this.#waitTerms : resolveAcquireOptions(this.#options, options, { waits: true });
+      if (this.#calls.isClosing) {
+        return Promise.reject(new ClosedError());
+      }
+      if (terms.reentry === "throw") {
+        this.#refuseReentry(fullKey);
+      }
+      return acquiring.hasSubscribers
+        ? this.#publisher.traceAcquire(
+            fullKey,
+            terms,
+            () => this.#acquires.acquire(fullKey, terms),
+            (lock) => lock,
+          )
+        : this.#acquires.acquire(fullKey, terms);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async tryAcquire(key: string, options?: TryOptions): Promise<Lock | null> {
+    return toLock(await this.#try(this.fullKey(key), options));
+  }
+
+  async withLock<Value>(
+    key: string,
+    body: (lock: Lock) => Value | PromiseLike<Value>,
+    options?: AcquireOptions,
+  ): Promise<Value> {
+    checkFunction("body", body);
+    return await this.#publisher.traceWithLock(
+      this.fullKey(key),
+      async () => await this.#run(await this.acquire(key, options), body, options?.reentry),
+      () => true,
+    );
+  }
+
+  async tryWithLock<Value>(
+    key: string,
+    body: (lock: Lock) => Value | PromiseLike<Value>,
+    options?: TryOptions,
+  ): Promise<TryResult<Value>> {
+    checkFunction("body", body);
+    const fullKey = this.fullKey(key);
+    const trying = async (): Promise<TryResult<Value>> => {
+      const result = await this.#try(fullKey, options);
+      if ("outcome" in result) {
+        return { acquired: false, holder: this.#holdings.holderInfo(fullKey, result.holder) };
+      }
+      const value = await this.#run(result, body);
+      return { acquired: true, value, heldMs: result.heldMs };
+    };
+    return await this.#publisher.traceWithLock(fullKey, trying, ({ acquired }) => acquired);
+  }
+
+  async check(key: string): Promise<LeaseInfo | null> {
+    const fullKey = this.fullKey(key);
+    const state = await this.#stateOf(fullKey);
+    return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
+  }
+
+  async isLocked(key: string): Promise<boolean> {
+    return isKept(await this.#stateOf(this.fullKey(key)));
+  }
+
+  get(key: string): Lock | undefined {
+    return this.#holdings.get(this.fullKey(key));
+  }
+
+  locks(): readonly Lock[] {
+    return this.#holdings.all();
+  }
+
+  fullKey(key: string): string {
+    return checkKey(key, this.#options.prefix);
+  }
+
+  async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<ForceReleaseResult | null> {
+    const fullKey = this.fullKey(key);
+    const given = checkNames("forceRelease's options", options, ["fence", "immediate"]);
+    const fence = given.fence === undefined ? null : checkFence("fence", given.fence);
+    const isImmediate = given.immediate === undefined ? false : checkBoolean("immediate", given.immediate);
+    const request = { key: fullKey, fence, isImmediate };
+    const answer = await this.#calls.ask(() => this.#store.forceRelease(request), "admin");
+    if (answer.outcome === "released") {
+      this.#queues.wakeKey(fullKey);
+    }
+    return toForceReleaseResult(fullKey, answer, (holder) => this.#holdings.holderInfo(fullKey, holder));
+  }
+
+  async checkFence(resource: string, fence: bigint): Promise<void> {
+    const checkedResource = checkText("resource", resource, 1, 512);
+    const checkedFence = checkFence("fence", fence);
+    const outcome = await this.#calls.ask(() => this.#store.checkFence(checkedResource, checkedFence));
+    if (outcome === "unknown") {
+      throw new InvalidOptionError({
+        option: "fence",
+        expected: "the fence of a lock in this database",
+        received: checkedFence,
+      });
+    }
+    if (outcome === "stale") {
+      const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
+      throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
+    }
+  }
+
+  sweep(): Promise<SweepResult> {
+    return this.#calls.run(async () => {
+      await this.#store.open(this.#options.requestTimeoutMs);
+      return await this.#sweeping.sweep();
+    });
+  }
+
+  stats(): LockerStats {
+    return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
+  }
+
+  resetStats(): void {
+    this.#counters.reset();
+  }
+
+  ping(): Promise<PingResult> {
+    return this.#calls.ask(() => this.#store.ping());
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    const server = await this.#calls.ask(() => this.#store.describeServer());
+    if (server.schema instanceof Error) {
+      throw server.schema;
+    }
+    return toCapabilities(this.#options, this.#store.connections, server, server.schema);
+  }
+
+  async debug(): Promise<DebugInfo> {
+    const parts = {
+      lockerId: this.#publisher.lockerId,
+      options: this.#options,
+      state: this.#calls.state,
+      store: this.#store,
+      holdings: this.#holdings,
+      claims: this.#acquires,
+      recent: this.#recent,
+    };
+    return await this.#activity.during(() => describeLocker(parts), { isUse: false });
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    const given = checkNames("close's options", options, ["drainMs"]);
+    const drainMs = given.drainMs === undefined ? 0 : checkMs("drainMs", given.drainMs, 0);
+    return this.#calls.close(() => this.#close(drainMs));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #stateOf(fullKey: string): Promise<KeyState> {
+    const state = await this.#calls.ask(() => this.#store.check(fullKey));
+    this.#observers.checked(fullKey);
+    return state;
+  }
+
+  #try(key: string, options: TryOptions | undefined): Promise<Lock | NotGranted> {
+    const terms =
+      options === undefined ? this.#tryTerms : resolveAcquireOptions(this.#options, options, { waits: false });
+    if (this.#calls.isClosing) {
+      return Promise.reject(new ClosedError());
+    }
+    return acquiring.hasSubscribers
+      ? this.#publisher.traceAcquire(key, terms, () => this.#acquires.tryAcquire(key, terms), toLock)
+      : this.#acquires.tryAcquire(key, terms);
+  }
+
+  /** @throws {ReentryError} when the caller runs in the body of this locker's own lock on the key */
+  #refuseReentry(key: string): void {
+    const lock = this.#holdings.get(key);
+    if (lock !== undefined && isInsideOf(lock)) {
+      const { owner, fence, expiresAt } = lock;
+      throw new ReentryError({ key, holder: { owner, fence, isThisProcess: true, expiresAt } });
+    }
+  }
+
+  #run<Value>(
+    lock: Lock,
+    body: (lock: Lock) => Value | PromiseLike<Value>,
+    reentry: "throw" | "wait" = this.#options.reentry,
+  ): Promise<Value> {
+    const inside = reentry === "throw" ? (held: Lock) => runInside(held, () => body(held)) : body;
+    return runUnder(lock, inside, (error) => this.#callbacks.report(error));
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    this.#acquires.end(new ClosedError({ message: "The locker was closed while this call waited." }));
+    this.#holdings.announceClosing();
+    // In this turn of the event loop each acquire starts its last word, or delivers a grant that has just arrived.
+    await sleep(0);
+    await this.#holdings.drain(drainMs);
+    // Last words wait until the server refuses attempts without an answer, after requestTimeoutMs.
+    const deadline = after(now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
+    const leftMs = (): number => Math.max(LAST_WORD_MS, msUntil(deadline));
+    await this.#holdings.releaseAll();
+    await Promise.all([this.#background.settle(leftMs()), this.#flushing.end()]);
+    this.#activity.stop();
+    this.#sweeping.stop();
+    this.#stopTimers();
+    this.#calls.end();
+    await this.#store.close(leftMs());
+  }
+
+  /** Called when the locker is idle: closes its connections. Counters are flushed first, which counts as use. */
+  #rest(): void {
+    // Stopped first: a sweep counts what it purges, and would cause another flush.
+    this.#sweeping.stop();
+    if (this.#flushing.isWanted) {
+      this.#background.add(this.#flushing.flush());
+      return;
+    }
+    this.#flushing.pause();
+    this.#stopTimers();
+    void this.#store.rest();
+  }
+
+  #stopTimers(): void {
+    this.#acquires.stopTimers();
+    this.#holdings.stopTimers();
+  }
+}
+
+function toLock(result: Lock | NotGranted): Lock | null {
+  return "outcome" in result ? null : result;
+}
