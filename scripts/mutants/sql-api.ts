@@ -92,6 +92,12 @@ export const sqlApi: readonly Mutant[] = [
     tests: [forced],
   },
   {
+    name: "force_release: a row that is locked for a moment is given up",
+    file: "src/sql/leases/admin_force_release.sql",
+    edits: [["for attempt in 1..100 loop", "for attempt in 100..100 loop"]],
+    tests: [forced],
+  },
+  {
     name: "force_release: its own transaction is in its way",
     file: "src/sql/leases/_open_transactions.sql",
     edits: [["order by t.pid is not distinct from pg_backend_pid(), t.pid,", "order by t.pid,"]],

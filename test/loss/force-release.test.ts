@@ -141,6 +141,18 @@ test.each([false, true])(
   },
 );
 
+test("a row that is locked for a moment, as by a renewal, is waited for", async () => {
+  await using holder = openLocker(database, { keepAlive: false });
+  await using operator = openLocker(database);
+  await operator.ready();
+  await using session = await openSession(database);
+  await holder.acquire("brief");
+  await session.run("begin; select from leasehold.leases where key = 'brief' for update");
+  const moment = session.run("select pg_sleep(0.1); commit");
+  expect(await operator.forceRelease("brief", { immediate: true })).toMatchObject({ outcome: "released" });
+  await moment;
+});
+
 test("what is about to be granted for the first time is busy, not free", async () => {
   await using operator = openLocker(database);
   await using session = await openSession(database);

@@ -32,9 +32,13 @@ begin
       message = 'immediate is null', hint = 'Give true or false, or leave it out for false.';
   end if;
 
-  -- This lock passes a guard's key share.
-  select l.* into lease from leasehold.leases l where l.key = p_key for no key update skip locked;
-  if not found then
+  -- This lock passes a guard's key share. A renewal that is about to commit is waited for, half a second in all.
+  for attempt in 1..100 loop
+    select l.* into lease from leasehold.leases l where l.key = p_key for no key update skip locked;
+    exit when found or attempt = 100 or not exists (select from leasehold.leases l where l.key = p_key);
+    perform leasehold_internal._wait_for_lease(p_key, false);
+  end loop;
+  if lease.key is null then
     select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
     -- Without a row: somebody is about to be granted it, or it is as free as it can be.
     if blocked or exists (select from leasehold.leases l where l.key = p_key) then
