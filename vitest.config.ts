@@ -3,6 +3,8 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 const everything = ["test/**/*.test.ts"];
 /** Needs no server, and time passes there only when a test says so: `npm run test:unit`. */
 const unit = ["test/unit/**/*.test.ts"];
+/** The project of a stranger, and its packages: `npm run check:package`. */
+const packed = ["test/package/consumer/**", "test/package/matrix/**"];
 const onlyOverTls = ["test/tls/**/*.test.ts"];
 /**
  * What depends on how a connection is made and lost. It runs over TLS, too: `npx vitest run --project tls`. What is left out
@@ -34,7 +36,13 @@ const config: ViteUserConfig = defineConfig({
       { extends: true, test: { name: "unit", setupFiles: "test/unit/setup.ts", include: unit, testTimeout: 20_000 } },
       {
         extends: true,
-        test: { name: "tcp", globalSetup, setupFiles, include: everything, exclude: [...unit, ...onlyOverTls] },
+        test: {
+          name: "tcp",
+          globalSetup,
+          setupFiles,
+          include: everything,
+          exclude: [...unit, ...onlyOverTls, ...packed],
+        },
       },
       {
         extends: true,

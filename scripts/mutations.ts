@@ -21,6 +21,7 @@ import { firstAttempts } from "./mutants/first-attempts.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
+import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
@@ -59,6 +60,7 @@ const mutants = [
   ...firstAttempts,
   ...fences,
   ...leases,
+  ...loading,
   ...client,
   ...counters,
   ...rules,

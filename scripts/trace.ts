@@ -11,7 +11,8 @@ import postgres from "postgres";
 import { startCluster } from "../test/support/cluster.js";
 
 const { values } = parseArgs({ options: { list: { type: "boolean" } } });
-const dist = new URL("../dist/", import.meta.url).href;
+/** Src, compiled file by file: the package is bundled, and would be two files. */
+const build = new URL("../build/", import.meta.url).href;
 const WARM_UPS = 5;
 /** A heartbeat may fall into one of them: the fewest calls count. */
 const MEASUREMENTS = 5;
@@ -47,12 +48,12 @@ function takeCounts(): Counts {
   inspector.post("Profiler.takePreciseCoverage", (error, { result }) => {
     if (error) throw error;
     for (const { url, functions } of result) {
-      if (!url.startsWith(dist)) continue;
+      if (!url.startsWith(build)) continue;
       for (const { functionName, ranges } of functions) {
         const [range] = ranges;
         // Field initialisers are functions to V8 alone: nobody has written, reads or calls them.
         if (!range || range.count === 0 || functionName.startsWith("<")) continue;
-        const file = url.slice(dist.length);
+        const file = url.slice(build.length);
         counts.set(`${file}:${range.startOffset}`, { file, name: functionName || "(closure)", calls: range.count });
       }
     }
@@ -154,7 +155,7 @@ function print(name: string, { down, back }: Road): boolean {
 }
 
 const cluster = await startCluster();
-const { createLocker } = (await import(`${dist}index.js`)) as typeof import("../src/index.js");
+const { createLocker } = (await import(`${build}index.js`)) as typeof import("../src/index.js");
 const quiet = { statsFlushMs: 3_600_000, sweepEveryMs: 3_600_000 };
 const locker = createLocker({ url: cluster.url, ...quiet });
 const other = createLocker({ url: cluster.url, ...quiet });

@@ -14,6 +14,7 @@ const copied = [
   "examples",
   "docs",
   "package.json",
+  "drizzle.config.ts",
   "vitest.config.ts",
   "tsconfig.json",
   "tsconfig.build.json",

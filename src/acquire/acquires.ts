@@ -8,9 +8,10 @@ import type { AcquireOutcome, Observer } from "../observe/observer.js";
 import { abortReason, onAbort } from "../runtime/abort-listeners.js";
 import type { Activity } from "../runtime/activity.js";
 import type { Background } from "../runtime/background.js";
-import { after, elapsedMs, type Instant } from "../runtime/clock.js";
+import { after, elapsedMs, type Instant, isPast, now } from "../runtime/clock.js";
 import { Deadlines, type Timed } from "../runtime/linked-list.js";
 import { RequestTimeout } from "../runtime/timeout.js";
+import { unanswered } from "../store/retry.js";
 import type { AcquireAnswer, FirstAttempt, Grant } from "../store/store.js";
 import type { LocalQueues } from "./local-queues.js";
 import { type NotGranted, refusal, Wait } from "./wait.js";
@@ -27,6 +28,8 @@ export interface AcquiresInit {
   readonly callbacks: Callbacks;
   readonly observer: Required<Observer>;
   readonly onAcquired: ((lock: Lock) => void) | null;
+  /** Called with what a wait outlasts: Postgres cannot be reached for now. */
+  readonly onOutage: (error: UnavailableError) => void;
   /** Makes the error with which `acquire` rejects when it was not granted. */
   readonly toError: (key: string, terms: ResolvedAcquireOptions, result: NotGranted) => Error;
 }
@@ -176,7 +179,12 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   onTimeout(): void {
     const cause = new RequestTimeout(`no answer within ${this.#context.claims.requestTimeoutMs} ms`);
-    this.#failed(new UnavailableError({ outcome: "unknown", cause }));
+    const error = new UnavailableError({ outcome: "unknown", cause });
+    if (elapsedMs(this.claim.startedAt) < this.terms.waitMs) {
+      this.#goOn(null, error);
+    } else {
+      this.#failed(error);
+    }
   }
 
   /** Ends it at once: by its signal, or by `close`. */
@@ -190,12 +198,13 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   /** Both null: there was no first attempt. */
   #goOn(answer: AcquireAnswer | null, failure: UnavailableError | null): void {
-    const { claims, queues, waiting } = this.#context;
+    const { claims, queues, waiting, onOutage } = this.#context;
     const { store, requestTimeoutMs } = claims;
-    const wait = new Wait({ claim: this.claim, store, queues, requestTimeoutMs });
+    const wait = new Wait({ claim: this.claim, store, queues, requestTimeoutMs, onOutage });
     this.#wait = wait;
     waiting.add(this);
-    wait.run({ answer, failure, deadline: this.deadline }).then(
+    const deadline = isPast(this.deadline) ? after(now(), requestTimeoutMs) : this.deadline;
+    wait.run({ answer, failure, deadline }).then(
       (result) => {
         waiting.delete(this);
         result.outcome === "granted" ? this.#granted(result) : this.#refused(result);
@@ -242,6 +251,15 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   #failed(error: unknown): void {
+    const timeout = unanswered(error);
+    if (timeout === null) {
+      this.#end(error);
+    } else {
+      void this.#context.claims.store.noAnswer(timeout).then((explained) => this.#end(explained));
+    }
+  }
+
+  #end(error: unknown): void {
     this.#ended("failed", null, error);
     this.#context.background.add(this.claim.lastWord());
     this.#reject(error);

@@ -2,7 +2,7 @@ import type { Claim } from "../claim/claim.js";
 import { UnavailableError } from "../errors/errors.js";
 import { after, type Instant, monotonicNowMs, msUntil, now, sleep } from "../runtime/clock.js";
 import { withTimeout } from "../runtime/timeout.js";
-import { retry } from "../store/retry.js";
+import { isHopeless, retry } from "../store/retry.js";
 import type { AcquireAnswer, Grant, Holder, Store, Ticket } from "../store/store.js";
 import type { Waiter } from "./local-queue.js";
 import type { LocalQueues } from "./local-queues.js";
@@ -34,6 +34,8 @@ export interface WaitInit {
   readonly store: Store;
   readonly queues: LocalQueues;
   readonly requestTimeoutMs: number;
+  /** Called when Postgres has not answered for `requestTimeoutMs`, and the wait goes on. */
+  readonly onOutage: (error: UnavailableError) => void;
 }
 
 /** How the first attempt ended. `answer` and `failure` are both null when there was none. */
@@ -54,6 +56,7 @@ export class Wait implements Waiter {
   readonly #store: Store;
   readonly #queues: LocalQueues;
   readonly #requestTimeoutMs: number;
+  readonly #onOutage: (error: UnavailableError) => void;
   #ended: { readonly error: unknown } | null = null;
   #onEnd: ((error: unknown) => void) | null = null;
   #interrupt: AbortController | null = null;
@@ -66,13 +69,14 @@ export class Wait implements Waiter {
   before: Waiter | null = null;
   behind: Waiter | null = null;
 
-  constructor({ claim, store, queues, requestTimeoutMs }: WaitInit) {
+  constructor({ claim, store, queues, requestTimeoutMs, onOutage }: WaitInit) {
     this.key = claim.key;
     this.token = claim.token;
     this.#claim = claim;
     this.#store = store;
     this.#queues = queues;
     this.#requestTimeoutMs = requestTimeoutMs;
+    this.#onOutage = onOutage;
   }
 
   /** Its ticket, once an answer has given it one. */
@@ -101,7 +105,8 @@ export class Wait implements Waiter {
 
   /**
    * @throws what `end` was given, at once
-   * @throws UnavailableError when Postgres did not answer for `requestTimeoutMs`
+   * @throws UnavailableError when Postgres does not answer: a try after `requestTimeoutMs`, a wait when `waitMs` is over, too; at once when
+   * waiting cannot help
    */
   run(first: FirstResult): Promise<Granted | NotGranted> {
     return new Promise((resolve, reject) => {
@@ -144,7 +149,7 @@ export class Wait implements Waiter {
   async #lookAgainAndAgain(first: FirstResult): Promise<Granted | NotGranted> {
     const deadlineMs = this.#claim.startedAt.monotonicMs + this.#claim.terms.waitMs;
     let busyMs = BUSY_MS;
-    let answer = settled(first.answer) ?? (await this.#queues.look(this, () => this.#look(first)));
+    let answer = settled(first.answer) ?? (await this.#lookThroughOutages(deadlineMs, first));
     for (;;) {
       if (answer.outcome === "granted") {
         return answer;
@@ -166,15 +171,43 @@ export class Wait implements Waiter {
       }
       pauseMs *= 1 - JITTER + 2 * JITTER * Math.random();
       const lookInMs = (answer.outcome === "queued" ? answer.lookInMs : null) ?? pauseMs;
-      if (this.#queues.isBehind(this)) {
-        // The waiter of this process that is ahead of it looks for both.
-        await this.#queues.pause(this, leftMs, 0);
-      } else {
-        await this.#queues.pause(this, Math.min(pauseMs, lookInMs, leftMs), lookInMs < pauseMs ? 0 : pauseMs / 4);
-      }
+      // The waiter of this process that is ahead of it looks for both.
+      const isBehind = this.#queues.isBehind(this);
+      await this.#queues
+        .pause(
+          this,
+          isBehind ? leftMs : Math.min(pauseMs, lookInMs, leftMs),
+          isBehind || lookInMs < pauseMs ? 0 : pauseMs / 4,
+        )
+        .catch((error: unknown) => this.#outlast(error, deadlineMs)); // its entry could not be kept
       this.#refuseIfEnded();
-      answer = await this.#queues.look(this, () => this.#look());
+      answer = await this.#lookThroughOutages(deadlineMs);
     }
+  }
+
+  /** One look, asked again until it is answered, or `waitMs` is over. */
+  async #lookThroughOutages(deadlineMs: number, first?: FirstResult): Promise<SettledAnswer> {
+    for (let given: Partial<FirstResult> | undefined = first; ; ) {
+      try {
+        return await this.#queues.look(this, () => this.#look(given));
+      } catch (error) {
+        const failure = this.#outlast(error, deadlineMs);
+        await sleep(Math.min(MAX_RETRY_MS, deadlineMs - monotonicNowMs()), { signal: this.#interrupted() });
+        this.#refuseIfEnded();
+        const leftMs = Math.min(this.#requestTimeoutMs, deadlineMs - monotonicNowMs());
+        given = { failure, deadline: after(now(), leftMs) };
+      }
+    }
+  }
+
+  /** @throws the error, unless it may pass while there is time left to wait */
+  #outlast(error: unknown, deadlineMs: number): UnavailableError {
+    this.#refuseIfEnded();
+    if (!(error instanceof UnavailableError) || isHopeless(error) || monotonicNowMs() >= deadlineMs) {
+      throw error;
+    }
+    this.#onOutage(error);
+    return error;
   }
 
   /** One look. Asks again until it is answered, or Postgres has not answered for `requestTimeoutMs`. */
@@ -192,6 +225,7 @@ export class Wait implements Waiter {
       maxMs: MAX_RETRY_MS,
       refuse: () => this.#refuseIfEnded(),
       interrupt: () => this.#interrupted(),
+      giveUp: ({ outcome }) => this.#claim.terms.waitMs === 0 && outcome === "not-sent" && !this.#store.wasReady,
       failure: failure ?? null,
       exhausted: (failed) => failed ?? new UnavailableError({ outcome: "unknown" }),
     });

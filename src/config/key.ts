@@ -6,6 +6,11 @@ export const MAX_KEY_BYTES = 512;
 
 /** Returns the full key: the locker's prefix, then the key. Throws InvalidKeyError if that is not a valid key. */
 export function checkKey(key: unknown, prefix = ""): string {
+  if (Array.isArray(key)) {
+    const expected =
+      "one string: join parts that name one thing with key(...parts), and acquire several keys one after the other, always in the same order";
+    throw new InvalidKeyError({ expected, received: key });
+  }
   if (typeof key !== "string") throw new InvalidKeyError({ expected: "a string", received: key });
   if (key === "") throw new InvalidKeyError({ expected: "text that is not empty", received: key });
   if (key.includes("\0")) throw new InvalidKeyError({ expected: "text without NUL", received: key });

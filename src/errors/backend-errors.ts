@@ -99,10 +99,11 @@ export class UnsafeBackendError extends LeaseholdError {
 /** What `UnavailableError` is made of. */
 export interface UnavailableData extends ErrorData {
   readonly outcome?: "not-sent" | "unknown" | undefined;
+  readonly address?: string | null | undefined;
 }
 
 /**
- * Postgres did not answer in time. `outcome` is `not-sent` when nothing can have happened, and `unknown` when the request
+ * Postgres could not be reached or used, or did not answer in time; the message says why and where. `outcome` is `not-sent` when nothing can have happened, and `unknown` when the request
  * was on its way: it may or may not have taken effect.
  */
 export class UnavailableError extends LeaseholdError {
@@ -112,10 +113,13 @@ export class UnavailableError extends LeaseholdError {
 
   override readonly code = "unavailable" as const;
   readonly outcome: "not-sent" | "unknown";
+  /** Host and port, or the path of a socket, without a secret; null when it is not known. */
+  readonly address: string | null;
 
-  constructor({ outcome = "not-sent", message, cause }: UnavailableData = {}) {
+  constructor({ outcome = "not-sent", address = null, message, cause }: UnavailableData = {}) {
     super(message ?? outcomeText[outcome], cause);
     this.outcome = outcome;
+    this.address = address;
   }
 }
 

@@ -1,5 +1,6 @@
 import { UnsupportedError } from "../errors/errors.js";
 import { checkBoolean, checkNames, checkOneOf } from "../errors/option-checks.js";
+import { processWide } from "../runtime/process-wide.js";
 import type { Guard } from "./guard.js";
 import { hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
 import { alreadyOpen } from "./refusals.js";
@@ -81,8 +82,8 @@ async function transact(
   });
 }
 
-/** Clients in a transaction of ours. */
-const busy = new WeakSet<object>();
+/** Clients in a transaction of ours, whichever copy of this package opened it. */
+const busy = processWide("busy-clients", () => new WeakSet<object>());
 
 /**
  * Runs `work`, which opens a transaction on the client, unless one is open there. For Postgres the two would be one

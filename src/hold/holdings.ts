@@ -126,6 +126,8 @@ export class Holdings implements LockActions, LeaseOwner {
     const { onLost } = lease.terms;
     if (onLost !== null) {
       this.#callbacks.call(() => onLost(lease.lock, error));
+    } else if (!lease.isWatched) {
+      this.#callbacks.unheard(error);
     }
   }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Lock } from "../api/lock.js";
 import type { Claim } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
@@ -169,12 +170,19 @@ export class Lease implements Linked<Lease> {
     this.#expireIfPast();
     if (this.#controller === null) {
       this.#controller = new AbortController();
+      // A body may pass it to any number of fetches at a time.
+      setMaxListeners(0, this.#controller.signal);
       const reason = this.#loss ?? this.#closing;
       if (reason !== null) {
         this.#controller.abort(reason);
       }
     }
     return this.#controller.signal;
+  }
+
+  /** Whether somebody has read `signal`, and may listen to it. */
+  get isWatched(): boolean {
+    return this.#controller !== null;
   }
 
   assertHeld(): void {

@@ -1,7 +1,8 @@
 import { setMaxListeners } from "node:events";
 import { ClosedError, UnavailableError } from "../errors/errors.js";
 import type { Activity } from "../runtime/activity.js";
-import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import { withTimeout } from "../runtime/timeout.js";
+import { unanswered } from "../store/retry.js";
 import type { Right, Store } from "../store/store.js";
 
 export interface CallsInit {
@@ -59,7 +60,8 @@ export class Calls {
       try {
         return await withTimeout(request(), this.#requestTimeoutMs);
       } catch (error) {
-        throw error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
+        const timeout = unanswered(error);
+        throw timeout === null ? error : await this.#store.noAnswer(timeout);
       }
     });
   }

@@ -75,6 +75,7 @@ export class StoreLocker implements Locker {
         holdings.proveAll();
         queues.keepEntriesNow();
       },
+      onAnswered: () => callbacks.answered(),
       onError,
       onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
       onFailure: (error) => recent.failed(error),
@@ -131,6 +132,7 @@ export class StoreLocker implements Locker {
       callbacks,
       observer,
       onAcquired: options.onAcquired,
+      onOutage: onError,
       toError,
     });
   }

@@ -1,10 +1,16 @@
+import type { LeaseLostError } from "../errors/errors.js";
 import { describe } from "../runtime/describe.js";
 import type { Observer } from "./observer.js";
+import { Outage } from "./outage.js";
+
+/** One warning for each process: the first loss tells what is missing. */
+let hasWarned = false;
 
 /** Calls the user's callbacks. Their errors must not reach the protocol: they go to `onError`, or become a process warning. */
 export class Callbacks {
   readonly #onError: ((error: unknown) => void) | null;
   readonly #observer: Observer;
+  readonly #outage = new Outage();
 
   constructor(onError: ((error: unknown) => void) | null, observer: Observer) {
     this.#onError = onError;
@@ -15,9 +21,28 @@ export class Callbacks {
     guarded(callback, (error) => this.#tell(error, this.#onError ?? warn));
   }
 
-  /** Reports an error of background work. Without `onError` it is dropped. */
+  /** Reports an error of background work: an outage once, until `answered`. Without `onError` it is dropped. */
   report(error: unknown): void {
-    this.#tell(error, this.#onError);
+    this.#observer.failed?.(error);
+    if (this.#outage.isNews(error)) {
+      guarded(() => this.#onError?.(error), warn);
+    }
+  }
+
+  /** A lock was lost, without an `onLost`, and nobody has read its signal. It goes to `onError`; without that the first one becomes a warning. */
+  unheard(loss: LeaseLostError): void {
+    if (this.#onError !== null) {
+      guarded(() => this.#onError?.(loss), warn);
+    } else if (!hasWarned && loss.reason !== "closed") {
+      hasWarned = true;
+      const text = `${loss.message} Nobody was told: give the locker an onLost, or pass lock.signal on. Later losses are not warned of.`;
+      process.emitWarning(text, { type: "LeaseholdWarning", code: "LEASEHOLD_LOCK_LOST" });
+    }
+  }
+
+  /** Called when a connection was made: an outage has ended. */
+  answered(): void {
+    this.#outage.end();
   }
 
   /** The same, for a call with an error listener of its own. */

@@ -1,4 +1,4 @@
-import { LeaseholdError } from "../errors/errors.js";
+import { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { now } from "../runtime/clock.js";
 import { describe } from "../runtime/describe.js";
 
@@ -10,7 +10,7 @@ export interface DebugError {
   /** The `code` of this library's errors, the SQLSTATE of a server's, the name of a socket's. */
   readonly code: string | null;
   readonly message: string;
-  /** The first cause with a code, else the first cause. */
+  /** The innermost one. */
   readonly cause: Pick<DebugError, "name" | "code" | "message"> | null;
 }
 
@@ -79,8 +79,7 @@ export class RecentErrors {
   }
 
   describe(error: unknown): DebugError {
-    const causes = [...causesOf(error)];
-    const cause = causes.find((one) => codeOf(one) !== null) ?? causes[0];
+    const cause = innermostCause(error);
     return { ...this.#describe(error), cause: cause === undefined ? null : this.#describe(cause) };
   }
 
@@ -92,7 +91,11 @@ export class RecentErrors {
     return {
       name: String(error.name),
       code: codeOf(error),
-      message: error instanceof LeaseholdError ? this.#withoutPasswords(message) : this.#redact(message),
+      // The message of an UnavailableError quotes others.
+      message:
+        error instanceof LeaseholdError && !(error instanceof UnavailableError)
+          ? this.#withoutPasswords(message)
+          : this.#redact(message),
     };
   }
 
@@ -108,11 +111,19 @@ export class RecentErrors {
   }
 }
 
-function* causesOf(error: unknown): Generator<unknown> {
-  for (let cause = error, depth = 0; cause instanceof Error && cause.cause !== undefined && depth < 10; depth += 1) {
-    cause = cause.cause;
-    yield cause;
+/** The cause of all; of several attempts at once (one for each address of a name), that of the first. Undefined: it has no cause. */
+function innermostCause(error: unknown): unknown {
+  let innermost: unknown;
+  for (let at = error, depth = 0; at instanceof Error && depth < 10; depth += 1) {
+    const { errors } = at as { readonly errors?: unknown };
+    const inner: unknown = Array.isArray(errors) && errors.length > 0 ? errors[0] : at.cause;
+    if (inner === undefined) {
+      break;
+    }
+    innermost = inner;
+    at = inner as Error;
   }
+  return innermost;
 }
 
 function codeOf(error: unknown): string | null {

@@ -3,7 +3,7 @@ import type { MigrateOptions } from "../api/options.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../errors/errors.js";
 import { after, type Instant, msUntil, now } from "../runtime/clock.js";
-import { withTimeout } from "../runtime/timeout.js";
+import { type RequestTimeout, withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
 import type {
   AbandonRequest,
@@ -35,22 +35,28 @@ import { flushCounters } from "./acts/flush-counters.js";
 import { forceRelease, notAdministrator } from "./acts/force-release.js";
 import { keepEntries } from "./acts/keep-entries.js";
 import { Notifier } from "./acts/notify.js";
+import { findObstacle } from "./acts/obstacle.js";
 import { ping } from "./acts/ping.js";
 import { ReleaseAct } from "./acts/release.js";
 import { RenewAct } from "./acts/renew.js";
 import { sweepBatch } from "./acts/sweep.js";
 import { StandbyOnly } from "./connection/connect.js";
 import { Connections } from "./connection/connections.js";
+import { failedAt } from "./connection/failed-at.js";
 import { NotSent } from "./connection/lane.js";
 import { checkSchema, SCHEMA_INFO } from "./connection/schema-check.js";
 import { ServerClock } from "./connection/server-clock.js";
 import { toPublicError } from "./connection/server-errors.js";
+import { unansweredText } from "./connection/unavailable.js";
 import { migrateDatabase } from "./schema/migrate.js";
 import { describeServer } from "./schema/server-state.js";
 import { Inspection } from "./session/inspection.js";
 import type { ActiveSession } from "./session/presence.js";
 import { Session } from "./session/session.js";
 import { SessionCheck } from "./session/session-check.js";
+
+/** How long a call that had no answer waits besides to learn why. */
+const OBSTACLE_MS = 250;
 
 /** The store on Postgres: a session that shows that this process lives, and requests in batches beside it. */
 export class PostgresStore implements Store {
@@ -77,7 +83,10 @@ export class PostgresStore implements Store {
     this.#options = options;
     this.#events = events;
     this.#connections = new Connections(options, {
-      onClock: (sample) => this.#clock.learn(sample),
+      onClock: (sample) => {
+        this.#clock.learn(sample);
+        events.onAnswered();
+      },
       onNotice: (notice) => events.onNotice(notice),
     });
     const session = options.presence === "on" ? this.#makeSession() : null;
@@ -133,6 +142,19 @@ export class PostgresStore implements Store {
       const isLacking = right === "admin" && error instanceof NotPermittedError;
       throw isLacking ? notAdministrator(error.role ?? this.#connections.role, error.cause) : error;
     });
+  }
+
+  get wasReady(): boolean {
+    return this.#isChecked;
+  }
+
+  async noAnswer(cause: RequestTimeout): Promise<UnavailableError> {
+    const address = failedAt(cause) ?? this.#connections.place;
+    const { renewals } = this.#connections;
+    const isOpen = renewals.state.state === "open" && renewals.state.inFlight === 0;
+    const inTheWay = isOpen ? await withTimeout(findObstacle(renewals), OBSTACLE_MS).catch(() => null) : null;
+    const message = unansweredText(address, inTheWay);
+    return this.#failed(new UnavailableError({ outcome: "unknown", address, message, cause })) as UnavailableError;
   }
 
   serverTimeAt(instant: Instant): number | null {
@@ -236,10 +258,12 @@ export class PostgresStore implements Store {
         onActive: () => this.#updateReady(),
         onConnected: () => {
           this.#sessionCheck.reset();
+          this.#events.onAnswered();
           this.#events.onReconnected();
         },
         onClock: (sample) => this.#clock.learn(sample),
-        onError: (error) => this.#events.onError(this.#publicError(error)),
+        // What it was doing was not for a caller, and nothing of it is in doubt.
+        onError: (error) => this.#events.onError(this.#publicError(new NotSent("no session", { cause: error }))),
       },
     );
   }

@@ -7,7 +7,7 @@ export class RequestTimeout extends Error {}
 export function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout?: () => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = startTimer(ms, () => {
-      reject(new RequestTimeout(`no answer within ${Math.round(ms)} ms`));
+      reject(new RequestTimeout(`no answer within ${Math.max(0, Math.round(ms))} ms`));
       onTimeout?.();
     });
     promise.then(

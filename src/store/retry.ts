@@ -15,6 +15,8 @@ export interface RetryOptions<Value> {
   readonly refuse?: () => void;
   /** Ends a pause early; `refuse` says why. */
   readonly interrupt?: () => AbortSignal;
+  /** Whether to reject with this failure at once. */
+  readonly giveUp?: (failure: UnavailableError) => boolean;
   /** The failure of an earlier attempt. */
   readonly failure?: UnavailableError | null;
   /** Makes the error for when the last attempt was answered, but the time is up. `failure`: how the attempts before it failed. */
@@ -40,7 +42,7 @@ export async function retry<Value>(options: RetryOptions<Value>): Promise<Value>
       isAnswered = true;
     } catch (error) {
       failure = ofAttempts(failure, asUnavailable(error));
-      if (isHopeless(failure)) {
+      if (isHopeless(failure) || options.giveUp?.(failure)) {
         throw failure;
       }
     }
@@ -62,8 +64,17 @@ function asUnavailable(error: unknown): UnavailableError {
   throw error;
 }
 
+/** The error for a request that had no answer in time, if that is what this is about. */
+export function unanswered(error: unknown): RequestTimeout | null {
+  if (error instanceof RequestTimeout) {
+    return error;
+  }
+  const isOurs = error instanceof UnavailableError && error.outcome === "unknown";
+  return isOurs && error.cause instanceof RequestTimeout ? error.cause : null;
+}
+
 /** Waiting does not help against a wrong password, a missing database or an untrusted certificate. */
-function isHopeless({ cause }: UnavailableError): boolean {
+export function isHopeless({ cause }: UnavailableError): boolean {
   return (
     cause instanceof Error &&
     "code" in cause &&

@@ -1,6 +1,7 @@
 import type { MigrateOptions } from "../api/options.js";
-import type { LeaseholdError, LossReason } from "../errors/errors.js";
+import type { LeaseholdError, LossReason, UnavailableError } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
+import type { RequestTimeout } from "../runtime/timeout.js";
 import type { TallyStats } from "./counts.js";
 import type { ConnectionStates, ServerState } from "./store-state.js";
 
@@ -13,6 +14,10 @@ export interface Store {
   migrate(options: MigrateOptions): Promise<void>;
   /** Connects, and refuses every unsafe setup. Later calls are cheap. A role without any right is told the one that it needs. */
   open(timeoutMs: number, right?: Right): Promise<void>;
+  /** Whether it was ready once. Until then it may be the address that is wrong, and asking again will not help. */
+  readonly wasReady: boolean;
+  /** The error for a request that had no answer in time. It says where that went, and what it waits for if that is soon found out. */
+  noAnswer(cause: RequestTimeout): Promise<UnavailableError>;
   /** Whether an attempt could be sent now: the store is connected and checked, and knows the server's time. */
   readonly isReady: boolean;
   /** Sends the first attempt of an acquire. The answer, or the failure, goes to the object itself. */
@@ -76,6 +81,8 @@ export interface StoreEvents {
   onWake(): void;
   /** Called when a new session is active: leases must be renewed under it, and waiters should look. */
   onReconnected(): void;
+  /** Called when a connection was made, and the server has answered on it. */
+  onAnswered(): void;
   onError(error: unknown): void;
   /** A notice from the server. */
   onNotice(notice: { readonly [field: string]: string | undefined }): void;

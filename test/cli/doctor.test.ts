@@ -12,7 +12,7 @@ const database = await createDatabase();
 const pgbouncer = await findPgBouncer();
 
 const healthy: Facts = {
-  client: { version: "0.1.0", node: "20.19.0" },
+  client: { version: "0.1.0", runtime: "Node 20.19.0" },
   server: { version: "18.4", versionNumber: 180_004, database: "app", role: "app", isStandby: false },
   schema: { version: 1, minClient: 1, needed: 1, own: 1 },
   rights: { schemaExists: true, mayLock: true, mayLook: true, mayCreate: false },

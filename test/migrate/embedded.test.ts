@@ -96,6 +96,7 @@ test("who migrates with drizzle from the folder, and who with migrate(), find th
   const byUs = await emptyDatabase("by_us");
   await migrateDatabase(connectTo(byUs.url));
   expect(await migrationBooks(byUs.url)).toEqual(books);
+  expect(await shapeOfBooks(byUs.url)).toEqual(await shapeOfBooks(byFolder.url));
   await migrateFromFolder(byUs.url);
   expect(await migrationBooks(byUs.url)).toEqual(books);
 });
@@ -111,6 +112,21 @@ test("a database that has the tables alone gets the rest", async () => {
   await sql.end();
   await migrateDatabase(connectTo(url));
   expect(await migrationBooks(url)).toHaveLength(migrations.length);
+});
+
+test("what was applied is told by the newest time in the books, not by the order of their rows or by their hashes", async () => {
+  const { url } = await emptyDatabase("books");
+  await migrateDatabase(connectTo(url));
+  const sql = await openClient(url);
+  await sql`truncate leasehold.migrations`;
+  for (const { when } of [...migrations].reverse()) {
+    await sql`insert into leasehold.migrations (hash, created_at) values ('of another build', ${when})`;
+  }
+  const books = await migrationBooks(url);
+  await sql`truncate leasehold.schema_version`; // which says that all is done: without it, the books are read
+  await migrateDatabase(connectTo(url));
+  expect(await migrationBooks(url)).toEqual(books);
+  await sql.end();
 });
 
 async function emptyDatabase(name: string): Promise<{ url: string }> {
@@ -131,6 +147,20 @@ async function migrateFromFolder(url: string): Promise<void> {
 async function migrationBooks(url: string): Promise<unknown[]> {
   const sql = await openClient(url);
   const rows = await sql`select id, hash, created_at from leasehold.migrations order by id`;
+  await sql.end();
+  return [...rows];
+}
+
+/** The table as the catalog tells it: its columns, their defaults, and its keys. */
+async function shapeOfBooks(url: string): Promise<unknown[]> {
+  const sql = await openClient(url);
+  const rows = await sql`
+    select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull as required,
+           pg_get_expr(d.adbin, d.adrelid) as default, pg_get_serial_sequence('leasehold.migrations', a.attname) as sequence,
+           (select string_agg(pg_get_constraintdef(k.oid), ', ' order by k.conname) from pg_constraint k
+             where k.conrelid = a.attrelid and k.contype = 'p') as key
+    from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = 'leasehold.migrations'::regclass and a.attnum > 0 order by a.attnum`;
   await sql.end();
   return [...rows];
 }

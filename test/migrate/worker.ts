@@ -6,7 +6,7 @@ import { connectTo } from "./connection.js";
 const [url] = process.argv.slice(2);
 if (url === undefined) throw new Error("usage: worker.ts <url>");
 
-await import("../../src/postgres/schema/apply-migrations.js"); // loaded before, so that all start at one moment
+await import("../../src/postgres/schema/upgrade.js"); // loaded before, so that all start at one moment
 console.log("ready");
 await once(process.stdin, "data");
 await migrateDatabase(connectTo(url));

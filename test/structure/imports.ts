@@ -19,17 +19,29 @@ export function sourceFiles(): readonly string[] {
 }
 
 export function importsOf(file: string): readonly Import[] {
-  const code = readFileSync(join(root, file), "utf8").replace(/^\s*(\*|\/\*|\/\/).*$/gm, "");
-  const specifiers = [
-    ...code.matchAll(/^(?:import|export)\b[^;"']*?\bfrom "([^"]+)"/gm),
-    ...code.matchAll(/^import "([^"]+)"/gm),
-    ...code.matchAll(/\bimport\(\s*"([^"]+)"/g),
-  ].flatMap(([, specifier]) => (specifier?.startsWith(".") ? [specifier] : []));
-  return [...new Set(specifiers)].map((specifier) => {
+  const specifiers = specifiersOf(file).filter((specifier) => specifier.startsWith("."));
+  return specifiers.map((specifier) => {
     const to = posix.join(posix.dirname(file), specifier).replace(/\.js$/, ".ts");
     if (!existsSync(join(root, to))) throw new Error(`${file} imports ${specifier}, which this test does not find`);
     return { from: file, to };
   });
+}
+
+/** The packages whose names a file imports: neither of Node nor of src. */
+export function importsOfPackages(file: string): readonly string[] {
+  return specifiersOf(file)
+    .filter((specifier) => !/^(\.|node:)/.test(specifier))
+    .map((specifier) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier);
+}
+
+function specifiersOf(file: string): readonly string[] {
+  const code = readFileSync(join(root, file), "utf8").replace(/^\s*(\*|\/\*|\/\/).*$/gm, "");
+  const found = [
+    ...code.matchAll(/^(?:import|export)\b[^;"']*?\bfrom "([^"]+)"/gm),
+    ...code.matchAll(/^import "([^"]+)"/gm),
+    ...code.matchAll(/\bimport\(\s*"([^"]+)"/g),
+  ];
+  return [...new Set(found.flatMap(([, specifier]) => specifier ?? []))];
 }
 
 /** For each group of files that reach each other by imports a shortest cycle: "a.ts > b.ts > a.ts". */

@@ -128,7 +128,7 @@ test.each(["late", "unproven"] as const)(
   "a first attempt that is %s is asked again until its deadline",
   async (outcome) => {
     const { locker, store, close } = openFake();
-    const call = watch(locker.acquire("a"));
+    const call = watch(locker.acquire("a", { waitMs: 1 }));
     store.attempts.take().answer({ outcome });
     store.looks.reply = () => ({ outcome });
     await clock.pass(TIMEOUT_MS - 600);
@@ -228,7 +228,7 @@ test("a wrong password is not tried again", async () => {
 test("what Postgres does not answer is given up after requestTimeoutMs, as unknown", async () => {
   const { locker, store, close } = openFake();
   store.looks.reply = () => notSent();
-  const call = watch(locker.acquire("a"));
+  const call = watch(locker.acquire("a", { waitMs: 1 }));
   store.attempts.take().fail(noAnswer());
   await clock.pass(TIMEOUT_MS + 1);
 
@@ -241,7 +241,7 @@ test("what Postgres does not answer is given up after requestTimeoutMs, as unkno
 
 test("a first attempt that is silent times out, and a grant that comes later is freed by the last word", async () => {
   const { locker, store, close } = openFake();
-  const call = watch(locker.acquire("a"));
+  const call = watch(locker.acquire("a", { waitMs: 1 }));
   await settle();
   await clock.pass(TIMEOUT_MS - 1);
   expect(call.state).toBe("pending");
@@ -262,7 +262,7 @@ test("a first attempt that is silent times out, and a grant that comes later is 
 
 test("a silent first attempt whose connection is lost at last is ended once the server refuses it", async () => {
   const { locker, store, close } = openFake();
-  const call = watch(locker.acquire("a"));
+  const call = watch(locker.acquire("a", { waitMs: 1 }));
   await clock.pass(TIMEOUT_MS);
   expect(call.state).toBe("rejected");
   store.attempts.take().fail(noAnswer());
@@ -275,9 +275,9 @@ test("a silent first attempt whose connection is lost at last is ended once the 
 
 test("many silent first attempts share one timer, and each times out at its own time", async () => {
   const { locker, store, close } = openFake();
-  const early = Array.from({ length: 50 }, (_, n) => watch(locker.acquire(`early ${n}`)));
+  const early = Array.from({ length: 50 }, (_, n) => watch(locker.acquire(`early ${n}`, { waitMs: 1 })));
   await clock.pass(1_000);
-  const late = Array.from({ length: 50 }, (_, n) => watch(locker.acquire(`late ${n}`)));
+  const late = Array.from({ length: 50 }, (_, n) => watch(locker.acquire(`late ${n}`, { waitMs: 1 })));
   expect(clock.timers).toBe(1);
   await clock.pass(TIMEOUT_MS - 1_000);
   expect(new Set(early.map(({ state }) => state))).toEqual(new Set(["rejected"]));
@@ -286,6 +286,62 @@ test("many silent first attempts share one timer, and each times out at its own 
   expect(new Set(late.map(({ state }) => state))).toEqual(new Set(["rejected"]));
   while (store.attempts.waiting.length > 0) store.attempts.take().answer(held);
   await close();
+});
+
+test("a wait outlasts an outage: it is reported once, and the grant comes when Postgres answers again", async () => {
+  const errors: unknown[] = [];
+  const { locker, store, close } = openFake({ onError: (error) => errors.push(error), keepAlive: false });
+  const call = watch(locker.acquire("a", { waitMs: 60_000 }));
+  store.attempts.take().fail(notSent());
+  store.looks.reply = () => notSent();
+  await clock.pass(40_000);
+  expect(call.state).toBe("pending");
+  expect(errors).toEqual([expect.objectContaining({ code: "unavailable" })]);
+  expect(store.looks.count).toBeGreaterThan(60);
+
+  store.looks.reply = () => store.granted();
+  await clock.pass(500);
+  expect(call.result.held).toBe(true);
+  await close();
+});
+
+test("a first attempt that is silent is asked again after requestTimeoutMs, while there is time to wait", async () => {
+  const { locker, store, close } = openFake({ keepAlive: false });
+  const call = watch(locker.acquire("a", { waitMs: 60_000 }));
+  await clock.pass(TIMEOUT_MS + 1);
+  expect(call.state).toBe("pending");
+  store.looks.take().answer(store.granted());
+  await settle();
+  expect(call.result.held).toBe(true);
+  store.attempts.take().fail(noAnswer());
+  await close();
+});
+
+test("an outage that lasts as long as the wait ends it when waitMs is over", async () => {
+  const { locker, store, close } = openFake();
+  store.looks.reply = () => notSent();
+  store.abandons.reply = () => gone;
+  const call = watch(locker.acquire("a", { waitMs: 20_000 }));
+  store.attempts.take().fail(notSent());
+  await clock.pass(19_000);
+  expect(call.state).toBe("pending");
+  await clock.pass(1_600);
+  expect(call.error).toMatchObject({ code: "unavailable", outcome: "not-sent" });
+  await close();
+});
+
+test("what will not pass by itself ends a wait at once", async () => {
+  for (const failure of [badPassword(), new NotPermittedError({ statement: "grant" })]) {
+    const { locker, store, close } = openFake();
+    store.abandons.reply = () => gone;
+    const call = watch(locker.acquire("a", { waitMs: 60_000 }));
+    store.attempts.take().fail(notSent());
+    await settle();
+    store.looks.take().fail(failure);
+    await settle();
+    expect(call.error).toMatchObject({ code: failure.code });
+    await close();
+  }
 });
 
 test("an aborted signal sends nothing", async () => {

@@ -1,7 +1,9 @@
 // A store whose every answer is the test's: what is asked waits until the test answers it, fails it, or leaves it.
+
 import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
 import type { Instant } from "../../src/runtime/clock.js";
 import { after, now } from "../../src/runtime/clock.js";
+import type { RequestTimeout } from "../../src/runtime/timeout.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
@@ -189,6 +191,12 @@ export class FakeStore implements Store {
 
   async close(): Promise<void> {
     this.closes += 1;
+  }
+
+  wasReady = true;
+
+  async noAnswer(cause: RequestTimeout): Promise<UnavailableError> {
+    return new UnavailableError({ outcome: "unknown", cause });
   }
 
   async findDatabaseId(): Promise<void> {}

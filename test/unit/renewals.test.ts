@@ -62,7 +62,7 @@ test("a renewal is not sent again while one is on its way", async () => {
   await close();
 });
 
-test("what fails is tried again soon, at a growing pace of a second at most, and each failure is reported", async () => {
+test("what fails is tried again soon, at a growing pace of a second at most, and the outage is reported once", async () => {
   const errors: unknown[] = [];
   const { lock, store, close } = await openHeld({ onError: (error) => errors.push(error) });
   const times: number[] = [];
@@ -75,7 +75,8 @@ test("what fails is tried again soon, at a growing pace of a second at most, and
   expect(gaps[0]).toBeLessThanOrEqual(61);
   expect(Math.max(...gaps)).toBeLessThanOrEqual(1_201);
   expect(gaps.slice(-3).every((gap) => gap >= 800)).toBe(true);
-  expect(errors).toHaveLength(times.length);
+  expect(times.length).toBeGreaterThan(10);
+  expect(errors).toHaveLength(1);
   expect(errors[0]).toBeInstanceOf(UnavailableError);
 
   // And back to its pace, once it is answered.

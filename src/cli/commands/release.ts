@@ -25,6 +25,17 @@ For the owner of the schema, and administrators (leasehold.grant_admin).`,
     ...connectionOptions,
     ...jsonOption,
   },
+  examples: [
+    { text: "Take a key from its holder, who is told at its next renewal", call: "leasehold release --force order:42" },
+    {
+      text: "Only if it is still the grant that was looked at",
+      call: "leasehold release --force order:42 --fence 409377",
+    },
+    {
+      text: "And wait half a minute at most until it has let go",
+      call: "leasehold release --force order:42 --wait 30s",
+    },
+  ],
   positionals: ["<key>"],
   async run(args) {
     const [key = ""] = args.positionals;

@@ -13,6 +13,10 @@ export const show: Command = {
   usage: "<key> [options]",
   notes: "Exit code 1 when the key is free: it would be granted to who asks now, or to the first in its queue.",
   options: { ...connectionOptions, ...jsonOption },
+  examples: [
+    { text: "Who holds a key, and who waits for it", call: "leasehold show order:42" },
+    { text: "A key that begins with a dash", call: "leasehold show -- -key" },
+  ],
   positionals: ["<key>"],
   async run(args) {
     const [key = ""] = args.positionals;

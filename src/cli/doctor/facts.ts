@@ -15,7 +15,11 @@ import { readTrust, type Trust } from "./trust.js";
 
 /** What `doctor` looks at. Null: this role may not see it, or it does not exist. Durations are in milliseconds. */
 export interface Facts {
-  readonly client: { readonly version: string; readonly node: string };
+  readonly client: {
+    readonly version: string;
+    /** Such as `Node 20.19.0`. */
+    readonly runtime: string;
+  };
   readonly server: {
     readonly version: string;
     readonly versionNumber: number;
@@ -122,7 +126,7 @@ export async function collectFacts(database: Database): Promise<Facts> {
            pg_catalog.current_setting('synchronous_standby_names') as names,
            (select pg_catalog.count(*)::int from pg_catalog.pg_replication_slots r where not r.active) as inactive`);
   return {
-    client: { version: VERSION, node: process.versions.node },
+    client: { version: VERSION, runtime: runtime() },
     server: {
       version: hello.serverVersion,
       versionNumber: Number(server.number),
@@ -244,4 +248,11 @@ async function lookAtFences(database: Database, isComplete: boolean): Promise<Fa
     areLeasesLogged: seen === undefined ? null : seen.logged === true,
     ahead: stored?.fence == null ? null : String(stored.fence),
   };
+}
+
+/** Bun and Deno name a version of Node, too: the one that they are compatible with. */
+function runtime(): string {
+  const { bun, deno, node } = process.versions;
+  if (bun !== undefined) return `Bun ${bun}`;
+  return deno === undefined ? `Node ${node}` : `Deno ${deno}`;
 }

@@ -11,7 +11,7 @@ const OLDEST = 140_000;
 const UNTRIED = 190_000;
 
 function versions({ client, server }: Facts): Finding {
-  const message = `leasehold ${client.version}, Node ${client.node}, Postgres ${server.version}`;
+  const message = `leasehold ${client.version}, ${client.runtime}, Postgres ${server.version}`;
   if (server.versionNumber < OLDEST)
     return problem("versions", message, "Leasehold needs Postgres 14 or newer: upgrade the server.");
   if (server.versionNumber >= UNTRIED)

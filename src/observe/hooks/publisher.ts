@@ -1,6 +1,7 @@
 import { channel, type TracingChannel, tracingChannel } from "node:diagnostics_channel";
 import type { Lock } from "../../api/lock.js";
 import type { LeaseLostError } from "../../errors/errors.js";
+import { processWide } from "../../runtime/process-wide.js";
 import type { SweepResult } from "../../store/store.js";
 import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../observer.js";
 import type {
@@ -26,7 +27,8 @@ const channels = {
 export const acquiring: TracingChannel<unknown, AcquireTrace> = tracingChannel("leasehold:acquire");
 const withLock = tracingChannel("leasehold:with-lock") as TracingChannel<unknown, WithLockTrace>;
 
-let lockers = 0;
+/** Counted over all copies of this package, for they publish on the same channels. */
+const lockers = processWide("lockers", () => ({ made: 0 }));
 
 /**
  * Publishes what a locker does on channels of node:diagnostics_channel. A message is made only if the channel has
@@ -36,8 +38,8 @@ export class Publisher implements Observer {
   readonly lockerId: number;
 
   constructor() {
-    lockers += 1;
-    this.lockerId = lockers;
+    lockers.made += 1;
+    this.lockerId = lockers.made;
   }
 
   acquireEnded(

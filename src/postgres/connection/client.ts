@@ -2,7 +2,7 @@ import postgres from "postgres";
 import type { ConnectionTarget } from "../../config/connection-url.js";
 import { describeType } from "../../runtime/describe.js";
 import type { Host } from "./dial.js";
-import { LinkClosed } from "./link-closed.js";
+import { FunctionFailed } from "./link-closed.js";
 import type { Wire } from "./wire.js";
 
 /** The fields of a notice from the server, as postgres.js names them. */
@@ -25,6 +25,13 @@ export interface ClientOptions {
   readonly onNotify: () => void;
   readonly onNotice: (notice: Notice) => void;
 }
+
+/**
+ * The default export of postgres.js. Where our CommonJS module requires it, Bun gives the ES module in its place, with the function as its
+ * `default`.
+ */
+const makeClient: typeof postgres =
+  typeof postgres === "function" ? postgres : (postgres as unknown as { readonly default: typeof postgres }).default;
 
 /** A postgres.js client for one connection, whose socket and TLS are ours (see wire.ts). It has no timers of its own. */
 export function clientOf(options: ClientOptions): postgres.Sql {
@@ -61,8 +68,8 @@ export function clientOf(options: ClientOptions): postgres.Sql {
  * parsed as they are.
  */
 function withoutEnvironment(options: object): postgres.Sql {
-  const parsed = postgres({ ...options, target_session_attrs: "primary" }).options;
-  return postgres({ ...parsed, target_session_attrs: null } as unknown as postgres.Options<Record<string, never>>);
+  const parsed = makeClient({ ...options, target_session_attrs: "primary" }).options;
+  return makeClient({ ...parsed, target_session_attrs: null } as unknown as postgres.Options<Record<string, never>>);
 }
 
 /** Called before the driver starts: nobody could catch an error while it logs in. */
@@ -77,6 +84,6 @@ export async function passwordOf({ password }: ConnectionTarget): Promise<string
     }
     return text;
   } catch (error) {
-    throw new LinkClosed("the function that gives the password failed", { cause: error });
+    throw new FunctionFailed("the function that gives the password failed", { cause: error });
   }
 }

@@ -3,6 +3,7 @@ import { NotMigratedError, UnsafeBackendError } from "../../errors/errors.js";
 import { type Instant, now } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
 import type { Host } from "./dial.js";
+import { noteFailedAt } from "./failed-at.js";
 import { Link, type LinkOptions, type Row } from "./link.js";
 import { LinkClosed } from "./link-closed.js";
 import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
@@ -154,6 +155,7 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
       return { link, hello };
     } catch (error) {
       link.destroy();
+      noteFailedAt(error, link.place);
       if (!(failure instanceof StandbyOnly)) {
         failure = error;
       }

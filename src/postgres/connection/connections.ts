@@ -12,6 +12,7 @@ import {
   passingSettings,
   settle,
 } from "./connect.js";
+import { placeOf } from "./failed-at.js";
 import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
 import type { Link } from "./link.js";
 import { FOREIGN_OBJECTS, refuseForeignOrMissing } from "./owners.js";
@@ -83,6 +84,17 @@ export class Connections {
     const route = this.#foundRoute;
     const isPassedBy = route !== null && (route.hosts !== route.directHosts || route.hosts.target.isPooledHint);
     return this.#options.presence === "off" || isPassedBy;
+  }
+
+  /** Where commands go, for people to read; null when it is not known. */
+  get place(): string | null {
+    const { hosts } = this.#foundRoute ?? {};
+    return hosts === undefined
+      ? null
+      : hosts
+          .inOrder()
+          .map((host) => placeOf(hosts.target, host))
+          .join(", ");
   }
 
   /** The role that the newest connection logged in as. */

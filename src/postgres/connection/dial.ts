@@ -59,7 +59,7 @@ export async function dial(
       socket = secure;
       secure.on("error", () => undefined);
       await next(secure, "secureConnect", signal).catch((error: Error) => {
-        throw secure.authorizationError && !signal.aborted ? new NotTrusted(error) : error;
+        throw !signal.aborted && isNotTrusted(secure, error) ? new NotTrusted(error) : error;
       });
     }
     return socket;
@@ -70,6 +70,14 @@ export async function dial(
     signal.removeEventListener("abort", cut);
   }
 }
+
+function isNotTrusted(socket: tls.TLSSocket, error: NodeJS.ErrnoException): boolean {
+  // Deno leaves `authorizationError` empty, and has only the code: OpenSSL's names for what can be wrong with a certificate.
+  return Boolean(socket.authorizationError) || certificateErrors.test(error.code ?? "");
+}
+
+const certificateErrors =
+  /^(CERT_|CRL_|DEPTH_ZERO_|ERROR_IN_C|ERR_TLS_CERT_ALTNAME_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|SELF_SIGNED_|UNABLE_TO_)/;
 
 type Looked = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
 

@@ -3,6 +3,7 @@ import { after, type Instant, isPast, msUntil, now } from "../../runtime/clock.j
 import { withTimeout } from "../../runtime/timeout.js";
 import type { ConnectionState } from "../../store/store-state.js";
 import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
+import { noteFailedAt } from "./failed-at.js";
 import type { Link, Parameter, Row } from "./link.js";
 import { LinkClosed, NeverSent } from "./link-closed.js";
 import { inOneTrip } from "./postgres-js.js";
@@ -88,6 +89,7 @@ export class OwnLane implements Lane {
       const rows = await link.query(text, parameters, this.#timeoutMs, sentAt.monotonicMs);
       return { rows, sentAt, receivedAt: now() };
     } catch (error) {
+      noteFailedAt(error, link.place);
       return await this.#askAgain(error, { text, parameters, isRead, deadline: after(sentAt, this.#timeoutMs) });
     }
   }

@@ -3,6 +3,7 @@ import { monotonicNowMs, startTimer } from "../../runtime/clock.js";
 import { type ClientOptions, clientOf, type Notice, passwordOf } from "./client.js";
 import { dial } from "./dial.js";
 import { withoutExactTimes } from "./exact-times.js";
+import { noteFailedAt, placeOf } from "./failed-at.js";
 import { asLinkClosed, LinkClosed, NeverSent } from "./link-closed.js";
 import { execute, realTimersFor } from "./postgres-js.js";
 import { type Statement, Unanswered } from "./unanswered.js";
@@ -56,11 +57,13 @@ export class Link {
   /** Settles when nothing is in flight or waiting to be sent. */
   #queue: Promise<unknown> = Promise.resolve();
   #isEnding = false;
-  /** Why it is dead. Null while it is alive. */
   #death: LinkClosed | null = null;
+  /** Where it leads, for people to read. */
+  readonly place: string;
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.place = placeOf(options.target, options.host);
     this.#keepsProcess = options.keepsProcess ?? true;
     this.#sql = clientOf({
       ...options,
@@ -74,6 +77,11 @@ export class Link {
         options.onNotice?.(notice);
       },
     });
+  }
+
+  /** Why it is dead. Null while it is alive. */
+  get death(): LinkClosed | null {
+    return this.#death;
   }
 
   get isDead(): boolean {
@@ -223,6 +231,7 @@ export class Link {
       return;
     }
     const death = asLinkClosed(error);
+    noteFailedAt(death, this.place);
     this.#death = death;
     this.#dialing.abort(death);
     this.#wire?.cut();
@@ -240,6 +249,7 @@ export class Link {
       return error;
     }
     this.destroy(error as Error);
+    noteFailedAt(error, this.place);
     // The reason for the cut says more than the cut itself.
     return isServers ? error : this.#death;
   }

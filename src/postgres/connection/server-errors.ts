@@ -6,10 +6,10 @@ import {
   UnsafeBackendError,
   UnsupportedError,
 } from "../../errors/errors.js";
-import { RequestTimeout } from "../../runtime/timeout.js";
-import { NotTrusted } from "./dial.js";
+import { failedAt } from "./failed-at.js";
 import { rowsMissing } from "./schema-check.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
+import { notTrusted, toUnavailable } from "./unavailable.js";
 
 /**
  * What to do about a failed statement, by its SQLSTATE and never by its text:
@@ -68,8 +68,9 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
   }
   const untrusted = notTrusted(error);
   if (untrusted !== null) {
-    const message = `Postgres was not asked: ${untrusted.message}. Check sslmode and sslrootcert of the address. Nothing was sent.`;
-    return new UnavailableError({ outcome: "not-sent", message, cause: untrusted });
+    const address = failedAt(error);
+    const message = `Postgres${at(address)} was not asked: ${untrusted.message}. Check sslmode and sslrootcert of the address. Nothing was sent.`;
+    return new UnavailableError({ outcome: "not-sent", address, message, cause: untrusted });
   }
   const state = sqlState(error);
   switch (state) {
@@ -105,16 +106,12 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
     });
   }
   if (troubleOf(error) !== "definite" || state?.startsWith("28") || state === "3D000") {
-    const { message } = error as Error;
-    const timedOut = error instanceof RequestTimeout;
-    const isUnknown = wasSent && (state === null || endsConnection(error, state));
-    return new UnavailableError({
-      outcome: isUnknown ? "unknown" : "not-sent",
-      cause: error,
-      ...(timedOut || isUnknown || state === null
-        ? {}
-        : { message: `Postgres refused: ${message} (SQLSTATE ${state}). Nothing was done.` }),
-    });
+    if (state === null || (wasSent && endsConnection(error, state))) {
+      return toUnavailable(error, wasSent);
+    }
+    const address = failedAt(error);
+    const message = `Postgres${at(address)} refused: ${(error as Error).message} (SQLSTATE ${state}). Nothing was done.`;
+    return new UnavailableError({ outcome: "not-sent", address, message, cause: error });
   }
   return new UnsupportedError({
     message: `Postgres answered with an error that this version does not know: ${(error as Error).message}`,
@@ -122,14 +119,8 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
   });
 }
 
-/** The error about the server's certificate, if that is why the connection failed. */
-export function notTrusted(error: unknown): NotTrusted | null {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof NotTrusted) {
-      return at;
-    }
-  }
-  return null;
+function at(address: string | null): string {
+  return address === null ? "" : ` at ${address}`;
 }
 
 /**

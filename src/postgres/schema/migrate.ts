@@ -7,7 +7,6 @@ import { SCHEMA_VERSION } from "../connection/schema-version.js";
 import { maintenanceClass } from "./advisory-locks.js";
 import { isRetryable, toMigrateError } from "./migrate-errors.js";
 import {
-  claimSchemas,
   hasStrayRights,
   isUsable,
   lookAtSchema,
@@ -33,7 +32,7 @@ const ANSWER_MS = 5_000;
 /**
  * Brings the schema to the version of this package, on a connection of its own, which it ends. One transaction, so that a
  * process killed in the middle leaves nothing behind; under an advisory lock of that transaction, so that many may start at
- * once (drizzle's migrator takes none: of 8 at once on an empty database 7 failed). A session's lock would not do: through a
+ * once (without it, 7 of 8 that started at once on an empty database failed). A session's lock would not do: through a
  * transaction pooler it stays on a connection that others use.
  *
  * Writes nothing where all is done already, and leaves alone a newer schema that can live with this client.
@@ -144,15 +143,10 @@ function mayTidy({ owner, isOwner }: Server): boolean {
   return owner === null || isOwner;
 }
 
-async function apply(connection: MigrationConnection, server: Server, isOld: boolean): Promise<void> {
-  // Loaded only where there is something to do: drizzle-orm takes 50 ms.
-  const { applyMigrations } = await import("./apply-migrations.js");
-  const { madeWithoutRows, missingRows } = await import("./restore-rows.js");
+async function apply(connection: MigrationConnection, server: Server, hasSchema: boolean): Promise<void> {
+  const { upgrade } = await import("./upgrade.js");
   try {
-    await claimSchemas(connection);
-    const made = isOld ? null : await madeWithoutRows(connection);
-    for (const statement of made === null ? [] : missingRows(made)) await connection.query(statement);
-    await applyMigrations(connection);
+    await upgrade(connection, hasSchema);
   } catch (error) {
     throw toMigrateError(error, { server });
   }

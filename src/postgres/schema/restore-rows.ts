@@ -1,3 +1,4 @@
+import { CREATE_MIGRATIONS_TABLE } from "./apply-migrations.js";
 import type { MigrationConnection } from "./migrate-state.js";
 import { migrations } from "./migrations.generated.js";
 
@@ -14,13 +15,12 @@ export async function madeWithoutRows(connection: MigrationConnection): Promise<
   return Number(row?.made);
 }
 
-/** What puts them back, and lets drizzle's migrator go on from there. */
+/** What puts them back, and lets `applyMigrations` go on from there. */
 export function missingRows(made: number): readonly string[] {
   const applied = migrations.slice(0, made).map(({ hash, when }) => `('${hash}', ${when}::bigint)`);
   return [
     "select leasehold_internal._insert_missing_rows()",
-    // As drizzle makes it: a dump may have left it out.
-    "create table if not exists leasehold.migrations (id serial primary key, hash text not null, created_at bigint)",
+    CREATE_MIGRATIONS_TABLE, // a dump may have left it out
     `insert into leasehold.migrations (hash, created_at) select a.hash, a.created_at from (values ${applied.join(", ")}) a (hash, created_at)
       where not exists (select from leasehold.migrations m where m.created_at operator(pg_catalog.=) a.created_at) order by a.created_at`,
   ];

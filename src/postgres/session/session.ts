@@ -1,14 +1,15 @@
 import { LeaseholdError, UnavailableError } from "../../errors/errors.js";
 import { now, sleep } from "../../runtime/clock.js";
-import { withTimeout } from "../../runtime/timeout.js";
+import { RequestTimeout, withTimeout } from "../../runtime/timeout.js";
 import type { SessionState } from "../../store/store-state.js";
 import type { ClockSample, Hello } from "../connection/connect.js";
 import { type Made, stateOf } from "../connection/lane.js";
 import type { Link } from "../connection/link.js";
-import { LinkClosed } from "../connection/link-closed.js";
+import { LinkClosed, SessionLost } from "../connection/link-closed.js";
 import { Pending } from "../connection/pending.js";
 import { blamePooler } from "../connection/pooler-test.js";
-import { notTrusted, sqlState } from "../connection/server-errors.js";
+import { sqlState } from "../connection/server-errors.js";
+import { notTrusted } from "../connection/unavailable.js";
 import { Heartbeat } from "./heartbeat.js";
 import { type ActiveSession, SessionPresence } from "./presence.js";
 import { type Identity, unregister } from "./registration.js";
@@ -156,7 +157,7 @@ export class Session {
           return;
         }
         this.#deactivate();
-        this.#events.onError(new LinkClosed("the session's connection was lost; reconnecting"));
+        this.#events.onError(new SessionLost("the session's connection was lost", { cause: link.death }));
       } catch (error) {
         if (signal.aborted) {
           return;
@@ -169,7 +170,9 @@ export class Session {
   #fail(error: unknown): void {
     this.#lastError = error;
     const isDefinite = error instanceof LeaseholdError && !(error instanceof UnavailableError);
-    if (isDefinite || isFinal(error)) {
+    // Nothing listens there, no such name: for an address that has worked before, that may pass.
+    const hasNeverWorked = !this.#isInspected && sqlState(error) === null && !(error instanceof RequestTimeout);
+    if (isDefinite || isFinal(error) || hasNeverWorked) {
       this.#pending.reject(error);
       // A configuration that has never worked will not start to work by itself: stop, and let the next call try again.
       if (!this.#isInspected) {

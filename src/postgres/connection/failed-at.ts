@@ -1,0 +1,32 @@
+import type { ConnectionTarget } from "../../config/connection-url.js";
+import type { Host } from "./dial.js";
+
+/** Where the connection led that an error is about. Kept beside the errors, which may be a server's or a driver's. */
+const places = new WeakMap<object, string>();
+
+/** `host:port`, or the path of a unix socket. Neither holds a secret. */
+export function placeOf({ path }: Pick<ConnectionTarget, "path">, host: Host): string {
+  if (host === null) {
+    return path ?? "";
+  }
+  return `${host.host.includes(":") ? `[${host.host}]` : host.host}:${host.port}`;
+}
+
+/** Notes where an error comes from, unless that is known already. */
+export function noteFailedAt(error: unknown, place: string): void {
+  if (typeof error === "object" && error !== null && failedAt(error) === null) {
+    places.set(error, place);
+  }
+}
+
+/** Where the connection led that this error, or one of its causes, is about. */
+export function failedAt(error: unknown): string | null {
+  for (let at = error, depth = 0; typeof at === "object" && at !== null && depth < 10; depth += 1) {
+    const place = places.get(at);
+    if (place !== undefined) {
+      return place;
+    }
+    at = (at as { readonly cause?: unknown }).cause;
+  }
+  return null;
+}

@@ -1,0 +1,4 @@
+import * as leasehold from "leasehold";
+import { use } from "./lock.mjs";
+
+void use(leasehold);

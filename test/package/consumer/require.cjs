@@ -1,0 +1,3 @@
+const leasehold = require("leasehold");
+
+void import("./lock.mjs").then(({ use }) => use(leasehold));

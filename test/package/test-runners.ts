@@ -1,0 +1,58 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Check } from "./report.js";
+import { run } from "./run.js";
+import { matrix, root, type Workplace } from "./workplace.js";
+
+/** As people have them: TypeScript compiled to CommonJS, as Nest's template does, and every module in a realm of the runner's own. */
+const jestConfig = {
+  testEnvironment: "node",
+  roots: ["<rootDir>/jest"],
+  transform: {
+    "^.+\\.ts$": [
+      "ts-jest",
+      {
+        tsconfig: {
+          module: "commonjs",
+          moduleResolution: "node10",
+          target: "es2022",
+          strict: true,
+          esModuleInterop: true,
+          skipLibCheck: true,
+          types: ["node"],
+        },
+      },
+    ],
+  },
+};
+
+export function testRunners(workplace: Workplace): readonly Check[] {
+  const { consumer } = workplace;
+  return [
+    {
+      name: "Jest with ts-jest, in CommonJS",
+      run: async () => {
+        await writeFile(join(consumer, "jest.config.json"), JSON.stringify(jestConfig));
+        const jest = join(matrix, "node_modules/jest/bin/jest.js");
+        const args = [jest, "--ci", "--no-cache", "--json", "--config", "jest.config.json"];
+        const output = await run(process.execPath, args, consumer, { DATABASE_URL: await workplace.database() });
+        expectOne(JSON.parse(output).numPassedTests);
+      },
+    },
+    {
+      name: "vitest",
+      run: async () => {
+        const vitest = join(root, "node_modules/vitest/vitest.mjs");
+        const alias = { test: { alias: { vitest: join(root, "node_modules/vitest/dist/index.js") } } };
+        await writeFile(join(consumer, "vitest.config.json.mjs"), `export default ${JSON.stringify(alias)};`);
+        const args = [vitest, "run", "--dir", "vitest", "--reporter", "json", "--config", "vitest.config.json.mjs"];
+        const output = await run(process.execPath, args, consumer, { DATABASE_URL: await workplace.database() });
+        expectOne(JSON.parse(output).numPassedTests);
+      },
+    },
+  ];
+}
+
+function expectOne(passed: unknown): void {
+  if (passed !== 1) throw new Error(`${passed} tests passed instead of 1`);
+}
