@@ -32,7 +32,7 @@ For the owner of the schema, and administrators (leasehold.grant_admin).`,
       call: "leasehold release --force order:42 --fence 409377",
     },
     {
-      text: "Free it now, and wait half a minute at most until no open transaction guards it any more",
+      text: "Free it now, and wait until no open transaction guards it either",
       call: "leasehold release --force order:42 --immediate --wait 30s",
     },
   ],
