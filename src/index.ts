@@ -1,4 +1,5 @@
 export type { ConnectionOptions } from "./api/connection-options.js";
+export type { ForceReleaseResult } from "./api/force-release.js";
 export type { LeaseInfo } from "./api/lease-info.js";
 export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
 export type { JsonObject, JsonValue } from "./api/metadata.js";

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { MigrateOptions } from "../api/options.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
-import { type LeaseholdError, NotMigratedError, UnavailableError } from "../errors/errors.js";
+import { type LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../errors/errors.js";
 import { followTransactions } from "../guard/enclosing.js";
 import { after, type Instant, msUntil, now } from "../runtime/clock.js";
 import { type RequestTimeout, withTimeout } from "../runtime/timeout.js";
@@ -22,6 +22,7 @@ import type {
   Presence,
   QueueEntry,
   ReleaseAnswer,
+  Right,
   Store,
   StoreEvents,
   SweepBatch,
@@ -32,7 +33,7 @@ import { Acts } from "./acts/acts.js";
 import { check, holderOf } from "./acts/check.js";
 import { checkFence } from "./acts/check-fence.js";
 import { flushCounters } from "./acts/flush-counters.js";
-import { forceRelease } from "./acts/force-release.js";
+import { forceRelease, notAdministrator } from "./acts/force-release.js";
 import { keepEntries } from "./acts/keep-entries.js";
 import { Notifier } from "./acts/notify.js";
 import { findObstacle } from "./acts/obstacle.js";
@@ -117,13 +118,21 @@ export class PostgresStore implements Store {
   }
 
   async migrate(options: MigrateOptions): Promise<void> {
-    const begin = "begin isolation level read committed, read write";
-    await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, begin);
+    await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, {
+      begin: "begin isolation level read committed, read write",
+      onWait: (inTheWay) =>
+        this.#events.onError(
+          new UnavailableError({
+            outcome: "not-sent",
+            message: `migrate() waits: ${inTheWay}. It goes on once that ends.`,
+          }),
+        ),
+    });
   }
 
-  async open(timeoutMs: number): Promise<void> {
+  async open(timeoutMs: number, right: Right = "usage"): Promise<void> {
     const deadline = after(now(), timeoutMs);
-    await this.#publicly(async () => {
+    const opening = this.#publicly(async () => {
       try {
         const active = await this.#session?.open(timeoutMs);
         if (!this.#isChecked) {
@@ -136,6 +145,10 @@ export class PostgresStore implements Store {
       } catch (error) {
         throw error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
       }
+    });
+    await opening.catch((error: unknown) => {
+      const isLacking = right === "admin" && error instanceof NotPermittedError;
+      throw isLacking ? notAdministrator(error.role ?? this.#connections.role, error.cause) : error;
     });
   }
 

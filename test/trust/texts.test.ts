@@ -90,7 +90,7 @@ test.each(given)("what a locker sends over a %s that was given", async (_, open)
     "abandon",
     "renew",
     "inspect",
-    "force_release",
+    "admin_force_release",
     "sees_session",
     "flush_counters",
     "schema_info",
