@@ -67,8 +67,6 @@ test.each(Object.keys(hopeless).flatMap((name) => presences.map((presence) => [n
       expect(error).toMatchObject({ outcome: "not-sent", address: expect.stringMatching(/:\d+$/) });
       expect((error as Error).message).toMatch(says);
     }
-    const { errors } = await createLocker({ ...url, presence }).debug();
-    expect(errors).toEqual([]); // that locker has asked nothing
     expect((await quick(locker)).find((error) => says.test(error.message))?.cause).toMatchObject(cause);
     for (const resource of stack) await resource[Symbol.asyncDispose]();
   },
