@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
 const readme = await readFile(join(root, "README.md"), "utf8");
 const docs = await Promise.all(
-  (await readdir(join(root, "docs")))
+  (await readdir(join(root, "docs"), { recursive: true }))
     .filter((name) => name.endsWith(".md"))
     .map((file) => readFile(join(root, "docs", file), "utf8")),
 );

@@ -11,7 +11,7 @@ import { root, type Workplace } from "./workplace.js";
 const needed = [
   "dist/cli.js",
   "dist/cli/keeper.js",
-  "docs/trust.md",
+  "docs/guides/trust.md",
   "docs/decisions/README.md",
   "docs/speed.svg",
   "migrations/0000_tables.sql",
