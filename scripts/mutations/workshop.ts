@@ -36,7 +36,8 @@ export class Workshop {
   /** A run that takes longer than `patienceMs` hangs: it is ended, and counts as failed. */
   constructor(root: string, patienceMs: number) {
     this.#patienceMs = patienceMs;
-    for (const name of copied) cpSync(join(root, name), join(this.#folder, name), { recursive: true });
+    const filter = (path: string) => !path.includes("node_modules"); // the tools of test/package/matrix and scripts/api-docs
+    for (const name of copied) cpSync(join(root, name), join(this.#folder, name), { recursive: true, filter });
     symlinkSync(join(root, "node_modules"), join(this.#folder, "node_modules"));
   }
 

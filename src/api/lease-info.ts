@@ -8,7 +8,9 @@ import type { JsonValue } from "./metadata.js";
  * The last two can be granted to the next caller, as soon as no open transaction guards them (`blockingPid`).
  */
 export interface LeaseInfo {
+  /** The full key, prefix included. */
   readonly key: string;
+  /** What keeps the key, see above. */
   readonly state: "held" | "cooling" | "blocked" | "orphaned" | "expired";
   /** The holder as it named itself; while cooling or blocked, the last one. */
   readonly owner: string | null;
@@ -18,13 +20,17 @@ export interface LeaseInfo {
   readonly isThisProcess: boolean;
   /** Null while the key's first grant is in an open transaction. */
   readonly fence: bigint | null;
+  /** When it was granted, by the server's clock; null when there is no grant. */
   readonly acquiredAt: Date | null;
   /** When the key will be free at the latest, by the server's clock. */
   readonly expiresAt: Date | null;
+  /** Milliseconds until `expiresAt`; 0 when that is past. */
   readonly remainingMs: number;
   /** Whether the holder's session is connected. False while `held`: it died just now, or is reconnecting. Null without presence. */
   readonly isSessionAlive: boolean | null;
+  /** What the holder stored with the lease; null without it. */
   readonly metadata: JsonValue;
+  /** How many calls wait in the queue of the key. */
   readonly waiters: number;
   /** The backend whose transaction keeps the row locked; null when there is none, or it is not known. */
   readonly blockingPid: number | null;

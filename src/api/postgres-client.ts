@@ -3,7 +3,10 @@
  */
 export interface PostgresClient {
   (...args: never[]): unknown;
+  /** What it was made with. */
   readonly options: object;
+  /** Sends text as a statement. */
   unsafe(...args: never[]): unknown;
+  /** Never called. */
   end(...args: never[]): unknown;
 }

@@ -30,8 +30,11 @@ interface NodePostgresPoolClient extends NodePostgresClient {
 
 /** How `lock.transaction` begins a transaction on node-postgres, which has no options of its own. Default: the server's. */
 export interface NodePostgresTransactionOptions {
+  /** Default: the database's, `read committed` mostly. */
   readonly isolationLevel?: "read uncommitted" | "read committed" | "repeatable read" | "serializable" | undefined;
+  /** Default: the database's. `read only` cannot be guarded, for Postgres locks no rows there. */
   readonly accessMode?: "read only" | "read write" | undefined;
+  /** For `serializable`, as in SQL. Default false. */
   readonly deferrable?: boolean | undefined;
 }
 
