@@ -1,4 +1,4 @@
-// npm run docs:api: the pages of docs/api, from the doc comments. With --check it writes nothing, and fails where a page is out of date.
+// npm run build:api-docs: the pages of docs/api, from the doc comments. With --check it writes nothing, and fails where a page is out of date.
 // TypeDoc needs a TypeScript with an API, which the one of this project has not: both are in api-docs/node_modules, installed when missing.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -58,7 +58,7 @@ function check(): void {
     build(fresh);
     const names = new Set([...readdirSync(fresh), ...readdirSync(pages)]);
     const stale = [...names].filter((name) => read(join(fresh, name)) !== read(join(pages, name)));
-    if (stale.length > 0) fail(`docs/api is out of date (${stale.join(", ")}): npm run docs:api`);
+    if (stale.length > 0) fail(`docs/api is out of date (${stale.join(", ")}): npm run build:api-docs`);
   } finally {
     rmSync(fresh, { recursive: true });
   }

@@ -13,4 +13,6 @@ export const programs: Readonly<Record<string, string>> = {
   cli: "src/cli.ts",
   // Started by the command line as a process of its own, which looks for it beside itself: see src/cli/embedded/use.ts.
   "cli/keeper": "src/cli/embedded/keeper.ts",
+  // As a thread: see src/cli/run/observed-process.ts.
+  "cli/spawning-thread": "src/cli/run/spawning-thread.ts",
 };

@@ -20,9 +20,7 @@ export const cli: readonly Mutant[] = [
   {
     name: "cli: run signals its command alone, not the group",
     file: "src/cli/run/child.ts",
-    edits: [
-      ["if (this.#isGroup) groupOf(this.#process.pid ?? 0).send(signal);\n    else this.#process", "this.#process"],
-    ],
+    edits: [["if (this.#isGroup) groupOf(this.#pid).send(signal);\n    else send(", "send("]],
     tests: run,
   },
   {
@@ -95,5 +93,76 @@ export const cli: readonly Mutant[] = [
     file: "src/cli/commands/migrate.ts",
     edits: [["if (!isDryRun && statements.length > 0) {", "if (statements.length > 0) {"]],
     tests: ["test/cli/migrate.test.ts"],
+  },
+  {
+    name: "cli: what a realtime signal ended is a success",
+    file: "src/cli/run/observed-process.ts",
+    edits: [["return codeOf(status) ?? exitCodeOf(code, signal);", "return exitCodeOf(code, signal);"]],
+    tests: run,
+  },
+  {
+    name: "cli: the command is reaped before its status was read",
+    file: "src/cli/run/spawning-thread.ts",
+    edits: [["    Atomics.wait(gate, 0, 0);\n", ""]],
+    tests: run,
+  },
+  {
+    name: "cli: a signal that arrives while the command starts is lost",
+    file: "src/cli/run/under-lock.ts",
+    edits: [["    signals.hold();\n", ""]],
+    tests: ["test/cli/run-start.test.ts"],
+  },
+  {
+    name: "cli: --quiet hides what is no skip",
+    file: "src/cli/commands/run.ts",
+    edits: [['if (!isConflict || !args.has("quiet")) tell(error);', 'if (!args.has("quiet")) tell(error);']],
+    tests: run,
+  },
+  {
+    name: "cli: --conflict-exit-code is that of all failures to start",
+    file: "src/cli/commands/run.ts",
+    edits: [["return isConflict ? conflictCode : error.exitCode;", "return conflictCode;"]],
+    tests: run,
+  },
+  {
+    name: "cli: a key between two -- is the command",
+    file: "src/cli/arguments.ts",
+    edits: [['key !== undefined && separator === "--"', 'key !== undefined && separator === "---"']],
+    tests: run,
+  },
+  {
+    name: "cli: an address in the wrong place is shown",
+    file: "src/cli/quote-argument.ts",
+    edits: [
+      [
+        'return address.test(text) ? "an address" : quote(text);',
+        "return text.length < 0 ? address.source : quote(text);",
+      ],
+    ],
+    tests: ["test/cli/usage.test.ts"],
+  },
+  {
+    name: "cli: a pattern has more wildcards than it says",
+    file: "src/cli/pattern.ts",
+    edits: [['return isPattern ? self.replaceAll(/[\\\\%_]/g, "\\\\$&") : self;', "return self;"]],
+    tests: ["test/cli/views.test.ts"],
+  },
+  {
+    name: "cli: sessions shows the dead unasked",
+    file: "src/cli/commands/sessions.ts",
+    edits: [['args.has("all") ? rows : rows', "rows.length > 0 ? rows : rows"]],
+    tests: ["test/cli/views.test.ts"],
+  },
+  {
+    name: "cli: a long key loses its end",
+    file: "src/cli/table.ts",
+    edits: [["cutMiddle(texts[index]", "cut(texts[index]"]],
+    tests: ["test/unit/cli/table.test.ts"],
+  },
+  {
+    name: "cli: bash offers options behind --",
+    file: "src/cli/completion/bash.ts",
+    edits: [["        start=-1\n", "        start=0\n"]],
+    tests: ["test/cli/completion.test.ts"],
   },
 ];

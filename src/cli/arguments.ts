@@ -1,10 +1,12 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../errors/option-checks.js";
-import { quote } from "../runtime/describe.js";
+import { quoteArgument } from "./quote-argument.js";
 import { UsageError } from "./usage-error.js";
 
 /** An option of a command, as its help shows it. */
 export interface OptionDefinition {
+  /** The letter of its short form, as in `-q`. */
+  readonly short?: string;
   /** A name for its value, such as `<duration>`. Left out for a flag. */
   readonly value?: string;
   /** Whether it may be given several times. */
@@ -14,10 +16,19 @@ export interface OptionDefinition {
 
 export type OptionTable = Readonly<Record<string, OptionDefinition>>;
 
+/** What a command accepts. */
+export interface Shape {
+  readonly options: OptionTable;
+  /** The names of its arguments besides options. All are required, except one in brackets. */
+  readonly positionals: readonly string[];
+  /** Whether a command to run follows after `--`. */
+  readonly takesCommand?: boolean;
+}
+
 /** The arguments of a command. */
 export interface Arguments {
   readonly positionals: readonly string[];
-  /** What follows `--`; null when there is no `--`. */
+  /** The command to run; null when there is none, as in all commands but `run`. */
   readonly command: readonly string[] | null;
   has(option: string): boolean;
   /** The last value given. */
@@ -25,14 +36,21 @@ export interface Arguments {
   texts(option: string): readonly string[];
 }
 
-/** Throws UsageError for an unknown option, for too many values, and for a missing one. */
-export function readArguments(args: readonly string[], options: OptionTable): Arguments {
+/**
+ * Behind `--` there are no options, so an argument there may begin with a dash. Throws UsageError for an unknown option, for too many values,
+ * and for a missing one.
+ */
+export function readArguments(args: readonly string[], shape: Shape): Arguments {
+  const { options } = shape;
   const end = args.indexOf("--");
   const own = end < 0 ? args : args.slice(0, end);
   const { tokens } = parseArgs({
     args: [...own],
     options: Object.fromEntries(
-      Object.entries(options).map(([name, { value }]) => [name, { type: value === undefined ? "boolean" : "string" }]),
+      Object.entries(options).map(([name, { short, value }]) => [
+        name,
+        { type: value === undefined ? "boolean" : "string", ...(short === undefined ? {} : { short }) },
+      ]),
     ),
     strict: false,
     allowPositionals: true,
@@ -43,7 +61,7 @@ export function readArguments(args: readonly string[], options: OptionTable): Ar
   for (const token of tokens) {
     if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
-    const value = checkOption(token, options);
+    const value = checkOption(token, shape);
     values.set(token.name, [...(values.get(token.name) ?? []), value]);
   }
   for (const [name, given] of values) {
@@ -52,29 +70,42 @@ export function readArguments(args: readonly string[], options: OptionTable): Ar
     }
   }
   return {
-    positionals,
-    command: end < 0 ? null : args.slice(end + 1),
+    ...withRest(positionals, end < 0 ? null : args.slice(end + 1), shape),
     has: (option) => values.has(option),
     text: (option) => values.get(option)?.at(-1),
     texts: (option) => values.get(option) ?? [],
   };
 }
 
-function checkOption({ name, rawName, value, inlineValue }: Token, options: OptionTable): string {
+/** Adds what follows the first `--`: arguments, or the command of `run`, or `<key> -- <command>` where the key is still missing. */
+function withRest(
+  positionals: readonly string[],
+  rest: readonly string[] | null,
+  { takesCommand = false }: Shape,
+): Pick<Arguments, "positionals" | "command"> {
+  if (!takesCommand) return { positionals: [...positionals, ...(rest ?? [])], command: null };
+  const [key, separator, ...command] = rest ?? [];
+  if (positionals.length === 0 && key !== undefined && separator === "--") return { positionals: [key], command };
+  return { positionals, command: rest };
+}
+
+function checkOption({ name, rawName, value, inlineValue }: Token, { options, positionals }: Shape): string {
   const definition = Object.hasOwn(options, name) ? options[name] : undefined;
   if (definition === undefined) {
     const near = rawName.startsWith("--") ? nearest(name, Object.keys(options)) : null;
     const advice = near === null ? "--help shows the options." : `Did you mean --${near}?`;
-    throw new UsageError(`${rawName}: there is no such option. ${advice}`);
+    const argument = rawName.startsWith("--") ? undefined : /key|pattern/.exec(positionals[0] ?? "")?.[0];
+    const dash = argument === undefined ? "" : ` A ${argument} that begins with - follows behind --.`;
+    throw new UsageError(`${rawName}: there is no such option. ${advice}${dash}`);
   }
   if (definition.value === undefined) {
     if (value === undefined) return "";
-    throw new UsageError(`--${name} takes no value, got ${quote(value)}`);
+    throw new UsageError(`--${name} takes no value, got ${quoteArgument(value)}`);
   }
   // If the value looks like an option, the value was forgotten. --name=-value gives a value with a dash.
   const isForgotten = value?.startsWith("-") && inlineValue !== true;
   if (value !== undefined && value !== "" && !isForgotten) return value;
-  throw new UsageError(`--${name} needs a value: --${name} ${definition.value}`);
+  throw new UsageError(`${rawName} needs a value: ${rawName} ${definition.value}`);
 }
 
 interface Token {

@@ -15,4 +15,11 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   sweep: async () => (await import("./commands/sweep.js")).sweep,
   doctor: async () => (await import("./commands/doctor.js")).doctor,
   sql: async () => (await import("./commands/sql.js")).sql,
+  completion: async () => (await import("./commands/completion.js")).completion,
+  man: async () => (await import("./commands/man.js")).man,
 };
+
+/** All of them, loaded. */
+export async function allCommands(): Promise<readonly Command[]> {
+  return await Promise.all(Object.values(commands).map((load) => load()));
+}

@@ -1,10 +1,15 @@
 import { MAX_MS } from "../errors/option-checks.js";
-import { quote } from "../runtime/describe.js";
+import { quoteArgument } from "./quote-argument.js";
 import { UsageError } from "./usage-error.js";
 
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** `500ms`, `1.5s`, `30s`, `2m`, `1h30m`, `0`: in milliseconds. Throws UsageError, which names the option. */
+/**
+ * `500ms`, `1.5s`, `30s`, `2m`, `1h30m`, `0`: in milliseconds. Throws UsageError, which names the option.
+ *
+ * A number without a unit is refused. It would mean seconds to who knows sleep(1) and `flock -w`, and milliseconds to who knows this library:
+ * `--ttl 30000` would keep a key of a holder that hangs for eight hours, and nothing would tell.
+ */
 export function parseDuration(option: string, text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
   const isWhole = text !== "" && parts.map(([part]) => part).join("") === text;
@@ -15,7 +20,10 @@ export function parseDuration(option: string, text: string): number {
   const ms = Number(exact.toFixed(3)); // 16.1 * 1000 is 16100.000000000002
   if (text === "0") return 0;
   if (isWhole && isOrdered && Number.isInteger(ms) && ms <= MAX_MS) return ms;
-  throw new UsageError(`${option}: expected a duration such as 500ms, 30s, 2m or 1h30m, got ${quote(text)}`);
+  const advice = /^\d+(\.\d+)?$/.test(text) ? `: write ${text}s for seconds, ${text}ms for milliseconds` : "";
+  throw new UsageError(
+    `${option}: expected a duration such as 500ms, 30s, 2m or 1h30m, got ${quoteArgument(text)}${advice}`,
+  );
 }
 
 /** A duration for people, in two units at most: `850ms`, `4.2s`, `1m30s`, `2h5m`, `3d4h`. */

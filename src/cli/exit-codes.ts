@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** The exit codes of every command but `run`. */
 export const SUCCESS = 0;
 /** The command failed, or `doctor` found a problem. */
@@ -19,6 +21,11 @@ export const runCodes = {
 /** The same as those of shells, env and timeout: the command was found but could not be started, or it was not found. */
 export const CANNOT_START = 126;
 export const NOT_FOUND = 127;
+
+/** The exit code of a process, as Node reports how it ended. */
+export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): number {
+  return code ?? signalCode(constants.signals[signal ?? "SIGKILL"]);
+}
 
 /** The exit code of a program that was ended by a signal, as shells report it. */
 export function signalCode(signalNumber: number): number {

@@ -1,40 +1,49 @@
 import type { OptionTable } from "./arguments.js";
-import { type Command, helpOption } from "./command.js";
-import { commands } from "./commands.js";
+import { type Command, callOf, optionCall, optionsOf } from "./command.js";
+import { allCommands } from "./commands.js";
 
 /** The help of `leasehold` itself. */
 export async function overview(): Promise<string> {
-  const all = await Promise.all(Object.values(commands).map((load) => load()));
   return `Locks that live in Postgres.
 
 Usage: leasehold <command> [options]
 
 Commands:
-${twoColumns(all.map(({ name, summary }) => [name, summary]))}
+${twoColumns((await allCommands()).map(({ name, summary }) => [name, summary]))}
 
 Options:
-${twoColumns([
-  ["--help", "print this help, or that of a command"],
-  ["--version", "print the version"],
-])}
+${optionRows({ help: { short: "h", text: "print this help, or that of a command" }, version: { short: "v", text: "print the version" } })}
 
 The database is that of LEASEHOLD_DATABASE_URL or DATABASE_URL, or of --url.
 `;
 }
 
 /** The help of one command. */
-export function helpOf({ name, summary, usage, notes, options }: Command): string {
-  const call = ["leasehold", name, usage].filter((part) => part !== "").join(" ");
-  const rows = Object.entries({ ...options, ...helpOption } satisfies OptionTable).map(
-    ([option, { value, text }]) => [`--${option}${value === undefined ? "" : ` ${value}`}`, text] as const,
-  );
+export function helpOf(command: Command): string {
+  const { summary, notes } = command;
   return `${summary}
 
-Usage: ${call}
+Usage: ${callOf(command)}
 
 Options:
-${twoColumns(rows)}
-${notes === undefined ? "" : `\n${notes}\n`}`;
+${optionRows(optionsOf(command))}
+${notes === undefined ? "" : `\n${notes}\n`}
+Examples:
+${examplesOf(command).replaceAll(/^(?=.)/gm, "  ")}`;
+}
+
+/** The examples of a command, as a shell takes them. */
+export function examplesOf({ examples }: Command): string {
+  return examples.map(({ text, call }) => `# ${text}\n${call}\n`).join("\n");
+}
+
+function optionRows(options: OptionTable): string {
+  return twoColumns(
+    Object.entries(options).map(([name, option]) => {
+      const indent = option.short === undefined ? "    " : "";
+      return [indent + optionCall(name, option), option.text];
+    }),
+  );
 }
 
 function twoColumns(rows: readonly (readonly [string, string])[]): string {

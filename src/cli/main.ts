@@ -1,20 +1,20 @@
 import { InvalidKeyError, InvalidOptionError } from "../errors/errors.js";
 import { nearest } from "../errors/option-checks.js";
-import { quote } from "../runtime/describe.js";
 import { VERSION } from "../runtime/version.js";
-import { readArguments } from "./arguments.js";
-import { type Command, helpOption } from "./command.js";
-import { commands } from "./commands.js";
+import { type Arguments, readArguments } from "./arguments.js";
+import { type Command, callOf, optionsOf } from "./command.js";
+import { allCommands, commands } from "./commands.js";
 import { FAILURE, SUCCESS, USAGE } from "./exit-codes.js";
-import { helpOf, overview } from "./help.js";
+import { examplesOf, helpOf, overview } from "./help.js";
 import { printError, writeOut } from "./output.js";
+import { quoteArgument } from "./quote-argument.js";
 import { NoAddressError, UsageError } from "./usage-error.js";
 
 /** Runs the command line, and resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   endWhenNobodyReads();
   const [name = "--help", ...args] = argv;
-  if (name === "--version") return print(`${VERSION}\n`);
+  if (name === "--version" || name === "-v") return print(`${VERSION}\n`);
   if (name === "--help" || name === "-h" || (name === "help" && args.length === 0)) return print(await overview());
   const isHelp = name === "help";
   const command = await find(isHelp ? (args[0] ?? "") : name);
@@ -24,22 +24,28 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function call(command: Command, args: readonly string[]): Promise<number> {
   const end = args.indexOf("--");
-  const isJson = args.slice(0, end < 0 ? args.length : end).includes("--json");
+  const own = args.slice(0, end < 0 ? args.length : end);
+  const isJson = own.some((arg) => arg === "--json" || /^-[a-z]*j/i.test(arg));
   try {
-    const isHelp = args.includes("--help");
-    if (command.takesCommand && !isHelp && !args.includes("--")) {
-      throw new UsageError(`the command to run follows behind --: leasehold ${command.name} ${command.usage}`);
+    if (command.takesCommand && end < 0 && !own.some(asksAboutIt)) {
+      throw new UsageError(`the command to run follows behind --: ${callOf(command)}`);
     }
-    const given = readArguments(args, { ...command.options, ...helpOption });
+    const given = readArguments(args, { ...command, options: optionsOf(command) });
     if (given.has("help")) return print(helpOf(command));
+    if (given.has("version")) return print(`${VERSION}\n`);
+    if (given.has("examples")) return print(examplesOf(command));
     checkPositionals(command, given);
     // An address may contain a password, and everybody on this machine can read the arguments of a process.
     if (given.has("url") || given.has("direct-url")) process.title = `leasehold ${command.name}`;
-    return await command.run(given);
+    return await command.run(given, allCommands);
   } catch (error) {
     printError(`leasehold ${command.name}`, error, isJson);
     return exitCode(command, error);
   }
+}
+
+function asksAboutIt(arg: string): boolean {
+  return ["--help", "-h", "--version", "-v", "--examples"].includes(arg);
 }
 
 function exitCode({ exitCodes }: Command, error: unknown): number {
@@ -54,26 +60,24 @@ async function find(name: string): Promise<Command | null> {
   if (load !== undefined) return await load();
   const near = nearest(name, Object.keys(commands));
   const advice = near === null ? "leasehold --help shows the commands." : `Did you mean ${near}?`;
-  printError("leasehold", new UsageError(`${quote(name)}: there is no such command. ${advice}`), false);
+  printError("leasehold", new UsageError(`${quoteArgument(name)}: there is no such command. ${advice}`), false);
   return null;
 }
 
-function checkPositionals({ positionals, takesCommand, name, usage }: Command, given: Given): void {
+function checkPositionals(command: Command, given: Arguments): void {
+  const { positionals, takesCommand, choices } = command;
   const required = positionals.filter((one) => !one.startsWith("["));
-  const call = `leasehold ${name} ${usage}`;
+  const call = callOf(command);
   const missing = required[given.positionals.length];
   if (missing !== undefined) throw new UsageError(`${missing} is missing: ${call}`);
   const extra = given.positionals[positionals.length];
   if (extra !== undefined) {
     const advice = takesCommand && given.command === null ? "the command to run follows behind --" : "that is too much";
-    throw new UsageError(`${quote(extra)}: ${advice}: ${call}`);
+    throw new UsageError(`${quoteArgument(extra)}: ${advice}: ${call}`);
   }
-  if (!takesCommand && given.command !== null) throw new UsageError(`-- has no meaning here: ${call}`);
-}
-
-interface Given {
-  readonly positionals: readonly string[];
-  readonly command: readonly string[] | null;
+  const [first] = given.positionals;
+  if (choices !== undefined && first !== undefined && !choices.includes(first))
+    throw new UsageError(`${quoteArgument(first)}: expected ${choices.join(", ")}: ${call}`);
 }
 
 function print(text: string): number {

@@ -5,6 +5,11 @@ export function writeOut(text: string): void {
   process.stdout.write(text);
 }
 
+/** Writes a line for people about what is on stdout: to stderr, so that it is in nobody's way there. */
+export function writeNote(text: string): void {
+  process.stderr.write(`${printableLines(text)}\n`);
+}
+
 /** Writes one value as indented JSON. */
 export function writeJson(value: unknown): void {
   writeOut(`${printableLines(JSON.stringify(value, null, 2))}\n`);

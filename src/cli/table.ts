@@ -1,12 +1,12 @@
 import { printable } from "./printable.js";
 import { plain, type Style } from "./style.js";
-import { cut, widthOf } from "./width.js";
+import { cut, cutMiddle, widthOf } from "./width.js";
 
 /** One column of a table. */
 export interface TableColumn {
   readonly heading: string;
   readonly isRight?: boolean;
-  /** Whether it may be cut when the terminal is too narrow. The widest one is cut first. */
+  /** Whether its cells may be cut, in the middle, when the terminal is too narrow. The widest column is cut first. */
   readonly isElastic?: boolean;
 }
 
@@ -30,7 +30,7 @@ export function tableLines(
   const line = (texts: readonly string[]): string =>
     columns
       .map(({ isRight }, index) =>
-        pad(cut(texts[index] ?? "", widths[index] ?? 0), widths[index] ?? 0, isRight ?? false),
+        pad(cutMiddle(texts[index] ?? "", widths[index] ?? 0), widths[index] ?? 0, isRight ?? false),
       )
       .join(" ".repeat(GAP))
       .trimEnd();

@@ -75,9 +75,17 @@ function kindOf(sqlType: string): Kind {
 
 export interface Filter {
   readonly column: string;
-  readonly operator: "=" | "starts with";
+  /** `matches`: the value is a pattern as `like` reads it. */
+  readonly operator: keyof typeof conditions;
   readonly value: string;
 }
+
+/** As SQL. None depends on search_path. */
+const conditions = {
+  "=": (column: string) => `${column} operator(pg_catalog.=) $1::pg_catalog.text`,
+  "starts with": (column: string) => `pg_catalog.starts_with(${column}, $1::pg_catalog.text)`,
+  matches: (column: string) => `${column} operator(pg_catalog.~~) $1::pg_catalog.text`,
+} as const;
 
 /** A row of a view as data: times in ISO form, durations in milliseconds, fences as decimal strings. */
 export type Data = Readonly<Record<string, unknown>>;
@@ -90,12 +98,7 @@ export async function readView(
   limit?: number,
 ): Promise<readonly Data[]> {
   const list = view.columns.map(({ name, kind }) => `${expression(kind, `v.${name}`)} as ${name}`).join(", ");
-  const where =
-    filter === undefined
-      ? ""
-      : filter.operator === "="
-        ? ` where v.${filter.column} operator(pg_catalog.=) $1::pg_catalog.text`
-        : ` where pg_catalog.starts_with(v.${filter.column}, $1::pg_catalog.text)`;
+  const where = filter === undefined ? "" : ` where ${conditions[filter.operator](`v.${filter.column}`)}`;
   const rows = await database.query(
     `select ${list} from leasehold.${view.name} v${where} order by ${view.orderBy}${limit === undefined ? "" : ` limit ${limit}`}`,
     filter === undefined ? [] : [filter.value],

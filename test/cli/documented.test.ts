@@ -47,11 +47,9 @@ test("what it shows is what comes", async () => {
   }
 });
 
-test("it names every command, and every option of run", async () => {
+test("its table names every command; the reference below is compared by test/unit/cli/reference.test.ts", () => {
   const shown = [...page.matchAll(/^\| `([a-z]+)/gm)].map(([, name]) => name);
   expect(shown).toEqual(expect.arrayContaining(Object.keys(commands)));
-  const { options } = (await commands.run?.()) ?? { options: {} };
-  for (const option of Object.keys(options)) expect(page).toContain(`--${option}`);
 });
 
 interface Exchange {
@@ -67,9 +65,13 @@ function readExchanges(): Exchange[] {
     .map((part) => ({ input: part.slice(0, part.indexOf("\n")), output: part.slice(part.indexOf("\n") + 1) }));
 }
 
-/** Without durations, times, numbers, names of machines, and the blanks that depend on them. */
+/**
+ * Without durations, times, numbers, names of machines, and the blanks that depend on them. And without what a command in the background says
+ * about a lost lock: that comes at its next renewal, whenever that is.
+ */
 function masked(output: string): string[] {
   return output
+    .replaceAll(/^leasehold run: Lost the lock on .*\n/gm, "")
     .replaceAll(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/g, "<time>")
     .replaceAll(/\b\d+(\.\d+)?(ms|s|m|h)\b/g, "<duration>")
     .replaceAll(/^.* on .* as .*$/gm, "<database>")
@@ -92,12 +94,16 @@ class Shell {
   #output = "";
 
   constructor(env: NodeJS.ProcessEnv) {
-    this.#process = spawn("bash", ["--norc"], { env, cwd: tmpdir(), stdio: ["pipe", "pipe", "pipe"], detached: true });
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        this.#output += text;
-      });
-    }
+    this.#process = spawn("bash", ["-c", "exec bash --norc 2>&1"], {
+      env,
+      cwd: tmpdir(),
+      stdio: ["pipe", "pipe", "inherit"],
+      detached: true,
+    });
+    // Both outputs in one, so that they come in the order in which they were written.
+    this.#process.stdout.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+    });
   }
 
   /** What comes, up to the end of the command. */

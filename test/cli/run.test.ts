@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -85,6 +85,21 @@ test.each([
   expect(await run([newKey(), "--", "sh", "-c", `ulimit -c 0; kill -${signal} $$`])).toMatchObject({ code });
 });
 
+// Node has no names for realtime signals, and takes what they end for a success. Linux has them, macOS has not.
+test.skipIf(process.platform !== "linux").each([34, 37, 64])(
+  "a command that realtime signal %d ended gives 128 + n",
+  async (signal) => {
+    const self = await run([newKey(), "--", "sh", "-c", `kill -${signal} $$; sleep 60`]);
+    expect(self).toEqual({ code: 128 + signal, stdout: "", stderr: "" });
+    const key = newKey();
+    await using child = start([key, "--", "sh", "-c", "echo $$; exec sleep 60"]);
+    const pid = Number.parseInt(await child.wrote("\n"), 10);
+    execFileSync("kill", [`-${signal}`, String(pid)]); // Node cannot send it either
+    expect(await child.result).toMatchObject({ code: 128 + signal, stderr: "" });
+    expect(await holder(key)).toBeUndefined();
+  },
+);
+
 test("a command that is not there gives 127, one that cannot be started 126, and the lock is free again", async () => {
   const key = newKey();
   const file = join(folder, "no-program");
@@ -131,6 +146,40 @@ test("--no-wait and a --wait that has passed: 193, the holder is named, the comm
   expect(asJson.code).toBe(193);
   expect(JSON.parse(asJson.stderr)).toMatchObject({ error: { code: "not-acquired", holder: { owner: "the test" } } });
   expect(existsSync(join(folder, "must-not-be"))).toBe(false);
+});
+
+test("--quiet: a skip says nothing; --conflict-exit-code: nor is it a failure. All other errors are told", async () => {
+  const key = newKey();
+  await using locker = openLocker(database);
+  const lock = await locker.acquire(key);
+  const skips = [
+    ["--no-wait", "--quiet", "--conflict-exit-code", "0"],
+    ["--no-wait", "-qE", "0"],
+    ["--no-wait", "-q", "-j", "-E75"],
+    ["--wait", "50ms", "-q", "--conflict-exit-code=255"],
+    ["--no-wait", "-q"],
+  ];
+  const results = await Promise.all(skips.map((options) => run([key, ...options, "--", "echo", "must not run"])));
+  expect(results).toEqual([0, 0, 75, 255, 193].map((code) => ({ code, stdout: "", stderr: "" })));
+  const told = await run([key, "--no-wait", "-E", "7", "--", "true"]);
+  expect(told).toMatchObject({ code: 7, stderr: expect.stringContaining("Could not lock") });
+  await lock.release();
+  const others = await Promise.all([
+    run([newKey(), "-q", "-E", "0", "--", "no-such-command"]),
+    runCli(cli, ["run", "k", "-q", "-E", "0", "--", "true"], { url: "postgres://a@127.0.0.1:1/app" }),
+    run([newKey(), "-q", "-E", "0", "--max-hold", "500ms", "--", "sleep", "60"]),
+  ]);
+  expect(others.map(({ code }) => code)).toEqual([127, 195, 194]);
+  for (const { stderr } of others) expect(stderr).toMatch(/^leasehold run: ./);
+});
+
+test.each([
+  [["--", "-key", "--"], "-key"],
+  [["--", "--", "--"], "--"],
+  [["-q", "--", "plain", "--"], "plain"],
+])("a key may stand between two --, and begin with a dash: %j", async (before, key) => {
+  const command = ["sh", "-c", 'echo "$LEASEHOLD_KEY $1"', "sh", "--"];
+  expect(await run([...before, ...command])).toEqual({ code: 0, stdout: `${key} --\n`, stderr: "" });
 });
 
 test("without --wait it waits in the queue, and they are served in order", async () => {

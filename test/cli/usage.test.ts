@@ -9,6 +9,7 @@ import { createDatabase } from "../support/database.js";
 const cli = await buildCli();
 const database = await createDatabase();
 const names = Object.keys(commands);
+const expected = "expected a duration such as 500ms, 30s, 2m or 1h30m";
 
 test("without anything, and with --help, it shows its commands", async () => {
   const [bare, help, word] = await Promise.all([runCli(cli, []), runCli(cli, ["--help"]), runCli(cli, ["help"])]);
@@ -18,9 +19,11 @@ test("without anything, and with --help, it shows its commands", async () => {
   for (const name of names) expect(bare.stdout).toMatch(new RegExp(`^  ${name} +\\w`, "m"));
 });
 
-test("--version is that of the package", async () => {
+test("--version is that of the package, and -v, of every command", async () => {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-  expect(await runCli(cli, ["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+  const asked = [["--version"], ["-v"], ["ls", "--version"], ["run", "-v"], ["show", "-v"]];
+  for (const result of await Promise.all(asked.map((args) => runCli(cli, args))))
+    expect(result).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
 });
 
 test.each(names)("leasehold %s --help says how to call it, with every option, and needs no database", async (name) => {
@@ -28,8 +31,21 @@ test.each(names)("leasehold %s --help says how to call it, with every option, an
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(`Usage: leasehold ${name}`);
   const command = await commands[name]?.();
-  for (const option of Object.keys(command?.options ?? {})) expect(stdout).toMatch(new RegExp(`^  --${option} `, "m"));
+  for (const [option, { short }] of Object.entries(command?.options ?? {}))
+    expect(stdout).toMatch(new RegExp(`^  ${short === undefined ? "    " : `-${short}, `}--${option} `, "m"));
   expect((await runCli(cli, ["help", name])).stdout).toBe(stdout);
+  expect((await runCli(cli, [name, "-h"])).stdout).toBe(stdout);
+});
+
+test.each(names)("leasehold %s --examples prints those that its help ends with, and nothing else", async (name) => {
+  const { code, stdout, stderr } = await runCli(cli, [name, "--examples"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const command = await commands[name]?.();
+  const lines = (command?.examples ?? []).map(({ text, call }) => `# ${text}\n${call}\n`);
+  expect(lines.length).toBeGreaterThan(0);
+  expect(stdout).toBe(lines.join("\n"));
+  const { stdout: help } = await runCli(cli, [name, "--help"]);
+  expect(help.split("\nExamples:\n")[1]?.replaceAll(/^ {2}/gm, "")).toBe(stdout);
 });
 
 test.each([
@@ -37,13 +53,36 @@ test.each([
   [["frobnicate"], 'leasehold: "frobnicate": there is no such command. leasehold --help shows the commands.\n'],
   [["toString"], 'leasehold: "toString": there is no such command. leasehold --help shows the commands.\n'],
   [["ls", "--jsom"], "leasehold ls: --jsom: there is no such option. Did you mean --json?\n"],
-  [["ls", "-x"], "leasehold ls: -x: there is no such option. --help shows the options.\n"],
+  [["doctor", "-x"], "leasehold doctor: -x: there is no such option. --help shows the options.\n"],
+  [
+    ["show", "-key"],
+    "leasehold show: -k: there is no such option. --help shows the options. A key that begins with - follows behind --.\n",
+  ],
+  [["migrat", "postgres://a:sesame@b/c"], 'leasehold: "migrat": there is no such command. Did you mean migrate?\n'],
+  [
+    ["postgres://a:sesame@b/c"],
+    "leasehold: an address: there is no such command. leasehold --help shows the commands.\n",
+  ],
+  [
+    ["doctor", "postgres://a:sesame@b/c"],
+    "leasehold doctor: an address: that is too much: leasehold doctor [options]\n",
+  ],
+  [["ls", "--json=postgres://a:sesame@b"], "leasehold ls: --json takes no value, got an address\n"],
+  [
+    ["watch", "--every", "a:sesame@b/c"],
+    "leasehold watch: --every: expected a duration such as 500ms, 30s, 2m or 1h30m, got an address\n",
+  ],
+  [
+    ["completion", "tcsh"],
+    'leasehold completion: "tcsh": expected bash, zsh, fish: leasehold completion bash|zsh|fish\n',
+  ],
   [["ls", "--json=yes"], 'leasehold ls: --json takes no value, got "yes"\n'],
   [["ls", "--url"], "leasehold ls: --url needs a value: --url <address>\n"],
   [["migrate", "--grant-to", "--dry-run"], "leasehold migrate: --grant-to needs a value: --grant-to <role>\n"],
   [["ls", "--url", "postgres://a", "--url", "postgres://b"], "leasehold ls: --url is given 2 times\n"],
-  [["ls", "a", "b"], 'leasehold ls: "b": that is too much: leasehold ls [prefix] [options]\n'],
-  [["ls", "--", "a"], "leasehold ls: -- has no meaning here: leasehold ls [prefix] [options]\n"],
+  [["ls", "a", "b"], 'leasehold ls: "b": that is too much: leasehold ls [prefix or pattern] [options]\n'],
+  [["ls", "a", "--", "-b"], 'leasehold ls: "-b": that is too much: leasehold ls [prefix or pattern] [options]\n'],
+  [["show", "--"], "leasehold show: <key> is missing: leasehold show <key> [options]\n"],
   [["show"], "leasehold show: <key> is missing: leasehold show <key> [options]\n"],
   [
     ["release", "k"],
@@ -55,7 +94,7 @@ test.each([
   ],
   [
     ["watch", "--every", "5"],
-    'leasehold watch: --every: expected a duration such as 500ms, 30s, 2m or 1h30m, got "5"\n',
+    'leasehold watch: --every: expected a duration such as 500ms, 30s, 2m or 1h30m, got "5": write 5s for seconds, 5ms for milliseconds\n',
   ],
   [["watch", "--every", "1ms"], "leasehold watch: --every: expected 100ms or more, got 1ms\n"],
   [
@@ -74,12 +113,18 @@ test.each([
   ],
   [["run", "k", "--"], "the command to run is missing: leasehold run <key> -- <command>"],
   [["run", "--", "true"], "<key> is missing: leasehold run <key> [options] -- <command> [argument...]"],
-  [
-    ["run", "k", "--wait", "soon", "--", "true"],
-    '--wait: expected a duration such as 500ms, 30s, 2m or 1h30m, got "soon"',
-  ],
+  [["run", "k", "--wait", "soon", "--", "true"], `--wait: ${expected}, got "soon"`],
   [["run", "k", "--owner", "--no-wait", "--", "true"], "--owner needs a value: --owner <name>"],
   [["run", "k", "--no", "--", "curl", "--json"], "--no: there is no such option. --help shows the options."],
+  [
+    ["run", "k", "--wait", "5", "--", "true"],
+    `--wait: ${expected}, got "5": write 5s for seconds, 5ms for milliseconds`,
+  ],
+  [["run", "k", "-E", "256", "--", "true"], '--conflict-exit-code: expected a whole number of 0 to 255, got "256"'],
+  [["run", "k", "-E1.5", "--", "true"], '--conflict-exit-code: expected a whole number of 0 to 255, got "1.5"'],
+  [["run", "k", "-E", "--", "true"], "-E needs a value: -E <code>"],
+  [["run", "--", "key", "true"], "<key> is missing: leasehold run <key> [options] -- <command> [argument...]"],
+  [["run", "--", "key", "--"], "the command to run is missing: leasehold run <key> -- <command>"],
   [["run", "k", "--wait", "1s", "--no-wait", "--", "true"], "--wait and --no-wait exclude each other"],
 ])("%j is a wrong command line of run: an exit code that commands do not have", async (args, message) => {
   expect(await runCli(cli, args)).toEqual({ code: 196, stdout: "", stderr: `leasehold run: ${message}\n` });
@@ -112,7 +157,7 @@ test("options of the command behind -- are its own", async () => {
 });
 
 test("without an address it says how to give one", async () => {
-  const asks = names.filter((name) => !["sql", "run", "show", "release"].includes(name));
+  const asks = names.filter((name) => !["sql", "run", "show", "release", "completion", "man"].includes(name));
   const all = [...asks.map((name) => [name]), ["show", "k"], ["release", "--force", "k"]];
   for (const { code, stdout, stderr } of await Promise.all(all.map((args) => runCli(cli, args)))) {
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -150,6 +195,7 @@ test("with --json an error is JSON, on stderr", async () => {
   expect(JSON.parse(wrong.stderr)).toEqual({
     error: { message: "--frob: there is no such option. --help shows the options." },
   });
+  expect((await runCli(cli, ["ls", "-j", "--frob"])).stderr).toBe(wrong.stderr);
   const away = await runCli(cli, ["ls", "--json"], { url: "postgres://someone:sesame@127.0.0.1:1/nowhere" });
   expect(away).toMatchObject({ code: 1, stdout: "" });
   expect(JSON.parse(away.stderr)).toMatchObject({

@@ -93,6 +93,55 @@ test("ls with a prefix lists those that begin with it, and takes the prefix for 
   expect((await ask("ls", "order:", "--json")).stdout).toContain('"key": "order:42"');
 });
 
+test("ls and waiting take a pattern, say how they read it, and take all else in it for text", async () => {
+  await using locker = openLocker(database);
+  for (const key of ["t:1:import", "t:22:import", "t:2:export", "t*1", "t%1", "t_1", "t\\1", "T:1:import", "-dash"])
+    await locker.acquire(key);
+  const found = async (...args: string[]) => {
+    const { code, stdout } = await ask("ls", "--json", ...args);
+    expect(code).toBe(0);
+    return JSON.parse(stdout).map(({ key }: { key: string }) => key);
+  };
+  expect(await found("t:*:import")).toEqual(["t:1:import", "t:22:import"]);
+  expect(await found("t:?:import")).toEqual(["t:1:import"]);
+  expect(await found("*port")).toEqual(["T:1:import", "t:1:import", "t:22:import", "t:2:export"].sort());
+  expect(await found("t:*:imp")).toEqual([]);
+  expect(await found("t\\*1")).toEqual(["t*1"]);
+  expect(await found("t\\**")).toEqual(["t*1"]);
+  expect(await found("t%?")).toEqual(["t%1"]);
+  expect(await found("t_?")).toEqual(["t_1"]);
+  expect(await found("t\\\\?")).toEqual(["t\\1"]);
+  expect(await found("t\\1")).toEqual(["t\\1"]);
+  expect(await found("--", "-d*")).toEqual(["-dash"]);
+
+  const shown = await ask("ls", "t:?:import");
+  expect(shown.stdout.match(/^t:/gm)).toHaveLength(1);
+  expect(shown.stderr).toBe(
+    "Keys that match t:?:import as a whole: * is any text, ? one character, \\* and \\? these characters.\n",
+  );
+  expect((await ask("ls", "t\\*1")).stderr).toBe("");
+  expect((await ask("ls", "--json", "t:*")).stderr).toBe("");
+  expect((await ask("show", "t*1")).stdout).toMatch(/^key +t\*1$/m);
+  expect((await ask("show", "--", "-dash")).stdout).toMatch(/^key +-dash$/m);
+});
+
+test("waiting takes one key, or a pattern", async () => {
+  await using _scene = await openScene();
+  expect((await ask("waiting", "order:")).stdout).toBe("Nobody waits.\n");
+  const { stdout, stderr } = await ask("waiting", "order:*");
+  expect(stdout).toMatch(/^order:42 +1 +beta/m);
+  expect(stderr).toMatch(/^Keys that match order:\* as a whole/);
+  expect((await ask("waiting", "?rder:41")).stdout).toBe("Nobody waits.\n");
+});
+
+test("in a pipe no key is cut, however long it is", async () => {
+  const key = `long:${"x".repeat(400)}:end`;
+  await using locker = openLocker(database);
+  await locker.acquire(key);
+  expect((await ask("ls", "long:")).stdout).toContain(`${key} `);
+  expect((await ask("ls", "long:", "--json")).stdout).toContain(key);
+});
+
 test("ls --json has every column of the view: times in ISO form, durations in milliseconds, fences as text", async () => {
   await using scene = await openScene();
   const { stdout } = await ask("ls", "order:", "--json");
@@ -136,6 +185,26 @@ test("sessions lists the processes", async () => {
   expect(stdout).toMatch(/^ *ID +OWNER +PID +HOST +ADDRESS +VERSION +SILENT +ALIVE +LEASES +WAITS$/m);
   expect(stdout).toMatch(/^ *\d+ +alpha +\d+ .* yes +2 +0$/m);
   expect(stdout).toMatch(/^ *\d+ +beta +\d+ .* yes +1 +1$/m);
+});
+
+test("sessions leaves out the dead, and says so, unless --all asks for them", async () => {
+  expectLeft(database, "sessions");
+  await using _scene = await openScene();
+  await database.sql`insert into leasehold.sessions (id, nonce, owner, pid, host, application_name, version, started_at, seen_at)
+    values (1000000000, gen_random_uuid(), 'ghost', 1, 'gone', 'gone', '0', now(), now())`;
+  const [alive, all, json, allJson] = await Promise.all([
+    ask("sessions"),
+    ask("sessions", "--all"),
+    ask("sessions", "--json"),
+    ask("sessions", "--json", "--all"),
+  ]);
+  expect(alive.stdout).not.toContain("ghost");
+  expect(alive.stderr).toBe("1 not shown, dead or reconnecting: leasehold sessions --all\n");
+  expect(all.stdout).toMatch(/ghost .* no +0 +0$/m);
+  expect(all.stderr + json.stderr + allJson.stderr).toBe("");
+  const owners = (result: CliResult) => JSON.parse(result.stdout).map(({ owner }: { owner: string }) => owner);
+  expect(owners(json)).toEqual(["alpha", "beta"]);
+  expect(owners(allJson)).toEqual(["alpha", "beta", "ghost"]);
 });
 
 test("show tells all about a key, and who waits in its queue", async () => {

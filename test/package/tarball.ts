@@ -11,6 +11,8 @@ import { root, type Workplace } from "./workplace.js";
 const needed = [
   "dist/cli.js",
   "dist/cli/keeper.js",
+  "dist/cli/spawning-thread.js",
+  "man/leasehold.1",
   "docs/guides/trust.md",
   "docs/decisions/README.md",
   "docs/speed.svg",
@@ -23,6 +25,7 @@ const needed = [
 ];
 const allowed = [
   /^dist\/([\w-]+\/)?[\w-]+\.(c?js|d\.c?ts)$/,
+  /^man\/leasehold\.1$/,
   /^migrations\/\d{4}_\w+\.sql$/,
   /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$/,
   /^(CHANGELOG|README|SECURITY)\.md$|^LICENSE$|^package\.json$/,

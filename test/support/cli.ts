@@ -161,6 +161,17 @@ export async function runCli(
   return await child.result;
 }
 
+/** Whether a shell is there to try completions in. Says so loudly, as what it tests stays untested. */
+export function hasShell(shell: "bash" | "zsh" | "fish"): boolean {
+  try {
+    execFileSync(shell, ["-c", "true"], { stdio: "ignore" });
+    return true;
+  } catch {
+    console.warn(`\n!!! ${shell.toUpperCase()} IS NOT INSTALLED: its completions are NOT tested !!!\n`);
+    return false;
+  }
+}
+
 /** Where Python is, to make pseudo-terminals with. Says so loudly, as what it tests stays untested. */
 export function findPython(): string | undefined {
   try {

@@ -38,12 +38,12 @@ const setUps: Readonly<Record<string, [options: () => LockerOptions, commands: b
   "a given client over TLS": [() => ({ client: client(plain, "require") }), true, true],
   "a given client that verifies": [() => ({ client: client(plain, { ca: authority.cert }) }), true, true],
   "a given client over TLS, directUrl without": [
-    () => ({ sql: client(plain, "require"), directUrl: plain }),
+    () => ({ client: client(plain, "require"), directUrl: plain }),
     true,
     false,
   ],
   "a given client without, directUrl over TLS": [
-    () => ({ sql: client(plain, false), directUrl: encrypted }),
+    () => ({ client: client(plain, false), directUrl: encrypted }),
     false,
     true,
   ],

@@ -66,7 +66,7 @@ test("what a locker sends over a client that was given", async () => {
   const direct = database.url;
   const sql = postgres(proxy.url(database.url), { max: 3, fetch_types: false, onnotice: () => {} });
   for (const options of [
-    { sql, directUrl: direct },
+    { client: sql, directUrl: direct },
     { client: sql, presence: "off" },
   ] as LockerOptions[]) {
     const name = `given ${options.presence}`;

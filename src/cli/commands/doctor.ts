@@ -14,6 +14,10 @@ export const doctor: Command = {
   usage: "[options]",
   notes: "Changes nothing. Exit code 1 when there is a problem; warnings alone are no reason to fail.",
   options: { ...connectionOptions, ...jsonOption },
+  examples: [
+    { text: "Check the database before a deployment goes on", call: "leasehold doctor" },
+    { text: "Keep the findings", call: "leasehold doctor --json > doctor.json" },
+  ],
   positionals: [],
   async run(args) {
     const look = async (database: Database) => ({

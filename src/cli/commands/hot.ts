@@ -11,6 +11,10 @@ export const hot: Command = {
   notes:
     "Each process keeps its hundred hottest keys: CONTENDED was surely counted, and AT MOST is the most that it can be.",
   options: { ...connectionOptions, ...jsonOption },
+  examples: [
+    { text: "The keys that most had to wait for", call: "leasehold hot" },
+    { text: "For a script", call: "leasehold hot --json" },
+  ],
   positionals: [],
   async run(args) {
     const rows = await withDatabase(args, (database) => readView(database, hotKeys));

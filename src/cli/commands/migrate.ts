@@ -18,6 +18,10 @@ export const migrate: Command = {
     ...connectionOptions,
     ...jsonOption,
   },
+  examples: [
+    { text: "Make the schema, and let the role of the application lock", call: "leasehold migrate --grant-to app" },
+    { text: "See what would be run, for review", call: "leasehold migrate --dry-run > leasehold.sql" },
+  ],
   positionals: [],
   async run(args) {
     const roles = args.texts("grant-to");

@@ -19,6 +19,13 @@ Exit code 1 when nobody held the key, or not with that fence. For the owner of t
     ...connectionOptions,
     ...jsonOption,
   },
+  examples: [
+    { text: "Take a key from its holder, who is told at its next renewal", call: "leasehold release --force order:42" },
+    {
+      text: "Only if it is still the grant that was looked at",
+      call: "leasehold release --force order:42 --fence 409377",
+    },
+  ],
   positionals: ["<key>"],
   async run(args) {
     const [key = ""] = args.positionals;

@@ -6,6 +6,7 @@ import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { parseDuration } from "../duration.js";
 import { runCodes } from "../exit-codes.js";
 import { printError } from "../output.js";
+import { quoteArgument } from "../quote-argument.js";
 import { StartError } from "../run/child.js";
 import { Interrupted, Signals } from "../run/signals.js";
 import { runUnderLock } from "../run/under-lock.js";
@@ -20,9 +21,11 @@ export const run: Command = {
   usage: "<key> [options] -- <command> [argument...]",
   notes: `The command finds LEASEHOLD_KEY and LEASEHOLD_FENCE in its environment. Its exit code is passed on; 128 + n when signal n ended it.
 Signals are passed on. When the lock is lost, the command and all that it started get SIGTERM, and SIGKILL after the grace.
+A key that begins with - follows behind a -- of its own: leasehold run [options] -- <key> -- <command>. This works for every key.
+In cron, --no-wait --quiet --conflict-exit-code 0 makes a skip silent and a success. All other errors are still told.
 
 Exit codes of its own:
-  ${runCodes.notAcquired}  the lock was not free, or not within --wait
+  ${runCodes.notAcquired}  the lock was not free, or not within --wait; another one with --conflict-exit-code
   ${runCodes.lost}  the lock was lost, and the command was ended
   ${runCodes.noConnection}  Postgres could not be reached or used, or no address was given
   ${runCodes.usage}  the command line is wrong, or the address is none
@@ -36,10 +39,32 @@ Exit codes of its own:
     "max-hold": { value: "<duration>", text: "the lock is lost after so long" },
     grace: { value: "<duration>", text: "time between SIGTERM and SIGKILL when the lock is lost; default 3s" },
     owner: { value: "<name>", text: "who others see as the holder; default host:pid" },
+    quiet: { short: "q", text: "say nothing when the lock was not free" },
+    "conflict-exit-code": {
+      short: "E",
+      value: "<code>",
+      text: `exit code when the lock was not free, 0 to 255; default ${runCodes.notAcquired}`,
+    },
     "no-presence": { text: "hold no session: works through any pooler; a crash frees the lock after --ttl" },
     ...connectionOptions,
     ...jsonOption,
   },
+  examples: [
+    {
+      text: "Run a job if no other machine runs it already",
+      call: "leasehold run report:daily --no-wait -- ./report.sh",
+    },
+    {
+      text: "The same for cron: a skip makes no mail, and counts as a success",
+      call: "leasehold run report:daily --no-wait -q -E 0 -- ./report.sh",
+    },
+    { text: "Wait for at most ten seconds", call: "leasehold run deploy:web --wait 10s -- ./deploy.sh web" },
+    {
+      text: "Use the fencing token in what the command writes",
+      call: `leasehold run order:42 -- sh -c 'echo "order 42 is written with fence $LEASEHOLD_FENCE"'`,
+    },
+    { text: "Take a key from a variable, whatever it begins with", call: 'leasehold run -- "$KEY" -- ./report.sh' },
+  ],
   positionals: ["<key>"],
   takesCommand: true,
   exitCodes: { usage: runCodes.usage, error: runCodes.noConnection },
@@ -48,6 +73,7 @@ Exit codes of its own:
     if (program === undefined) throw new UsageError("the command to run is missing: leasehold run <key> -- <command>");
     const terms = readTerms(args);
     const graceMs = duration(args, "grace") ?? GRACE_MS;
+    const conflictCode = readExitCode(args.text("conflict-exit-code"));
     const tell = (what: unknown): void => printError("leasehold run", what, args.has("json"));
     const options = { presence: args.has("no-presence") ? "off" : "on", owner: args.text("owner") } as const;
     const signals = new Signals();
@@ -59,8 +85,9 @@ Exit codes of its own:
     } catch (error) {
       if (error instanceof Interrupted) return error.exitCode;
       if (!(error instanceof StartError) && !(error instanceof NotAcquiredError)) throw error;
-      tell(error);
-      return error instanceof StartError ? error.exitCode : runCodes.notAcquired;
+      const isConflict = error instanceof NotAcquiredError;
+      if (!isConflict || !args.has("quiet")) tell(error);
+      return isConflict ? conflictCode : error.exitCode;
     } finally {
       signals.stop();
     }
@@ -77,6 +104,12 @@ function readTerms(args: Arguments) {
     minHoldMs: duration(args, "min-hold"),
     maxHoldMs: duration(args, "max-hold"),
   };
+}
+
+function readExitCode(text: string | undefined): number {
+  if (text === undefined) return runCodes.notAcquired;
+  if (/^\d{1,3}$/.test(text) && Number(text) <= 255) return Number(text);
+  throw new UsageError(`--conflict-exit-code: expected a whole number of 0 to 255, got ${quoteArgument(text)}`);
 }
 
 function duration(args: Arguments, option: string): number | undefined {

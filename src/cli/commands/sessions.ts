@@ -1,6 +1,7 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { withDatabase } from "../database.js";
 import { SUCCESS } from "../exit-codes.js";
+import { writeNote } from "../output.js";
 import { printRows, readView } from "../view.js";
 import { liveSessions } from "../views.js";
 
@@ -8,11 +9,25 @@ export const sessions: Command = {
   name: "sessions",
   summary: "list the processes that hold locks",
   usage: "[options]",
-  options: { ...connectionOptions, ...jsonOption },
+  notes:
+    "Without --all, only those that are connected. The others have died, and were not swept yet, or are reconnecting.",
+  options: {
+    all: { text: "those too that are dead, or reconnecting" },
+    ...connectionOptions,
+    ...jsonOption,
+  },
+  examples: [
+    { text: "The processes that are alive", call: "leasehold sessions" },
+    { text: "Those too that have died, or are reconnecting", call: "leasehold sessions --all" },
+  ],
   positionals: [],
   async run(args) {
     const rows = await withDatabase(args, (database) => readView(database, liveSessions));
-    printRows(liveSessions, rows, args.has("json"));
+    const shown = args.has("all") ? rows : rows.filter(({ is_alive }) => is_alive === true);
+    printRows(liveSessions, shown, args.has("json"));
+    const hidden = rows.length - shown.length;
+    if (hidden > 0 && !args.has("json"))
+      writeNote(`${hidden} not shown, dead or reconnecting: leasehold sessions --all`);
     return SUCCESS;
   },
 };

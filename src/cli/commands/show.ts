@@ -12,6 +12,10 @@ export const show: Command = {
   summary: "show all about one key: its lease and who waits",
   usage: "<key> [options]",
   options: { ...connectionOptions, ...jsonOption },
+  examples: [
+    { text: "Who holds a key, and who waits for it", call: "leasehold show order:42" },
+    { text: "A key that begins with a dash", call: "leasehold show -- -key" },
+  ],
   positionals: ["<key>"],
   async run(args) {
     const [key = ""] = args.positionals;

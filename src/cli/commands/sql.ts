@@ -10,6 +10,7 @@ export const sql: Command = {
   usage: "[--json]",
   notes: "What it prints makes the schema in an empty database: leasehold sql | psql. It connects to nothing.",
   options: jsonOption,
+  examples: [{ text: "Keep the schema for a migration tool of your own", call: "leasehold sql > leasehold.sql" }],
   positionals: [],
   async run(args) {
     const statements = await wholeSchema();

@@ -15,6 +15,10 @@ export const stats: Command = {
     ...connectionOptions,
     ...jsonOption,
   },
+  examples: [
+    { text: "What all lockers have counted", call: "leasehold stats" },
+    { text: "Which kinds of keys are busy", call: "leasehold stats --by-prefix" },
+  ],
   positionals: [],
   async run(args) {
     const view = args.has("by-prefix") ? statsByPrefix : clusterStats;

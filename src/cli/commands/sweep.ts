@@ -8,6 +8,7 @@ export const sweep: Command = {
   summary: "delete what nobody needs any more, as every locker does now and then",
   usage: "[options]",
   options: { ...connectionOptions, ...jsonOption },
+  examples: [{ text: "Tidy up now", call: "leasehold sweep" }],
   positionals: [],
   async run(args) {
     const { counts, isBusy } = await withDatabase(args, sweepAll);

@@ -1,19 +1,28 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { withDatabase } from "../database.js";
 import { SUCCESS } from "../exit-codes.js";
+import { keyFilter, notePattern } from "../pattern.js";
 import { printRows, readView } from "../view.js";
 import { queuedWaiters } from "../views.js";
 
 export const waiting: Command = {
   name: "waiting",
   summary: "list who waits for which key, and for whom",
-  usage: "[key] [options]",
+  usage: "[key or pattern] [options]",
+  notes:
+    "With * (any text) or ? (one character) in it, the argument is a pattern for whole keys; \\*, \\? and \\\\ are the characters themselves.\n" +
+    "A line on standard error says how one was read.",
   options: { ...connectionOptions, ...jsonOption },
-  positionals: ["[key]"],
+  examples: [
+    { text: "All queues", call: "leasehold waiting" },
+    { text: "The queue of one key", call: "leasehold waiting order:42" },
+    { text: "The queues of all orders", call: "leasehold waiting 'order:*'" },
+  ],
+  positionals: ["[key or pattern]"],
   async run(args) {
-    const [key] = args.positionals;
-    const filter = key === undefined ? undefined : ({ column: "key", operator: "=", value: key } as const);
-    const rows = await withDatabase(args, (database) => readView(database, queuedWaiters, filter));
+    const [keys] = args.positionals;
+    const rows = await withDatabase(args, (database) => readView(database, queuedWaiters, keyFilter(keys, "=")));
+    if (!args.has("json")) notePattern(keys);
     printRows(queuedWaiters, rows, args.has("json"));
     return SUCCESS;
   },

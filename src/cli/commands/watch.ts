@@ -26,6 +26,10 @@ Where the output is no terminal, the lists are printed again and again; with --j
     ...connectionOptions,
     ...jsonOption,
   },
+  examples: [
+    { text: "A live screen", call: "leasehold watch" },
+    { text: "One reading as a line of JSON", call: "leasehold watch --json | head -n 1" },
+  ],
   positionals: [],
   async run(args) {
     const every = args.text("every");

@@ -1,9 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { constants } from "node:os";
 import { sleep } from "../../runtime/clock.js";
-import { CANNOT_START, NOT_FOUND, signalCode } from "../exit-codes.js";
+import { CANNOT_START, NOT_FOUND } from "../exit-codes.js";
 import { startGuardian } from "./guardian.js";
-import { familyOf, groupOf, type Members } from "./members.js";
+import { familyOf, groupOf, type Members, send } from "./members.js";
+import { startObserved } from "./observed-process.js";
+import { type Started, startProcess } from "./process.js";
 import { hasTerminal } from "./terminal.js";
 
 export interface ChildOptions {
@@ -38,44 +38,35 @@ const KILL_MS = 1_000;
  * pipe, or the script or npm that started us. So the processes of the command are found in the process table when it has to be ended.
  */
 export class Child {
-  readonly #process: ChildProcess;
+  readonly #pid: number;
   readonly #isGroup: boolean;
   readonly #graceMs: number;
   /** The exit code. If a signal ended the command: what a shell would report. */
   readonly exited: Promise<number>;
 
-  private constructor(child: ChildProcess, isGroup: boolean, graceMs: number) {
-    this.#process = child;
+  private constructor({ pid, exited }: Started, isGroup: boolean, graceMs: number) {
+    this.#pid = pid;
     this.#isGroup = isGroup;
     this.#graceMs = graceMs;
-    this.exited = new Promise((resolve) => {
-      child.once("exit", (code, signal) => resolve(code ?? signalCode(constants.signals[signal ?? "SIGKILL"])));
-    });
+    this.exited = exited;
   }
 
   /** @throws StartError */
   static async start({ command: [program, ...args], env, graceMs }: ChildOptions): Promise<Child> {
     const isGroup = !hasTerminal() && process.platform !== "win32";
     const guardian = startGuardian(graceMs);
-    let started: ChildProcess;
+    let started: Started;
     try {
-      started = spawn(program, args, { env, stdio: "inherit", detached: isGroup });
+      const options = { program, args, env, isGroup };
+      started = (await startObserved(options)) ?? (await startProcess(options));
     } catch (error) {
       guardian.release();
-      throw new StartError(program, error as Error); // Node throws most errors, and emits the others
+      throw new StartError(program, error as Error);
     }
-    // If this process is killed right here, within a millisecond of the start, nothing ends the command.
-    if (started.pid !== undefined) guardian.watch(isGroup ? -started.pid : started.pid);
-    const child = new Child(started, isGroup, graceMs);
-    void child.exited.then(() => guardian.release());
-    await new Promise<void>((resolve, reject) => {
-      started.once("spawn", resolve);
-      started.once("error", (error) => {
-        guardian.release();
-        reject(new StartError(program, error));
-      });
-    });
-    return child;
+    // If this process is killed right here, within milliseconds of the start, nothing ends the command.
+    guardian.watch(isGroup ? -started.pid : started.pid);
+    void started.exited.then(() => guardian.release());
+    return new Child(started, isGroup, graceMs);
   }
 
   /** Whether the terminal itself sends this signal to the command. */
@@ -85,14 +76,13 @@ export class Child {
 
   /** Sends a signal to the whole group, or on a terminal to the command alone. */
   signal(signal: NodeJS.Signals): void {
-    if (this.#isGroup) groupOf(this.#process.pid ?? 0).send(signal);
-    else this.#process.kill(signal);
+    if (this.#isGroup) groupOf(this.#pid).send(signal);
+    else send(this.#pid, signal);
   }
 
   /** Sends SIGTERM, and SIGKILL after the grace period, to the command and all that it has started. Resolves when all have ended. */
   async end(): Promise<void> {
-    const pid = this.#process.pid ?? 0;
-    const members = this.#isGroup ? groupOf(pid) : await familyOf(pid);
+    const members = this.#isGroup ? groupOf(this.#pid) : await familyOf(this.#pid);
     members.send("SIGTERM");
     members.send("SIGCONT"); // what is stopped hears no SIGTERM
     if (await areLeftAfter(members, this.#graceMs)) {

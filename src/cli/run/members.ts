@@ -28,8 +28,8 @@ export async function familyOf(pid: number, platform: NodeJS.Platform = process.
   };
 }
 
-/** Returns whether there was a process to send it to. */
-function send(target: number, signal: NodeJS.Signals | 0): boolean {
+/** Sends it to a process, or with a negative number to a group. Returns whether there was one to send it to. */
+export function send(target: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(target, signal);
   } catch {

@@ -16,10 +16,11 @@ export class Interrupted extends Error {
   }
 }
 
-/** Catches all signals that are passed on. They abort `signal` until `to` is called; from then on they go to its argument. */
+/** Catches all signals that are passed on. They abort `signal` until `hold` is called; after that they are the command's. */
 export class Signals {
   readonly #controller = new AbortController();
   #send: ((signal: NodeJS.Signals) => void) | null = null;
+  readonly #held: NodeJS.Signals[] = [];
   readonly #listener = (signal: NodeJS.Signals): void => {
     if (this.#send !== null) this.#send(signal);
     else if (ending.includes(signal)) this.#controller.abort(new Interrupted(signal));
@@ -34,8 +35,15 @@ export class Signals {
     return this.#controller.signal;
   }
 
+  /** Called before the command is started: it may be about to listen when a signal arrives, so that is kept for `to`. */
+  hold(): void {
+    this.#send = (signal) => void this.#held.push(signal);
+  }
+
+  /** Sends what was held, and all that arrives from now on. */
   to(send: (signal: NodeJS.Signals) => void): void {
     this.#send = send;
+    for (const signal of this.#held) send(signal);
   }
 
   stop(): void {

@@ -17,6 +17,7 @@ export async function runUnderLock(lock: Lock, { command, graceMs, signals, tell
   let child: Child;
   try {
     signals.signal.throwIfAborted();
+    signals.hold();
     const env = { ...process.env, LEASEHOLD_KEY: lock.key, LEASEHOLD_FENCE: lock.fence.toString() };
     child = await Child.start({ command, env, graceMs });
   } catch (error) {

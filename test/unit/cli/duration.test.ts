@@ -18,6 +18,12 @@ test.each([
   expect(parseDuration("--wait", text)).toBe(ms);
 });
 
+test.each(["5", "1.5", "30000"])("%s has no unit: the error says how seconds and milliseconds are written", (text) => {
+  expect(() => parseDuration("--wait", text)).toThrow(
+    `got "${text}": write ${text}s for seconds, ${text}ms for milliseconds`,
+  );
+});
+
 test.each(["", "5", "s", "-1s", "1 s", "1s1s", "1m1h", "1.5", "0.5ms", "1e3s", "30S", "25d", "Infinity"])(
   "%j is no duration",
   (text) => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { printable } from "../../../src/cli/printable.js";
 import { tableLines } from "../../../src/cli/table.js";
-import { cut, widthOf } from "../../../src/cli/width.js";
+import { cut, cutMiddle, widthOf } from "../../../src/cli/width.js";
 
 const columns = [
   { heading: "KEY", isElastic: true },
@@ -39,7 +39,7 @@ test("on a narrow terminal the widest text is cut, and no line is wider than it"
   }
   expect(tableLines(columns, rows, { width: 40 })).toEqual([
     "KEY                N  OWNER",
-    "order:order:orde…  1  a-rather-long-own…",
+    "order:or…r:order:  1  a-rather-…ner:4711",
   ]);
 });
 
@@ -49,6 +49,17 @@ test("text is cut between characters, never within one", () => {
   expect(cut("👩‍💻👩‍💻", 3)).toBe("👩‍💻…");
   expect(cut("abc", 3)).toBe("abc");
   expect(cut("abc", 0)).toBe("");
+});
+
+test("a long key is cut in its middle, because both ends tell which it is", () => {
+  expect(cutMiddle("tenant:4711:import:2026-11-20", 15)).toBe("tenant:…6-11-20");
+  expect(cutMiddle("tenant:4711:import:2026-11-20", 16)).toBe("tenant:4…6-11-20");
+  expect(cutMiddle("漢字漢字:終", 8)).toBe("漢字…:終");
+  expect(cutMiddle("👩‍💻👩‍💻👩‍💻", 5)).toBe("👩‍💻…👩‍💻");
+  expect(cutMiddle("abcd", 4)).toBe("abcd");
+  expect([3, 2, 1, 0].map((width) => cutMiddle("abcd", width))).toEqual(["a…d", "a…", "…", ""]);
+  for (let width = 0; width < 12; width += 1)
+    expect(widthOf(cutMiddle("a漢é字👩‍💻b字c", width))).toBeLessThanOrEqual(width);
 });
 
 test("a key cannot write to the terminal: what moves, colours or turns is shown as an escape", () => {

@@ -1,0 +1,24 @@
+import type { OptionDefinition } from "../arguments.js";
+
+/** The options of `leasehold` itself. */
+export const topOptions = ["-h", "--help", "-v", "--version"] as const;
+
+export type Entry = readonly [name: string, option: OptionDefinition];
+
+/** How these options are written: `-j`, `--json`. */
+export function allWords(options: readonly Entry[]): readonly string[] {
+  return options.flatMap((entry) => wordsOf(entry));
+}
+
+export function wordsOf([name, { short }]: Entry): readonly string[] {
+  return [...(short === undefined ? [] : [`-${short}`]), `--${name}`];
+}
+
+export function hasValue({ value }: OptionDefinition): boolean {
+  return value !== undefined;
+}
+
+/** In single quotes, as bash and zsh read them. */
+export function singleQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
