@@ -4,6 +4,7 @@ import type * as drizzleOrm from "drizzle-orm";
 import type { NodePgDatabase } from "drizzle-orm/node-postgres";
 import type { Kysely } from "kysely";
 import type * as leasehold from "leasehold";
+import type * as leaseholdDrizzle from "leasehold/drizzle";
 import type pg from "pg";
 import type postgres from "postgres";
 import type { accounts as Accounts } from "./tables.js";
@@ -16,7 +17,10 @@ interface Prisma {
 }
 
 declare global {
-  const { createLocker, key, StaleFenceError }: typeof leasehold;
+  const { createLocker, getLocker, key, LeaseholdError, StaleFenceError }: typeof leasehold;
+  const { activeLeases, fencedBy, fenceTable, guardTable, stats, waiting }: typeof leaseholdDrizzle;
+  const request: Request;
+  function charge(order: number, options: { signal: AbortSignal }): Promise<void>;
   const { and, eq }: typeof drizzleOrm;
   const locker: leasehold.Locker;
   const rows: readonly string[];

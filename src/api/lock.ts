@@ -49,7 +49,7 @@ export interface KeepAliveOptions {
  * const lock = await locker.acquire("order:42");
  * try {
  *   lock.assertHeld();
- *   await db`update orders set state = 'paid', fence = ${lock.fence} where id = 42 and fence < ${lock.fence}`;
+ *   await sql`update orders set state = 'paid', fence = ${lock.fence} where id = 42 and fence < ${lock.fence}`;
  * } finally {
  *   await lock.release();
  * }
@@ -110,7 +110,7 @@ export interface Lock extends AsyncDisposable {
    *
    * ```ts
    * await lock.transaction(db, async (tx) => {
-   *   await tx.insert(payments).values({ order: 42 });
+   *   await tx.insert(accounts).values({ id: 7, balance: 0n });
    * });
    * ```
    * @throws the body's own error, after the rollback

@@ -38,8 +38,8 @@ export interface LeaseholdErrorJson {
  * try {
  *   await locker.acquire("order:42");
  * } catch (error) {
- *   if (error instanceof LeaseholdError && error.code === "wait-timeout") return "busy";
- *   throw error;
+ *   if (error instanceof LeaseholdError && error.code === "wait-timeout") console.log("busy");
+ *   else throw error;
  * }
  * ```
  */
