@@ -1,6 +1,6 @@
 // npm run build:api-docs: the pages of docs/api, from the doc comments. With --check it writes nothing, and fails where a page is out of date.
 // TypeDoc needs a TypeScript with an API, which the one of this project has not: both are in api-docs/node_modules, installed when missing.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -45,7 +45,7 @@ beforeAll(async () => {
     "leasehold/otel": [join(root, "src/otel.ts")],
   };
   const compilerOptions = {
-    paths: { ...here, "npm:leasehold": here.leasehold },
+    paths: { ...here, "npm:leasehold": here.leasehold }, // as Deno writes it
     allowJs: true,
     checkJs: true,
     noUnusedLocals: false,

@@ -1,7 +1,13 @@
+import type { NodePostgresPool } from "../guard/node-postgres.js";
+
 /**
- * An existing client made with `postgres()`, recognised by its shape, so that it may come from another copy of postgres.js.
+ * A client of the application's own: of postgres.js, or a `Pool` of node-postgres. Both are recognised by their shape, so that
+ * they may come from another copy of their library.
  */
-export interface PostgresClient {
+export type PostgresClient = PostgresJsClient | NodePostgresPool;
+
+/** What `postgres()` returns. */
+export interface PostgresJsClient {
   (...args: never[]): unknown;
   /** What it was made with. */
   readonly options: object;
@@ -9,4 +15,9 @@ export interface PostgresClient {
   unsafe(...args: never[]): unknown;
   /** Never called. */
   end(...args: never[]): unknown;
+}
+
+/** Whether a given client is a Pool. */
+export function isPool(client: PostgresClient): client is NodePostgresPool {
+  return typeof client !== "function";
 }

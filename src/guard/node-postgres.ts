@@ -18,9 +18,13 @@ export interface NodePostgresClient {
 /** The shape of a `Pool` of node-postgres. */
 export interface NodePostgresPool {
   // Both overloads: the compiler finds the client's type in the first.
+  /** Takes a client out of the pool. */
   connect: { (): Promise<NodePostgresPoolClient>; (use: never): void };
+  /** How many clients it has. */
   readonly totalCount: number;
+  /** How many of them are not in use. */
   readonly idleCount: number;
+  /** How many calls wait for one. */
   readonly waitingCount: number;
 }
 
@@ -42,7 +46,7 @@ export function recogniseNodePostgres(value: unknown): Recognised | null {
   const members = membersOf(value);
   if (members === null || !hasMethods(members, "connect", "query", "on")) return null;
   if (typeof members.totalCount === "number" && typeof members.waitingCount === "number") {
-    return { transact: transactOnPool(members as unknown as NodePostgresPool), enter: null };
+    return { transact: transactOnPool(members as unknown as NodePostgresPool), enter: null, client: members };
   }
   if (!hasMethods(members, "getTypeParser")) return null;
   const client = members as unknown as NodePostgresClient;

@@ -6,6 +6,7 @@
 export type {
   GuardedDatabase,
   GuardedTransaction,
+  GuardOptions,
   JsonObject,
   JsonValue,
   KeepAliveOptions,

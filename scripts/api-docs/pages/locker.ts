@@ -8,6 +8,7 @@ export type {
   Capabilities,
   Feature,
   FeatureState,
+  ForceReleaseResult,
   HolderInfo,
   LeaseInfo,
   Locker,

@@ -12,7 +12,9 @@ export type {
   LeaseOptions,
   LockerOptions,
   MigrateOptions,
+  NodePostgresPool,
   PostgresClient,
+  PostgresJsClient,
   TryOptions,
   WaitOptions,
 } from "../../../src/index.js";
