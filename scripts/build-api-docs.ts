@@ -46,16 +46,16 @@ function exportsOf(file: string): readonly string[] {
 
 function build(out: string): void {
   const typedoc = join(tools, "node_modules/typedoc/bin/typedoc");
-  execFileSync(process.execPath, [typedoc, "--options", "typedoc.json", "--out", out], {
-    cwd: tools,
-    stdio: "inherit",
-  });
+  const args = [typedoc, "--options", "typedoc.json", "--out", out];
+  const { status } = spawnSync(process.execPath, args, { cwd: tools, stdio: "inherit" });
+  if (status !== 0) fail("TypeDoc does not accept the doc comments.");
 }
 
 function check(): void {
   const fresh = mkdtempSync(join(tmpdir(), "leasehold-api-docs-"));
   try {
     build(fresh);
+    if (process.exitCode !== undefined) return;
     const names = new Set([...readdirSync(fresh), ...readdirSync(pages)]);
     const stale = [...names].filter((name) => read(join(fresh, name)) !== read(join(pages, name)));
     if (stale.length > 0) fail(`docs/api is out of date (${stale.join(", ")}): npm run build:api-docs`);
