@@ -1,5 +1,5 @@
 // npm run build:reference: writes what is made from the tables of the command line, its manual page and the reference in
-// docs/command-line.md. With --check it writes nothing, and fails where something is out of date.
+// docs/reference/command-line.md. With --check it writes nothing, and fails where something is out of date.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { referenceFiles, root } from "./command-reference.js";

@@ -8,7 +8,7 @@ import { examplesOf } from "../src/cli/help.js";
 import { manPage } from "../src/cli/man-page.js";
 
 export const root: string = fileURLToPath(new URL("..", import.meta.url));
-const page = "docs/command-line.md";
+const page = "docs/reference/command-line.md";
 const begin = "<!-- From here to the end: npm run build:reference -->\n";
 
 /** What is made from the tables of the command line, by the path of the file, as it should be. */

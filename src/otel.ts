@@ -31,7 +31,7 @@ export interface TelemetryOptions {
  *
  * const stop = instrumentLeasehold({ keyNames: (key) => key.split(":", 1)[0] });
  * ```
- * @throws {InvalidOptionError}
+ * @throws {InvalidOptionError} for an option that cannot be used
  */
 export function instrumentLeasehold(options: TelemetryOptions = {}): () => void {
   const given = checkNames("instrumentLeasehold's options", options, ["keyNames", "meterProvider", "tracerProvider"]);

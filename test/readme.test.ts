@@ -1,6 +1,6 @@
-// The README promises that what it shows works: its examples compile, those of docs/ too, the first one runs, its tables are complete.
+// The README promises that what it shows works, and so do the pages of docs/: examples compile, the first one runs, tables are complete.
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,68 +12,81 @@ import * as leasehold from "../src/index.js";
 import { StoreLocker } from "../src/locker/store-locker.js";
 import { surroundings, tables } from "./readme-surroundings.js";
 import { createDatabase } from "./support/database.js";
+import { type Block, blocksOf, readPage, userPages } from "./support/pages.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
-const readme = await readFile(join(root, "README.md"), "utf8");
-// The recipe for Nest needs Nest: test/libraries compiles and runs it.
-const pages = [...(await readdir(join(root, "docs"))), ...(await readdir(join(root, "docs/guides"))).map(inGuides)];
-const docs = await Promise.all(
-  pages
-    .filter((name) => name.endsWith(".md") && name !== "guides/nest.md")
-    .map((file) => readFile(join(root, "docs", file), "utf8")),
-);
+const readme = readPage("README.md");
+/** Needs packages that are not of this project: test/libraries compiles and runs it. */
+const compiledElsewhere = ["docs/guides/nest.md"];
+const examples = userPages()
+  .filter(({ path }) => !compiledElsewhere.includes(path))
+  .flatMap(blocksOf)
+  .filter(({ language }) => language === "ts" || language === "js");
+const [first] = blocksOf(readme).filter(({ language }) => language === "js");
 
 let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "leasehold-readme-"));
-  const examples = [readme, ...docs]
-    .flatMap((page) => blocks("ts", page))
-    .map((text, index) => writeFile(join(folder, `example-${index}.ts`), `${text}\nexport {};\n`));
-  await Promise.all(examples);
+  for (const example of examples) {
+    // the page of leasehold/drizzle has Drizzle's own `sql`, not postgres.js
+    const before = example.page === "docs/api/drizzle.md" ? 'import { sql } from "drizzle-orm";\n' : "";
+    await writeFile(join(folder, fileOf(example)), `${before}${example.text}\nexport {};\n`);
+  }
   await writeFile(join(folder, "surroundings.d.ts"), surroundings);
   await writeFile(join(folder, "tables.ts"), tables);
   // as a project of its own, which has this package and postgres.js
   await writeFile(join(folder, "package.json"), '{ "type": "module" }');
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  const here = {
+    leasehold: [join(root, "src/index.ts")],
+    "leasehold/drizzle": [join(root, "src/drizzle.ts")],
+    "leasehold/otel": [join(root, "src/otel.ts")],
+  };
   const compilerOptions = {
-    paths: {
-      leasehold: [join(root, "src/index.ts")],
-      "npm:leasehold": [join(root, "src/index.ts")], // as Deno writes it
-      "leasehold/drizzle": [join(root, "src/drizzle.ts")],
-      "leasehold/otel": [join(root, "src/otel.ts")],
-    },
+    paths: { ...here, "npm:leasehold": here.leasehold }, // as Deno writes it
+    allowJs: true,
+    checkJs: true,
     noUnusedLocals: false,
   };
-  const settings = { extends: join(root, "tsconfig.json"), compilerOptions, include: ["*.ts"] };
+  const settings = { extends: join(root, "tsconfig.json"), compilerOptions, include: ["*.ts", "*.js", "*.cts"] };
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify(settings));
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test("its examples compile", async () => {
-  expect(blocks("ts").length).toBeGreaterThanOrEqual(5);
+test("the examples of all pages compile", async () => {
+  expect(examples.filter(({ page }) => page === "README.md").length).toBeGreaterThanOrEqual(2);
+  expect(new Set(examples.map(({ page }) => page)).size).toBeGreaterThan(10);
   const result = await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", folder]).catch(
     (error: { stdout: string }) => error,
   );
   expect(result.stdout).toBe("");
 });
 
-test("its first example runs, and its SQL", async () => {
+test("the first example runs, twice", async () => {
   const database = await createDatabase();
-  for (const text of blocks("sql")) await database.sql.unsafe(text);
   const env = { ...process.env, DATABASE_URL: database.url, TSX_TSCONFIG_PATH: join(folder, "tsconfig.json") };
-  await run(process.execPath, ["--import", "tsx", join(folder, "example-0.ts")], { cwd: root, env });
+  const program = [
+    process.execPath,
+    ["--import", "tsx", join(folder, first === undefined ? "" : fileOf(first))],
+  ] as const;
+  for (const time of ["first", "second"]) {
+    const { stdout, stderr } = await run(program[0], [...program[1]], { cwd: root, env });
+    expect(stdout, time).toMatch(/^order 42 is paid, under fence \d+\n$/);
+    expect(stderr).toBe("");
+  }
   expect(await database.sql`select state from orders`).toEqual([{ state: "paid" }]);
 });
 
-test("its first example is of ten lines", () => {
-  expect(blocks("ts")[0]?.match(/.+/g)).toHaveLength(10);
+test("the first example is of eleven lines, and the README of two hundred at most", () => {
+  expect(first?.text.match(/.+/g)?.length).toBeLessThanOrEqual(11);
+  expect(readme.text.split("\n").length).toBeLessThanOrEqual(200);
 });
 
 test("its options are all there are, with their defaults", () => {
-  const rows = table("option");
+  const rows = table("docs/reference/options.md", "option");
   const { targets, ...defaults } = resolveLockerOptions({ url: "postgres://localhost/app" });
   expect(rows.map(({ name }) => name).sort()).toEqual(["url", "directUrl", ...Object.keys(defaults)].sort());
   const values = new Map<string, unknown>(Object.entries(defaults));
@@ -90,25 +103,23 @@ test("its errors are all there are", () => {
   const classes = Object.entries(leasehold).filter(
     ([name, value]) => name.endsWith("Error") && value !== leasehold.LeaseholdError,
   );
-  const shown = table("class").map(({ name }) => name);
+  const shown = table("docs/reference/errors.md", "class").map(({ name }) => name);
   expect(shown.sort()).toEqual(classes.map(([name]) => name).sort());
 });
 
 test("its methods are all there are", () => {
-  const shown = [...table("method"), ...table("a lock's member")].flatMap(({ names }) => names);
+  const page = "docs/reference/api.md";
+  const shown = [...table(page, "method"), ...table(page, "a lock's member")].flatMap(({ names }) => names);
   for (const { prototype } of [StoreLocker, HeldLock]) {
     const members = Object.getOwnPropertyNames(prototype).filter((name) => !["constructor", "toJSON"].includes(name));
     expect(shown).toEqual(expect.arrayContaining(members));
   }
 });
 
-function inGuides(name: string): string {
-  return `guides/${name}`;
-}
-
-/** What stands in a page's blocks of code in this language. */
-function blocks(language: string, page: string = readme): string[] {
-  return [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(([, text = ""]) => text);
+/** Named after its place, so that an error of the compiler says where to look. What requires is CommonJS. */
+function fileOf({ page, line, language, text }: Block): string {
+  const name = `${page.replaceAll("/", "-").replace(/\.md$/, "")}-${line}`;
+  return `${name}.${/\brequire\(/.test(text) ? "cts" : language}`;
 }
 
 interface Row {
@@ -118,9 +129,9 @@ interface Row {
   readonly second: string;
 }
 
-/** The table whose first column has this heading. */
-function table(heading: string): Row[] {
-  const [, body = ""] = readme.split(`\n| ${heading} |`);
+/** The table of a page whose first column has this heading. */
+function table(page: string, heading: string): Row[] {
+  const [, body = ""] = readPage(page).text.split(`\n| ${heading} |`);
   const lines = body.split("\n").slice(2);
   return lines.slice(0, lines.indexOf("")).map((line) => {
     const [, first = "", second = ""] = line.split("|").map((cell) => cell.trim());

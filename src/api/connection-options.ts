@@ -13,6 +13,7 @@ export interface ConnectionOptions {
   readonly database?: string | undefined;
   /** In place of the address's own. `username` is another name for it. */
   readonly user?: string | undefined;
+  /** Another name for `user`. */
   readonly username?: string | undefined;
   /** In place of the address's own. A function is called for every new connection: for passwords that change. */
   readonly password?: string | (() => string | Promise<string>) | undefined;

@@ -9,7 +9,9 @@ import type { JsonValue } from "./metadata.js";
  * unless an open transaction guards them (`blockingPid`, `blockingTransaction`).
  */
 export interface LeaseInfo {
+  /** The full key, prefix included. */
   readonly key: string;
+  /** What keeps the key, see above. */
   readonly state: "held" | "revoked" | "cooling" | "blocked" | "orphaned" | "expired";
   /** The holder as it named itself; while cooling or blocked, the last one. */
   readonly owner: string | null;
@@ -19,13 +21,17 @@ export interface LeaseInfo {
   readonly isThisProcess: boolean;
   /** Null while the key's first grant is in an open transaction. */
   readonly fence: bigint | null;
+  /** When it was granted, by the server's clock; null when there is no grant. */
   readonly acquiredAt: Date | null;
   /** When the key is free at the latest, by the server's clock; null while an open transaction is all that keeps it. */
   readonly expiresAt: Date | null;
+  /** Milliseconds until `expiresAt`; 0 when that is past. */
   readonly remainingMs: number;
   /** Whether the holder's session is connected. False while `held`: it died just now, or is reconnecting. Null without presence. */
   readonly isSessionAlive: boolean | null;
+  /** What the holder stored with the lease; null without it. */
   readonly metadata: JsonValue;
+  /** How many calls wait in the queue of the key. */
   readonly waiters: number;
   /** The backend whose open transaction keeps the key, whatever becomes of the lease; null when there is none, or it is not known. */
   readonly blockingPid: number | null;

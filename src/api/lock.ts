@@ -10,15 +10,25 @@ import type { JsonValue } from "./metadata.js";
 
 /** A lock as data: what `JSON.stringify(lock)` writes. The fence is a decimal number, times are in ISO 8601; there is no token. */
 export interface LockJson {
+  /** The full key, prefix included. */
   readonly key: string;
+  /** The fencing token, a decimal number. */
   readonly fence: string;
+  /** The option `owner`. */
   readonly owner: string;
+  /** As last granted or renewed, in milliseconds. */
   readonly ttlMs: number;
+  /** The option `metadata`. */
   readonly metadata: JsonValue;
+  /** When it was granted, by the server's clock. */
   readonly acquiredAt: string;
+  /** When it ends unless it is renewed, by the server's clock. */
   readonly expiresAt: string;
+  /** Whether nobody else can have the lock now. */
   readonly held: boolean;
+  /** Milliseconds for which it is sure to be held without another renewal. */
   readonly remainingMs: number;
+  /** Milliseconds since the grant. */
   readonly heldMs: number;
 }
 
@@ -38,7 +48,7 @@ export interface KeepAliveOptions {
  * const lock = await locker.acquire("order:42");
  * try {
  *   lock.assertHeld();
- *   await db`update orders set state = 'paid', fence = ${lock.fence} where id = 42 and fence < ${lock.fence}`;
+ *   await sql`update orders set state = 'paid', fence = ${lock.fence} where id = 42 and fence < ${lock.fence}`;
  * } finally {
  *   await lock.release();
  * }
@@ -51,11 +61,15 @@ export interface Lock extends AsyncDisposable {
   readonly fence: bigint;
   /** The secret of this grant. Whoever has it can renew and release the lock. */
   readonly token: string;
+  /** The option `owner`, or its default `host name:process id`. */
   readonly owner: string;
   /** As last granted or renewed, in milliseconds. */
   readonly ttlMs: number;
+  /** The option `metadata`; null without it. */
   readonly metadata: JsonValue;
+  /** When it was granted, by the server's clock. For display. */
   readonly acquiredAt: Date;
+  /** When it ends unless it is renewed, by the server's clock. For display. */
   readonly expiresAt: Date;
   /** Milliseconds for which the lock is sure to be held without another renewal; 0 when it is not held. */
   readonly remainingMs: number;
@@ -66,13 +80,15 @@ export interface Lock extends AsyncDisposable {
   /** Fires when the lock is lost, with the LeaseLostError as its reason; never on an ordinary release. */
   readonly signal: AbortSignal;
   /**
+   * Throws unless the lock is held. Call it before what must not happen without the lock.
    * @throws {LeaseLostError} when it was lost
    * @throws {NotHeldError} when it was released, or while it cannot be known whether it is still held
    */
   assertHeld(): void;
   /**
    * Renews now. Never shortens: the later of the two expiries counts. An integer of 100 ms and up; default: `ttlMs`.
-   * @throws {LeaseLostError} @throws {NotHeldError} @throws {UnavailableError} when there was no answer; the lock may still be held
+   * @throws {LeaseLostError} when it was lost @throws {NotHeldError} when it was released
+   * @throws {UnavailableError} when there was no answer; the lock may still be held
    */
   renew(ttlMs?: number): Promise<void>;
   /**
@@ -93,10 +109,11 @@ export interface Lock extends AsyncDisposable {
    *
    * ```ts
    * await lock.transaction(db, async (tx) => {
-   *   await tx.insert(payments).values({ order: 42 });
+   *   await tx.insert(accounts).values({ id: 7, balance: 0n });
    * });
    * ```
-   * @throws the body's own error, after the rollback; what the library throws
+   * @throws the body's own error, after the rollback
+   * @throws what the library throws
    * @throws {StaleFenceError} when the lock was taken over, was released or has expired: nothing was written
    * @throws {LeaseLostError} @throws {NotHeldError} when that is known already: nothing was sent
    * @throws {InvalidOptionError} for a database of an unknown library, or another one than the lock is in
@@ -116,9 +133,10 @@ export interface Lock extends AsyncDisposable {
    *   await tx.update(accounts).set({ balance: 0n });
    * });
    * ```
-   * @throws {InvalidOptionError} when no transaction is open there, and as `lock.transaction`
+   * @throws {InvalidOptionError} when no transaction is open there
    * @throws {UnsupportedError} for a transaction of postgres.js that `lock.transaction` has not opened, also under Drizzle
    * and Kysely, unless `acceptReconnect`
+   * @throws what `lock.transaction` throws
    */
   guard(tx: GuardedTransaction, options?: GuardOptions): Promise<void>;
   /** JSON-safe, and without the token. */

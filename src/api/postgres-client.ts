@@ -9,8 +9,11 @@ export type PostgresClient = PostgresJsClient | NodePostgresPool;
 /** What `postgres()` returns. */
 export interface PostgresJsClient {
   (...args: never[]): unknown;
+  /** What it was made with. */
   readonly options: object;
+  /** Sends text as a statement. */
   unsafe(...args: never[]): unknown;
+  /** Never called. */
   end(...args: never[]): unknown;
 }
 

@@ -28,13 +28,14 @@ export function checkKey(key: unknown, prefix = ""): string {
 /**
  * Makes one key of several parts. They are joined with `:`, and a `:` or `%` within a part is escaped (`%3A`, `%25`), so
  * that different parts always make different keys. A part may be empty. A number or bigint becomes its decimal text:
- * `key("a", 1)` is `key("a", "1")`. Throws InvalidKeyError.
+ * `key("a", 1)` is `key("a", "1")`.
  *
  * ```ts
  * key("order", 42);      // order:42
  * key("a:b", "c");       // a%3Ab:c
  * key("a", "b:c");       // a:b%3Ac
  * ```
+ * @throws {InvalidKeyError} for a part that is no text and no number, and for more than 512 bytes
  */
 export function key(...parts: readonly (string | number | bigint)[]): string {
   return checkKey(parts.map(escapePart).join(":"));

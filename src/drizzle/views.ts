@@ -17,7 +17,7 @@ import type { JsonValue } from "../api/metadata.js";
 
 /**
  * A view of the schema `leasehold`, of which each row is a `Row`. What the columns mean is said by their comments in the database
- * (`\d+ leasehold.waiting`) and in `docs/inspection.md`. Times are dates; durations are Postgres's text of an interval.
+ * (`\d+ leasehold.waiting`) and in `docs/reference/inspection.md`. Times are dates; durations are Postgres's text of an interval.
  */
 export type View<Name extends string, Row> = PgViewWithSelection<
   Name,

@@ -3,7 +3,9 @@ import { brand, type ErrorData, LeaseholdError } from "./base.js";
 
 /** What `InvalidKeyError` is made of. `received` is the value itself; the error keeps a description of it only. */
 export interface InvalidKeyData extends ErrorData {
+  /** What a key must be. Default `text of 1 to 512 bytes`. */
   readonly expected?: string | undefined;
+  /** What came in its place. */
   readonly received?: unknown;
 }
 
@@ -14,6 +16,7 @@ export class InvalidKeyError extends LeaseholdError {
   }
 
   override readonly code = "invalid-key" as const;
+  /** What a key must be. */
   readonly expected: string;
   /** What came, as text. */
   readonly received: string;
@@ -28,8 +31,11 @@ export class InvalidKeyError extends LeaseholdError {
 
 /** What `InvalidOptionError` is made of. `received` is the value itself; the error keeps a description of it only. */
 export interface InvalidOptionData extends ErrorData {
+  /** The option's name. */
   readonly option: string;
+  /** What it must be. Default `another value`. */
   readonly expected?: string | undefined;
+  /** What came in its place. */
   readonly received?: unknown;
 }
 
@@ -40,7 +46,9 @@ export class InvalidOptionError extends LeaseholdError {
   }
 
   override readonly code = "invalid-option" as const;
+  /** The option's name. */
   readonly option: string;
+  /** What it must be. */
   readonly expected: string;
   /** What came, as text; the type alone where the value could hold a password. */
   readonly received: string;

@@ -16,7 +16,9 @@ export class ClosedError extends LeaseholdError {
 
 /** What `NotMigratedError` is made of. */
 export interface NotMigratedData extends ErrorData {
+  /** The version in the database. Default null: there is none. */
   readonly found?: number | null | undefined;
+  /** The version that this client needs. Default null: not known. */
   readonly needed?: number | null | undefined;
 }
 
@@ -45,7 +47,9 @@ export class NotMigratedError extends LeaseholdError {
 
 /** What `NotPermittedError` is made of: `statement` is the line to run, `role` the one that lacks the right. */
 export interface NotPermittedData extends ErrorData {
+  /** The SQL that grants the right. */
   readonly statement: string;
+  /** Who lacks it. Default null: not known. */
   readonly role?: string | null | undefined;
 }
 
@@ -58,6 +62,7 @@ export class NotPermittedError extends LeaseholdError {
   override readonly code = "not-permitted" as const;
   /** The SQL to run, as the owner of the schema or as an administrator. */
   readonly statement: string;
+  /** Who lacks the right; null when that is not known. */
   readonly role: string | null;
 
   constructor({ statement, role = null, message, cause }: NotPermittedData) {
@@ -70,7 +75,9 @@ export class NotPermittedError extends LeaseholdError {
 
 /** What `UnsafeBackendError` is made of: sentences without their full stops. */
 export interface UnsafeBackendData extends ErrorData {
+  /** What is not safe. */
   readonly problem: string;
+  /** What to do about it. Default: run `leasehold doctor`. */
   readonly remedy?: string | undefined;
 }
 
@@ -81,7 +88,9 @@ export class UnsafeBackendError extends LeaseholdError {
   }
 
   override readonly code = "unsafe-backend" as const;
+  /** What is not safe. */
   readonly problem: string;
+  /** What to do about it. */
   readonly remedy: string;
 
   constructor({
@@ -98,7 +107,9 @@ export class UnsafeBackendError extends LeaseholdError {
 
 /** What `UnavailableError` is made of. */
 export interface UnavailableData extends ErrorData {
+  /** Default `not-sent`. */
   readonly outcome?: "not-sent" | "unknown" | undefined;
+  /** Host and port, or the path of a socket. Default null: not known. */
   readonly address?: string | null | undefined;
 }
 
@@ -112,6 +123,7 @@ export class UnavailableError extends LeaseholdError {
   }
 
   override readonly code = "unavailable" as const;
+  /** `not-sent`: nothing can have happened. `unknown`: the request may or may not have taken effect. */
   readonly outcome: "not-sent" | "unknown";
   /** Host and port, or the path of a socket, without a secret; null when it is not known. */
   readonly address: string | null;

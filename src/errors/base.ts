@@ -19,9 +19,13 @@ export type LeaseholdErrorCode =
 
 /** An error as data: what `JSON.stringify(error)` writes. The error's own data come in addition. */
 export interface LeaseholdErrorJson {
+  /** The class, such as `WaitTimeoutError`. */
   readonly name: string;
+  /** The error's `code`. */
   readonly code: LeaseholdErrorCode;
+  /** What happened, and what to do about it. */
   readonly message: string;
+  /** Where it came from: an error of the driver or of the system, mostly. */
   readonly cause?: { readonly name: string; readonly message: string; readonly code?: string };
   readonly [data: string]: unknown;
 }
@@ -34,8 +38,8 @@ export interface LeaseholdErrorJson {
  * try {
  *   await locker.acquire("order:42");
  * } catch (error) {
- *   if (error instanceof LeaseholdError && error.code === "wait-timeout") return "busy";
- *   throw error;
+ *   if (error instanceof LeaseholdError && error.code === "wait-timeout") console.log("busy");
+ *   else throw error;
  * }
  * ```
  */
@@ -44,6 +48,7 @@ export abstract class LeaseholdError extends Error {
     brand(LeaseholdError, "LeaseholdError");
   }
 
+  /** Which error it is. The same in every version. */
   abstract readonly code: LeaseholdErrorCode;
 
   constructor(message: string, cause: unknown) {

@@ -25,8 +25,11 @@ export type LossReason = "expired" | "taken" | "max-hold" | "forced" | "closed";
 
 /** What `NotAcquiredError` is made of. */
 export interface NotAcquiredData extends ErrorData {
+  /** The full key. */
   readonly key: string;
+  /** Who has it. Default null. */
   readonly holder?: HolderInfo | null | undefined;
+  /** The server process whose open transaction is in the way. Default null. */
   readonly blockingPid?: number | null | undefined;
 }
 
@@ -37,6 +40,7 @@ export class NotAcquiredError extends LeaseholdError {
   }
 
   override readonly code: "not-acquired" | "wait-timeout" | "reentry" = "not-acquired";
+  /** The full key, prefix included. */
   readonly key: string;
   /** Who held the key at the last look; null when nobody did, or when it could not be read. */
   readonly holder: HolderInfo | null;
@@ -57,7 +61,9 @@ export class NotAcquiredError extends LeaseholdError {
 
 /** What `WaitTimeoutError` is made of. */
 export interface WaitTimeoutData extends NotAcquiredData {
+  /** How long the call was willing to wait, in milliseconds. Default 10,000. */
   readonly waitMs?: number | undefined;
+  /** Whether this process itself holds the key. Default false. */
   readonly isHeldHere?: boolean | undefined;
 }
 
@@ -86,7 +92,9 @@ export class WaitTimeoutError extends NotAcquiredError {
 
 /** What `ReentryError` is made of. */
 export interface ReentryData extends ErrorData {
+  /** The full key. */
   readonly key: string;
+  /** Who has it. Default null. */
   readonly holder?: HolderInfo | null | undefined;
 }
 
@@ -116,7 +124,9 @@ export class ReentryError extends NotAcquiredError {
 
 /** What `NotHeldError` is made of. */
 export interface NotHeldData extends ErrorData {
+  /** The full key. */
   readonly key: string;
+  /** The fence of the grant. Default null: there was none. */
   readonly fence?: bigint | null | undefined;
 }
 
@@ -127,6 +137,7 @@ export class NotHeldError extends LeaseholdError {
   }
 
   override readonly code: "not-held" | "lease-lost" = "not-held";
+  /** The full key, prefix included. */
   readonly key: string;
   /** The fence of the grant that this is about; null when there was none. */
   readonly fence: bigint | null;
@@ -140,6 +151,7 @@ export class NotHeldError extends LeaseholdError {
 
 /** What `LeaseLostError` is made of. */
 export interface LeaseLostData extends NotHeldData {
+  /** Default `expired`. */
   readonly reason?: LossReason | undefined;
 }
 
@@ -150,6 +162,7 @@ export class LeaseLostError extends NotHeldError {
   }
 
   override readonly code = "lease-lost" as const;
+  /** Why it was lost. */
   readonly reason: LossReason;
 
   constructor({ reason = "expired", message, ...rest }: LeaseLostData) {
@@ -169,8 +182,11 @@ const lossText: Readonly<Record<LossReason, string>> = {
 
 /** What `StaleFenceError` is made of. */
 export interface StaleFenceData extends ErrorData {
+  /** The key of the lock, or the resource of `checkFence`. */
   readonly key: string;
+  /** The fence that was refused. Default 0. */
   readonly fence?: bigint | undefined;
+  /** Who has the key now. Default null. */
   readonly holder?: HolderInfo | null | undefined;
 }
 

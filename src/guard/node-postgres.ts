@@ -18,9 +18,13 @@ export interface NodePostgresClient {
 /** The shape of a `Pool` of node-postgres. */
 export interface NodePostgresPool {
   // Both overloads: the compiler finds the client's type in the first.
+  /** Takes a client out of the pool. */
   connect: { (): Promise<NodePostgresPoolClient>; (use: never): void };
+  /** How many clients it has. */
   readonly totalCount: number;
+  /** How many of them are not in use. */
   readonly idleCount: number;
+  /** How many calls wait for one. */
   readonly waitingCount: number;
 }
 
@@ -30,8 +34,11 @@ interface NodePostgresPoolClient extends NodePostgresClient {
 
 /** How `lock.transaction` begins a transaction on node-postgres, which has no options of its own. Default: the server's. */
 export interface NodePostgresTransactionOptions {
+  /** Default: the database's, `read committed` mostly. */
   readonly isolationLevel?: "read uncommitted" | "read committed" | "repeatable read" | "serializable" | undefined;
+  /** Default: the database's. `read only` cannot be guarded, for Postgres locks no rows there. */
   readonly accessMode?: "read only" | "read write" | undefined;
+  /** For `serializable`, as in SQL. Default false. */
   readonly deferrable?: boolean | undefined;
 }
 

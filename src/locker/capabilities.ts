@@ -25,14 +25,19 @@ export type Feature =
 
 /** Whether the locker has a feature, and why. */
 export interface FeatureState {
+  /** Whether the locker offers it. */
   readonly isOn: boolean;
+  /** Why or why not, in a sentence. */
   readonly why: string;
 }
 
 /** What `locker.capabilities()` says. Plain JSON. */
 export interface Capabilities {
+  /** Of Postgres, such as `18.4`. */
   readonly serverVersion: string;
+  /** Of the schema `leasehold` in the database. */
   readonly schemaVersion: number;
+  /** The option. */
   readonly presence: "on" | "off";
   /**
    * `auto`: fences are positions in the server's write-ahead log. `manual`: the service hides that, so that an operator has to call
@@ -41,6 +46,7 @@ export interface Capabilities {
   readonly fenceSource: "auto" | "manual";
   /** `pooled`: a transaction pooler may stand in between. `given`: over the option `client`. */
   readonly commands: "direct" | "pooled" | "given";
+  /** Each feature, and why it is on or off. */
   readonly features: Readonly<Record<Feature, FeatureState>>;
 }
 

@@ -25,9 +25,11 @@ export interface DebugInfo {
   readonly version: string;
   /** Tells the lockers of this process apart: 1 for the first that was made. As in the messages of its channels. */
   readonly lockerId: number;
+  /** `closing`: `close()` was called and has not ended. */
   readonly state: "open" | "closing" | "closed";
   /** The options in effect, by name, with `[function]` or `[hidden]` for what is not shown. */
   readonly options: JsonObject;
+  /** Its three connections. */
   readonly connections: DebugConnections;
   /** The locks that this process holds. */
   readonly locks: readonly LockJson[];
@@ -37,6 +39,7 @@ export interface DebugInfo {
   readonly waits: readonly DebugWait[];
   /** The last errors, the newest first, 50 at most: also those that were retried, so that no caller saw them. */
   readonly errors: readonly RecentError[];
+  /** What the server says of itself, or why it does not. */
   readonly server: DebugServer | DebugServerFailure;
 }
 
@@ -44,7 +47,9 @@ export interface DebugInfo {
 export interface DebugConnections {
   /** The one that proves that this process is alive; null with `presence: "off"`. */
   readonly session: DebugSession | null;
+  /** The one for acquire, release and the like. */
   readonly commands: DebugConnection;
+  /** The one for renewals and sweeps. */
   readonly renewals: DebugConnection;
 }
 
@@ -54,6 +59,7 @@ export interface DebugConnection {
   readonly state: "none" | "connecting" | "open" | "given";
   /** The server process; null where a pooler changes it. */
   readonly pid: number | null;
+  /** Since when it is open; null unless it is. */
   readonly since: string | null;
   /** Statements without an answer yet. */
   readonly inFlight: number;
@@ -67,6 +73,7 @@ export interface DebugSession extends DebugConnection {
   readonly id: number | null;
   /** How many sessions there have been: more than 1 after a reconnect. */
   readonly incarnation: number;
+  /** Since when it is registered; null unless it is. */
   readonly standingSince: string | null;
   /** When the last heartbeat that was answered was sent. */
   readonly seenAt: string | null;
@@ -76,9 +83,13 @@ export interface DebugSession extends DebugConnection {
 
 /** One call of `acquire`, or of another method that acquires. */
 export interface DebugWait {
+  /** The full key, prefix included. */
   readonly key: string;
+  /** The option `owner` of the call. */
   readonly owner: string;
+  /** When the call was made, by this process's clock. */
   readonly since: string;
+  /** Milliseconds since then. */
   readonly waitedMs: number;
   /** How long it is willing to wait in the queue; 0 for a call that only tries. */
   readonly waitMs: number | "Infinity";
@@ -94,7 +105,9 @@ export interface DebugWait {
 
 /** What the server said about itself. */
 export interface DebugServer extends Omit<ServerState, "horizon" | "schema"> {
+  /** It has answered. */
   readonly isReachable: true;
+  /** Its schema `leasehold`; null when that could not be read. */
   readonly schema: SchemaState | null;
   /** Why `schema` is null. */
   readonly schemaError: DebugError | null;
@@ -115,7 +128,9 @@ export interface DebugHorizon extends Omit<Horizon, "sinceMs"> {
 
 /** The server did not answer. */
 export interface DebugServerFailure {
+  /** It has not answered. */
   readonly isReachable: false;
+  /** Why not. */
   readonly error: DebugError;
 }
 

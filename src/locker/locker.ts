@@ -21,7 +21,8 @@ export interface Locker extends AsyncDisposable {
   /**
    * Connects, and refuses what would not be safe: a pooler, a standby, a missing schema, missing rights. All other calls do the same, so
    * it is not required. Call it when the application starts to get errors early.
-   * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError} @throws {UnavailableError}
+   * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError}
+   * @throws {UnavailableError} when Postgres cannot be reached
    */
   ready(): Promise<void>;
 
@@ -36,17 +37,40 @@ export interface Locker extends AsyncDisposable {
   migrate(options?: MigrateOptions): Promise<void>;
 
   /**
-   * Waits until the key is granted. Waiters of all processes are served in the order in which they queued.
-   * @throws {WaitTimeoutError} after `waitMs` @throws the signal's reason @throws {UnavailableError} when Postgres is silent for `requestTimeoutMs`
+   * Waits until the key is granted, for `waitMs` (10 s) at most. Waiters of all processes are served in the order in which they queued. A
+   * wait outlasts an outage of Postgres: `onError` is told once, and the call goes on until `waitMs` is over.
+   *
+   * ```ts
+   * const lock = await locker.acquire("order:42", { waitMs: 60_000 });
+   * ```
+   * @throws {WaitTimeoutError} after `waitMs`
+   * @throws {ReentryError} with `reentry: "throw"`, when the code that calls holds the key
+   * @throws {UnavailableError} when Postgres cannot be reached and nothing is left of `waitMs`, or when that is certain to stay so
+   * @throws the signal's reason
+   * @throws what `ready` throws
    */
   acquire(key: string, options?: AcquireOptions): Promise<Lock>;
 
-  /** Resolves to the lock if the key is free now and nobody waits for it, else to null. */
+  /**
+   * Resolves to the lock if the key is free now and nobody waits for it, else to null.
+   * @throws {UnavailableError} when Postgres does not answer within `requestTimeoutMs`
+   * @throws the signal's reason
+   * @throws what `ready` throws
+   */
   tryAcquire(key: string, options?: TryOptions): Promise<Lock | null>;
 
   /**
    * Runs the body under the lock and resolves to what it returned. It always waits for the body, and then releases.
-   * @throws the body's own error; {LeaseLostError} when the body returned but the lock was lost meanwhile; what `acquire` throws
+   *
+   * ```ts
+   * const total = await locker.withLock("order:42", async (lock) => {
+   *   await charge(42, { signal: lock.signal });
+   *   return 42;
+   * });
+   * ```
+   * @throws the body's own error
+   * @throws {LeaseLostError} when the body returned but the lock was lost meanwhile
+   * @throws what `acquire` throws
    */
   withLock<Value>(
     key: string,
@@ -54,26 +78,38 @@ export interface Locker extends AsyncDisposable {
     options?: AcquireOptions,
   ): Promise<Value>;
 
-  /** Like `withLock`, but does not wait for the lock: if it is taken, the result says who holds it. */
+  /**
+   * Like `withLock`, but does not wait for the lock: if it is taken, the result says who holds it.
+   * @throws what `withLock` and `tryAcquire` throw
+   */
   tryWithLock<Value>(
     key: string,
     body: (lock: Lock) => Value | PromiseLike<Value>,
     options?: TryOptions,
   ): Promise<TryResult<Value>>;
 
-  /** Who holds the key, or null when it is free. Changes nothing. @throws {UnavailableError} when Postgres cannot be asked */
+  /**
+   * Who holds the key, or null when it is free. Changes nothing.
+   * @throws {UnavailableError} when Postgres cannot be asked
+   */
   check(key: string): Promise<LeaseInfo | null>;
 
-  /** Whether an acquire would have to wait. @throws {UnavailableError} when Postgres cannot be asked */
+  /**
+   * Whether an acquire would have to wait. Known for this moment alone: to act on it, use `tryAcquire`.
+   * @throws {UnavailableError} when Postgres cannot be asked
+   */
   isLocked(key: string): Promise<boolean>;
 
-  /** The lock on this key that this process holds. */
+  /** The lock on this key (without the prefix) that this locker holds. Sends nothing. */
   get(key: string): Lock | undefined;
 
-  /** All locks that this process holds. */
+  /** All locks that this locker holds. Sends nothing. */
   locks(): readonly Lock[];
 
-  /** The key with the locker's prefix, as it is stored in the table. @throws {InvalidKeyError} */
+  /**
+   * The key with the locker's prefix, as it is stored in the table.
+   * @throws {InvalidKeyError}
+   */
   fullKey(key: string): string;
 
   /**
@@ -94,7 +130,7 @@ export interface Locker extends AsyncDisposable {
    * refused. The resource is any text of 1 to 512 bytes. The locker's prefix is not added to it.
    *
    * ```ts
-   * await locker.checkFence("bucket/report.pdf", BigInt(request.headers["x-fence"]));
+   * await locker.checkFence("bucket/report.pdf", BigInt(request.headers.get("x-fence") ?? 0));
    * ```
    * @throws {StaleFenceError} when the resource has seen a larger fence
    * @throws {InvalidOptionError} when no lock of this database can have that fence yet: it would refuse all later ones
@@ -129,7 +165,10 @@ export interface Locker extends AsyncDisposable {
   /** Resets `stats()`. The sums in the database are kept. */
   resetStats(): void;
 
-  /** One round trip on the connection for commands. @throws {UnavailableError} */
+  /**
+   * One round trip on the connection for commands.
+   * @throws {UnavailableError} when there is no answer within `requestTimeoutMs`
+   */
   ping(): Promise<PingResult>;
 
   /**

@@ -6,9 +6,11 @@ const MAX_ERRORS = 50;
 
 /** An error of a locker, as `locker.debug()` shows it. An error that occurs again is counted, not repeated. */
 export interface DebugError {
+  /** The error's class. */
   readonly name: string;
   /** The `code` of this library's errors, the SQLSTATE of a server's, the name of a socket's. */
   readonly code: string | null;
+  /** Its text, without passwords and tokens. */
   readonly message: string;
   /** The innermost one. */
   readonly cause: Pick<DebugError, "name" | "code" | "message"> | null;
@@ -20,6 +22,7 @@ export interface RecentError extends DebugError {
   readonly count: number;
   /** ISO 8601, by this process's clock. */
   readonly firstAt: string;
+  /** ISO 8601, by this process's clock. */
   readonly lastAt: string;
 }
 

@@ -8,13 +8,17 @@ const MAX_LOST = 100;
 
 /** A lock that this process lost recently. */
 export interface LostLock {
+  /** The full key, prefix included. */
   readonly key: string;
   /** A decimal number. */
   readonly fence: string;
+  /** The option `owner`. */
   readonly owner: string;
+  /** Why, as in LeaseLostError. */
   readonly reason: LossReason;
   /** ISO 8601, by this process's clock. */
   readonly lostAt: string;
+  /** Milliseconds from the grant to the loss. */
   readonly heldMs: number;
   /**
    * What the key's row contained when this process cleaned up after the loss. `ours`: nobody else was granted the key

@@ -86,13 +86,17 @@ export interface TallyStats extends Readonly<PlainCounts> {
 
 /** How long something took, over many times. JSON-safe. */
 export interface HistogramStats {
+  /** How often. */
   readonly count: number;
+  /** All of it together, in milliseconds. */
   readonly sumMs: number;
   /** Null when there was none. */
   readonly meanMs: number | null;
   /** Half of them took no longer. This is the upper bound of a bucket, at most twice the exact value. Null: none, or above the last bound. */
   readonly p50Ms: number | null;
+  /** The same for 95 in a hundred. */
   readonly p95Ms: number | null;
+  /** The same for 99 in a hundred. */
   readonly p99Ms: number | null;
   /** Upper bounds of the buckets, inclusive. */
   readonly boundsMs: readonly number[];
@@ -128,9 +132,11 @@ export interface PrefixStats extends Readonly<PrefixCounts> {
 
 /** A key that many wanted at once. */
 export interface HotKeyStats {
+  /** The full key, prefix included. */
   readonly key: string;
   /** Acquires that did not get it at the first look: at least this many, and no more than `contendedAtMost`. */
   readonly contended: number;
+  /** The upper bound of `contended`. Equal to it while no more than a hundred keys are contended. */
   readonly contendedAtMost: number;
   /** Grants since the key has been among the hottest. */
   readonly acquired: number;

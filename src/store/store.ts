@@ -280,8 +280,9 @@ export interface CountersRow {
 
 /** What `ping` resolves to. */
 export interface PingResult {
-  /** How long the round trip took. */
+  /** How long the round trip took, in milliseconds. */
   readonly ms: number;
+  /** Of Postgres, such as `18.4`. */
   readonly serverVersion: string;
 }
 
@@ -289,9 +290,13 @@ export interface PingResult {
 export interface SweepResult {
   /** Sessions that were notified because one of their waiters is next. */
   readonly woken: number;
+  /** Rows of free keys and of expired leases that were deleted. */
   readonly leasesPurged: number;
+  /** Entries in queues of calls that no longer look. */
   readonly waitersPurged: number;
+  /** Sessions of processes that have ended. */
   readonly sessionsPurged: number;
+  /** Rows of counters that were added to the sum of all. */
   readonly countersPurged: number;
   /** Whether another sweeper was at work. Then this one left the rest to it. */
   readonly isBusy: boolean;

@@ -1,4 +1,4 @@
-// What docs/command-line.md shows, by a shell that types it.
+// What docs/reference/command-line.md shows, by a shell that types it.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { until } from "../support/until.js";
 
-const page = await readFile(new URL("../../docs/command-line.md", import.meta.url), "utf8");
+const page = await readFile(new URL("../../docs/reference/command-line.md", import.meta.url), "utf8");
 const cli = await buildCli();
 
 test("what it shows is what comes", async () => {

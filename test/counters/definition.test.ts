@@ -12,7 +12,7 @@ import { createDatabase } from "../support/database.js";
 
 const database = await createDatabase();
 const { sql } = database;
-const docs = readFileSync(new URL("../../docs/inspection.md", import.meta.url), "utf8");
+const docs = readFileSync(new URL("../../docs/reference/inspection.md", import.meta.url), "utf8");
 
 test.each([
   ["counters", counterColumns],
@@ -39,7 +39,7 @@ function differentCounts(): TallyStats {
 
 const sum = (counts: object) => Object.values(counts).reduce((total: number, count: number) => total + count, 0);
 
-/** Where docs/inspection.md has one column for one name in stats(): `timed_out` by `timedOut`. */
+/** Where docs/reference/inspection.md has one column for one name in stats(): `timed_out` by `timedOut`. */
 function documentedColumns(): ReadonlyMap<string, string> {
   const pairs = [...docs.matchAll(/^\|[^|]*\| `(\w+)` \| `(\w+)` \|$/gm)];
   return new Map(pairs.map(([, name = "", column = ""]) => [column, name]));

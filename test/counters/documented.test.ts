@@ -1,4 +1,4 @@
-// What the README shows of the counters, with the same play behind it.
+// What docs/reference/inspection.md shows of the counters, with the same play behind it.
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { type Console, findPsql, Psql, StandIn } from "../sql-api/psql.js";
@@ -13,8 +13,8 @@ const ways: readonly (readonly [string, (url: string) => Promise<Console>])[] = 
   ...(psql === undefined ? [] : [["by psql itself", async (url: string) => new Psql(psql, url)] as const]),
 ];
 
-test.each(ways)("the README shows what the counters show, %s", async (_, open) => {
-  const text = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+test.each(ways)("the page shows what the counters show, %s", async (_, open) => {
+  const text = await readFile(new URL("../../docs/reference/inspection.md", import.meta.url), "utf8");
   const transcript = readTranscript(text, "pgsql");
   expect(transcript.length).toBeGreaterThan(0);
   const database = await createDatabase();

@@ -1,4 +1,4 @@
-// What docs/inspection.md and docs/sql-api.md say of those who see tokens without a grant of ours.
+// What docs/reference/inspection.md and docs/reference/sql-api.md say of those who see tokens without a grant of ours.
 import { expect, test } from "vitest";
 import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";

@@ -1,4 +1,4 @@
-// What the README and docs/inspection.md show of the views, with the same play behind it.
+// What docs/reference/inspection.md shows of the views, with the same play behind it.
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { type Console, findPsql, Psql, StandIn } from "../sql-api/psql.js";
@@ -14,7 +14,7 @@ const ways: readonly (readonly [string, (url: string) => Promise<Console>])[] = 
   ...(psql === undefined ? [] : [["by psql itself", async (url: string) => new Psql(psql, url)] as const]),
 ];
 
-test.each(["README.md", "docs/inspection.md"].flatMap((page) => ways.map(([way, open]) => [page, way, open] as const)))(
+test.each(["docs/reference/inspection.md"].flatMap((page) => ways.map(([way, open]) => [page, way, open] as const)))(
   "%s shows what the views show, %s",
   async (page, _, open) => {
     const text = await readFile(new URL(`../../${page}`, import.meta.url), "utf8");

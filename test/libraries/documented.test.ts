@@ -1,4 +1,4 @@
-// The examples of docs/guarded-writes.md for these libraries, against their real types. test/readme.test.ts has only their shapes.
+// The examples of docs/guides/guarded-writes.md for these libraries, against their real types. test/readme.test.ts has only their shapes.
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -26,7 +26,7 @@ declare global {
 `;
 
 test("they compile", async () => {
-  const page = await readFile(join(root, "docs/guarded-writes.md"), "utf8");
+  const page = await readFile(join(root, "docs/guides/guarded-writes.md"), "utf8");
   // one block has an example for each library, after a comment that names it
   const examples = page
     .split(/^(?=\/\/ |```)/m)

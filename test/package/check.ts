@@ -3,6 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { bundles } from "./bundles.js";
 import { commandLine } from "./command-line.js";
+import { firstExample } from "./first-example.js";
 import { installConsumer, installMatrix } from "./install.js";
 import { loading } from "./loading.js";
 import { otherRuntimes } from "./other-runtimes.js";
@@ -17,7 +18,7 @@ const start = performance.now();
 if (await report.one(installMatrix)) {
   await using workplace = await Workplace.open();
   if (await report.one(installConsumer(workplace))) {
-    const subjects = [types, testRunners, otherRuntimes, tarball, bundles, loading, commandLine]; // the slowest first
+    const subjects = [types, testRunners, otherRuntimes, tarball, bundles, loading, commandLine, firstExample]; // the slowest first
     await report.all(subjects.flatMap((checks) => checks(workplace)));
   }
 }

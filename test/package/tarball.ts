@@ -13,7 +13,7 @@ const needed = [
   "dist/cli/keeper.js",
   "dist/cli/spawning-thread.js",
   "man/leasehold.1",
-  "docs/trust.md",
+  "docs/guides/trust.md",
   "docs/decisions/README.md",
   "docs/speed.svg",
   "migrations/0000_tables.sql",

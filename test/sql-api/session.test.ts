@@ -1,4 +1,4 @@
-// The transcripts of the README and of docs/sql-api.md, word for word.
+// The transcripts of docs/reference/sql-api.md, word for word.
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { createDatabase, createRole } from "../support/database.js";
@@ -14,9 +14,7 @@ const ways: readonly { readonly name: string; open(url: string): Promise<Console
   { name: "over a connection in its place", open: (url) => StandIn.open(url) },
   ...(psql === undefined ? [] : [{ name: "by psql itself", open: async (url: string) => new Psql(psql, url) }]),
 ];
-const runs = ["README.md", "docs/sql-api.md"].flatMap((page) =>
-  ways.map(({ name, open }) => [page, name, open] as const),
-);
+const runs = ["docs/reference/sql-api.md"].flatMap((page) => ways.map(({ name, open }) => [page, name, open] as const));
 
 test.each(runs)("%s shows what happens, %s", async (name, _, open) => {
   const database = await createDatabase();

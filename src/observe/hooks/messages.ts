@@ -41,6 +41,7 @@ export interface ReleaseMessage extends LockMessage {
 export interface LostMessage extends LockMessage {
   /** A decimal number. */
   readonly fence: string;
+  /** Why, as in LeaseLostError. */
   readonly reason: LossReason;
   /** Milliseconds from the grant to the loss. */
   readonly heldMs: number;
@@ -52,6 +53,7 @@ export interface TakeoverMessage extends LockMessage {
   readonly fence: string;
   /** `expired`: the lease had expired · `orphaned`: the holder's process was confirmed dead before the lease expired. */
   readonly reason: "expired" | "orphaned";
+  /** Who had the key before. */
   readonly from: {
     readonly owner: string | null;
     /** A decimal number. */
@@ -81,6 +83,7 @@ export interface Trace {
 
 /** On the channels of `tracing:leasehold:acquire`: a call that acquires, from start to end. */
 export interface AcquireTrace extends LockMessage, Trace {
+  /** How long the grant is asked for, in milliseconds. */
   readonly ttlMs: number;
   /** The longest it waits in the queue: 0 if it only tries, `Infinity` if there is no limit. */
   readonly waitMs: number;

@@ -25,11 +25,13 @@ test("the views of src/drizzle have each", () => {
   expect(missing.map((what) => `src/drizzle/counter-views.ts: ${what}`)).toEqual([]);
 });
 
-test("docs/inspection.md names each, by its name in stats() and by its column", () => {
-  const rows = read("docs/inspection.md")
+test("docs/reference/inspection.md names each, by its name in stats() and by its column", () => {
+  const rows = read("docs/reference/inspection.md")
     .split("\n")
     .filter((line) => line.startsWith("| "));
   const names = [...Object.keys(plainCounters), ...counterColumns.map(({ column }) => column)];
   const missing = names.filter((name) => !rows.some((row) => row.includes(`\`${name}\``)));
-  expect(missing.map((name) => `docs/inspection.md: no row of the table of counters has \`${name}\``)).toEqual([]);
+  expect(
+    missing.map((name) => `docs/reference/inspection.md: no row of the table of counters has \`${name}\``),
+  ).toEqual([]);
 });

@@ -1,0 +1,18 @@
+/**
+ * A lock that is held, and the transactions that it guards. [Guarded writes](../guides/guarded-writes.md) shows them for each library.
+ *
+ * @module lock
+ */
+export type {
+  GuardedDatabase,
+  GuardedTransaction,
+  GuardOptions,
+  JsonObject,
+  JsonValue,
+  KeepAliveOptions,
+  Lock,
+  LockJson,
+  NodePostgresTransactionOptions,
+  TransactionOf,
+  TransactionOptionsOf,
+} from "../../../src/index.js";

@@ -1,0 +1,20 @@
+/**
+ * The options of `createLocker` and of single calls. [Options](../reference/options.md) has them as one table, and says how to choose.
+ *
+ * @module options
+ */
+export type {
+  AcquireOptions,
+  BackendOptions,
+  CloseOptions,
+  ConnectionOptions,
+  ForceReleaseOptions,
+  LeaseOptions,
+  LockerOptions,
+  MigrateOptions,
+  NodePostgresPool,
+  PostgresClient,
+  PostgresJsClient,
+  TryOptions,
+  WaitOptions,
+} from "../../../src/index.js";

@@ -1,0 +1,6 @@
+/**
+ * The entry `leasehold/otel`: what lockers do, as OpenTelemetry metrics and spans.
+ *
+ * @module otel
+ */
+export * from "../../../src/otel.js";

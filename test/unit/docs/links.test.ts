@@ -1,0 +1,81 @@
+// Every relative link leads somewhere: to a file that is there, and to a heading that it has.
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { type Page, proseOf, readPage, userPages } from "../../support/pages.js";
+import { missingPages } from "./missing-pages.js";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const others = ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "bench/README.md"];
+const pages = [...userPages(), ...others.map(readPage)];
+
+test.each(pages.map((page) => [page.path, page] as const))("%s has no dead link", (_, page) => {
+  expect(linksOf(page).filter((link) => !isAlive(page, link))).toEqual([]);
+});
+
+test("every page of the documentation can be reached from docs/README.md", () => {
+  const reached = new Set(["docs/README.md"]);
+  for (const path of reached) {
+    const page = pages.find((one) => one.path === path);
+    for (const link of page === undefined ? [] : linksOf(page)) reached.add(target(page?.path ?? "", link).path);
+  }
+  expect(pages.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
+});
+
+test("the pages that are still missing are missing, and linked to", () => {
+  const linked = new Set(pages.flatMap((page) => linksOf(page).map((link) => target(page.path, link).path)));
+  expect(missingPages.filter((path) => existsSync(join(root, path)) || !linked.has(path))).toEqual([]);
+});
+
+test("headings get the anchors that GitHub gives them", () => {
+  expect([...anchorsOf("# debug()\n## `a` and *B's* c_d\n## Twice\n## Twice\n")]).toEqual([
+    "debug",
+    "a-and-bs-c_d",
+    "twice",
+    "twice-1",
+  ]);
+});
+
+/** All but those to other hosts. */
+function linksOf(page: Page): readonly string[] {
+  const links = [
+    ...proseOf(page)
+      .replaceAll(/`[^`\n]*`/g, "")
+      .matchAll(/\]\(<?([^)\s>]+)>?(?: "[^"]*")?\)/g),
+  ];
+  return links.map(([, link = ""]) => link).filter((link) => !/^[a-z]+:/.test(link));
+}
+
+function isAlive(page: Page, link: string): boolean {
+  const { path, anchor } = target(page.path, link);
+  if (missingPages.includes(path)) return true;
+  if (!existsSync(join(root, path))) return false;
+  return anchor === undefined || (path.endsWith(".md") && anchorsOf(readPage(path).text).has(anchor));
+}
+
+function target(from: string, link: string): { readonly path: string; readonly anchor: string | undefined } {
+  const [file = "", anchor] = link.split("#");
+  return { path: file === "" ? from : join(dirname(from), file), anchor };
+}
+
+function anchorsOf(text: string): ReadonlySet<string> {
+  const anchors = new Set([...text.matchAll(/<a id="([^"]+)">/g)].map(([, id = ""]) => id));
+  for (const [, title = ""] of proseOf({ path: "", text }).matchAll(/^#{1,6} (.+)$/gm)) {
+    const slug = slugOf(title);
+    let anchor = slug;
+    for (let count = 1; anchors.has(anchor); count += 1) anchor = `${slug}-${count}`;
+    anchors.add(anchor);
+  }
+  return anchors;
+}
+
+/** What is shown, in lower case, without punctuation, with hyphens for blanks. */
+function slugOf(title: string): string {
+  const shown = title.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").replaceAll(/\\(.)/g, "$1");
+  return shown
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+    .trim()
+    .replaceAll(/\s/g, "-");
+}
