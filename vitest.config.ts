@@ -3,6 +3,8 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 const everything = ["test/**/*.test.ts"];
 /** Needs no server, and time passes there only when a test says so: `npm run test:unit`. */
 const unit = ["test/unit/**/*.test.ts"];
+/** With packages of their own: `npm run check:libraries`. */
+const libraries = ["test/libraries/**"];
 /** The project of a stranger, and its packages: `npm run check:package`. */
 const packed = ["test/package/consumer/**", "test/package/matrix/**"];
 const onlyOverTls = ["test/tls/**/*.test.ts"];
@@ -41,7 +43,7 @@ const config: ViteUserConfig = defineConfig({
           globalSetup,
           setupFiles,
           include: everything,
-          exclude: [...unit, ...onlyOverTls, ...packed],
+          exclude: [...unit, ...onlyOverTls, ...libraries, ...packed],
         },
       },
       {

@@ -21,6 +21,7 @@ import { firstAttempts } from "./mutants/first-attempts.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { leases } from "./mutants/leases.js";
+import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { rules } from "./mutants/rules.js";
@@ -62,6 +63,7 @@ const mutants = [
   ...leases,
   ...loading,
   ...client,
+  ...libraries,
   ...counters,
   ...rules,
   ...sqlApi,

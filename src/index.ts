@@ -1,4 +1,5 @@
 export type { ConnectionOptions } from "./api/connection-options.js";
+export type { ForceReleaseResult } from "./api/force-release.js";
 export type { LeaseInfo } from "./api/lease-info.js";
 export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
 export type { JsonObject, JsonValue } from "./api/metadata.js";
@@ -13,7 +14,7 @@ export type {
   TryOptions,
   WaitOptions,
 } from "./api/options.js";
-export type { PostgresClient } from "./api/postgres-client.js";
+export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
@@ -37,7 +38,8 @@ export {
   UnsupportedError,
   WaitTimeoutError,
 } from "./errors/errors.js";
-export type { NodePostgresTransactionOptions } from "./guard/node-postgres.js";
+export type { NodePostgresPool, NodePostgresTransactionOptions } from "./guard/node-postgres.js";
+export type { GuardOptions } from "./guard/transaction.js";
 export type {
   GuardedDatabase,
   GuardedTransaction,

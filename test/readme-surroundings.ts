@@ -15,7 +15,42 @@ interface Prisma {
   readonly account: { update(args: { where: { id: number }; data: { balance: bigint } }): Promise<unknown> };
 }
 
+// The shapes of libraries that are not installed here. test/libraries compiles the same examples against their real types.
+interface Transactional {
+  transaction(isolation: "SERIALIZABLE", body: (manager: Manager) => Promise<unknown>): Promise<unknown>;
+}
+interface Manager extends Transactional {
+  preload(entityClass: string, entityLike: object): Promise<unknown>;
+  update(table: string, where: object, set: object): Promise<unknown>;
+}
+interface Trx extends Knex {
+  isCompleted(): boolean;
+}
+interface Knex {
+  (table: string): { where(what: object): { update(set: object): Promise<number> } };
+  transactionProvider(config?: object): () => Promise<Trx>;
+  raw(query: string): unknown;
+}
+interface Em {
+  transactional<T>(body: (em: this) => Promise<T>, options?: object): Promise<T>;
+  fork(options?: object): Em;
+  execute(text: string, parameters: readonly unknown[]): Promise<unknown>;
+}
+interface Transaction {
+  readonly LOCK: object;
+  afterCommit(body: () => void): void;
+}
+interface Sequelize {
+  transaction(options?: object): Promise<Transaction>;
+  authenticate(): Promise<void>;
+  query(text: string, options: { bind: readonly unknown[]; transaction: Transaction }): Promise<unknown>;
+}
+
 declare global {
+  const dataSource: Transactional & { readonly manager: Manager; createQueryRunner(): unknown };
+  const knex: Knex;
+  const orm: { readonly em: Em };
+  const sequelize: Sequelize;
   const { createLocker, key, StaleFenceError }: typeof leasehold;
   const { and, eq }: typeof drizzleOrm;
   const locker: leasehold.Locker;
@@ -28,7 +63,7 @@ declare global {
   const pool: pg.Pool;
   const kysely: Kysely<{ accounts: { id: number; balance: bigint } }>;
   const prisma: Prisma;
-  const connection: { execute(text: string): Promise<void> };
+  const connection: { execute(text: string, parameters: readonly unknown[]): Promise<void> };
   function render(): Promise<ArrayBuffer>;
   function upload(name: string, what: ArrayBuffer, options: { signal: AbortSignal }): Promise<void>;
 }

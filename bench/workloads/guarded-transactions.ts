@@ -1,6 +1,7 @@
 // What a guard costs: the same transaction with and without one, over every library.
 import { startProxy } from "../../test/support/proxy.js";
-import { libraries, type Opened, type Run } from "../../test/transactions/libraries.js";
+import { libraries } from "../../test/transactions/libraries.js";
+import type { Opened, Run } from "../../test/transactions/library.js";
 import type { Leasehold } from "../entrants.js";
 import { ratio } from "../statistics.js";
 import { inTurns, type Workload } from "./workload.js";

@@ -95,6 +95,50 @@ export const cli: readonly Mutant[] = [
     tests: ["test/cli/migrate.test.ts"],
   },
   {
+    name: "cli: show of a free key succeeds",
+    file: "src/cli/commands/show.ts",
+    edits: [
+      ['.join("\\n\\n")}\\n`);\n    return isFree ? FAILURE : SUCCESS;', '.join("\\n\\n")}\\n`);\n    return SUCCESS;'],
+    ],
+    tests: ["test/cli/views.test.ts"],
+  },
+  {
+    name: "cli: a key that was never granted is free, whoever is about to be",
+    file: "src/cli/commands/show.ts",
+    edits: [['if (row === undefined || row.state === "free") return null;', "if (row !== undefined) return null;"]],
+    tests: ["test/cli/views.test.ts"],
+  },
+  {
+    name: "cli: --wait is over when its time is",
+    file: "src/cli/release/until-free.ts",
+    edits: [["if (leftMs <= 0) return { isFree: false, info };", "if (leftMs <= 0) return { isFree: true, info };"]],
+    tests: ["test/cli/views.test.ts"],
+  },
+  {
+    name: "cli: --wait is for the holder, not for its transaction",
+    file: "src/cli/release/until-free.ts",
+    edits: [['if (info.state === "blocked") return false;', 'if (info.state === "blocked") return true;']],
+    tests: ["test/cli/views.test.ts"],
+  },
+  {
+    name: "cli: a role that may not force is told to ask for usage",
+    file: "src/postgres/postgres-store.ts",
+    edits: [['const isLacking = right === "admin" &&', "const isLacking = Math.random() > 1 &&"]],
+    tests: ["test/cli/views.test.ts", "test/loss/force-release.test.ts"],
+  },
+  {
+    name: "migrate: nobody is told who is in the way",
+    file: "src/postgres/schema/migrate-wait.ts",
+    edits: [["        onWait(found);\n", ""]],
+    tests: ["test/migrate/processes.test.ts", "test/cli/migrate.test.ts"],
+  },
+  {
+    name: "migrate: who is in the way is not in the error",
+    file: "src/postgres/schema/migrate-errors.ts",
+    edits: [["      inTheWay ??\n", "      null ??\n"]],
+    tests: ["test/migrate/processes.test.ts"],
+  },
+  {
     name: "cli: what a realtime signal ended is a success",
     file: "src/cli/run/observed-process.ts",
     edits: [["return codeOf(status) ?? exitCodeOf(code, signal);", "return exitCodeOf(code, signal);"]],

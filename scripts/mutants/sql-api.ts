@@ -3,6 +3,7 @@ import type { Mutant } from "./mutant.js";
 
 const attach = ["test/sql-api/attach.test.ts"];
 const locks = ["test/sql-api/locks.test.ts"];
+const forced = "test/loss/force-release.test.ts";
 
 export const sqlApi: readonly Mutant[] = [
   {
@@ -65,5 +66,53 @@ export const sqlApi: readonly Mutant[] = [
     file: "src/sql/api/detach.sql",
     edits: [["  perform pg_advisory_unlock(:presence_class, detach.session);\n", ""]],
     tests: attach,
+  },
+  {
+    name: "force_release: what was revoked is free now",
+    file: "src/sql/leases/admin_force_release.sql",
+    edits: [["      freeat := leasehold_internal._ms(lease.expires_at);\n", "      freeat := null;\n"]],
+    tests: [forced, ...locks],
+  },
+  {
+    name: "force_release: who held a lease that is over is waited for",
+    file: "src/sql/leases/admin_force_release.sql",
+    edits: [["has_ended := leasehold_internal._is_grantable(lease);", "has_ended := false;"]],
+    tests: [forced],
+  },
+  {
+    name: "force_release: a first grant that is not committed is none",
+    file: "src/sql/leases/admin_force_release.sql",
+    edits: [["    if blocked or exists (", "    if exists ("]],
+    tests: [forced],
+  },
+  {
+    name: "force_release: the transaction that keeps the key is not told",
+    file: "src/sql/leases/admin_force_release.sql",
+    edits: [["    if blocker = pg_backend_pid() then", "    if true then"]],
+    tests: [forced],
+  },
+  {
+    name: "force_release: a row that is locked for a moment is given up",
+    file: "src/sql/leases/admin_force_release.sql",
+    edits: [["for attempt in 1..100 loop", "for attempt in 100..100 loop"]],
+    tests: [forced],
+  },
+  {
+    name: "force_release: its own transaction is in its way",
+    file: "src/sql/leases/_open_transactions.sql",
+    edits: [["order by t.pid is not distinct from pg_backend_pid(), t.pid,", "order by t.pid,"]],
+    tests: [forced],
+  },
+  {
+    name: "force_release: which right is missing is not told",
+    file: "src/sql/rights/require_admin.sql",
+    edits: [["if not has_function_privilege(needed, 'execute') then", "if false then"]],
+    tests: ["test/sql-api/rights.test.ts", "test/inspect/roles.test.ts"],
+  },
+  {
+    name: "force_release: whoever may lock, may",
+    file: "src/sql/rights/_profiles.sql",
+    edits: [[" and left(p.proname, 6) <> 'admin_'\n", "\n"]],
+    tests: ["test/sql-api/rights.test.ts", "test/migrate/rights.test.ts"],
   },
 ];

@@ -88,13 +88,13 @@ export const sweeper: readonly Mutant[] = [
   },
   {
     name: "sweep: any retention",
-    file: "src/sql/api/sweep.sql",
+    file: "src/sql/sweeper/admin_sweep.sql",
     edits: [["seconds not between 60 and 3155760000", "seconds not between 0 and 3155760000"]],
     tests: purge,
   },
   {
     name: "sweep: the retention is taken off by the calendar",
-    file: "src/sql/api/sweep.sql",
+    file: "src/sql/sweeper/admin_sweep.sql",
     edits: [
       [
         "seconds is null or seconds not between 60 and 3155760000",

@@ -431,7 +431,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "retry: a refusal is asked again",
     file: "src/store/retry.ts",
-    edits: [["if (isHopeless(failure)) {", "if (failure === null) {"]],
+    edits: [["if (isHopeless(failure) || options.giveUp?.(failure)) {", "if (failure === null) {"]],
     tests: unit("runtime/retry"),
   },
   {

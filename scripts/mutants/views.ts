@@ -56,36 +56,89 @@ export const views: readonly Mutant[] = [
   {
     name: "views: who does not look any more is counted",
     file: "src/sql/views/active_leases.sql",
-    edits: [
-      [
-        "case when not l.is_standby then coalesce(queue.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (\n         select w.key, count(*)::integer as waiters from leasehold_internal._queue() w where w.is_alive group",
-        "case when not l.is_standby then coalesce(queue.waiters, 0) end as waiters,\n       l.pid, l.host, l.client_address, l.application_name, l.metadata, l.acquisitions\n  from leasehold_internal._leases l\n  left join (\n         select w.key, count(*)::integer as waiters from leasehold_internal._queue() w group",
-      ],
-    ],
+    edits: [["_queue() w where w.is_alive group by w.key) queue", "_queue() w group by w.key) queue"]],
     tests: states,
   },
   {
     name: "views: blocked by who let go",
     file: "src/sql/views/waiting.sql",
-    edits: [[" and (blocking.state in ('held', 'cooling') or b.key is not null)", ""]],
+    edits: [[" and (blocking.state in ('held', 'revoked', 'cooling') or blocking.is_blocked)", ""]],
     tests: states,
   },
   {
     name: "views: several guards of one key are nobody",
-    file: "src/sql/leases/_blockers.sql",
-    edits: [["and mxid_age(m.xid) between 1 and", "and mxid_age(m.xid) between 0 and 0 * "]],
+    file: "src/sql/leases/_locker.sql",
+    edits: [["if mxid_age(locked) between 1 and multixacts then", "if false then"]],
     tests: states,
   },
   {
     name: "views: a guard in a released subtransaction is nobody",
-    file: "src/sql/leases/_blockers.sql",
-    edits: [["where others = 1 and o.pid is distinct", "where others = 0 and o.pid is distinct"]],
+    file: "src/sql/leases/_locker.sql",
+    edits: [["if lone is not null then", "if false then"]],
     tests: states,
+  },
+  {
+    name: "views: of several transactions none is in the way",
+    file: "src/sql/leases/_open_transactions.sql",
+    edits: [["case when r.count > 1 then 0 else r.place end", "case when r.count = 1 then r.place end"]],
+    tests: [...states, "test/exclusion/first-grant.test.ts"],
+  },
+  {
+    name: "views: the newest transactions are not seen",
+    file: "src/sql/leases/_locker.sql",
+    edits: [
+      [
+        "edge - 2147483648 + mod(s.xid::text::numeric - mod(edge, 4294967296) + 6442450944, 4294967296)",
+        "edge - mod(edge - s.xid::text::numeric + 4294967296, 4294967296)",
+      ],
+    ],
+    tests: ["test/exclusion/first-grant.test.ts"],
+  },
+  {
+    name: "views: a prepared transaction has no name",
+    file: "src/sql/leases/_open_transactions.sql",
+    edits: [["on t.pid is null and p.transaction = t.xid", "on false"]],
+    tests: ["test/exclusion/prepared-grant.test.ts"],
+  },
+  {
+    name: "views: what was revoked is held as before",
+    file: "src/sql/views/_leases.sql",
+    edits: [["         when l.revoked_at is not null then 'revoked'\n", ""]],
+    tests: states,
+  },
+  {
+    name: "views: a key in its minimum hold is free",
+    file: "src/sql/views/active_leases.sql",
+    edits: [["where k.state in ('held', 'revoked', 'cooling')", "where k.state in ('held', 'revoked')"]],
+    tests: states,
+  },
+  {
+    name: "views: a key that is guarded and released is free",
+    file: "src/sql/views/_keys.sql",
+    edits: [["case when l.state = 'free' and b.place is not null then 'blocked' else l.state end", "l.state"]],
+    tests: states,
+  },
+  {
+    name: "views: a lease that is over and guarded is in both views",
+    file: "src/sql/views/expired_leases.sql",
+    edits: [[" and not k.is_blocked;", ";"]],
+    tests: states,
+  },
+  {
+    name: "views: each row asks who has locked it",
+    file: "src/sql/views/_keys.sql",
+    edits: [
+      [
+        " and l.locked <> '0'::xid and l.locked <> l.version\n             and (age(l.locked) <= open.oldest or mxid_age(l.locked) between 1 and open.multixacts)\n",
+        "\n",
+      ],
+    ],
+    tests: ["test/inspect/scale.test.ts"],
   },
   {
     name: "views: a key that is guarded and released is free for who waits",
     file: "src/sql/views/waiting.sql",
-    edits: [["(blocking.state in ('held', 'cooling') or b.key is not null)", "blocking.state in ('held', 'cooling')"]],
+    edits: [[" or blocking.is_blocked)", ")"]],
     tests: states,
   },
   {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Mutant } from "../mutants/mutant.js";
 import { mutated } from "./places.js";
 
@@ -36,8 +36,11 @@ export class Workshop {
   /** A run that takes longer than `patienceMs` hangs: it is ended, and counts as failed. */
   constructor(root: string, patienceMs: number) {
     this.#patienceMs = patienceMs;
-    for (const name of copied) cpSync(join(root, name), join(this.#folder, name), { recursive: true });
-    symlinkSync(join(root, "node_modules"), join(this.#folder, "node_modules"));
+    const isOwn = (path: string): boolean => basename(path) !== "node_modules";
+    for (const name of copied) cpSync(join(root, name), join(this.#folder, name), { recursive: true, filter: isOwn });
+    for (const packages of ["node_modules", "test/libraries/node_modules"]) {
+      if (existsSync(join(root, packages))) symlinkSync(join(root, packages), join(this.#folder, packages));
+    }
   }
 
   /** Puts the fault in; what it returns takes it out again. */
@@ -60,8 +63,7 @@ export class Workshop {
   async failure(files: readonly string[]): Promise<Failure | null> {
     const report = join(this.#folder, "report.json");
     rmSync(report, { force: true });
-    // once is enough of what runs over TLS a second time
-    const projects = files.some((file) => file.startsWith("test/tls/")) ? [] : ["--project=unit", "--project=tcp"];
+    const projects = projectsOf(files);
     const options = ["--bail=1", "--reporter=json", `--outputFile=${report}`, ...projects];
     const { code } = await this.#run(["node_modules/vitest/vitest.mjs", "run", ...options, ...files]);
     if (code === 0) return null;
@@ -109,6 +111,13 @@ export class Workshop {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has just ended by itself
     }
   }
+}
+
+/** Those with packages of their own have a configuration of their own; run `npm run check:libraries` first, which installs them. */
+function projectsOf(files: readonly string[]): readonly string[] {
+  if (files.some((file) => file.startsWith("test/libraries/"))) return ["--config=test/libraries/vitest.config.ts"];
+  // once is enough of what runs over TLS a second time
+  return files.some((file) => file.startsWith("test/tls/")) ? [] : ["--project=unit", "--project=tcp"];
 }
 
 interface Report {

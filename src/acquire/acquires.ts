@@ -135,6 +135,11 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
       this.#reject(abortReason(signal));
       return;
     }
+    const refused = claims.store.refuseHere?.() ?? null;
+    if (refused !== null) {
+      this.#reject(refused);
+      return;
+    }
     if (signal !== null) {
       this.#stopListening = onAbort(signal, () => this.end(abortReason(signal)));
     }

@@ -1,5 +1,4 @@
-import type { TransactionSql } from "postgres";
-import type { PostgresJsTransaction } from "../guard/postgres-js.js";
+import type { GuardOptions } from "../guard/transaction.js";
 import type {
   GuardedDatabase,
   GuardedTransaction,
@@ -107,10 +106,6 @@ export interface Lock extends AsyncDisposable {
     body: (tx: TransactionOf<Database>) => Value | PromiseLike<Value>,
     options?: TransactionOptionsOf<Database>,
   ): Promise<Settled<Value>>;
-  /** The same on the client that the locker was made with, `createLocker({ client })`. */
-  transaction<Value, Tx extends PostgresJsTransaction = TransactionSql>(
-    body: (tx: Tx) => Value | PromiseLike<Value>,
-  ): Promise<Settled<Value>>;
   /**
    * Guards an open transaction, as `lock.transaction` does, including what was written in it before. Once Postgres
    * has refused, the whole transaction fails, even if the error is swallowed.
@@ -122,8 +117,10 @@ export interface Lock extends AsyncDisposable {
    * });
    * ```
    * @throws {InvalidOptionError} when no transaction is open there, and as `lock.transaction`
+   * @throws {UnsupportedError} for a transaction of postgres.js that `lock.transaction` has not opened, also under Drizzle
+   * and Kysely, unless `acceptReconnect`
    */
-  guard(tx: GuardedTransaction): Promise<void>;
+  guard(tx: GuardedTransaction, options?: GuardOptions): Promise<void>;
   /** JSON-safe, and without the token. */
   toJSON(): LockJson;
 }

@@ -92,8 +92,8 @@ export interface BackendOptions {
    */
   readonly directUrl?: string | undefined;
   /**
-   * An existing postgres.js client to send the commands through, `postgres(...)`: the pool itself, not a transaction nor a
-   * reserved connection. It is never ended. Without `url` and `directUrl`, the session takes its address from this client.
+   * An existing client to send the commands through: one of postgres.js, `postgres(...)`, or a `Pool` of node-postgres; the pool itself,
+   * not a transaction nor a single connection. It is never ended. Without `url` and `directUrl`, the session takes its address from it.
    */
   readonly client?: PostgresClient | undefined;
   /** Options of postgres.js for the clients that the locker makes itself, such as `ssl` and `password`. */
@@ -165,8 +165,8 @@ export interface ForceReleaseOptions {
   readonly fence?: bigint | undefined;
   /**
    * Frees the key now, although its holder may still believe that it holds: exclusion is broken on purpose, and only fences
-   * protect what is written. Default false: the holder is notified at its next renewal, and the key is free when it lets go or at
-   * the expiry it was last given.
+   * protect what is written. Ends a minimum hold, too. Default false: the holder is notified at its next renewal, and the key is
+   * free when it lets go or at the expiry it was last given.
    */
   readonly immediate?: boolean | undefined;
 }

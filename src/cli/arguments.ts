@@ -9,6 +9,8 @@ export interface OptionDefinition {
   readonly short?: string;
   /** A name for its value, such as `<duration>`. Left out for a flag. */
   readonly value?: string;
+  /** For a value that may be left out: what follows the option is its value if this accepts it. `--wait=30s` always gives one. */
+  readonly mayBe?: (text: string) => boolean;
   /** Whether it may be given several times. */
   readonly isRepeatable?: boolean;
   readonly text: string;
@@ -47,9 +49,12 @@ export function readArguments(args: readonly string[], shape: Shape): Arguments 
   const { tokens } = parseArgs({
     args: [...own],
     options: Object.fromEntries(
-      Object.entries(options).map(([name, { short, value }]) => [
+      Object.entries(options).map(([name, { short, value, mayBe }]) => [
         name,
-        { type: value === undefined ? "boolean" : "string", ...(short === undefined ? {} : { short }) },
+        {
+          type: value === undefined || mayBe !== undefined ? "boolean" : "string",
+          ...(short === undefined ? {} : { short }),
+        },
       ]),
     ),
     strict: false,
@@ -58,10 +63,17 @@ export function readArguments(args: readonly string[], shape: Shape): Arguments 
   });
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
+  let mayBe: OptionDefinition["mayBe"];
   for (const token of tokens) {
-    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind === "positional") {
+      const last = [...values.keys()].at(-1);
+      if (last !== undefined && mayBe?.(token.value)) values.set(last, [token.value]);
+      else positionals.push(token.value);
+    }
+    mayBe = undefined;
     if (token.kind !== "option") continue;
     const value = checkOption(token, shape);
+    if (token.value === undefined) mayBe = options[token.name]?.mayBe;
     values.set(token.name, [...(values.get(token.name) ?? []), value]);
   }
   for (const [name, given] of values) {
@@ -98,7 +110,7 @@ function checkOption({ name, rawName, value, inlineValue }: Token, { options, po
     const dash = argument === undefined ? "" : ` A ${argument} that begins with - follows behind --.`;
     throw new UsageError(`${rawName}: there is no such option. ${advice}${dash}`);
   }
-  if (definition.value === undefined) {
+  if (definition.value === undefined || (definition.mayBe !== undefined && value === undefined)) {
     if (value === undefined) return "";
     throw new UsageError(`--${name} takes no value, got ${quoteArgument(value)}`);
   }

@@ -73,7 +73,8 @@ export class Database {
   /** A link keeps statements in order, so nothing comes in between. The commit also ends a failed transaction. */
   async #inTransaction(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
     const [, rows] = await Promise.all([
-      this.#link.query(["begin", ...ownTransactionSettings].join("; ")),
+      // What the role has as its default would be refused by functions such as leasehold.check.
+      this.#link.query(["begin isolation level read committed", ...ownTransactionSettings].join("; ")),
       this.#link.query(text, parameters),
       this.#link.query("commit"),
     ]);

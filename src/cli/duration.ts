@@ -26,6 +26,19 @@ export function parseDuration(option: string, text: string): number {
   );
 }
 
+/** Whether this is meant for a duration, right or wrong. */
+export function looksLikeDuration(text: string): boolean {
+  return /^(\d+(\.\d+)?(ms|s|m|h|d)?)+$/.test(text);
+}
+
+/** A time for people, to the second: `2026-11-20 03:00:30Z`. */
+export function formatTime(time: Date): string {
+  return time
+    .toISOString()
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, "Z");
+}
+
 /** A duration for people, in two units at most: `850ms`, `4.2s`, `1m30s`, `2h5m`, `3d4h`. */
 export function formatDuration(ms: number): string {
   if (ms < 0) return `-${formatDuration(-ms)}`;

@@ -4,6 +4,7 @@
 export const viewColumns = {
   active_leases: {
     key: "text",
+    state: "text",
     fence: "bigint",
     owner: "text",
     session_id: "integer",
@@ -11,12 +12,15 @@ export const viewColumns = {
     acquired_at: "timestamp with time zone",
     renewed_at: "timestamp with time zone",
     expires_at: "timestamp with time zone",
+    free_at: "timestamp with time zone",
     remaining: "interval",
     held_for: "interval",
     ttl: "interval",
     max_hold_until: "timestamp with time zone",
     revoked_at: "timestamp with time zone",
     waiters: "integer",
+    blocking_pid: "integer",
+    blocking_transaction: "text",
     pid: "integer",
     host: "text",
     client_address: "inet",
@@ -40,8 +44,6 @@ export const viewColumns = {
     expires_at: "timestamp with time zone",
     expired_for: "interval",
     waiters: "integer",
-    blocking_pid: "integer",
-    blocking_transaction: "text",
   },
   hot_keys: {
     key: "text",

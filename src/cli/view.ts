@@ -1,7 +1,7 @@
 import { milliseconds } from "../postgres/connection/exact-times.js";
 import type { Row } from "../postgres/connection/link.js";
 import type { Database } from "./database.js";
-import { formatDuration } from "./duration.js";
+import { formatDuration, formatTime } from "./duration.js";
 import { writeJson, writeOut } from "./output.js";
 import { printable } from "./printable.js";
 import { styleFor, widthFor } from "./style.js";
@@ -164,9 +164,7 @@ export function cell(column: ViewColumn, row: Data): string {
     case "json":
       return JSON.stringify(value);
     case "time":
-      return String(value)
-        .replace("T", " ")
-        .replace(/\.\d+Z$/, "Z");
+      return formatTime(new Date(String(value)));
     default:
       return String(value);
   }

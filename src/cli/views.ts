@@ -5,12 +5,15 @@ export const activeLeases: View = view("active_leases", {
   empty: "No key is held.",
   table: {
     key: { heading: "KEY", isElastic: true },
+    state: { heading: "STATE" },
     fence: { heading: "FENCE" },
     owner: { heading: "OWNER", isElastic: true },
     is_session_alive: { heading: "ALIVE" },
     remaining: { heading: "REMAINING" },
     held_for: { heading: "HELD" },
     waiters: { heading: "WAITERS" },
+    blocking_pid: { heading: "BLOCKING PID", isRare: true },
+    blocking_transaction: { heading: "BLOCKING TRANSACTION", isRare: true },
   },
 });
 
@@ -56,8 +59,6 @@ export const expiredLeases: View = view("expired_leases", {
     reason: { heading: "REASON" },
     expired_for: { heading: "EXPIRED FOR" },
     waiters: { heading: "WAITERS" },
-    blocking_pid: { heading: "BLOCKING PID", isRare: true },
-    blocking_transaction: { heading: "BLOCKING TRANSACTION", isRare: true },
   },
 });
 

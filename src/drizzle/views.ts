@@ -48,19 +48,23 @@ const number64 = (name: string) => bigint(name, { mode: "bigint" });
 /** A row of `activeLeases`. */
 export interface ActiveLease {
   key: string;
-  fence: bigint;
-  owner: string;
+  state: "held" | "revoked" | "cooling" | "blocked" | "orphaned" | "expired";
+  fence: bigint | null;
+  owner: string | null;
   sessionId: number | null;
   isSessionAlive: boolean | null;
-  acquiredAt: Date;
-  renewedAt: Date;
-  expiresAt: Date;
-  remaining: string;
-  heldFor: string;
-  ttl: string;
+  acquiredAt: Date | null;
+  renewedAt: Date | null;
+  expiresAt: Date | null;
+  freeAt: Date | null;
+  remaining: string | null;
+  heldFor: string | null;
+  ttl: string | null;
   maxHoldUntil: Date | null;
   revokedAt: Date | null;
   waiters: number | null;
+  blockingPid: number | null;
+  blockingTransaction: string | null;
   pid: number | null;
   host: string | null;
   clientAddress: string | null;
@@ -70,7 +74,7 @@ export interface ActiveLease {
 }
 
 /**
- * Who holds what.
+ * Every key that cannot be granted now: who holds what, and what else is not free.
  *
  * ```ts
  * const longest = await db.select().from(activeLeases).orderBy(activeLeases.acquiredAt).limit(10);
@@ -79,19 +83,23 @@ export interface ActiveLease {
 export const activeLeases: View<"active_leases", ActiveLease> = leasehold
   .view("active_leases", {
     key: text("key").notNull(),
-    fence: number64("fence").notNull(),
-    owner: text("owner").notNull(),
+    state: text("state", { enum: ["held", "revoked", "cooling", "blocked", "orphaned", "expired"] }).notNull(),
+    fence: number64("fence"),
+    owner: text("owner"),
     sessionId: integer("session_id"),
     isSessionAlive: boolean("is_session_alive"),
-    acquiredAt: instant("acquired_at").notNull(),
-    renewedAt: instant("renewed_at").notNull(),
-    expiresAt: instant("expires_at").notNull(),
-    remaining: interval("remaining").notNull(),
-    heldFor: interval("held_for").notNull(),
-    ttl: interval("ttl").notNull(),
+    acquiredAt: instant("acquired_at"),
+    renewedAt: instant("renewed_at"),
+    expiresAt: instant("expires_at"),
+    freeAt: instant("free_at"),
+    remaining: interval("remaining"),
+    heldFor: interval("held_for"),
+    ttl: interval("ttl"),
     maxHoldUntil: instant("max_hold_until"),
     revokedAt: instant("revoked_at"),
     waiters: integer("waiters"),
+    blockingPid: integer("blocking_pid"),
+    blockingTransaction: text("blocking_transaction"),
     pid: integer("pid"),
     host: text("host"),
     clientAddress: inet("client_address"),
@@ -195,11 +203,9 @@ export interface ExpiredLease {
   expiresAt: Date;
   expiredFor: string;
   waiters: number | null;
-  blockingPid: number | null;
-  blockingTransaction: string | null;
 }
 
-/** Leases that have expired and that nobody has released. */
+/** Leases that have ended and that nobody has released: the next who asks is granted their key. */
 export const expiredLeases: View<"expired_leases", ExpiredLease> = leasehold
   .view("expired_leases", {
     key: text("key").notNull(),
@@ -210,8 +216,6 @@ export const expiredLeases: View<"expired_leases", ExpiredLease> = leasehold
     expiresAt: instant("expires_at").notNull(),
     expiredFor: interval("expired_for").notNull(),
     waiters: integer("waiters"),
-    blockingPid: integer("blocking_pid"),
-    blockingTransaction: text("blocking_transaction"),
   })
   .existing();
 

@@ -9,7 +9,8 @@ import {
   type Unfit,
 } from "./library.js";
 import { alone, listenForErrors } from "./node-postgres.js";
-import { PostgresJsScope } from "./postgres-js-scope.js";
+import { isFenced, PostgresJsScope } from "./postgres-js-scope.js";
+import { reconnecting } from "./refusals.js";
 
 /** The shape of a Drizzle database for Postgres, over any driver. */
 export interface DrizzleDatabase {
@@ -34,7 +35,19 @@ export function recogniseDrizzle(value: unknown): Recognised | Unfit | null {
   if (!names.includes("PgDatabase")) return { why: `a Drizzle database for another kind of server (${names[0]})` };
   const drizzle = database as unknown as DrizzleDatabase;
   const isOpen = names.includes("PgTransaction");
-  return { transact: transact(drizzle, isOpen), enter: enter(drizzle) };
+  const { client } = sessionOf(drizzle);
+  const isPool = !isOpen && hasMethods(membersOf(client) ?? {}, "begin"); // a client of postgres.js
+  return {
+    transact: transact(drizzle, isOpen),
+    enter: isPool ? null : enter(drizzle),
+    reconnects: () => reconnects(drizzle),
+    client: membersOf(client) ?? undefined,
+  };
+}
+
+/** Over postgres.js, unless `lock.transaction` has opened it. */
+function reconnects(database: DrizzleDatabase): boolean {
+  return driverOf(database) === "PostgresJsSession" && !isFenced(sessionOf(database).client);
 }
 
 function transact(database: DrizzleDatabase, isOpen: boolean): Transact {
@@ -45,7 +58,10 @@ function transact(database: DrizzleDatabase, isOpen: boolean): Transact {
     };
     const begin = (callback: (tx: DrizzleDatabase) => Promise<unknown>) =>
       database.transaction(callback as (tx: unknown) => Promise<unknown>, options as never);
-    if (isOpen) return begin(work); // the outer transaction looks after the connection
+    if (isOpen) {
+      if (reconnects(database)) throw reconnecting(guard);
+      return begin(work); // the outer transaction looks after the connection
+    }
     if (driverOf(database) === "PostgresJsSession") {
       const scope = new PostgresJsScope();
       return scope.run(begin, (tx) => {

@@ -8,6 +8,7 @@ import {
   type Transact,
   type Unfit,
 } from "./library.js";
+import { reconnectingKysely } from "./refusals.js";
 
 /** The shape of a Kysely database. */
 export interface KyselyDatabase {
@@ -47,7 +48,11 @@ export function recogniseKysely(value: unknown): Recognised | Unfit | null {
   const database = members as unknown as KyselyDatabase;
   const { name } = executorOf(database).adapter.constructor;
   if (/mysql|sqlite|mssql/i.test(name)) return { why: `a Kysely database for another kind of server (${name})` };
-  return { transact: members.isTransaction ? null : transact(database), enter: enter(database) };
+  return {
+    transact: members.isTransaction ? null : transact(database),
+    enter: enter(database),
+    reconnects: () => reconnects(database),
+  };
 }
 
 function transact(database: KyselyDatabase): Transact {
@@ -57,6 +62,7 @@ function transact(database: KyselyDatabase): Transact {
     if (isolationLevel !== undefined) builder = builder.setIsolationLevel(isolationLevel) as KyselyTransactionBuilder;
     if (accessMode !== undefined) builder = builder.setAccessMode(accessMode) as KyselyTransactionBuilder;
     return builder.execute(async (tx) => {
+      if (await reconnects(tx as KyselyDatabase)) throw reconnectingKysely(guard);
       await guard.confirm(enter(tx as KyselyDatabase)(guard.statements));
       return await body(tx);
     });
@@ -70,6 +76,17 @@ function enter(database: KyselyDatabase): Enter {
       const run = (text: string) => connection.executeQuery(rawQuery(text));
       await (simple.has(connection.constructor.name) ? inOne(run) : inTwo(run))(statements);
     });
+}
+
+/**
+ * Whether its connections are postgres.js's: of the dialect `kysely-postgres-js`, or of another whose class has another
+ * name, or a minified one. `unsafe` is the only method of postgres.js that runs a text.
+ */
+function reconnects(database: KyselyDatabase): Promise<boolean> {
+  return executorOf(database).provideConnection(async (connection) => {
+    const { name, prototype } = connection.constructor as { name: string; prototype: Partial<Connection> };
+    return /postgres-?js/i.test(name) || /\.unsafe\(/.test(String(prototype.executeQuery));
+  });
 }
 
 function executorOf(database: KyselyDatabase): Executor {

@@ -9,6 +9,13 @@ export interface Recognised {
   readonly transact: Transact | null;
   /** Guards what may be an open transaction. Null: it cannot be one (a pool, for example). */
   readonly enter: Enter | null;
+  /**
+   * Whether the library goes on on a new connection when this one dies, outside of the transaction and unguarded, without
+   * a word to anybody. Only postgres.js does.
+   */
+  readonly reconnects?: () => boolean | Promise<boolean>;
+  /** The client or pool whose connection a transaction takes, where it can be told. */
+  readonly client?: object | undefined;
 }
 
 /** Of this library, but for another kind of server. `why` says what it is. */

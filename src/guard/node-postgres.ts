@@ -39,7 +39,7 @@ export function recogniseNodePostgres(value: unknown): Recognised | null {
   const members = membersOf(value);
   if (members === null || !hasMethods(members, "connect", "query", "on")) return null;
   if (typeof members.totalCount === "number" && typeof members.waitingCount === "number") {
-    return { transact: transactOnPool(members as unknown as NodePostgresPool), enter: null };
+    return { transact: transactOnPool(members as unknown as NodePostgresPool), enter: null, client: members };
   }
   if (!hasMethods(members, "getTypeParser")) return null;
   const client = members as unknown as NodePostgresClient;

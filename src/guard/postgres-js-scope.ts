@@ -16,6 +16,14 @@ const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 const never = new Promise<never>(() => {});
 
+/** Marks what a scope has fenced, over all copies of this package. */
+const FENCED: unique symbol = Symbol.for("leasehold.fenced");
+
+/** Whether a scope protects this transaction, so that it may be guarded once more. */
+export function isFenced(tx: unknown): boolean {
+  return membersOf(tx)?.[FENCED] === true;
+}
+
 /**
  * Confines a transaction of postgres.js to the connection on which it was opened.
  *
@@ -56,6 +64,8 @@ export class PostgresJsScope {
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name);
         switch (name) {
+          case FENCED:
+            return true;
           case "unsafe":
           case "file":
             return (...args: unknown[]) => query(Reflect.apply(value as Callable, target, args));

@@ -1,5 +1,5 @@
 import { type Enter, hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
-import { PostgresJsScope } from "./postgres-js-scope.js";
+import { isFenced, PostgresJsScope } from "./postgres-js-scope.js";
 
 /** The shape of a client made with `postgres()`. */
 export interface PostgresJsDatabase {
@@ -21,9 +21,10 @@ export function recognisePostgresJs(value: unknown): Recognised | null {
   const members = typeof value === "function" ? membersOf(value) : null;
   if (members === null || !hasMethods(members, "unsafe")) return null;
   if (hasMethods(members, "begin"))
-    return { transact: transact(members as unknown as PostgresJsDatabase), enter: null };
+    return { transact: transact(members as unknown as PostgresJsDatabase), enter: null, client: members };
   if (!hasMethods(members, "savepoint") && !hasMethods(members, "release")) return null;
-  return { transact: null, enter: enter(members as unknown as PostgresJsTransaction) };
+  const reconnects = () => !isFenced(value);
+  return { transact: null, enter: enter(members as unknown as PostgresJsTransaction), reconnects };
 }
 
 function transact(sql: PostgresJsDatabase): Transact {

@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../errors/errors.js";
+import { InvalidOptionError, UnsupportedError } from "../errors/errors.js";
 import { describe, quote } from "../runtime/describe.js";
 import { quoteLiteral } from "../runtime/quote.js";
 
@@ -8,7 +8,7 @@ interface Subject {
   readonly fence: bigint;
 }
 
-const known = "Drizzle, Kysely, Prisma, postgres.js or node-postgres";
+const known = "Drizzle, Kysely, Knex, TypeORM, MikroORM, Sequelize, Prisma, postgres.js or node-postgres";
 
 /** `lock.guard` was called with something that is not a transaction. */
 export function notATransaction({ key, fence }: Subject, cause?: unknown): InvalidOptionError {
@@ -28,6 +28,23 @@ export function alreadyOpen(subject: Subject): InvalidOptionError {
     expected: "a database or a pool",
     received: undefined,
     message: `db: this is a transaction already, or a connection in one. Guard it with: await lock.guard(tx). ${line(subject)}`,
+  });
+}
+
+const reconnects =
+  "when the connection dies inside a transaction, postgres.js silently goes on on a new one, outside of the transaction, and what is written there is committed without a guard";
+
+/** `lock.guard` was called with a transaction of postgres.js that `lock.transaction` has not opened. */
+export function reconnecting({ key }: Subject): UnsupportedError {
+  return new UnsupportedError({
+    message: `This transaction of postgres.js cannot be guarded (key ${quote(key)}): ${reconnects}. Let the lock open the transaction, which prevents that: await lock.transaction(db, async (tx) => { ... }). Or take the risk: await lock.guard(tx, { acceptReconnect: true }).`,
+  });
+}
+
+/** `lock.transaction` was called with a Kysely over postgres.js, whose connection nobody can get at. */
+export function reconnectingKysely({ key }: Subject): UnsupportedError {
+  return new UnsupportedError({
+    message: `A transaction of Kysely over postgres.js cannot be guarded (key ${quote(key)}): ${reconnects}. Kysely hides that connection from the lock. Use the client of postgres.js itself: await lock.transaction(sql, async (tx) => { ... }), or Kysely over node-postgres (its PostgresDialect). Or take the risk: await lock.guard(tx, { acceptReconnect: true }) in a transaction of your own.`,
   });
 }
 

@@ -1,19 +1,38 @@
+import { checkBoolean, checkNames } from "../errors/option-checks.js";
 import { recogniseDrizzle } from "./drizzle.js";
+import { runEnclosed } from "./enclosing.js";
 import type { Guard } from "./guard.js";
+import { recogniseKnex } from "./knex.js";
 import { recogniseKysely } from "./kysely.js";
 import { hasMethods, membersOf, type Recognise, type Recognised } from "./library.js";
+import { recogniseMikroOrm } from "./mikro-orm.js";
 import { recogniseNodePostgres } from "./node-postgres.js";
 import { recognisePostgresJs } from "./postgres-js.js";
 import { recognisePrisma } from "./prisma.js";
-import { alreadyOpen, notATransaction, unknownDatabase } from "./refusals.js";
+import { alreadyOpen, notATransaction, reconnecting, unknownDatabase } from "./refusals.js";
+import { recogniseSequelize } from "./sequelize.js";
 import { findSqlState } from "./sql-state.js";
 import type { Settled } from "./transaction-of.js";
+import { recogniseTypeOrm } from "./typeorm.js";
+
+/** Options of `lock.guard`. */
+export interface GuardOptions {
+  /**
+   * Takes the risk that postgres.js goes on, unguarded, on a new connection when the old one dies inside `begin`.
+   * Default false.
+   */
+  readonly acceptReconnect?: boolean | undefined;
+}
 
 const libraries: readonly Recognise[] = [
   recognisePostgresJs,
   recogniseDrizzle,
   recogniseKysely,
   recognisePrisma,
+  recogniseTypeOrm,
+  recogniseKnex,
+  recogniseMikroOrm,
+  recogniseSequelize,
   recogniseNodePostgres,
 ];
 
@@ -28,15 +47,17 @@ export async function runGuarded<Value>(
   body: (tx: never) => Value | PromiseLike<Value>,
   options: unknown,
 ): Promise<Settled<Value>> {
-  const { transact } = recognise("db", database, guard);
-  if (transact === null) throw alreadyOpen(guard);
+  const { transact, reconnects, client } = recognise("db", database, guard);
+  if (transact === null) throw (await reconnects?.()) ? reconnecting(guard) : alreadyOpen(guard);
   const failure: { hasThrown: boolean; error: unknown } = { hasThrown: false, error: null };
   const watched = async (tx: unknown): Promise<unknown> => {
     failure.hasThrown = false; // a library may run the body again
     try {
-      const value = await body(tx as never);
-      // Like `begin` of postgres.js: a promise that is not awaited here would run after the transaction, unguarded.
-      return Array.isArray(value) && value.some(isThenable) ? await Promise.all(value) : value;
+      return await runEnclosed(client, async () => {
+        const value = await body(tx as never);
+        // Like `begin` of postgres.js: a promise that is not awaited here would run after the transaction, unguarded.
+        return Array.isArray(value) && value.some(isThenable) ? await Promise.all(value) : value;
+      });
     } catch (error) {
       Object.assign(failure, { hasThrown: true, error });
       throw error;
@@ -51,10 +72,13 @@ export async function runGuarded<Value>(
   }
 }
 
-/** Guards an open transaction. */
-export async function guardOpen(guard: Guard, transaction: unknown): Promise<void> {
-  const { enter } = recognise("tx", transaction, guard);
+/** Guards an open transaction. @throws UnsupportedError where the library may leave it silently */
+export async function guardOpen(guard: Guard, transaction: unknown, options: GuardOptions | undefined): Promise<void> {
+  const { acceptReconnect = false } = checkNames("guard's options", options, ["acceptReconnect"]);
+  const isAccepted = checkBoolean("acceptReconnect", acceptReconnect);
+  const { enter, reconnects } = recognise("tx", transaction, guard);
   if (enter === null) throw notATransaction(guard);
+  if (!isAccepted && (await reconnects?.())) throw reconnecting(guard);
   await guard.confirm(enter(guard.statements));
 }
 

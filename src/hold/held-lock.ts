@@ -1,12 +1,11 @@
 import { inspect } from "node:util";
 import type { KeepAliveOptions, Lock, LockJson } from "../api/lock.js";
 import type { JsonValue } from "../api/metadata.js";
-import type { PostgresClient } from "../api/postgres-client.js";
 import { InvalidOptionError } from "../errors/errors.js";
 import { checkFunction } from "../errors/option-checks.js";
 import type { Guard } from "../guard/guard.js";
-import { guardOpen, runGuarded } from "../guard/transaction.js";
-import type { GuardedTransaction, Settled } from "../guard/transaction-of.js";
+import { type GuardOptions, guardOpen, runGuarded } from "../guard/transaction.js";
+import type { GuardedDatabase, GuardedTransaction, Settled } from "../guard/transaction-of.js";
 import { elapsedMs } from "../runtime/clock.js";
 import type { Lease } from "./lease.js";
 
@@ -19,8 +18,6 @@ export interface LockActions {
   reportError(error: unknown): void;
   /** @throws {LeaseLostError} @throws {NotHeldError} when this process knows that the lease has ended. Otherwise Postgres decides. */
   guard(lease: Lease): Guard;
-  /** The client that the locker was given. */
-  readonly client: PostgresClient | null;
 }
 
 /** The `Lock` that users get: a lease, and what can be done with it. */
@@ -106,20 +103,21 @@ export class HeldLock implements Lock {
     return () => this.#actions.stopKeepAlive(this.#lease);
   }
 
-  async transaction<Value>(first: unknown, second?: unknown, options?: unknown): Promise<Settled<Value>> {
-    const isBodyAlone = second === undefined && typeof first === "function" && !("unsafe" in first);
-    const body = checkFunction<(tx: never) => unknown>("body", isBodyAlone ? first : second);
-    const guard = this.#actions.guard(this.#lease);
-    const database = isBodyAlone ? this.#actions.client : first;
-    if (isBodyAlone && database === null) {
-      const expected = "a database before the body: this locker was not made with `client`, so it has none of its own";
-      throw new InvalidOptionError({ option: "db", expected, received: undefined });
+  async transaction<Value>(
+    database: GuardedDatabase,
+    body: (tx: never) => Value | PromiseLike<Value>,
+    options?: unknown,
+  ): Promise<Settled<Value>> {
+    if (body === undefined) {
+      const expected = "a function after the database: lock.transaction(db, async (tx) => { ... })";
+      throw new InvalidOptionError({ option: "body", expected, received: body });
     }
-    return (await runGuarded(guard, database, body, options)) as Settled<Value>;
+    const run = checkFunction<typeof body>("body", body);
+    return await runGuarded(this.#actions.guard(this.#lease), database, run, options);
   }
 
-  async guard(tx: GuardedTransaction): Promise<void> {
-    await guardOpen(this.#actions.guard(this.#lease), tx);
+  async guard(tx: GuardedTransaction, options?: GuardOptions): Promise<void> {
+    await guardOpen(this.#actions.guard(this.#lease), tx, options);
   }
 
   /** Releases, and never throws: an error of the block must not be masked. End the block with `assertHeld()`. */

@@ -1,5 +1,4 @@
 import type { KeepAliveOptions, Lock } from "../api/lock.js";
-import type { PostgresClient } from "../api/postgres-client.js";
 import type { Claim } from "../claim/claim.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type HolderInfo, type LeaseLostError, UnavailableError } from "../errors/errors.js";
@@ -183,10 +182,6 @@ export class Holdings implements LockActions, LeaseOwner {
       onElsewhere: () =>
         this.#background.add(this.#store.findDatabaseId().catch((error) => this.#callbacks.report(error))),
     });
-  }
-
-  get client(): PostgresClient | null {
-    return this.#options.client;
   }
 
   holderInfo(key: string, holder: Holder | null): HolderInfo | null {

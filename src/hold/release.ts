@@ -68,7 +68,10 @@ export class Release implements PendingRelease, Timed<Release> {
     claim.wasHeld = true;
     // So that `close` does not take the connection away before it is done.
     this.#context.background.beginCall();
-    if (claim.isCertain) {
+    const refused = this.#context.store.refuseHere?.() ?? null;
+    if (refused !== null) {
+      this.#fail(refused); // the last word frees it once the transaction has ended
+    } else if (claim.isCertain) {
       this.#context.deadlines.add(this);
       this.#context.store.release(this);
     } else {

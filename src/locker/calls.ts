@@ -3,7 +3,7 @@ import { ClosedError, UnavailableError } from "../errors/errors.js";
 import type { Activity } from "../runtime/activity.js";
 import { withTimeout } from "../runtime/timeout.js";
 import { unanswered } from "../store/retry.js";
-import type { Store } from "../store/store.js";
+import type { Right, Store } from "../store/store.js";
 
 export interface CallsInit {
   readonly store: Store;
@@ -53,10 +53,17 @@ export class Calls {
     }
   }
 
-  /** Sends one request. Connects first, so that a missing answer means that the request was sent. */
-  ask<Value>(request: () => Promise<Value>): Promise<Value> {
+  /**
+   * Sends one request. Connects first, so that a missing answer means that the request was sent. `right`: the one that it needs.
+   * @throws at once what `refuseHere` says
+   */
+  ask<Value>(request: () => Promise<Value>, right: Right = "usage"): Promise<Value> {
     return this.run(async () => {
-      await this.#store.open(this.#requestTimeoutMs);
+      const refused = this.#store.refuseHere?.() ?? null;
+      if (refused !== null) {
+        throw refused;
+      }
+      await this.#store.open(this.#requestTimeoutMs, right);
       try {
         return await withTimeout(request(), this.#requestTimeoutMs);
       } catch (error) {

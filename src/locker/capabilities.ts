@@ -1,3 +1,4 @@
+import { isPool, type PostgresClient } from "../api/postgres-client.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import type { ConnectionStates, SchemaState, ServerState } from "../store/store-state.js";
 
@@ -7,7 +8,6 @@ import type { ConnectionStates, SchemaState, ServerState } from "../store/store-
  * - `queue`: waiters are served in the order in which they queued;
  * - `wake-ups`: the next waiter is notified, instead of only looking every second;
  * - `guarded-writes`: `lock.transaction(db, body)` and `lock.guard(tx)`;
- * - `own-transactions`: `lock.transaction(body)`, without a database;
  * - `bounded-transactions`: `guardTimeoutMs` bounds a guarded transaction as a whole, instead of only its statements and pauses;
  * - `failover-fences`: fences go on rising after a failover or a restore, without help;
  * - `named-statements`: commands are prepared once per connection, which saves the server 0.1 ms a call;
@@ -18,7 +18,6 @@ export type Feature =
   | "queue"
   | "wake-ups"
   | "guarded-writes"
-  | "own-transactions"
   | "bounded-transactions"
   | "failover-fences"
   | "named-statements"
@@ -50,7 +49,7 @@ const BOUNDED_FROM = 170_000;
 
 export function toCapabilities(
   { presence, client }: ResolvedLockerOptions,
-  { commands, mayBePooled }: ConnectionStates,
+  { commands, mayBePooled, namesStatements }: ConnectionStates,
   server: ServerState,
   { version, fenceSource, mayForceRelease }: SchemaState,
 ): Capabilities {
@@ -66,10 +65,6 @@ export function toCapabilities(
       ? on("Postgres tells the session of who is next")
       : off(`${withoutSession} who is next: waiters look every second`),
     "guarded-writes": on("any transaction in the database of the leases can be guarded"),
-    "own-transactions":
-      client === null
-        ? off("the locker was made without the option client")
-        : on("the locker was made with the option client"),
     "bounded-transactions":
       server.versionNumber >= BOUNDED_FROM
         ? on("Postgres 17 and later have transaction_timeout")
@@ -82,11 +77,13 @@ export function toCapabilities(
         : off(
             "this service hides its write-ahead log: after a failover or a restore, run select leasehold.bump_epoch();",
           ),
-    "named-statements": isGiven
-      ? namedByClient(client)
-      : mayBePooled
-        ? off("a transaction pooler may stand in between")
-        : on("nothing stands between the locker and Postgres"),
+    "named-statements": namesStatements
+      ? on(
+          client === null
+            ? "nothing stands between the locker and Postgres"
+            : "the given client prepares its statements",
+        )
+      : off(whyUnnamed(client)),
     "force-release": mayForceRelease
       ? on("this role was granted it, or owns the schema")
       : off("this role was not granted it: that is for administrators"),
@@ -95,11 +92,10 @@ export function toCapabilities(
   return { serverVersion: server.version, schemaVersion: version, presence, fenceSource, commands: way, features };
 }
 
-function namedByClient(client: ResolvedLockerOptions["client"]): FeatureState {
-  const { prepare } = (client?.options ?? {}) as { readonly prepare?: unknown };
-  return prepare === false
-    ? off("the given client was made with prepare: false")
-    : on("the given client prepares its statements");
+function whyUnnamed(client: PostgresClient | null): string {
+  return client !== null && !isPool(client)
+    ? "the given client was made with prepare: false"
+    : "a transaction pooler may stand in between";
 }
 
 function on(why: string): FeatureState {

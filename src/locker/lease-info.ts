@@ -3,22 +3,21 @@ import type { JsonValue } from "../api/metadata.js";
 import type { HolderInfo } from "../errors/errors.js";
 import type { KeyState } from "../store/store.js";
 
+/** Null when the key is free. */
 export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean): LeaseInfo | null {
-  const isBlocked = state.blockingPid !== null || state.blockingTransaction !== null;
-  if (state.state === "free" && !isBlocked) {
+  if (state.state === "free") {
     return null;
   }
-  const isReleased = state.state === "free";
   const data = {
     key,
-    state: state.state === "free" ? "blocked" : state.state,
+    state: state.state,
     owner: state.owner,
     holders: holdersOf(state, isThisProcess),
     isThisProcess,
     fence: state.fence,
     acquiredAt: toDate(state.acquiredAtMs),
-    expiresAt: isReleased ? null : toDate(state.expiresAtMs),
-    remainingMs: isReleased ? 0 : (state.remainingMs ?? 0),
+    expiresAt: toDate(state.expiresAtMs),
+    remainingMs: state.remainingMs ?? 0,
     isSessionAlive: state.isSessionAlive,
     metadata: state.metadata === null ? null : (JSON.parse(state.metadata) as JsonValue),
     waiters: state.waiters,
@@ -35,13 +34,13 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
 }
 
 function holdersOf({ state, owner, fence, expiresAtMs }: KeyState, isThisProcess: boolean): readonly HolderInfo[] {
-  const isGranted = state !== "free" && state !== "cooling" && fence !== null;
+  const isGranted = state !== "cooling" && state !== "blocked" && fence !== null;
   return isGranted ? [{ owner, fence, isThisProcess, expiresAt: toDate(expiresAtMs) }] : [];
 }
 
 /** Whether an acquire would have to wait. */
-export function isKept({ state, blockingPid, blockingTransaction }: LeaseInfo): boolean {
-  return state === "held" || state === "cooling" || blockingPid !== null || blockingTransaction !== null;
+export function isKept({ state, isBlocked }: KeyState): boolean {
+  return isBlocked || state === "held" || state === "revoked" || state === "cooling";
 }
 
 function toDate(ms: number | null): Date | null {

@@ -1,3 +1,4 @@
+import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, MigrateOptions, TryOptions } from "../api/options.js";
@@ -76,10 +77,16 @@ export interface Locker extends AsyncDisposable {
   fullKey(key: string): string;
 
   /**
-   * Takes a lock away from its holder, whoever that is. Resolves to whether the key was held.
-   * @throws {NotPermittedError} for a role that neither owns the schema nor was granted the right
+   * Takes a lock away from its holder, whoever that is, and says when the key will be free. Resolves to null when nobody held it.
+   *
+   * ```ts
+   * const taken = await locker.forceRelease("order:42");
+   * if (taken?.outcome === "revoked") console.log(`free at ${taken.freeAt?.toISOString()} at the latest`);
+   * ```
+   * @throws {NotPermittedError} for a role that neither owns the schema nor was granted the right (`leasehold.grant_admin`)
+   * @throws {NotAcquiredError} while an open transaction has the row locked that says who holds the key
    */
-  forceRelease(key: string, options?: ForceReleaseOptions): Promise<boolean>;
+  forceRelease(key: string, options?: ForceReleaseOptions): Promise<ForceReleaseResult | null>;
 
   /**
    * Raises the mark of a resource to this fence. It is for writes outside of Postgres: a service behind HTTP, for example, calls it before

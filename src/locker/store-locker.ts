@@ -2,6 +2,7 @@ import { Acquires } from "../acquire/acquires.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/wait.js";
+import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, MigrateOptions, TryOptions } from "../api/options.js";
@@ -11,14 +12,7 @@ import {
   type ResolvedLockerOptions,
   resolveAcquireOptions,
 } from "../config/resolve-options.js";
-import {
-  ClosedError,
-  InvalidOptionError,
-  NotAcquiredError,
-  ReentryError,
-  StaleFenceError,
-  WaitTimeoutError,
-} from "../errors/errors.js";
+import { ClosedError, InvalidOptionError, ReentryError, StaleFenceError, WaitTimeoutError } from "../errors/errors.js";
 import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "../errors/option-checks.js";
 import { Holdings } from "../hold/holdings.js";
 import { Callbacks } from "../observe/callbacks.js";
@@ -31,11 +25,12 @@ import { Activity } from "../runtime/activity.js";
 import { Background } from "../runtime/background.js";
 import { after, msUntil, now, sleep } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
-import type { PingResult, Store, StoreEvents, SweepResult } from "../store/store.js";
+import type { KeyState, PingResult, Store, StoreEvents, SweepResult } from "../store/store.js";
 import { Calls } from "./calls.js";
 import { type Capabilities, toCapabilities } from "./capabilities.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
 import { Flushing } from "./flushing.js";
+import { toForceReleaseResult } from "./force-release.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
 import type { Locker, TryResult } from "./locker.js";
 import { isInsideOf, runInside } from "./reentry.js";
@@ -211,14 +206,12 @@ export class StoreLocker implements Locker {
 
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
-    const state = await this.#calls.ask(() => this.#store.check(fullKey));
-    this.#observers.checked(fullKey);
+    const state = await this.#stateOf(fullKey);
     return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
   }
 
   async isLocked(key: string): Promise<boolean> {
-    const info = await this.check(key);
-    return info !== null && isKept(info);
+    return isKept(await this.#stateOf(this.fullKey(key)));
   }
 
   get(key: string): Lock | undefined {
@@ -233,23 +226,17 @@ export class StoreLocker implements Locker {
     return checkKey(key, this.#options.prefix);
   }
 
-  async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<boolean> {
+  async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<ForceReleaseResult | null> {
     const fullKey = this.fullKey(key);
     const given = checkNames("forceRelease's options", options, ["fence", "immediate"]);
     const fence = given.fence === undefined ? null : checkFence("fence", given.fence);
     const isImmediate = given.immediate === undefined ? false : checkBoolean("immediate", given.immediate);
-    const answer = await this.#calls.ask(() => this.#store.forceRelease({ key: fullKey, fence, isImmediate }));
-    if (answer.outcome === "busy") {
-      throw new NotAcquiredError({
-        key: fullKey,
-        blockingPid: answer.blockingPid,
-        message: `The lease of ${quote(fullKey)} cannot be released by force now: its row is locked by backend ${answer.blockingPid ?? "(unknown)"}. End that transaction, then try again.`,
-      });
-    }
+    const request = { key: fullKey, fence, isImmediate };
+    const answer = await this.#calls.ask(() => this.#store.forceRelease(request), "admin");
     if (answer.outcome === "released") {
       this.#queues.wakeKey(fullKey);
     }
-    return answer.outcome !== "gone";
+    return toForceReleaseResult(fullKey, answer, (holder) => this.#holdings.holderInfo(fullKey, holder));
   }
 
   async checkFence(resource: string, fence: bigint): Promise<void> {
@@ -317,6 +304,12 @@ export class StoreLocker implements Locker {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #stateOf(fullKey: string): Promise<KeyState> {
+    const state = await this.#calls.ask(() => this.#store.check(fullKey));
+    this.#observers.checked(fullKey);
+    return state;
   }
 
   #try(key: string, options: TryOptions | undefined): Promise<Lock | NotGranted> {

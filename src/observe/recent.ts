@@ -1,4 +1,6 @@
 import type { Lock } from "../api/lock.js";
+import { isPool, type PostgresClient } from "../api/postgres-client.js";
+import { addressOf } from "../config/pool-address.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { knownTargets } from "../config/resolve-targets.js";
 import type { LeaseLostError } from "../errors/errors.js";
@@ -12,10 +14,13 @@ export class Recent implements Observer {
   readonly lostLocks: RecentlyLost = new RecentlyLost();
 
   constructor({ targets, client }: ResolvedLockerOptions) {
-    const given = client?.options as { readonly pass?: unknown } | undefined;
     this.errors = new RecentErrors(() => {
       const known = knownTargets(targets);
-      const passwords = [known?.target?.password, known?.directTarget?.password, given?.pass];
+      const passwords = [
+        known?.target?.password,
+        known?.directTarget?.password,
+        client === null ? null : passwordOf(client),
+      ];
       return passwords.filter((password) => typeof password === "string" && password !== "") as string[];
     });
   }
@@ -34,4 +39,9 @@ export class Recent implements Observer {
   lost(lease: ObservedLease, error: LeaseLostError, heldMs: number): void {
     this.lostLocks.add(lease, error, heldMs);
   }
+}
+
+/** Errors may quote it. */
+function passwordOf(client: PostgresClient): unknown {
+  return isPool(client) ? addressOf(client).password : (client.options as { readonly pass?: unknown }).pass;
 }

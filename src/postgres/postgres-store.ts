@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
 import type { MigrateOptions } from "../api/options.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
-import { type LeaseholdError, NotMigratedError, UnavailableError } from "../errors/errors.js";
+import { type LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../errors/errors.js";
+import { followTransactions } from "../guard/enclosing.js";
 import { after, type Instant, msUntil, now } from "../runtime/clock.js";
 import { type RequestTimeout, withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
@@ -21,6 +22,7 @@ import type {
   Presence,
   QueueEntry,
   ReleaseAnswer,
+  Right,
   Store,
   StoreEvents,
   SweepBatch,
@@ -31,7 +33,7 @@ import { Acts } from "./acts/acts.js";
 import { check, holderOf } from "./acts/check.js";
 import { checkFence } from "./acts/check-fence.js";
 import { flushCounters } from "./acts/flush-counters.js";
-import { forceRelease } from "./acts/force-release.js";
+import { forceRelease, notAdministrator } from "./acts/force-release.js";
 import { keepEntries } from "./acts/keep-entries.js";
 import { Notifier } from "./acts/notify.js";
 import { findObstacle } from "./acts/obstacle.js";
@@ -41,6 +43,7 @@ import { RenewAct } from "./acts/renew.js";
 import { sweepBatch } from "./acts/sweep.js";
 import { StandbyOnly } from "./connection/connect.js";
 import { Connections } from "./connection/connections.js";
+import { exhaustedBy } from "./connection/exhausted.js";
 import { failedAt } from "./connection/failed-at.js";
 import { NotSent } from "./connection/lane.js";
 import { checkSchema, SCHEMA_INFO } from "./connection/schema-check.js";
@@ -64,6 +67,7 @@ export class PostgresStore implements Store {
   readonly attempt: (attempt: FirstAttempt) => void;
   readonly release: (release: PendingRelease) => void;
   readonly renew: (renewal: PendingRenewal) => void;
+  readonly refuseHere: (() => UnavailableError | null) | null;
   /** Set by #updateReady alone. */
   isReady = false;
   readonly #options: ResolvedLockerOptions;
@@ -79,8 +83,13 @@ export class PostgresStore implements Store {
   #checking: Promise<void> | null = null;
 
   constructor(options: ResolvedLockerOptions, events: StoreEvents) {
+    const { client } = options;
     this.#options = options;
     this.#events = events;
+    this.refuseHere = client === null ? null : () => exhaustedBy(client);
+    if (client !== null) {
+      followTransactions(client);
+    }
     this.#connections = new Connections(options, {
       onClock: (sample) => {
         this.#clock.learn(sample);
@@ -109,13 +118,21 @@ export class PostgresStore implements Store {
   }
 
   async migrate(options: MigrateOptions): Promise<void> {
-    const begin = "begin isolation level read committed, read write";
-    await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, begin);
+    await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, {
+      begin: "begin isolation level read committed, read write",
+      onWait: (inTheWay) =>
+        this.#events.onError(
+          new UnavailableError({
+            outcome: "not-sent",
+            message: `migrate() waits: ${inTheWay}. It goes on once that ends.`,
+          }),
+        ),
+    });
   }
 
-  async open(timeoutMs: number): Promise<void> {
+  async open(timeoutMs: number, right: Right = "usage"): Promise<void> {
     const deadline = after(now(), timeoutMs);
-    await this.#publicly(async () => {
+    const opening = this.#publicly(async () => {
       try {
         const active = await this.#session?.open(timeoutMs);
         if (!this.#isChecked) {
@@ -128,6 +145,10 @@ export class PostgresStore implements Store {
       } catch (error) {
         throw error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
       }
+    });
+    await opening.catch((error: unknown) => {
+      const isLacking = right === "admin" && error instanceof NotPermittedError;
+      throw isLacking ? notAdministrator(error.role ?? this.#connections.role, error.cause) : error;
     });
   }
 
@@ -173,8 +194,9 @@ export class PostgresStore implements Store {
   }
 
   get connections(): ConnectionStates {
-    const { commands, renewals, mayBePooled } = this.#connections;
-    return { session: this.#session?.state ?? null, commands: commands.state, renewals: renewals.state, mayBePooled };
+    const { commands, renewals, mayBePooled, namesStatements } = this.#connections;
+    const session = this.#session?.state ?? null;
+    return { session, commands: commands.state, renewals: renewals.state, mayBePooled, namesStatements };
   }
 
   describeServer(): Promise<ServerState> {

@@ -32,6 +32,8 @@ export interface ConnectionStates {
   readonly renewals: ConnectionState;
   /** Whether there may be a transaction pooler between the commands connection and Postgres. */
   readonly mayBePooled: boolean;
+  /** Whether commands are prepared, once for each connection. */
+  readonly namesStatements: boolean;
 }
 
 /** What a server says about itself. */

@@ -12,14 +12,19 @@ import type { ConnectionStates, ServerState } from "./store-state.js";
 export interface Store {
   /** Brings the schema up to date. Safe when many processes do it at once. */
   migrate(options: MigrateOptions): Promise<void>;
-  /** Connects, and refuses every unsafe setup. Later calls are cheap. */
-  open(timeoutMs: number): Promise<void>;
+  /** Connects, and refuses every unsafe setup. Later calls are cheap. A role without any right is told the one that it needs. */
+  open(timeoutMs: number, right?: Right): Promise<void>;
   /** Whether it was ready once. Until then it may be the address that is wrong, and asking again will not help. */
   readonly wasReady: boolean;
   /** The error for a request that had no answer in time. It says where that went, and what it waits for if that is soon found out. */
   noAnswer(cause: RequestTimeout): Promise<UnavailableError>;
   /** Whether an attempt could be sent now: the store is connected and checked, and knows the server's time. */
   readonly isReady: boolean;
+  /**
+   * Why a call that is made here could never be sent, whatever Postgres does. Null: it could. Null in place of the method: so it is for
+   * every call.
+   */
+  readonly refuseHere: (() => UnavailableError | null) | null;
   /** Sends the first attempt of an acquire. The answer, or the failure, goes to the object itself. */
   attempt(attempt: FirstAttempt): void;
   /** Sends a later attempt of an acquire, or the look of a waiter. */
@@ -62,6 +67,9 @@ export interface Store {
   /** Closes every connection for good: later requests reject with ClosedError. Tells Postgres first, if that takes no longer than `timeoutMs`. */
   close(timeoutMs: number): Promise<void>;
 }
+
+/** What a role may be granted: to take locks, or to take them from others, too. */
+export type Right = "usage" | "admin";
 
 /** What the session of this process means for its leases. */
 export interface Presence {
@@ -245,16 +253,19 @@ export type RenewAnswer =
   | { readonly outcome: "unproven" };
 
 export interface KeyState {
-  readonly state: "free" | "cooling" | "held" | "orphaned" | "expired";
+  readonly state: "free" | "held" | "revoked" | "cooling" | "blocked" | "orphaned" | "expired";
   readonly owner: string | null;
   readonly fence: bigint | null;
   readonly sessionId: number | null;
   readonly isSessionAlive: boolean | null;
   readonly acquiredAtMs: number | null;
+  /** When the key is free at the latest; null while an open transaction is all that keeps it. */
   readonly expiresAtMs: number | null;
   readonly remainingMs: number | null;
   readonly metadata: string | null;
   readonly waiters: number;
+  /** Whether an open transaction keeps the key, also one that cannot be told. */
+  readonly isBlocked: boolean;
   readonly blockingPid: number | null;
   readonly blockingTransaction: string | null;
 }
@@ -300,8 +311,11 @@ export interface ForceReleaseRequest {
 
 export interface ForceReleaseAnswer {
   readonly outcome: "revoked" | "released" | "gone" | "busy";
-  readonly fence: bigint | null;
-  readonly owner: string | null;
-  readonly expiresAtMs: number | null;
+  /** When the key is free at the latest; null when it is free now. */
+  readonly freeAtMs: number | null;
+  /** Whom it was taken from. */
+  readonly holders: readonly Holder[];
+  /** The open transaction that keeps the key beyond that, or that has its row locked (busy). */
   readonly blockingPid: number | null;
+  readonly blockingTransaction: string | null;
 }

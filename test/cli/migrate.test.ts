@@ -2,9 +2,11 @@ import type postgres from "postgres";
 import { expect, test } from "vitest";
 import { guardBlock } from "../../src/postgres/connection/owners.js";
 import { migrations } from "../../src/postgres/schema/migrations.generated.js";
-import { buildCli, runCli } from "../support/cli.js";
+import { openSession } from "../fencing/session.js";
+import { buildCli, CliProcess, runCli } from "../support/cli.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
+import { until } from "../support/until.js";
 
 const cli = await buildCli();
 
@@ -114,6 +116,18 @@ test("--grant-to lets roles lock; with --dry-run it prints the line that would",
   await using locker = openLocker(first.url);
   await locker.ready();
   expect((await runCli(cli, args, database)).stdout).toBe("The schema is up to date.\n");
+});
+
+test("while it waits for another, it says for whom", async () => {
+  await using database = await createEmptyDatabase();
+  await using other = await openSession(database);
+  await other.run("select pg_advisory_lock(1279480142, 0)");
+  await using child = new CliProcess(cli, ["migrate"], database);
+  const line = `leasehold migrate: migrate() waits: server process ${other.pid} `;
+  await until("it says so", () => child.stderr.includes(line));
+  await other.run("select pg_advisory_unlock(1279480142, 0)");
+  expect(await child.result).toMatchObject({ code: 0, stdout: "The schema was migrated.\n" });
+  expect(child.stderr).toContain("has the migration's lock");
 });
 
 test("a role that may not: what to grant, exit code 1", async () => {

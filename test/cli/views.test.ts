@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
+import { openGuard, openSession } from "../fencing/session.js";
 import { buildCli, type CliResult, runCli } from "../support/cli.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
@@ -60,10 +61,10 @@ test("ls lists what is held, in columns; what a key could do to a terminal is sh
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(steady(stdout)).toBe(
     [
-      "KEY                  FENCE  OWNER  ALIVE  REMAINING  HELD  WAITERS",
-      "evil\\u001b[31m\\nkey      3  beta   yes <duration> <duration>        0",
-      "order:42                 1  alpha  yes <duration> <duration>        1",
-      "注文:1                   2  alpha  yes <duration> <duration>        0",
+      "KEY                  STATE  FENCE  OWNER  ALIVE  REMAINING  HELD  WAITERS",
+      "evil\\u001b[31m\\nkey  held       3  beta   yes <duration> <duration>        0",
+      "order:42             held       1  alpha  yes <duration> <duration>        1",
+      "注文:1               held       2  alpha  yes <duration> <duration>        0",
       "",
     ].join("\n"),
   );
@@ -215,15 +216,17 @@ test("show tells all about a key, and who waits in its queue", async () => {
   expect(held.stdout).toMatch(/^owner +alpha$/m);
   expect(held.stdout).toMatch(/^metadata +{"job":7}$/m);
   expect(held.stdout).toMatch(/^order:42 +1 +beta/m);
-  expect(await ask("show", "nobody's")).toEqual({ code: 0, stdout: "Nobody holds nobody's.\n", stderr: "" });
+  expect(await ask("show", "nobody's")).toEqual({ code: 1, stdout: "nobody's is free.\n", stderr: "" });
   expect(JSON.parse((await ask("show", "nobody's", "--json")).stdout)).toEqual({
     key: "nobody's",
+    is_free: true,
     lease: null,
     expired_lease: null,
     waiting: [],
   });
   expect(JSON.parse((await ask("show", "order:42", "--json")).stdout)).toMatchObject({
-    lease: { owner: "alpha" },
+    is_free: false,
+    lease: { owner: "alpha", state: "held" },
     waiting: [{ owner: "beta", position: 1 }],
   });
 });
@@ -233,7 +236,17 @@ test("ls --expired and show tell an expired lease", async () => {
   await database.sql`insert into leasehold.leases (key, token, fence, owner, ttl_ms, takeover_ms, acquired_at, expires_at)
     values ('stale', gen_random_uuid(), 1, 'gone', 1000, 5000, now() - interval '1 h', now() - interval '10 min')`;
   expect((await ask("ls", "--expired")).stdout).toMatch(/^stale +\d+ +gone +expired /m);
-  expect((await ask("show", "stale")).stdout).toContain("the key is free for the next one");
+  const shown = await ask("show", "stale");
+  expect(shown).toMatchObject({ code: 1, stdout: expect.stringContaining("the key is free for the next one") });
+  // unless a transaction keeps it
+  await using guarding = await openSession(database);
+  await guarding.begin();
+  await guarding.run("select from leasehold.leases where key = 'stale' for key share");
+  const kept = await ask("show", "stale");
+  expect(kept).toMatchObject({ code: 0, stdout: expect.stringMatching(/^state +expired$/m) });
+  expect(kept.stdout).toMatch(new RegExp(`^blocking_pid +${guarding.pid}$`, "m"));
+  expect((await ask("ls", "--expired")).stdout).toBe("No lease is expired.\n");
+  await guarding.rollback();
   expect((await ask("ls", "stale")).stdout).toBe("No key is held.\n");
 });
 
@@ -263,6 +276,125 @@ test("stats and hot show what lockers have counted, by prefix and by key", async
   expect((await ask("hot")).stdout).toMatch(/^report:daily +2 +2 /m);
 });
 
+test("ls, show and run agree on what is not free: revoked, cooling, blocked, granted for the first time and not committed", async () => {
+  expectLeft(database, "leases");
+  await using locker = openLocker(database, { owner: "owner", ttlMs: 600_000, keepAlive: false });
+  await locker.acquire("s:revoked");
+  await locker.forceRelease("s:revoked");
+  await (await locker.acquire("s:cooling", { minHoldMs: 600_000 })).release();
+  const guarded = await locker.acquire("s:blocked");
+  await using session = await openGuard(database, guarded);
+  await guarded.release();
+  await session.run("select leasehold.try_acquire('s:first', '5 min')");
+
+  const list = await ask("ls", "s:");
+  expect(list.stdout).toMatch(new RegExp(`^s:blocked +blocked +\\d+ +owner +- +- +- +0 +${session.pid}$`, "m"));
+  expect(list.stdout).toMatch(/^s:cooling +cooling +\d+ +owner +- +9m\d+s +- +0 +-$/m);
+  expect(list.stdout).toMatch(/^s:revoked +revoked +\d+ +owner +yes +9m\d+s +\d.* +0 +-$/m);
+  for (const state of ["revoked", "cooling", "blocked", "first"]) {
+    const { code, stdout } = await ask("show", `s:${state}`);
+    expect(code, state).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^state +${state === "first" ? "blocked" : state}$`, "m"));
+    const { lease, is_free } = JSON.parse((await ask("show", `s:${state}`, "--json")).stdout);
+    expect(Object.keys(lease)).toEqual(await jsonNames("active_leases"));
+    expect(is_free).toBe(false);
+    expect((await ask("run", `s:${state}`, "--no-wait", "--", "true")).code, state).toBe(193);
+  }
+  const first = (await ask("show", "s:first")).stdout;
+  expect(first).toMatch(new RegExp(`^blocking_pid +${session.pid}$`, "m"));
+  expect(first).toContain("granted for the first time, in a transaction that has not committed yet");
+  await session.rollback();
+  for (const key of ["s:blocked", "s:first"]) {
+    expect(await ask("show", key)).toMatchObject({ code: 1, stdout: `${key} is free.\n` });
+    expect((await ask("run", key, "--no-wait", "--", "true")).code).toBe(0);
+  }
+});
+
+test("a role that may only look is shown all of it", async () => {
+  const role = await createRole(database);
+  await database.sql`select leasehold.grant_monitoring(${role.name})`;
+  await using session = await openSession(database);
+  await session.begin();
+  await session.run("select leasehold.try_acquire('hidden', '5 min')");
+  expect((await runCli(cli, ["show", "hidden"], role)).stdout).toMatch(/^state +blocked$/m);
+  expect(await runCli(cli, ["show", "free"], role)).toMatchObject({ code: 1, stdout: "free is free.\n" });
+  await session.rollback();
+});
+
+test("release --force says what will happen and when; --wait waits for it", async () => {
+  await using locker = openLocker(database, { owner: "victim", ttlMs: 600_000, renewEveryMs: 1_000 });
+  const lock = await locker.acquire("taken");
+  const { expiresAt } = (await locker.check("taken")) ?? {};
+  expect(expiresAt).toBeInstanceOf(Date);
+  const told = await ask("release", "--force", "taken", "--wait");
+  expect(told).toMatchObject({ code: 0, stderr: "" });
+  expect(told.stdout).toMatch(
+    /^taken: revoked; free when its holder victim notices, at the latest at \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\.\ntaken: free\.\n$/,
+  );
+  expect(lock.signal.reason).toMatchObject({ reason: "forced" });
+  expect(await locker.isLocked("taken")).toBe(false);
+});
+
+test("release --force --wait gives up in time, and says what keeps the key", async () => {
+  await using locker = openLocker(database, { owner: "deaf", ttlMs: 600_000, keepAlive: false });
+  const lock = await locker.acquire("kept");
+  const late = await ask("release", "--force", "--wait", "300ms", "kept");
+  expect(late).toMatchObject({ code: 1, stdout: expect.stringContaining("kept: revoked; ") });
+  expect(late.stderr).toMatch(
+    /^leasehold release: kept is not free yet: its holder deaf has not noticed; it will be in 9m.* at the latest\n$/,
+  );
+
+  const other = await locker.acquire("open");
+  await using session = await openGuard(database, other);
+  const open = `the open transaction of server process ${session.pid}`;
+  const blocked = await ask("release", "--force", "open", "--immediate", "--wait=0");
+  expect(blocked.stdout).toBe(
+    `open: released; its holder deaf may still believe that it has the lock.\nBut ${open} guards it, and keeps it until that ends.\n`,
+  );
+  expect(blocked).toMatchObject({
+    code: 1,
+    stderr: `leasehold release: open is not free yet: ${open} keeps it until that ends\n`,
+  });
+  const nobody = await ask("release", "--force", "open");
+  expect(nobody).toMatchObject({ code: 1, stdout: `Nobody holds open. T${open.slice(1)} keeps it until that ends.\n` });
+  await session.rollback();
+  await lock.release().catch(() => undefined);
+  await other.release().catch(() => undefined);
+});
+
+test("release --force --wait is over when the next one in the queue has the key; a minimum hold is ended by --immediate alone", async () => {
+  await using locker = openLocker(database, { owner: "before", ttlMs: 600_000, renewEveryMs: 500 });
+  await using next = openLocker(database, { owner: "after" });
+  await locker.acquire("queued");
+  const granted = next.acquire("queued");
+  await until(
+    "it waits",
+    async () => (await database.sql`select from leasehold.waiting where key = 'queued'`).length > 0,
+  );
+  const done = await ask("release", "--force", "queued", "--wait", "--json");
+  expect(JSON.parse(done.stdout)).toMatchObject({
+    key: "queued",
+    outcome: "revoked",
+    free_at: expect.any(String),
+    holders: [{ owner: "before", fence: expect.any(String) }],
+    blocking_pid: null,
+    is_free: true,
+  });
+  await (await granted).release();
+
+  await (await locker.acquire("cool", { minHoldMs: 600_000 })).release();
+  expect(await ask("release", "--force", "cool")).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(
+      /^Nobody holds cool\. Its minimum hold keeps it, until .*Z: --immediate ends that\.\n$/,
+    ),
+  });
+  expect(await ask("release", "--force", "cool", "--immediate")).toMatchObject({
+    code: 0,
+    stdout: "cool: released.\n",
+  });
+});
+
 test("release --force takes a lock, the one with the fence that was meant, at once if asked to; no lock: exit code 1", async () => {
   await using locker = openLocker(database, { owner: "victim" });
   const lock = await locker.acquire("mine");
@@ -274,7 +406,14 @@ test("release --force takes a lock, the one with the fence that was meant, at on
   });
   const taken = await ask("release", "--force", "mine", "--fence", `${lock.fence}`, "--immediate", "--json");
   expect(taken).toMatchObject({ code: 0, stderr: "" });
-  expect(JSON.parse(taken.stdout)).toEqual({ key: "mine", is_released: true });
+  expect(JSON.parse(taken.stdout)).toEqual({
+    key: "mine",
+    outcome: "released",
+    free_at: null,
+    holders: [{ owner: "victim", fence: `${lock.fence}`, expires_at: expect.any(String) }],
+    blocking_pid: null,
+    blocking_transaction: null,
+  });
   await expect(lock.renew()).rejects.toMatchObject({ code: "lease-lost" });
   expect(await ask("release", "--force", "mine")).toEqual({ code: 1, stdout: "Nobody holds mine.\n", stderr: "" });
 });
@@ -294,18 +433,32 @@ test("sweep deletes what nobody needs any more, in as many batches as it takes, 
   });
 });
 
+test.each([["sweep"], ["release", "--force", "anything"]])(
+  "a role without any right is told what %s takes",
+  async (...args) => {
+    const role = await createRole(database);
+    const { code, stderr } = await runCli(cli, args, role);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining(`select leasehold.grant_admin('${role.name}');`),
+    });
+  },
+);
+
 test("a role that may not look or sweep is told what to run, and may when that was run", async () => {
   const role = await createRole(database);
   await database.sql`select leasehold.grant_usage(${role.name})`;
   for (const [args, right] of [
     [["ls"], "monitoring"],
     [["sweep"], "admin"],
+    [["release", "--force", "anything"], "admin"],
   ] as const) {
     const { code, stdout, stderr } = await runCli(cli, args, role);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     const advice = `select leasehold.grant_${right}('${role.name}');`;
     expect(stderr).toContain(advice);
     await database.sql.unsafe(advice);
-    expect(await runCli(cli, args, role)).toMatchObject({ code: 0, stderr: "" });
+    expect(await runCli(cli, args, role)).toMatchObject({ code: args[0] === "release" ? 1 : 0, stderr: "" });
+    await database.sql.unsafe(`drop owned by ${role.name}; select leasehold.grant_usage('${role.name}')`);
   }
 });

@@ -38,10 +38,12 @@ test.skipIf(!python)("it shows what is held, and how that changes; q leaves the 
   expect(screen).toHaveLength(12);
   expect(screen[0]).toContain(database.name);
   expect(screen[1]).toContain("[1 leases 1]");
-  expect(screen[2]).toMatch(/^KEY +FENCE +OWNER +ALIVE +REMAINING +HELD +WAITERS$/);
-  expect(screen[3]).toMatch(/^key:a +\d+ +tester +yes/);
+  expect(screen[2]).toMatch(/^KEY +STATE +FENCE +OWNER +ALIVE +REMAINING +HELD +WAITERS$/);
+  expect(screen[3]).toMatch(/^key:a +held +\d+ +tester +yes/);
   expect(screen.at(-1)).toContain("q quit");
-  await lock.release();
+  await locker.forceRelease("key:a");
+  await terminal.shows(/^key:a +revoked/m);
+  await lock.release().catch(() => undefined);
   await terminal.shows("No key is held.");
   terminal.press("q");
   expect(await terminal.exit).toBe(0);
@@ -197,7 +199,7 @@ test("where the output is no terminal it prints the lists again and again, witho
   await until("three times", () => child.stdout.split("key:a").length > 3);
   child.kill("SIGTERM");
   const { stdout } = await child.result;
-  expect(stdout).toMatch(/^\d{4}-\d\d-\d\dT.*Z\nKEY +FENCE/);
+  expect(stdout).toMatch(/^\d{4}-\d\d-\d\dT.*Z\nKEY +STATE +FENCE/);
   expect(stdout).not.toContain("\u001b");
 });
 

@@ -43,7 +43,14 @@ test("a key whose first grant is not committed is blocked, and everybody is told
 
   const { pid } = stranger;
   const info = await locker.check("unseen");
-  expect(info).toMatchObject({ state: "blocked", holder: null, fence: null, expiresAt: null, blockingPid: pid });
+  expect(info).toMatchObject({
+    state: "blocked",
+    owner: null,
+    holders: [],
+    fence: null,
+    expiresAt: null,
+    blockingPid: pid,
+  });
   expect(JSON.parse(JSON.stringify(info))).toMatchObject({ state: "blocked", fence: null, blockingPid: pid });
   expect(await locker.isLocked("unseen")).toBe(true);
   expect(await sql`select state, owner, fence, blocking_pid from leasehold.check('unseen')`).toEqual([
@@ -60,6 +67,25 @@ test("a key whose first grant is not committed is blocked, and everybody is told
   await stranger.commit();
   expect(await locker.check("unseen")).toMatchObject({ state: "held", blockingPid: null });
   await sql`update leasehold.leases set token = null where key = 'unseen'`;
+});
+
+test("a grant within a savepoint is told too; of several transactions it cannot be told which, but that there is one", async () => {
+  await using locker = openLocker(database);
+  await locker.withLock("known", () => undefined);
+  await using stranger = await openSession(database);
+  await stranger.begin();
+  await stranger.run("savepoint within; select leasehold.try_acquire('known'); release savepoint within");
+  expect(await locker.check("known")).toMatchObject({ state: "blocked", blockingPid: stranger.pid });
+
+  await using second = await openGrant("of another");
+  expect(await locker.check("known")).toMatchObject({ state: "blocked", blockingPid: null, blockingTransaction: null });
+  expect(await locker.isLocked("known")).toBe(true);
+  expect(await sql`select state, blocking_pid from leasehold.check('known')`).toEqual([
+    { state: "blocked", blocking_pid: null },
+  ]);
+  await second.rollback();
+  await stranger.rollback();
+  expect(await locker.check("known")).toBeNull();
 });
 
 test("in a statement with other keys, it alone is blocked, and nobody waits for it", async () => {

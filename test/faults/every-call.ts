@@ -8,12 +8,13 @@ export function everyCall(
   return { ...everyCallWithoutLock(locker), renew: () => renewed.renew(), release: () => released.release() };
 }
 
+/** A wait outlasts an outage until `waitMs` is over, so these wait no longer than for one answer. */
 export function everyCallWithoutLock(locker: Locker): Readonly<Record<string, () => Promise<unknown>>> {
   return {
     ready: () => locker.ready(),
-    acquire: () => locker.acquire("every-acquire", { waitMs: Number.POSITIVE_INFINITY }),
+    acquire: () => locker.acquire("every-acquire", { waitMs: 1 }),
     tryAcquire: () => locker.tryAcquire("every-try"),
-    withLock: () => locker.withLock("every-with", () => 1),
+    withLock: () => locker.withLock("every-with", () => 1, { waitMs: 1 }),
     tryWithLock: () => locker.tryWithLock("every-try-with", () => 1),
     check: () => locker.check("every-check"),
     isLocked: () => locker.isLocked("every-is-locked"),

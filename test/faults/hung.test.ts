@@ -35,7 +35,7 @@ test.each(presences)(
     const held = proxy.holdStatement(acquire);
     const lastWord = proxy.onStatement(abandon);
 
-    const outcome = await settled(locker.acquire(key), 3_000);
+    const outcome = await settled(locker.acquire(key, { waitMs: 1 }), 3_000);
     await lastWord;
     await held.forward();
 

@@ -51,13 +51,14 @@ test(`a statement that fails with ${Object.keys(states).join(", ")}: nothing was
     await using _ = await spoil(database, fail("split_part(new.key, '-', 2)"));
     const isRefused = async (state: string, locker: Locker) => {
       const lock = locks.get(state) as Lock;
-      const refused = `Postgres refused: the reason (SQLSTATE ${state}). Nothing was done.`;
+      const refused = `refused: the reason (SQLSTATE ${state}). Nothing was done.`;
       const cause = { code: state };
       const error = await locker.forceRelease(lock.key).catch((reason: unknown) => reason);
-      expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent", message: refused, cause });
+      expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent", cause });
+      expect((error as Error).message).toContain(refused);
       // These ask again and again. Of the last attempt, which the end of the time cuts short, it may not be known what became.
       const told = { name: "UnavailableError", message: expect.stringContaining(refused), cause };
-      const calls = [locker.acquire(`new-${state}`), locker.tryAcquire(`new-${state}`), lock.renew()];
+      const calls = [locker.acquire(`new-${state}`, { waitMs: 1 }), locker.tryAcquire(`new-${state}`), lock.renew()];
       const outcomes = await Promise.allSettled(calls);
       outcomes.push(...(await Promise.allSettled([lock.release()])));
       for (const outcome of outcomes) {
@@ -158,7 +159,7 @@ test.each(presences)(
     const role = await createRole(own, { grantUsage: true });
     await admin.unsafe(`alter database ${own.name} allow_connections false`);
     await using locker = openLocker(role.url, { presence, requestTimeoutMs });
-    await expect(locker.acquire("a")).rejects.toMatchObject({
+    await expect(locker.acquire("a", { waitMs: 1 })).rejects.toMatchObject({
       name: "UnavailableError",
       outcome: "not-sent",
       message: expect.stringContaining("is not currently accepting connections (SQLSTATE 55000)"),
@@ -168,7 +169,7 @@ test.each(presences)(
     // A shutdown that waits for the clients that are there: no other is let in meanwhile.
     process.kill(cluster.pid as number, "SIGTERM");
     await until("it shuts down", () => cluster.log.includes("received smart shutdown request"));
-    await expect(locker.acquire("a")).rejects.toMatchObject({
+    await expect(locker.acquire("a", { waitMs: 1 })).rejects.toMatchObject({
       name: "UnavailableError",
       outcome: "not-sent",
       message: expect.stringContaining("the database system is shutting down (SQLSTATE 57P03)"),
@@ -185,7 +186,7 @@ test("a statement whose connection is ended in its middle (57P01), and then no s
   await locker.ready();
   expectLeft(own, "leases");
   await spoil(own, "perform pg_sleep(600)");
-  const acquiring = locker.acquire("a").catch((error: unknown) => error);
+  const acquiring = locker.acquire("a", { waitMs: 1 }).catch((error: unknown) => error);
   await until("it is in the middle", async () => {
     const found = await sql`select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`;
     return found.length > 0;
@@ -195,7 +196,7 @@ test("a statement whose connection is ended in its middle (57P01), and then no s
   const error = await acquiring;
   // the last attempt was not sent, but the first one was
   expect(error).toMatchObject({ name: "UnavailableError", outcome: "unknown" });
-  expect((error as Error).message).not.toMatch(/^Postgres refused/);
+  expect((error as Error).message).not.toContain("refused:");
 });
 
 test("a given client that finds no connection free (53300) has sent nothing", async () => {
@@ -205,7 +206,7 @@ test("a given client that finds no connection free (53300) has sent nothing", as
   const client = postgres(changeUrl(role.url, {}), { max: 1 });
   const options = { client, url: undefined, presence: "off", requestTimeoutMs: 10_000 } as const;
   await using locker = openLocker(database, options);
-  await expect(locker.acquire("a")).rejects.toMatchObject({
+  await expect(locker.acquire("a", { waitMs: 1 })).rejects.toMatchObject({
     name: "UnavailableError",
     outcome: "not-sent",
     message: expect.stringContaining("SQLSTATE 53300"),

@@ -22,7 +22,7 @@ describe("nobody is granted the key before the guarding transaction ends", () =>
       await using session = await openGuard(database, lock);
       if (way === "expired") await expire(database, "a");
       if (way === "released") await lock.release();
-      if (way === "forced") expect(await locker.forceRelease("a", { immediate: true })).toBe(true);
+      if (way === "forced") expect(await locker.forceRelease("a", { immediate: true })).not.toBeNull();
 
       // alone and in a batch, which go different ways in the function
       const alone = await ask(sql, ["a"]);

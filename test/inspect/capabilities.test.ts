@@ -40,7 +40,6 @@ test("over a connection to Postgres itself", async () => {
     queue: true,
     "wake-ups": true,
     "guarded-writes": true,
-    "own-transactions": false,
     "bounded-transactions": server?.hasTransactionTimeout,
     "failover-fences": true,
     "named-statements": true,
@@ -69,7 +68,7 @@ test.each([true, false])("over a given client, which prepares: %s", async (prepa
   try {
     const found = await capabilities({ url: undefined, client });
     expect(found.commands).toBe("given");
-    expect(isOn(found)).toMatchObject({ "own-transactions": true, "named-statements": prepare });
+    expect(isOn(found)).toMatchObject({ "named-statements": prepare });
   } finally {
     await client.end();
   }

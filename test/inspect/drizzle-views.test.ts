@@ -74,19 +74,23 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
     const session = sessions[0]?.id;
     expect(lease).toEqual({
       key: a,
+      state: "held",
       fence: held.fence,
       owner: `${driver}:first`,
       sessionId: session,
       isSessionAlive: true,
       acquiredAt: held.acquiredAt,
       renewedAt: expect.any(Date),
-      expiresAt: expect.any(Date),
+      expiresAt: lease?.freeAt,
+      freeAt: expect.any(Date),
       remaining: expect.stringMatching(/^00:00:\d\d/),
       heldFor: expect.stringMatching(/^00:00:\d\d/),
       ttl: "00:00:30",
       maxHoldUntil: expect.any(Date),
       revokedAt: null,
       waiters: 1,
+      blockingPid: null,
+      blockingTransaction: null,
       pid: expect.any(Number),
       host: expect.any(String),
       clientAddress: "127.0.0.1",
@@ -138,8 +142,6 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
       expiresAt: expect.any(Date),
       expiredFor: expect.stringMatching(/^00:00:\d\d/),
       waiters: 0,
-      blockingPid: null,
-      blockingTransaction: null,
     });
     expect(cycles).toEqual([
       {

@@ -140,6 +140,15 @@ test("every view says what the tables, the locks and the processes say", { timeo
       await wait(second, key);
       await release(first, key);
     },
+    lapse: () => take(any(awake()), own("lapsed"), { ttlMs: 1_000, keepAlive: false }),
+    /** Released while somebody guards it. */
+    block: async () => {
+      const key = own("blocked");
+      const [player] = awake();
+      await take(player, key, {});
+      await guard(key);
+      await release(player, key);
+    },
     cycle: async () => {
       const [one, two] = [own("cycle"), own("cycle")];
       const [first, second, third] = awake().filter(({ hasPresence }) => hasPresence);
@@ -235,19 +244,16 @@ test("every view says what the tables, the locks and the processes say", { timeo
   }
 
   function note(views: Record<string, readonly Readonly<Record<string, unknown>>[]>): void {
-    for (const { reason, blocking_pid } of views.expired_leases ?? []) {
-      seen.add(`${reason}`);
-      if (blocking_pid !== null) seen.add("over and guarded");
-    }
-    for (const { is_session_alive, revoked_at, waiters } of views.active_leases ?? []) {
-      seen.add(`session ${is_session_alive}`);
-      if (revoked_at !== null) seen.add("revoked");
+    for (const { reason } of views.expired_leases ?? []) seen.add(`${reason}`);
+    for (const { state, is_session_alive, waiters } of views.active_leases ?? []) {
+      seen.add(state === "expired" || state === "orphaned" ? "over and guarded" : `${state}`);
+      if (state === "held") seen.add(`session ${is_session_alive}`);
       if (Number(waiters) > 1) seen.add("several wait");
     }
     for (const { position, blocking_pid, key } of views.waiting ?? []) {
       seen.add(position === null ? "passed by" : "in the queue");
       if (blocking_pid !== null) seen.add("waits for a guard");
-      if (!views.active_leases?.some((lease) => lease.key === key)) seen.add("waits for what nobody holds");
+      if (!views.active_leases?.some((lease) => lease.key === key)) seen.add("waits for what is free");
     }
     if ((views.deadlocks ?? []).length > 0) seen.add("cycle");
   }
@@ -264,6 +270,8 @@ test("every view says what the tables, the locks and the processes say", { timeo
     put("force", 3);
     put("cool", 2);
     put("absent", 1);
+    put("block", 1);
+    put("lapse", 2);
     put("revoke", 1);
     put("cycle", 1);
     put("kill", 1);
@@ -290,8 +298,11 @@ test("every view says what the tables, the locks and the processes say", { timeo
 
   const all = [
     "believed",
+    "blocked",
+    "cooling",
     "cycle",
     "expired",
+    "held",
     "in the queue",
     "orphaned",
     "over and guarded",
@@ -302,7 +313,7 @@ test("every view says what the tables, the locks and the processes say", { timeo
     "session true",
     "several wait",
     "waits for a guard",
-    "waits for what nobody holds",
+    "waits for what is free",
   ];
   expect([...seen].sort()).toEqual(all);
 });

@@ -13,6 +13,7 @@ interface RawLease extends Row {
   readonly acquired: number | null;
   readonly expires: number | null;
   readonly holdUntil: number | null;
+  readonly revoked: number | null;
 }
 
 interface RawWaiter extends Row {
@@ -90,26 +91,27 @@ export async function look(sql: postgres.Sql): Promise<{ before: Facts; after: F
 }
 
 const selections = {
-  active_leases: `key, fence::text, owner, session_id, is_session_alive, ${micros("acquired_at")} as acquired_at, ${micros("renewed_at")} as renewed_at,
-    ${micros("expires_at")} as expires_at, ${micros("max_hold_until")} as max_hold_until, ${micros("revoked_at")} as revoked_at,
-    remaining + held_for = expires_at - acquired_at and remaining > '0' as fits, round(extract(epoch from ttl) * 1000)::float8 as ttl, waiters, pid, host,
+  active_leases: `key, state, fence::text, owner, session_id, is_session_alive, ${micros("acquired_at")} as acquired_at, ${micros("renewed_at")} as renewed_at,
+    ${micros("expires_at")} as expires_at, ${micros("free_at")} as free_at, ${micros("max_hold_until")} as max_hold_until, ${micros("revoked_at")} as revoked_at,
+    case when held_for is not null and remaining is not null then remaining + held_for = expires_at - acquired_at end as fits, remaining > '0' as is_ahead,
+    held_for > '0' as is_past, round(extract(epoch from ttl) * 1000)::float8 as ttl, waiters, blocking_pid, blocking_transaction, pid, host,
     client_address::text, application_name, metadata, acquisitions::text`,
   waiting: `key, position, ticket::text, owner, session_id, ${micros("waiting_since")} as waiting_since, waiting_for > '0' as waits,
     ${micros("alive_until")} as alive_until, is_alive, blocked_by, blocked_by_fence::text, ${micros("blocked_since")} as blocked_since,
     blocking_pid, blocking_transaction, pid, host`,
   live_sessions: `id, owner, pid, host, client_address::text, application_name, version, ${micros("started_at")} as started_at, ${micros("seen_at")} as seen_at,
     silent_for > '0' as is_past, is_alive, leases, waits`,
-  expired_leases: `key, fence::text, owner, session_id, reason, ${micros("expires_at")} as expires_at, expired_for > '0' as is_past, waiters,
-    blocking_pid, blocking_transaction`,
+  expired_leases: `key, fence::text, owner, session_id, reason, ${micros("expires_at")} as expires_at, expired_for > '0' as is_past, waiters`,
   deadlocks: "to_jsonb(keys) as keys, to_jsonb(owners) as owners, to_jsonb(session_ids) as session_ids, path",
 };
 
-export type State = "free" | "cooling" | "expired" | "orphaned" | "held";
+export type State = "free" | "cooling" | "expired" | "orphaned" | "revoked" | "held";
 
 export function stateOf(lease: RawLease, facts: Facts): State {
   if (!lease.isTaken) return (lease.holdUntil ?? 0) > facts.now ? "cooling" : "free";
   if ((lease.expires ?? 0) <= facts.now) return "expired";
-  return isDead(lease, facts) ? "orphaned" : "held";
+  if (isDead(lease, facts)) return "orphaned";
+  return lease.revoked === null ? "held" : "revoked";
 }
 
 function isDead({ session, takeoverMs }: RawLease, { now, started, present, sessions }: Facts): boolean {
@@ -128,26 +130,36 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
     looking.filter((waiter) => waiter.key === key).sort((a, b) => (BigInt(a.ticket) < BigInt(b.ticket) ? -1 : 1));
   const sessionOf = (id: number | null) => sessions.find((session) => session.id === id);
   const leaseOf = (key: string) => leases.find((lease) => lease.key === key);
+  const isHeld = (key: string) => ["held", "revoked"].includes(states.get(key) ?? "");
+  const isKept = (key: string) => isHeld(key) || states.get(key) === "cooling" || guarded.has(key);
 
   return {
     active_leases: leases
-      .filter(({ key }) => states.get(key) === "held")
+      .filter(({ key }) => isKept(key))
       .map((lease) => {
         const session = sessionOf(lease.session);
+        const state = states.get(lease.key);
+        const freeAt = isHeld(lease.key) ? lease.expires : state === "cooling" ? lease.holdUntil : null;
         return {
           key: lease.key,
+          state: state === "free" ? "blocked" : state,
           fence: lease.fence,
           owner: lease.owner,
           session_id: lease.session,
           is_session_alive: lease.session === null ? null : session !== undefined && present.includes(lease.session),
           acquired_at: lease.acquired,
-          renewed_at: lease.renewed,
-          expires_at: lease.expires,
-          max_hold_until: lease.bound,
-          revoked_at: lease.revoked,
-          fits: true,
-          ttl: lease.ttlMs,
+          renewed_at: lease.isTaken ? lease.renewed : null,
+          expires_at: lease.isTaken ? lease.expires : null,
+          free_at: freeAt,
+          max_hold_until: lease.isTaken ? lease.bound : null,
+          revoked_at: lease.isTaken ? lease.revoked : null,
+          fits: isHeld(lease.key) ? true : null,
+          is_ahead: freeAt === null ? null : true,
+          is_past: lease.isTaken ? true : null,
+          ttl: lease.isTaken ? lease.ttlMs : null,
           waiters: queueOf(lease.key).length,
+          blocking_pid: guarded.get(lease.key) ?? null,
+          blocking_transaction: null,
           pid: session?.pid ?? null,
           host: session?.host ?? null,
           client_address: session?.address ?? null,
@@ -157,9 +169,7 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
         };
       }),
     waiting: waiters.map((waiter) => {
-      const lease = leaseOf(waiter.key);
-      const state = states.get(waiter.key);
-      const isKept = state === "held" || state === "cooling" || guarded.has(waiter.key);
+      const lease = isKept(waiter.key) ? leaseOf(waiter.key) : undefined;
       const place = queueOf(waiter.key).findIndex(({ ticket }) => ticket === waiter.ticket);
       const session = sessionOf(waiter.session);
       return {
@@ -172,9 +182,9 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
         waits: true,
         alive_until: waiter.aliveUntil,
         is_alive: waiter.aliveUntil > now,
-        blocked_by: isKept ? lease?.owner : null,
-        blocked_by_fence: isKept ? lease?.fence : null,
-        blocked_since: isKept ? Math.max(lease?.acquired ?? 0, waiter.enqueued) : null,
+        blocked_by: lease?.owner ?? null,
+        blocked_by_fence: lease?.fence ?? null,
+        blocked_since: lease === undefined ? null : Math.max(lease.acquired ?? 0, waiter.enqueued),
         blocking_pid: guarded.get(waiter.key) ?? null,
         blocking_transaction: null,
         pid: session?.pid ?? null,
@@ -193,11 +203,11 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
       seen_at: session.seen,
       is_past: true,
       is_alive: present.includes(session.id),
-      leases: leases.filter((lease) => lease.session === session.id && states.get(lease.key) === "held").length,
+      leases: leases.filter((lease) => lease.session === session.id && isHeld(lease.key)).length,
       waits: looking.filter((waiter) => waiter.session === session.id).length,
     })),
     expired_leases: leases
-      .filter(({ key }) => ["expired", "orphaned"].includes(states.get(key) ?? ""))
+      .filter(({ key }) => ["expired", "orphaned"].includes(states.get(key) ?? "") && !isKept(key))
       .map((lease) => ({
         key: lease.key,
         fence: lease.fence,
@@ -207,15 +217,10 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
         expires_at: lease.expires,
         is_past: true,
         waiters: queueOf(lease.key).length,
-        blocking_pid: guarded.get(lease.key) ?? null,
-        blocking_transaction: null,
       })),
     edges: looking.flatMap((waiter) => {
       const lease = leaseOf(waiter.key);
-      return waiter.session !== null &&
-        lease?.session &&
-        states.get(waiter.key) === "held" &&
-        lease.session !== waiter.session
+      return waiter.session !== null && lease?.session && isHeld(waiter.key) && lease.session !== waiter.session
         ? [[waiter.session, lease.session] as const]
         : [];
     }),

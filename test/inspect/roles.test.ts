@@ -77,9 +77,9 @@ test("by default nobody may do anything", async () => {
   expect((await functions(roles.stranger)).callable).toEqual([]);
 });
 
-test("a monitoring role may read the views, and nothing else", async () => {
+test("a monitoring role may read the views and ask about a key, and nothing else", async () => {
   expect(await privileges(roles.monitoring)).toEqual([...selects, "usage in leasehold"].sort());
-  expect((await functions(roles.monitoring)).callable).toEqual([]);
+  expect((await functions(roles.monitoring)).callable).toEqual(['leasehold."check"(text)']);
 
   const client = await openClient(roles.monitoring.url);
   const { refused } = await functions(roles.monitoring);
@@ -211,6 +211,13 @@ test("an application's role may neither read the views nor do what operators do,
   for (const text of [...views.map((view) => `select * from ${view}`), ...(await callsOf(refused))]) {
     await expect(client.unsafe(text), text).rejects.toMatchObject({ code: "42501" });
   }
+  // these it may call, to be told what it lacks
+  for (const call of ["force_release('a')", "force_release(null, 0, null)", "sweep()", "sweep(null, null)"]) {
+    await expect(client.unsafe(`select leasehold.${call}`), call).rejects.toMatchObject({
+      code: "42501",
+      hint: `As the owner of the schema, run: select leasehold.grant_admin('${roles.app.name}');`,
+    });
+  }
   await client.end();
 
   const both = await createRole(database, { label: "both", grantUsage: true });
@@ -303,8 +310,9 @@ test("an administrator may see, force, sweep and raise the epoch, and nothing el
     [...selects, "usage in leasehold", "usage in leasehold_internal"].sort(),
   );
   const operators = await sql`
-    select oid::regprocedure::text as told from pg_proc where pronamespace = 'leasehold'::regnamespace and proname in ('force_release', 'sweep', 'bump_epoch', 'reset_fence')
-    union all select 'leasehold_internal.force_release(text,bigint,boolean)' order by 1`;
+    select oid::regprocedure::text as told from pg_proc where pronamespace = 'leasehold'::regnamespace and proname in ('bump_epoch', 'reset_fence')
+    union all select unnest(array['leasehold_internal.admin_force_release(text,bigint,boolean,boolean)', 'leasehold_internal.admin_sweep(interval,integer)'])
+    order by 1`;
   // what the views are made of is granted for their sake
   const more = admin.callable.filter(
     (name) => !app.callable.includes(name) && !name.startsWith("leasehold_internal._"),
@@ -319,7 +327,9 @@ test("an administrator may see, force, sweep and raise the epoch, and nothing el
   await using holder = openLocker(database, { keepAlive: false });
   await using operator = openLocker(roles.admin.url);
   const lock = await holder.acquire("forced");
-  expect(await operator.forceRelease("forced", { immediate: true })).toBe(true);
+  expect(await operator.forceRelease("forced", { immediate: true })).toMatchObject({ outcome: "released" });
+  await client`select * from leasehold.force_release('forced')`;
+  await client`select * from leasehold.sweep()`;
   await expect(lock.renew()).rejects.toMatchObject({ name: "LeaseLostError", reason: "forced" });
   const [raised] = await client`select leasehold.bump_epoch() as fence`;
   const next = await holder.acquire("forced");

@@ -117,7 +117,7 @@ for (const leases of [LEASES / 10, LEASES]) {
       expect(Number(plan["Shared Hit Blocks"]) + Number(plan["Shared Read Blocks"]), view).toBeLessThan(20 * rows);
     }
     expect(
-      await sql`select blocking_pid is not null as named from leasehold.expired_leases where key = 'key-5'`,
+      await sql`select blocking_pid is not null as named from leasehold.active_leases where key = 'key-5'`,
     ).toEqual([{ named: true }]);
     await client.end();
   });
@@ -126,10 +126,15 @@ for (const leases of [LEASES / 10, LEASES]) {
 test("one key is looked up, not searched for", async () => {
   expectLeft(database, "leases", "waiters", "sessions");
   await fill(LEASES);
+  // also while somebody guards a key
+  const guarding = await openClient(database.url);
+  onTestFinished(() => guarding.end());
+  await guarding.unsafe("begin; select from leasehold.leases where key = 'key-4' for key share");
   const [table] = await sql`select pg_relation_size('leasehold.leases') / 8192 as pages`;
   expect(Number(table?.pages)).toBeGreaterThan(1_000);
   for (const query of [
     "select * from leasehold.active_leases where key = 'key-4000'",
+    "select * from leasehold.expired_leases where key = 'key-4001'",
     "select * from leasehold.waiting where key = 'key-1000'",
   ]) {
     expect(await sql.unsafe(query), query).not.toHaveLength(0);

@@ -40,7 +40,6 @@ test("a killed process: its session is not alive at once, its leases are orphane
     reason: "orphaned",
     fence: String(fence),
     waiters: 0,
-    blocking_pid: null,
   });
   expect(over.expires_at.getTime()).toBeGreaterThan(Date.now());
   expect(await leaseOf("killed")).toBeUndefined();
@@ -102,7 +101,7 @@ test("who waits is told who keeps the key: its holder, the last one of a minimum
 
   await lock.release();
   expect(await waitOf("second")).toMatchObject({ blocked_by: "first", blocked_by_fence: String(lock.fence) });
-  expect(await leaseOf("kept")).toBeUndefined();
+  expect(await leaseOf("kept")).toMatchObject({ state: "cooling", owner: "first", waiters: 1 });
   expect(await overOf("kept")).toBeUndefined();
 
   // nobody wakes it for that: it is free until the next look
@@ -139,9 +138,14 @@ test("a lease that was revoked is told, until its holder lets go", async () => {
   await using holder = openLocker(database, { keepAlive: false });
   await using operator = openLocker(database);
   const lock = await holder.acquire("revoked");
-  expect(await leaseOf("revoked")).toMatchObject({ revoked_at: null });
+  expect(await leaseOf("revoked")).toMatchObject({ state: "held", revoked_at: null, free_at: lock.expiresAt });
   await operator.forceRelease("revoked");
-  expect(await leaseOf("revoked")).toMatchObject({ revoked_at: expect.any(Date) });
+  const revoked = await leaseOf("revoked");
+  expect(revoked).toMatchObject({ state: "revoked", revoked_at: expect.any(Date), free_at: lock.expiresAt });
+  await operator.forceRelease("revoked");
+  expect(await leaseOf("revoked")).toMatchObject({ revoked_at: revoked?.revoked_at });
+  // who waits is told that it is not free, and it counts as held
+  expect(await sql`select active_leases from leasehold.stats`).toEqual([{ active_leases: 1 }]);
   await operator.forceRelease("revoked", { immediate: true });
   expect(await leaseOf("revoked")).toBeUndefined();
   await expect(lock.release()).rejects.toMatchObject({ reason: "forced" });
@@ -189,22 +193,39 @@ test("an open transaction that guards a key is named, whoever holds the key and 
   await client.begin(async (tx) => {
     await tx`select leasehold.guard('guarded', ${String(lock.fence)}::bigint)`;
     await until("it is named", async () => (await waitOf("blocked"))?.blocking_pid === pid);
+    expect(await leaseOf("guarded")).toMatchObject({ state: "held", blocking_pid: pid, free_at: lock.expiresAt });
     await lock.release();
     expect(await waitOf("blocked")).toMatchObject({
       blocked_by: "guarding",
       blocking_pid: pid,
       blocking_transaction: null,
     });
+    expect(await leaseOf("guarded")).toMatchObject({
+      state: "blocked",
+      owner: "guarding",
+      fence: String(lock.fence),
+      free_at: null,
+      remaining: null,
+      held_for: null,
+      blocking_pid: pid,
+      waiters: 1,
+    });
   });
   await client.begin(async (tx) => {
     const again = await until("it is granted", () => waiter.get("guarded"));
     await tx`select leasehold.guard('guarded', ${String(again.fence)}::bigint)`;
     await sql`update leasehold.leases set expires_at = clock_timestamp() where key = 'guarded'`;
-    expect(await overOf("guarded")).toMatchObject({ reason: "expired", owner: "blocked", blocking_pid: pid });
+    // over, and yet nobody can be granted it
+    const kept = { state: "expired", owner: "blocked", free_at: null, blocking_pid: pid };
+    expect(await leaseOf("guarded")).toMatchObject(kept);
+    expect(await overOf("guarded")).toBeUndefined();
     // its own connection sees it, too
-    expect(await tx`select blocking_pid from leasehold.expired_leases`).toEqual([{ blocking_pid: pid }]);
+    expect(await tx`select blocking_pid from leasehold.active_leases where key = 'guarded'`).toEqual([
+      { blocking_pid: pid },
+    ]);
   });
-  expect(await overOf("guarded")).toMatchObject({ blocking_pid: null });
+  expect(await leaseOf("guarded")).toBeUndefined();
+  expect(await overOf("guarded")).toMatchObject({ reason: "expired", owner: "blocked" });
   await sql`delete from leasehold.leases where key = 'guarded'`;
   end.abort();
   await wait;
@@ -230,7 +251,9 @@ test("of many keys that several transactions guard, each is told its own", async
     await client`select leasehold.guard(${String(last?.key)}, ${String(last?.fence)}::bigint)`;
   await sql`update leasehold.leases set expires_at = clock_timestamp() where key like 'many-%'`;
 
-  const rows = await sql`select key, blocking_pid from leasehold.expired_leases where key like 'many-%' order by key`;
+  const rows = await sql`
+    select key, blocking_pid from leasehold.active_leases where key like 'many-%' and state = 'expired'
+    union all select key, null from leasehold.expired_leases where key like 'many-%' order by key`;
   expect(rows.map(({ blocking_pid }) => blocking_pid)).toEqual(
     keys.map((_, number) => (number === 11 ? Math.min(...pids.slice(0, 2)) : (pids[number % 4] ?? null))),
   );
@@ -238,24 +261,29 @@ test("of many keys that several transactions guard, each is told its own", async
     await client.unsafe("rollback");
     await client.end();
   }
-  expect(await sql`select from leasehold.expired_leases where blocking_pid is not null`).toHaveLength(0);
+  expect(await sql`select from leasehold.active_leases`).toHaveLength(0);
   await sql`delete from leasehold.leases where key like 'many-%'`;
 });
 
 test("a guard in a subtransaction that was released is told as long as it is the only one", async () => {
   await using holder = openLocker(database, { keepAlive: false });
   const lock = await holder.acquire("nested");
+  await using _another = await holder.acquire("another");
   const [client, other] = [await openClient(database.url), await openClient(database.url)];
   const [backend] = await client`select pg_backend_pid() as pid`;
   await client.unsafe("begin; savepoint within");
   await client`select leasehold.guard('nested', ${String(lock.fence)}::bigint)`;
   await client.unsafe("release savepoint within");
   await sql`update leasehold.leases set expires_at = clock_timestamp() where key = 'nested'`;
-  expect(await overOf("nested")).toMatchObject({ blocking_pid: backend?.pid });
-  await other.unsafe("begin; select from leasehold.leases for key share");
-  // which of the two it is cannot be told: the one that can, is
+  expect(await leaseOf("nested")).toMatchObject({ blocking_pid: backend?.pid });
+  // with a second one it cannot be told which it is; but that it is kept, can
+  await other.unsafe("begin; select from leasehold.leases where key = 'another' for share");
+  expect(await leaseOf("nested")).toMatchObject({ state: "expired", blocking_pid: null, blocking_transaction: null });
+  expect(await overOf("nested")).toBeUndefined();
+  await other.unsafe("select from leasehold.leases where key = 'nested' for key share");
+  // the one that can be told, is
   const [second] = await other`select pg_backend_pid() as pid`;
-  expect(await overOf("nested")).toMatchObject({ blocking_pid: second?.pid });
+  expect(await leaseOf("nested")).toMatchObject({ blocking_pid: second?.pid });
   await other.unsafe("rollback");
   await client.unsafe("rollback");
   await other.end();

@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import { type Locker, NotPermittedError } from "../../src/index.js";
+import { expire, openGuard, openSession } from "../fencing/session.js";
 import { acquireRows } from "../support/acts.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
@@ -20,7 +21,7 @@ test("a holder that is forced out is told at its next renewal, and the key goes 
   await until("somebody waits", async () => (await sql`select from leasehold.waiters`).length > 0);
   const before = await leaseRow(sql, "a");
 
-  expect(await operator.forceRelease("a")).toBe(true);
+  expect(await operator.forceRelease("a")).toMatchObject({ outcome: "revoked", holders: [{ fence: lock.fence }] });
   await until("it is told", () => signal.aborted);
 
   expect(signal.reason).toMatchObject({ name: "LeaseLostError", reason: "forced" });
@@ -37,7 +38,16 @@ test("a holder that is forced out and does not listen keeps the key until the ex
   holder.worker.stop();
   const before = await leaseRow(sql, "deaf");
 
-  expect(await operator.forceRelease("deaf")).toBe(true);
+  const expiresAt = new Date(before.expiresAt);
+  expect(await operator.forceRelease("deaf")).toEqual({
+    outcome: "revoked",
+    freeAt: expiresAt,
+    holders: [{ owner: expect.any(String), fence: first.fence, isThisProcess: false, expiresAt }],
+    blockingPid: null,
+    blockingTransaction: null,
+  });
+  expect(await operator.check("deaf")).toMatchObject({ state: "revoked", fence: first.fence, expiresAt });
+  expect(await operator.isLocked("deaf")).toBe(true);
   expect(await operator.tryAcquire("deaf")).toBeNull();
   const next = await operator.acquire("deaf");
 
@@ -56,7 +66,11 @@ test("forced at once, the key goes to who waits while the old holder still belie
   const wait = operator.acquire("b");
   await until("somebody waits", async () => (await sql`select from leasehold.waiters`).length > 0);
 
-  expect(await operator.forceRelease("b", { immediate: true })).toBe(true);
+  expect(await operator.forceRelease("b", { immediate: true })).toMatchObject({
+    outcome: "released",
+    freeAt: null,
+    holders: [{ fence: lock.fence, isThisProcess: false }],
+  });
   const next = await wait;
 
   expect(lock.held).toBe(true);
@@ -71,16 +85,102 @@ test("forceRelease with a fence spares a newer grant, and says when there is not
   await using locker = openLocker(database, { ttlMs: 60_000 });
   const old = await locker.acquire("c");
   await old.release();
-  expect(await locker.forceRelease("c", { immediate: true })).toBe(false);
-  expect(await locker.forceRelease("never-seen")).toBe(false);
+  expect(await locker.forceRelease("c", { immediate: true })).toBeNull();
+  expect(await locker.forceRelease("never-seen")).toBeNull();
   const current = await locker.acquire("c");
 
-  expect(await locker.forceRelease("c", { fence: old.fence, immediate: true })).toBe(false);
+  expect(await locker.forceRelease("c", { fence: old.fence, immediate: true })).toBeNull();
   await current.renew();
   expect(current.held).toBe(true);
-  expect(await locker.forceRelease("c", { fence: current.fence, immediate: true })).toBe(true);
+  expect(await locker.forceRelease("c", { fence: current.fence, immediate: true })).toMatchObject({
+    holders: [{ isThisProcess: true }],
+  });
 
   await expect(current.renew()).rejects.toMatchObject({ reason: "forced" });
+});
+
+test("a lease that is over is free at once: there is no holder to wait for", async () => {
+  await using holder = openLocker(database, { owner: "late", keepAlive: false });
+  await using operator = openLocker(database);
+  const lock = await holder.acquire("over");
+  await expire(database, "over");
+  expect(await operator.forceRelease("over")).toMatchObject({
+    outcome: "released",
+    freeAt: null,
+    holders: [{ owner: "late" }],
+  });
+  expect(await operator.check("over")).toBeNull();
+  await expect(lock.release()).rejects.toMatchObject({ name: "LeaseLostError" });
+});
+
+test("a minimum hold is ended at once or not at all, and was nobody's", async () => {
+  await using locker = openLocker(database, { minHoldMs: 60_000 });
+  await (await locker.acquire("cool")).release();
+  expect(await locker.forceRelease("cool")).toBeNull();
+  expect(await locker.check("cool")).toMatchObject({ state: "cooling" });
+  expect(await locker.forceRelease("cool", { immediate: true })).toMatchObject({ outcome: "released", holders: [] });
+  expect(await locker.check("cool")).toBeNull();
+});
+
+test.each([false, true])(
+  "an open transaction that guards the key keeps it beyond that, and is named (immediate: %s)",
+  async (immediate) => {
+    const key = `guarded-${immediate}`;
+    await using holder = openLocker(database, { keepAlive: false });
+    await using operator = openLocker(database);
+    await operator.ready(); // its server process has the lower number
+    const lock = await holder.acquire(key);
+    await using session = await openGuard(database, lock);
+    const freeAt = immediate ? null : lock.expiresAt;
+    expect(await operator.forceRelease(key, { immediate })).toMatchObject({ freeAt, blockingPid: session.pid });
+    await expire(database, key);
+    expect(await operator.tryAcquire(key)).toBeNull();
+    expect(await operator.isLocked(key)).toBe(true);
+    await session.rollback();
+    await operator.withLock(key, () => undefined, { waitMs: 0 });
+  },
+);
+
+test("a row that is locked for a moment, as by a renewal, is waited for", async () => {
+  await using holder = openLocker(database, { keepAlive: false });
+  await using operator = openLocker(database);
+  await operator.ready();
+  await using session = await openSession(database);
+  await holder.acquire("brief");
+  await session.run("begin; select from leasehold.leases where key = 'brief' for update");
+  const moment = session.run("select pg_sleep(0.1); commit");
+  expect(await operator.forceRelease("brief", { immediate: true })).toMatchObject({ outcome: "released" });
+  await moment;
+});
+
+test("what is about to be granted for the first time is busy, not free", async () => {
+  await using operator = openLocker(database);
+  await using session = await openSession(database);
+  await session.begin();
+  await session.run("select leasehold.try_acquire('first')");
+  const refusal = await operator.forceRelease("first").catch((error: unknown) => error);
+  expect(refusal).toMatchObject({ name: "NotAcquiredError", blockingPid: session.pid });
+  await expect(sql`select leasehold.force_release('first')`).rejects.toMatchObject({
+    code: "55P03",
+    detail: `It is open in the server process ${session.pid}.`,
+  });
+  await session.rollback();
+  expect(await operator.forceRelease("first")).toBeNull();
+});
+
+test("a role without any right is told the one that it needs for this, at once", async () => {
+  const role = await createRole(database);
+  for (const presence of ["on", "off"] as const) {
+    await using stranger = openLocker(role.url, { presence });
+    await expect(stranger.forceRelease("anything")).rejects.toMatchObject({
+      name: "NotPermittedError",
+      statement: `select leasehold.grant_admin('${role.name}');`,
+    });
+    // for anything else grant_usage will do
+    await expect(stranger.sweep()).rejects.toMatchObject({
+      statement: `select leasehold.grant_usage('${role.name}');`,
+    });
+  }
 });
 
 describe.each(["on", "off"] as const)(
@@ -90,7 +190,7 @@ describe.each(["on", "off"] as const)(
       const older = await locker.acquire(key);
       const wait = locker.acquire(key);
       await until("it waits for itself", async () => (await sql`select from leasehold.waiters`).length > 0);
-      expect(await operator.forceRelease(key, { immediate: true })).toBe(true);
+      expect(await operator.forceRelease(key, { immediate: true })).not.toBeNull();
       return { older, newer: await wait };
     }
 
@@ -160,7 +260,7 @@ test.each([
     expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token });
     const [line] = /select leasehold.grant_admin.*;/.exec((refusals[0] as Error).message) ?? [];
     await sql.unsafe(line as string);
-    expect(await app.forceRelease(key, { immediate: true })).toBe(true);
+    expect(await app.forceRelease(key, { immediate: true })).toMatchObject({ outcome: "released" });
     expect((await leaseRow(sql, key)).token).toBeNull();
     await expect(lock.renew()).rejects.toMatchObject({ name: "LeaseLostError", reason: "forced" });
   },

@@ -33,7 +33,7 @@ const allowed: readonly { in?: string; level: string; message: RegExp; why: stri
     why: "A cast that an assignment makes checks the range, as a written one would, and costs nothing beside the statement.",
   },
   {
-    in: "leasehold_internal._blockers",
+    in: "leasehold_internal._locker",
     level: "warning",
     message: /^target type is different type than source type: cast "text" value to "numeric" type/,
     why: "The number of a transaction (xid8) has no cast to a number, only its digits.",

@@ -15,7 +15,7 @@ const children: ChildProcess[] = [];
 let cluster: Cluster;
 
 beforeAll(async () => {
-  cluster = await startCluster();
+  cluster = await startCluster({ settings: { max_prepared_transactions: 5 } });
 });
 
 afterEach(async () => {
@@ -68,14 +68,68 @@ test("another process that migrates is waited for, and not for ever", async () =
   const other = await openClient(url);
   await other`select pg_advisory_lock(1279480142, 0)`;
 
-  const impatient = migrateDatabase(connectTo(url), { lockTimeoutMs: 300 });
-  await expect(impatient).rejects.toMatchObject({ code: "unavailable", outcome: "not-sent" });
+  const [backend] =
+    await other`select pg_backend_pid() as pid, current_user::text as role, current_setting('application_name') as application`;
+  const inTheWay = `server process ${backend?.pid} (${backend?.application}, as ${backend?.role}, idle) has the migration's lock`;
 
-  const patient = migrateDatabase(connectTo(url));
-  await until(async () => (await sql`select from pg_locks where locktype = 'advisory' and not granted`).length === 1);
+  const impatient = migrateDatabase(connectTo(url), { lockTimeoutMs: 1_500 });
+  await expect(impatient).rejects.toMatchObject({
+    code: "unavailable",
+    outcome: "not-sent",
+    message: `migrate() waited 1500 ms in vain: ${inTheWay}. Nothing was changed. Run it again, or raise lockTimeoutMs.`,
+  });
+
+  const told: string[] = [];
+  const patient = migrateDatabase(connectTo(url), {}, { onWait: (who) => told.push(who) });
+  await until(async () => told.length > 0);
   await other.end();
   await patient;
+  expect(told).toEqual([inTheWay]);
   expect(await applied(sql)).toHaveLength(migrations.length);
+  await sql.end();
+});
+
+test("who has locked a table that a migration needs is named, also a prepared transaction", async () => {
+  const { url, sql } = await emptyDatabase("locked");
+  await migrateDatabase(connectTo(url));
+  await sql`delete from leasehold.schema_version`; // as a restore without data leaves it
+  const other = await openClient(url);
+  const [backend] = await other`select pg_backend_pid() as pid`;
+  await other.unsafe("begin; lock table leasehold.schema_version in exclusive mode");
+  const told: string[] = [];
+  const options = { lockTimeoutMs: 3_000 };
+  const named = new RegExp(
+    `in vain: server process ${backend?.pid} \\([^,]+, as \\S+, idle in transaction\\) has locked leasehold\\.schema_version\\. Nothing`,
+  );
+  const first = migrateDatabase(connectTo(url), options, { onWait: (who) => told.push(who) });
+  await expect(first).rejects.toMatchObject({ code: "unavailable", message: expect.stringMatching(named) });
+  expect(told).toHaveLength(1); // though it tried again
+
+  await other.unsafe("prepare transaction 'a half'");
+  await other.end();
+  await expect(migrateDatabase(connectTo(url), options)).rejects.toMatchObject({
+    message: expect.stringContaining("in vain: the prepared transaction a half has locked leasehold.schema_version."),
+  });
+  await sql`rollback prepared 'a half'`;
+  await migrateDatabase(connectTo(url));
+  expect(await sql`select version from leasehold.schema_version`).toEqual([{ version: 2 }]);
+  await sql.end();
+});
+
+test("without a second connection to be had, it waits all the same", async () => {
+  const { url, sql } = await emptyDatabase("lonely");
+  const other = await openClient(url);
+  await other`select pg_advisory_lock(1279480142, 0)`;
+  let made = 0;
+  const connect = () => {
+    made += 1;
+    if (made > 1) throw new Error("too many connections");
+    return connectTo(url)();
+  };
+  const refused = migrateDatabase(connect, { lockTimeoutMs: 1_500 });
+  await expect(refused).rejects.toMatchObject({ message: expect.stringContaining("another process migrates, or") });
+  expect(made).toBe(2);
+  await other.end();
   await sql.end();
 });
 

@@ -228,23 +228,34 @@ test("check shows each state a key can be in, and no token", async () => {
 
 test("force_release takes a lock from its holder: at its next renewal, or at once; or says that there is nothing to take", async () => {
   const force = async (rest = "") => (await sql.unsafe(`select * from leasehold.force_release('f'${rest})`))[0];
-  expect(await force()).toEqual({ outcome: "gone", holder: null, holder_fence: null, holder_expires_at: null });
+  const nobody = { holder: null, holder_fence: null, free_at: null, blocking_pid: null, blocking_transaction: null };
+  expect(await force()).toEqual({ outcome: "gone", ...nobody });
   await using locker = openLocker(database, { owner: "its holder", ttlMs: 60_000, keepAlive: false });
   const first = await locker.acquire("f");
   expect(await force(`, fence => ${first.fence + 1n}`)).toMatchObject({ outcome: "gone" });
   const revoked = await force(`, ${first.fence}`);
   expect(revoked).toEqual({
+    ...nobody,
     outcome: "revoked",
     holder: "its holder",
     holder_fence: String(first.fence),
-    holder_expires_at: first.expiresAt,
+    free_at: first.expiresAt,
+  });
+  expect((await sql`select state, expires_at from leasehold.check('f')`)[0]).toEqual({
+    state: "revoked",
+    expires_at: first.expiresAt,
   });
   await expect(first.renew()).rejects.toMatchObject({ reason: "forced" });
 
   const second = await locker.acquire("f");
   const wait = locker.acquire("f");
   await untilQueued(database, "f", 1);
-  expect(await force(", immediate => true")).toMatchObject({ outcome: "released" });
+  expect(await force(", immediate => true")).toEqual({
+    ...nobody,
+    outcome: "released",
+    holder: "its holder",
+    holder_fence: String(second.fence),
+  });
   await (await wait).release();
   await expect(second.release()).rejects.toMatchObject({ name: "LeaseLostError" });
 });

@@ -33,7 +33,10 @@ test("an application role may lock, and take nothing from others", async () => {
   ]);
   await expect(session.run("select leasehold.renew('a', gen_random_uuid())")).rejects.toMatchObject({ code: "LH002" });
   for (const call of forAdministrators) {
-    await expect(session.run(`select leasehold.${call}`), call).rejects.toMatchObject({ code: "42501" });
+    await expect(session.run(`select leasehold.${call}`), call).rejects.toMatchObject({
+      code: "42501",
+      hint: `As the owner of the schema, run: select leasehold.grant_admin('${app.name}');`,
+    });
   }
   lock.assertHeld();
   await lock.renew();

@@ -46,7 +46,7 @@ test.each(libraries.filter(({ name }) => added(name) < 2))(
     await opened.plain(async (run, tx) => {
       await run("select 1");
       proxy.statements.length = 0;
-      await lock.guard(tx);
+      await lock.guard(tx, { acceptReconnect: library.acceptReconnect });
       expect(proxy.statements.map(({ sql }) => sql)).toEqual([
         expect.stringMatching(/^savepoint leasehold_guard; release .*; select leasehold_internal\.guard\(/),
       ]);

@@ -32,7 +32,7 @@ test("it comes from the locker, too, and a lower limit of the user's own stays",
 
   const [row] = await opened.plain(async (run, tx) => {
     await run("set local statement_timeout = '2s'");
-    await lock.guard(tx);
+    await lock.guard(tx, { acceptReconnect: true });
     return await run(settings);
   });
 

@@ -5,32 +5,8 @@ import { drizzle as drizzlePostgresJs } from "drizzle-orm/postgres-js";
 import { CompiledQuery, Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import postgres from "postgres";
-import type { Lock } from "../../src/index.js";
+import { type Body, bySavepoint, type Library, type Row, type Run } from "./library.js";
 import { makePrismaClient, type PrismaClient } from "./prisma-stand-in.js";
-
-export type Row = Readonly<Record<string, unknown>>;
-
-/** Runs SQL in a transaction, and resolves to its rows. */
-export type Run = (text: string) => Promise<readonly Row[]>;
-
-/** `tx` is the library's own; it fits the library that it came from. */
-type Body<Value> = (run: Run, tx: never) => Promise<Value>;
-
-export interface Opened extends AsyncDisposable {
-  /** What `lock.transaction` is given. */
-  readonly db: unknown;
-  /** `lock.transaction`, with `isolation` as this library calls it. */
-  guarded<Value>(lock: Lock, body: Body<Value>, isolation?: "serializable"): Promise<Value>;
-  /** The library's own way of opening a transaction. */
-  plain<Value>(body: Body<Value>): Promise<Value>;
-  /** Within a transaction, one that can be undone by itself. */
-  nested(tx: never, body: (run: Run) => Promise<void>): Promise<void>;
-}
-
-export interface Library {
-  readonly name: string;
-  open(url: string): Opened;
-}
 
 const options = {
   max: 2,
@@ -46,6 +22,7 @@ const config = (url: string): pg.PoolConfig => ({
 
 const postgresJs: Library = {
   name: "postgres.js",
+  acceptReconnect: true,
   open(url) {
     const sql = postgres(url, options);
     const runOn =
@@ -67,6 +44,7 @@ const postgresJs: Library = {
 
 const overPostgresJs: Library = {
   name: "Drizzle over postgres.js",
+  acceptReconnect: true,
   open(url) {
     const sql = postgres(url, options);
     const db = drizzlePostgresJs(sql);
@@ -208,18 +186,6 @@ async function byHand<Value>(db: pg.Client, body: Body<Value>): Promise<Value> {
     return value;
   } catch (error) {
     await db.query("rollback");
-    throw error;
-  }
-}
-
-/** For the libraries that have no nested transactions. */
-async function bySavepoint(run: Run, body: (run: Run) => Promise<void>): Promise<void> {
-  await run("savepoint nested");
-  try {
-    await body(run);
-    await run("release nested");
-  } catch (error) {
-    await run("rollback to nested");
     throw error;
   }
 }

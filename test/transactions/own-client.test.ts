@@ -1,4 +1,4 @@
-// lock.transaction(body): on the client that the locker was made with.
+// lock.transaction on the very client that the locker was made with.
 import postgres from "postgres";
 import { expect, test } from "vitest";
 import { StaleFenceError } from "../../src/index.js";
@@ -19,7 +19,7 @@ test("the body is given a transaction of that client", async () => {
   await using locker = openLocker(database, { client: sql });
 
   const value = await locker.withLock("a", (lock) =>
-    lock.transaction(async (tx) => {
+    lock.transaction(sql, async (tx) => {
       await tx`insert into written values ('one')`;
       const [row] = await tx`select leasehold.is_guarded('a') as guarded`;
       return row?.guarded;
@@ -38,7 +38,7 @@ test("who holds the key instead is asked on another connection", async () => {
   await other.forceRelease("b", { immediate: true });
   await other.acquire("b");
 
-  const refused: unknown = await lock.transaction(() => "ran").catch((error: unknown) => error);
+  const refused: unknown = await lock.transaction(sql, () => "ran").catch((error: unknown) => error);
 
   expect(refused).toBeInstanceOf(StaleFenceError);
   expect(refused).toMatchObject({ holder: { owner: "the other" } });
@@ -49,7 +49,7 @@ test("queries that the body returns in an array run in the transaction, before i
   await using locker = openLocker(database, { client: sql, presence: "off" });
   await using lock = await locker.acquire("c");
 
-  const [[first], [second]] = await lock.transaction((tx) => [
+  const [[first], [second]] = await lock.transaction(sql, (tx) => [
     tx<{ guarded: boolean }[]>`select leasehold.is_guarded('c') as guarded`,
     tx<{ xid: string }[]>`select pg_current_xact_id_if_assigned()::text as xid`,
   ]);
@@ -63,7 +63,7 @@ test("the first statement that failed is the one that is told of, as postgres.js
   await using locker = openLocker(database, { client: sql });
   await using lock = await locker.acquire("d");
 
-  const failed = lock.transaction(async (tx) => {
+  const failed = lock.transaction(sql, async (tx) => {
     await tx`select 1 / 0`.catch(() => undefined);
     await tx`select 1`;
   });

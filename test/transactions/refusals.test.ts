@@ -5,7 +5,7 @@ import { Kysely, MysqlDialect } from "kysely";
 import pg from "pg";
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
-import { InvalidOptionError, type Lock, NotPermittedError } from "../../src/index.js";
+import { InvalidOptionError, type Lock, NotPermittedError, UnsupportedError } from "../../src/index.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
@@ -119,12 +119,14 @@ describe("guard outside a transaction", () => {
     const sql = postgres(database.url, { max: 1, onnotice: () => {} });
     const reserved = await sql.reserve();
 
-    expect((await refusal(lock.guard(reserved as never))).message).toContain("no transaction is open there");
+    const unguarded = lock.guard(reserved as never, { acceptReconnect: true });
+    expect((await refusal(unguarded)).message).toContain("no transaction is open there");
     await reserved`begin`;
-    await lock.guard(reserved as never);
+    await expect(lock.guard(reserved as never)).rejects.toThrow(UnsupportedError);
+    await lock.guard(reserved as never, { acceptReconnect: true });
     expect(await reserved`select leasehold.is_guarded('k') as guarded`).toEqual([{ guarded: true }]);
     await reserved`commit`;
-    expect((await refusal(transaction(lock, reserved))).message).toContain("await lock.guard(tx)");
+    await expect(transaction(lock, reserved)).rejects.toThrow(UnsupportedError);
 
     reserved.release();
     await sql.end();
@@ -136,7 +138,7 @@ describe("a transaction in place of a database", () => {
     await using locker = openLocker(database);
     await using lock = await locker.acquire("k");
 
-    for (const library of libraries.filter(({ name }) => !/Drizzle|Prisma/.test(name))) {
+    for (const library of libraries.filter(({ name }) => !/Drizzle|Prisma|postgres.js/.test(name))) {
       await using opened = library.open(database.url);
       await opened.plain(async (run, tx) => {
         const { message } = await refusal(transaction(lock, tx));
@@ -220,7 +222,10 @@ describe("another database", () => {
     expect(theirs.fence).toBe(lock.fence);
     await using opened = library.open(there.url);
 
-    for (const refused of [() => opened.guarded(lock, never), () => opened.plain((_, tx) => lock.guard(tx))]) {
+    for (const refused of [
+      () => opened.guarded(lock, never),
+      () => opened.plain((_, tx) => lock.guard(tx, { acceptReconnect: library.acceptReconnect })),
+    ]) {
       const { message } = await refusal(refused());
       expect(message).toContain("another database than the one that the lock is in");
       expect(message).toContain("locker.checkFence()");
@@ -272,10 +277,12 @@ test("a body that is none, and a database that is missing", async () => {
   const sql = postgres(database.url);
 
   expect((await refusal(lock.transaction(sql, null as never))).message).toBe("body: expected a function, got null");
-  expect((await refusal((lock.transaction as (db: unknown) => Promise<unknown>).call(lock, sql))).message).toContain(
-    "body",
-  );
-  expect((await refusal(lock.transaction(never))).message).toContain("this locker was not made with `client`");
+  const withoutBody = lock.transaction as (db: unknown) => Promise<unknown>;
+  for (const alone of [sql, never]) {
+    expect((await refusal(withoutBody.call(lock, alone))).message).toContain(
+      "body: expected a function after the database",
+    );
+  }
   expect((await refusal(lock.transaction(new pg.Pool(), never, { isolationLevel: "x" } as never))).message).toContain(
     'isolationLevel: expected "read uncommitted" or',
   );

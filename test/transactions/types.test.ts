@@ -51,17 +51,6 @@ describe("tx has the library's own type", () => {
     });
   });
 
-  test("postgres.js, of the locker itself", () => {
-    compiled((lock) => lock.transaction((tx) => expectTypeOf(tx).toEqualTypeOf<postgres.TransactionSql>()));
-    compiled((lock) =>
-      lock.transaction(async (tx: postgres.TransactionSql<{ bigint: bigint }>) => {
-        const value = await lock.transaction(async () => 42);
-        expectTypeOf(value).toEqualTypeOf<number>();
-        await tx`select ${1n}`;
-      }),
-    );
-  });
-
   test("node-postgres: pool, client, client of a pool", () => {
     compiled((lock) => lock.transaction(new pg.Pool(), (tx) => expectTypeOf(tx).toEqualTypeOf<pg.PoolClient>()));
     compiled((lock) => lock.transaction(new pg.Client(), (tx) => expectTypeOf(tx).toEqualTypeOf<pg.Client>()));

@@ -1,10 +1,11 @@
 // Every text that goes over a connection which is not ours alone is safe by itself, whatever its search_path is.
 import { sql as drizzleSql } from "drizzle-orm";
 import { bigint, integer, PgDialect, pgTable } from "drizzle-orm/pg-core";
+import pg from "pg";
 import postgres from "postgres";
 import { expect, test } from "vitest";
 import { fencedBy, fenceTable, unfenceTable, unguardTable } from "../../src/drizzle.js";
-import type { LockerOptions } from "../../src/index.js";
+import type { LockerOptions, PostgresClient } from "../../src/index.js";
 import * as acquire from "../../src/postgres/acts/acquire.js";
 import * as check from "../../src/postgres/acts/check.js";
 import * as checkFence from "../../src/postgres/acts/check-fence.js";
@@ -61,13 +62,18 @@ function faultsOf(texts: readonly string[]): string[] {
   return texts.flatMap((text) => lint(text).map((fault) => `${fault} IN ${text.replace(/\s+/g, " ")}`));
 }
 
-test("what a locker sends over a client that was given", async () => {
+const given: readonly (readonly [string, (url: string) => PostgresClient & { end(): Promise<unknown> }])[] = [
+  ["client of postgres.js", (url) => postgres(url, { max: 3, fetch_types: false, onnotice: () => {} })],
+  ["Pool of node-postgres", (url) => new pg.Pool({ connectionString: url, max: 3 })],
+];
+
+test.each(given)("what a locker sends over a %s that was given", async (_, open) => {
   await using proxy = await startProxy(database.url);
   const direct = database.url;
-  const sql = postgres(proxy.url(database.url), { max: 3, fetch_types: false, onnotice: () => {} });
+  const client = open(proxy.url(database.url));
   for (const options of [
-    { client: sql, directUrl: direct },
-    { client: sql, presence: "off" },
+    { client, directUrl: direct },
+    { client, presence: "off" },
   ] as LockerOptions[]) {
     const name = `given ${options.presence}`;
     await live(
@@ -76,7 +82,7 @@ test("what a locker sends over a client that was given", async () => {
       name,
     );
   }
-  await sql.end();
+  await client.end();
   const texts = textsOf(proxy);
   for (const act of [
     "acquire_one",
@@ -84,7 +90,7 @@ test("what a locker sends over a client that was given", async () => {
     "abandon",
     "renew",
     "inspect",
-    "force_release",
+    "admin_force_release",
     "sees_session",
     "flush_counters",
     "schema_info",
@@ -115,7 +121,7 @@ test.each(libraries.map((library) => [library.name, library] as const))(
     await using locker = openLocker(database);
     const lock = await locker.acquire(`texts:${library.name}`);
     await opened.guarded(lock, async (run) => await run("select 1"));
-    await opened.plain(async (_run, tx) => await lock.guard(tx));
+    await opened.plain((_run, tx) => lock.guard(tx, { acceptReconnect: library.acceptReconnect }));
     await lock.release();
     const texts = textsOf(proxy);
     expect(texts.join("\n")).toContain("leasehold_internal.guard(");

@@ -2,6 +2,7 @@
 import { sql as drizzleSql } from "drizzle-orm";
 import { bigint, integer, pgTable } from "drizzle-orm/pg-core";
 import { drizzle } from "drizzle-orm/postgres-js";
+import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pendingMigration, script, wholeSchema } from "../../src/cli/migration-script.js";
@@ -84,14 +85,28 @@ const ways: readonly (readonly [string, (url: string) => LockerOptions & { end?:
     "a client that was given",
     (url) => {
       const sql = postgres(url, { max: 2, fetch_types: false, onnotice: () => {} });
-      return { url, sql, end: () => sql.end() };
+      return { url, client: sql, end: () => sql.end() };
     },
   ],
   [
     "a client that was given, without presence",
     (url) => {
       const sql = postgres(url, { max: 2, fetch_types: false, onnotice: () => {} });
-      return { sql, presence: "off", end: () => sql.end() };
+      return { client: sql, presence: "off", end: () => sql.end() };
+    },
+  ],
+  [
+    "a Pool that was given",
+    (url) => {
+      const client = new pg.Pool({ connectionString: url, max: 2 });
+      return { url, client, end: () => client.end() };
+    },
+  ],
+  [
+    "a Pool that was given, without presence",
+    (url) => {
+      const client = new pg.Pool({ connectionString: url, max: 2 });
+      return { client, presence: "off", end: () => client.end() };
     },
   ],
 ];
@@ -169,7 +184,7 @@ describe.each(places)("traps in $schema", ({ schema }) => {
       const lock = await locker.acquire("guarded");
       const act = async () => {
         await opened.guarded(lock, async (run) => await run("select 1"));
-        await opened.plain(async (_run, tx) => await lock.guard(tx));
+        await opened.plain((_run, tx) => lock.guard(tx, { acceptReconnect: library.acceptReconnect }));
       };
       expect(await sprungBy(act)).toEqual([]);
       await lock.release();

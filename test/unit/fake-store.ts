@@ -111,6 +111,7 @@ export class FakeStore implements Store {
   readonly renewals = new Requests<PendingRenewal, RenewAnswer>("renew");
   readonly presence = { incarnation: 1, isBelieved: true, sessionId: 7 as number | null };
   readonly connections = { session: null } as unknown as Store["connections"];
+  readonly refuseHere = null;
   isReady = true;
   databaseId: string | null = "here";
   /** The server's clock, minus the wall clock of this process. Null: not known yet. */

@@ -2,7 +2,7 @@ import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { withDatabase } from "../database.js";
 import { SUCCESS } from "../exit-codes.js";
 import { pendingMigration, script } from "../migration-script.js";
-import { writeJson, writeOut } from "../output.js";
+import { printError, writeJson, writeOut } from "../output.js";
 import { withLocker } from "../with-locker.js";
 
 export const migrate: Command = {
@@ -30,7 +30,9 @@ export const migrate: Command = {
       trustsOwners: true,
     });
     if (!isDryRun && statements.length > 0) {
-      await withLocker(args, {}, (locker) => locker.migrate({ grantTo: roles }));
+      // While it waits for somebody, it says for whom.
+      const onError = (error: unknown): void => printError("leasehold migrate", error, args.has("json"));
+      await withLocker(args, { onError }, (locker) => locker.migrate({ grantTo: roles }));
     }
     if (args.has("json"))
       writeJson({ is_dry_run: isDryRun, is_changed: statements.length > 0 && !isDryRun, statements });

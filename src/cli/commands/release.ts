@@ -1,21 +1,27 @@
+import type { ForceReleaseResult } from "../../api/force-release.js";
 import { type Command, connectionOptions, jsonOption } from "../command.js";
+import { looksLikeDuration, parseDuration } from "../duration.js";
 import { FAILURE, SUCCESS } from "../exit-codes.js";
 import { writeJson, writeOut } from "../output.js";
-import { printable } from "../printable.js";
+import { afterwards, nothingTaken, stillKept, taken } from "../release/sentences.js";
+import { waitUntilFree } from "../release/until-free.js";
 import { UsageError } from "../usage-error.js";
 import { withLocker } from "../with-locker.js";
 
 export const release: Command = {
   name: "release",
   summary: "take a lock from its holder (--force)",
-  usage: "--force <key> [--fence <number>] [--immediate] [options]",
+  usage: "--force <key> [--fence <number>] [--immediate] [--wait [duration]] [options]",
   notes: `Without --immediate the holder is told at its next renewal, and the key is free when it lets go or when its lease ends.
 --immediate frees the key now, although its holder may still work: two may then believe that they hold it.
-Exit code 1 when nobody held the key, or not with that fence. For the owner of the schema, and roles that were granted it.`,
+--wait waits until its holder has let go, or whatever else keeps the key, for so long at most: --wait 30s. Default: as long as it takes.
+Exit code 1 when nobody held the key, or not with that fence, or when it is not free after --wait.
+For the owner of the schema, and administrators (leasehold.grant_admin).`,
   options: {
     force: { text: "required: this is somebody else's lock" },
     fence: { value: "<number>", text: "only the grant with this fence, not one that came after it" },
     immediate: { text: "free the key now; breaks exclusion on purpose" },
+    wait: { value: "[duration]", mayBe: looksLikeDuration, text: "wait until the key is free" },
     ...connectionOptions,
     ...jsonOption,
   },
@@ -24,6 +30,10 @@ Exit code 1 when nobody held the key, or not with that fence. For the owner of t
     {
       text: "Only if it is still the grant that was looked at",
       call: "leasehold release --force order:42 --fence 409377",
+    },
+    {
+      text: "Free it now, and wait until no open transaction guards it either",
+      call: "leasehold release --force order:42 --immediate --wait 30s",
     },
   ],
   positionals: ["<key>"],
@@ -35,17 +45,48 @@ Exit code 1 when nobody held the key, or not with that fence. For the owner of t
       );
     }
     const fence = readFence(args.text("fence"));
-    const options = { fence, immediate: args.has("immediate") };
-    const isReleased = await withLocker(args, { presence: "off" }, (locker) => locker.forceRelease(key, options));
-    if (args.has("json")) writeJson({ key, is_released: isReleased });
-    else if (isReleased) writeOut(`${printable(key)} was taken from its holder.\n`);
-    else writeOut(`Nobody holds ${printable(key)}${fence === undefined ? "" : ` with fence ${fence}`}.\n`);
-    return isReleased ? SUCCESS : FAILURE;
+    const waitMs = readWait(args.text("wait"));
+    const isImmediate = args.has("immediate");
+    const isJson = args.has("json");
+    const say = (sentence: string): void => {
+      if (!isJson) writeOut(`${sentence}\n`);
+    };
+    return await withLocker(args, { presence: "off" }, async (locker) => {
+      const result = await locker.forceRelease(key, { fence, immediate: isImmediate });
+      if (result === null) {
+        const info = await locker.check(key);
+        say(nothingTaken(key, fence, info));
+        if (isJson) writeJson({ key, outcome: null, state: info?.state ?? "free" });
+        return FAILURE;
+      }
+      say(taken(key, result, isImmediate));
+      const waited = waitMs === null ? null : await waitUntilFree(locker, key, result, waitMs);
+      if (waited?.isFree) say(afterwards(key, waited.info));
+      else if (waited) process.stderr.write(`leasehold release: ${stillKept(key, waited.info)}\n`);
+      if (isJson) writeJson({ key, ...toData(result), ...(waited === null ? {} : { is_free: waited.isFree }) });
+      return waited?.isFree === false ? FAILURE : SUCCESS;
+    });
   },
 };
+
+function toData({ outcome, freeAt, holders, blockingPid, blockingTransaction }: ForceReleaseResult): object {
+  return {
+    outcome,
+    free_at: freeAt,
+    holders: holders.map(({ owner, fence, expiresAt }) => ({ owner, fence: fence.toString(), expires_at: expiresAt })),
+    blocking_pid: blockingPid,
+    blocking_transaction: blockingTransaction,
+  };
+}
 
 function readFence(text: string | undefined): bigint | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d{0,18}$/.test(text)) return BigInt(text);
   throw new UsageError("--fence: expected a whole number, as leasehold ls shows it");
+}
+
+/** Null: not at all. */
+function readWait(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  return text === "" ? Number.POSITIVE_INFINITY : parseDuration("--wait", text);
 }

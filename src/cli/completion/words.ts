@@ -14,8 +14,9 @@ export function wordsOf([name, { short }]: Entry): readonly string[] {
   return [...(short === undefined ? [] : [`-${short}`]), `--${name}`];
 }
 
-export function hasValue({ value }: OptionDefinition): boolean {
-  return value !== undefined;
+/** Whether what follows the option is its value for sure. */
+export function hasValue({ value, mayBe }: OptionDefinition): boolean {
+  return value !== undefined && mayBe === undefined;
 }
 
 /** In single quotes, as bash and zsh read them. */

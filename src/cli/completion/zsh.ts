@@ -75,12 +75,13 @@ function branch(command: Command): string {
 /** As _arguments takes it: `'(-j --json)'{-j,--json}'[print JSON]'`. */
 function optionSpec(entry: Entry): string {
   const [, option] = entry;
+  const taken = hasValue(option) ? option.value : undefined;
   const words = wordsOf(entry);
-  const written = words.length > 1 ? `{${words.map((word) => withSuffix(word, option.value)).join(",")}}` : "";
-  const value = option.value === undefined ? "" : `:${escaped(option.value.replaceAll(/[<>]/g, ""))}: `;
+  const written = words.length > 1 ? `{${words.map((word) => withSuffix(word, taken)).join(",")}}` : "";
+  const value = taken === undefined ? "" : `:${escaped(taken.replaceAll(/[<>]/g, ""))}: `;
   const text = `[${escaped(option.text)}]${value}`;
   const exclusion = option.isRepeatable ? "*" : words.length > 1 ? `(${words.join(" ")})` : "";
-  if (written === "") return singleQuoted(`${exclusion}${withSuffix(words[0] ?? "", option.value)}${text}`);
+  if (written === "") return singleQuoted(`${exclusion}${withSuffix(words[0] ?? "", taken)}${text}`);
   return `${singleQuoted(exclusion)}${written}${singleQuoted(text)}`;
 }
 

@@ -4,7 +4,7 @@ import type { Answer, Lane } from "../connection/lane.js";
 import type { Row } from "../connection/link.js";
 import type { Acts } from "./acts.js";
 
-export const INSPECT: string = `select state, owner, fence, session, alive, acquired, expires, metadata, waiters, blocker, gid, now
+export const INSPECT: string = `select state, owner, fence, session, alive, acquired, free, metadata, waiters, blocked, blocker, gid, now
   from leasehold_internal.inspect($1::pg_catalog.text), ${EXACT_TIMES}`;
 
 /** The state of a key. Changes nothing. */
@@ -17,12 +17,13 @@ export async function check(acts: Acts, key: string): Promise<KeyState> {
 /** Who holds the key now. Null when it is free, or can be granted to the next who asks. */
 export async function holderOf(lane: Lane, key: string): Promise<Holder | null> {
   const { state, owner, fence, sessionId, expiresAtMs } = toKeyState(await lane.read(INSPECT, [key]));
-  return state === "held" && fence !== null && expiresAtMs !== null ? { owner, fence, sessionId, expiresAtMs } : null;
+  const isHeld = state === "held" || state === "revoked";
+  return isHeld && fence !== null && expiresAtMs !== null ? { owner, fence, sessionId, expiresAtMs } : null;
 }
 
 function toKeyState(answer: Answer): KeyState {
   const row = answer.rows[0] as Row; // one row, always
-  const expiresAtMs = row.expires as number | null;
+  const expiresAtMs = row.free as number | null;
   return {
     state: row.state as KeyState["state"],
     owner: row.owner as string | null,
@@ -34,6 +35,7 @@ function toKeyState(answer: Answer): KeyState {
     remainingMs: expiresAtMs === null ? null : Math.max(0, expiresAtMs - Number(row.now)),
     metadata: row.metadata as string | null,
     waiters: Number(row.waiters),
+    isBlocked: row.blocked === true,
     blockingPid: row.blocker as number | null,
     blockingTransaction: row.gid as string | null,
   };

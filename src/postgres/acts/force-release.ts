@@ -1,13 +1,13 @@
 import { NotPermittedError } from "../../errors/errors.js";
 import { quoteLiteral } from "../../runtime/quote.js";
-import type { ForceReleaseAnswer, ForceReleaseRequest } from "../../store/store.js";
+import type { ForceReleaseAnswer, ForceReleaseRequest, Holder } from "../../store/store.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { sqlState } from "../connection/server-errors.js";
 import type { Acts } from "./acts.js";
 
-export const FORCE_RELEASE: string = `select outcome, fence, owner, expires, next, blocker
-  from leasehold_internal.force_release($1::pg_catalog.text, $2::bigint, $3::pg_catalog.text::boolean), ${EXACT_TIMES}`;
+export const FORCE_RELEASE: string = `select outcome, freeat, fence, owner, session, expires, next, blocker, gid
+  from leasehold_internal.admin_force_release($1::pg_catalog.text, $2::bigint, $3::pg_catalog.text::boolean, false), ${EXACT_TIMES}`;
 
 /** Takes a key from its holder. */
 export async function forceRelease(
@@ -25,15 +25,24 @@ export async function forceRelease(
   }
   return {
     outcome: row.outcome as ForceReleaseAnswer["outcome"],
-    fence: row.fence === null ? null : BigInt(String(row.fence)),
-    owner: row.owner as string | null,
-    expiresAtMs: row.expires as number | null,
+    freeAtMs: row.freeat as number | null,
+    holders: row.fence === null ? [] : [toHolder(row)],
     blockingPid: row.blocker as number | null,
+    blockingTransaction: row.gid as string | null,
   };
 }
 
-/** `grant_usage`, which every other call needs, does not include this. */
-function notAdministrator(role: string, cause: unknown): NotPermittedError {
+function toHolder(row: Row): Holder {
+  return {
+    owner: row.owner as string | null,
+    fence: BigInt(String(row.fence)),
+    sessionId: row.session as number | null,
+    expiresAtMs: Number(row.expires),
+  };
+}
+
+/** `grant_usage`, which every other call needs, does not include this; `grant_admin` includes both. */
+export function notAdministrator(role: string, cause: unknown): NotPermittedError {
   const statement = `select leasehold.grant_admin(${quoteLiteral(role)});`;
   return new NotPermittedError({ statement, role, cause });
 }

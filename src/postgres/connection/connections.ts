@@ -1,4 +1,6 @@
 import { setMaxListeners } from "node:events";
+import { isPool } from "../../api/postgres-client.js";
+import type { ConnectionTarget } from "../../config/connection-url.js";
 import { CONNECT_TIMEOUT_MS, type ResolvedLockerOptions } from "../../config/resolve-options.js";
 import { ClosedError } from "../../errors/errors.js";
 import type { Notice } from "./client.js";
@@ -13,7 +15,8 @@ import {
   settle,
 } from "./connect.js";
 import { placeOf } from "./failed-at.js";
-import { GivenLane, type Lane, type Made, OwnLane } from "./lane.js";
+import { GivenLane } from "./given-lane.js";
+import { type Lane, type Made, OwnLane } from "./lane.js";
 import type { Link } from "./link.js";
 import { FOREIGN_OBJECTS, refuseForeignOrMissing } from "./owners.js";
 import { Probe } from "./probe.js";
@@ -41,6 +44,8 @@ interface Route {
   readonly hosts: HostList;
   /** Those of `directUrl`; the same object when there is no other address. */
   readonly directHosts: HostList;
+  /** Whether a given client connects to the direct address, too. */
+  readonly isClientThere: boolean;
 }
 
 /** Makes all connections of a locker. It keeps three: the session, and the lanes for commands and renewals. */
@@ -76,7 +81,14 @@ export class Connections {
       );
     this.#ownDebug = () => own("debug", { acceptsMissing: true });
     this.renewals = own("renewals");
-    this.commands = options.client === null ? own("commands") : new GivenLane(options.client, requestTimeoutMs);
+    this.commands =
+      options.client === null
+        ? own("commands")
+        : new GivenLane({
+            client: options.client,
+            timeoutMs: requestTimeoutMs,
+            isDirect: () => this.#isClientDirect,
+          });
   }
 
   /** Whether the two lanes may lead through a transaction pooler, as far as it is known where they lead. */
@@ -84,6 +96,20 @@ export class Connections {
     const route = this.#foundRoute;
     const isPassedBy = route !== null && (route.hosts !== route.directHosts || route.hosts.target.isPooledHint);
     return this.#options.presence === "off" || isPassedBy;
+  }
+
+  /** Whether commands are prepared, once for each connection. */
+  get namesStatements(): boolean {
+    const { client } = this.#options;
+    if (client === null) {
+      return !this.mayBePooled;
+    }
+    return isPool(client) ? this.#isClientDirect : (client.options as { readonly prepare?: unknown }).prepare !== false;
+  }
+
+  /** Whether a given Pool leads to where the pooler test found none. */
+  get #isClientDirect(): boolean {
+    return this.#keepsBackends && !this.mayBePooled && this.#foundRoute?.isClientThere === true;
   }
 
   /** Where commands go, for people to read; null when it is not known. */
@@ -113,10 +139,12 @@ export class Connections {
    * pooler.
    */
   probes(signal: AbortSignal): readonly [Probe, Probe] {
-    // The lanes that connect to the same address as the session.
-    const [first, second] = this.mayBePooled
-      ? []
-      : [this.renewals, this.commands].filter((lane) => lane instanceof OwnLane);
+    // The lanes that connect to the same address as the session. It may be asked before anything has connected.
+    const { hosts, directHosts } = this.#route;
+    const [first, second] =
+      hosts !== directHosts || this.mayBePooled
+        ? []
+        : [this.renewals, this.commands].filter((lane) => lane instanceof OwnLane);
     return [this.#probe(first, signal), this.#probe(second, signal)];
   }
 
@@ -224,11 +252,18 @@ export class Connections {
 
 function findRoute({ targets, client }: ResolvedLockerOptions): Route {
   const { target, directTarget } = targets();
-  const direct = directTarget ?? (client === null ? null : targetOfClient(client));
+  const given = client === null ? null : targetOfClient(client);
+  const direct = directTarget ?? given;
   const own = target ?? direct;
   if (direct === null || own === null) {
     throw new TypeError("the options name no address"); // resolveTargets refuses that
   }
   const directHosts = new HostList(direct);
-  return { hosts: own === direct ? directHosts : new HostList(own), directHosts };
+  const hosts = own === direct ? directHosts : new HostList(own);
+  return { hosts, directHosts, isClientThere: given !== null && !given.isPooledHint && isSameServer(given, direct) };
+}
+
+function isSameServer(one: ConnectionTarget, other: ConnectionTarget): boolean {
+  const address = ({ hosts, path, database }: ConnectionTarget) => JSON.stringify([hosts, path, database]);
+  return address(one) === address(other);
 }

@@ -1,4 +1,3 @@
-import type { PostgresClient } from "../../api/postgres-client.js";
 import { after, type Instant, isPast, msUntil, now } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
 import type { ConnectionState } from "../../store/store-state.js";
@@ -6,7 +5,6 @@ import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
 import { noteFailedAt } from "./failed-at.js";
 import type { Link, Parameter, Row } from "./link.js";
 import { LinkClosed, NeverSent } from "./link-closed.js";
-import { inOneTrip } from "./postgres-js.js";
 
 /** The rows, and when this process sent the statement and received them. */
 export interface Answer {
@@ -199,64 +197,6 @@ export class OwnLane implements Lane {
   }
 }
 
-/** Codes of postgres.js for a statement that had no connection: after the user's `end`, or before a login was complete. */
-const neverSent: ReadonlySet<unknown> = new Set(["CONNECTION_ENDED", "CONNECT_TIMEOUT"]);
-
-interface Queryable {
-  unsafe(text: string, parameters: readonly Parameter[], options: { prepare: boolean }): Promise<readonly Row[]>;
-  readonly options: {
-    readonly prepare?: boolean;
-    readonly transform?: { readonly value?: { readonly from?: unknown } };
-  };
-}
-
-/** The user's own client. It is never ended. A statement without an answer can only be given up. */
-export class GivenLane implements Lane {
-  readonly #client: Queryable;
-  readonly #timeoutMs: number;
-  #inFlight = 0;
-
-  constructor(client: PostgresClient, timeoutMs: number) {
-    this.#client = client as unknown as Queryable;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  async query(text: string, parameters: readonly Parameter[]): Promise<Answer> {
-    const sentAt = now();
-    const query = inOneTrip(
-      this.#client.unsafe(text, [...parameters], { prepare: this.#client.options.prepare !== false }),
-    );
-    this.#inFlight += 1;
-    try {
-      const rows = await withTimeout(Promise.resolve(query), this.#timeoutMs);
-      const isTransformed = typeof this.#client.options.transform?.value?.from === "function";
-      return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
-    } catch (error) {
-      if (error instanceof Error && "code" in error && neverSent.has(error.code)) {
-        throw new NotSent("not connected", { cause: error });
-      }
-      const isServers = error instanceof Error && "severity" in error;
-      throw isServers || !(error instanceof Error) ? error : new LinkClosed(error.message, { cause: error });
-    } finally {
-      this.#inFlight -= 1;
-    }
-  }
-
-  /** Not repeated: that is up to the user's client. */
-  read(text: string, parameters: readonly Parameter[]): Promise<Answer> {
-    return this.query(text, parameters);
-  }
-
-  readonly keepsOrder = false;
-
-  /** A pool may use any of its backends for a statement, so there is no pid. */
-  get state(): ConnectionState {
-    return { state: "given", pid: null, sinceMs: null, inFlight: this.#inFlight, waiting: 0 };
-  }
-
-  async end(): Promise<void> {}
-}
-
 /** Describes a connection. `open`: null unless it is open. `isWanted`: it is being opened. */
 export function stateOf(open: Made | null, isWanted: boolean, waiting: number): ConnectionState {
   return {
@@ -266,9 +206,4 @@ export function stateOf(open: Made | null, isWanted: boolean, waiting: number): 
     inFlight: open?.link.inFlight ?? 0,
     waiting: waiting + (open?.link.waiting ?? 0),
   };
-}
-
-/** The user's `transform` may have turned null into undefined. */
-function withNulls(row: Row): Row {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value ?? null]));
 }

@@ -1,5 +1,7 @@
-import type { PostgresClient } from "../../api/postgres-client.js";
+import { isPool, type PostgresClient, type PostgresJsClient } from "../../api/postgres-client.js";
 import type { ConnectionTarget } from "../../config/connection-url.js";
+import { addressOf } from "../../config/pool-address.js";
+import type { NodePostgresPool } from "../../guard/node-postgres.js";
 
 interface ClientOptions {
   readonly host: readonly string[];
@@ -13,8 +15,21 @@ interface ClientOptions {
   readonly connection: Readonly<Record<string, unknown>>;
 }
 
-/** Where a postgres.js client connects to, from its parsed options. */
+/** What is the same for both: nothing beside the address is taken from a client. */
+const plain = {
+  connectTimeoutMs: null,
+  applicationName: null,
+  targetSessionAttrs: "any",
+  startup: {},
+} as const;
+
+/** Where a given client connects to. */
 export function targetOfClient(client: PostgresClient): ConnectionTarget {
+  return isPool(client) ? targetOfPool(client) : targetOfPostgresJs(client);
+}
+
+/** From the parsed options. */
+function targetOfPostgresJs(client: PostgresJsClient): ConnectionTarget {
   const options = client.options as ClientOptions;
   const path = options.path || null;
   return {
@@ -25,10 +40,24 @@ export function targetOfClient(client: PostgresClient): ConnectionTarget {
     password: options.pass ?? "",
     ssl: options.ssl,
     sslnegotiation: options.sslnegotiation,
-    connectTimeoutMs: null,
-    applicationName: null,
-    targetSessionAttrs: "any",
-    startup: {},
+    ...plain,
     isPooledHint: false,
+  };
+}
+
+function targetOfPool(pool: NodePostgresPool): ConnectionTarget {
+  const { host, port, database, user, password, ssl, sslNegotiation } = addressOf(pool);
+  const { connectionString } = (pool as unknown as { options: { readonly connectionString?: unknown } }).options;
+  const path = host.startsWith("/") ? `${host}/.s.PGSQL.${port}` : null;
+  return {
+    hosts: path === null ? [{ host, port }] : [],
+    path,
+    database,
+    user,
+    password: password ?? "",
+    ssl: path === null ? (ssl ?? false) : false,
+    sslnegotiation: sslNegotiation === "direct" ? "direct" : null,
+    ...plain,
+    isPooledHint: /[?&]pgbouncer=true\b/.test(String(connectionString ?? "")),
   };
 }

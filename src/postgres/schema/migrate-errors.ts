@@ -18,6 +18,8 @@ export interface MigrateFailure {
   readonly grantTo?: string;
   /** The whole time that the caller granted, once that has passed. */
   readonly limitMs?: number;
+  /** Who it waited for, in words. */
+  readonly inTheWay?: string | null;
   /** From then on it is not known whether anything was changed; before, nothing was. */
   readonly isCommitting?: boolean;
 }
@@ -30,13 +32,16 @@ export function isRetryable(error: unknown): boolean {
 /** The error to show for one of the server or of the connection. One of ours, and one that nobody foresaw, stays as it is. */
 export function toMigrateError(
   error: unknown,
-  { server, grantTo, limitMs, isCommitting = false }: MigrateFailure,
+  { server, grantTo, limitMs, inTheWay = null, isCommitting = false }: MigrateFailure,
 ): unknown {
   if (error instanceof LeaseholdError) return error;
   const state = sqlState(error);
   if (isRetryable(error)) {
     if (limitMs === undefined) return error; // not the end of it yet
-    const message = `migrate() waited ${limitMs} ms in vain: another process migrates, or an open transaction uses the tables (select * from pg_stat_activity where xact_start < now() - interval '1 minute'). Nothing was changed. Run it again, or raise lockTimeoutMs.`;
+    const reason =
+      inTheWay ??
+      "another process migrates, or an open transaction uses the tables (select * from pg_stat_activity where xact_start < now() - interval '1 minute')";
+    const message = `migrate() waited ${limitMs} ms in vain: ${reason}. Nothing was changed. Run it again, or raise lockTimeoutMs.`;
     return new UnavailableError({ outcome: "not-sent", message, cause: error });
   }
   if (state === "42704" && grantTo !== undefined) {

@@ -16,6 +16,8 @@ export interface MigrationConnection {
 export interface Server {
   readonly database: string;
   readonly role: string;
+  /** The server process that looks. */
+  readonly pid: number;
   readonly isStandby: boolean;
   readonly isReadOnly: boolean;
   /** The role that the schema leasehold belongs to; null when there is no such schema. */
@@ -33,13 +35,14 @@ export interface SchemaInfo {
 export async function lookAtServer(connection: MigrationConnection): Promise<Server> {
   const [row] = await connection.query(`
     select pg_catalog.current_database()::pg_catalog.text as database, current_user::pg_catalog.text as role,
-           pg_catalog.pg_is_in_recovery() as standby,
+           pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as standby,
            pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'on' as readonly,
            pg_catalog.pg_get_userbyid(n.nspowner)::pg_catalog.text as owner, pg_catalog.pg_has_role(n.nspowner, 'usage') as isowner
     from (values (1)) as one left join pg_catalog.pg_namespace n on n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name`);
   return {
     database: String(row?.database),
     role: String(row?.role),
+    pid: Number(row?.pid),
     isStandby: row?.standby === true,
     isReadOnly: row?.readonly === true,
     owner: typeof row?.owner === "string" ? row.owner : null,
@@ -117,15 +120,7 @@ export function isUsable(schema: SchemaInfo | null): boolean {
 }
 
 /** In the schema leasehold, what `grant_usage` does not give: that is for its owner and for administrators. */
-const operatorsOnly = [
-  "grant_usage",
-  "grant_monitoring",
-  "grant_admin",
-  "force_release",
-  "sweep",
-  "bump_epoch",
-  "reset_fence",
-];
+const operatorsOnly = ["grant_usage", "grant_monitoring", "grant_admin", "bump_epoch", "reset_fence"];
 
 /** Those that lack a right which `grant_usage` gives. Read first, so that a boot that changes nothing writes nothing. */
 export async function rolesWithoutUsage(
@@ -146,7 +141,7 @@ export async function rolesWithoutUsage(
            where not pg_catalog.has_function_privilege(r.oid, p.oid, 'execute')
              and pg_catalog.left(p.proname::pg_catalog.text, 1) operator(pg_catalog.<>) '_'
              and case when n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
-                   then p.proname operator(pg_catalog.<>) 'force_release'::pg_catalog.name
+                   then pg_catalog.left(p.proname::pg_catalog.text, 6) operator(pg_catalog.<>) 'admin_'
                    else n.nspname operator(pg_catalog.=) 'leasehold'::pg_catalog.name
                     and p.proname operator(pg_catalog.<>) all ('{${operatorsOnly.join()}}'::pg_catalog.name[]) end)`,
       [role],

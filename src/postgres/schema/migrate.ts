@@ -19,6 +19,8 @@ import {
   TIDY_RIGHTS,
 } from "./migrate-state.js";
 
+import { type Progress, watchMigration } from "./migrate-wait.js";
+
 export type { MigrationConnection } from "./migrate-state.js";
 
 // Nothing waits longer than this for a table at one go: every acquire would queue behind it.
@@ -44,35 +46,38 @@ const ANSWER_MS = 5_000;
 export async function migrateDatabase(
   connect: () => MigrationConnection | Promise<MigrationConnection>,
   options: MigrateOptions = {},
-  begin: Begin = "begin isolation level read committed",
+  { begin = "begin isolation level read committed", onWait = () => undefined }: How = {},
 ): Promise<void> {
   const roles = checkGrantTo(options.grantTo);
   const limitMs = checkMs("lockTimeoutMs", options.lockTimeoutMs ?? 60_000, 1);
-  const progress = { isCommitting: false };
+  const progress: Progress = { isCommitting: false, pid: null, inTheWay: null };
   let connection: MigrationConnection | undefined;
+  let endWatch: (() => Promise<void>) | undefined;
   try {
     const link = await connect();
     connection = link;
+    endWatch = watchMigration({ connect, progress, limitMs, onWait });
     const work = attemptUntil(connection, { roles, limitMs, begin, progress });
     await withTimeout(work, limitMs + ANSWER_MS, () => link.destroy());
   } catch (error) {
-    throw toMigrateError(error, { limitMs, isCommitting: progress.isCommitting });
+    throw toMigrateError(error, { limitMs, ...progress });
   } finally {
+    await endWatch?.();
     await connection?.end();
   }
 }
 
-/** With `read write` whatever the role's or the database's default is; a standby, which cannot, answers that with a plain error. */
-type Begin = `begin isolation level read committed${"" | ", read write"}`;
-
-interface Progress {
-  isCommitting: boolean;
+export interface How {
+  /** With `read write` whatever the role's or the database's default is; a standby, which cannot, answers that with a plain error. */
+  readonly begin?: `begin isolation level read committed${"" | ", read write"}`;
+  /** Called while it waits, with who is in the way: in words, and each once. */
+  readonly onWait?: (inTheWay: string) => void;
 }
 
 interface Task {
   readonly roles: readonly string[];
   readonly limitMs: number;
-  readonly begin: Begin;
+  readonly begin: NonNullable<How["begin"]>;
   readonly progress: Progress;
 }
 
@@ -96,7 +101,7 @@ async function attempt(
 ): Promise<void> {
   await connection.query(`${begin}; ${settings(lockTimeoutMs)}`);
   try {
-    await migrate(connection, roles);
+    await migrate(connection, roles, progress);
     progress.isCommitting = true;
     await connection.query("commit");
   } catch (error) {
@@ -105,8 +110,9 @@ async function attempt(
   }
 }
 
-async function migrate(connection: MigrationConnection, roles: readonly string[]): Promise<void> {
+async function migrate(connection: MigrationConnection, roles: readonly string[], progress: Progress): Promise<void> {
   const server = await lookAtServer(connection);
+  progress.pid = server.pid;
   refuseServer(server);
   if ((await refuseOwners(connection, "migrator")) && (await isAllDone(connection, server, roles))) return;
 

@@ -38,7 +38,7 @@ const SCHEMA = `select i.version, i.min_client as minclient, leasehold_internal.
     (select pg_catalog.has_function_privilege(p.oid, 'execute')
        from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) p.pronamespace
       where n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
-        and p.proname operator(pg_catalog.=) 'force_release'::pg_catalog.name) as force
+        and p.proname operator(pg_catalog.=) 'admin_force_release'::pg_catalog.name) as force
   from leasehold_internal.schema_info() i`;
 
 /** In several statements: the schema may be missing, or a part be not for this role. */

@@ -17,9 +17,7 @@ begin
   waiters := answer.waiters;
   blocking_pid := answer.blocker;
   blocking_transaction := answer.gid;
-  state := case
-    when answer.state = 'free' and (blocking_pid is not null or blocking_transaction is not null) then 'blocked'
-    else answer.state end;
+  state := answer.state;
   if state <> 'free' then
     owner := answer.owner;
     fence := answer.fence;
@@ -27,10 +25,10 @@ begin
     metadata := answer.metadata::jsonb;
   end if;
   if state not in ('free', 'blocked') then
-    expires_at := to_timestamp(answer.expires / 1000);
+    expires_at := to_timestamp(answer.free / 1000);
     remaining := greatest(expires_at - clock_timestamp(), interval '0');
   end if;
-  if state in ('held', 'expired', 'orphaned') then
+  if state in ('held', 'revoked', 'expired', 'orphaned') then
     session_id := answer.session;
     is_session_alive := answer.alive;
     renewed_at := nullif(to_timestamp(answer.renewed / 1000), acquired_at);
@@ -42,6 +40,8 @@ $$;
 
 comment on function leasehold.check(text) is
   'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: free; '
-  'held; cooling (released, but not granted to anybody until its minimum hold ends); blocked (released, but a transaction that '
-  'guarded it is still open); orphaned (its holder has died); expired (nobody renewed it). A key that is orphaned or expired is '
-  'granted to the next who asks.';
+  'held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to anybody '
+  'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which '
+  'it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is '
+  'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
+  'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which.';

@@ -6,4 +6,5 @@ as $$
 $$;
 
 comment on function leasehold.grant_monitoring(text) is
-  'Lets a role read the views of this schema, and nothing else: select leasehold.grant_monitoring(''grafana'');';
+  'Lets a role read the views of this schema, and ask leasehold.check() about a key, and nothing else: select '
+  'leasehold.grant_monitoring(''grafana'');';

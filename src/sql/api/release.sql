@@ -19,12 +19,9 @@ begin
   if answer.outcome = 'busy' then
     raise exception using errcode = 'lock_not_available',
       message = format('the lease of %L cannot be released now: a transaction keeps its row locked', release.key),
-      -- It may have ended meanwhile, and raise takes no null.
-      detail = coalesce(
-        (select format('It is open in the server process %s.', b.pid)
-           from leasehold_internal._blockers(array[release.key collate "C"]) b
-          where b.pid is not null),
-        'It has ended meanwhile.'),
+      detail = (
+        select leasehold_internal._where_open(b.is_blocked, b.pid, b.gid)
+          from leasehold_internal._blocker(release.key collate "C") b),
       hint = 'Release it in the transaction that renewed it, or end that one first.';
   end if;
   perform leasehold_internal._wake(answer.next);

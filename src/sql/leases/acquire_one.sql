@@ -263,7 +263,7 @@ begin
     :in_the_way
     -- A try has nobody to tell it to.
     if outcome = 'busy' and p_waits then
-      blocker := (select b.pid from leasehold_internal._blockers(array[p_key]) b);
+      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
     end if;
   end if;
 

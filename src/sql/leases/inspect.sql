@@ -2,8 +2,8 @@
 -- _leases).
 create function leasehold_internal.inspect(p_key text)
 returns table (
-  state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, expires float8,
-  ttl integer, metadata text, waiters integer, blocker integer, gid text, now float8)
+  state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, free float8,
+  ttl integer, metadata text, waiters integer, blocked boolean, blocker integer, gid text, now float8)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -14,24 +14,31 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  lease record;
+  key record;
   restricted text;
 begin
   restricted := leasehold_internal._allow_views();
-  select l.* into lease from leasehold_internal._leases l where l.key = p_key;
+  select k.* into key from leasehold_internal._keys k where k.key = p_key;
   perform leasehold_internal._restrict_views(restricted);
+  state := key.state;
+  blocked := key.is_blocked;
+  blocker := key.blocking_pid;
+  gid := key.blocking_transaction;
+  if state is null then
+    -- A key without a row: free, unless somebody's first grant of it is not committed.
+    select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
+    state := case when blocked then 'blocked' else 'free' end;
+  end if;
   waiters := (select count(*) from leasehold.waiters w where w.key = p_key and w.alive_until > clock_timestamp());
-  state := coalesce(lease.state, 'free');
-  owner := lease.owner;
-  fence := lease.fence;
-  session := lease.session_id;
-  alive := lease.is_session_alive;
-  acquired := leasehold_internal._ms(lease.acquired_at);
-  renewed := leasehold_internal._ms(lease.renewed_at);
-  expires := leasehold_internal._ms(case when lease.state = 'cooling' then lease.hold_until else lease.expires_at end);
-  ttl := lease.ttl_ms;
-  metadata := lease.metadata::text;
-  select b.pid, b.gid into blocker, gid from leasehold_internal._blockers(array[p_key]) b;
+  owner := key.owner;
+  fence := nullif(key.fence, 0); -- 0: its first grant is not committed
+  session := key.session_id;
+  alive := key.is_session_alive;
+  acquired := leasehold_internal._ms(key.acquired_at);
+  renewed := leasehold_internal._ms(key.renewed_at);
+  free := leasehold_internal._ms(case state when 'cooling' then key.hold_until when 'blocked' then null else key.expires_at end);
+  ttl := key.ttl_ms;
+  metadata := key.metadata::text;
   now := leasehold_internal._ms(clock_timestamp());
   return next;
 end

@@ -64,7 +64,7 @@ begin
       on conflict do nothing;
       update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
     else
-      blocker := (select b.pid from leasehold_internal._blockers(array[p_key]) b);
+      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
     end if;
   end if;
 

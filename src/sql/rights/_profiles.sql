@@ -14,12 +14,13 @@ as $$
   union all
   select 'usage', 'schema', n.oid, 0::smallint, 'USAGE' from space n
   union all
-  -- A leading underscore marks functions that only other functions call. Taking a lock from its holder is for administrators.
+  -- A leading underscore marks functions that only other functions call; "admin_" those for administrators. force_release and
+  -- sweep tell anybody which right they need.
   select 'usage', 'routine', p.oid, 0::smallint, 'EXECUTE'
     from pg_proc p join space n on n.oid = p.pronamespace
-   where n.nspname = 'leasehold_internal' and left(p.proname, 1) <> '_' and p.proname <> 'force_release'
+   where n.nspname = 'leasehold_internal' and left(p.proname, 1) <> '_' and left(p.proname, 6) <> 'admin_'
       or n.nspname = 'leasehold' and p.proname in (
-           'try_acquire', 'renew', 'release', 'check', 'attach', 'detach',
+           'try_acquire', 'renew', 'release', 'check', 'attach', 'detach', 'force_release', 'sweep',
            'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
            'refuse_old_fence', 'require_guard') -- create trigger needs the right to execute its function
   union all
@@ -28,6 +29,11 @@ as $$
   select 'monitoring', 'table', c.oid, 0::smallint, 'SELECT'
     from pg_class c join space n on n.oid = c.relnamespace
    where n.nspname = 'leasehold' and c.relkind = 'v'
+  union all
+  -- Tells of a key without a row, which no view can.
+  select 'monitoring', 'routine', p.oid, 0::smallint, 'EXECUTE'
+    from pg_proc p join space n on n.oid = p.pronamespace
+   where n.nspname = 'leasehold' and p.proname = 'check'
   union all
   -- A role that reads a view must be able to execute the functions in it. It cannot call them by name: that needs usage on
   -- their schema.
@@ -42,6 +48,6 @@ as $$
   union all
   select 'admin', 'routine', p.oid, 0::smallint, 'EXECUTE'
     from pg_proc p join space n on n.oid = p.pronamespace
-   where n.nspname = 'leasehold' and p.proname in ('force_release', 'sweep', 'bump_epoch', 'reset_fence')
-      or n.nspname = 'leasehold_internal' and p.proname = 'force_release';
+   where n.nspname = 'leasehold' and p.proname in ('bump_epoch', 'reset_fence')
+      or n.nspname = 'leasehold_internal' and left(p.proname, 6) = 'admin_';
 $$;

@@ -4,6 +4,7 @@ create view leasehold_internal._leases as
 select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at, l.renewed_at, l.expires_at,
        l.max_hold_until,
        l.hold_until, l.revoked_at, l.metadata, l.acquisitions,
+       l.token is not null as is_taken,
        case
          when l.token is null and l.hold_until > clock.now then 'cooling'
          when l.token is null then 'free'
@@ -13,12 +14,14 @@ select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquire
                or greatest(p.seen_at, pg_postmaster_start_time()) + l.takeover_ms * interval '1 millisecond' < clock.now
                     and p.seen_at is not null)
            then 'orphaned'
+         when l.revoked_at is not null then 'revoked'
          else 'held'
        end as state,
        case when l.session_id is not null and not clock.is_standby then
          coalesce(p.is_connected and p.seen_at is not null, false) end as is_session_alive,
        p.pid, p.host, p.client_address, p.application_name,
        greatest(p.seen_at, pg_postmaster_start_time()) + l.takeover_ms * interval '1 millisecond' as takeover_at,
+       l.xmin as version, l.xmax as locked,
        clock.now, clock.is_standby
   from leasehold.leases l
  cross join (select clock_timestamp() as now, pg_is_in_recovery() as is_standby) clock

@@ -5,7 +5,7 @@ with edge as materialized (
     from leasehold_internal._queue() w
     join leasehold_internal._leases l on l.key = w.key
     left join leasehold_internal._presence() p on p.id = w.session_id
-   where w.is_alive and l.state = 'held' and l.session_id <> w.session_id
+   where w.is_alive and l.state in ('held', 'revoked') and l.session_id <> w.session_id
    order by w.session_id, l.session_id, w.ticket
 )
 select step.keys, step.owners, c.sessions as session_ids, step.path, step.since

@@ -7,7 +7,7 @@ select p.id, p.owner, p.pid, p.host, p.client_address, p.application_name, p.ver
   from leasehold_internal._presence() p
  cross join (select clock_timestamp() as now) clock
   left join (select l.session_id, count(*)::integer as leases
-               from leasehold_internal._leases l where l.state = 'held' group by l.session_id) held
+               from leasehold_internal._leases l where l.state in ('held', 'revoked') group by l.session_id) held
     on held.session_id = p.id
   left join (select w.session_id, count(*)::integer as waits
                from leasehold_internal._queue() w where w.is_alive group by w.session_id) queue
@@ -29,5 +29,5 @@ comment on column leasehold.live_sessions.seen_at is 'Its last heartbeat.';
 comment on column leasehold.live_sessions.silent_for is 'Time since seen_at.';
 comment on column leasehold.live_sessions.is_alive is
   'Whether it is connected, that is, holds its presence lock. False: the process has died or is reconnecting.';
-comment on column leasehold.live_sessions.leases is 'How many active leases it has.';
+comment on column leasehold.live_sessions.leases is 'How many leases it holds: in active_leases as held or revoked.';
 comment on column leasehold.live_sessions.waits is 'In how many queues it waits.';

@@ -30,7 +30,7 @@ select t.acquired::bigint, t.refused::bigint, t.timed_out::bigint, t.cancelled::
        t.lost_expired::bigint, t.lost_taken::bigint, t.lost_max_hold::bigint, t.lost_forced::bigint,
        (t.taken_over_expired + t.taken_over_orphaned)::bigint as taken_over,
        t.taken_over_expired::bigint, t.taken_over_orphaned::bigint, t.swept::bigint, t.errors::bigint,
-       (select count(*) from leasehold_internal._leases l where l.state = 'held')::integer as active_leases,
+       (select count(*) from leasehold_internal._leases l where l.state in ('held', 'revoked'))::integer as active_leases,
        case when not pg_is_in_recovery()
          then (select count(*) from leasehold_internal._queue() w where w.is_alive) end::integer as waiters,
        case when not pg_is_in_recovery() then
@@ -57,7 +57,7 @@ comment on view leasehold.stats is
 comment on column leasehold.stats.:counter is :counter_text;
 comment on column leasehold.stats.lost is 'Leases that their holders know to be lost: the sum of the next four.';
 comment on column leasehold.stats.taken_over is 'Grants of a key that its last holder had not released: the sum of the next two.';
-comment on column leasehold.stats.active_leases is 'Leases that are held now, as in active_leases.';
+comment on column leasehold.stats.active_leases is 'Leases that are held now: in active_leases as held or revoked.';
 comment on column leasehold.stats.waiters is 'Acquires that are waiting now. Null on a standby.';
 comment on column leasehold.stats.sessions is 'Sessions that are alive now. Null on a standby.';
 comment on column leasehold.stats.wait_mean is

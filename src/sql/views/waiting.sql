@@ -6,14 +6,14 @@ select w.key, w."position", w.ticket, w.owner, w.session_id,
        blocking.owner as blocked_by,
        blocking.fence as blocked_by_fence,
        case when blocking.key is not null then greatest(blocking.acquired_at, w.enqueued_at) end as blocked_since,
-       b.pid as blocking_pid,
-       b.gid as blocking_transaction,
+       blocking.blocking_pid, blocking.blocking_transaction,
        p.pid, p.host
   from leasehold_internal._queue() w
  cross join (select clock_timestamp() as now) clock
-  left join leasehold_internal._blockers(array(select distinct w.key from leasehold_internal._queue() w)) b on b.key = w.key
-  left join leasehold_internal._leases blocking
-    on blocking.key = w.key and (blocking.state in ('held', 'cooling') or b.key is not null)
+  left join leasehold_internal._keys blocking
+    on blocking.key = w.key and (blocking.state in ('held', 'revoked', 'cooling') or blocking.is_blocked)
+   -- The same once more, as a list: or each waiter is joined with all sessions, to find that of the holder.
+   and blocking.key = any (array(select distinct q.key from leasehold_internal._queue() q))
   left join leasehold_internal._presence() p on p.id = w.session_id;
 
 comment on view leasehold.waiting is 'Who waits for what, behind how many others, and who is in the way. Empty on a standby.';

@@ -1,0 +1,37 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** A transaction of `lock.transaction` on a client that a locker sends its commands through. */
+interface Enclosing {
+  readonly client: object;
+  readonly outer: Enclosing | undefined;
+  isOpen: boolean;
+}
+
+const enclosing = new AsyncLocalStorage<Enclosing>();
+/** Only transactions on these are followed: AsyncLocalStorage slows down every promise of the process as soon as it is used. */
+const followed = new WeakSet<object>();
+
+/** From now on `enclosingTransactions` knows the transactions on this client. */
+export function followTransactions(client: object): void {
+  followed.add(client);
+}
+
+/** Runs the body of a transaction on this client. */
+export async function runEnclosed<Value>(client: object | undefined, body: () => Promise<Value>): Promise<Value> {
+  if (client === undefined || !followed.has(client)) return await body();
+  const transaction: Enclosing = { client, outer: enclosing.getStore(), isOpen: true };
+  try {
+    return await enclosing.run(transaction, body);
+  } finally {
+    transaction.isOpen = false;
+  }
+}
+
+/** How many open transactions on this client the code that runs now is inside of. Each keeps a connection of the client. */
+export function enclosingTransactions(client: object): number {
+  let count = 0;
+  for (let at = enclosing.getStore(); at !== undefined; at = at.outer) {
+    if (at.client === client && at.isOpen) count += 1;
+  }
+  return count;
+}

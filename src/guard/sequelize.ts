@@ -1,0 +1,53 @@
+import { type Enter, hasMethods, inOne, membersOf, type Recognised, type Transact, type Unfit } from "./library.js";
+
+/** The shape of a `Sequelize` instance. */
+export interface SequelizeDatabase {
+  transaction(options?: never): Promise<unknown>;
+  authenticate(options?: never): Promise<unknown>;
+}
+
+/** The shape of Sequelize's transaction. */
+export interface SequelizeTransaction {
+  readonly LOCK: unknown;
+  afterCommit(body: never): unknown;
+}
+
+interface Sequelize {
+  transaction(options: object, body: (tx: Transaction) => Promise<unknown>): Promise<unknown>;
+  query(text: string, options: object): Promise<unknown>;
+  getDialect(): string;
+}
+
+interface Transaction {
+  readonly sequelize: Sequelize;
+  /** Set when it has been committed or rolled back. */
+  readonly finished?: unknown;
+}
+
+export function recogniseSequelize(value: unknown): Recognised | Unfit | null {
+  const members = membersOf(value);
+  if (members === null) return null;
+  if (hasMethods(members, "afterCommit", "rollback") && membersOf(members.sequelize) !== null) {
+    const tx = members as unknown as Transaction;
+    return { transact: null, enter: tx.finished === undefined ? enter(tx) : null };
+  }
+  if (!hasMethods(members, "transaction", "authenticate", "getDialect", "query")) return null;
+  const sequelize = members as unknown as Sequelize;
+  const dialect = sequelize.getDialect();
+  if (dialect !== "postgres") return { why: `a Sequelize database for ${dialect}` };
+  return { transact: transact(sequelize), enter: null };
+}
+
+/** With a callback, so that `Sequelize.useCLS` works in the body, too. */
+function transact(sequelize: Sequelize): Transact {
+  return (guard, body, options) =>
+    sequelize.transaction({ ...(options as object | undefined) }, async (tx) => {
+      await guard.confirm(enter(tx)(guard.statements));
+      return await body(tx);
+    });
+}
+
+/** `raw`, because there is nothing to make models of. Without replacements the text is sent as it is. */
+function enter(transaction: Transaction): Enter {
+  return inOne((text) => transaction.sequelize.query(text, { transaction, raw: true }));
+}
