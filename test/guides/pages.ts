@@ -1,0 +1,88 @@
+// The guides as their readers have them: their blocks of code, and a project in which these are compiled and run.
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
+import { surroundings, tables } from "../readme-surroundings.js";
+import { CliProcess } from "../support/cli.js";
+import { guard } from "../support/guardian.js";
+
+export const root: string = fileURLToPath(new URL("../../", import.meta.url));
+
+export interface Page {
+  /** From the project's root. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Those that another test compiles and runs. */
+const others: ReadonlySet<string> = new Set(
+  ["bun-and-deno", "guarded-writes", "install", "nest", "next", "trust"].map((name) => `docs/guides/${name}.md`),
+);
+
+export const pages: readonly Page[] = [...markdownIn("docs/guides"), ...markdownIn("docs/coming-from"), "docs/faq.md"]
+  .filter((path) => !others.has(path))
+  .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(join(root, folder)).map((name) => `${folder}/${name}`);
+}
+
+export interface Block {
+  readonly page: string;
+  readonly text: string;
+}
+
+/** All blocks of code in this language, or those of one page. */
+export function blocks(language: string, path?: string): readonly Block[] {
+  return pages
+    .filter((page) => path === undefined || page.path === path)
+    .flatMap((page) =>
+      [...page.text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(([, text = ""]) => ({
+        page: page.path,
+        text,
+      })),
+    );
+}
+
+/** A project that has this package and the libraries of ours, in a folder that is removed with the test file. */
+export async function createProject(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "leasehold-guides-"));
+  const guardian = guard('rm -rf "$1"', folder);
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true });
+    guardian.release();
+  });
+  const settings = {
+    extends: join(root, "tsconfig.json"),
+    compilerOptions: { paths: { leasehold: [join(root, "src/index.ts")] }, noUnusedLocals: false },
+    include: ["*.ts"],
+  };
+  const all = {
+    ...files,
+    "surroundings.d.ts": surroundings,
+    "tables.ts": tables,
+    "package.json": '{ "type": "module" }',
+    "tsconfig.json": JSON.stringify(settings),
+  };
+  for (const [name, text] of Object.entries(all)) await writeFile(join(folder, name), text);
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  return folder;
+}
+
+/** Starts the program whose block begins with `// name`, as a process of its own. */
+export type StartProgram = (url: string, env?: Readonly<Record<string, string>>) => CliProcess;
+
+export async function prepareProgram(name: string): Promise<StartProgram> {
+  const found = blocks("ts").filter(({ text }) => text.startsWith(`// ${name}\n`));
+  if (found.length !== 1) throw new Error(`expected one block that begins with // ${name}, there are ${found.length}`);
+  const folder = await createProject({ [name]: found[0]?.text ?? "" });
+  return (url, env = {}) =>
+    new CliProcess("--import=tsx", [join(folder, name)], {
+      url,
+      cwd: root, // where tsx is
+      env: { ...env, TSX_TSCONFIG_PATH: join(folder, "tsconfig.json") },
+    });
+}
