@@ -11,7 +11,7 @@ import type { Background } from "../runtime/background.js";
 import { after, elapsedMs, type Instant, isPast, now } from "../runtime/clock.js";
 import { Deadlines, type Timed } from "../runtime/linked-list.js";
 import { RequestTimeout } from "../runtime/timeout.js";
-import { unanswered } from "../store/retry.js";
+import { delayed } from "../store/retry.js";
 import type { AcquireAnswer, FirstAttempt, Grant } from "../store/store.js";
 import type { LocalQueues } from "./local-queues.js";
 import { type NotGranted, refusal, Wait } from "./wait.js";
@@ -256,11 +256,11 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   #failed(error: unknown): void {
-    const timeout = unanswered(error);
-    if (timeout === null) {
+    const late = delayed(error);
+    if (late === null) {
       this.#end(error);
     } else {
-      void this.#context.claims.store.noAnswer(timeout).then((explained) => this.#end(explained));
+      void this.#context.claims.store.explain(late).then((explained) => this.#end(explained));
     }
   }
 

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { ClosedError, UnavailableError } from "../errors/errors.js";
 import type { Activity } from "../runtime/activity.js";
 import { withTimeout } from "../runtime/timeout.js";
-import { unanswered } from "../store/retry.js";
+import { delayed } from "../store/retry.js";
 import type { Right, Store } from "../store/store.js";
 
 export interface CallsInit {
@@ -67,8 +67,8 @@ export class Calls {
       try {
         return await withTimeout(request(), this.#requestTimeoutMs);
       } catch (error) {
-        const timeout = unanswered(error);
-        throw timeout === null ? error : await this.#store.noAnswer(timeout);
+        const late = delayed(error);
+        throw late === null ? error : await this.#store.explain(late);
       }
     });
   }

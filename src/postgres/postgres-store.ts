@@ -4,7 +4,7 @@ import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../errors/errors.js";
 import { followTransactions } from "../guard/enclosing.js";
 import { after, type Instant, msUntil, now } from "../runtime/clock.js";
-import { type RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
 import type {
   AbandonRequest,
@@ -156,13 +156,16 @@ export class PostgresStore implements Store {
     return this.#isChecked;
   }
 
-  async noAnswer(cause: RequestTimeout): Promise<UnavailableError> {
-    const address = failedAt(cause) ?? this.#connections.place;
+  /** Never rejects. */
+  async explain(error: UnavailableError): Promise<UnavailableError> {
+    const { outcome, cause } = error;
+    const address = error.address ?? failedAt(error) ?? this.#connections.place;
     const { renewals } = this.#connections;
-    const isOpen = renewals.state.state === "open" && renewals.state.inFlight === 0;
-    const inTheWay = isOpen ? await withTimeout(findObstacle(renewals), OBSTACLE_MS).catch(() => null) : null;
-    const message = unansweredText(address, inTheWay);
-    return this.#failed(new UnavailableError({ outcome: "unknown", address, message, cause })) as UnavailableError;
+    const isFree = renewals.state.state === "open" && renewals.state.inFlight === 0;
+    const inTheWay = isFree ? await withTimeout(findObstacle(renewals), OBSTACLE_MS).catch(() => null) : null;
+    const reason = inTheWay === null ? error.message : `${error.message} ${inTheWay}.`;
+    const message = cause instanceof RequestTimeout ? unansweredText(address, inTheWay) : reason;
+    return this.#failed(new UnavailableError({ outcome, address, message, cause })) as UnavailableError;
   }
 
   serverTimeAt(instant: Instant): number | null {

@@ -64,13 +64,17 @@ function asUnavailable(error: unknown): UnavailableError {
   throw error;
 }
 
-/** The error for a request that had no answer in time, if that is what this is about. */
-export function unanswered(error: unknown): RequestTimeout | null {
+/** The error of a request that something in the database may have been in the way of. Null: it failed for another reason. */
+export function delayed(error: unknown): UnavailableError | null {
   if (error instanceof RequestTimeout) {
-    return error;
+    return new UnavailableError({ outcome: "unknown", cause: error });
   }
-  const isOurs = error instanceof UnavailableError && error.outcome === "unknown";
-  return isOurs && error.cause instanceof RequestTimeout ? error.cause : null;
+  if (!(error instanceof UnavailableError)) {
+    return null;
+  }
+  const { outcome, cause } = error;
+  const isLockTimeout = cause instanceof Error && "code" in cause && cause.code === "55P03";
+  return isLockTimeout || (outcome === "unknown" && cause instanceof RequestTimeout) ? error : null;
 }
 
 /** Waiting does not help against a wrong password, a missing database or an untrusted certificate. */
@@ -97,5 +101,5 @@ export function ofAttempts(earlier: UnavailableError | null, latest: Unavailable
     return telling;
   }
   const message = `An attempt had no answer, and may have taken effect. Of another: ${telling.message}`;
-  return new UnavailableError({ outcome: "unknown", message, cause: telling.cause });
+  return new UnavailableError({ outcome: "unknown", address: telling.address, message, cause: telling.cause });
 }

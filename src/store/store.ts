@@ -1,7 +1,6 @@
 import type { MigrateOptions } from "../api/options.js";
 import type { LeaseholdError, LossReason, UnavailableError } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
-import type { RequestTimeout } from "../runtime/timeout.js";
 import type { TallyStats } from "./counts.js";
 import type { ConnectionStates, ServerState } from "./store-state.js";
 
@@ -16,8 +15,8 @@ export interface Store {
   open(timeoutMs: number, right?: Right): Promise<void>;
   /** Whether it was ready once. Until then it may be the address that is wrong, and asking again will not help. */
   readonly wasReady: boolean;
-  /** The error for a request that had no answer in time. It says where that went, and what it waits for if that is soon found out. */
-  noAnswer(cause: RequestTimeout): Promise<UnavailableError>;
+  /** The error of a request that was delayed, with where it went and, if that is soon found out, what was in its way. */
+  explain(error: UnavailableError): Promise<UnavailableError>;
   /** Whether an attempt could be sent now: the store is connected and checked, and knows the server's time. */
   readonly isReady: boolean;
   /**

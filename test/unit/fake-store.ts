@@ -3,7 +3,6 @@
 import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
 import type { Instant } from "../../src/runtime/clock.js";
 import { after, now } from "../../src/runtime/clock.js";
-import type { RequestTimeout } from "../../src/runtime/timeout.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
@@ -196,8 +195,8 @@ export class FakeStore implements Store {
 
   wasReady = true;
 
-  async noAnswer(cause: RequestTimeout): Promise<UnavailableError> {
-    return new UnavailableError({ outcome: "unknown", cause });
+  async explain(error: UnavailableError): Promise<UnavailableError> {
+    return error;
   }
 
   async findDatabaseId(): Promise<void> {}

@@ -4,7 +4,6 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { type Page, proseOf, readPage, userPages } from "../../support/pages.js";
-import { missingPages } from "./missing-pages.js";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const others = ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "bench/README.md"];
@@ -21,11 +20,6 @@ test("every page of the documentation can be reached from docs/README.md", () =>
     for (const link of page === undefined ? [] : linksOf(page)) reached.add(target(page?.path ?? "", link).path);
   }
   expect(pages.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
-});
-
-test("the pages that are still missing are missing, and linked to", () => {
-  const linked = new Set(pages.flatMap((page) => linksOf(page).map((link) => target(page.path, link).path)));
-  expect(missingPages.filter((path) => existsSync(join(root, path)) || !linked.has(path))).toEqual([]);
 });
 
 test("headings get the anchors that GitHub gives them", () => {
@@ -49,7 +43,6 @@ function linksOf(page: Page): readonly string[] {
 
 function isAlive(page: Page, link: string): boolean {
   const { path, anchor } = target(page.path, link);
-  if (missingPages.includes(path)) return true;
   if (!existsSync(join(root, path))) return false;
   return anchor === undefined || (path.endsWith(".md") && anchorsOf(readPage(path).text).has(anchor));
 }
