@@ -31,7 +31,12 @@ export interface AcquiresInit {
   /** Called with what a wait outlasts: Postgres cannot be reached for now. */
   readonly onOutage: (error: UnavailableError) => void;
   /** Makes the error with which `acquire` rejects when it was not granted. */
-  readonly toError: (key: string, terms: ResolvedAcquireOptions, result: NotGranted) => Error;
+  readonly toError: (
+    key: string,
+    terms: ResolvedAcquireOptions,
+    result: NotGranted,
+    deadlock: readonly string[] | null,
+  ) => Error;
 }
 
 /** The acquires that are in progress. */
@@ -238,6 +243,16 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   #refused(result: NotGranted): void {
+    const { claims, holdings } = this.#context;
+    // In a deadlock it holds something that others wait for. Asked while it is still in the queue itself.
+    if (result.outcome === "timeout" && !this.#isTry && holdings.size > 0) {
+      void claims.store.findDeadlock(this.key).then((deadlock) => this.#endRefused(result, deadlock));
+    } else {
+      this.#endRefused(result, null);
+    }
+  }
+
+  #endRefused(result: NotGranted, deadlock: readonly string[] | null): void {
     if (this.claim.isUnfinished) {
       this.#context.background.add(this.claim.lastWord());
     }
@@ -245,7 +260,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     if (this.#isTry) {
       this.#resolve(result);
     } else {
-      this.#reject(this.#context.toError(this.key, this.terms, result));
+      this.#reject(this.#context.toError(this.key, this.terms, result, deadlock));
     }
   }
 

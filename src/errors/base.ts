@@ -101,6 +101,7 @@ function toJsonValue(value: unknown, depth: number): unknown {
   if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
   if (value === null || value === undefined || typeof value === "string" || typeof value === "boolean") return value;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  if (Array.isArray(value) && depth > 1) return value.map((inner) => toJsonValue(inner, depth - 1));
   if (depth === 1 || Object.getPrototypeOf(value) !== Object.prototype) return describe(value);
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toJsonValue(inner, depth - 1)]));
 }

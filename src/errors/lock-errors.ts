@@ -65,6 +65,7 @@ export interface WaitTimeoutData extends NotAcquiredData {
   readonly waitMs?: number | undefined;
   /** Whether this process itself holds the key. Default false. */
   readonly isHeldHere?: boolean | undefined;
+  readonly deadlock?: readonly string[] | null | undefined;
 }
 
 /** The key was not granted within `waitMs`. It has left the queue. */
@@ -78,15 +79,21 @@ export class WaitTimeoutError extends NotAcquiredError {
   readonly waitMs: number;
   /** Whether this process itself held the key while it waited. */
   readonly isHeldHere: boolean;
+  /** Who waits for what, one sentence for each, when the key is part of a deadlock; else null. Known of processes with presence. */
+  readonly deadlock: readonly string[] | null;
 
-  constructor({ waitMs = 10_000, isHeldHere = false, message, ...rest }: WaitTimeoutData) {
-    const advice = isHeldHere
-      ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. With the option reentry: "throw" the place that waits for itself is told at once.'
-      : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
+  constructor({ waitMs = 10_000, isHeldHere = false, deadlock = null, message, ...rest }: WaitTimeoutData) {
+    const advice =
+      deadlock !== null
+        ? `It is part of a deadlock: ${deadlock.join("; ")}. Acquire several keys in the same order everywhere.`
+        : isHeldHere
+          ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. With the option reentry: "throw" the place that waits for itself is told at once.'
+          : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
     const waited = `Waited ${waitMs} ms for ${quote(rest.key)}${standing(rest.holder, rest.blockingPid)}`;
     super({ ...rest, message: message ?? `${waited}. ${advice}` });
     this.waitMs = waitMs;
     this.isHeldHere = isHeldHere;
+    this.deadlock = deadlock;
   }
 }
 

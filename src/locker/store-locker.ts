@@ -1,4 +1,4 @@
-import { Acquires } from "../acquire/acquires.js";
+import { Acquires, type AcquiresInit } from "../acquire/acquires.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/wait.js";
@@ -98,13 +98,14 @@ export class StoreLocker implements Locker {
     const holdings = new Holdings({ options, store, activity, background, callbacks, observer, handOver: queues });
     Object.defineProperty(this, isClosing, { get: () => calls.isClosing });
     const claims = { store, queues, requestTimeoutMs, closed: calls.closed };
-    const toError = (key: string, { waitMs }: ResolvedAcquireOptions, { holder, blockingPid }: NotGranted): Error =>
+    const toError: AcquiresInit["toError"] = (key, { waitMs }, { holder, blockingPid }, deadlock) =>
       new WaitTimeoutError({
         key,
         waitMs,
         holder: holdings.holderInfo(key, holder),
         blockingPid,
         isHeldHere: holdings.get(key) !== undefined,
+        deadlock,
       });
     for (const watcher of [recent, this.#publisher, counters]) {
       observer.add(watcher);

@@ -32,6 +32,7 @@ import { AcquireAct } from "./acts/acquire.js";
 import { Acts } from "./acts/acts.js";
 import { check, holderOf } from "./acts/check.js";
 import { checkFence } from "./acts/check-fence.js";
+import { findDeadlock } from "./acts/deadlock.js";
 import { flushCounters } from "./acts/flush-counters.js";
 import { forceRelease, notAdministrator } from "./acts/force-release.js";
 import { keepEntries } from "./acts/keep-entries.js";
@@ -57,6 +58,8 @@ import type { ActiveSession } from "./session/presence.js";
 import { Session } from "./session/session.js";
 import { SessionCheck } from "./session/session-check.js";
 
+/** How long a wait that has timed out waits besides to learn of a deadlock. */
+const DEADLOCK_MS = 1_000;
 /** How long a call that had no answer waits besides to learn why. */
 const OBSTACLE_MS = 250;
 
@@ -154,6 +157,15 @@ export class PostgresStore implements Store {
 
   get wasReady(): boolean {
     return this.#isChecked;
+  }
+
+  async findDeadlock(key: string): Promise<readonly string[] | null> {
+    const { sessionId } = this.presence;
+    if (sessionId === null) {
+      return null; // only sessions are known to be both waiter and holder
+    }
+    const asking = findDeadlock(this.#connections.renewals, sessionId, key);
+    return await withTimeout(asking, DEADLOCK_MS).catch(() => null);
   }
 
   /** Never rejects. */

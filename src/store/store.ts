@@ -15,6 +15,8 @@ export interface Store {
   open(timeoutMs: number, right?: Right): Promise<void>;
   /** Whether it was ready once. Until then it may be the address that is wrong, and asking again will not help. */
   readonly wasReady: boolean;
+  /** Who waits for what, if waiting for this key has put this process into a deadlock. Never rejects; null as well when it is not known. */
+  findDeadlock(key: string): Promise<readonly string[] | null>;
   /** The error of a request that was delayed, with where it went and, if that is soon found out, what was in its way. */
   explain(error: UnavailableError): Promise<UnavailableError>;
   /** Whether an attempt could be sent now: the store is connected and checked, and knows the server's time. */

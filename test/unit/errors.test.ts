@@ -136,6 +136,7 @@ describe("as JSON", () => {
       key: "a",
       waitMs: 5,
       isHeldHere: false,
+      deadlock: null,
       blockingPid: 9,
       holder: {
         owner: "web-1:17",

@@ -195,6 +195,10 @@ export class FakeStore implements Store {
 
   wasReady = true;
 
+  async findDeadlock(): Promise<null> {
+    return null;
+  }
+
   async explain(error: UnavailableError): Promise<UnavailableError> {
     return error;
   }
