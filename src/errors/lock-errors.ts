@@ -65,6 +65,7 @@ export interface WaitTimeoutData extends NotAcquiredData {
   readonly waitMs?: number | undefined;
   /** Whether this process itself holds the key. Default false. */
   readonly isHeldHere?: boolean | undefined;
+  /** Who waits for what. Default null. */
   readonly deadlock?: readonly string[] | null | undefined;
 }
 
