@@ -22,7 +22,8 @@ const compiledElsewhere = ["docs/guides/nest.md"];
 const examples = userPages()
   .filter(({ path }) => !compiledElsewhere.includes(path))
   .flatMap(blocksOf)
-  .filter(({ language }) => language === "ts" || language === "js");
+  // In docs/coming-from/, js is the code of other libraries: test/guides parses it.
+  .filter(({ language, page }) => language === "ts" || (language === "js" && !page.startsWith("docs/coming-from/")));
 const [first] = blocksOf(readme).filter(({ language }) => language === "js");
 
 let folder: string;

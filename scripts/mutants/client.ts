@@ -275,7 +275,7 @@ export const client: readonly Mutant[] = [
   {
     name: "outage: a try asks an address again that never worked",
     file: "src/acquire/wait.ts",
-    edits: [["terms.waitMs === 0 && outcome", "terms.waitMs < 0 && outcome"]],
+    edits: [["(this.#isTry && !this.#store.wasReady)", "false"]],
     tests: ["test/faults/reasons.test.ts"],
   },
   {

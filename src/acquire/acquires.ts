@@ -213,7 +213,8 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     const wait = new Wait({ claim: this.claim, store, queues, requestTimeoutMs, onOutage });
     this.#wait = wait;
     waiting.add(this);
-    const deadline = isPast(this.deadline) ? after(now(), requestTimeoutMs) : this.deadline;
+    const isSame = !isPast(this.deadline) || elapsedMs(this.claim.startedAt) >= this.terms.waitMs;
+    const deadline = isSame ? this.deadline : after(now(), requestTimeoutMs);
     wait.run({ answer, failure, deadline }).then(
       (result) => {
         waiting.delete(this);

@@ -1,6 +1,6 @@
 import type { Claim } from "../claim/claim.js";
 import { UnavailableError } from "../errors/errors.js";
-import { after, type Instant, monotonicNowMs, msUntil, now, sleep } from "../runtime/clock.js";
+import { after, elapsedMs, type Instant, monotonicNowMs, msUntil, now, sleep } from "../runtime/clock.js";
 import { withTimeout } from "../runtime/timeout.js";
 import { isHopeless, retry } from "../store/retry.js";
 import type { AcquireAnswer, Grant, Holder, Store, Ticket } from "../store/store.js";
@@ -225,7 +225,7 @@ export class Wait implements Waiter {
       maxMs: MAX_RETRY_MS,
       refuse: () => this.#refuseIfEnded(),
       interrupt: () => this.#interrupted(),
-      giveUp: ({ outcome }) => this.#claim.terms.waitMs === 0 && outcome === "not-sent" && !this.#store.wasReady,
+      giveUp: ({ outcome }) => outcome === "not-sent" && (this.#isOver || (this.#isTry && !this.#store.wasReady)),
       failure: failure ?? null,
       exhausted: (failed) => failed ?? new UnavailableError({ outcome: "unknown" }),
     });
@@ -245,6 +245,16 @@ export class Wait implements Waiter {
       claim.attemptFailed(error, deadline);
       throw error;
     }
+  }
+
+  get #isTry(): boolean {
+    return this.#claim.terms.waitMs === 0;
+  }
+
+  /** A wait that has lasted as long as it may. */
+  get #isOver(): boolean {
+    const { startedAt, terms } = this.#claim;
+    return !this.#isTry && elapsedMs(startedAt) >= terms.waitMs;
   }
 
   #refuseIfEnded(): void {

@@ -48,7 +48,7 @@ export interface KeepAliveOptions {
  * const lock = await locker.acquire("order:42");
  * try {
  *   lock.assertHeld();
- *   await sql`update orders set state = 'paid', fence = ${lock.fence} where id = 42 and fence < ${lock.fence}`;
+ *   await sql`update orders set state = 'paid', fence = ${lock.fence} where id = 42 and fence <= ${lock.fence}`;
  * } finally {
  *   await lock.release();
  * }

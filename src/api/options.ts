@@ -60,7 +60,8 @@ export interface WaitOptions {
   /**
    * What a call that waits does for a key that the code it is called from holds already: `withLock("a", ...)` in the body of `withLock("a", ...)`.
    *
-   * - `throw`: rejects with ReentryError at once. Bodies then run in an AsyncLocalStorage, which costs a few microseconds for each.
+   * - `throw`: rejects with ReentryError at once. Set it for the locker: bodies of `withLock` then run in an AsyncLocalStorage, which costs a few
+   *   microseconds for each. A call that sets it alone knows of no body around it.
    * - `wait`: waits like anybody else, in vain until `waitMs` is over if the outer body awaits it.
    *
    * Default `wait`.

@@ -27,7 +27,10 @@ export interface Command extends Shape {
 
 /** Where to find the database: options of all commands that use one. */
 export const connectionOptions: OptionTable = {
-  url: { value: "<address>", text: "address of the database; default LEASEHOLD_DATABASE_URL, DATABASE_URL" },
+  url: {
+    value: "<address>",
+    text: "address of the database; default LEASEHOLD_DATABASE_URL, DATABASE_URL, PGHOST and the like",
+  },
   "direct-url": {
     value: "<address>",
     text: "its address past a pooler; default LEASEHOLD_DIRECT_URL, DIRECT_URL, DATABASE_URL_UNPOOLED",

@@ -88,7 +88,7 @@ export class WaitTimeoutError extends NotAcquiredError {
       deadlock !== null
         ? `It is part of a deadlock: ${deadlock.join("; ")}. Acquire several keys in the same order everywhere.`
         : isHeldHere
-          ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. With the option reentry: "throw" the place that waits for itself is told at once.'
+          ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. createLocker({ reentry: "throw" }) finds the place where it waits for itself, if that is in the body of a withLock.'
           : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
     const waited = `Waited ${waitMs} ms for ${quote(rest.key)}${standing(rest.holder, rest.blockingPid)}`;
     super({ ...rest, message: message ?? `${waited}. ${advice}` });

@@ -77,7 +77,8 @@ export function checkFunction<T extends (...args: never[]) => unknown>(option: s
 export function checkNames(what: string, value: unknown, known: readonly string[]): Readonly<Record<string, unknown>> {
   if (value === undefined) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new InvalidOptionError({ option: what, expected: "an object", received: value });
+    const expected = what.startsWith("createLocker") ? "an object such as { url }" : "an object";
+    throw new InvalidOptionError({ option: what, expected, received: value });
   }
   const unknown = Object.keys(value).find((name) => !known.includes(name));
   if (unknown === undefined) return value as Readonly<Record<string, unknown>>;

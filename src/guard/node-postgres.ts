@@ -1,4 +1,4 @@
-import { UnsupportedError } from "../errors/errors.js";
+import { InvalidOptionError, UnsupportedError } from "../errors/errors.js";
 import { checkBoolean, checkNames, checkOneOf } from "../errors/option-checks.js";
 import { processWide } from "../runtime/process-wide.js";
 import type { Guard } from "./guard.js";
@@ -177,7 +177,7 @@ function beginWith(options: unknown): string {
     const levels = ["read uncommitted", "read committed", "repeatable read", "serializable"] as const;
     modes.push(`isolation level ${checkOneOf("isolationLevel", isolationLevel, levels)}`);
   }
-  if (accessMode !== undefined) modes.push(checkOneOf("accessMode", accessMode, ["read only", "read write"]));
+  if (accessMode !== undefined) modes.push(checkAccessMode(accessMode));
   if (deferrable !== undefined) modes.push(checkBoolean("deferrable", deferrable) ? "deferrable" : "not deferrable");
   return `begin ${modes.join(", ")}`;
 }
@@ -188,4 +188,13 @@ function nothingCommitted(): UnsupportedError {
     message:
       "The transaction was rolled back: a statement in it had failed, and the body went on as if nothing had happened. Let the body throw, or use a savepoint around what may fail.",
   });
+}
+
+/** A guard locks the lease's row. */
+function checkAccessMode(value: unknown): string {
+  if (value === "read only") {
+    const expected = "a transaction that may write, for Postgres locks no rows in one that is read only";
+    throw new InvalidOptionError({ option: "accessMode", expected, received: value });
+  }
+  return checkOneOf("accessMode", value, ["read write"]);
 }

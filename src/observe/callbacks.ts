@@ -35,7 +35,7 @@ export class Callbacks {
       guarded(() => this.#onError?.(loss), warn);
     } else if (!hasWarned && loss.reason !== "closed") {
       hasWarned = true;
-      const text = `${loss.message} Nobody was told: give the locker an onLost, or pass lock.signal on. Later losses are not warned of.`;
+      const text = `${loss.message} The code that held it could not know at once: read lock.signal there, or give the locker an onLost. Later losses are not warned of.`;
       process.emitWarning(text, { type: "LeaseholdWarning", code: "LEASEHOLD_LOCK_LOST" });
     }
   }

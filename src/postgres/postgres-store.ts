@@ -45,7 +45,7 @@ import { sweepBatch } from "./acts/sweep.js";
 import { StandbyOnly } from "./connection/connect.js";
 import { Connections } from "./connection/connections.js";
 import { exhaustedBy } from "./connection/exhausted.js";
-import { failedAt } from "./connection/failed-at.js";
+import { failedAt, noteFailedAt } from "./connection/failed-at.js";
 import { NotSent } from "./connection/lane.js";
 import { checkSchema, SCHEMA_INFO } from "./connection/schema-check.js";
 import { ServerClock } from "./connection/server-clock.js";
@@ -146,7 +146,9 @@ export class PostgresStore implements Store {
           await withTimeout(this.#checking, Math.max(1, msUntil(deadline)));
         }
       } catch (error) {
-        throw error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
+        const failure = error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
+        noteFailedAt(failure, this.#connections.place);
+        throw failure;
       }
     });
     await opening.catch((error: unknown) => {

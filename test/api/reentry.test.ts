@@ -64,7 +64,7 @@ test("one call can ask for it, and its own body is known", async () => {
       await expect(locker.acquire("a", { reentry: "throw" })).rejects.toBeInstanceOf(ReentryError);
       const error = await locker.acquire("a", { waitMs: 50 }).catch((reason: unknown) => reason);
       expect(error).toMatchObject({ code: "wait-timeout", isHeldHere: true });
-      expect((error as Error).message).toContain('reentry: "throw"');
+      expect((error as Error).message).toContain('createLocker({ reentry: "throw" })');
     },
     { reentry: "throw" },
   );

@@ -93,11 +93,11 @@ test("errors of a real run are JSON-safe and show neither a token nor a password
   await attempt(() => forced.release());
   proxy.blackhole();
   await attempt(() => held.renew());
-  await attempt(() => locker.acquire("other"));
+  await attempt(() => locker.acquire("other", { waitMs: 1 }));
   await attempt(() => held.release());
   await proxy.refuse(true);
   proxy.cutAll();
-  await attempt(() => locker.acquire("another"));
+  await attempt(() => locker.acquire("another", { waitMs: 1 }));
   await attempt(() => locker.check("another"));
   await attempt(() => held.release());
   await using stranger = openLocker(changeUrl(database.url, { user: "nobody", password: "sesame-open" }));

@@ -80,7 +80,7 @@ test("DistributedLock #147: no lock stays behind a call that reported a timeout,
   await locker.ready();
   const { dropped } = proxy.dropAnswerOf(acquire, { then });
 
-  const failed = locker.acquire("a", { ttlMs: 60_000 }).catch((error: unknown) => error);
+  const failed = locker.acquire("a", { ttlMs: 60_000, waitMs: 1 }).catch((error: unknown) => error);
   await dropped;
   expect((await leaseRow(sql, "a")).token).not.toBeNull(); // granted, as the server sees it
 

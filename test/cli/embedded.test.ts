@@ -92,7 +92,7 @@ test("one process sees what another holds", async () => {
     { env },
   );
   await holder.wrote("on");
-  expect((await embedded("ls")).stdout).toMatch(/^shared +\d+ +me +yes/m);
+  expect((await embedded("ls")).stdout).toMatch(/^shared +held +\d+ +me +yes/m);
   expect(await embedded("run", "shared", "--no-wait", "--", "true")).toMatchObject({ code: 193 });
   expect((await embedded("doctor")).stdout).toContain("0 problems");
   holder.write("over\n");

@@ -56,7 +56,9 @@ test("a migration: the first message sets the path, and nothing stays set", asyn
   await using proxy = await startProxy(empty.url);
   await using locker = openLocker(proxy.url(empty.url));
   await locker.migrate();
-  expect(textsByConnection(proxy).map(([first]) => first)).toEqual([expect.stringMatching(begins)]);
+  // and of the one that looks for who is in the way, where the migration takes its time
+  for (const [first] of textsByConnection(proxy)) expect(first).toMatch(begins);
+  expect(proxy.statements.length).toBeGreaterThan(0);
   expect(proxy.statements.filter(({ sql }) => /(^|;)\s*set (?!local)/i.test(sql))).toEqual([]);
 });
 
@@ -67,7 +69,7 @@ test("the command line sets the path for each transaction, for it may be a poole
   expect([code, stderr]).toEqual([0, ""]);
   const [hello, ...others] = proxy.statements.map(({ sql }) => sql);
   expect(hello).toMatch(/^set local search_path = pg_catalog, pg_temp;/);
-  const begun = others.filter((sql) => sql.startsWith("begin; set local search_path = pg_catalog, pg_temp")).length;
+  const begun = others.filter((sql) => /^begin\b.*; set local search_path = pg_catalog, pg_temp/.test(sql)).length;
   expect(begun).toBeGreaterThan(0);
   expect(others).toHaveLength(3 * begun);
 });

@@ -51,7 +51,7 @@ test.each(presences)(
     await locker.ready();
     const { dropped } = loseAnswer(proxy, /leasehold_internal\.acquire(_first|_one)?\(/, "blackhole");
 
-    const acquiring = locker.acquire(key);
+    const acquiring = locker.acquire(key, { waitMs: 1 });
     const outcome = settled(acquiring, requestTimeoutMs);
     await dropped;
     const orphan = await leaseRow(sql, key);

@@ -143,7 +143,9 @@ test.each(presences)("no connection is free (53300): every call says so (presenc
     expect(error, name).toBeInstanceOf(UnavailableError);
     expect(error, name).toMatchObject({
       outcome: "not-sent",
-      message: expect.stringMatching(/^Postgres refused: too many connections for role .* \(SQLSTATE 53300\)/),
+      message: expect.stringMatching(
+        /^Postgres at [\w.]+:\d+ refused: too many connections for role .* \(SQLSTATE 53300\)/,
+      ),
     });
   }
   await database.sql.unsafe(`alter role ${role.name} connection limit 10`);

@@ -82,7 +82,7 @@ test.each([1, 4])(
     await locker.ready();
     const { dropped } = proxy.dropAnswerOf(acquire, { then });
 
-    const acquiring = Promise.allSettled(keys.map((key) => locker.acquire(key)));
+    const acquiring = Promise.allSettled(keys.map((key) => locker.acquire(key, { waitMs: 1 })));
     await dropped;
     expect(await Promise.all(keys.map(grants))).toEqual(keys.map(() => 1));
     expect((await acquiring).map(({ status }) => status)).toEqual(keys.map(() => "rejected"));

@@ -61,7 +61,7 @@ test("without any of them the process is warned, once", async () => {
 
   expect(unheard(seen)).toHaveLength(1);
   expect(unheard(seen)[0]?.message).toMatch(
-    /^Lost the lock on "a" .*Nobody was told: give the locker an onLost, or pass lock\.signal on/,
+    /^Lost the lock on "a" .*The code that held it could not know at once: read lock\.signal there, or give the locker an onLost/,
   );
 });
 

@@ -28,7 +28,7 @@ Exit codes of its own:
   ${runCodes.notAcquired}  the lock was not free, or not within --wait; another one with --conflict-exit-code
   ${runCodes.lost}  the lock was lost, and the command was ended
   ${runCodes.noConnection}  Postgres could not be reached or used, or no address was given
-  ${runCodes.usage}  the command line is wrong, or the address is none
+  ${runCodes.usage}  the command line is wrong, or the address cannot be read
   126  the command could not be started
   127  the command was not found`,
   options: {
@@ -75,10 +75,20 @@ Exit codes of its own:
     const graceMs = duration(args, "grace") ?? GRACE_MS;
     const conflictCode = readExitCode(args.text("conflict-exit-code"));
     const tell = (what: unknown): void => printError("leasehold run", what, args.has("json"));
-    const options = { presence: args.has("no-presence") ? "off" : "on", owner: args.text("owner") } as const;
+    // An outage: the wait goes on, or the lock is still held. What fails before that ends the command, and is told then.
+    let isConnected = false;
+    const warn = (error: unknown): void => (isConnected && !args.has("quiet") ? tell(error) : undefined);
+    const options = {
+      presence: args.has("no-presence") ? "off" : "on",
+      owner: args.text("owner"),
+      onError: warn,
+    } as const;
     const signals = new Signals();
     try {
       return await withLocker(args, options, async (locker) => {
+        // A wait outlasts an outage. An address that has never worked is told at once.
+        await locker.ready();
+        isConnected = true;
         const lock = await acquire(locker, args.positionals[0] ?? "", terms, signals.signal);
         return await runUnderLock(lock, { command: [program, ...rest], graceMs, signals, tell });
       });

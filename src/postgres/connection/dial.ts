@@ -15,6 +15,11 @@ export class NotTrusted extends Error {
   }
 }
 
+/** The address demands TLS, and the server has none. Retrying does not help. */
+export class NoTls extends Error {
+  readonly code = "NOT_TRUSTED";
+}
+
 const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 
 /**
@@ -127,7 +132,7 @@ async function isTlsAccepted(
     throw new Error("the server did not answer the request for TLS as Postgres does");
   }
   if (letter === "N" && ssl !== "prefer" && ssl !== "allow") {
-    throw new Error("the server does not accept TLS, which the address demands");
+    throw new NoTls("the server does not accept TLS, which the address demands");
   }
   return letter === "S";
 }

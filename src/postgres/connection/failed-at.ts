@@ -13,8 +13,8 @@ export function placeOf({ path }: Pick<ConnectionTarget, "path">, host: Host): s
 }
 
 /** Notes where an error comes from, unless that is known already. */
-export function noteFailedAt(error: unknown, place: string): void {
-  if (typeof error === "object" && error !== null && failedAt(error) === null) {
+export function noteFailedAt(error: unknown, place: string | null): void {
+  if (place !== null && typeof error === "object" && error !== null && failedAt(error) === null) {
     places.set(error, place);
   }
 }

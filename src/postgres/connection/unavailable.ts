@@ -1,7 +1,7 @@
 import { UnavailableError } from "../../errors/errors.js";
 import { quote } from "../../runtime/describe.js";
 import { RequestTimeout } from "../../runtime/timeout.js";
-import { NotTrusted } from "./dial.js";
+import { NoTls, NotTrusted } from "./dial.js";
 import { failedAt } from "./failed-at.js";
 import { FunctionFailed, SessionLost } from "./link-closed.js";
 
@@ -87,10 +87,10 @@ function failedFunction(error: unknown): string | null {
   return null;
 }
 
-/** The error about the server's certificate, if that is why the connection failed. */
-export function notTrusted(error: unknown): NotTrusted | null {
+/** The error about TLS or the server's certificate, if that is why the connection failed. */
+export function notTrusted(error: unknown): NotTrusted | NoTls | null {
   for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof NotTrusted) {
+    if (at instanceof NotTrusted || at instanceof NoTls) {
       return at;
     }
   }
