@@ -244,8 +244,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "outage: the next one is not reported",
-    file: "src/observe/callbacks.ts",
-    edits: [["    this.#outage.end();\n", ""]],
+    file: "src/observe/outage.ts",
+    edits: [["    if (this.#told.size > 0) {\n      this.#told.clear();\n    }\n", ""]],
     tests: ["test/faults/reasons.test.ts"],
   },
   {

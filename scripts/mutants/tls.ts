@@ -12,7 +12,7 @@ export const tls: readonly Mutant[] = [
     name: "tls: a server without it will do",
     file: "src/postgres/connection/dial.ts",
     edits: [
-      ['throw new Error("the server does not accept TLS, which the address demands");', "await Promise.resolve();"],
+      ['throw new NoTls("the server does not accept TLS, which the address demands");', "await Promise.resolve();"],
     ],
     tests: ["test/tls/sslmode.test.ts"],
   },

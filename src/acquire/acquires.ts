@@ -30,6 +30,8 @@ export interface AcquiresInit {
   readonly onAcquired: ((lock: Lock) => void) | null;
   /** Called with what a wait outlasts: Postgres cannot be reached for now. */
   readonly onOutage: (error: UnavailableError) => void;
+  /** Called when a wait that has outlasted an outage has an answer. */
+  readonly onRecovered: () => void;
   /** Makes the error with which `acquire` rejects when it was not granted. */
   readonly toError: (
     key: string,
@@ -208,9 +210,9 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   /** Both null: there was no first attempt. */
   #goOn(answer: AcquireAnswer | null, failure: UnavailableError | null): void {
-    const { claims, queues, waiting, onOutage } = this.#context;
+    const { claims, queues, waiting, onOutage, onRecovered } = this.#context;
     const { store, requestTimeoutMs } = claims;
-    const wait = new Wait({ claim: this.claim, store, queues, requestTimeoutMs, onOutage });
+    const wait = new Wait({ claim: this.claim, store, queues, requestTimeoutMs, onOutage, onRecovered });
     this.#wait = wait;
     waiting.add(this);
     const isSame = !isPast(this.deadline) || elapsedMs(this.claim.startedAt) >= this.terms.waitMs;

@@ -36,6 +36,8 @@ export interface WaitInit {
   readonly requestTimeoutMs: number;
   /** Called when Postgres has not answered for `requestTimeoutMs`, and the wait goes on. */
   readonly onOutage: (error: UnavailableError) => void;
+  /** Called with the first answer after that. */
+  readonly onRecovered: () => void;
 }
 
 /** How the first attempt ended. `answer` and `failure` are both null when there was none. */
@@ -57,6 +59,7 @@ export class Wait implements Waiter {
   readonly #queues: LocalQueues;
   readonly #requestTimeoutMs: number;
   readonly #onOutage: (error: UnavailableError) => void;
+  readonly #onRecovered: () => void;
   #ended: { readonly error: unknown } | null = null;
   #onEnd: ((error: unknown) => void) | null = null;
   #interrupt: AbortController | null = null;
@@ -69,7 +72,7 @@ export class Wait implements Waiter {
   before: Waiter | null = null;
   behind: Waiter | null = null;
 
-  constructor({ claim, store, queues, requestTimeoutMs, onOutage }: WaitInit) {
+  constructor({ claim, store, queues, requestTimeoutMs, onOutage, onRecovered }: WaitInit) {
     this.key = claim.key;
     this.token = claim.token;
     this.#claim = claim;
@@ -77,6 +80,7 @@ export class Wait implements Waiter {
     this.#queues = queues;
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#onOutage = onOutage;
+    this.#onRecovered = onRecovered;
   }
 
   /** Its ticket, once an answer has given it one. */
@@ -189,7 +193,11 @@ export class Wait implements Waiter {
   async #lookThroughOutages(deadlineMs: number, first?: FirstResult): Promise<SettledAnswer> {
     for (let given: Partial<FirstResult> | undefined = first; ; ) {
       try {
-        return await this.#queues.look(this, () => this.#look(given));
+        const answer = await this.#queues.look(this, () => this.#look(given));
+        if (given?.failure) {
+          this.#onRecovered();
+        }
+        return answer;
       } catch (error) {
         const failure = this.#outlast(error, deadlineMs);
         await sleep(Math.min(MAX_RETRY_MS, deadlineMs - monotonicNowMs()), { signal: this.#interrupted() });

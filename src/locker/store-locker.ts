@@ -72,10 +72,10 @@ export class StoreLocker implements Locker {
     const store = makeStore({
       onWake: () => queues.wakeAll(),
       onReconnected: () => {
+        callbacks.answered();
         holdings.proveAll();
         queues.keepEntriesNow();
       },
-      onAnswered: () => callbacks.answered(),
       onError,
       onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
       onFailure: (error) => recent.failed(error),
@@ -107,7 +107,7 @@ export class StoreLocker implements Locker {
         isHeldHere: holdings.get(key) !== undefined,
         deadlock,
       });
-    for (const watcher of [recent, this.#publisher, counters]) {
+    for (const watcher of [recent, this.#publisher, counters, callbacks]) {
       observer.add(watcher);
     }
     this.#options = options;
@@ -133,7 +133,8 @@ export class StoreLocker implements Locker {
       callbacks,
       observer,
       onAcquired: options.onAcquired,
-      onOutage: onError,
+      onOutage: (error) => callbacks.report(error, (late) => store.explain(late)),
+      onRecovered: () => callbacks.answered(),
       toError,
     });
   }

@@ -1,5 +1,6 @@
-import type { LeaseLostError } from "../errors/errors.js";
+import type { LeaseLostError, UnavailableError } from "../errors/errors.js";
 import { describe } from "../runtime/describe.js";
+import { delayed } from "../store/retry.js";
 import type { Observer } from "./observer.js";
 import { Outage } from "./outage.js";
 
@@ -7,7 +8,7 @@ import { Outage } from "./outage.js";
 let hasWarned = false;
 
 /** Calls the user's callbacks. Their errors must not reach the protocol: they go to `onError`, or become a process warning. */
-export class Callbacks {
+export class Callbacks implements Observer {
   readonly #onError: ((error: unknown) => void) | null;
   readonly #observer: Observer;
   readonly #outage = new Outage();
@@ -21,12 +22,18 @@ export class Callbacks {
     guarded(callback, (error) => this.#tell(error, this.#onError ?? warn));
   }
 
-  /** Reports an error of background work: an outage once, until `answered`. Without `onError` it is dropped. */
-  report(error: unknown): void {
+  /**
+   * Reports an error of background work: an outage once, until `answered`. Without `onError` it is dropped. `explain` finds out more about a
+   * request that was late.
+   */
+  report(error: unknown, explain?: (late: UnavailableError) => Promise<UnavailableError>): void {
     this.#observer.failed?.(error);
-    if (this.#outage.isNews(error)) {
-      guarded(() => this.#onError?.(error), warn);
+    const onError = this.#onError;
+    if (!this.#outage.isNews(error) || onError === null) {
+      return;
     }
+    const late = explain === undefined ? null : delayed(error);
+    guarded(late === null ? () => onError(error) : async () => onError(await explain?.(late)), warn);
   }
 
   /** A lock was lost, without an `onLost`, and nobody has read its signal. It goes to `onError`; without that the first one becomes a warning. */
@@ -40,12 +47,24 @@ export class Callbacks {
     }
   }
 
-  /** Called when a connection was made: an outage has ended. */
+  /** Called when Postgres has answered a request about a lock, or has a session again: an outage has ended. */
   answered(): void {
     this.#outage.end();
   }
 
-  /** The same, for a call with an error listener of its own. */
+  renewed(): void {
+    this.#outage.end();
+  }
+
+  checked(): void {
+    this.#outage.end();
+  }
+
+  swept(): void {
+    this.#outage.end();
+  }
+
+  /** Reports to the error listener of a call. */
   reportTo(listener: (error: unknown) => void, error: unknown): void {
     this.#observer.failed?.(error);
     this.call(() => listener(error));

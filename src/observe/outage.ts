@@ -3,7 +3,7 @@ import { isHopeless } from "../store/retry.js";
 
 /**
  * Makes one report of one outage. The session, each renewal and each waiter notice it by themselves, again and again. What will not pass by
- * itself is told besides, once each. An outage has ended when a connection was made.
+ * itself is told besides, once each. It has ended when a request was answered: that a connection was made is not enough, for somebody may have a table locked.
  */
 export class Outage {
   /** The texts that were told since it began. */
@@ -20,7 +20,10 @@ export class Outage {
     return isNews;
   }
 
+  /** Called with every renewal. */
   end(): void {
-    this.#told.clear();
+    if (this.#told.size > 0) {
+      this.#told.clear();
+    }
   }
 }

@@ -59,7 +59,7 @@ import { Session } from "./session/session.js";
 import { SessionCheck } from "./session/session-check.js";
 
 /** How long a wait that has timed out waits besides to learn of a deadlock. */
-const DEADLOCK_MS = 1_000;
+const DEADLOCK_MS = 250;
 /** How long a call that had no answer waits besides to learn why. */
 const OBSTACLE_MS = 250;
 
@@ -94,10 +94,7 @@ export class PostgresStore implements Store {
       followTransactions(client);
     }
     this.#connections = new Connections(options, {
-      onClock: (sample) => {
-        this.#clock.learn(sample);
-        events.onAnswered();
-      },
+      onClock: (sample) => this.#clock.learn(sample),
       onNotice: (notice) => events.onNotice(notice),
     });
     const session = options.presence === "on" ? this.#makeSession() : null;
@@ -162,11 +159,11 @@ export class PostgresStore implements Store {
   }
 
   async findDeadlock(key: string): Promise<readonly string[] | null> {
-    const { sessionId } = this.presence;
-    if (sessionId === null) {
+    const active = this.#session?.active ?? null;
+    if (active === null) {
       return null; // only sessions are known to be both waiter and holder
     }
-    const asking = findDeadlock(this.#connections.renewals, sessionId, key);
+    const asking = findDeadlock(this.#connections.renewals, active, key);
     return await withTimeout(asking, DEADLOCK_MS).catch(() => null);
   }
 
@@ -284,7 +281,6 @@ export class PostgresStore implements Store {
         onActive: () => this.#updateReady(),
         onConnected: () => {
           this.#sessionCheck.reset();
-          this.#events.onAnswered();
           this.#events.onReconnected();
         },
         onClock: (sample) => this.#clock.learn(sample),
@@ -331,6 +327,7 @@ export class PostgresStore implements Store {
     const { role } = this.#connections;
     const wasSent = !(error instanceof NotSent);
     const cause = wasSent ? error : error.cause;
+    noteFailedAt(cause, this.#connections.place);
     if (cause instanceof StandbyOnly && this.#isChecked) {
       const message = "Only a standby answers, and nothing was sent. Asking again helps once a primary does.";
       return new UnavailableError({ outcome: "not-sent", message, cause });

@@ -77,13 +77,13 @@ export function delayed(error: unknown): UnavailableError | null {
   return isLockTimeout || (outcome === "unknown" && cause instanceof RequestTimeout) ? error : null;
 }
 
-/** Waiting does not help against a wrong password, a missing database or an untrusted certificate. */
+/** Waiting does not help against a wrong password, a missing database, an untrusted certificate, or a given client that was ended. */
 export function isHopeless({ cause }: UnavailableError): boolean {
   return (
     cause instanceof Error &&
     "code" in cause &&
     typeof cause.code === "string" &&
-    /^28|^3D000$|^NOT_TRUSTED$/.test(cause.code)
+    /^28|^3D000$|^CLIENT_ENDED$|^NOT_TRUSTED$/.test(cause.code)
   );
 }
 

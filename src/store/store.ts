@@ -87,8 +87,6 @@ export interface StoreEvents {
   onWake(): void;
   /** Called when a new session is active: leases must be renewed under it, and waiters should look. */
   onReconnected(): void;
-  /** Called when a connection was made, and the server has answered on it. */
-  onAnswered(): void;
   onError(error: unknown): void;
   /** A notice from the server. */
   onNotice(notice: { readonly [field: string]: string | undefined }): void;

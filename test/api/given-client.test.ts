@@ -3,6 +3,7 @@ import postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import { createLocker, type LockerOptions } from "../../src/index.js";
 import { createDatabase, createRole } from "../support/database.js";
+import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
 import { kinds, openPool, openPostgresJs, simpleKinds, undefinedForNull } from "./given-clients.js";
 
@@ -99,7 +100,53 @@ describe.each(simpleKinds)("$name", ({ open }) => {
     const error: unknown = await locker.check("a").catch((error: unknown) => error);
 
     expect(error).toMatchObject({ code: "unavailable", outcome: "not-sent", cause: expect.any(Error) });
-    expect(String((error as Error).cause)).toMatch(/CONNECTION_ENDED|after calling end on the pool/);
+    expect((error as Error).message).toMatch(
+      /^The given client was ended, so nothing was sent: the (client|pool) was ended\./,
+    );
+  });
+
+  test("when the user ends it, a wait ends, too: that will not pass", async () => {
+    const { client, end } = open(database.url);
+    await using holder = createLocker({ url: database.url });
+    await using locker = createLocker({ client, directUrl: database.url, requestTimeoutMs: 3_000 });
+    await using _ = await holder.acquire("ended");
+    const waiting = locker.acquire("ended", { waitMs: Number.POSITIVE_INFINITY }).catch((error: unknown) => error);
+    await until("it waits", async () => (await database.sql`select from leasehold.waiters`).length === 1);
+    await end();
+    expect(await waiting).toMatchObject({ code: "unavailable", message: expect.stringContaining("was ended") });
+    await database.sql`delete from leasehold.waiters`;
+  });
+
+  test("the second outage is told as the first was", async () => {
+    await using proxy = await startProxy(database.url);
+    const { client } = open(proxy.url(database.url));
+    const errors: unknown[] = [];
+    await using holder = createLocker({ url: database.url });
+    await using locker = createLocker({
+      client,
+      directUrl: database.url,
+      presence: "off",
+      requestTimeoutMs: 500,
+      onError: (error) => errors.push(error),
+    });
+    const held = await holder.acquire("twice");
+    const waiting = locker.acquire("twice", { waitMs: 120_000 });
+    await until("it waits", async () => (await database.sql`select from leasehold.waiters`).length === 1);
+    for (let outage = 1; outage <= 2; outage += 1) {
+      await proxy.refuse(true);
+      proxy.cutAll();
+      await until("it is told", () => errors.length === outage);
+      await proxy.refuse(false);
+      await until("it is answered", () =>
+        locker.check("twice").then(
+          () => true,
+          () => false,
+        ),
+      );
+    }
+    await held.release();
+    await (await waiting).release();
+    expect(errors).toHaveLength(2);
   });
 });
 

@@ -115,6 +115,26 @@ test.each(presences)(
   },
 );
 
+test("a wait behind a locked table is told once, with who has it, and is granted when that is over", async () => {
+  const errors: Error[] = [];
+  await using locker = openLocker(database, { requestTimeoutMs: 300, onError: (error) => errors.push(error as Error) });
+  const lock = await locker.acquire("renewed", { renewEveryMs: 5_000 });
+  await lock.renew();
+  let waiting: Promise<unknown> = Promise.resolve();
+  await sql.begin(async (tx) => {
+    await tx`lock table leasehold.leases in access exclusive mode`;
+    const { errors: before } = locker.stats();
+    waiting = locker.acquire("behind", { waitMs: 120_000 }).then((granted) => granted.release());
+    await until("it has given up three times", () => locker.stats().errors >= before + 3);
+  });
+  await waiting;
+  expect(errors).toHaveLength(1);
+  expect(errors[0]?.message).toMatch(
+    /The table leasehold\.leases is locked by server process \d+ \(AccessExclusiveLock\)/,
+  );
+  await lock.release();
+});
+
 test("a connection that the server ended is not told to be a missing answer, and no error speaks of negative time", async () => {
   const errors: LeaseholdError[] = [];
   await using locker = openLocker(database, { onError: (error) => errors.push(error as LeaseholdError) });

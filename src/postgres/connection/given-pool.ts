@@ -3,7 +3,7 @@ import type { NodePostgresPool } from "../../guard/node-postgres.js";
 import { now } from "../../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../../runtime/timeout.js";
 import { allBusy, connectionsOf, untilBusyMs } from "./exhausted.js";
-import { type Answer, NotSent } from "./lane.js";
+import { type Answer, ClientEnded, NotSent } from "./lane.js";
 import type { Parameter, Row } from "./link.js";
 import { LinkClosed } from "./link-closed.js";
 import { readingTypes } from "./pool-types.js";
@@ -25,6 +25,7 @@ interface Pool {
   connect(): Promise<Client>;
   readonly totalCount: number;
   readonly idleCount: number;
+  readonly ending?: boolean;
 }
 
 export interface GivenPoolOptions {
@@ -77,6 +78,8 @@ export class GivenPool {
 
   async #checkOut(): Promise<Client> {
     const ms = untilBusyMs(this.#options.timeoutMs);
+    if (this.#pool.ending === true)
+      throw new NotSent("not connected", { cause: new ClientEnded("the pool was ended") });
     const connecting = this.#pool.connect();
     try {
       return await withTimeout(connecting, ms);

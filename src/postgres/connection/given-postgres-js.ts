@@ -3,13 +3,21 @@ import { now } from "../../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../../runtime/timeout.js";
 import { allBusy, connectionsOf, untilBusyMs } from "./exhausted.js";
 import type { Answer } from "./lane.js";
-import { NotSent } from "./lane.js";
+import { ClientEnded, NotSent } from "./lane.js";
 import type { Parameter, Row } from "./link.js";
 import { LinkClosed } from "./link-closed.js";
 import { inOneTrip } from "./postgres-js.js";
 
-/** Codes of postgres.js for a statement that had no connection: after the user's `end`, or before a login was complete. */
-const neverSent: ReadonlySet<unknown> = new Set(["CONNECTION_ENDED", "CONNECT_TIMEOUT"]);
+/** Codes for a statement that had no connection. */
+const neverSent: ReadonlySet<unknown> = new Set([
+  "CONNECT_TIMEOUT",
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOENT",
+]);
 
 interface Query extends Promise<readonly Row[]> {
   /** The backend that it was sent to. */
@@ -45,6 +53,9 @@ export class GivenPostgresJs {
       const isTransformed = typeof options.transform?.value?.from === "function";
       return { rows: isTransformed ? rows.map(withNulls) : rows, sentAt, receivedAt: now() };
     } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "CONNECTION_ENDED") {
+        throw new NotSent("not connected", { cause: new ClientEnded("the client was ended", { cause: error }) });
+      }
       if (error instanceof Error && "code" in error && neverSent.has(error.code)) {
         throw new NotSent("not connected", { cause: error });
       }

@@ -16,6 +16,11 @@ export interface Answer {
 /** A statement failed before it was sent: nothing can have happened. */
 export class NotSent extends Error {}
 
+/** The given client was ended by its owner: nothing can be sent through it any more. */
+export class ClientEnded extends Error {
+  readonly code = "CLIENT_ENDED";
+}
+
 /** A statement that failed, and how long it may take in all. */
 interface Failed {
   readonly text: string;

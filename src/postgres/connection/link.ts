@@ -46,7 +46,9 @@ export class Link {
   readonly #onClose = new Set<() => void>();
   readonly #dialing = new AbortController();
   /** A slow server cannot be told from a broken network: when one statement has no answer in time, the connection is cut. */
-  readonly #unanswered: Unanswered = new Unanswered(() => this.destroy());
+  readonly #unanswered: Unanswered = new Unanswered(() =>
+    this.destroy(new LinkClosed("a statement had no answer in time")),
+  );
   #wire: Wire | null = null;
   #password = "";
   #waiting = 0;

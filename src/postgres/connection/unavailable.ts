@@ -27,6 +27,10 @@ export function toUnavailable(error: unknown, wasSent: boolean): UnavailableErro
     const message = `The session's connection to Postgres${at} was lost: ${reason}. It reconnects by itself, and proves what is held then.`;
     return new UnavailableError({ outcome: "not-sent", address, message, cause: error });
   }
+  if (error instanceof Error && "code" in error && error.code === "CLIENT_ENDED") {
+    const message = `The given client was ended, so nothing was sent: ${error.message}. Give the locker a client that lives as long as it does.`;
+    return new UnavailableError({ outcome: "not-sent", address, message, cause: error });
+  }
   if (!wasSent) {
     const message = `Postgres${at} could not be reached: ${reason}. Nothing was sent. Check that it runs and that the address is right, then try again.`;
     return new UnavailableError({ outcome: "not-sent", address, message, cause: error });

@@ -102,6 +102,10 @@ export class Heartbeat {
 
   async #beat(patienceMs: number): Promise<void> {
     const { link } = this.#pulse;
-    this.#options.onBeat(await withTimeout(beat(this.#pulse), patienceMs, () => link.destroy()));
+    this.#options.onBeat(
+      await withTimeout(beat(this.#pulse), patienceMs, () =>
+        link.destroy(new LinkClosed("a heartbeat had no answer in time")),
+      ),
+    );
   }
 }
