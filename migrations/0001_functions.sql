@@ -3751,9 +3751,10 @@ comment on column leasehold.deadlocks.path is 'The cycle in words.';
 comment on column leasehold.deadlocks.since is 'When the last wait began, which closed the cycle.';
 --> statement-breakpoint
 
--- For a wait that has timed out, see WaitTimeoutError. The role that waits may not read the view, and sees only what it is part of: the nonce
--- proves that it asks about a session of its own.
-create function leasehold_internal.find_deadlock(p_session integer, p_nonce uuid, p_key text) returns table (keys text, owners text)
+-- For a wait that has timed out, see WaitTimeoutError. The role that waits may not read the view, and sees only what it is part
+-- of: the nonce proves that it asks about a session of its own.
+create function leasehold_internal.find_deadlock(p_session integer, p_nonce uuid, p_key text)
+returns table (keys text, owners text)
 language sql stable security definer rows 1
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off

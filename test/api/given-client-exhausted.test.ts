@@ -155,7 +155,7 @@ describe.each(libraries)("$name", ({ open }) => {
     await locker.ready();
 
     await given.transaction(async () => {
-      for (const call of [locker.check("b"), locker.acquire("b", { keepAlive: false })]) {
+      for (const call of [locker.check("b"), locker.acquire("b", { keepAlive: false, waitMs: 1 })]) {
         const { message } = await refusal(call);
         expect(message).toContain("The pool of the given client is exhausted: its only connection was busy");
       }

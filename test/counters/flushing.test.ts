@@ -155,7 +155,7 @@ test("while Postgres is away nothing is lost, and nobody is disturbed", async ()
   await until("it is flushed", async () => (await sums()).released === 1);
   await proxy.refuse(true);
   proxy.cutAll();
-  await expect(locker.acquire("away")).rejects.toMatchObject({ code: "unavailable" });
+  await expect(locker.acquire("away", { waitMs: 1 })).rejects.toMatchObject({ code: "unavailable" });
   await proxy.refuse(false);
   await cycle(locker);
   await until("all of it is flushed", async () => (await sums()).released === 2);
@@ -184,7 +184,7 @@ test("a locker that never reached Postgres does not try to flush at its end", as
   await using proxy = await startProxy(database.url);
   await proxy.refuse(true);
   await using locker = open({ requestTimeoutMs: 100, onError: () => {} }, proxy.url(database.url));
-  await expect(locker.acquire("a")).rejects.toMatchObject({ code: "unavailable" });
+  await expect(locker.acquire("a", { waitMs: 1 })).rejects.toMatchObject({ code: "unavailable" });
   await proxy.refuse(false);
   await locker.close();
   expect(flushes(proxy)).toBe(0);

@@ -100,7 +100,7 @@ test("an acquire that was cancelled, and one that failed, are told with the erro
     controller.abort("enough");
     await expect(waiting).rejects.toBe("enough");
   });
-  const failure = await broken.acquire("a").catch((error: unknown) => error);
+  const failure = await broken.acquire("a", { waitMs: 1 }).catch((error: unknown) => error);
   await broken.close();
 
   expect(heard).toMatchObject([

@@ -76,7 +76,7 @@ test("debug, capabilities, locks, messages and errors of a busy process show non
   shown.push(await brief.release().catch((error: unknown) => error));
   await look();
   proxy.blackhole();
-  shown.push(await locker.acquire("in vain").catch((error: unknown) => error));
+  shown.push(await locker.acquire("in vain", { waitMs: 1 }).catch((error: unknown) => error));
   await look();
   await proxy.refuse(true);
   proxy.cutAll();

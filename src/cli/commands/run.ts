@@ -75,9 +75,9 @@ Exit codes of its own:
     const graceMs = duration(args, "grace") ?? GRACE_MS;
     const conflictCode = readExitCode(args.text("conflict-exit-code"));
     const tell = (what: unknown): void => printError("leasehold run", what, args.has("json"));
-    // An outage: the wait goes on, or the lock is still held. What fails before that ends the command, and is told then.
-    let isConnected = false;
-    const warn = (error: unknown): void => (isConnected && !args.has("quiet") ? tell(error) : undefined);
+    // While it waits: it outlasts an outage. What fails before that ends the command, and a lock that is lost is told as such.
+    let isWaiting = false;
+    const warn = (error: unknown): void => (isWaiting && !args.has("quiet") ? tell(error) : undefined);
     const options = {
       presence: args.has("no-presence") ? "off" : "on",
       owner: args.text("owner"),
@@ -88,8 +88,9 @@ Exit codes of its own:
       return await withLocker(args, options, async (locker) => {
         // A wait outlasts an outage. An address that has never worked is told at once.
         await locker.ready();
-        isConnected = true;
+        isWaiting = true;
         const lock = await acquire(locker, args.positionals[0] ?? "", terms, signals.signal);
+        isWaiting = false;
         return await runUnderLock(lock, { command: [program, ...rest], graceMs, signals, tell });
       });
     } catch (error) {
