@@ -3767,7 +3767,8 @@ begin atomic
 end;
 
 comment on function leasehold_internal.find_deadlock(integer, uuid, text) is
-  'The deadlock that a session is in because it waits for this key; no row: it is in none. JSON arrays, as in leasehold.deadlocks.';
+  'The deadlock that a session is in because it waits for this key; no row: it is in none. JSON arrays, as in '
+  'leasehold.deadlocks.';
 --> statement-breakpoint
 -- Lines with a counter variable are repeated for each counter (scripts/sql-counters.ts).
 create view leasehold.stats as

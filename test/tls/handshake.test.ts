@@ -139,7 +139,7 @@ test.each(Object.entries(steps))("a server that %s", async (_, [treat, expected]
 
   const calls: Readonly<Record<string, () => Promise<unknown>>> = {
     ready: () => locker.ready(),
-    acquire: () => locker.acquire("a", { waitMs: Number.POSITIVE_INFINITY }),
+    acquire: () => locker.acquire("a", { waitMs: 1 }),
     ping: () => locker.ping(),
     migrate: () => locker.migrate(),
   };
