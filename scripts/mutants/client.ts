@@ -280,8 +280,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "reasons: without the address",
-    file: "src/postgres/connection/connect.ts",
-    edits: [["      noteFailedAt(error, link.place);\n", ""]],
+    file: "src/postgres/connection/failed-at.ts",
+    edits: [["    places.set(error, place);\n", ""]],
     tests: ["test/faults/reasons.test.ts"],
   },
   {
