@@ -209,20 +209,20 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "reentry: only the innermost body is known",
-    file: "src/locker/reentry.ts",
-    edits: [["body = body.outer)", "body = undefined)"]],
+    file: "src/runtime/surroundings.ts",
+    edits: [["at = at.outer)", "at = undefined)"]],
     tests: ["test/api/reentry.test.ts"],
   },
   {
     name: "addresses: the environment is read when the locker is made",
     file: "src/config/resolve-targets.ts",
-    edits: [["if (url !== undefined || address !== undefined || client !== null) {", "if (true as boolean) {"]],
+    edits: [["if (!isFromEnvironment(addresses)) {", "if (true as boolean) {"]],
     tests: ["test/unit/options/connection-options.test.ts", "test/api/get-locker.test.ts"],
   },
   {
     name: "getLocker: a closed one is kept",
     file: "src/locker/get-locker.ts",
-    edits: [[" && Reflect.get(present, isClosing) !== true", ""]],
+    edits: [[" && Reflect.get(locker, isClosing) !== true", ""]],
     tests: ["test/api/get-locker.test.ts"],
   },
   {

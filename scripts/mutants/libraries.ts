@@ -146,7 +146,7 @@ export const libraries: readonly Mutant[] = [
     name: "given client: transactions on other clients count",
     file: "src/guard/enclosing.ts",
     edits: [
-      ["at.client === client && at.isOpen", "at.isOpen"],
+      ["transaction.client === client && transaction.isOpen", "transaction.isOpen"],
       ["client === undefined || !followed.has(client)", "client === undefined"],
     ],
     tests: exhausted,

@@ -276,13 +276,13 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   #failed(error: unknown): void {
     const late = delayed(error);
     if (late === null) {
-      this.#end(error);
+      this.#endFailed(error);
     } else {
-      void this.#context.claims.store.explain(late).then((explained) => this.#end(explained));
+      void this.#context.claims.store.explain(late).then((explained) => this.#endFailed(explained));
     }
   }
 
-  #end(error: unknown): void {
+  #endFailed(error: unknown): void {
     this.#ended("failed", null, error);
     this.#context.background.add(this.claim.lastWord());
     this.#reject(error);

@@ -176,14 +176,14 @@ export class Wait implements Waiter {
       pauseMs *= 1 - JITTER + 2 * JITTER * Math.random();
       const lookInMs = (answer.outcome === "queued" ? answer.lookInMs : null) ?? pauseMs;
       // The waiter of this process that is ahead of it looks for both.
-      const isBehind = this.#queues.isBehind(this);
-      await this.#queues
-        .pause(
-          this,
-          isBehind ? leftMs : Math.min(pauseMs, lookInMs, leftMs),
-          isBehind || lookInMs < pauseMs ? 0 : pauseMs / 4,
-        )
-        .catch((error: unknown) => this.#outlast(error, deadlineMs)); // its entry could not be kept
+      const [restMs, slackMs] = this.#queues.isBehind(this)
+        ? [leftMs, 0]
+        : [Math.min(pauseMs, lookInMs, leftMs), lookInMs < pauseMs ? 0 : pauseMs / 4];
+      try {
+        await this.#queues.pause(this, restMs, slackMs);
+      } catch (error) {
+        this.#outlast(error, deadlineMs); // its entry could not be kept
+      }
       this.#refuseIfEnded();
       answer = await this.#lookThroughOutages(deadlineMs);
     }

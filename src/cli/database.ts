@@ -1,3 +1,4 @@
+import { CONNECT_TIMEOUT_MS } from "../config/resolve-options.js";
 import { NotPermittedError } from "../errors/errors.js";
 import {
   type ConnectOptions,
@@ -13,7 +14,6 @@ import { withTimeout } from "../runtime/timeout.js";
 import { type Address, describeTarget, directTarget, findAddress } from "./address.js";
 import type { Arguments } from "./arguments.js";
 
-const DEFAULT_CONNECT_MS = 5_000;
 const ANSWER_MS = 30_000;
 
 export type Right = "usage" | "monitoring" | "admin";
@@ -43,7 +43,7 @@ export class Database {
       const { link, hello } = await connect({
         hosts: new HostList(target),
         applicationName: "leasehold command line",
-        connectTimeoutMs: target.connectTimeoutMs ?? DEFAULT_CONNECT_MS,
+        connectTimeoutMs: target.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
         // There may be a transaction pooler in between.
         prepare: false,
         settings: ownTransactionSettings,

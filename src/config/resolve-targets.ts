@@ -30,13 +30,12 @@ const libpqVariables = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER"];
  * @throws InvalidOptionError, as the function does that it returns
  */
 export function targetsOf(addresses: Addresses): () => Targets {
-  const { url, directUrl, connection, client, env } = addresses;
-  const address = addressOption(connection);
-  if (url !== undefined || address !== undefined || client !== null) {
+  const { directUrl, connection, env } = addresses;
+  if (!isFromEnvironment(addresses)) {
     const targets = resolveTargets(addresses);
     return () => targets;
   }
-  checkAddress("directUrl", directUrl, address);
+  checkAddress("directUrl", directUrl, undefined);
   if (directUrl !== undefined) parseConnectionUrl(String(directUrl), "directUrl", connection, env);
   let targets: Targets | null = null;
   return () => {
@@ -58,11 +57,12 @@ export function knownTargets(targets: () => Targets): Targets | null {
  * Finds the addresses, first in the options, then in the environment. The environment names the application's main
  * database, so it is ignored if the code names another one by `url`, `connection` or `client`.
  */
-export function resolveTargets({ url, directUrl, connection, client, env }: Addresses): Targets {
+export function resolveTargets(addresses: Addresses): Targets {
+  const { url, directUrl, connection, client, env } = addresses;
   const address = addressOption(connection);
   checkAddress("url", url, address);
   checkAddress("directUrl", directUrl, address);
-  const isFromEnv = url === undefined && address === undefined && client === null;
+  const isFromEnv = isFromEnvironment(addresses);
   const [urlName, ownUrl] = isFromEnv ? fromEnv(env, "LEASEHOLD_DATABASE_URL", "DATABASE_URL") : ["url", url];
   const directNames = isFromEnv
     ? ["LEASEHOLD_DIRECT_URL", "DIRECT_URL", "DATABASE_URL_UNPOOLED"]
@@ -82,6 +82,11 @@ export function resolveTargets({ url, directUrl, connection, client, env }: Addr
     throw new InvalidOptionError({ option: "url", expected, received: undefined });
   }
   return { target, directTarget: ownDirectUrl === undefined ? target : parse(ownDirectUrl, directName) };
+}
+
+/** Whether the code names no database itself. */
+function isFromEnvironment({ url, connection, client }: Addresses): boolean {
+  return url === undefined && addressOption(connection) === undefined && client === null;
 }
 
 /** The option that says where to connect in place of an address. */

@@ -1,13 +1,12 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { Surroundings } from "../runtime/surroundings.js";
 
 /** A transaction of `lock.transaction` on a client that a locker sends its commands through. */
 interface Enclosing {
   readonly client: object;
-  readonly outer: Enclosing | undefined;
   isOpen: boolean;
 }
 
-const enclosing = new AsyncLocalStorage<Enclosing>();
+const enclosing = new Surroundings<Enclosing>();
 /** Only transactions on these are followed: AsyncLocalStorage slows down every promise of the process as soon as it is used. */
 const followed = new WeakSet<object>();
 
@@ -19,7 +18,7 @@ export function followTransactions(client: object): void {
 /** Runs the body of a transaction on this client. */
 export async function runEnclosed<Value>(client: object | undefined, body: () => Promise<Value>): Promise<Value> {
   if (client === undefined || !followed.has(client)) return await body();
-  const transaction: Enclosing = { client, outer: enclosing.getStore(), isOpen: true };
+  const transaction: Enclosing = { client, isOpen: true };
   try {
     return await enclosing.run(transaction, body);
   } finally {
@@ -30,8 +29,8 @@ export async function runEnclosed<Value>(client: object | undefined, body: () =>
 /** How many open transactions on this client the code that runs now is inside of. Each keeps a connection of the client. */
 export function enclosingTransactions(client: object): number {
   let count = 0;
-  for (let at = enclosing.getStore(); at !== undefined; at = at.outer) {
-    if (at.client === client && at.isOpen) count += 1;
+  for (const transaction of enclosing) {
+    if (transaction.client === client && transaction.isOpen) count += 1;
   }
   return count;
 }

@@ -1,11 +1,12 @@
 import { checkFunction } from "../errors/option-checks.js";
+import { processWide } from "../runtime/process-wide.js";
 import { VERSION } from "../runtime/version.js";
 import { createLocker } from "./create-locker.js";
 import type { Locker } from "./locker.js";
 import { isClosing } from "./store-locker.js";
 
 /** By major version: the lockers of two of them may differ in what they can do. */
-const place: symbol = Symbol.for(`leasehold.locker.${VERSION.split(".", 1)[0]}`);
+const shared = processWide<{ locker: Locker | null }>(`locker.${VERSION.split(".", 1)[0]}`, () => ({ locker: null }));
 
 /**
  * The locker that this process shares: over hot reloads, over the ESM and the CommonJS copy of this package, over two installed copies of
@@ -19,12 +20,11 @@ const place: symbol = Symbol.for(`leasehold.locker.${VERSION.split(".", 1)[0]}`)
  */
 export function getLocker(create: () => Locker = createLocker): Locker {
   checkFunction("create", create);
-  const shared = globalThis as { [place: symbol]: Locker | undefined };
-  const present = shared[place];
-  if (present !== undefined && Reflect.get(present, isClosing) !== true) {
-    return present;
+  const { locker } = shared;
+  if (locker !== null && Reflect.get(locker, isClosing) !== true) {
+    return locker;
   }
   const made = create();
-  shared[place] = made;
+  shared.locker = made;
   return made;
 }

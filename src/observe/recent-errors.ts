@@ -1,4 +1,5 @@
 import { LeaseholdError, UnavailableError } from "../errors/errors.js";
+import { causesOf } from "../runtime/causes.js";
 import { now } from "../runtime/clock.js";
 import { describe } from "../runtime/describe.js";
 
@@ -82,7 +83,8 @@ export class RecentErrors {
   }
 
   describe(error: unknown): DebugError {
-    const cause = innermostCause(error);
+    const [, ...causes] = causesOf(error);
+    const cause = causes.at(-1);
     return { ...this.#describe(error), cause: cause === undefined ? null : this.#describe(cause) };
   }
 
@@ -112,21 +114,6 @@ export class RecentErrors {
   #withoutPasswords(text: string): string {
     return this.#passwords().reduce((rest, password) => rest.replaceAll(password, "[hidden]"), text);
   }
-}
-
-/** The cause of all; of several attempts at once (one for each address of a name), that of the first. Undefined: it has no cause. */
-function innermostCause(error: unknown): unknown {
-  let innermost: unknown;
-  for (let at = error, depth = 0; at instanceof Error && depth < 10; depth += 1) {
-    const { errors } = at as { readonly errors?: unknown };
-    const inner: unknown = Array.isArray(errors) && errors.length > 0 ? errors[0] : at.cause;
-    if (inner === undefined) {
-      break;
-    }
-    innermost = inner;
-    at = inner as Error;
-  }
-  return innermost;
 }
 
 function codeOf(error: unknown): string | null {

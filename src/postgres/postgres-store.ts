@@ -143,9 +143,7 @@ export class PostgresStore implements Store {
           await withTimeout(this.#checking, Math.max(1, msUntil(deadline)));
         }
       } catch (error) {
-        const failure = error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
-        noteFailedAt(failure, this.#connections.place);
-        throw failure;
+        throw error instanceof NotSent ? error : new NotSent("not connected", { cause: error });
       }
     });
     await opening.catch((error: unknown) => {

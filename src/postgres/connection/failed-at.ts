@@ -1,4 +1,5 @@
 import type { ConnectionTarget } from "../../config/connection-url.js";
+import { causesOf } from "../../runtime/causes.js";
 import type { Host } from "./dial.js";
 
 /** Where the connection led that an error is about. Kept beside the errors, which may be a server's or a driver's. */
@@ -21,12 +22,11 @@ export function noteFailedAt(error: unknown, place: string | null): void {
 
 /** Where the connection led that this error, or one of its causes, is about. */
 export function failedAt(error: unknown): string | null {
-  for (let at = error, depth = 0; typeof at === "object" && at !== null && depth < 10; depth += 1) {
-    const place = places.get(at);
+  for (const at of causesOf(error)) {
+    const place = typeof at === "object" && at !== null ? places.get(at) : undefined;
     if (place !== undefined) {
       return place;
     }
-    at = (at as { readonly cause?: unknown }).cause;
   }
   return null;
 }

@@ -1,4 +1,5 @@
 import { UnavailableError } from "../../errors/errors.js";
+import { causesOf } from "../../runtime/causes.js";
 import { quote } from "../../runtime/describe.js";
 import { RequestTimeout } from "../../runtime/timeout.js";
 import { NoTls, NotTrusted } from "./dial.js";
@@ -51,7 +52,7 @@ export function unansweredText(address: string | null, inTheWay: string | null =
 
 /** The innermost error says most. */
 function reasonOf(error: unknown): string {
-  const innermost = innermostOf(error);
+  const innermost = [...causesOf(error)].filter((at) => typeof at === "object" && at !== null).at(-1) ?? {};
   if (innermost instanceof RequestTimeout) {
     return "no answer in time";
   }
@@ -67,23 +68,9 @@ function reasonOf(error: unknown): string {
   return `${outer === null ? "" : `${outer}: `}${text.replace(/\.$/, "")}${text.includes(String(code)) ? "" : coded}`;
 }
 
-/** The cause of all; of several attempts at once (one for each address of a name), the first. */
-function innermostOf(error: unknown): object {
-  let at = error;
-  for (let depth = 0; depth < 10; depth += 1) {
-    const { cause, errors } = (at ?? {}) as { readonly cause?: unknown; readonly errors?: unknown };
-    const inner = Array.isArray(errors) && errors.length > 0 ? errors[0] : cause;
-    if (typeof inner !== "object" || inner === null) {
-      break;
-    }
-    at = inner;
-  }
-  return typeof at === "object" && at !== null ? at : {};
-}
-
 /** A function of the user's that failed: its error alone would not tell that it is about a password, say. */
 function failedFunction(error: unknown): string | null {
-  for (let at = error; at instanceof Error; at = at.cause) {
+  for (const at of causesOf(error)) {
     if (at instanceof FunctionFailed && at.cause !== undefined) {
       return at.message;
     }
@@ -93,7 +80,7 @@ function failedFunction(error: unknown): string | null {
 
 /** The error about TLS or the server's certificate, if that is why the connection failed. */
 export function notTrusted(error: unknown): NotTrusted | NoTls | null {
-  for (let at = error; at instanceof Error; at = at.cause) {
+  for (const at of causesOf(error)) {
     if (at instanceof NotTrusted || at instanceof NoTls) {
       return at;
     }
