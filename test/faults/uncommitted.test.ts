@@ -41,7 +41,7 @@ test.each(keys)(
 
     await gate.shut(commands);
     const lastWord = proxy.onStatement(abandon);
-    const outcome = settled(locker.acquire(key), requestTimeoutMs);
+    const outcome = settled(locker.acquire(key, { waitMs: 1 }), requestTimeoutMs);
     const pid = await gate.standing(commands);
     expect(await outcome).toMatchObject({ error: { name: "UnavailableError", outcome: "unknown" } });
     await lastWord;
@@ -75,7 +75,7 @@ test.each([
 
   await gate.shut(commands);
   const lastWord = proxy.onStatement(abandon);
-  const outcomes = keys.map((key) => settled(locker.acquire(key), requestTimeoutMs));
+  const outcomes = keys.map((key) => settled(locker.acquire(key, { waitMs: 1 }), requestTimeoutMs));
   await gate.standing(commands);
   for (const outcome of outcomes) expect(await outcome).toMatchObject({ error: { name: "UnavailableError" } });
   await lastWord;
@@ -103,7 +103,7 @@ test.each(places)(
 
     await gate.shut(commands);
     const lastWord = proxy.onStatement(abandon);
-    const outcome = settled(locker.acquire(key), requestTimeoutMs);
+    const outcome = settled(locker.acquire(key, { waitMs: 1 }), requestTimeoutMs);
     const pid = await gate.standing(commands);
     expect(await outcome).toMatchObject({ error: { name: "UnavailableError", outcome: "unknown" } });
     await lastWord;
@@ -130,7 +130,7 @@ test.each(presences)(
     await using locker = openLocker(proxy.url(url), { presence, requestTimeoutMs, ttlMs: 90_000 });
     await locker.ready();
     const { dropped } = proxy.dropAnswerOf(acquire, { then });
-    const outcome = settled(locker.acquire(key), requestTimeoutMs);
+    const outcome = settled(locker.acquire(key, { waitMs: 1 }), requestTimeoutMs);
     await dropped;
 
     await sql.begin(async (tx) => {
