@@ -36,4 +36,10 @@ export const tls: readonly Mutant[] = [
     edits: [['if (!isGiven) return "require";', "if (!isGiven) return ssl;"]],
     tests: ["test/unit/connection-url.test.ts"],
   },
+  {
+    name: "address: an @ behind the first slash is let through",
+    file: "src/config/connection-url.ts",
+    edits: [['if (database.includes("@")) throw ambiguous(option);', ""]],
+    tests: ["test/unit/connection-url.test.ts"],
+  },
 ];

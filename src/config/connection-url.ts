@@ -112,10 +112,23 @@ function split(url: string, option: string): UrlParts {
     throw new InvalidOptionError({ option, expected, received: url });
   }
   const [, authority = "", database = "", query = ""] = match;
+  if (database.includes("@")) throw ambiguous(option);
   const at = authority.lastIndexOf("@");
   const userinfo = authority.slice(0, Math.max(at, 0));
   const [user = ""] = userinfo.split(":", 1);
   return { user, password: userinfo.slice(user.length + 1), hosts: authority.slice(at + 1), database, query };
+}
+
+/**
+ * Behind the first "/" there is no "@" unless that "/" is part of a password. What stands before it would then be taken for the
+ * host, and be shown as one.
+ */
+function ambiguous(option: string): InvalidOptionError {
+  const expected = 'an address with no "@" behind its first "/"';
+  const message =
+    `${option}: an "@" stands behind the first "/", so it cannot be told where the password ends. ` +
+    "In user, password and database name write @ as %40, / as %2F, : as %3A, ? as %3F and # as %23 (percent-encoding)";
+  return new InvalidOptionError({ option, expected, received: undefined, message });
 }
 
 function systemUser(option: string): string {

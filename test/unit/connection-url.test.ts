@@ -352,6 +352,43 @@ describe("a password with an unescaped character", () => {
   });
 });
 
+describe("a password with an unescaped slash", () => {
+  test.each([
+    "postgres://app:p@s3cret/w@rd@db:5432/x", // its middle would be the host
+    "postgres://app:p@s3cret/tail@db/x",
+    "postgres://app:s3/cret@db/x",
+    "postgres://app:12/s3cret@db/x", // its begin would be a port, the user the host
+    "postgres://s3cret/tail@db/x",
+    "postgres://app:12/s3cret@db/x?sslmode=require",
+    "postgres://app:12/s3cret@db@tail",
+  ])("%s: refused as soon as it cannot be told where it ends, and nothing of it is shown", (url) => {
+    const error = (() => {
+      try {
+        return parse(url);
+      } catch (thrown) {
+        return thrown;
+      }
+    })();
+    expect(error).toBeInstanceOf(InvalidOptionError);
+    const shown = inspect(error, { depth: 9 });
+    expect((error as Error).message).toContain("@ as %40, / as %2F, : as %3A, ? as %3F and # as %23");
+    expect(shown).not.toMatch(/s3cret|tail|w@rd/i);
+  });
+
+  test("an @ in a parameter, an encoded one in the database's name, and one in a password without a slash are clear", () => {
+    expect(parse("postgres://h:6000/d?user=app@corp&password=p@s/s")).toMatchObject({
+      hosts: one("h", 6000),
+      user: "app@corp",
+      password: "p@s/s",
+    });
+    expect(parse("postgres://app:p@s@h/my%40db")).toMatchObject({
+      hosts: one("h"),
+      password: "p@s",
+      database: "my@db",
+    });
+  });
+});
+
 describe("real addresses", () => {
   test.each<[string, string, Partial<ConnectionTarget>]>([
     [
