@@ -180,4 +180,10 @@ export const trust: readonly Mutant[] = [
     edits: [[" operator(pg_catalog.*) 1000::numeric)", " * 1000)"]],
     tests: ["test/trust/texts.test.ts", "test/trust/traps.test.ts"],
   },
+  {
+    name: "trust: doctor is content with the owner as the application's role",
+    file: "src/cli/doctor/trust.ts",
+    edits: [["when r.oid operator(pg_catalog.=) n.nspowner then 'owner'", ""]],
+    tests: ["test/cli/doctor.test.ts"],
+  },
 ];

@@ -16,7 +16,7 @@ const healthy: Facts = {
   server: { version: "18.4", versionNumber: 180_004, database: "app", role: "app", isStandby: false },
   schema: { version: 1, minClient: 1, needed: 1, own: 1 },
   rights: { schemaExists: true, mayLock: true, mayLook: true, mayCreate: false },
-  trust: { owner: "owner", tokenReaders: [], strays: [], missing: [] },
+  trust: { owner: "owner", excess: null, tokenReaders: [], strays: [], missing: [] },
   refusal: null,
   isDirect: true,
   settings: {
@@ -51,7 +51,7 @@ const server = (change: Partial<Facts["server"]>) => ({ server: { ...healthy.ser
 const rights = (change: Partial<Facts["rights"]>) => ({ rights: { ...healthy.rights, ...change } });
 const fences = (change: Partial<Facts["fences"]>) => ({ fences: { ...healthy.fences, ...change } });
 const trust = (change: Partial<Facts["trust"]>) => ({
-  trust: { owner: "owner", tokenReaders: [], strays: [], missing: [], ...change },
+  trust: { owner: "owner", excess: null, tokenReaders: [], strays: [], missing: [], ...change },
 });
 const clock = (change: Partial<Facts["clock"]>) => ({ clock: { ...healthy.clock, ...change } });
 const connections = (change: Partial<Facts["connections"]>) => ({ connections: { ...healthy.connections, ...change } });
@@ -92,6 +92,9 @@ test.each<[what: string, change: Partial<Facts>, check: string, level: string, s
     "warning",
     /^1 right is missing/,
   ],
+  ["an owner that locks", trust({ excess: "owner" }), "role", "warning", /^app owns the schemas: .*grant_usage/],
+  ["a superuser that locks", trust({ excess: "superuser" }), "role", "warning", /^app is a superuser: .*grant_usage/],
+  ["a member of the owner", trust({ excess: "member" }), "role", "warning", /^app is a member of owner, .*grant_usage/],
   ["others who can read tokens", trust({ tokenReaders: ["backup"] }), "tokens", "warning", /read by: backup\./],
   ["an old server", server({ versionNumber: 130_012 }), "versions", "problem", /Postgres 14 or newer/],
   [
@@ -271,7 +274,7 @@ test("a migrated database passes, and the report is for people", async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/^ok {7}versions +leasehold \d+\.\d+\.\d+, Node \d+\.\d+\.\d+, Postgres \d+/m);
   expect(stdout).toMatch(/^ok {7}schema +The schema has version \d+\.$/m);
-  expect(stdout).toMatch(/^0 problems, \d+ warnings$/m);
+  expect(stdout).toMatch(/^0 problems, \d+ warnings?$/m);
   expect(stdout).not.toContain("\u001b");
 });
 
@@ -301,6 +304,28 @@ test("roles: one that may lock, one that may only look, one that may nothing", a
   expect(await level(app.url)).toEqual(["ok", 0]);
   expect(await level(monitor.url)).toEqual(["warning", 0]);
   expect(await level(nobody.url)).toEqual(["problem", 1]);
+});
+
+test("the owner, its members and superusers are told to give the application a role of its own; others are not", async () => {
+  await using cluster = await startCluster();
+  await using empty = await createEmptyDatabase({ on: cluster });
+  const [owner, member, app] = [await createRole(empty), await createRole(empty), await createRole(empty)];
+  await empty.sql.unsafe(`grant create on database ${empty.name} to ${owner.name}`);
+  await empty.sql.unsafe(`grant ${owner.name} to ${member.name}`);
+  expect(await runCli(cli, ["migrate", "--grant-to", app.name], owner)).toMatchObject({ code: 0 });
+  const found = async (url: string) => {
+    const { code, findings } = await examine(url);
+    const { level, message, advice } = findings.find(({ check }) => check === "role") ?? {};
+    return { code, level, message, advice };
+  };
+  const advice = expect.stringContaining("select leasehold.grant_usage(");
+  const says = (text: string) => ({ code: 0, level: "warning", message: expect.stringContaining(text), advice });
+  expect(await found(owner.url)).toEqual(says(`${owner.name} owns the schemas`));
+  expect(await found(member.url)).toEqual(says(`${member.name} is a member of ${owner.name}`));
+  expect(await found(app.url)).toMatchObject({ code: 0, level: "ok", advice: null });
+
+  await using made = await createDatabase({ on: cluster });
+  expect(await found(made.url)).toEqual(says("is a superuser"));
 });
 
 test("a server that can lose what it has promised, and a standby of it", async () => {

@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.js";
 import { Tokens } from "../sql-api/transcript.js";
 import { buildCli, cliEnvironment } from "../support/cli.js";
-import { createDatabase } from "../support/database.js";
+import { createDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { until } from "../support/until.js";
 
@@ -21,13 +21,17 @@ test("what it shows is what comes", async () => {
   expect(exchanges.length).toBeGreaterThan(10);
   await using database = await createDatabase();
   expectLeft(database, "sessions");
+  // The operator whose terminal the page shows, with no more than what he was granted.
+  const app = await createRole(database, { grantUsage: true });
+  await database.sql`select leasehold.grant_monitoring(${app.name}), leasehold.grant_admin(${app.name})`;
+  await database.sql.unsafe(`grant pg_read_all_stats to ${app.name}`);
   const folder = await mkdtemp(join(tmpdir(), "leasehold-docs-"));
   const program = join(folder, "bin", "leasehold");
   await mkdir(join(folder, "bin"));
   await writeFile(program, `#!/bin/sh\nexec "${process.execPath}" "${cli}" "$@"\n`);
   await chmod(program, 0o755);
   const shell = new Shell(
-    cliEnvironment({ url: database.url, env: { PATH: `${join(folder, "bin")}:${process.env.PATH}` } }),
+    cliEnvironment({ url: app.url, env: { PATH: `${join(folder, "bin")}:${process.env.PATH}` } }),
   );
   const isUnderWay = async (owner: string) =>
     (
@@ -75,7 +79,7 @@ function masked(output: string): string[] {
     .replaceAll(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/g, "<time>")
     .replaceAll(/\b\d+(\.\d+)?(ms|s|m|h)\b/g, "<duration>")
     .replaceAll(/^.* on .* as .*$/gm, "<database>")
-    .replaceAll(/^(ok +permissions +)\S+/gm, "$1<role>")
+    .replaceAll(/^(ok +(?:permissions|role) +)\S+/gm, "$1<role>")
     .replaceAll(/(belong to|superusers and) \S+?(,? )/g, "$1 <owner>$2")
     .replaceAll(/^(ok +versions +).*$/gm, "$1<versions>")
     .replaceAll(/^(ok +connections +)\d+ of \d+/gm, "$1<some>")

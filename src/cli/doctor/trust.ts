@@ -4,6 +4,8 @@ import { type Finding, ok, problem, warning } from "./finding.js";
 /** Whose code runs, and who can do more than they were granted. */
 export interface Trust {
   readonly owner: string;
+  /** What makes the connected role more than one that was granted the right to lock; null: nothing does. */
+  readonly excess: "superuser" | "owner" | "member" | null;
   /** Roles other than superusers that can read tokens: by a grant, by `pg_read_all_data`, or as members of the owner. */
   readonly tokenReaders: readonly string[];
   /** What `leasehold_internal.stray_rights()` returns, in words; null when this role may not call it. */
@@ -16,6 +18,9 @@ export interface Trust {
 export async function readTrust(database: Database): Promise<Trust | null> {
   const [row] = await database.query(`
     select pg_catalog.pg_get_userbyid(n.nspowner)::pg_catalog.text as owner,
+           (select case when r.rolsuper then 'superuser' when r.oid operator(pg_catalog.=) n.nspowner then 'owner'
+                        when pg_catalog.pg_has_role(r.oid, n.nspowner, 'usage') then 'member' end
+              from pg_catalog.pg_roles r where r.rolname operator(pg_catalog.=) current_user) as excess,
            (select pg_catalog.has_function_privilege(p.oid, 'execute') and pg_catalog.has_schema_privilege(i.oid, 'usage')
               from pg_catalog.pg_proc p join pg_catalog.pg_namespace i on i.oid operator(pg_catalog.=) p.pronamespace
              where i.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
@@ -44,19 +49,40 @@ export async function readTrust(database: Database): Promise<Trust | null> {
       .map(({ kind, name, privilege, grantee }) => `${grantee}: ${privilege} on ${kind} ${name}`);
   return {
     owner: String(row.owner),
+    excess: row.excess as Trust["excess"],
     tokenReaders: readers.map(({ role }) => String(role)),
     strays: rights === null ? null : told(false),
     missing: told(true),
   };
 }
 
-export function trustFindings({ trust }: { readonly trust: Trust | null }): readonly (Finding | null)[] {
+interface TrustFacts {
+  readonly trust: Trust | null;
+  readonly server: { readonly role: string };
+}
+
+export function trustFindings({ trust, server }: TrustFacts): readonly (Finding | null)[] {
   if (trust === null) return [];
-  return [owner(trust), rights(trust), tokens(trust)];
+  return [owner(trust), role(trust, server.role), rights(trust), tokens(trust)];
 }
 
 function owner({ owner }: Trust): Finding {
   return ok("owner", `The schemas belong to ${owner}, whose code runs with the rights of every role that locks.`);
+}
+
+/** The role that migrates is not the one to lock with, but this cannot know which of the two is connected: no problem. */
+function role({ owner, excess }: Trust, role: string): Finding {
+  if (excess === null) return ok("role", `${role} can do no more to the schemas than it was granted.`);
+  const is = {
+    superuser: "is a superuser",
+    owner: "owns the schemas",
+    member: `is a member of ${owner}, who owns them`,
+  };
+  return warning(
+    "role",
+    `${role} ${is[excess]}: it can read the secret tokens of locks, change the tables and drop the schemas.`,
+    "To migrate, that is right. For the application make a role of its own (create role app login), and run as the owner: select leasehold.grant_usage('app');",
+  );
 }
 
 const restore = "Run as the owner: leasehold migrate";
