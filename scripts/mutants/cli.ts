@@ -209,4 +209,10 @@ export const cli: readonly Mutant[] = [
     edits: [["        start=-1\n", "        start=0\n"]],
     tests: ["test/cli/completion.test.ts"],
   },
+  {
+    name: "cli: show takes an expired lease that a transaction keeps for free",
+    file: "src/cli/show/check-only.ts",
+    edits: [["row.blocked === true || ", ""]],
+    tests: ["test/cli/views.test.ts"],
+  },
 ];

@@ -321,6 +321,71 @@ test("a role that may only look is shown all of it", async () => {
   await session.rollback();
 });
 
+test("a role that may only lock is shown by show what check tells it, and how to see the rest; ls names the right", async () => {
+  expectLeft(database, "leases");
+  const role = await createRole(database, { grantUsage: true });
+  const statement = `select leasehold.grant_monitoring('${role.name}');`;
+  await using locker = openLocker(database, {
+    owner: "owner",
+    ttlMs: 600_000,
+    keepAlive: false,
+    metadata: { job: 7 },
+    onLost: () => undefined,
+  });
+  await locker.acquire("u:held");
+  await locker.acquire("u:revoked");
+  await locker.forceRelease("u:revoked");
+  await (await locker.acquire("u:cooling", { minHoldMs: 600_000 })).release();
+  const guarded = await locker.acquire("u:blocked");
+  const ending = await locker.acquire("u:expired but guarded");
+  await locker.acquire("u:expired");
+  await using session = await openGuard(database, guarded);
+  await using other = await openGuard(database, ending);
+  await guarded.release();
+  await session.run("select leasehold.try_acquire('u:first', '5 min')");
+  await database.sql`update leasehold.leases set expires_at = now() - interval '1 s' where key like 'u:expired%'`;
+  const hidden = ["max_hold_until", "revoked_at", "pid", "host", "client_address", "application_name", "acquisitions"];
+  const comparable = (row: Record<string, unknown> | null) =>
+    row &&
+    Object.fromEntries(
+      Object.entries(row).filter(([name]) => !/_at$|^(remaining|held_for|expired_for)_ms$/.test(name)),
+    );
+  for (const name of ["held", "revoked", "cooling", "blocked", "expired but guarded", "expired", "first", "free"]) {
+    const key = `u:${name}`;
+    const [all, part] = await Promise.all([
+      ask("show", key, "--json"),
+      runCli(cli, ["show", key, "--json"], { url: role.url }),
+    ]);
+    expect({ key, code: part.code }).toEqual({ key, code: all.code });
+    expect(part.stderr).toMatch(/^leasehold show: [^\n]*\n$/);
+    expect(part.stderr).toContain(statement);
+    const [whole, seen] = [JSON.parse(all.stdout), JSON.parse(part.stdout)];
+    expect(seen).toMatchObject({ key, is_free: whole.is_free, waiting: null });
+    for (const row of [whole.lease, whole.expired_lease]) for (const column of hidden) delete row?.[column];
+    expect(comparable(seen.lease)).toEqual(comparable(whole.lease));
+    expect(comparable(seen.expired_lease)).toEqual(comparable(whole.expired_lease));
+    expect(Object.keys(seen.lease ?? {})).toEqual(Object.keys(whole.lease ?? {}));
+    for (const at of ["acquired_at", "expires_at", "free_at"]) {
+      const [mine, theirs] = [Date.parse(seen.lease?.[at]), Date.parse(whole.lease?.[at])];
+      expect(Number.isNaN(mine), `${key} ${at}`).toBe(Number.isNaN(theirs));
+      if (!Number.isNaN(mine)) expect(Math.abs(mine - theirs)).toBeLessThanOrEqual(1);
+    }
+  }
+  const { stdout } = await runCli(cli, ["show", "u:held"], role);
+  expect(stdout).toMatch(/^owner +owner$/m);
+  expect(stdout).not.toMatch(/^host /m);
+
+  const list = await runCli(cli, ["ls"], role);
+  expect(list).toMatchObject({ code: 1, stdout: "" });
+  expect(list.stderr).toContain(statement);
+  const nobody = await createRole(database);
+  const refused = await runCli(cli, ["show", "u:held"], nobody);
+  expect(refused).toMatchObject({ code: 1, stdout: "" });
+  expect(refused.stderr).toContain(`select leasehold.grant_monitoring('${nobody.name}');`);
+  await session.rollback();
+  await other.rollback();
+});
+
 test("release --force says what will happen and when; --wait waits for it", async () => {
   await using locker = openLocker(database, { owner: "victim", ttlMs: 600_000, renewEveryMs: 1_000 });
   const lock = await locker.acquire("taken");
