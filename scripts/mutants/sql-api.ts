@@ -70,13 +70,30 @@ export const sqlApi: readonly Mutant[] = [
   {
     name: "force_release: what was revoked is free now",
     file: "src/sql/leases/admin_force_release.sql",
-    edits: [["      freeat := leasehold_internal._ms(lease.expires_at);\n", "      freeat := null;\n"]],
+    edits: [["        freeat := leasehold_internal._ms(lease.expires_at);\n", "        freeat := null;\n"]],
     tests: [forced, ...locks],
   },
   {
     name: "force_release: who held a lease that is over is waited for",
     file: "src/sql/leases/admin_force_release.sql",
-    edits: [["has_ended := leasehold_internal._is_grantable(lease);", "has_ended := false;"]],
+    edits: [
+      [
+        "has_ended := lease.token is null or leasehold_internal._is_grantable(lease);",
+        "has_ended := lease.token is null;",
+      ],
+    ],
+    tests: [forced],
+  },
+  {
+    name: "force_release: a minimum hold is ended by immediate alone",
+    file: "src/sql/leases/admin_force_release.sql",
+    edits: [["not coalesce(lease.hold_until", "not coalesce(p_immediate and lease.hold_until"]],
+    tests: [forced],
+  },
+  {
+    name: "force_release: a key that a transaction alone keeps is taken for free",
+    file: "src/locker/force-release.ts",
+    edits: [["if (!answer.isBlocked) return null;", "return null;"]],
     tests: [forced],
   },
   {

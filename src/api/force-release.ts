@@ -9,7 +9,7 @@ export interface ForceReleaseResult {
   readonly outcome: "revoked" | "released";
   /** When the key is free at the latest, by the server's clock; null when it is free now. An open transaction may keep it for longer, see `blockingPid`. */
   readonly freeAt: Date | null;
-  /** Whom it was taken from. Empty when only a minimum hold was ended. */
+  /** Whom it was taken from. Empty when nobody held it: a minimum hold was ended, or an open transaction alone keeps the key. */
   readonly holders: readonly HolderInfo[];
   /** The backend whose open transaction guards the key, and keeps it until it ends; null when there is none, or it is not known. */
   readonly blockingPid: number | null;

@@ -166,7 +166,7 @@ export interface ForceReleaseOptions {
   readonly fence?: bigint | undefined;
   /**
    * Frees the key now, although its holder may still believe that it holds: exclusion is broken on purpose, and only fences
-   * protect what is written. Ends a minimum hold, too. Default false: the holder is notified at its next renewal, and the key is
+   * protect what is written. Default false: the holder is notified at its next renewal, and the key is
    * free when it lets go or at the expiry it was last given.
    */
   readonly immediate?: boolean | undefined;

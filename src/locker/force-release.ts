@@ -3,7 +3,7 @@ import { type HolderInfo, NotAcquiredError } from "../errors/errors.js";
 import { quote } from "../runtime/describe.js";
 import type { ForceReleaseAnswer, Holder } from "../store/store.js";
 
-/** Null when nobody held the key. @throws NotAcquiredError when its row is locked */
+/** Null when there was nothing to take, and no transaction keeps the key either. @throws NotAcquiredError when its row is locked */
 export function toForceReleaseResult(
   key: string,
   answer: ForceReleaseAnswer,
@@ -12,7 +12,8 @@ export function toForceReleaseResult(
   const { outcome, freeAtMs, holders, blockingPid, blockingTransaction } = answer;
   switch (outcome) {
     case "gone":
-      return null;
+      if (!answer.isBlocked) return null;
+      return { outcome: "released", freeAt: null, holders: [], blockingPid, blockingTransaction };
     case "busy":
       throw rowLocked(key, answer);
     default:

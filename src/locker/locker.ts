@@ -113,7 +113,8 @@ export interface Locker extends AsyncDisposable {
   fullKey(key: string): string;
 
   /**
-   * Takes a lock away from its holder, whoever that is, and says when the key will be free. Resolves to null when nobody held it.
+   * Takes a lock away from its holder, whoever that is, and says when the key will be free. A minimum hold is ended.
+   * Resolves to null when nothing kept the key, or when nobody holds it with that `fence`.
    *
    * ```ts
    * const taken = await locker.forceRelease("order:42");

@@ -319,7 +319,8 @@ export interface ForceReleaseAnswer {
   readonly freeAtMs: number | null;
   /** Whom it was taken from. */
   readonly holders: readonly Holder[];
-  /** The open transaction that keeps the key beyond that, or that has its row locked (busy). */
+  /** Whether an open transaction keeps the key beyond that, also one that cannot be told, or has its row locked (busy). */
+  readonly isBlocked: boolean;
   readonly blockingPid: number | null;
   readonly blockingTransaction: string | null;
 }

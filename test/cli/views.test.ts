@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
 import { openGuard, openSession } from "../fencing/session.js";
@@ -422,12 +423,22 @@ test("release --force --wait gives up in time, and says what keeps the key", asy
   });
   const nobody = await ask("release", "--force", "open");
   expect(nobody).toMatchObject({ code: 1, stdout: `Nobody holds open. T${open.slice(1)} keeps it until that ends.\n` });
-  await session.rollback();
+  const json = await ask("release", "--force", "open", "--json");
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.stdout)).toMatchObject({ outcome: null, state: "blocked", blocking_pid: session.pid });
+  const [waited] = await Promise.all([
+    ask("release", "--force", "open", "--wait"),
+    sleep(1_000).then(() => session.rollback()),
+  ]);
+  expect(waited).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/keeps it until that ends\.\nopen: free\.\n$/),
+  });
   await lock.release().catch(() => undefined);
   await other.release().catch(() => undefined);
 });
 
-test("release --force --wait is over when the next one in the queue has the key; a minimum hold is ended by --immediate alone", async () => {
+test("release --force --wait is over when the next one in the queue has the key; a minimum hold is ended", async () => {
   await using locker = openLocker(database, { owner: "before", ttlMs: 600_000, renewEveryMs: 500 });
   await using next = openLocker(database, { owner: "after" });
   await locker.acquire("queued");
@@ -448,16 +459,12 @@ test("release --force --wait is over when the next one in the queue has the key;
   await (await granted).release();
 
   await (await locker.acquire("cool", { minHoldMs: 600_000 })).release();
-  expect(await ask("release", "--force", "cool")).toMatchObject({
+  expect(await ask("release", "--force", "cool", "--fence", "1")).toMatchObject({
     code: 1,
-    stdout: expect.stringMatching(
-      /^Nobody holds cool\. Its minimum hold keeps it, until .*Z: --immediate ends that\.\n$/,
-    ),
+    stdout: expect.stringMatching(/^Nobody holds cool with fence 1\. Its minimum hold keeps it, until .*Z\.\n$/),
   });
-  expect(await ask("release", "--force", "cool", "--immediate")).toMatchObject({
-    code: 0,
-    stdout: "cool: released.\n",
-  });
+  expect(await ask("release", "--force", "cool")).toMatchObject({ code: 0, stdout: "cool: released.\n" });
+  expect(await locker.isLocked("cool")).toBe(false);
 });
 
 test("release --force takes a lock, the one with the fence that was meant, at once if asked to; no lock: exit code 1", async () => {

@@ -113,14 +113,54 @@ test("a lease that is over is free at once: there is no holder to wait for", asy
   await expect(lock.release()).rejects.toMatchObject({ name: "LeaseLostError" });
 });
 
-test("a minimum hold is ended at once or not at all, and was nobody's", async () => {
-  await using locker = openLocker(database, { minHoldMs: 60_000 });
-  await (await locker.acquire("cool")).release();
-  expect(await locker.forceRelease("cool")).toBeNull();
-  expect(await locker.check("cool")).toMatchObject({ state: "cooling" });
-  expect(await locker.forceRelease("cool", { immediate: true })).toMatchObject({ outcome: "released", holders: [] });
-  expect(await locker.check("cool")).toBeNull();
-});
+test.each([false, true])(
+  "a minimum hold is ended for who waits, and was nobody's (immediate: %s)",
+  async (immediate) => {
+    const key = `cool-${immediate}`;
+    await using locker = openLocker(database, { minHoldMs: 600_000 });
+    await using other = openLocker(database, { waitMs: 60_000 });
+    const lock = await locker.acquire(key);
+    await lock.release();
+    expect(await other.check(key)).toMatchObject({ state: "cooling" });
+    expect(await locker.forceRelease(key, { immediate, fence: lock.fence + 1n })).toBeNull();
+    const wait = other.acquire(key);
+    await until("it waits", async () => (await sql`select from leasehold.waiters where key = ${key}`).length > 0);
+
+    expect(await locker.forceRelease(key, { immediate, fence: lock.fence })).toEqual({
+      outcome: "released",
+      freeAt: null,
+      holders: [],
+      blockingPid: null,
+      blockingTransaction: null,
+    });
+    const next = await wait;
+    expect(next.fence).toBeGreaterThan(lock.fence);
+    await next.release();
+  },
+);
+
+test.each([false, true])(
+  "a key that an open transaction alone keeps is not free: it is told which (immediate: %s)",
+  async (immediate) => {
+    const key = `kept-${immediate}`;
+    await using locker = openLocker(database, { keepAlive: false });
+    const lock = await locker.acquire(key);
+    await using session = await openGuard(database, lock);
+    await lock.release();
+    expect(await locker.check(key)).toMatchObject({ state: "blocked" });
+
+    const nobody = { outcome: "released", freeAt: null, holders: [], blockingTransaction: null };
+    expect(await locker.forceRelease(key, { immediate })).toEqual({ ...nobody, blockingPid: session.pid });
+    expect(await locker.forceRelease(key, { immediate, fence: lock.fence + 1n })).toBeNull();
+    const [told] =
+      await sql`select outcome, blocking_pid from leasehold.force_release(${key}, immediate => ${immediate})`;
+    expect(told).toEqual({ outcome: "gone", blocking_pid: session.pid });
+    expect(await locker.tryAcquire(key)).toBeNull();
+    await session.rollback();
+    expect(await locker.forceRelease(key, { immediate })).toBeNull();
+    expect(await locker.isLocked(key)).toBe(false);
+  },
+);
 
 test.each([false, true])(
   "an open transaction that guards the key keeps it beyond that, and is named (immediate: %s)",

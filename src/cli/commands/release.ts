@@ -53,18 +53,21 @@ For the owner of the schema, and administrators (leasehold.grant_admin).`,
     };
     return await withLocker(args, { presence: "off" }, async (locker) => {
       const result = await locker.forceRelease(key, { fence, immediate: isImmediate });
+      const info = result === null || result.holders.length === 0 ? await locker.check(key) : null;
       if (result === null) {
-        const info = await locker.check(key);
         say(nothingTaken(key, fence, info));
         if (isJson) writeJson({ key, outcome: null, state: info?.state ?? "free" });
         return FAILURE;
       }
-      say(taken(key, result, isImmediate));
+      // An open transaction alone keeps it: there was nobody to take it from, but it can be waited for.
+      const isKept = info?.state === "blocked";
+      say(isKept ? nothingTaken(key, fence, info) : taken(key, result, isImmediate));
       const waited = waitMs === null ? null : await waitUntilFree(locker, key, result, waitMs);
       if (waited?.isFree) say(afterwards(key, waited.info));
       else if (waited) process.stderr.write(`leasehold release: ${stillKept(key, waited.info)}\n`);
-      if (isJson) writeJson({ key, ...toData(result), ...(waited === null ? {} : { is_free: waited.isFree }) });
-      return waited?.isFree === false ? FAILURE : SUCCESS;
+      const data = { ...toData(result), ...(isKept ? { outcome: null, state: info.state } : {}) };
+      if (isJson) writeJson({ key, ...data, ...(waited === null ? {} : { is_free: waited.isFree }) });
+      return waited?.isFree === false || (waited === null && isKept) ? FAILURE : SUCCESS;
     });
   },
 };

@@ -28,7 +28,7 @@ export function nothingTaken(key: string, fence: bigint | undefined, info: Lease
   const nobody = `Nobody holds ${printable(key)}${fence === undefined ? "" : ` with fence ${fence}`}.`;
   switch (info?.state) {
     case "cooling":
-      return `${nobody} Its minimum hold keeps it, until ${time(info.expiresAt)}: --immediate ends that.`;
+      return `${nobody} Its minimum hold keeps it, until ${time(info.expiresAt)}.`;
     case "blocked":
       return `${nobody} ${capital(openTransaction(info) ?? "an open transaction")} keeps it until that ends.`;
     default:

@@ -6,7 +6,7 @@ import type { Row } from "../connection/link.js";
 import { sqlState } from "../connection/server-errors.js";
 import type { Acts } from "./acts.js";
 
-export const FORCE_RELEASE: string = `select outcome, freeat, fence, owner, session, expires, next, blocker, gid
+export const FORCE_RELEASE: string = `select outcome, freeat, fence, owner, session, expires, next, blocked, blocker, gid
   from leasehold_internal.admin_force_release($1::pg_catalog.text, $2::bigint, $3::pg_catalog.text::boolean, false), ${EXACT_TIMES}`;
 
 /** Takes a key from its holder. */
@@ -27,6 +27,7 @@ export async function forceRelease(
     outcome: row.outcome as ForceReleaseAnswer["outcome"],
     freeAtMs: row.freeat as number | null,
     holders: row.fence === null ? [] : [toHolder(row)],
+    isBlocked: row.blocked === true,
     blockingPid: row.blocker as number | null,
     blockingTransaction: row.gid as string | null,
   };

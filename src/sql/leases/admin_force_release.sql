@@ -1,6 +1,8 @@
 -- Takes a lease from its holder. Not immediate: renewals are answered with `forced`, and the key is free when the holder
 -- releases it or it expires. Immediate: the key is free now, while the holder may still believe that it has the lock.
 --
+-- A minimum hold is ended by either: its holder has let go, so nobody believes to have the lock.
+--
 -- freeat: when the key is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps it beyond that, or
 -- has its row locked (busy, detail). fence, owner, session, expires: whom it was taken from; null for the end of a minimum hold.
 -- p_notifies: not for a client, which notifies in a statement of its own (rule 10).
@@ -47,33 +49,36 @@ begin
     else
       outcome := 'gone';
     end if;
-  elsif lease.token is null and not coalesce(p_immediate and lease.hold_until > clock_timestamp(), false)
-     or p_fence is not null and lease.fence <> p_fence then
+  elsif p_fence is not null and lease.fence <> p_fence then
     outcome := 'gone';
   else
-    -- One that has expired, or whose holder is dead, can be granted to anybody: there is no holder to wait for.
-    has_ended := leasehold_internal._is_grantable(lease);
-    outcome := case when p_immediate or has_ended then 'released' else 'revoked' end;
-    update leasehold.leases l
-       set revoked_at = coalesce(l.revoked_at, clock_timestamp()),
-           token = case when outcome = 'revoked' then l.token end,
-           session_id = case when outcome = 'revoked' then l.session_id end,
-           released_at = case when outcome = 'released' then clock_timestamp() end,
-           hold_until = null
-     where l.key = p_key;
-    if outcome = 'revoked' then
-      freeat := leasehold_internal._ms(lease.expires_at);
+    if lease.token is null and not coalesce(lease.hold_until > clock_timestamp(), false) then
+      outcome := 'gone';
     else
-      next := leasehold_internal._session_of_next_waiter(p_key, null);
-    end if;
-    if lease.token is not null then
-      fence := lease.fence;
-      owner := lease.owner;
-      session := lease.session_id;
-      expires := leasehold_internal._ms(lease.expires_at);
-    end if;
-    if p_notifies then
-      perform leasehold_internal._wake(next);
+      -- Released, expired, or of a dead holder: there is nobody to wait for.
+      has_ended := lease.token is null or leasehold_internal._is_grantable(lease);
+      outcome := case when p_immediate or has_ended then 'released' else 'revoked' end;
+      update leasehold.leases l
+         set revoked_at = coalesce(l.revoked_at, clock_timestamp()),
+             token = case when outcome = 'revoked' then l.token end,
+             session_id = case when outcome = 'revoked' then l.session_id end,
+             released_at = case when outcome = 'released' then clock_timestamp() end,
+             hold_until = null
+       where l.key = p_key;
+      if outcome = 'revoked' then
+        freeat := leasehold_internal._ms(lease.expires_at);
+      else
+        next := leasehold_internal._session_of_next_waiter(p_key, null);
+      end if;
+      if lease.token is not null then
+        fence := lease.fence;
+        owner := lease.owner;
+        session := lease.session_id;
+        expires := leasehold_internal._ms(lease.expires_at);
+      end if;
+      if p_notifies then
+        perform leasehold_internal._wake(next);
+      end if;
     end if;
     select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
     if blocker = pg_backend_pid() then
