@@ -10,6 +10,12 @@ const libraries = ["test/transactions/libraries.test.ts"];
 
 export const client: readonly Mutant[] = [
   {
+    name: "errors: one is made without what identifies it",
+    file: "src/errors/base.ts",
+    edits: [['if (typeof value === "string") return data;', "if (value !== null) return data;"]],
+    tests: ["test/unit/errors.test.ts"],
+  },
+  {
     name: "belief: without the bound of the heartbeat",
     file: "src/postgres/session/presence.ts",
     edits: [
