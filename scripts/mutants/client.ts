@@ -297,6 +297,12 @@ export const client: readonly Mutant[] = [
     tests: ["test/waiting/deadlock.test.ts"],
   },
   {
+    name: "deadlock: while it is looked for, the wait cannot be ended",
+    file: "src/acquire/acquires.ts",
+    edits: [["      this.#isTimedOut = true;\n", ""]],
+    tests: ["test/unit/acquire.test.ts"],
+  },
+  {
     name: "deadlock: looked for when the entry has gone",
     file: "src/acquire/acquires.ts",
     edits: [
