@@ -17,11 +17,14 @@ interface Busy {
 
 /** No connection was free in time. That may pass. */
 export function allBusy({ connections, ms, outcome, cause }: Busy): UnavailableError {
-  const has = connections === 1 ? "its only connection was" : `all of its ${connections} connections were`;
+  const all =
+    connections === 1
+      ? "its only one was busy, or could not be made"
+      : `all ${connections} were busy, or could not be made`;
   const fate = outcome === "not-sent" ? "Nothing was sent." : "It may still be sent when one is free.";
   return new UnavailableError({
     outcome,
-    message: `The pool of the given client is exhausted: ${has} busy, or not connected yet, for ${Math.round(ms)} ms. ${fate} Give the client more connections (max), keep its transactions short, and call the locker outside of them.`,
+    message: `The given client had no free connection for ${Math.round(ms)} ms: ${all}. ${fate} If Postgres can be reached, the client's pool is exhausted: give it more connections (max), keep its transactions short, and call the locker outside of them.`,
     cause,
   });
 }
