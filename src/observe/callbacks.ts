@@ -42,6 +42,11 @@ export class Callbacks implements Observer {
     guarded(late === null ? () => onError(error) : async () => onError(await explain?.(late)), warn);
   }
 
+  /** Reports what is news each time. */
+  tell(error: unknown): void {
+    this.#tell(error, this.#onError);
+  }
+
   /** A lock was lost, without an `onLost`, and nobody has read its signal. It goes to `onError`; without that the first one becomes a warning. */
   unheard(loss: LeaseLostError): void {
     if (this.#onError !== null) {

@@ -50,7 +50,7 @@ import { NotSent } from "./connection/lane.js";
 import { checkSchema, SCHEMA_INFO } from "./connection/schema-check.js";
 import { ServerClock } from "./connection/server-clock.js";
 import { toPublicError } from "./connection/server-errors.js";
-import { unansweredText } from "./connection/unavailable.js";
+import { ofOthers, unansweredText } from "./connection/unavailable.js";
 import { migrateDatabase } from "./schema/migrate.js";
 import { describeServer } from "./schema/server-state.js";
 import { Inspection } from "./session/inspection.js";
@@ -121,7 +121,7 @@ export class PostgresStore implements Store {
     await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, {
       begin: "begin isolation level read committed, read write",
       onWait: (inTheWay) =>
-        this.#events.onError(
+        this.#events.onWait(
           new UnavailableError({
             outcome: "not-sent",
             message: `migrate() waits: ${inTheWay}. It goes on once that ends.`,
@@ -327,7 +327,7 @@ export class PostgresStore implements Store {
     const cause = wasSent ? error : error.cause;
     noteFailedAt(cause, this.#connections.place);
     if (cause instanceof StandbyOnly && this.#isChecked) {
-      const message = "Only a standby answers, and nothing was sent. Asking again helps once a primary does.";
+      const message = `Only a standby answers, and nothing was sent. Asking again helps once a primary does.${ofOthers(cause)}`;
       return new UnavailableError({ outcome: "not-sent", message, cause });
     }
     return toPublicError(cause, { wasSent, role });
