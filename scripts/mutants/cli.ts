@@ -6,6 +6,12 @@ const terminal = ["test/cli/run-terminal.test.ts"];
 
 export const cli: readonly Mutant[] = [
   {
+    name: "cli: --embedded makes its folder before it looks for the package",
+    file: "src/cli/embedded/use.ts",
+    edits: [["  const entry = findPackage();", "  await ensureStateFolder();\n  const entry = findPackage();"]],
+    tests: ["test/cli/embedded.test.ts"],
+  },
+  {
     name: "cli: run passes on what the terminal sends by itself",
     file: "src/cli/run/child.ts",
     edits: [['return !this.#isGroup && (signal === "SIGINT"', 'return false && (signal === "SIGINT"']],

@@ -10,6 +10,12 @@ const libraries = ["test/transactions/libraries.test.ts"];
 
 export const client: readonly Mutant[] = [
   {
+    name: "errors: one is made without what identifies it",
+    file: "src/errors/base.ts",
+    edits: [['if (typeof value === "string") return data;', "if (value !== null) return data;"]],
+    tests: ["test/unit/errors.test.ts"],
+  },
+  {
     name: "belief: without the bound of the heartbeat",
     file: "src/postgres/session/presence.ts",
     edits: [
@@ -297,6 +303,12 @@ export const client: readonly Mutant[] = [
     tests: ["test/waiting/deadlock.test.ts"],
   },
   {
+    name: "deadlock: while it is looked for, the wait cannot be ended",
+    file: "src/acquire/acquires.ts",
+    edits: [["      this.#isTimedOut = true;\n", ""]],
+    tests: ["test/unit/acquire.test.ts"],
+  },
+  {
     name: "deadlock: looked for when the entry has gone",
     file: "src/acquire/acquires.ts",
     edits: [
@@ -306,6 +318,46 @@ export const client: readonly Mutant[] = [
       ],
     ],
     tests: ["test/waiting/deadlock.test.ts"],
+  },
+  {
+    name: "hosts: only the last one's reason is told",
+    file: "src/postgres/connection/connect.ts",
+    edits: [["      failures.push(error);\n", ""]],
+    tests: ["test/faults/reasons.test.ts"],
+  },
+  {
+    name: "hosts: a standby hides why the primary could not be reached",
+    file: "src/postgres/connection/connect.ts",
+    edits: [
+      [
+        "failures.length > 1 ? standbyAmong(failure) : failure",
+        "failures.length > 9 ? standbyAmong(failure) : failure",
+      ],
+    ],
+    tests: ["test/faults/failover.test.ts"],
+  },
+  {
+    name: "outage: a renewal without a session is no failure",
+    file: "src/postgres/acts/renew.ts",
+    edits: [
+      [
+        "    if (proven === null) {\n      throw noSession();\n    }\n    const row",
+        '    if (proven === null) {\n      for (const item of items) item.onAnswer({ outcome: "unproven" });\n      return;\n    }\n    const row',
+      ],
+    ],
+    tests: ["test/unit/postgres/give-back.test.ts"],
+  },
+  {
+    name: "outage: a listener of keepAlive hears of each renewal that fails",
+    file: "src/observe/callbacks.ts",
+    edits: [["      if (outage.isNews(error)) {", "      if (outage.isNews(error) || true) {"]],
+    tests: ["test/unit/renewals.test.ts"],
+  },
+  {
+    name: "migrate: what it waits for counts as an outage",
+    file: "src/locker/store-locker.ts",
+    edits: [["onWait: (error) => callbacks.tell(error)", "onWait: onError"]],
+    tests: ["test/migrate/processes.test.ts"],
   },
   {
     name: "loss: nobody is told",

@@ -126,13 +126,19 @@ export const libraries: readonly Mutant[] = [
   },
   {
     name: "given client: a call that could never be sent waits",
-    file: "src/postgres/connection/exhausted.ts",
+    file: "src/guard/exhausted.ts",
     edits: [["if (enclosingTransactions(client) < connections) return null;", "if (connections > 0) return null;"]],
     tests: exhausted,
   },
   {
+    name: "given client: a transaction that could never begin waits",
+    file: "src/guard/transaction.ts",
+    edits: [["if (exhausted !== null) throw exhausted;", "void exhausted;"]],
+    tests: exhausted,
+  },
+  {
     name: "given client: every transaction around a call refuses it",
-    file: "src/postgres/connection/exhausted.ts",
+    file: "src/guard/exhausted.ts",
     edits: [["enclosingTransactions(client) < connections", "enclosingTransactions(client) === 0"]],
     tests: exhausted,
   },

@@ -110,6 +110,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   readonly #resolve: Resolve;
   readonly #reject: (error: unknown) => void;
   #wait: Wait | null = null;
+  #isTimedOut = false;
   #stopListening: (() => void) | null = null;
 
   constructor(
@@ -201,7 +202,8 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   /** Ends it at once: by its signal, or by `close`. */
   end(error: unknown): void {
-    if (this.#context.firstAttempts.remove(this)) {
+    const { firstAttempts, waiting } = this.#context;
+    if (firstAttempts.remove(this) || (this.#isTimedOut && waiting.delete(this))) {
       this.#cancelled(error);
     } else {
       this.#wait?.end(error);
@@ -246,10 +248,16 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   #refused(result: NotGranted): void {
-    const { claims, holdings } = this.#context;
-    // In a deadlock it holds something that others wait for. Asked while it is still in the queue itself.
+    const { claims, holdings, waiting } = this.#context;
+    // In a deadlock it holds something that others wait for. Asked while it is still in the queue itself, and can be ended.
     if (result.outcome === "timeout" && !this.#isTry && holdings.size > 0) {
-      void claims.store.findDeadlock(this.key).then((deadlock) => this.#endRefused(result, deadlock));
+      this.#isTimedOut = true;
+      waiting.add(this);
+      void claims.store.findDeadlock(this.key).then((deadlock) => {
+        if (waiting.delete(this)) {
+          this.#endRefused(result, deadlock);
+        }
+      });
     } else {
       this.#endRefused(result, null);
     }

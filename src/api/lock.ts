@@ -36,7 +36,7 @@ export interface LockJson {
 export interface KeepAliveOptions {
   /** How often to renew. An integer of 20 ms and up, below `ttlMs`; default: as the lock was acquired with. */
   readonly everyMs?: number | undefined;
-  /** Called when a renewal fails for a temporary reason; it is retried. Default: the locker's `onError`. */
+  /** Called when renewals fail for a temporary reason, once until one succeeds; they are retried. Default: the locker's `onError`. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 

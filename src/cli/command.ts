@@ -47,6 +47,13 @@ export const commonOptions: OptionTable = {
   version: { short: "v", text: "print the version" },
 };
 
+/** The options of `leasehold` itself. */
+export const topOptions: OptionTable = {
+  examples: { text: "print the examples of all commands" },
+  help: { short: "h", text: "print this help, or that of a command" },
+  version: { short: "v", text: "print the version" },
+};
+
 /** All options of a command, in the order of its help. */
 export function optionsOf({ options }: Command): OptionTable {
   return { ...options, ...commonOptions };

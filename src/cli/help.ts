@@ -1,5 +1,5 @@
 import type { OptionTable } from "./arguments.js";
-import { type Command, callOf, optionCall, optionsOf } from "./command.js";
+import { type Command, callOf, optionCall, optionsOf, topOptions } from "./command.js";
 import { allCommands } from "./commands.js";
 
 /** The help of `leasehold` itself. */
@@ -12,7 +12,7 @@ Commands:
 ${twoColumns((await allCommands()).map(({ name, summary }) => [name, summary]))}
 
 Options:
-${optionRows({ help: { short: "h", text: "print this help, or that of a command" }, version: { short: "v", text: "print the version" } })}
+${optionRows(topOptions)}
 
 The database is that of LEASEHOLD_DATABASE_URL or DATABASE_URL, or of --url.
 `;
@@ -35,6 +35,11 @@ ${examplesOf(command).replaceAll(/^(?=.)/gm, "  ")}`;
 /** The examples of a command, as a shell takes them. */
 export function examplesOf({ examples }: Command): string {
   return examples.map(({ text, call }) => `# ${text}\n${call}\n`).join("\n");
+}
+
+/** The examples of all commands, in the order of the help. */
+export async function allExamples(): Promise<string> {
+  return (await allCommands()).map(examplesOf).join("\n");
 }
 
 function optionRows(options: OptionTable): string {

@@ -5,7 +5,7 @@ import { type Arguments, readArguments } from "./arguments.js";
 import { type Command, callOf, optionsOf } from "./command.js";
 import { allCommands, commands } from "./commands.js";
 import { FAILURE, SUCCESS, USAGE } from "./exit-codes.js";
-import { examplesOf, helpOf, overview } from "./help.js";
+import { allExamples, examplesOf, helpOf, overview } from "./help.js";
 import { printError, writeOut } from "./output.js";
 import { quoteArgument } from "./quote-argument.js";
 import { NoAddressError, UsageError } from "./usage-error.js";
@@ -14,7 +14,8 @@ import { NoAddressError, UsageError } from "./usage-error.js";
 export async function main(argv: readonly string[]): Promise<number> {
   endWhenNobodyReads();
   const [name = "--help", ...args] = argv;
-  if (name === "--version" || name === "-v") return print(`${VERSION}\n`);
+  if (name === "version" || name === "--version" || name === "-v") return print(`${VERSION}\n`);
+  if (name === "--examples") return print(await allExamples());
   if (name === "--help" || name === "-h" || (name === "help" && args.length === 0)) return print(await overview());
   const isHelp = name === "help";
   const command = await find(isHelp ? (args[0] ?? "") : name);

@@ -34,6 +34,10 @@ export function manPage(commands: readonly Command[]): string {
     "Every command takes these:",
     ...options({ ...jsonOption, ...commonOptions }),
     ".PP",
+    ...wrapped("Without a command, --examples prints those of all commands; version is the same as --version.").map(
+      text,
+    ),
+    ".PP",
     text(`These say where the database is, for all commands but ${withoutDatabase(commands)}:`),
     ...options(connectionOptions),
     ".SH COMMANDS",

@@ -1,5 +1,5 @@
 import { describe, describeType } from "../runtime/describe.js";
-import { brand, type ErrorData, LeaseholdError } from "./base.js";
+import { brand, type ErrorData, identified, LeaseholdError } from "./base.js";
 
 /** What `InvalidKeyError` is made of. `received` is the value itself; the error keeps a description of it only. */
 export interface InvalidKeyData extends ErrorData {
@@ -53,7 +53,14 @@ export class InvalidOptionError extends LeaseholdError {
   /** What came, as text; the type alone where the value could hold a password. */
   readonly received: string;
 
-  constructor({ option, expected = "another value", received, message, cause }: InvalidOptionData) {
+  constructor(data: InvalidOptionData) {
+    const {
+      option,
+      expected = "another value",
+      received,
+      message,
+      cause,
+    } = identified(new.target.prototype.name, data, "option");
     const came = mayHoldSecret(option) ? describeType(received) : describe(received);
     super(message ?? `${option}: expected ${expected}, got ${came}`, cause);
     this.option = option;

@@ -1,5 +1,5 @@
 import { quote } from "../runtime/describe.js";
-import { brand, type ErrorData, LeaseholdError } from "./base.js";
+import { brand, type ErrorData, identified, LeaseholdError } from "./base.js";
 
 /** The locker was closed, before the call or while it waited. */
 export class ClosedError extends LeaseholdError {
@@ -65,7 +65,8 @@ export class NotPermittedError extends LeaseholdError {
   /** Who lacks the right; null when that is not known. */
   readonly role: string | null;
 
-  constructor({ statement, role = null, message, cause }: NotPermittedData) {
+  constructor(data: NotPermittedData) {
+    const { statement, role = null, message, cause } = identified(new.target.prototype.name, data, "statement");
     const who = role === null ? "This role" : `The role ${quote(role)}`;
     super(message ?? `${who} lacks a right. As the owner of the schema or an administrator, run: ${statement}`, cause);
     this.statement = statement;
@@ -93,12 +94,13 @@ export class UnsafeBackendError extends LeaseholdError {
   /** What to do about it. */
   readonly remedy: string;
 
-  constructor({
-    problem,
-    remedy = "Run `leasehold doctor`, which says what to change",
-    message,
-    cause,
-  }: UnsafeBackendData) {
+  constructor(data: UnsafeBackendData) {
+    const {
+      problem,
+      remedy = "Run `leasehold doctor`, which says what to change",
+      message,
+      cause,
+    } = identified(new.target.prototype.name, data, "problem");
     super(message ?? `${problem}. ${remedy}.`, cause);
     this.problem = problem;
     this.remedy = remedy;
@@ -155,7 +157,8 @@ export class UnsupportedError extends LeaseholdError {
 
   override readonly code = "unsupported" as const;
 
-  constructor({ message, cause }: UnsupportedData) {
+  constructor(data: UnsupportedData) {
+    const { message, cause } = identified(new.target.prototype.name, data, "message");
     super(message, cause);
   }
 }

@@ -1,4 +1,4 @@
-import { describe } from "../runtime/describe.js";
+import { describe, describeType } from "../runtime/describe.js";
 
 /** Every `code` that an error of this library can have. */
 export type LeaseholdErrorCode =
@@ -118,4 +118,14 @@ export interface ErrorData {
   readonly message?: string | undefined;
   /** Where it came from. */
   readonly cause?: unknown;
+}
+
+/**
+ * The data of an error, which lack nothing that identifies it. The types say so already; JavaScript would get "cannot read properties of
+ * undefined" otherwise, from inside of the library.
+ */
+export function identified<Data extends ErrorData>(error: string, data: Data, name: keyof Data & string): Data {
+  const value: unknown = (data as Data | null | undefined)?.[name];
+  if (typeof value === "string") return data;
+  throw new TypeError(`new ${error}({ ${name} }): expected ${name} to be a string, got ${describeType(value)}`);
 }

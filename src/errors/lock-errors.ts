@@ -1,5 +1,5 @@
 import { quote } from "../runtime/describe.js";
-import { brand, type ErrorData, LeaseholdError } from "./base.js";
+import { brand, type ErrorData, identified, LeaseholdError } from "./base.js";
 
 /** Who holds a key, as far as Postgres has said. */
 export interface HolderInfo {
@@ -47,7 +47,14 @@ export class NotAcquiredError extends LeaseholdError {
   /** The server process whose open transaction has locked the key's row; null when there is none, or it is not known. */
   readonly blockingPid: number | null;
 
-  constructor({ key, holder = null, blockingPid = null, message, cause }: NotAcquiredData) {
+  constructor(data: NotAcquiredData) {
+    const {
+      key,
+      holder = null,
+      blockingPid = null,
+      message,
+      cause,
+    } = identified(new.target.prototype.name, data, "key");
     super(
       message ??
         `Could not lock ${quote(key)}${standing(holder, blockingPid)}. Try again later, or wait in the queue with acquire or withLock.`,
@@ -83,7 +90,14 @@ export class WaitTimeoutError extends NotAcquiredError {
   /** Who waits for what, one sentence for each, when the key is part of a deadlock; else null. Known of processes with presence. */
   readonly deadlock: readonly string[] | null;
 
-  constructor({ waitMs = 10_000, isHeldHere = false, deadlock = null, message, ...rest }: WaitTimeoutData) {
+  constructor(data: WaitTimeoutData) {
+    const {
+      waitMs = 10_000,
+      isHeldHere = false,
+      deadlock = null,
+      message,
+      ...rest
+    } = identified(new.target.prototype.name, data, "key");
     const advice =
       deadlock !== null
         ? `It is part of a deadlock: ${deadlock.join("; ")}. Acquire several keys in the same order everywhere.`
@@ -117,7 +131,8 @@ export class ReentryError extends NotAcquiredError {
 
   override readonly code = "reentry" as const;
 
-  constructor({ key, holder, message, cause }: ReentryData) {
+  constructor(data: ReentryData) {
+    const { key, holder, message, cause } = identified(new.target.prototype.name, data, "key");
     const advice =
       'Locks are not reentrant: pass that lock on to the code that needs it. If the body does not await this call, give it the option reentry: "wait".';
     super({
@@ -150,7 +165,8 @@ export class NotHeldError extends LeaseholdError {
   /** The fence of the grant that this is about; null when there was none. */
   readonly fence: bigint | null;
 
-  constructor({ key, fence = null, message, cause }: NotHeldData) {
+  constructor(data: NotHeldData) {
+    const { key, fence = null, message, cause } = identified(new.target.prototype.name, data, "key");
     super(message ?? `The lock on ${grant(key, fence)} is not held. Acquire it again before going on.`, cause);
     this.key = key;
     this.fence = fence;
@@ -173,7 +189,8 @@ export class LeaseLostError extends NotHeldError {
   /** Why it was lost. */
   readonly reason: LossReason;
 
-  constructor({ reason = "expired", message, ...rest }: LeaseLostData) {
+  constructor(data: LeaseLostData) {
+    const { reason = "expired", message, ...rest } = identified(new.target.prototype.name, data, "key");
     super({ ...rest, message: message ?? `Lost the lock on ${grant(rest.key, rest.fence)}: ${lossText[reason]}` });
     this.reason = reason;
   }
@@ -215,7 +232,8 @@ export class StaleFenceError extends LeaseholdError {
   /** Who held the key right after; null when nobody did, or when it could not be asked. */
   readonly holder: HolderInfo | null;
 
-  constructor({ key, fence = 0n, holder = null, message, cause }: StaleFenceData) {
+  constructor(data: StaleFenceData) {
+    const { key, fence = 0n, holder = null, message, cause } = identified(new.target.prototype.name, data, "key");
     const now = holder === null ? "" : `. The key is${standing(holder, null).slice(1)}`;
     const advice =
       "Nothing of this transaction is kept. Stop what the lock protected, or acquire it again and start over.";

@@ -1,6 +1,7 @@
 import { checkBoolean, checkNames } from "../errors/option-checks.js";
 import { recogniseDrizzle } from "./drizzle.js";
 import { runEnclosed } from "./enclosing.js";
+import { exhaustedBy } from "./exhausted.js";
 import type { Guard } from "./guard.js";
 import { recogniseKnex } from "./knex.js";
 import { recogniseKysely } from "./kysely.js";
@@ -39,7 +40,7 @@ const libraries: readonly Recognise[] = [
 /**
  * Opens a transaction with the user's library, guards it, and runs the body in it.
  * @throws the body's own error, even if the library wraps it; StaleFenceError; InvalidOptionError for an unsupported
- * database
+ * database; UnavailableError where it is inside of transactions on all connections of the client
  */
 export async function runGuarded<Value>(
   guard: Guard,
@@ -49,6 +50,8 @@ export async function runGuarded<Value>(
 ): Promise<Settled<Value>> {
   const { transact, reconnects, client } = recognise("db", database, guard);
   if (transact === null) throw (await reconnects?.()) ? reconnecting(guard) : alreadyOpen(guard);
+  const exhausted = client === undefined ? null : exhaustedBy(client);
+  if (exhausted !== null) throw exhausted;
   const failure: { hasThrown: boolean; error: unknown } = { hasThrown: false, error: null };
   const watched = async (tx: unknown): Promise<unknown> => {
     failure.hasThrown = false; // a library may run the body again

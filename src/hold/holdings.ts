@@ -162,8 +162,7 @@ export class Holdings implements LockActions, LeaseOwner {
     const onError =
       given.onError === undefined ? null : checkFunction<(error: unknown) => void>("onError", given.onError);
     lease.refuseUnlessHeld();
-    const report = onError === null ? null : (error: unknown) => this.#callbacks.reportTo(onError, error);
-    this.#renewals.keepAlive(lease, everyMs, report);
+    this.#renewals.keepAlive(lease, everyMs, onError === null ? null : this.#callbacks.listener(onError));
   }
 
   stopKeepAlive(lease: Lease): Promise<void> {

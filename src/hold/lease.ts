@@ -3,6 +3,7 @@ import type { Lock } from "../api/lock.js";
 import type { Claim } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, LeaseLostError, type LossReason, NotHeldError } from "../errors/errors.js";
+import type { RenewalListener } from "../observe/callbacks.js";
 import { after, type Instant, isPast, msUntil, now, type Timer } from "../runtime/clock.js";
 import type { Linked } from "../runtime/linked-list.js";
 import type { Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/store.js";
@@ -31,7 +32,8 @@ export class Renewal implements PendingRenewal {
   retryMs = 0;
   askedTtlMs: number | null = null;
   isInFlight = false;
-  onError: ((error: unknown) => void) | null = null;
+  /** Null: the locker's own. */
+  listener: RenewalListener | null = null;
   readonly #owner: RenewalOwner;
   #onSettled: (() => void)[] | null = null;
 

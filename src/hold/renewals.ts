@@ -1,4 +1,5 @@
 import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
+import type { RenewalListener } from "../observe/callbacks.js";
 import type { Observer } from "../observe/observer.js";
 import { Due, monotonicNowMs } from "../runtime/clock.js";
 import type { LinkedList } from "../runtime/linked-list.js";
@@ -36,10 +37,10 @@ export class Renewals implements RenewalOwner {
     this.#onError = onError;
   }
 
-  keepAlive(lease: Lease, everyMs: number, onError: ((error: unknown) => void) | null): void {
+  keepAlive(lease: Lease, everyMs: number, listener: RenewalListener | null): void {
     const renewal = this.#of(lease);
     renewal.everyMs = everyMs;
-    renewal.onError = onError;
+    renewal.listener = listener;
     this.#schedule(renewal, everyMs);
   }
 
@@ -69,6 +70,7 @@ export class Renewals implements RenewalOwner {
     const isSettled = takeAnswer(lease, answer);
     if (answer.outcome === "renewed" && renewal.askedTtlMs !== null && lease.phase === "held") {
       this.#observer.renewed?.(lease);
+      renewal.listener?.renewed();
     }
     this.#plan(renewal, isSettled);
   }
@@ -76,7 +78,7 @@ export class Renewals implements RenewalOwner {
   failed(renewal: Renewal, error: LeaseholdError): void {
     renewal.settle();
     if (renewal.lease.phase === "held") {
-      (renewal.onError ?? this.#onError)(error);
+      renewal.listener === null ? this.#onError(error) : renewal.listener.failed(error);
     }
     this.#plan(renewal, false);
   }

@@ -77,6 +77,7 @@ export class StoreLocker implements Locker {
         queues.keepEntriesNow();
       },
       onError,
+      onWait: (error) => callbacks.tell(error),
       onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
       onFailure: (error) => recent.failed(error),
     });

@@ -4,6 +4,12 @@ import { delayed } from "../store/retry.js";
 import type { Observer } from "./observer.js";
 import { Outage } from "./outage.js";
 
+/** What `keepAlive` was given to tell of renewals that fail. */
+export interface RenewalListener {
+  failed(error: unknown): void;
+  renewed(): void;
+}
+
 /** One warning for each process: the first loss tells what is missing. */
 let hasWarned = false;
 
@@ -36,6 +42,11 @@ export class Callbacks implements Observer {
     guarded(late === null ? () => onError(error) : async () => onError(await explain?.(late)), warn);
   }
 
+  /** Reports what is news each time. */
+  tell(error: unknown): void {
+    this.#tell(error, this.#onError);
+  }
+
   /** A lock was lost, without an `onLost`, and nobody has read its signal. It goes to `onError`; without that the first one becomes a warning. */
   unheard(loss: LeaseLostError): void {
     if (this.#onError !== null) {
@@ -64,10 +75,16 @@ export class Callbacks implements Observer {
     this.#outage.end();
   }
 
-  /** Reports to the error listener of a call. */
-  reportTo(listener: (error: unknown) => void, error: unknown): void {
-    this.#observer.failed?.(error);
-    this.call(() => listener(error));
+  /** For a listener of one lock: an outage is told to it once, until the lock is renewed. */
+  listener(onError: (error: unknown) => void): RenewalListener {
+    const outage = new Outage();
+    const failed = (error: unknown): void => {
+      this.#observer.failed?.(error);
+      if (outage.isNews(error)) {
+        this.call(() => onError(error));
+      }
+    };
+    return { failed, renewed: () => outage.end() };
   }
 
   #tell(error: unknown, listener: ((error: unknown) => void) | null): void {

@@ -3,6 +3,7 @@ import type { MigrateOptions } from "../api/options.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../errors/errors.js";
 import { followTransactions } from "../guard/enclosing.js";
+import { exhaustedBy } from "../guard/exhausted.js";
 import { after, type Instant, msUntil, now } from "../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
@@ -44,13 +45,12 @@ import { RenewAct } from "./acts/renew.js";
 import { sweepBatch } from "./acts/sweep.js";
 import { StandbyOnly } from "./connection/connect.js";
 import { Connections } from "./connection/connections.js";
-import { exhaustedBy } from "./connection/exhausted.js";
 import { failedAt, noteFailedAt } from "./connection/failed-at.js";
 import { NotSent } from "./connection/lane.js";
 import { checkSchema, SCHEMA_INFO } from "./connection/schema-check.js";
 import { ServerClock } from "./connection/server-clock.js";
 import { toPublicError } from "./connection/server-errors.js";
-import { unansweredText } from "./connection/unavailable.js";
+import { ofOthers, unansweredText } from "./connection/unavailable.js";
 import { migrateDatabase } from "./schema/migrate.js";
 import { describeServer } from "./schema/server-state.js";
 import { Inspection } from "./session/inspection.js";
@@ -121,7 +121,7 @@ export class PostgresStore implements Store {
     await migrateDatabase(async () => (await this.#connections.forMigration()).link, options, {
       begin: "begin isolation level read committed, read write",
       onWait: (inTheWay) =>
-        this.#events.onError(
+        this.#events.onWait(
           new UnavailableError({
             outcome: "not-sent",
             message: `migrate() waits: ${inTheWay}. It goes on once that ends.`,
@@ -327,7 +327,7 @@ export class PostgresStore implements Store {
     const cause = wasSent ? error : error.cause;
     noteFailedAt(cause, this.#connections.place);
     if (cause instanceof StandbyOnly && this.#isChecked) {
-      const message = "Only a standby answers, and nothing was sent. Asking again helps once a primary does.";
+      const message = `Only a standby answers, and nothing was sent. Asking again helps once a primary does.${ofOthers(cause)}`;
       return new UnavailableError({ outcome: "not-sent", message, cause });
     }
     return toPublicError(cause, { wasSent, role });

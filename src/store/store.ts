@@ -87,7 +87,10 @@ export interface StoreEvents {
   onWake(): void;
   /** Called when a new session is active: leases must be renewed under it, and waiters should look. */
   onReconnected(): void;
+  /** Called with what fails in the background. */
   onError(error: unknown): void;
+  /** Called with each that a migration waits for: no outage, so one does not stand for the next. */
+  onWait(error: UnavailableError): void;
   /** A notice from the server. */
   onNotice(notice: { readonly [field: string]: string | undefined }): void;
   /** A request failed, whether or not it is retried. The caller is notified separately. */

@@ -60,6 +60,9 @@ describe.each(libraries)("$name", ({ open }) => {
             "The pool of the given client is exhausted: its only connection is inside the lock.transaction from which this was called",
           );
         }
+        const { message, outcome } = await refusal(onClient(lock, given, () => expect.fail("its body was run")));
+        expect(outcome).toBe("not-sent");
+        expect(message).toContain("its only connection is inside the lock.transaction from which this was called");
       }),
     );
   });
@@ -114,6 +117,7 @@ describe.each(libraries)("$name", ({ open }) => {
         await onClient(lock, given, async () => {
           const { message } = await refusal(locker.check("b"));
           expect(message).toContain("all of its 2 connections are inside the lock.transaction");
+          expect((await refusal(onClient(lock, given, async () => {}))).message).toBe(message);
         });
         expect(await locker.check("b")).toBeNull();
       }),
@@ -157,7 +161,7 @@ describe.each(libraries)("$name", ({ open }) => {
     await given.transaction(async () => {
       for (const call of [locker.check("b"), locker.acquire("b", { keepAlive: false, waitMs: 1 })]) {
         const { message } = await refusal(call);
-        expect(message).toContain("The pool of the given client is exhausted: its only connection was busy");
+        expect(message).toContain("its only one was busy, or could not be made");
       }
     });
 

@@ -85,7 +85,16 @@ const hasBash = hasShell("bash");
 
 test.skipIf(!hasBash)("bash offers every command, and every option of each", async () => {
   const names = Object.keys(commands);
-  expect(offeredByBash("leasehold", "")).toEqual([...names, "help", "-h", "--help", "-v", "--version"]);
+  expect(offeredByBash("leasehold", "")).toEqual([
+    ...names,
+    "help",
+    "version",
+    "--examples",
+    "-h",
+    "--help",
+    "-v",
+    "--version",
+  ]);
   for (const [name, load] of Object.entries(commands)) {
     const { options } = await load();
     const words = Object.entries(options).flatMap(([option, { short }]) => [

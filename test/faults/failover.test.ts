@@ -27,6 +27,10 @@ test("a standby alone is refused by name; with the primary beside it in the addr
     const refusal = { name: "UnsafeBackendError", problem: expect.stringContaining("standby") };
     await expect(locker.ready()).rejects.toMatchObject(refusal);
     await expect(locker.acquire("a")).rejects.toMatchObject(refusal);
+    await using alone = openLocker(standbyUrl.replace("@", "@127.0.0.1:1,"), { presence });
+    const why =
+      /is a standby: it cannot grant a lease\. 127\.0\.0\.1:1: nothing listens there \(ECONNREFUSED\)\. Connect to/;
+    await expect(alone.ready()).rejects.toMatchObject({ ...refusal, message: expect.stringMatching(why) });
     await using served = openLocker(both(standbyUrl, database.url), { presence });
     expect(await served.withLock("a", ({ held }) => held)).toBe(true);
   }

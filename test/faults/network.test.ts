@@ -127,6 +127,23 @@ test.each(presences)(
   },
 );
 
+test.each(presences)("in an outage the listener of keepAlive is told, once (presence: %s)", async (presence) => {
+  await using proxy = await startProxy(database.url);
+  await using locker = through(proxy, { presence, ttlMs: 60_000 });
+  await using lock = await locker.acquire(`told-${presence}`, { keepAlive: false });
+  const told: unknown[] = [];
+  lock.keepAlive({ everyMs: 100, onError: (error) => told.push(error) });
+
+  proxy.blackhole("both");
+  await until("it is told", () => told.length > 0);
+  proxy.heal();
+  const { expiresAt } = lock;
+  await until("it is renewed again", () => lock.expiresAt > expiresAt && lock.held);
+
+  expect(told).toHaveLength(1);
+  expect(told[0]).toBeInstanceOf(UnavailableError);
+});
+
 test.each(presences)(
   "on a slow connection everything works, belief ends no later for it, and close() leaves nothing (presence: %s)",
   async (presence) => {

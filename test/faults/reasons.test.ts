@@ -25,6 +25,14 @@ const hopeless: Readonly<Record<string, readonly [Address, says: RegExp, cause: 
     /^Postgres at 127\.0\.0\.1:1 could not be reached: nothing listens there \(ECONNREFUSED\)\. Nothing was sent\./,
     { code: "ECONNREFUSED" },
   ],
+  "none of several hosts": [
+    async () => {
+      const { username, password, pathname } = new URL(database.url);
+      return { url: `postgres://${username}:${password}@no-such-host.invalid:5432,127.0.0.1:1${pathname}` };
+    },
+    /^Postgres at 127\.0\.0\.1:1 could not be reached: nothing listens there \(ECONNREFUSED\)\. no-such-host\.invalid:5432: the name is not known: "no-such-host\.invalid" \(ENOTFOUND\)\. Nothing was sent\./,
+    { code: "ECONNREFUSED" },
+  ],
   "no such name": [
     async () => ({ url: changeUrl(database.url, { host: "no-such-host.invalid" }) }),
     /^Postgres at no-such-host\.invalid:\d+ could not be reached: the name is not known: "no-such-host\.invalid" \(ENOTFOUND\)/,

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type postgres from "postgres";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { createLocker } from "../../src/index.js";
 import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 import { migrations } from "../../src/postgres/schema/migrations.generated.js";
 import { changeUrl, openClient } from "../support/client.js";
@@ -86,6 +87,27 @@ test("another process that migrates is waited for, and not for ever", async () =
   await patient;
   expect(told).toEqual([inTheWay]);
   expect(await applied(sql)).toHaveLength(migrations.length);
+  await sql.end();
+});
+
+test("a locker's onError hears of each that migrate() waits for", async () => {
+  const { url, sql } = await emptyDatabase("in_line");
+  const others = [await openClient(url), await openClient(url)] as const;
+  const pids = await Promise.all(others.map(async (other) => (await other`select pg_backend_pid() as pid`)[0]?.pid));
+  await others[0]`select pg_advisory_lock(1279480142, 0)`;
+  const next = others[1]`select pg_advisory_lock(1279480142, 0)`.execute();
+  const told: string[] = [];
+  await using locker = createLocker({ url, onError: (error) => told.push(String(error)) });
+
+  const migrated = locker.migrate();
+  await until(async () => told.length === 1);
+  await others[0].end();
+  await next;
+  await until(async () => told.length === 2);
+  await others[1].end();
+  await migrated;
+
+  expect(told.map((text) => /migrate\(\) waits: server process (\d+)/.exec(text)?.[1])).toEqual(pids.map(String));
   await sql.end();
 });
 

@@ -7,6 +7,7 @@ import { firstExample } from "./first-example.js";
 import { installConsumer, installMatrix } from "./install.js";
 import { loading } from "./loading.js";
 import { otherRuntimes } from "./other-runtimes.js";
+import { ownTemporaryFolder } from "./own-temporary-folder.js";
 import { Report } from "./report.js";
 import { tarball } from "./tarball.js";
 import { testRunners } from "./test-runners.js";
@@ -15,12 +16,9 @@ import { Workplace } from "./workplace.js";
 
 const report = new Report();
 const start = performance.now();
-if (await report.one(installMatrix)) {
-  await using workplace = await Workplace.open();
-  if (await report.one(installConsumer(workplace))) {
-    const subjects = [types, testRunners, otherRuntimes, tarball, bundles, loading, commandLine, firstExample]; // the slowest first
-    await report.all(subjects.flatMap((checks) => checks(workplace)));
-  }
+{
+  await using _temporary = await ownTemporaryFolder();
+  if (await report.one(installMatrix)) await check();
 }
 
 const { passed, failed } = report;
@@ -28,3 +26,10 @@ console.log(`package: ${passed} passed, ${failed} failed, ${Math.round((performa
 // for .ci/run, which adds up
 if (process.env.CHECK_COUNTS) await writeFile(process.env.CHECK_COUNTS, `${passed} ${failed}\n`);
 process.exitCode = failed === 0 ? 0 : 1;
+
+async function check(): Promise<void> {
+  await using workplace = await Workplace.open();
+  if (!(await report.one(installConsumer(workplace)))) return;
+  const subjects = [types, testRunners, otherRuntimes, tarball, bundles, loading, commandLine, firstExample]; // the slowest first
+  await report.all(subjects.flatMap((checks) => checks(workplace)));
+}

@@ -18,7 +18,11 @@ const needed = [
   "docs/speed.svg",
   "migrations/0000_tables.sql",
   "migrations/0001_functions.sql",
+  "bench/README.md",
+  "examples/python/locked_counter.py",
+  "ARCHITECTURE.md",
   "CHANGELOG.md",
+  "CONTRIBUTING.md",
   "LICENSE",
   "README.md",
   "SECURITY.md",
@@ -28,7 +32,8 @@ const allowed = [
   /^man\/leasehold\.1$/,
   /^migrations\/\d{4}_\w+\.sql$/,
   /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$/,
-  /^(CHANGELOG|README|SECURITY)\.md$|^LICENSE$|^package\.json$/,
+  /^bench\/README\.md$|^examples\/python\/\w+\.py$/,
+  /^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/,
 ];
 
 export function tarball({ tarball }: Workplace): readonly Check[] {

@@ -37,8 +37,10 @@ test("the first that verifies is used: not one that is closed, hangs up, has no 
   await using nowhere = openLocker(at(bad), { requestTimeoutMs: 20_000 });
   const { error } = await settled(nowhere.ready(), 20_000);
   expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent" });
-  // the last host's
+  // the last host's first, then those of the others
   expect(reasons(error)).toMatch(/ERR_TLS_CERT_ALTNAME_INVALID/);
+  for (const place of bad) expect((error as Error).message).toContain(place);
+  expect((error as Error).message).toMatch(/127\.0\.0\.1:1: nothing listens there \(ECONNREFUSED\)\./);
 });
 
 test.each(["refuses", "is silent"] as const)("a lock goes on over the second host when the first %s", async (how) => {

@@ -522,3 +522,31 @@ test("behind another waiter of this process there is no first attempt", async ()
   expect(other.result.key).toBe("b");
   expect([first, second].map(({ error }) => error)).toMatchObject([{ code: "closed" }, { code: "closed" }]);
 });
+
+test.each(["an abort", "close"] as const)(
+  "%s is heard while a refused wait asks whether it is in a deadlock",
+  async (end) => {
+    const { locker, store, close } = openFake({ keepAlive: false });
+    store.keeps.reply = () => [];
+    const holding = watch(locker.acquire("a"));
+    store.attempts.take().answer(store.granted());
+    await settle();
+    holding.result;
+    let answer = (_: readonly string[] | null): void => undefined;
+    store.findDeadlock = () => new Promise((resolve) => (answer = resolve));
+    const controller = new AbortController();
+    const call = watch(locker.acquire("b", { waitMs: 1_000, signal: controller.signal }));
+    store.attempts.take().answer(store.queued());
+    store.looks.reply = () => store.queued();
+    await clock.pass(1_000);
+    expect(call.state).toBe("pending");
+
+    const closed = end === "close" ? close() : controller.abort(new Error("enough"));
+    await settle();
+    expect(call.error).toMatchObject(end === "close" ? { code: "closed" } : { message: "enough" });
+    answer(["too late"]);
+    await settle();
+    expect(store.abandons.count).toBe(1);
+    await (closed ?? close());
+  },
+);

@@ -299,3 +299,40 @@ test("a test can make each error from what identifies it alone", () => {
   expect(new UnavailableError().outcome).toBe("not-sent");
   expect(new WaitTimeoutError({ key: "a" })).toMatchObject({ holder: null, isHeldHere: false, blockingPid: null });
 });
+
+/** What a class cannot do without. The others need nothing. */
+const identifiedBy: Readonly<Record<string, string>> = {
+  NotAcquiredError: "key",
+  WaitTimeoutError: "key",
+  ReentryError: "key",
+  NotHeldError: "key",
+  LeaseLostError: "key",
+  StaleFenceError: "key",
+  InvalidOptionError: "option",
+  NotPermittedError: "statement",
+  UnsafeBackendError: "problem",
+  UnsupportedError: "message",
+};
+const untyped = Object.entries(errors as Readonly<Record<string, unknown>>).filter(
+  (entry): entry is [string, new (data?: unknown) => LeaseholdError] =>
+    entry[0].endsWith("Error") && entry[0] !== "LeaseholdError",
+);
+
+test.each(untyped)("new %s() in JavaScript makes one, or says which text it needs", (name, ErrorClass) => {
+  const needed = identifiedBy[name];
+  if (needed === undefined) {
+    expect(new ErrorClass()).toBeInstanceOf(ErrorClass);
+    expect(new ErrorClass({})).toBeInstanceOf(ErrorClass);
+    return;
+  }
+  for (const [data, came] of [
+    [undefined, "undefined"],
+    [null, "undefined"],
+    [{}, "undefined"],
+    [{ [needed]: 7 }, "a number"],
+  ]) {
+    const says = `new ${name}({ ${needed} }): expected ${needed} to be a string, got ${came}`;
+    expect(() => new ErrorClass(data)).toThrow(new TypeError(says));
+  }
+  expect(new ErrorClass({ [needed]: "text" })).toBeInstanceOf(ErrorClass);
+});

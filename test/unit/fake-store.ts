@@ -195,9 +195,7 @@ export class FakeStore implements Store {
 
   wasReady = true;
 
-  async findDeadlock(): Promise<null> {
-    return null;
-  }
+  findDeadlock: () => Promise<readonly string[] | null> = async () => null;
 
   async explain(error: UnavailableError): Promise<UnavailableError> {
     return error;

@@ -313,6 +313,22 @@ test("a lock that was renewed by hand for less than its interval is renewed soon
   await close();
 });
 
+test("the listener of keepAlive hears of an outage once, until a renewal succeeds; the locker's does not", async () => {
+  const [errors, others]: [unknown[], unknown[]] = [[], []];
+  const { lock, store, close } = await openHeld({ keepAlive: false, onError: (error) => others.push(error) });
+  lock.keepAlive({ everyMs: 2_000, onError: (error) => errors.push(error) });
+  for (const outages of [1, 2]) {
+    store.renewals.reply = () => notSent();
+    await clock.pass(6_000);
+    expect(errors).toHaveLength(outages);
+    store.renewals.reply = () => store.renewed();
+    await clock.pass(4_000);
+  }
+  expect(errors.every((error) => error instanceof UnavailableError)).toBe(true);
+  expect(others).toEqual([]);
+  await close();
+});
+
 test("what stops a keepAlive resolves when the renewal in flight is answered, or has failed", async () => {
   const { lock, store, close } = await openHeld({ keepAlive: false });
   for (const end of ["answered", "failed"] as const) {

@@ -1,5 +1,5 @@
-import { type Command, optionsOf } from "../command.js";
-import { allWords, hasValue, topOptions } from "./words.js";
+import { type Command, optionsOf, topOptions } from "../command.js";
+import { allWords, hasValue } from "./words.js";
 
 /** A script for bash 3.2 (that of macOS) and later; it does not need the package bash-completion. */
 export function bashCompletion(commands: readonly Command[]): string {
@@ -10,7 +10,7 @@ _leasehold() {
   local command=\${COMP_WORDS[1]} options values="" choices="" takes_command="" given=0 start=0 i j
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "${names} help ${topOptions.join(" ")}" -- "$cur"))
+    COMPREPLY=($(compgen -W "${names} help version ${allWords(Object.entries(topOptions)).join(" ")}" -- "$cur"))
     return
   fi
   case $command in

@@ -1,4 +1,4 @@
-import { type Command, optionsOf } from "../command.js";
+import { type Command, optionsOf, topOptions } from "../command.js";
 import { allWords, type Entry, hasValue } from "./words.js";
 
 /** A script for fish 3 and later. */
@@ -53,9 +53,11 @@ end
 
 complete -c leasehold -f
 complete -c leasehold -n __leasehold_start -a '(__leasehold_under_lock)'
-complete -c leasehold -n __leasehold_has_none -s h -l help -d 'print the help'
-complete -c leasehold -n __leasehold_has_none -s v -l version -d 'print the version'
+${Object.entries(topOptions)
+  .map((entry) => `complete -c leasehold -n __leasehold_has_none ${optionOf(entry)}`)
+  .join("\n")}
 complete -c leasehold -n __leasehold_has_none -a help -d 'print the help of a command'
+complete -c leasehold -n __leasehold_has_none -a version -d 'print the version'
 complete -c leasehold -n '__leasehold_is help' -a '${commands.map(({ name }) => name).join(" ")}'
 ${commands.map(block).join("\n")}
 `;

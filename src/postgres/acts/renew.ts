@@ -1,4 +1,4 @@
-import type { LossReason } from "../../errors/errors.js";
+import { type LossReason, UnavailableError } from "../../errors/errors.js";
 import { after, type Instant, isPast, now } from "../../runtime/clock.js";
 import type { PendingRenewal, Proof, RenewAnswer } from "../../store/store.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
@@ -79,10 +79,7 @@ export class RenewAct {
       this.#acts.session?.presence.formerIds ?? null,
     ]);
     if (proven === null) {
-      for (const item of items) {
-        item.onAnswer({ outcome: "unproven" });
-      }
-      return;
+      throw noSession();
     }
     const row = proven.answer.rows[0] as Row; // one row, always
     const others = row.others === null ? [] : (JSON.parse(row.others as string) as OtherRow[]);
@@ -126,12 +123,18 @@ export class RenewAct {
       throw error;
     }
     if (proven === null) {
-      return { outcome: "unproven" };
+      throw noSession();
     }
     const { outcome, expires, reason } = proven.answer.rows[0] as Row;
     await this.#acts.sessionCheck.record(proven.session, outcome !== "unproven");
     return toAnswer(outcome as string, expires as number | null, reason as LossReason | null, proven);
   }
+}
+
+function noSession(): UnavailableError {
+  const message =
+    "The session's connection to Postgres was lost, so nothing could be renewed. Nothing was sent. It reconnects by itself, and renews then.";
+  return new UnavailableError({ outcome: "not-sent", message });
 }
 
 function toAnswer(outcome: string, expires: number | null, reason: LossReason | null, proven: Proven): RenewAnswer {

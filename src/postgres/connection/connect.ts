@@ -3,11 +3,12 @@ import { NotMigratedError, UnsafeBackendError } from "../../errors/errors.js";
 import { type Instant, now } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
 import type { Host } from "./dial.js";
-import { noteFailedAt } from "./failed-at.js";
+import { failedAt, noteFailedAt, noteOthers } from "./failed-at.js";
 import { Link, type LinkOptions, type Row } from "./link.js";
 import { LinkClosed } from "./link-closed.js";
 import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
+import { ofOthers } from "./unavailable.js";
 
 /** What a fresh connection says about its server. */
 export interface Hello {
@@ -132,10 +133,11 @@ const HELLO = `select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_re
 
 /**
  * Connects to the first host that is a primary. Each host has `connectTimeoutMs`.
- * @throws the last host's error; StandbyOnly if only standbys answer
+ * @throws the last host's error, which knows those of the others; StandbyOnly if only standbys answer
  */
 export async function connect(options: ConnectOptions): Promise<{ link: Link; hello: Hello }> {
   let failure: unknown = new LinkClosed("the address names no host");
+  const failures: unknown[] = [];
   for (const host of options.hosts.inOrder()) {
     if (options.signal?.aborted) {
       throw new LinkClosed("given up while connecting");
@@ -156,6 +158,7 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
     } catch (error) {
       link.destroy();
       noteFailedAt(error, link.place);
+      failures.push(error);
       if (!(failure instanceof StandbyOnly)) {
         failure = error;
       }
@@ -163,7 +166,22 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
       options.signal?.removeEventListener("abort", onAbort);
     }
   }
-  throw failure;
+  noteOthers(
+    failure,
+    failures.filter((error) => error !== failure),
+  );
+  throw failure instanceof StandbyOnly && failures.length > 1 ? standbyAmong(failure) : failure;
+}
+
+/** Says also why the other hosts were of no use: one of them may be the primary. */
+function standbyAmong(cause: StandbyOnly): StandbyOnly {
+  const error = new StandbyOnly({
+    problem: `${cause.problem}.${ofOthers(cause)}`.replace(/\.$/, ""),
+    remedy: cause.remedy,
+    cause,
+  });
+  noteFailedAt(error, failedAt(cause));
+  return error;
 }
 
 /**

@@ -5,6 +5,9 @@ import type { Host } from "./dial.js";
 /** Where the connection led that an error is about. Kept beside the errors, which may be a server's or a driver's. */
 const places = new WeakMap<object, string>();
 
+/** How the other hosts of the same address failed. Each has its own place. */
+const others = new WeakMap<object, readonly unknown[]>();
+
 /** `host:port`, or the path of a unix socket. Neither holds a secret. */
 export function placeOf({ path }: Pick<ConnectionTarget, "path">, host: Host): string {
   if (host === null) {
@@ -29,4 +32,22 @@ export function failedAt(error: unknown): string | null {
     }
   }
   return null;
+}
+
+/** Notes how the other hosts failed that were tried before this error. */
+export function noteOthers(error: unknown, failures: readonly unknown[]): void {
+  if (failures.length > 0 && typeof error === "object" && error !== null) {
+    others.set(error, failures);
+  }
+}
+
+/** How the other hosts failed that were tried before this error, or before one of its causes. */
+export function othersOf(error: unknown): readonly unknown[] {
+  for (const at of causesOf(error)) {
+    const failures = typeof at === "object" && at !== null ? others.get(at) : undefined;
+    if (failures !== undefined) {
+      return failures;
+    }
+  }
+  return [];
 }

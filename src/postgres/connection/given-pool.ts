@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
+import { connectionsOf } from "../../guard/exhausted.js";
 import type { NodePostgresPool } from "../../guard/node-postgres.js";
 import { now } from "../../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../../runtime/timeout.js";
-import { allBusy, connectionsOf, untilBusyMs } from "./exhausted.js";
+import { allBusy, untilBusyMs } from "./busy.js";
 import { type Answer, ClientEnded, NotSent } from "./lane.js";
 import type { Parameter, Row } from "./link.js";
 import { LinkClosed } from "./link-closed.js";

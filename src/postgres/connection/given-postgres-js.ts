@@ -1,7 +1,8 @@
 import type { PostgresJsClient } from "../../api/postgres-client.js";
+import { connectionsOf } from "../../guard/exhausted.js";
 import { now } from "../../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../../runtime/timeout.js";
-import { allBusy, connectionsOf, untilBusyMs } from "./exhausted.js";
+import { allBusy, untilBusyMs } from "./busy.js";
 import type { Answer } from "./lane.js";
 import { ClientEnded, NotSent } from "./lane.js";
 import type { Parameter, Row } from "./link.js";

@@ -9,7 +9,7 @@ import {
 import { failedAt } from "./failed-at.js";
 import { rowsMissing } from "./schema-check.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
-import { notTrusted, toUnavailable } from "./unavailable.js";
+import { notTrusted, ofOthers, toUnavailable } from "./unavailable.js";
 
 /**
  * What to do about a failed statement, by its SQLSTATE and never by its text:
@@ -69,7 +69,7 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
   const untrusted = notTrusted(error);
   if (untrusted !== null) {
     const address = failedAt(error);
-    const message = `Postgres${at(address)} was not asked: ${untrusted.message}. Check sslmode and sslrootcert of the address. Nothing was sent.`;
+    const message = `Postgres${at(address)} was not asked: ${untrusted.message}. Check sslmode and sslrootcert of the address.${ofOthers(error)} Nothing was sent.`;
     return new UnavailableError({ outcome: "not-sent", address, message, cause: untrusted });
   }
   const state = sqlState(error);
@@ -110,7 +110,7 @@ export function toPublicError(error: unknown, { wasSent, role }: { wasSent: bool
       return toUnavailable(error, wasSent);
     }
     const address = failedAt(error);
-    const message = `Postgres${at(address)} refused: ${(error as Error).message} (SQLSTATE ${state}). Nothing was done.`;
+    const message = `Postgres${at(address)} refused: ${(error as Error).message} (SQLSTATE ${state}).${ofOthers(error)} Nothing was done.`;
     return new UnavailableError({ outcome: "not-sent", address, message, cause: error });
   }
   return new UnsupportedError({

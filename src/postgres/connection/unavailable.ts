@@ -1,9 +1,9 @@
-import { UnavailableError } from "../../errors/errors.js";
+import { UnavailableError, UnsafeBackendError } from "../../errors/errors.js";
 import { causesOf } from "../../runtime/causes.js";
 import { quote } from "../../runtime/describe.js";
 import { RequestTimeout } from "../../runtime/timeout.js";
 import { NoTls, NotTrusted } from "./dial.js";
-import { failedAt } from "./failed-at.js";
+import { failedAt, othersOf } from "./failed-at.js";
 import { FunctionFailed, SessionLost } from "./link-closed.js";
 
 /** Codes of Node for what keeps a connection from being made, in words. */
@@ -33,7 +33,7 @@ export function toUnavailable(error: unknown, wasSent: boolean): UnavailableErro
     return new UnavailableError({ outcome: "not-sent", address, message, cause: error });
   }
   if (!wasSent) {
-    const message = `Postgres${at} could not be reached: ${reason}. Nothing was sent. Check that it runs and that the address is right, then try again.`;
+    const message = `Postgres${at} could not be reached: ${reason}.${ofOthers(error)} Nothing was sent. Check that it runs and that the address is right, then try again.`;
     return new UnavailableError({ outcome: "not-sent", address, message, cause: error });
   }
   if (error instanceof RequestTimeout) {
@@ -48,6 +48,16 @@ export function unansweredText(address: string | null, inTheWay: string | null =
   const at = address === null ? "" : ` at ${address}`;
   const advice = inTheWay === null ? "Check that Postgres can be reached, then try again." : `${inTheWay}.`;
   return `Postgres${at} did not answer in time; the request may or may not have taken effect. ${advice}`;
+}
+
+/** Of an address with several hosts: why each of the others was of no use. A sentence for each, after a space. */
+export function ofOthers(error: unknown): string {
+  return othersOf(error)
+    .map(
+      (other) =>
+        ` ${failedAt(other) ?? "Another host"}: ${other instanceof UnsafeBackendError ? other.problem : reasonOf(other)}.`,
+    )
+    .join("");
 }
 
 /** The innermost error says most. */

@@ -1,4 +1,5 @@
-// Every relative link leads somewhere: to a file that is there, and to a heading that it has.
+// Every relative link leads somewhere: to a file that is there, in the package, too, and to a heading that it has.
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,6 +23,19 @@ test("every page of the documentation can be reached from docs/README.md", () =>
   expect(pages.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
 });
 
+test("what is packed links to what is packed: a reader of node_modules has nothing else", () => {
+  const packed = packedFiles();
+  const pagesInPackage = packed.filter((path) => path.endsWith(".md")).map(readPage);
+  expect(pagesInPackage.length).toBeGreaterThan(50);
+  const holds = (path: string) => packed.some((file) => file === path || file.startsWith(`${path}/`));
+  const dead = pagesInPackage.flatMap((page) =>
+    linksOf(page)
+      .filter((link) => !holds(target(page.path, link).path))
+      .map((link) => `${page.path}: ${link}`),
+  );
+  expect(dead).toEqual([]);
+});
+
 test("headings get the anchors that GitHub gives them", () => {
   expect([...anchorsOf("# debug()\n## `a` and *B's* c_d\n## Twice\n## Twice\n")]).toEqual([
     "debug",
@@ -30,6 +44,14 @@ test("headings get the anchors that GitHub gives them", () => {
     "twice-1",
   ]);
 });
+
+/** By the list `files` of package.json; `dist` is among them only where it is built. */
+function packedFiles(): readonly string[] {
+  const args = ["pack", "--dry-run", "--json", "--ignore-scripts"];
+  const output = execFileSync("npm", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  const [{ files }] = JSON.parse(output) as [{ readonly files: readonly { readonly path: string }[] }];
+  return files.map(({ path }) => path);
+}
 
 /** All but those to other hosts. */
 function linksOf(page: Page): readonly string[] {

@@ -207,6 +207,7 @@ test("without a session that stands no renewal is sent", async () => {
   fake.active = null;
   new RenewAct(fake.acts).renew(item);
   await settle();
-  expect(item.answers).toEqual([{ outcome: "unproven" }]);
+  expect(item.answers).toEqual([]);
+  expect(item.failures).toMatchObject([{ code: "unavailable", outcome: "not-sent" }]);
   expect(fake.statements).toHaveLength(0);
 });
