@@ -110,7 +110,7 @@ export const cli: readonly Mutant[] = [
   },
   {
     name: "cli: a key that was never granted is free, whoever is about to be",
-    file: "src/cli/commands/show.ts",
+    file: "src/cli/show/look.ts",
     edits: [['if (row === undefined || row.state === "free") return null;', "if (row !== undefined) return null;"]],
     tests: ["test/cli/views.test.ts"],
   },
