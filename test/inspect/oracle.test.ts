@@ -189,8 +189,24 @@ test("every view says what the tables, the locks and the processes say", { timeo
     },
   };
 
-  /** One look, compared. Again where the moment was not one: something ended during it, or a row was just being written. */
+  /**
+   * What a view says wrongly, it says again: a row that is written between the snapshot and the look at its locks shows no guard for that
+   * one look.
+   */
   async function compare(): Promise<void> {
+    for (let left = 3; ; left -= 1) {
+      try {
+        await compareOnce();
+        return;
+      } catch (error) {
+        if (left === 0) throw error;
+        await sleep(30);
+      }
+    }
+  }
+
+  /** One look, compared. Again where the moment was not one: something ended during it, or a row was just being written. */
+  async function compareOnce(): Promise<void> {
     for (let turn = 0; ; turn += 1) {
       expect(turn, "a moment to look at").toBeLessThan(200);
       const heldBefore = await holdings();
@@ -260,7 +276,28 @@ test("every view says what the tables, the locks and the processes say", { timeo
   }
 
   for (const hasPresence of [true, true, true, true, false]) await enter(hasPresence);
-  for (let round = 0; round < ROUNDS; round += 1) {
+  const all = [
+    "believed",
+    "blocked",
+    "cooling",
+    "cycle",
+    "expired",
+    "held",
+    "in the queue",
+    "orphaned",
+    "over and guarded",
+    "passed by",
+    "revoked",
+    "session false",
+    "session null",
+    "session true",
+    "several wait",
+    "waits for a guard",
+    "waits for what is free",
+  ];
+  // Some of it lasts no longer than a busy machine takes to look: then it is played again.
+  const isMissing = () => all.some((what) => !seen.has(what));
+  for (let round = 0; round < ROUNDS || (isMissing() && round < ROUNDS + 4); round += 1) {
     const deck: (keyof typeof acts)[] = ["freeze"];
     const put = (act: keyof typeof acts, times: number) => deck.push(...Array<typeof act>(times).fill(act));
     put("take", 14);
@@ -291,31 +328,11 @@ test("every view says what the tables, the locks and the processes say", { timeo
       player.isFrozen = false;
     }
     while (guards.length > 0) await endGuard(0);
+    await until("who was killed is confirmed dead", async () => {
+      await compare();
+      return seen.has("orphaned");
+    });
   }
-  await until("who was killed is confirmed dead", async () => {
-    await compare();
-    return seen.has("orphaned");
-  });
-
-  const all = [
-    "believed",
-    "blocked",
-    "cooling",
-    "cycle",
-    "expired",
-    "held",
-    "in the queue",
-    "orphaned",
-    "over and guarded",
-    "passed by",
-    "revoked",
-    "session false",
-    "session null",
-    "session true",
-    "several wait",
-    "waits for a guard",
-    "waits for what is free",
-  ];
   expect([...seen].sort()).toEqual(all);
 });
 
