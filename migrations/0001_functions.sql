@@ -4825,9 +4825,10 @@ $$;
 comment on function leasehold.force_release(text, bigint, boolean) is
   'Takes a lock from its holder: select * from leasehold.force_release(''report:daily''); outcome: revoked (its renewals fail '
   'from now on; the key is free when its holder notices, at free_at at the latest); released (free now: immediate, although its '
-  'holder may still believe that it has the lock, and only fences protect what it writes; or a lease that had ended, or a minimum '
-  'hold); gone (nobody held it). An open transaction that guards the key keeps it beyond that: blocking_pid, or the prepared transaction '
-  'blocking_transaction. "fence": only that grant, and no later one. For administrators: leasehold.grant_admin().';
+  'holder may still believe that it has the lock, and only fences protect what it writes; or a lease that had ended, or a '
+  'minimum hold); gone (nobody held it). An open transaction that guards the key keeps it beyond that: blocking_pid, or the '
+  'prepared transaction blocking_transaction. "fence": only that grant, and no later one. '
+  'For administrators: leasehold.grant_admin().';
 --> statement-breakpoint
 -- With the rights of its caller, as force_release.
 create function leasehold.sweep(retention interval default '10 minutes', batch integer default 500)
