@@ -62,14 +62,16 @@ export interface Transfer {
 export class Bank {
   readonly #worker: string;
   readonly #sql: Sql;
-  #losses = 0;
+  #connection: Connection;
 
   constructor(url: string, worker: string) {
     this.#worker = worker;
     const onclose = () => {
-      this.#losses += 1;
+      this.#connection.end();
+      this.#connection = new Connection(this.#sql);
     };
     this.#sql = postgres(url, { ...clientOptions, max: 1, onclose });
+    this.#connection = new Connection(this.#sql);
   }
 
   /** What is computed from it is written later, in another transaction: no row stays locked meanwhile. */
@@ -112,30 +114,59 @@ export class Bank {
   /**
    * By hand, because the server crashes in the middle: `sql.begin` of postgres.js then ends the process now and then, for it
    * writes to the socket that is gone (as `sql.reserve` does, porsager/postgres #1208). And left to itself, a client goes on
-   * over a new connection, outside of the transaction.
+   * over a new connection, outside of the transaction, and never answers what was sent after the old one's error.
    */
   async #transaction<T>(work: (sql: Query) => Promise<T>): Promise<T> {
-    await this.#sql`begin`;
-    const losses = this.#losses;
-    const query = ((...args: Parameters<Query>) => {
-      if (losses !== this.#losses) throw new ConnectionLost();
-      return this.#sql(...args);
-    }) as Query;
+    const connection = this.#connection;
+    const query: Query = (text, ...values) => connection.query(text, ...values);
+    await query`begin`;
     try {
       const result = await work(query);
       await query`commit`;
       return result;
     } catch (error) {
-      await this.#sql`rollback`.catch(() => {});
+      await query`rollback`.catch(() => {});
       throw error;
     }
   }
 }
 
+/** The connection that the client has now. Nothing is sent once it is lost. */
+class Connection {
+  readonly #sql: Sql;
+  readonly #lost: Promise<never>;
+  #isLost = false;
+  #reject: (error: Error) => void = () => {};
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+    this.#lost = new Promise((_, reject) => {
+      this.#reject = reject;
+    });
+    this.#lost.catch(() => {}); // nobody may be waiting
+  }
+
+  async query<T extends readonly postgres.MaybeRow[]>(text: TemplateStringsArray, ...values: Values): Promise<T> {
+    if (this.#isLost) throw new ConnectionLost();
+    try {
+      return await Promise.race([this.#sql<T>(text, ...values), this.#lost]);
+    } catch (error) {
+      if (!(error instanceof postgres.PostgresError)) this.end();
+      throw error;
+    }
+  }
+
+  end(): void {
+    this.#isLost = true;
+    this.#reject(new ConnectionLost());
+  }
+}
+
+type Values = readonly (string | bigint)[];
 type Query = <T extends readonly postgres.MaybeRow[] = postgres.Row[]>(
   text: TemplateStringsArray,
-  ...values: readonly (string | bigint)[]
-) => postgres.PendingQuery<T>;
+  ...values: Values
+) => Promise<T>;
 
 async function guard(sql: Query, { key, fence }: Lock): Promise<void> {
   try {

@@ -3,6 +3,7 @@ import type { Mutant } from "./mutant.js";
 
 const promises = ["test/libraries/promises.test.ts"];
 const variants = ["test/libraries/variants.test.ts"];
+const lostConnection = ["test/transactions/lost-connection.test.ts"];
 const reconnect = ["test/transactions/reconnect.test.ts"];
 const inPool = ["test/api/given-pool.test.ts"];
 const exhausted = ["test/api/given-client-exhausted.test.ts"];
@@ -61,6 +62,18 @@ export const libraries: readonly Mutant[] = [
     file: "src/guard/postgres-js-scope.ts",
     edits: [["          case FENCED:\n            return true;\n", ""]],
     tests: reconnect,
+  },
+  {
+    name: "lock.transaction: what postgres.js never answers is waited for",
+    file: "src/guard/postgres-js-scope.ts",
+    edits: [["      for (const query of this.#unanswered) query.reject(error);\n", ""]],
+    tests: lostConnection,
+  },
+  {
+    name: "lock.transaction: a reset is no loss for postgres.js's rollback",
+    file: "src/guard/postgres-js-scope.ts",
+    edits: [["(CONNECTION_|E[A-Z]+$|", "(CONNECTION_|"]],
+    tests: lostConnection,
   },
   {
     name: "lock.guard: Drizzle's over postgres.js that nobody watches is guarded",

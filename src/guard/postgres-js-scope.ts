@@ -35,6 +35,7 @@ export function isFenced(tx: unknown): boolean {
 export class PostgresJsScope {
   #endedBy: UnavailableError | null = null;
   readonly #onEnd: ((error: unknown) => void)[] = [];
+  readonly #unanswered = new Set<Query>();
 
   /** Runs `begin` with a callback for the library. Always waits until `work` has ended, as the other libraries do. */
   async run<Tx>(
@@ -49,6 +50,8 @@ export class PostgresJsScope {
       });
     } catch (error) {
       this.#end(error);
+      // Once `begin` has given up, what is left was sent between the connection's error and its end. It is never answered.
+      for (const query of this.#unanswered) query.reject(error);
       await (running as Promise<unknown> | null)?.catch(() => undefined);
       throw error;
     } finally {
@@ -110,10 +113,13 @@ export class PostgresJsScope {
         sent.reject(this.#endedBy);
         return;
       }
+      this.#unanswered.add(sent);
       handler(sent);
-      sent.catch((error: unknown) => {
-        if (isLoss(error)) this.#end(error);
-      });
+      sent
+        .catch((error: unknown) => {
+          if (isLoss(error)) this.#end(error);
+        })
+        .finally(() => this.#unanswered.delete(sent));
     };
     query.handler = Object.assign(send, { debug: handler.debug });
     return made;
@@ -135,5 +141,5 @@ export class PostgresJsScope {
 function isLoss(error: unknown): boolean {
   const members = membersOf(error);
   const { severity, code } = members ?? {};
-  return severity === "FATAL" || severity === "PANIC" || /^(CONNECTION_|ECONN|EPIPE|ETIMEDOUT)/.test(String(code));
+  return severity === "FATAL" || severity === "PANIC" || /^(CONNECTION_|E[A-Z]+$|ERR_(SSL|TLS|STREAM|SOCKET)_)/.test(String(code));
 }

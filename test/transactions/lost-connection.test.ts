@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
@@ -44,6 +46,44 @@ describe("postgres.js, which would send on", () => {
     expect(tries.map(({ status }) => status)).toEqual(Array(4).fill("rejected"));
     expect(tries.map((one) => "reason" in one && one.reason instanceof UnavailableError)).toEqual(Array(4).fill(true));
     expect(await written()).toEqual(["other", "other"]);
+    await client.end({ timeout: 1 });
+  });
+
+  test("what is sent between a connection's error and its end, which postgres.js never settles, does not hang", async () => {
+    await using locker = openLocker(database);
+    await using lock = await locker.acquire("between");
+    const { client, sockets } = openOverSockets();
+    let late: unknown;
+
+    const failed = lock.transaction(client, async (tx) => {
+      await tx`insert into written values ('before')`;
+      const failing = new Promise<void>((resolve) => sockets[0]?.once("error", () => resolve()));
+      sockets[0]?.destroy(reset());
+      await failing;
+      late = await tx`insert into written values ('between')`.catch((error: unknown) => error);
+      throw late;
+    });
+
+    await expect(failed).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+    expect(late).toMatchObject({ code: "CONNECTION_CLOSED" });
+    expect(await written()).toEqual([]);
+    await client.end({ timeout: 1 });
+  });
+
+  test("a reset during a statement leaves no query on the client's connection that holds up all others", async () => {
+    await using locker = openLocker(database);
+    await using lock = await locker.acquire("reset");
+    const { client, sockets } = openOverSockets();
+
+    const failed = lock.transaction(client, async (tx) => {
+      const waiting = tx`select pg_sleep(60)`.execute();
+      setTimeout(() => sockets[0]?.destroy(reset()), 100);
+      await waiting;
+    });
+
+    await expect(failed).rejects.toThrow("read ECONNRESET");
+    const both = ["one", "other"].map((name) => client`select ${name} as name`);
+    expect((await Promise.all(both)).map(([row]) => row?.name)).toEqual(["one", "other"]);
     await client.end({ timeout: 1 });
   });
 
@@ -100,3 +140,20 @@ describe("postgres.js, which would send on", () => {
     await client.end({ timeout: 1 });
   });
 });
+
+function reset(): Error {
+  return Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+}
+
+/** A client with one connection, and the sockets that it had. */
+function openOverSockets(): { readonly client: postgres.Sql; readonly sockets: readonly Socket[] } {
+  const { hostname, port } = new URL(database.url);
+  const sockets: Socket[] = [];
+  const socket = async () => {
+    const opened = connect(Number(port), hostname);
+    await once(opened, "connect");
+    sockets.push(opened);
+    return opened;
+  };
+  return { client: postgres(database.url, { max: 1, onnotice: () => {}, socket } as object), sockets };
+}
