@@ -1,6 +1,7 @@
 // The wait for a synchronous standby is cancelled: the commit is there, but nobody may count on it.
 import { expect, test } from "vitest";
 import { startCluster } from "../support/cluster.js";
+import { endCommitWaits, startCommitWaits } from "../support/commit-waits.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -22,7 +23,7 @@ test.each([
     await using locker = openLocker(role.url, { presence, requestTimeoutMs, ttlMs: 60_000 });
     await locker.ready();
     const syncWaits = () => sql`select pid from pg_stat_activity where wait_event = 'SyncRep'`;
-    await setStandbys("nobody");
+    await startCommitWaits(cluster);
 
     const acquiring = settled(locker.tryAcquire("a"), requestTimeoutMs);
     let cancelled = 0;
@@ -41,7 +42,7 @@ test.each([
     expect(cancelled).toBeGreaterThan(0);
     expect(outcome).toMatchObject({ error: { name: "UnavailableError", outcome: "unknown" } });
     expect(locker.locks()).toEqual([]);
-    await setStandbys("");
+    await endCommitWaits(cluster);
     // granted on the server it was, so there was something to free
     expect(await sql`select acquisitions::int from leasehold.leases where key = 'a'`).toEqual([{ acquisitions: 1 }]);
     await until(
@@ -49,14 +50,5 @@ test.each([
       async () => (await sql`select from leasehold.leases where token is not null`).length === 0,
     );
     expect(await locker.withLock("a", ({ held }) => held)).toBe(true);
-
-    async function setStandbys(names: string): Promise<void> {
-      await sql.unsafe(`alter system set synchronous_standby_names = '${names}'`);
-      await sql`select pg_reload_conf()`;
-      await until(
-        "the setting counts",
-        async () => (await sql`show synchronous_standby_names`)[0]?.synchronous_standby_names === names,
-      );
-    }
   },
 );

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { acquireFirst, releaseBatch } from "../support/batches.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { startCluster } from "../support/cluster.js";
+import { endCommitWaits, startCommitWaits } from "../support/commit-waits.js";
 import { createDatabase } from "../support/database.js";
 import { until } from "../support/until.js";
 
@@ -18,11 +19,7 @@ test("a stranger's notification that cannot be committed holds up no release, an
     const stranger = await openClient(changeUrl(cluster.url, { database: "postgres" }));
     await stranger`create table written (at timestamptz)`;
     const admin = await cluster.sql();
-    const standby = async (name: string) => {
-      await admin.unsafe(`alter system set synchronous_standby_names = '${name}'`);
-      await admin`select pg_reload_conf()`;
-    };
-    await standby("nobody");
+    await startCommitWaits(cluster);
     let isCommitted = false;
     const committing = stranger
       .begin(async (transaction) => {
@@ -45,7 +42,7 @@ test("a stranger's notification that cannot be committed holds up no release, an
     });
     expect(isCommitted).toBe(false);
 
-    await standby("");
+    await endCommitWaits(cluster);
     await committing;
     await sql`select leasehold_internal.notify_next(null, '{hot}'::text[])`;
     await stranger.end();
