@@ -125,7 +125,11 @@ test.each(presences)(
 
 test("a wait behind a locked table is told once, with who has it, and is granted when that is over", async () => {
   const errors: Error[] = [];
-  await using locker = openLocker(database, { requestTimeoutMs: 300, onError: (error) => errors.push(error as Error) });
+  // long enough for a heartbeat on a busy machine: a session that is lost and there again ends an outage
+  await using locker = openLocker(database, {
+    requestTimeoutMs: 2_000,
+    onError: (error) => errors.push(error as Error),
+  });
   const lock = await locker.acquire("renewed", { renewEveryMs: 5_000 });
   await lock.renew();
   let waiting: Promise<unknown> = Promise.resolve();
@@ -136,10 +140,9 @@ test("a wait behind a locked table is told once, with who has it, and is granted
     await until("it has given up three times", () => locker.stats().errors >= before + 3);
   });
   await waiting;
-  expect(errors).toHaveLength(1);
-  expect(errors[0]?.message).toMatch(
-    /The table leasehold\.leases is locked by server process \d+ \(AccessExclusiveLock\)/,
-  );
+  expect(errors.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/The table leasehold\.leases is locked by server process \d+ \(AccessExclusiveLock\)/),
+  ]);
   await lock.release();
 });
 
