@@ -141,5 +141,9 @@ export class PostgresJsScope {
 function isLoss(error: unknown): boolean {
   const members = membersOf(error);
   const { severity, code } = members ?? {};
-  return severity === "FATAL" || severity === "PANIC" || /^(CONNECTION_|E[A-Z]+$|ERR_(SSL|TLS|STREAM|SOCKET)_)/.test(String(code));
+  return (
+    severity === "FATAL" ||
+    severity === "PANIC" ||
+    /^(CONNECTION_|E[A-Z]+$|ERR_(SSL|TLS|STREAM|SOCKET)_)/.test(String(code))
+  );
 }
