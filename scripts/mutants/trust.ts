@@ -141,7 +141,7 @@ export const trust: readonly Mutant[] = [
     edits: [
       [
         'return ["set local search_path = pg_catalog, pg_temp", guard, ...(hasSchemas ? [] : [...CREATE_SCHEMAS, guard])];',
-        'return ["set local search_path = pg_catalog, pg_temp"];',
+        'return ["set local search_path = pg_catalog, pg_temp", ...(hasSchemas ? [] : CREATE_SCHEMAS)];',
       ],
     ],
     tests: ["test/cli/migrate.test.ts"],
@@ -158,7 +158,7 @@ export const trust: readonly Mutant[] = [
     edits: [
       [
         'return ["set local search_path = pg_catalog, pg_temp", guard, ...(hasSchemas ? [] : [...CREATE_SCHEMAS, guard])];',
-        "return [guard];",
+        "return [guard, ...(hasSchemas ? [] : [...CREATE_SCHEMAS, guard])];",
       ],
     ],
     tests: ["test/trust/traps.test.ts"],

@@ -12,7 +12,7 @@ const { sql } = database;
 test("the plans that an application role can have printed show neither a token nor the secret of the queues", async () => {
   const app = await createRole(database, { grantUsage: true });
   await using locker = openLocker(database);
-  const { token } = await locker.acquire("payroll");
+  const { token, fence } = await locker.acquire("payroll");
   const [row] = await sql`select secret from leasehold_internal.ticket_secret`;
   const other = { key: "payroll", token: expression("gen_random_uuid()") };
   const printed: string[] = [];
@@ -21,7 +21,9 @@ test("the plans that an application role can have printed show neither a token n
 
   for (const call of [
     "leasehold.guard('payroll', 1)",
+    `leasehold.guard('payroll', ${fence})`,
     "leasehold_internal.guard('payroll', 1, 1000, leasehold_internal.database_id())",
+    `leasehold_internal.guard('payroll', ${fence}, 1000, leasehold_internal.database_id())`,
     "leasehold.is_guarded('payroll')",
     "leasehold.try_acquire('payroll')",
     "leasehold.check('payroll')",
