@@ -88,7 +88,6 @@ export class LocalQueues implements ClaimQueues, HandOver {
     });
     wait.resume?.();
     if (this.#waits.size === 0) {
-      //
       this.#due.stop();
     }
     if (this.#followers === 0) {
