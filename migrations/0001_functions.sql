@@ -2453,7 +2453,8 @@ comment on function leasehold_internal._open_transactions() is
   'Open transactions that have locked rows of leases, prepared ones too. All null on a standby.';
 --> statement-breakpoint
 -- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot be
--- told which; null if nobody has. xmax stays in the row when its transaction has ended, so most of them mean nothing.
+-- told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction has
+-- ended, so most of them mean nothing.
 create function leasehold_internal._locker(locked xid, xids xid[], lone integer, multixacts integer) returns integer
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -2463,6 +2464,7 @@ declare
   suspects xid[] := array[locked];
   edge numeric; -- all transactions before it have ended, but for those that were open already; the newest are beyond it
   oldest numeric;
+  running xid8[];
 begin
   if place is not null then
     return place;
@@ -2481,15 +2483,28 @@ begin
   if lone is not null then
     edge := pg_snapshot_xmax(pg_current_snapshot())::text;
     oldest := pg_snapshot_xmin(pg_current_snapshot())::text;
-    if exists (
-      select from unnest(suspects) s (xid)
+    running := array(
+      select x.full_xid::text::xid8
+        from unnest(suspects) s (xid)
        cross join lateral (
          -- With its epoch: the number nearest to the edge that ends in these 32 bits.
          select edge - 2147483648 + mod(s.xid::text::numeric - mod(edge, 4294967296) + 6442450944, 4294967296) as full_xid
          offset 0) x
        -- Of a number that was not given to anybody yet, pg_xact_status makes an error.
        where case when x.full_xid >= oldest and age(s.xid) > 0
-               then pg_xact_status(x.full_xid::text::xid8) = 'in progress' end) then
+               then pg_xact_status(x.full_xid::text::xid8) = 'in progress' end);
+    if running = '{}' then
+      return null;
+    end if;
+    -- One that has a lock of its own began after the look at the locks, and is none of those. One that has none was released,
+    -- unless it has ended since it was asked for.
+    if exists (
+      select from pg_locks k
+       where k.locktype = 'transactionid' and k.granted
+         and k.transactionid in (select r.xid::xid from unnest(running) r (xid))) then
+      return 0;
+    end if;
+    if exists (select from unnest(running) r (xid) where pg_xact_status(r.xid) = 'in progress') then
       return lone;
     end if;
   end if;

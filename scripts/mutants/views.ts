@@ -78,6 +78,17 @@ export const views: readonly Mutant[] = [
     tests: states,
   },
   {
+    name: "views: who writes just now is the only guard",
+    file: "src/sql/leases/_locker.sql",
+    edits: [
+      [
+        "where k.locktype = 'transactionid' and k.granted\n         and k.transactionid in",
+        "where false and k.transactionid in",
+      ],
+    ],
+    tests: states,
+  },
+  {
     name: "views: of several transactions none is in the way",
     file: "src/sql/leases/_open_transactions.sql",
     edits: [["case when r.count > 1 then 0 else r.place end", "case when r.count = 1 then r.place end"]],

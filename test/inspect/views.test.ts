@@ -291,6 +291,32 @@ test("a guard in a subtransaction that was released is told as long as it is the
   await sql`delete from leasehold.leases where key = 'nested'`;
 });
 
+test("a row that is written after the look at the locks is not taken for the only guard's", async () => {
+  await using holder = openLocker(database, { keepAlive: false });
+  const lock = await holder.acquire("guarded");
+  await using _written = await holder.acquire("written");
+  const [guard, writer] = [await openClient(database.url), await openClient(database.url)];
+  await guard.unsafe("begin");
+  await guard`select leasehold.guard('guarded', ${String(lock.fence)}::bigint)`;
+  const [open] = await sql`select xids::text, pids, lone, multixacts from leasehold_internal._open_transactions()`;
+  const lockerOf = async (key: string) => {
+    const [row] =
+      await sql`select leasehold_internal._locker(xmax, ${open?.xids}::xid[], ${open?.lone}, ${open?.multixacts}) as place
+      from leasehold.leases where key = ${key}`;
+    return row?.place;
+  };
+  expect(open?.lone).toBe(1);
+  expect([await lockerOf("guarded"), await lockerOf("written")]).toEqual([1, null]);
+
+  await writer.unsafe("begin; update leasehold.leases set renewed_at = renewed_at where key = 'written'");
+  expect(await lockerOf("written")).toBe(0);
+  await writer.unsafe("rollback");
+  expect(await lockerOf("written")).toBeNull();
+  await guard.unsafe("rollback");
+  await guard.end();
+  await writer.end();
+});
+
 test("the views neither write nor wait for a writer, in whatever transaction they are read", async () => {
   await using locker = openLocker(database);
   await using lock = await locker.acquire("read");
