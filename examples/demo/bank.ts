@@ -131,7 +131,7 @@ export class Bank {
   }
 }
 
-/** The connection that the client has now. Nothing is sent once it is lost. */
+/** The connection that the client has now. It is lost with the first error that is not the server's, and nothing is sent on it then. */
 class Connection {
   readonly #sql: Sql;
   readonly #lost: Promise<never>;

@@ -115,11 +115,11 @@ export class PostgresJsScope {
       }
       this.#unanswered.add(sent);
       handler(sent);
-      sent
-        .catch((error: unknown) => {
-          if (isLoss(error)) this.#end(error);
-        })
-        .finally(() => this.#unanswered.delete(sent));
+      const answered = () => this.#unanswered.delete(sent);
+      sent.then(answered, (error: unknown) => {
+        answered();
+        if (isLoss(error)) this.#end(error);
+      });
     };
     query.handler = Object.assign(send, { debug: handler.debug });
     return made;

@@ -12,7 +12,10 @@ export function isOwnSocket(socket: Socket): boolean {
 /** A connected postgres.js client of one connection, for looking in from outside. End it with `.end()`. */
 export async function openClient(
   url: string,
-  { onnotice = () => {} }: { readonly onnotice?: (notice: postgres.Notice) => void } = {},
+  {
+    onnotice = () => {},
+    onSocket = () => {},
+  }: { readonly onnotice?: (notice: postgres.Notice) => void; readonly onSocket?: (socket: Socket) => void } = {},
 ): Promise<postgres.Sql> {
   const { hostname, port } = new URL(url);
   const sql = postgres(url, {
@@ -27,6 +30,7 @@ export async function openClient(
     socket: () => {
       const socket = connect(Number(port || 5432), hostname.replace(/^\[|\]$/g, "") || "127.0.0.1");
       sockets.add(socket);
+      onSocket(socket);
       return socket;
     },
   } as postgres.Options<Record<string, never>>);

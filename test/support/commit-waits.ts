@@ -7,7 +7,7 @@ import { until } from "./until.js";
 /** From when this resolves, every commit of the cluster waits, until `endCommitWaits`. */
 export async function startCommitWaits(cluster: Cluster): Promise<void> {
   const sql = await cluster.sql();
-  await set(cluster, "nobody");
+  await setStandbys(cluster, "nobody");
   const probe = await openClient(cluster.url);
   try {
     for (let isWaiting = false; !isWaiting; ) {
@@ -30,10 +30,10 @@ export async function startCommitWaits(cluster: Cluster): Promise<void> {
 
 /** Lets all commits go on that wait, and those that come. */
 export function endCommitWaits(cluster: Cluster): Promise<void> {
-  return set(cluster, "");
+  return setStandbys(cluster, "");
 }
 
-async function set(cluster: Cluster, names: string): Promise<void> {
+async function setStandbys(cluster: Cluster, names: string): Promise<void> {
   const sql = await cluster.sql();
   await sql.unsafe(`alter system set synchronous_standby_names = '${names}'`);
   await sql`select pg_reload_conf()`;

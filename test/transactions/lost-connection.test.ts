@@ -1,9 +1,9 @@
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import { UnavailableError } from "../../src/index.js";
+import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { libraries } from "./libraries.js";
@@ -52,7 +52,8 @@ describe("postgres.js, which would send on", () => {
   test("what is sent between a connection's error and its end, which postgres.js never settles, does not hang", async () => {
     await using locker = openLocker(database);
     await using lock = await locker.acquire("between");
-    const { client, sockets } = openOverSockets();
+    const sockets: Socket[] = [];
+    const client = await openClient(database.url, { onSocket: (socket) => sockets.push(socket) });
     let late: unknown;
 
     const failed = lock.transaction(client, async (tx) => {
@@ -73,7 +74,8 @@ describe("postgres.js, which would send on", () => {
   test("a reset during a statement leaves no query on the client's connection that holds up all others", async () => {
     await using locker = openLocker(database);
     await using lock = await locker.acquire("reset");
-    const { client, sockets } = openOverSockets();
+    const sockets: Socket[] = [];
+    const client = await openClient(database.url, { onSocket: (socket) => sockets.push(socket) });
 
     const failed = lock.transaction(client, async (tx) => {
       const waiting = tx`select pg_sleep(60)`.execute();
@@ -143,17 +145,4 @@ describe("postgres.js, which would send on", () => {
 
 function reset(): Error {
   return Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
-}
-
-/** A client with one connection, and the sockets that it had. */
-function openOverSockets(): { readonly client: postgres.Sql; readonly sockets: readonly Socket[] } {
-  const { hostname, port } = new URL(database.url);
-  const sockets: Socket[] = [];
-  const socket = async () => {
-    const opened = connect(Number(port), hostname);
-    await once(opened, "connect");
-    sockets.push(opened);
-    return opened;
-  };
-  return { client: postgres(database.url, { max: 1, onnotice: () => {}, socket } as object), sockets };
 }
