@@ -1,3 +1,4 @@
+export type { Capabilities, Feature, FeatureState } from "./api/capabilities.js";
 export type { ConnectionOptions } from "./api/connection-options.js";
 export type { ForceReleaseResult } from "./api/force-release.js";
 export type { LeaseInfo } from "./api/lease-info.js";
@@ -15,6 +16,7 @@ export type {
   WaitOptions,
 } from "./api/options.js";
 export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
+export type { PingResult, SweepResult } from "./api/results.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
@@ -46,7 +48,6 @@ export type {
   TransactionOf,
   TransactionOptionsOf,
 } from "./guard/transaction-of.js";
-export type { Capabilities, Feature, FeatureState } from "./locker/capabilities.js";
 export { createLocker } from "./locker/create-locker.js";
 export type {
   DebugConnection,
@@ -76,4 +77,3 @@ export type { AcquireOutcome } from "./observe/observer.js";
 export type { DebugError, RecentError } from "./observe/recent-errors.js";
 export type { LostLock } from "./observe/recently-lost.js";
 export type { HistogramStats, HotKeyStats, PrefixStats, TallyStats } from "./store/counts.js";
-export type { PingResult, SweepResult } from "./store/store.js";

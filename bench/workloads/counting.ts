@@ -7,7 +7,7 @@ import { prefixBy } from "../../src/observe/counters/prefixes.js";
 import { type ObservedLease, Observers } from "../../src/observe/observer.js";
 import { Activity } from "../../src/runtime/activity.js";
 import { elapsedMs } from "../../src/runtime/clock.js";
-import type { Store } from "../../src/store/store.js";
+import type { Backend } from "../../src/store/backend.js";
 import type { Workload } from "./workload.js";
 
 const KEYS = 1_024;
@@ -38,7 +38,7 @@ export const counting: Workload = {
 
 function prepare(): { cycle(number: number): void; end(): void } {
   // Neither is asked for anything: nothing is flushed, nothing is acquired.
-  const store = { databaseId: null } as Store;
+  const backend = { databaseId: null } as Backend;
   const observers = new Observers();
   const onError = () => undefined;
   const counters = new Counters({
@@ -47,7 +47,7 @@ function prepare(): { cycle(number: number): void; end(): void } {
   });
   const flushing = new Flushing({
     counters,
-    store,
+    backend,
     activity: new Activity(Number.POSITIVE_INFINITY, () => undefined),
     everyMs: 600_000,
     onError,

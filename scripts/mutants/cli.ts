@@ -128,7 +128,7 @@ export const cli: readonly Mutant[] = [
   },
   {
     name: "cli: a role that may not force is told to ask for usage",
-    file: "src/postgres/postgres-store.ts",
+    file: "src/postgres/postgres-backend.ts",
     edits: [['const isLacking = right === "admin" &&', "const isLacking = Math.random() > 1 &&"]],
     tests: ["test/cli/views.test.ts", "test/loss/force-release.test.ts"],
   },

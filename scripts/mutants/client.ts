@@ -281,7 +281,7 @@ export const client: readonly Mutant[] = [
   {
     name: "outage: a try asks an address again that never worked",
     file: "src/acquire/wait.ts",
-    edits: [["(this.#isTry && !this.#store.wasReady)", "false"]],
+    edits: [["(this.#isTry && !this.#backend.wasReady)", "false"]],
     tests: ["test/faults/reasons.test.ts"],
   },
   {
@@ -292,7 +292,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "reasons: what is in the way is not looked for",
-    file: "src/postgres/postgres-store.ts",
+    file: "src/postgres/postgres-backend.ts",
     edits: [["const inTheWay = isFree ?", "const inTheWay = (false as boolean) ?"]],
     tests: ["test/faults/reasons.test.ts"],
   },
@@ -313,8 +313,8 @@ export const client: readonly Mutant[] = [
     file: "src/acquire/acquires.ts",
     edits: [
       [
-        "void claims.store.findDeadlock(this.key).then(",
-        "void this.claim.lastWord().then(() => claims.store.findDeadlock(this.key)).then(",
+        "void claims.backend.findDeadlock(this.key).then(",
+        "void this.claim.lastWord().then(() => claims.backend.findDeadlock(this.key)).then(",
       ],
     ],
     tests: ["test/waiting/deadlock.test.ts"],

@@ -62,9 +62,9 @@ export const timing: readonly Mutant[] = [
     tests: unit("acquire", "simulation"),
   },
   {
-    name: "acquire: a first attempt although the store is not ready",
+    name: "acquire: a first attempt although the backend is not ready",
     file: "src/acquire/acquires.ts",
-    edits: [["store.isReady && ", ""]],
+    edits: [["backend.isReady && ", ""]],
     tests: unit("acquire"),
   },
   {
@@ -382,7 +382,7 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "open: everybody who waits for it checks by itself",
-    file: "src/postgres/postgres-store.ts",
+    file: "src/postgres/postgres-backend.ts",
     edits: [["this.#checking ??= this.#check(", "this.#checking = this.#check("]],
     tests: ["test/waiting/order.test.ts"],
   },

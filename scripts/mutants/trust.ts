@@ -131,7 +131,7 @@ export const trust: readonly Mutant[] = [
   },
   {
     name: "owners: over a given client nothing is looked at",
-    file: "src/postgres/postgres-store.ts",
+    file: "src/postgres/postgres-backend.ts",
     edits: [["    await this.#connections.refuseForeign();\n", ""]],
     tests: owners,
   },

@@ -28,7 +28,7 @@ export const watch: readonly Mutant[] = [
   {
     name: "debug: it waits for a silent server without end",
     file: "src/locker/debug.ts",
-    edits: [["withTimeout(store.describeServer(), options.requestTimeoutMs)", "store.describeServer()"]],
+    edits: [["withTimeout(backend.describeServer(), options.requestTimeoutMs)", "backend.describeServer()"]],
     tests: debug,
   },
   {

@@ -11,8 +11,8 @@ import type { Background } from "../runtime/background.js";
 import { after, elapsedMs, type Instant, isPast, now } from "../runtime/clock.js";
 import { Deadlines, type Timed } from "../runtime/linked-list.js";
 import { RequestTimeout } from "../runtime/timeout.js";
+import type { AcquireAnswer, FirstAttempt, Grant } from "../store/backend.js";
 import { delayed } from "../store/retry.js";
-import type { AcquireAnswer, FirstAttempt, Grant } from "../store/store.js";
 import type { LocalQueues } from "./local-queues.js";
 import { type NotGranted, refusal, Wait } from "./wait.js";
 
@@ -143,7 +143,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
       this.#reject(abortReason(signal));
       return;
     }
-    const refused = claims.store.refuseHere?.() ?? null;
+    const refused = claims.backend.refuseHere?.() ?? null;
     if (refused !== null) {
       this.#reject(refused);
       return;
@@ -152,13 +152,13 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
       this.#stopListening = onAbort(signal, () => this.end(abortReason(signal)));
     }
     activity.beginCall();
-    const { store } = claims;
+    const { backend } = claims;
     // Behind waiters of this process an attempt could not be granted. Behind a holder of this process, a waiter queues at once.
     const isBehind = (queues.size > 0 && queues.has(this.key)) || (this.terms.waitMs > 0 && holdings.has(this.key));
-    if (store.isReady && !isBehind && firstAttempts.size < MAX_FIRST_ATTEMPTS) {
+    if (backend.isReady && !isBehind && firstAttempts.size < MAX_FIRST_ATTEMPTS) {
       firstAttempts.add(this);
       this.claim.attemptSent();
-      store.attempt(this);
+      backend.attempt(this);
     } else {
       this.#goOn(null, null);
     }
@@ -213,8 +213,8 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   /** Both null: there was no first attempt. */
   #goOn(answer: AcquireAnswer | null, failure: UnavailableError | null): void {
     const { claims, queues, waiting, onOutage, onRecovered } = this.#context;
-    const { store, requestTimeoutMs } = claims;
-    const wait = new Wait({ claim: this.claim, store, queues, requestTimeoutMs, onOutage, onRecovered });
+    const { backend, requestTimeoutMs } = claims;
+    const wait = new Wait({ claim: this.claim, backend, queues, requestTimeoutMs, onOutage, onRecovered });
     this.#wait = wait;
     waiting.add(this);
     const isSame = !isPast(this.deadline) || elapsedMs(this.claim.startedAt) >= this.terms.waitMs;
@@ -253,7 +253,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     if (result.outcome === "timeout" && !this.#isTry && holdings.size > 0) {
       this.#isTimedOut = true;
       waiting.add(this);
-      void claims.store.findDeadlock(this.key).then((deadlock) => {
+      void claims.backend.findDeadlock(this.key).then((deadlock) => {
         if (waiting.delete(this)) {
           this.#endRefused(result, deadlock);
         }
@@ -286,7 +286,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     if (late === null) {
       this.#endFailed(error);
     } else {
-      void this.#context.claims.store.explain(late).then((explained) => this.#endFailed(explained));
+      void this.#context.claims.backend.explain(late).then((explained) => this.#endFailed(explained));
     }
   }
 

@@ -1,7 +1,7 @@
 import { UnavailableError } from "../errors/errors.js";
 import { after, now } from "../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
-import type { Store } from "../store/store.js";
+import type { Backend } from "../store/backend.js";
 import type { Waiter } from "./local-queue.js";
 
 /**
@@ -10,17 +10,17 @@ import type { Waiter } from "./local-queue.js";
  * @throws UnavailableError when Postgres did not answer for `requestTimeoutMs`, as a look would
  */
 export async function keepEntriesOf(
-  store: Store,
+  backend: Backend,
   waits: readonly Waiter[],
   requestTimeoutMs: number,
 ): Promise<readonly Waiter[]> {
   const deadline = after(now(), requestTimeoutMs);
-  const notAfterMs = store.serverTimeAt(deadline);
+  const notAfterMs = backend.serverTimeAt(deadline);
   if (notAfterMs === null || waits.length === 0) {
     return waits;
   }
   try {
-    const gone = await withTimeout(store.keepEntries({ entries: waits, notAfterMs }), requestTimeoutMs);
+    const gone = await withTimeout(backend.keepEntries({ entries: waits, notAfterMs }), requestTimeoutMs);
     return gone === null ? waits : (gone as readonly Waiter[]);
   } catch (error) {
     if (error instanceof RequestTimeout) {

@@ -2,8 +2,8 @@ import type { Claim } from "../claim/claim.js";
 import { UnavailableError } from "../errors/errors.js";
 import { after, elapsedMs, type Instant, monotonicNowMs, msUntil, now, sleep } from "../runtime/clock.js";
 import { withTimeout } from "../runtime/timeout.js";
+import type { AcquireAnswer, Backend, Grant, Holder, Ticket } from "../store/backend.js";
 import { isHopeless, retry } from "../store/retry.js";
-import type { AcquireAnswer, Grant, Holder, Store, Ticket } from "../store/store.js";
 import type { Waiter } from "./local-queue.js";
 import type { LocalQueues } from "./local-queues.js";
 
@@ -31,7 +31,7 @@ export type SettledAnswer = Exclude<AcquireAnswer, { outcome: "late" | "unproven
 
 export interface WaitInit {
   readonly claim: Claim;
-  readonly store: Store;
+  readonly backend: Backend;
   readonly queues: LocalQueues;
   readonly requestTimeoutMs: number;
   /** Called when Postgres has not answered for `requestTimeoutMs`, and the wait goes on. */
@@ -55,7 +55,7 @@ export class Wait implements Waiter {
   readonly key: string;
   readonly token: string;
   readonly #claim: Claim;
-  readonly #store: Store;
+  readonly #backend: Backend;
   readonly #queues: LocalQueues;
   readonly #requestTimeoutMs: number;
   readonly #onOutage: (error: UnavailableError) => void;
@@ -72,11 +72,11 @@ export class Wait implements Waiter {
   before: Waiter | null = null;
   behind: Waiter | null = null;
 
-  constructor({ claim, store, queues, requestTimeoutMs, onOutage, onRecovered }: WaitInit) {
+  constructor({ claim, backend, queues, requestTimeoutMs, onOutage, onRecovered }: WaitInit) {
     this.key = claim.key;
     this.token = claim.token;
     this.#claim = claim;
-    this.#store = store;
+    this.#backend = backend;
     this.#queues = queues;
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#onOutage = onOutage;
@@ -223,7 +223,7 @@ export class Wait implements Waiter {
     const until = deadline ?? after(now(), this.#requestTimeoutMs);
     return retry({
       attempt: async (leftMs) => {
-        await this.#store.open(leftMs);
+        await this.#backend.open(leftMs);
         this.#refuseIfEnded();
         const answer = await withTimeout(this.#ask(until), Math.max(1, msUntil(until)));
         return settled(answer) ?? undefined;
@@ -233,7 +233,7 @@ export class Wait implements Waiter {
       maxMs: MAX_RETRY_MS,
       refuse: () => this.#refuseIfEnded(),
       interrupt: () => this.#interrupted(),
-      giveUp: ({ outcome }) => outcome === "not-sent" && (this.#isOver || (this.#isTry && !this.#store.wasReady)),
+      giveUp: ({ outcome }) => outcome === "not-sent" && (this.#isOver || (this.#isTry && !this.#backend.wasReady)),
       failure: failure ?? null,
       exhausted: (failed) => failed ?? new UnavailableError({ outcome: "unknown" }),
     });
@@ -245,8 +245,8 @@ export class Wait implements Waiter {
     claim.attemptSent();
     try {
       // `open` has had an answer from the server, so the server's time is known.
-      const notAfterMs = this.#store.serverTimeAt(deadline) ?? 0;
-      const answer = await this.#store.acquire({ key, token, terms, notAfterMs, ticket });
+      const notAfterMs = this.#backend.serverTimeAt(deadline) ?? 0;
+      const answer = await this.#backend.acquire({ key, token, terms, notAfterMs, ticket });
       claim.take(answer);
       return answer;
     } catch (error) {

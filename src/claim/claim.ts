@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { after, driftMarginMs, type Instant, monotonicMsUntil, now, sleep } from "../runtime/clock.js";
+import type { AcquireAnswer, Backend, Holder, ReleaseAnswer, Takeover, Ticket } from "../store/backend.js";
 import { retry } from "../store/retry.js";
-import type { AcquireAnswer, Holder, ReleaseAnswer, Store, Takeover, Ticket } from "../store/store.js";
 
 const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 500;
@@ -19,7 +19,7 @@ export interface LocalQueues {
 
 /** What all claims of a locker share. */
 export interface ClaimContext {
-  readonly store: Store;
+  readonly backend: Backend;
   readonly queues: LocalQueues;
   readonly requestTimeoutMs: number;
   /** Fires when the locker is closed for good. Then no last word can be sent. */
@@ -143,7 +143,7 @@ export class Claim {
 
   /** Frees what was granted, by the token alone. */
   abandon(): Promise<ReleaseAnswer> {
-    return this.#context.store.abandon({
+    return this.#context.backend.abandon({
       key: this.key,
       token: this.token,
       wasHeld: this.wasHeld,

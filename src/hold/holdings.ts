@@ -12,7 +12,7 @@ import { after, elapsedMs, isPast, msUntil, now, sleep } from "../runtime/clock.
 import { quote } from "../runtime/describe.js";
 import { Deadlines, LinkedList } from "../runtime/linked-list.js";
 import { withTimeout } from "../runtime/timeout.js";
-import type { Grant, Holder, Store } from "../store/store.js";
+import type { Backend, Grant, Holder } from "../store/backend.js";
 import { Expiries } from "./expiries.js";
 import { HeldLock, type LockActions } from "./held-lock.js";
 import { Lease, type LeaseOwner } from "./lease.js";
@@ -21,7 +21,7 @@ import { Renewals, renewNow } from "./renewals.js";
 
 export interface HoldingsInit {
   readonly options: ResolvedLockerOptions;
-  readonly store: Store;
+  readonly backend: Backend;
   readonly activity: Activity;
   readonly background: Background;
   readonly callbacks: Callbacks;
@@ -35,7 +35,7 @@ const HOLDER_MS = 1_000;
 /** The locks that this process holds, and what can be done with them. */
 export class Holdings implements LockActions, LeaseOwner {
   readonly #options: ResolvedLockerOptions;
-  readonly #store: Store;
+  readonly #backend: Backend;
   readonly #activity: Activity;
   readonly #background: Background;
   readonly #callbacks: Callbacks;
@@ -48,9 +48,9 @@ export class Holdings implements LockActions, LeaseOwner {
   readonly #releases: ReleaseContext;
   #onChange: (() => void) | null = null;
 
-  constructor({ options, store, activity, background, callbacks, observer, handOver }: HoldingsInit) {
+  constructor({ options, backend, activity, background, callbacks, observer, handOver }: HoldingsInit) {
     this.#options = options;
-    this.#store = store;
+    this.#backend = backend;
     this.#activity = activity;
     this.#background = background;
     this.#callbacks = callbacks;
@@ -58,13 +58,13 @@ export class Holdings implements LockActions, LeaseOwner {
     const { requestTimeoutMs } = options;
     this.#expiries = new Expiries(this.#leases);
     this.#renewals = new Renewals({
-      store,
+      backend,
       leases: this.#leases,
       observer,
       onError: (error) => callbacks.report(error),
     });
     this.#releases = {
-      store,
+      backend,
       background,
       deadlines: new Deadlines<Release>(requestTimeoutMs),
       requestTimeoutMs,
@@ -99,7 +99,7 @@ export class Holdings implements LockActions, LeaseOwner {
     if (isPast(grant.until)) {
       throw expiredOnArrival(claim);
     }
-    const lease = new Lease(claim, grant, this.#store.presence, this);
+    const lease = new Lease(claim, grant, this.#backend.presence, this);
     const lock = new HeldLock(lease, this);
     lease.lock = lock;
     this.#activity.begin();
@@ -138,7 +138,7 @@ export class Holdings implements LockActions, LeaseOwner {
     const wantedMs = ttlMs === undefined ? lease.ttlMs : checkTtlMs(ttlMs);
     lease.refuseUnlessHeld();
     lease.claim.extend(wantedMs);
-    await this.#activity.during(() => renewNow(this.#store, lease, wantedMs, this.#options.requestTimeoutMs));
+    await this.#activity.during(() => renewNow(this.#backend, lease, wantedMs, this.#options.requestTimeoutMs));
     lease.refuseUnlessHeld();
     lease.ttlMs = wantedMs;
     this.#observer.renewed?.(lease);
@@ -176,10 +176,10 @@ export class Holdings implements LockActions, LeaseOwner {
       key,
       fence,
       timeoutMs: terms.guardTimeoutMs,
-      databaseId: this.#store.databaseId,
+      databaseId: this.#backend.databaseId,
       onStale: () => this.#findHolder(lease),
       onElsewhere: () =>
-        this.#background.add(this.#store.findDatabaseId().catch((error) => this.#callbacks.report(error))),
+        this.#background.add(this.#backend.findDatabaseId().catch((error) => this.#callbacks.report(error))),
     });
   }
 
@@ -195,7 +195,7 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 
   isOurs(key: string, fence: bigint | null, sessionId: number | null): boolean {
-    const isOurSession = sessionId !== null && sessionId === this.#store.presence.sessionId;
+    const isOurSession = sessionId !== null && sessionId === this.#backend.presence.sessionId;
     return isOurSession || (fence !== null && this.get(key)?.fence === fence);
   }
 
@@ -249,7 +249,7 @@ export class Holdings implements LockActions, LeaseOwner {
   async #findHolder(lease: Lease): Promise<HolderInfo | null> {
     this.#renewals.prove(lease);
     try {
-      const ask = () => withTimeout(this.#store.holderOf(lease.key), HOLDER_MS);
+      const ask = () => withTimeout(this.#backend.holderOf(lease.key), HOLDER_MS);
       const holder = await this.#activity.during(ask, { isUse: false });
       // After a forced release the row may still name our own grant.
       return holder?.fence === lease.fence ? null : this.holderInfo(lease.key, holder);

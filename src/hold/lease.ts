@@ -6,7 +6,7 @@ import { type LeaseholdError, LeaseLostError, type LossReason, NotHeldError } fr
 import type { RenewalListener } from "../observe/callbacks.js";
 import { after, type Instant, isPast, msUntil, now, type Timer } from "../runtime/clock.js";
 import type { Linked } from "../runtime/linked-list.js";
-import type { Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/store.js";
+import type { Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/backend.js";
 
 /** Who is told what becomes of a lease. */
 export interface LeaseOwner {

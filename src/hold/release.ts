@@ -4,8 +4,8 @@ import { after, monotonicNowMs, now } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import type { Deadlines, Timed } from "../runtime/linked-list.js";
 import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import type { Backend, PendingRelease, ReleaseAnswer } from "../store/backend.js";
 import { retry } from "../store/retry.js";
-import type { PendingRelease, ReleaseAnswer, Store } from "../store/store.js";
 import type { Lease } from "./lease.js";
 
 const FIRST_RETRY_MS = 5;
@@ -24,7 +24,7 @@ export interface HandOver {
 
 /** What all releases of a locker share. */
 export interface ReleaseContext {
-  readonly store: Store;
+  readonly backend: Backend;
   readonly background: Background;
   readonly deadlines: Deadlines<Release>;
   readonly requestTimeoutMs: number;
@@ -68,12 +68,12 @@ export class Release implements PendingRelease, Timed<Release> {
     claim.wasHeld = true;
     // So that `close` does not take the connection away before it is done.
     this.#context.background.beginCall();
-    const refused = this.#context.store.refuseHere?.() ?? null;
+    const refused = this.#context.backend.refuseHere?.() ?? null;
     if (refused !== null) {
       this.#fail(refused); // the last word frees it once the transaction has ended
     } else if (claim.isCertain) {
       this.#context.deadlines.add(this);
-      this.#context.store.release(this);
+      this.#context.backend.release(this);
     } else {
       void this.#tryAgain(null, false);
     }
@@ -143,7 +143,7 @@ export class Release implements PendingRelease, Timed<Release> {
   /** Releases by token and fence, or by the token alone if an attempt of the claim may have been granted twice (rule 8). */
   #ask(): Promise<ReleaseAnswer> {
     const { claim } = this.#lease;
-    const { store, background } = this.#context;
+    const { backend, background } = this.#context;
     if (claim.isUnresolved) {
       background.add(claim.lastWord());
     } else if (!claim.isCertain) {
@@ -151,7 +151,7 @@ export class Release implements PendingRelease, Timed<Release> {
     }
     const { key, token, fence } = this;
     return new Promise((resolve, reject) => {
-      store.release({ key, token, fence, onSent: () => false, onAnswer: resolve, onFailure: reject });
+      backend.release({ key, token, fence, onSent: () => false, onAnswer: resolve, onFailure: reject });
     });
   }
 

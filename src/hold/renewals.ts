@@ -4,15 +4,15 @@ import type { Observer } from "../observe/observer.js";
 import { Due, monotonicNowMs } from "../runtime/clock.js";
 import type { LinkedList } from "../runtime/linked-list.js";
 import { withTimeout } from "../runtime/timeout.js";
+import type { Backend, PendingRenewal, RenewAnswer } from "../store/backend.js";
 import { retry } from "../store/retry.js";
-import type { PendingRenewal, RenewAnswer, Store } from "../store/store.js";
 import { type Lease, Renewal, type RenewalOwner } from "./lease.js";
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;
 
 export interface RenewalsInit {
-  readonly store: Store;
+  readonly backend: Backend;
   /** What is held. */
   readonly leases: LinkedList<Lease>;
   readonly observer: Observer;
@@ -24,14 +24,14 @@ export interface RenewalsInit {
  * soon share one statement. What fails for a passing reason is tried again until the lease expires, each at its own pace.
  */
 export class Renewals implements RenewalOwner {
-  readonly #store: Store;
+  readonly #backend: Backend;
   readonly #leases: LinkedList<Lease>;
   readonly #observer: Observer;
   readonly #onError: (error: unknown) => void;
   readonly #due: Due = new Due(() => this.#renewThoseDue());
 
-  constructor({ store, leases, observer, onError }: RenewalsInit) {
-    this.#store = store;
+  constructor({ backend, leases, observer, onError }: RenewalsInit) {
+    this.#backend = backend;
     this.#leases = leases;
     this.#observer = observer;
     this.#onError = onError;
@@ -106,7 +106,7 @@ export class Renewals implements RenewalOwner {
         renewal.isInFlight = true;
         renewal.dueAtMs = Number.POSITIVE_INFINITY;
         renewal.askedTtlMs = renewal.everyMs === null ? null : lease.ttlMs;
-        this.#store.renew(renewal);
+        this.#backend.renew(renewal);
       } else {
         nextMs = Math.min(nextMs, renewal.dueAtMs);
       }
@@ -162,7 +162,7 @@ function takeAnswer(lease: Lease, answer: RenewAnswer): boolean {
  * One renewal that somebody awaits: asked until it is answered, `timeoutMs` have passed, or the lease has expired.
  * @throws what the last attempt failed with
  */
-export async function renewNow(store: Store, lease: Lease, ttlMs: number, timeoutMs: number): Promise<void> {
+export async function renewNow(backend: Backend, lease: Lease, ttlMs: number, timeoutMs: number): Promise<void> {
   const { key, token, fence } = lease;
   const over = (): Error =>
     lease.phase === "held"
@@ -173,7 +173,7 @@ export async function renewNow(store: Store, lease: Lease, ttlMs: number, timeou
     attempt: async (leftMs) => {
       const answer = await withTimeout(
         new Promise<RenewAnswer>((onAnswer, onFailure) => {
-          store.renew({ key, token, fence, askedTtlMs: ttlMs, onAnswer, onFailure } satisfies PendingRenewal);
+          backend.renew({ key, token, fence, askedTtlMs: ttlMs, onAnswer, onFailure } satisfies PendingRenewal);
         }),
         leftMs,
       );

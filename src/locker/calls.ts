@@ -2,18 +2,18 @@ import { setMaxListeners } from "node:events";
 import { ClosedError, UnavailableError } from "../errors/errors.js";
 import type { Activity } from "../runtime/activity.js";
 import { withTimeout } from "../runtime/timeout.js";
+import type { Backend, Right } from "../store/backend.js";
 import { delayed } from "../store/retry.js";
-import type { Right, Store } from "../store/store.js";
 
 export interface CallsInit {
-  readonly store: Store;
+  readonly backend: Backend;
   readonly activity: Activity;
   readonly requestTimeoutMs: number;
 }
 
 /** The calls of a locker. Its connections stay open while a call is in progress. Once it is closing, new calls are refused. */
 export class Calls {
-  readonly #store: Store;
+  readonly #backend: Backend;
   readonly #activity: Activity;
   readonly #requestTimeoutMs: number;
   readonly #onClosed = new AbortController();
@@ -21,8 +21,8 @@ export class Calls {
   isClosing = false;
   #closing: Promise<void> | null = null;
 
-  constructor({ store, activity, requestTimeoutMs }: CallsInit) {
-    this.#store = store;
+  constructor({ backend, activity, requestTimeoutMs }: CallsInit) {
+    this.#backend = backend;
     this.#activity = activity;
     this.#requestTimeoutMs = requestTimeoutMs;
     // Every claim that waits to send its last word listens to it.
@@ -59,16 +59,16 @@ export class Calls {
    */
   ask<Value>(request: () => Promise<Value>, right: Right = "usage"): Promise<Value> {
     return this.run(async () => {
-      const refused = this.#store.refuseHere?.() ?? null;
+      const refused = this.#backend.refuseHere?.() ?? null;
       if (refused !== null) {
         throw refused;
       }
-      await this.#store.open(this.#requestTimeoutMs, right);
+      await this.#backend.open(this.#requestTimeoutMs, right);
       try {
         return await withTimeout(request(), this.#requestTimeoutMs);
       } catch (error) {
         const late = delayed(error);
-        throw late === null ? error : await this.#store.explain(late);
+        throw late === null ? error : await this.#backend.explain(late);
       }
     });
   }

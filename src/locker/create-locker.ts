@@ -1,6 +1,6 @@
 import type { LockerOptions } from "../api/options.js";
 import { resolveLockerOptions } from "../config/resolve-options.js";
-import { PostgresStore } from "../postgres/postgres-store.js";
+import { PostgresBackend } from "../postgres/postgres-backend.js";
 import type { Locker } from "./locker.js";
 import { StoreLocker } from "./store-locker.js";
 
@@ -17,5 +17,5 @@ import { StoreLocker } from "./store-locker.js";
  */
 export function createLocker(options: LockerOptions = {}): Locker {
   const resolved = resolveLockerOptions(options);
-  return new StoreLocker(resolved, (events) => new PostgresStore(resolved, events));
+  return new StoreLocker(resolved, (events) => new PostgresBackend(resolved, events));
 }

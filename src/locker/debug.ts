@@ -10,8 +10,8 @@ import type { LostLock } from "../observe/recently-lost.js";
 import { elapsedMs, now } from "../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
-import type { Store } from "../store/store.js";
-import type { ConnectionState, Horizon, SchemaState, ServerState, SessionState } from "../store/store-state.js";
+import type { Backend } from "../store/backend.js";
+import type { ConnectionState, Horizon, SchemaState, ServerState, SessionState } from "../store/backend-state.js";
 import { describeOptions } from "./describe-options.js";
 
 /**
@@ -139,7 +139,7 @@ export interface DebugParts {
   readonly lockerId: number;
   readonly options: ResolvedLockerOptions;
   readonly state: DebugInfo["state"];
-  readonly store: Store;
+  readonly backend: Backend;
   readonly holdings: Holdings;
   readonly claims: Iterable<Claim>;
   readonly recent: Recent;
@@ -147,8 +147,8 @@ export interface DebugParts {
 
 /** Never rejects. */
 export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
-  const { lockerId, options, state, store, holdings, claims, recent } = parts;
-  const { session, commands, renewals } = store.connections;
+  const { lockerId, options, state, backend, holdings, claims, recent } = parts;
+  const { session, commands, renewals } = backend.connections;
   // All of this happens before the first await: a snapshot of one moment.
   const here = {
     at: toIso(now().wallMs),
@@ -169,9 +169,9 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
   return { ...here, server: await describeServer(parts) };
 }
 
-async function describeServer({ store, options, recent }: DebugParts): Promise<DebugServer | DebugServerFailure> {
+async function describeServer({ backend, options, recent }: DebugParts): Promise<DebugServer | DebugServerFailure> {
   try {
-    const { schema, horizon, ...plain } = await withTimeout(store.describeServer(), options.requestTimeoutMs);
+    const { schema, horizon, ...plain } = await withTimeout(backend.describeServer(), options.requestTimeoutMs);
     return {
       isReachable: true,
       ...plain,

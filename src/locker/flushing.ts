@@ -4,7 +4,7 @@ import type { Counters } from "../observe/counters/counters.js";
 import type { Activity } from "../runtime/activity.js";
 import { after, type Instant, isPast, now, startTimer, type Timer } from "../runtime/clock.js";
 import { withTimeout } from "../runtime/timeout.js";
-import type { Store } from "../store/store.js";
+import type { Backend } from "../store/backend.js";
 
 /** An hour, so that the database can tell recent counts from old ones and delete the old ones. */
 const ROW_MS = 3_600_000;
@@ -20,7 +20,7 @@ const LAST_FLUSH_MS = 1_000;
 
 export interface FlushingInit {
   readonly counters: Counters;
-  readonly store: Store;
+  readonly backend: Backend;
   /** A flush may run when the locker is already idle. The connection that it opens is closed again after the idle timeout. */
   readonly activity: Activity;
   readonly everyMs: number;
@@ -35,7 +35,7 @@ export interface FlushingInit {
  */
 export class Flushing {
   readonly #counters: Counters;
-  readonly #store: Store;
+  readonly #backend: Backend;
   readonly #activity: Activity;
   readonly #everyMs: number;
   readonly #rowMs: number;
@@ -54,9 +54,9 @@ export class Flushing {
   #flushing: Promise<void> = Promise.resolve();
   #isEnded = false;
 
-  constructor({ counters, store, activity, everyMs, rowMs = ROW_MS, onError }: FlushingInit) {
+  constructor({ counters, backend, activity, everyMs, rowMs = ROW_MS, onError }: FlushingInit) {
     this.#counters = counters;
-    this.#store = store;
+    this.#backend = backend;
     this.#activity = activity;
     this.#everyMs = everyMs;
     this.#rowMs = rowMs;
@@ -97,7 +97,7 @@ export class Flushing {
 
   /** Before the first connection it is unknown which database it is, and whether there is one. */
   get #canFlush(): boolean {
-    return this.#isDue && this.#store.databaseId !== null;
+    return this.#isDue && this.#backend.databaseId !== null;
   }
 
   #startTimer(): void {
@@ -121,7 +121,7 @@ export class Flushing {
     this.#isWritten = false;
     this.#activity.begin();
     try {
-      await this.#store.flushCounters({ id: this.#id, sequence: this.#sequence, counts: this.#counters.unflushed() });
+      await this.#backend.flushCounters({ id: this.#id, sequence: this.#sequence, counts: this.#counters.unflushed() });
       this.#isWritten = true;
       this.#writtenAt = sentAt;
       this.#failures = 0;

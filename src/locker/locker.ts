@@ -1,11 +1,11 @@
+import type { Capabilities } from "../api/capabilities.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, MigrateOptions, TryOptions } from "../api/options.js";
+import type { PingResult, SweepResult } from "../api/results.js";
 import type { HolderInfo } from "../errors/errors.js";
 import type { LockerStats } from "../observe/counters/counters.js";
-import type { PingResult, SweepResult } from "../store/store.js";
-import type { Capabilities } from "./capabilities.js";
 import type { DebugInfo } from "./debug.js";
 
 /** What `tryWithLock` resolves to. */

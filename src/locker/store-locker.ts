@@ -2,10 +2,12 @@ import { Acquires, type AcquiresInit } from "../acquire/acquires.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/wait.js";
+import type { Capabilities } from "../api/capabilities.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { AcquireOptions, CloseOptions, ForceReleaseOptions, MigrateOptions, TryOptions } from "../api/options.js";
+import type { PingResult, SweepResult } from "../api/results.js";
 import { checkKey } from "../config/key.js";
 import {
   type ResolvedAcquireOptions,
@@ -25,9 +27,9 @@ import { Activity } from "../runtime/activity.js";
 import { Background } from "../runtime/background.js";
 import { after, msUntil, now, sleep } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
-import type { KeyState, PingResult, Store, StoreEvents, SweepResult } from "../store/store.js";
+import type { Backend, BackendEvents, KeyState } from "../store/backend.js";
 import { Calls } from "./calls.js";
-import { type Capabilities, toCapabilities } from "./capabilities.js";
+import { toCapabilities } from "./capabilities.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
 import { Flushing } from "./flushing.js";
 import { toForceReleaseResult } from "./force-release.js";
@@ -43,10 +45,10 @@ const LAST_WORD_MS = 250;
 /** Under it a locker says whether `close` was called. Registered, so that `getLocker` of another copy of this package can ask. */
 export const isClosing: symbol = Symbol.for("leasehold.isClosing");
 
-/** The locker over one store. */
+/** The locker over one backend. */
 export class StoreLocker implements Locker {
   readonly #options: ResolvedLockerOptions;
-  readonly #store: Store;
+  readonly #backend: Backend;
   readonly #observers = new Observers();
   readonly #recent: Recent;
   readonly #publisher = new Publisher();
@@ -64,12 +66,12 @@ export class StoreLocker implements Locker {
   readonly #waitTerms: ResolvedAcquireOptions;
   readonly #tryTerms: ResolvedAcquireOptions;
 
-  constructor(options: ResolvedLockerOptions, makeStore: (events: StoreEvents) => Store) {
+  constructor(options: ResolvedLockerOptions, makeStore: (events: BackendEvents) => Backend) {
     const observer = this.#observers;
     const recent = new Recent(options);
     const callbacks = new Callbacks(options.onError, observer);
     const onError = (error: unknown): void => callbacks.report(error);
-    const store = makeStore({
+    const backend = makeStore({
       onWake: () => queues.wakeAll(),
       onReconnected: () => {
         callbacks.answered();
@@ -82,7 +84,7 @@ export class StoreLocker implements Locker {
       onFailure: (error) => recent.failed(error),
     });
     const { requestTimeoutMs } = options;
-    const queues = new LocalQueues((waits) => keepEntriesOf(store, waits, requestTimeoutMs), requestTimeoutMs);
+    const queues = new LocalQueues((waits) => keepEntriesOf(backend, waits, requestTimeoutMs), requestTimeoutMs);
     const counters = new Counters({
       prefixOf: prefixBy(options, onError),
       onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
@@ -92,13 +94,13 @@ export class StoreLocker implements Locker {
       () => this.#rest(),
       () => sweeping.start(),
     );
-    const flushing = new Flushing({ counters, store, activity, everyMs: options.statsFlushMs, onError });
-    const sweeping = new Sweeping({ store, observer, everyMs: options.sweepEveryMs, onError });
+    const flushing = new Flushing({ counters, backend, activity, everyMs: options.statsFlushMs, onError });
+    const sweeping = new Sweeping({ backend, observer, everyMs: options.sweepEveryMs, onError });
     const background = new Background(activity);
-    const calls = new Calls({ store, activity, requestTimeoutMs });
-    const holdings = new Holdings({ options, store, activity, background, callbacks, observer, handOver: queues });
+    const calls = new Calls({ backend, activity, requestTimeoutMs });
+    const holdings = new Holdings({ options, backend, activity, background, callbacks, observer, handOver: queues });
     Object.defineProperty(this, isClosing, { get: () => calls.isClosing });
-    const claims = { store, queues, requestTimeoutMs, closed: calls.closed };
+    const claims = { backend, queues, requestTimeoutMs, closed: calls.closed };
     const toError: AcquiresInit["toError"] = (key, { waitMs }, { holder, blockingPid }, deadlock) =>
       new WaitTimeoutError({
         key,
@@ -114,7 +116,7 @@ export class StoreLocker implements Locker {
     this.#options = options;
     this.#waitTerms = resolveAcquireOptions(options, {}, { waits: true });
     this.#tryTerms = resolveAcquireOptions(options, {}, { waits: false });
-    this.#store = store;
+    this.#backend = backend;
     this.#queues = queues;
     this.#recent = recent;
     this.#callbacks = callbacks;
@@ -134,18 +136,18 @@ export class StoreLocker implements Locker {
       callbacks,
       observer,
       onAcquired: options.onAcquired,
-      onOutage: (error) => callbacks.report(error, (late) => store.explain(late)),
+      onOutage: (error) => callbacks.report(error, (late) => backend.explain(late)),
       onRecovered: () => callbacks.answered(),
       toError,
     });
   }
 
   ready(): Promise<void> {
-    return this.#calls.run(() => this.#store.open(this.#options.requestTimeoutMs));
+    return this.#calls.run(() => this.#backend.open(this.#options.requestTimeoutMs));
   }
 
   migrate(options: MigrateOptions = {}): Promise<void> {
-    return this.#calls.run(() => this.#store.migrate(options));
+    return this.#calls.run(() => this.#backend.migrate(options));
   }
 
   acquire(key: string, options?: AcquireOptions): Promise<Lock> {
@@ -235,7 +237,7 @@ export class StoreLocker implements Locker {
     const fence = given.fence === undefined ? null : checkFence("fence", given.fence);
     const isImmediate = given.immediate === undefined ? false : checkBoolean("immediate", given.immediate);
     const request = { key: fullKey, fence, isImmediate };
-    const answer = await this.#calls.ask(() => this.#store.forceRelease(request), "admin");
+    const answer = await this.#calls.ask(() => this.#backend.forceRelease(request), "admin");
     if (answer.outcome === "released") {
       this.#queues.wakeKey(fullKey);
     }
@@ -245,7 +247,7 @@ export class StoreLocker implements Locker {
   async checkFence(resource: string, fence: bigint): Promise<void> {
     const checkedResource = checkText("resource", resource, 1, 512);
     const checkedFence = checkFence("fence", fence);
-    const outcome = await this.#calls.ask(() => this.#store.checkFence(checkedResource, checkedFence));
+    const outcome = await this.#calls.ask(() => this.#backend.checkFence(checkedResource, checkedFence));
     if (outcome === "unknown") {
       throw new InvalidOptionError({
         option: "fence",
@@ -261,7 +263,7 @@ export class StoreLocker implements Locker {
 
   sweep(): Promise<SweepResult> {
     return this.#calls.run(async () => {
-      await this.#store.open(this.#options.requestTimeoutMs);
+      await this.#backend.open(this.#options.requestTimeoutMs);
       return await this.#sweeping.sweep();
     });
   }
@@ -275,15 +277,15 @@ export class StoreLocker implements Locker {
   }
 
   ping(): Promise<PingResult> {
-    return this.#calls.ask(() => this.#store.ping());
+    return this.#calls.ask(() => this.#backend.ping());
   }
 
   async capabilities(): Promise<Capabilities> {
-    const server = await this.#calls.ask(() => this.#store.describeServer());
+    const server = await this.#calls.ask(() => this.#backend.describeServer());
     if (server.schema instanceof Error) {
       throw server.schema;
     }
-    return toCapabilities(this.#options, this.#store.connections, server, server.schema);
+    return toCapabilities(this.#options, this.#backend.connections, server, server.schema);
   }
 
   async debug(): Promise<DebugInfo> {
@@ -291,7 +293,7 @@ export class StoreLocker implements Locker {
       lockerId: this.#publisher.lockerId,
       options: this.#options,
       state: this.#calls.state,
-      store: this.#store,
+      backend: this.#backend,
       holdings: this.#holdings,
       claims: this.#acquires,
       recent: this.#recent,
@@ -310,7 +312,7 @@ export class StoreLocker implements Locker {
   }
 
   async #stateOf(fullKey: string): Promise<KeyState> {
-    const state = await this.#calls.ask(() => this.#store.check(fullKey));
+    const state = await this.#calls.ask(() => this.#backend.check(fullKey));
     this.#observers.checked(fullKey);
     return state;
   }
@@ -359,7 +361,7 @@ export class StoreLocker implements Locker {
     this.#sweeping.stop();
     this.#stopTimers();
     this.#calls.end();
-    await this.#store.close(leftMs());
+    await this.#backend.close(leftMs());
   }
 
   /** Called when the locker is idle: closes its connections. Counters are flushed first, which counts as use. */
@@ -372,7 +374,7 @@ export class StoreLocker implements Locker {
     }
     this.#flushing.pause();
     this.#stopTimers();
-    void this.#store.rest();
+    void this.#backend.rest();
   }
 
   #stopTimers(): void {

@@ -1,6 +1,7 @@
+import type { SweepResult } from "../api/results.js";
 import type { Observer } from "../observe/observer.js";
 import { sleep, startTimer, type Timer } from "../runtime/clock.js";
-import type { Store, SweepBatch, SweepResult } from "../store/store.js";
+import type { Backend, SweepBatch } from "../store/backend.js";
 
 /** The pause between two batches in the background. A purge can wait; the others on its connection and on the server cannot. */
 const PAUSE_MS = 50;
@@ -8,7 +9,7 @@ const PAUSE_MS = 50;
 const MAX_BATCHES = 100;
 
 export interface SweepingInit {
-  readonly store: Store;
+  readonly backend: Backend;
   readonly observer: Observer;
   /** `Infinity`: never in the background. */
   readonly everyMs: number;
@@ -20,7 +21,7 @@ export interface SweepingInit {
  * of a database share the work: one sweeps at a time, and none soon after another.
  */
 export class Sweeping {
-  readonly #store: Store;
+  readonly #backend: Backend;
   readonly #observer: Observer;
   readonly #everyMs: number;
   readonly #onError: (error: unknown) => void;
@@ -28,8 +29,8 @@ export class Sweeping {
   #running: AbortController | null = null;
   #timer: Timer | null = null;
 
-  constructor({ store, observer, everyMs, onError }: SweepingInit) {
-    this.#store = store;
+  constructor({ backend, observer, everyMs, onError }: SweepingInit) {
+    this.#backend = backend;
     this.#observer = observer;
     this.#everyMs = everyMs;
     this.#onError = onError;
@@ -75,13 +76,13 @@ export class Sweeping {
   }
 
   async #pass({ quietMs, pauseMs, maxBatches, signal }: Pace): Promise<SweepResult> {
-    let result = await this.#store.sweep(Math.ceil(quietMs));
+    let result = await this.#backend.sweep(Math.ceil(quietMs));
     for (let batches = 1; result.hasMore && batches < maxBatches; batches += 1) {
       await sleep(pauseMs, signal && { signal });
       if (signal?.aborted) {
         break;
       }
-      result = sum(result, await this.#store.sweep(0));
+      result = sum(result, await this.#backend.sweep(0));
     }
     const { hasMore, ...done } = result;
     this.#observer.swept?.(done);

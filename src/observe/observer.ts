@@ -1,6 +1,7 @@
 import type { Lock } from "../api/lock.js";
+import type { SweepResult } from "../api/results.js";
 import type { LeaseLostError } from "../errors/errors.js";
-import type { SweepResult, Takeover } from "../store/store.js";
+import type { Takeover } from "../store/backend.js";
 
 /**
  * How an acquire ended. `held`: the key was held, and the call did not wait. `cancelled`: by its signal, or by `close`.

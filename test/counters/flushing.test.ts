@@ -4,7 +4,7 @@ import { resolveLockerOptions } from "../../src/config/resolve-options.js";
 import type { Locker, LockerOptions } from "../../src/index.js";
 import { Flushing } from "../../src/locker/flushing.js";
 import { Counters } from "../../src/observe/counters/counters.js";
-import { PostgresStore } from "../../src/postgres/postgres-store.js";
+import { PostgresBackend } from "../../src/postgres/postgres-backend.js";
 import { Activity } from "../../src/runtime/activity.js";
 import { settled } from "../faults/settled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
@@ -228,17 +228,17 @@ test("through a client that the locker was given", async () => {
 });
 
 describe("rows", () => {
-  /** The parts alone, on a real store: a row lasts as long as the test wants. */
+  /** The parts alone, on a real backend: a row lasts as long as the test wants. */
   async function openParts(rowMs: number) {
     const { database, sql } = await openCluster();
     const proxy = await startProxy(database.url);
     const events = { onWake() {}, onReconnected() {}, onError() {}, onWait() {}, onNotice() {}, onFailure() {} };
     const options = { url: proxy.url(database.url), presence: "off", requestTimeoutMs: 3_000 };
-    const store = new PostgresStore(resolveLockerOptions(options), events);
-    await store.open(5_000);
+    const backend = new PostgresBackend(resolveLockerOptions(options), events);
+    await backend.open(5_000);
     const activity = new Activity(Number.POSITIVE_INFINITY, () => {});
     const counters = new Counters({ prefixOf: () => "", onCount: () => flushing.schedule() });
-    const flushing = new Flushing({ counters, store, activity, everyMs: later, rowMs, onError: () => {} });
+    const flushing = new Flushing({ counters, backend, activity, everyMs: later, rowMs, onError: () => {} });
     const count = (times: number) => {
       for (let time = 0; time < times; time += 1) counters.renewed();
     };
@@ -259,7 +259,7 @@ describe("rows", () => {
       addUp,
       async [Symbol.asyncDispose]() {
         flushing.pause();
-        await store.close(1_000);
+        await backend.close(1_000);
         await proxy.close();
       },
     };
@@ -341,7 +341,7 @@ describe("rows", () => {
   });
 });
 
-test("a key that the database's encoding cannot store keeps nothing else from being flushed", async () => {
+test("a key that the database's encoding cannot backend keeps nothing else from being flushed", async () => {
   await using database = await createEmptyDatabase({ encoding: "LATIN1" });
   await using locker = openLocker(database);
   await locker.migrate();

@@ -44,6 +44,7 @@ test("over a connection to Postgres itself", async () => {
     "failover-fences": true,
     "named-statements": true,
     "force-release": true,
+    durable: true,
   });
 });
 

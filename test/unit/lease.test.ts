@@ -1,17 +1,17 @@
 // What this process believes of a grant, by both of its clocks and by what its session says.
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
-import { gone, released } from "./fake-store.js";
+import { gone, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";
 import { watch } from "./outcome.js";
 
 const noKeepAlive = { keepAlive: false };
 
-async function hold({ locker, store }: Opened, key = "a", options: object = {}): Promise<Lock> {
+async function hold({ locker, backend }: Opened, key = "a", options: object = {}): Promise<Lock> {
   const call = watch(locker.acquire(key, options));
-  const attempt = store.attempts.take();
-  attempt.answer(store.granted(attempt.request.terms.ttlMs));
+  const attempt = backend.attempts.take();
+  attempt.answer(backend.granted(attempt.request.terms.ttlMs));
   await settle();
   return call.result;
 }
@@ -34,7 +34,7 @@ test("a lease expires at its deadline, its signal fires then, and onLost is call
   expect(losses).toEqual([["a", "expired"]]);
   expect(opened.locker.locks()).toHaveLength(0);
   // A renewal may have been on its way: the last word frees what it left.
-  opened.store.abandons.take().answer({ outcome: "expired", reason: "expired" });
+  opened.backend.abandons.take().answer({ outcome: "expired", reason: "expired" });
   await clock.pass(60_000);
   expect(losses).toHaveLength(1);
   await expect(lock.release()).rejects.toBe(signal.reason);
@@ -49,7 +49,7 @@ test("a lease expires while the machine sleeps: the monotonic clock alone would 
   expect(lock.held).toBe(false);
   expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ reason: "expired" }));
   await settle();
-  opened.store.abandons.take().answer(gone);
+  opened.backend.abandons.take().answer(gone);
   await opened.close();
 });
 
@@ -60,7 +60,7 @@ test("a wall clock that is set back does not make a lease last longer", async ()
   await clock.pass(1_000);
 
   expect(lock.held).toBe(false);
-  opened.store.abandons.take().answer(gone);
+  opened.backend.abandons.take().answer(gone);
   await opened.close();
 });
 
@@ -72,7 +72,7 @@ test("a blocked event loop fires no timer, yet nobody is told that the lock is h
   expect(lock.held).toBe(false);
   expect(lock.signal.aborted).toBe(true);
   expect(opened.locker.get("a")).toBeUndefined();
-  opened.store.abandons.reply = () => gone;
+  opened.backend.abandons.reply = () => gone;
   await opened.close();
 });
 
@@ -82,7 +82,7 @@ test("a lease that was renewed far ahead is looked at again, and expires at its 
   await clock.pass(1_900); // it has a timer of its own by now
   const renewal = watch(lock.renew(5_000));
   await settle();
-  opened.store.renewals.take().answer(opened.store.renewed(5_000));
+  opened.backend.renewals.take().answer(opened.backend.renewed(5_000));
   await settle();
   renewal.result;
   await clock.pass(4_999);
@@ -91,7 +91,7 @@ test("a lease that was renewed far ahead is looked at again, and expires at its 
   const { signal } = lock;
   await clock.pass(1);
   expect(signal.aborted).toBe(true);
-  opened.store.abandons.take().answer(gone);
+  opened.backend.abandons.take().answer(gone);
   await opened.close();
 });
 
@@ -102,7 +102,7 @@ test("a short lease beside a long one expires in time", async () => {
   const tiny = await hold(opened, "tiny", { ttlMs: 100 });
   const signals = [long, short, tiny].map(({ signal }) => signal);
   const aborted = () => signals.map((signal) => signal.aborted);
-  opened.store.abandons.reply = () => gone;
+  opened.backend.abandons.reply = () => gone;
   await clock.pass(100);
   expect(aborted()).toEqual([false, false, true]);
   await clock.pass(2_900);
@@ -114,8 +114,8 @@ test("a short lease beside a long one expires in time", async () => {
 
 test("10,000 leases with a deadline each need a few looks a second, until they are near their end", async () => {
   const opened = openFake(noKeepAlive);
-  const { store, locker } = opened;
-  store.attempts.reply = ({ terms }) => store.granted(terms.ttlMs);
+  const { backend, locker } = opened;
+  backend.attempts.reply = ({ terms }) => backend.granted(terms.ttlMs);
   for (let from = 0; from < 10_000; from += 1_000) {
     const some = Array.from({ length: 1_000 }, (_, n) =>
       watch(locker.acquire(`key ${from + n}`, { ttlMs: 60_000 + (from + n) * 3 })),
@@ -130,14 +130,14 @@ test("10,000 leases with a deadline each need a few looks a second, until they a
   expect(clock.timers).toBeLessThanOrEqual(2);
   expect(clock.fired - before).toBeLessThanOrEqual(5 * 20);
   // And when they end, one after the other: a timer for each, and still no more than a few looks at all of them.
-  store.abandons.reply = () => gone;
+  backend.abandons.reply = () => gone;
   await clock.pass(10_000);
   const [fired, held] = [clock.fired, locker.locks().length];
   await clock.pass(3_000);
   const ended = held - locker.locks().length;
   expect(ended).toBeGreaterThan(900);
   expect(clock.fired - fired - ended).toBeLessThanOrEqual(5 * 3);
-  store.releases.reply = () => released;
+  backend.releases.reply = () => released;
   await opened.close();
 });
 
@@ -148,7 +148,7 @@ test("a lease at its maximum hold is lost for that reason", async () => {
   await clock.pass(1_000);
 
   expect(signal.reason).toMatchObject({ reason: "max-hold" });
-  opened.store.abandons.take().answer(gone);
+  opened.backend.abandons.take().answer(gone);
   await opened.close();
 });
 
@@ -156,30 +156,30 @@ test("a lease is not held while its session is not believed, and held again when
   const opened = openFake(noKeepAlive);
   const lock = await hold(opened);
   const { signal } = lock;
-  opened.store.presence.isBelieved = false;
+  opened.backend.presence.isBelieved = false;
   expect([lock.held, lock.remainingMs, signal.aborted]).toEqual([false, 0, false]);
   expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ code: "not-held" }));
-  opened.store.presence.isBelieved = true;
+  opened.backend.presence.isBelieved = true;
   expect(lock.held).toBe(true);
   await opened.close();
 });
 
 test("after a reconnect a lease counts as held when a renewal under the new session says so, and not before", async () => {
   const opened = openFake(noKeepAlive);
-  const { store } = opened;
+  const { backend } = opened;
   const lock = await hold(opened);
-  store.reconnect();
+  backend.reconnect();
   expect(lock.held).toBe(false);
   await clock.pass(1);
-  const renewal = store.renewals.take();
+  const renewal = backend.renewals.take();
   // It proves, and does not prolong: nobody asked for that.
   expect(renewal.request.askedTtlMs).toBeNull();
-  renewal.answer({ ...store.renewed(), incarnation: store.presence.incarnation - 1 } as never);
+  renewal.answer({ ...backend.renewed(), incarnation: backend.presence.incarnation - 1 } as never);
   await settle();
   expect(lock.held).toBe(false);
-  store.reconnect();
+  backend.reconnect();
   await clock.pass(1);
-  store.renewals.take().answer(store.renewed());
+  backend.renewals.take().answer(backend.renewed());
   await settle();
   expect(lock.held).toBe(true);
   await opened.close();
@@ -187,18 +187,18 @@ test("after a reconnect a lease counts as held when a renewal under the new sess
 
 test("a grant that was asked for under the session before is proven under the new one at once", async () => {
   const opened = openFake(noKeepAlive);
-  const { store, locker } = opened;
+  const { backend, locker } = opened;
   const call = watch(locker.acquire("a"));
-  const grant = store.granted();
-  store.reconnect();
-  store.attempts.take().answer(grant);
+  const grant = backend.granted();
+  backend.reconnect();
+  backend.attempts.take().answer(grant);
   await clock.pass(1);
   const lock = call.result;
   expect(lock.held).toBe(false);
-  store.renewals.take().answer({ outcome: "lost", reason: "taken" });
+  backend.renewals.take().answer({ outcome: "lost", reason: "taken" });
   await settle();
   expect(lock.signal.reason).toMatchObject({ reason: "taken" });
-  store.abandons.take().answer(gone);
+  backend.abandons.take().answer(gone);
   await opened.close();
 });
 
@@ -207,37 +207,37 @@ test("of two grants of one key in this process the older one is lost as taken", 
   const old = await hold(opened);
   const next = watch(opened.locker.acquire("a")); // waits for its own process: no first attempt
   await settle();
-  opened.store.looks.take().answer(opened.store.granted());
+  opened.backend.looks.take().answer(opened.backend.granted());
   await settle();
   const current = next.result;
 
   expect(old.signal.reason).toMatchObject({ reason: "taken" });
   expect(current.held).toBe(true);
   expect(opened.locker.get("a")).toBe(current);
-  opened.store.abandons.take().answer(gone);
+  opened.backend.abandons.take().answer(gone);
   await opened.close();
 });
 
 test("close fires the signals at once, waits for drainMs, and then releases beneath the holders", async () => {
   const opened = openFake(noKeepAlive);
-  const { store, locker } = opened;
+  const { backend, locker } = opened;
   const lock = await hold(opened);
   const other = await hold(opened, "b");
   const { signal } = lock;
   const closed = watch(locker.close({ drainMs: 3_000 }), "close");
   await clock.pass(1);
   expect(signal.reason).toMatchObject({ reason: "closed" });
-  expect([lock.held, store.releases.count]).toEqual([true, 0]);
+  expect([lock.held, backend.releases.count]).toEqual([true, 0]);
   await clock.pass(1_000);
   const release = watch(lock.release());
   await settle();
-  store.releases.take().answer(released);
+  backend.releases.take().answer(released);
   await settle();
   release.result;
   await clock.pass(1_998);
-  expect(store.releases.count).toBe(1);
+  expect(backend.releases.count).toBe(1);
   await clock.pass(1);
-  store.releases.take().answer(released);
+  backend.releases.take().answer(released);
   await clock.pass(1);
   closed.result;
   expect(() => other.assertHeld()).toThrow(expect.objectContaining({ reason: "closed" }));
@@ -245,11 +245,11 @@ test("close fires the signals at once, waits for drainMs, and then releases bene
 
 test("close ends early when the last lock is released", async () => {
   const opened = openFake(noKeepAlive);
-  const { store, locker } = opened;
+  const { backend, locker } = opened;
   const lock = await hold(opened);
   const closed = watch(locker.close({ drainMs: 60_000 }), "close");
   await clock.pass(10);
-  store.releases.reply = () => released;
+  backend.releases.reply = () => released;
   const release = watch(lock.release());
   await clock.pass(10);
 

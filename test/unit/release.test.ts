@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { NotPermittedError } from "../../src/errors/errors.js";
 import type { Lock, LockerOptions } from "../../src/index.js";
-import { gone, noAnswer, notSent, released } from "./fake-store.js";
+import { gone, noAnswer, notSent, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";
 import { type Outcome, watch } from "./outcome.js";
@@ -21,7 +21,7 @@ async function openHeld(options: LockerOptions = {}): Promise<Held> {
     ...options,
   });
   const call = watch(opened.locker.acquire("a"));
-  opened.store.attempts.take().answer(opened.store.granted(options.ttlMs ?? 60_000));
+  opened.backend.attempts.take().answer(opened.backend.granted(options.ttlMs ?? 60_000));
   await settle();
   return { ...opened, lock: call.result, losses };
 }
@@ -36,7 +36,7 @@ test("a release that succeeds ends the lock: not held, no loss, and a second one
   const held = await openHeld();
   const release = await startRelease(held);
   expect(held.lock.held).toBe(false);
-  held.store.releases.take().answer(released);
+  held.backend.releases.take().answer(released);
   await settle();
 
   release.result;
@@ -45,7 +45,7 @@ test("a release that succeeds ends the lock: not held, no loss, and a second one
   expect(held.lock.signal.aborted).toBe(false);
   expect(held.losses).toEqual([]);
   await held.close();
-  expect(held.store.releases.count).toBe(1);
+  expect(held.backend.releases.count).toBe(1);
 });
 
 test.each([
@@ -56,21 +56,21 @@ test.each([
 ] as const)("a release that finds the lease %s rejects with the loss", async (_, answer, reason) => {
   const held = await openHeld();
   const release = await startRelease(held);
-  held.store.releases.take().answer(answer);
+  held.backend.releases.take().answer(answer);
   await settle();
 
   expect(release.error).toMatchObject({ code: "lease-lost", reason });
   expect(held.losses).toEqual([reason]);
-  held.store.abandons.take().answer(gone);
+  held.backend.abandons.take().answer(gone);
   await held.close();
 });
 
 test("a release after one without an answer finds nothing, and has succeeded", async () => {
   const held = await openHeld();
   const release = await startRelease(held);
-  held.store.releases.take().fail(noAnswer());
+  held.backend.releases.take().fail(noAnswer());
   await settle();
-  held.store.releases.take().answer({ outcome: "gone", reason: "taken" });
+  held.backend.releases.take().answer({ outcome: "gone", reason: "taken" });
   await settle();
 
   release.result;
@@ -81,27 +81,27 @@ test("a release after one without an answer finds nothing, and has succeeded", a
 test("a release after one that was not sent, which finds nothing, was lost", async () => {
   const held = await openHeld();
   const release = await startRelease(held);
-  held.store.releases.take().fail(notSent());
+  held.backend.releases.take().fail(notSent());
   await settle();
-  held.store.releases.take().answer({ outcome: "gone", reason: "taken" });
+  held.backend.releases.take().answer({ outcome: "gone", reason: "taken" });
   await settle();
 
   expect(release.error).toMatchObject({ reason: "taken" });
-  held.store.abandons.take().answer(gone);
+  held.backend.abandons.take().answer(gone);
   await held.close();
 });
 
 test("a release whose row is busy is asked again, faster than a waiter would notice, and for requestTimeoutMs", async () => {
   const held = await openHeld();
   const release = await startRelease(held);
-  const { store } = held;
-  store.releases.reply = () => ({ outcome: "busy", reason: null });
-  store.abandons.reply = () => ({ outcome: "busy", reason: null });
-  store.releases.take().answer({ outcome: "busy", reason: null });
+  const { backend } = held;
+  backend.releases.reply = () => ({ outcome: "busy", reason: null });
+  backend.abandons.reply = () => ({ outcome: "busy", reason: null });
+  backend.releases.take().answer({ outcome: "busy", reason: null });
   await clock.pass(50);
-  expect(store.releases.count).toBeGreaterThanOrEqual(4);
+  expect(backend.releases.count).toBeGreaterThanOrEqual(4);
   await clock.pass(4_950);
-  expect(store.releases.count).toBeLessThanOrEqual(40);
+  expect(backend.releases.count).toBeLessThanOrEqual(40);
 
   expect(release.error).toMatchObject({
     code: "unavailable",
@@ -110,12 +110,12 @@ test("a release whose row is busy is asked again, faster than a waiter would not
   });
   // In the background it goes on by its token, until somebody answers.
   await clock.pass(10_000);
-  expect(store.abandons.count).toBeGreaterThan(10);
-  store.abandons.reply = () => released;
+  expect(backend.abandons.count).toBeGreaterThan(10);
+  backend.abandons.reply = () => released;
   await clock.pass(600);
-  const { count } = store.abandons;
+  const { count } = backend.abandons;
   await clock.pass(10_000);
-  expect(store.abandons.count).toBe(count);
+  expect(backend.abandons.count).toBe(count);
   expect(held.losses).toEqual([]);
   await held.close();
 });
@@ -123,16 +123,16 @@ test("a release whose row is busy is asked again, faster than a waiter would not
 test("a last word gives up when whatever it could find has expired", async () => {
   const held = await openHeld({ ttlMs: 10_000 });
   const release = await startRelease(held);
-  const { store } = held;
-  store.abandons.reply = () => noAnswer();
+  const { backend } = held;
+  backend.abandons.reply = () => noAnswer();
   await clock.pass(5_000);
   expect(release.error).toMatchObject({ code: "unavailable", outcome: "unknown" });
-  store.releases.take().fail(noAnswer());
+  backend.releases.take().fail(noAnswer());
   await clock.pass(14_000);
-  const { count } = store.abandons;
+  const { count } = backend.abandons;
   await clock.pass(60_000);
 
-  expect(store.abandons.count).toBe(count);
+  expect(backend.abandons.count).toBe(count);
   expect(count).toBeGreaterThan(10);
   await held.close();
 });
@@ -144,24 +144,24 @@ test("a silent release times out as unknown, and its answer comes too late to ma
   expect(release.state).toBe("pending");
   await clock.pass(1);
   expect(release.error).toMatchObject({ code: "unavailable", outcome: "unknown" });
-  held.store.releases.take().answer({ outcome: "expired", reason: "expired" });
+  held.backend.releases.take().answer({ outcome: "expired", reason: "expired" });
   await settle();
 
   expect(held.losses).toEqual([]);
-  held.store.abandons.take().answer(gone);
+  held.backend.abandons.take().answer(gone);
   await held.close();
-  expect(held.store.abandons.count).toBe(1);
+  expect(held.backend.abandons.count).toBe(1);
 });
 
 test("a release that fails for good rejects with that error, and the last word is said", async () => {
   const held = await openHeld();
   const release = await startRelease(held);
   const refused = new NotPermittedError({ statement: "select 1" });
-  held.store.releases.take().fail(refused);
+  held.backend.releases.take().fail(refused);
   await settle();
 
   expect(release.error).toBe(refused);
-  held.store.abandons.take().answer(released);
+  held.backend.abandons.take().answer(released);
   await held.close();
 });
 
@@ -170,13 +170,13 @@ test("close waits for a release that is on its way, and takes no connection from
   const release = await startRelease(held);
   const closed = watch(held.locker.close(), "close");
   await clock.pass(2_000);
-  expect([closed.state, held.store.closes]).toEqual(["pending", 0]);
-  held.store.releases.take().answer(released);
+  expect([closed.state, held.backend.closes]).toEqual(["pending", 0]);
+  held.backend.releases.take().answer(released);
   await clock.pass(10);
 
   release.result;
   closed.result;
-  expect(held.store.closes).toBe(1);
+  expect(held.backend.closes).toBe(1);
 });
 
 test("await using releases, and reports what fails instead of throwing", async () => {
@@ -184,11 +184,11 @@ test("await using releases, and reports what fails instead of throwing", async (
   const held = await openHeld({ onError: (error) => errors.push(error) });
   const disposed = watch(Promise.resolve(held.lock[Symbol.asyncDispose]()));
   await settle();
-  held.store.releases.take().answer({ outcome: "gone", reason: "taken" });
+  held.backend.releases.take().answer({ outcome: "gone", reason: "taken" });
   await settle();
 
   disposed.result;
   expect(errors).toMatchObject([{ reason: "taken" }]);
-  held.store.abandons.take().answer(gone);
+  held.backend.abandons.take().answer(gone);
   await held.close();
 });

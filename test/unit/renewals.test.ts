@@ -2,15 +2,15 @@
 import { expect, test } from "vitest";
 import { UnavailableError } from "../../src/errors/errors.js";
 import type { Lock, LockerOptions } from "../../src/index.js";
-import { gone, noAnswer, notSent, released } from "./fake-store.js";
+import { gone, noAnswer, notSent, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";
 import { watch } from "./outcome.js";
 
-async function hold({ locker, store }: Opened, key = "a", options: object = {}): Promise<Lock> {
+async function hold({ locker, backend }: Opened, key = "a", options: object = {}): Promise<Lock> {
   const call = watch(locker.acquire(key, options));
-  const attempt = store.attempts.take();
-  attempt.answer(store.granted(attempt.request.terms.ttlMs));
+  const attempt = backend.attempts.take();
+  attempt.answer(backend.granted(attempt.request.terms.ttlMs));
   await settle();
   return call.result;
 }
@@ -21,14 +21,14 @@ async function openHeld(options: LockerOptions = {}): Promise<Opened & { readonl
 }
 
 test("a lock is renewed after a third of its TTL, for its TTL, again and again", async () => {
-  const { lock, store, close } = await openHeld();
+  const { lock, backend, close } = await openHeld();
   for (let round = 1; round <= 3; round += 1) {
     await clock.pass(9_999);
-    expect(store.renewals.count).toBe(round - 1);
+    expect(backend.renewals.count).toBe(round - 1);
     await clock.pass(1);
-    const renewal = store.renewals.take();
+    const renewal = backend.renewals.take();
     expect(renewal.request).toMatchObject({ key: "a", token: lock.token, fence: lock.fence, askedTtlMs: 30_000 });
-    renewal.answer(store.renewed());
+    renewal.answer(backend.renewed());
     await settle();
   }
   expect(lock.held).toBe(true);
@@ -37,36 +37,36 @@ test("a lock is renewed after a third of its TTL, for its TTL, again and again",
 
 test("leases that are due within half an interval come along: granted one by one, they soon go together", async () => {
   const opened = openFake({ ttlMs: 30_000 });
-  const { store, close } = opened;
+  const { backend, close } = opened;
   await hold(opened, "a");
   await clock.pass(4_000);
   await hold(opened, "b");
   await clock.pass(2_000);
   await hold(opened, "c");
   await clock.pass(4_000); // 10 s, 6 s and 4 s old
-  expect(store.renewals.waiting.map(({ request }) => request.key)).toEqual(["a", "b"]);
-  for (const asked of store.renewals.waiting) asked.answer(store.renewed());
+  expect(backend.renewals.waiting.map(({ request }) => request.key)).toEqual(["a", "b"]);
+  for (const asked of backend.renewals.waiting) asked.answer(backend.renewed());
   await clock.pass(6_000); // 10 s for c; a and b have 4 s to go
-  expect(store.renewals.waiting.map(({ request }) => request.key)).toEqual(["a", "b", "c"]);
-  for (const asked of store.renewals.waiting) asked.answer(store.renewed());
+  expect(backend.renewals.waiting.map(({ request }) => request.key)).toEqual(["a", "b", "c"]);
+  for (const asked of backend.renewals.waiting) asked.answer(backend.renewed());
   await clock.pass(10_000);
-  expect(store.renewals.waiting).toHaveLength(3);
+  expect(backend.renewals.waiting).toHaveLength(3);
   await close();
 });
 
 test("a renewal is not sent again while one is on its way", async () => {
-  const { store, close } = await openHeld();
+  const { backend, close } = await openHeld();
   await clock.pass(29_000);
-  expect(store.renewals.count).toBe(1);
-  store.renewals.take().answer(store.renewed());
+  expect(backend.renewals.count).toBe(1);
+  backend.renewals.take().answer(backend.renewed());
   await close();
 });
 
 test("what fails is tried again soon, at a growing pace of a second at most, and the outage is reported once", async () => {
   const errors: unknown[] = [];
-  const { lock, store, close } = await openHeld({ onError: (error) => errors.push(error) });
+  const { lock, backend, close } = await openHeld({ onError: (error) => errors.push(error) });
   const times: number[] = [];
-  store.renewals.reply = () => {
+  backend.renewals.reply = () => {
     times.push(clock.monotonicMs);
     return notSent();
   };
@@ -80,25 +80,25 @@ test("what fails is tried again soon, at a growing pace of a second at most, and
   expect(errors[0]).toBeInstanceOf(UnavailableError);
 
   // And back to its pace, once it is answered.
-  store.renewals.reply = () => store.renewed();
+  backend.renewals.reply = () => backend.renewed();
   await clock.pass(1_300);
-  const { count } = store.renewals;
+  const { count } = backend.renewals;
   await clock.pass(8_500);
-  expect(store.renewals.count).toBe(count);
+  expect(backend.renewals.count).toBe(count);
   await clock.pass(1_500);
-  expect(store.renewals.count).toBe(count + 1);
+  expect(backend.renewals.count).toBe(count + 1);
   expect(lock.held).toBe(true);
   await close();
 });
 
 test("a busy or unproven answer is asked again, and is no error", async () => {
   const errors: unknown[] = [];
-  const { lock, store, close } = await openHeld({ onError: (error) => errors.push(error) });
+  const { lock, backend, close } = await openHeld({ onError: (error) => errors.push(error) });
   const answers = [{ outcome: "busy" }, { outcome: "unproven" }] as const;
-  store.renewals.reply = () => answers[store.renewals.count - 1] ?? store.renewed();
+  backend.renewals.reply = () => answers[backend.renewals.count - 1] ?? backend.renewed();
   await clock.pass(10_300);
 
-  expect(store.renewals.count).toBe(3);
+  expect(backend.renewals.count).toBe(3);
   expect(errors).toEqual([]);
   expect(lock.held).toBe(true);
   await close();
@@ -106,97 +106,97 @@ test("a busy or unproven answer is asked again, and is no error", async () => {
 
 test("renewals that fail until the lease expires lose it, and end", async () => {
   const losses: unknown[] = [];
-  const { lock, store, close } = await openHeld({
+  const { lock, backend, close } = await openHeld({
     onError: () => undefined,
     onLost: (_, error) => losses.push(error.reason),
   });
-  store.renewals.reply = () => noAnswer();
-  store.abandons.reply = () => gone;
+  backend.renewals.reply = () => noAnswer();
+  backend.abandons.reply = () => gone;
   await clock.pass(30_000);
   expect([lock.held, losses]).toEqual([false, ["expired"]]);
-  const { count } = store.renewals;
+  const { count } = backend.renewals;
   await clock.pass(60_000);
-  expect(store.renewals.count).toBe(count);
+  expect(backend.renewals.count).toBe(count);
   await close();
 });
 
 test("a renewal that says lost ends the lease with its reason, and the last word is said", async () => {
-  const { lock, store, close } = await openHeld();
+  const { lock, backend, close } = await openHeld();
   const { signal } = lock;
   await clock.pass(10_000);
-  store.renewals.take().answer({ outcome: "lost", reason: "forced" });
+  backend.renewals.take().answer({ outcome: "lost", reason: "forced" });
   await settle();
 
   expect(signal.reason).toMatchObject({ code: "lease-lost", reason: "forced" });
-  store.abandons.take().answer(gone);
+  backend.abandons.take().answer(gone);
   await clock.pass(60_000);
-  expect(store.renewals.count).toBe(1);
+  expect(backend.renewals.count).toBe(1);
   await close();
 });
 
 test("a renewal that is answered after its lease expired does not bring it back", async () => {
-  const { lock, store, close } = await openHeld();
+  const { lock, backend, close } = await openHeld();
   await clock.pass(10_000);
-  const renewal = store.renewals.take();
+  const renewal = backend.renewals.take();
   await clock.pass(20_000);
   expect(lock.held).toBe(false);
-  renewal.answer(store.renewed(60_000));
+  renewal.answer(backend.renewed(60_000));
   await settle();
   expect([lock.held, lock.remainingMs]).toEqual([false, 0]);
-  store.abandons.take().answer(released);
+  backend.abandons.take().answer(released);
   await close();
 });
 
 test("a renewal that is answered after the release changes nothing, and is not sent again", async () => {
-  const { lock, store, close } = await openHeld();
+  const { lock, backend, close } = await openHeld();
   await clock.pass(10_000);
-  const renewal = store.renewals.take();
+  const renewal = backend.renewals.take();
   const release = watch(lock.release());
   await settle();
-  store.releases.take().answer(released);
+  backend.releases.take().answer(released);
   renewal.answer({ outcome: "lost", reason: "taken" });
   await clock.pass(60_000);
 
   release.result;
   expect(lock.signal.aborted).toBe(false);
-  expect(store.renewals.count).toBe(1);
+  expect(backend.renewals.count).toBe(1);
   await close();
 });
 
 test("an answer never shortens what is believed", async () => {
-  const { lock, store, close } = await openHeld();
+  const { lock, backend, close } = await openHeld();
   await clock.pass(10_000);
-  store.renewals.take().answer(store.renewed(1_000));
+  backend.renewals.take().answer(backend.renewed(1_000));
   await settle();
   expect(lock.remainingMs).toBe(20_000);
   await close();
 });
 
 test("keepAlive that is stopped renews no more, and goes on when it is started again", async () => {
-  const { lock, store, close } = await openHeld({ keepAlive: false });
-  store.renewals.reply = () => store.renewed();
+  const { lock, backend, close } = await openHeld({ keepAlive: false });
+  backend.renewals.reply = () => backend.renewed();
   await clock.pass(12_000);
-  expect(store.renewals.count).toBe(0);
+  expect(backend.renewals.count).toBe(0);
   const stop = lock.keepAlive({ everyMs: 2_000 });
   await clock.pass(4_100);
-  expect(store.renewals.count).toBe(2);
+  expect(backend.renewals.count).toBe(2);
   await stop();
   await clock.pass(10_000);
-  expect(store.renewals.count).toBe(2);
+  expect(backend.renewals.count).toBe(2);
   lock.keepAlive();
   await clock.pass(10_000);
-  expect(store.renewals.count).toBe(3);
+  expect(backend.renewals.count).toBe(3);
   await close();
 });
 
 test("after a reconnect all are asked at once, without asking for more time than they have where nobody does", async () => {
   const opened = openFake({ ttlMs: 30_000 });
-  const { store, close } = opened;
+  const { backend, close } = opened;
   await hold(opened, "kept");
   await hold(opened, "left", { keepAlive: false });
-  store.reconnect();
+  backend.reconnect();
   await clock.pass(1);
-  expect(store.renewals.waiting.map(({ request }) => [request.key, request.askedTtlMs])).toEqual([
+  expect(backend.renewals.waiting.map(({ request }) => [request.key, request.askedTtlMs])).toEqual([
     ["kept", 30_000],
     ["left", null],
   ]);
@@ -204,44 +204,44 @@ test("after a reconnect all are asked at once, without asking for more time than
 });
 
 test("a reconnect while a renewal is on its way has it asked again, under the new session", async () => {
-  const { lock, store, close } = await openHeld();
+  const { lock, backend, close } = await openHeld();
   await clock.pass(10_000);
-  const renewal = store.renewals.take();
-  const old = store.renewed();
-  store.reconnect();
+  const renewal = backend.renewals.take();
+  const old = backend.renewed();
+  backend.reconnect();
   await clock.pass(1);
-  expect(store.renewals.waiting).toHaveLength(0);
+  expect(backend.renewals.waiting).toHaveLength(0);
   renewal.answer(old);
   await clock.pass(1);
   expect(lock.held).toBe(false);
-  store.renewals.take().answer(store.renewed());
+  backend.renewals.take().answer(backend.renewed());
   await settle();
   expect(lock.held).toBe(true);
   await close();
 });
 
 test("a reconnect does not fetch in what is backing off: it is asked at once, too", async () => {
-  const { lock, store, close } = await openHeld({ onError: () => undefined });
-  store.renewals.reply = () => notSent();
+  const { lock, backend, close } = await openHeld({ onError: () => undefined });
+  backend.renewals.reply = () => notSent();
   await clock.pass(15_000);
-  store.renewals.reply = () => store.renewed();
-  store.reconnect();
+  backend.renewals.reply = () => backend.renewed();
+  backend.reconnect();
   await clock.pass(1);
   expect(lock.held).toBe(true);
   await close();
 });
 
 test("renew() by hand asks for its own time, again until it is answered, and the lock keeps that time", async () => {
-  const { lock, store, close } = await openHeld({ keepAlive: false });
+  const { lock, backend, close } = await openHeld({ keepAlive: false });
   const renewal = watch(lock.renew(60_000));
   await settle();
-  store.renewals.take().answer({ outcome: "busy" });
+  backend.renewals.take().answer({ outcome: "busy" });
   await clock.pass(20);
-  store.renewals.take().fail(noAnswer());
+  backend.renewals.take().fail(noAnswer());
   await clock.pass(50);
-  const asked = store.renewals.take();
+  const asked = backend.renewals.take();
   expect(asked.request.askedTtlMs).toBe(60_000);
-  asked.answer(store.renewed(60_000));
+  asked.answer(backend.renewed(60_000));
   await settle();
 
   renewal.result;
@@ -250,20 +250,20 @@ test("renew() by hand asks for its own time, again until it is answered, and the
 });
 
 test("renew() that is silent rejects after requestTimeoutMs, while the lock is still held", async () => {
-  const { lock, store, close } = await openHeld({ keepAlive: false });
+  const { lock, backend, close } = await openHeld({ keepAlive: false });
   const renewal = watch(lock.renew());
   await clock.pass(4_999);
   expect(renewal.state).toBe("pending");
   await clock.pass(1);
   expect(renewal.error).toMatchObject({ code: "unavailable", outcome: "unknown" });
   expect(lock.held).toBe(true);
-  store.renewals.take().answer(store.renewed());
+  backend.renewals.take().answer(backend.renewed());
   await close();
 });
 
 test("renew() of a lease that expires meanwhile rejects with the loss", async () => {
-  const { lock, store, close } = await openHeld({ keepAlive: false, ttlMs: 2_000 });
-  store.abandons.reply = () => gone;
+  const { lock, backend, close } = await openHeld({ keepAlive: false, ttlMs: 2_000 });
+  backend.abandons.reply = () => gone;
   const renewal = watch(lock.renew());
   await clock.pass(2_000);
 
@@ -272,42 +272,42 @@ test("renew() of a lease that expires meanwhile rejects with the loss", async ()
 });
 
 test("renew() that hears of a loss rejects with it", async () => {
-  const { lock, store, close } = await openHeld({ keepAlive: false });
+  const { lock, backend, close } = await openHeld({ keepAlive: false });
   const renewal = watch(lock.renew());
   await settle();
-  store.renewals.take().answer({ outcome: "lost", reason: "taken" });
+  backend.renewals.take().answer({ outcome: "lost", reason: "taken" });
   await settle();
 
   expect(renewal.error).toMatchObject({ code: "lease-lost", reason: "taken" });
-  store.abandons.take().answer(gone);
+  backend.abandons.take().answer(gone);
   await close();
 });
 
 test("the last word waits for as long as a renewal by hand has asked for", async () => {
-  const { lock, store, close } = await openHeld({ keepAlive: false, ttlMs: 2_000 });
+  const { lock, backend, close } = await openHeld({ keepAlive: false, ttlMs: 2_000 });
   const renewal = watch(lock.renew(40_000));
   await settle();
-  store.renewals.take().fail(noAnswer()); // it may have been carried out
-  store.renewals.reply = () => noAnswer();
-  store.abandons.reply = () => noAnswer();
+  backend.renewals.take().fail(noAnswer()); // it may have been carried out
+  backend.renewals.reply = () => noAnswer();
+  backend.abandons.reply = () => noAnswer();
   await clock.pass(2_000);
   expect(renewal.state).toBe("rejected");
   await clock.pass(40_000);
-  const { count } = store.abandons;
+  const { count } = backend.abandons;
   expect(count).toBeGreaterThan(60);
   await clock.pass(20_000);
-  expect(store.abandons.count).toBeLessThan(count + 10);
+  expect(backend.abandons.count).toBeLessThan(count + 10);
   await close();
 });
 
 test("a lock that was renewed by hand for less than its interval is renewed sooner than that", async () => {
-  const { lock, store, close } = await openHeld({ ttlMs: 30_000 });
+  const { lock, backend, close } = await openHeld({ ttlMs: 30_000 });
   const renewal = watch(lock.renew(3_000));
   await settle();
-  store.renewals.take().answer(store.renewed(3_000));
+  backend.renewals.take().answer(backend.renewed(3_000));
   await settle();
   renewal.result;
-  store.renewals.reply = () => store.renewed(3_000);
+  backend.renewals.reply = () => backend.renewed(3_000);
   await clock.pass(60_000);
   expect(lock.held).toBe(true);
   await close();
@@ -315,13 +315,13 @@ test("a lock that was renewed by hand for less than its interval is renewed soon
 
 test("the listener of keepAlive hears of an outage once, until a renewal succeeds; the locker's does not", async () => {
   const [errors, others]: [unknown[], unknown[]] = [[], []];
-  const { lock, store, close } = await openHeld({ keepAlive: false, onError: (error) => others.push(error) });
+  const { lock, backend, close } = await openHeld({ keepAlive: false, onError: (error) => others.push(error) });
   lock.keepAlive({ everyMs: 2_000, onError: (error) => errors.push(error) });
   for (const outages of [1, 2]) {
-    store.renewals.reply = () => notSent();
+    backend.renewals.reply = () => notSent();
     await clock.pass(6_000);
     expect(errors).toHaveLength(outages);
-    store.renewals.reply = () => store.renewed();
+    backend.renewals.reply = () => backend.renewed();
     await clock.pass(4_000);
   }
   expect(errors.every((error) => error instanceof UnavailableError)).toBe(true);
@@ -330,16 +330,16 @@ test("the listener of keepAlive hears of an outage once, until a renewal succeed
 });
 
 test("what stops a keepAlive resolves when the renewal in flight is answered, or has failed", async () => {
-  const { lock, store, close } = await openHeld({ keepAlive: false });
+  const { lock, backend, close } = await openHeld({ keepAlive: false });
   for (const end of ["answered", "failed"] as const) {
     const stop = lock.keepAlive({ everyMs: 2_000, onError: () => undefined });
     await clock.pass(2_000);
-    const renewal = store.renewals.take();
+    const renewal = backend.renewals.take();
     const stopped = watch(stop());
     const again = watch(stop());
     await settle();
     expect([stopped.state, again.state]).toEqual(["pending", "pending"]);
-    if (end === "answered") renewal.answer(store.renewed());
+    if (end === "answered") renewal.answer(backend.renewed());
     else renewal.fail(noAnswer());
     await settle();
     expect([stopped.state, again.state], end).toEqual(["resolved", "resolved"]);

@@ -10,8 +10,8 @@ import type {
   PendingRenewal,
   ReleaseAnswer,
   RenewAnswer,
-} from "../../src/store/store.js";
-import { type Asked, FakeStore, noAnswer, notSent, type Requests } from "./fake-store.js";
+} from "../../src/store/backend.js";
+import { type Asked, FakeBackend, noAnswer, notSent, type Requests } from "./fake-backend.js";
 import { clock } from "./manual-clock.js";
 
 interface Lease {
@@ -26,7 +26,7 @@ interface Waiter {
   readonly token: string;
   readonly number: bigint;
   aliveUntilMs: number;
-  readonly store: FakeStore;
+  readonly backend: FakeBackend;
 }
 
 export interface Weather {
@@ -52,20 +52,20 @@ export class SimulatedServer {
     this.#random = random;
   }
 
-  /** A store of one process, over one connection that keeps the order of what is asked, or over several that do not. */
-  connect({ keepsOrder }: { keepsOrder: boolean }): FakeStore {
-    const store = new FakeStore();
-    store.keepsOrder = keepsOrder;
-    this.#serve(store, store.attempts, ({ key, token, terms, deadline }, sentAt) => {
-      const notAfterMs = store.serverTimeAt(deadline) ?? 0;
-      return this.#acquire({ key, token, terms, notAfterMs, ticket: null }, sentAt, store);
+  /** A backend of one process, over one connection that keeps the order of what is asked, or over several that do not. */
+  connect({ keepsOrder }: { keepsOrder: boolean }): FakeBackend {
+    const backend = new FakeBackend();
+    backend.keepsOrder = keepsOrder;
+    this.#serve(backend, backend.attempts, ({ key, token, terms, deadline }, sentAt) => {
+      const notAfterMs = backend.serverTimeAt(deadline) ?? 0;
+      return this.#acquire({ key, token, terms, notAfterMs, ticket: null }, sentAt, backend);
     });
-    this.#serve(store, store.looks, (request, sentAt) => this.#acquire(request, sentAt, store));
-    this.#serve(store, store.keeps, (request) => this.#keepEntries(request));
-    this.#serve(store, store.releases, (request) => this.#release(request));
-    this.#serve(store, store.abandons, (request) => this.#abandon(request));
-    this.#serve(store, store.renewals, (request, sentAt) => this.#renew(request, sentAt));
-    return store;
+    this.#serve(backend, backend.looks, (request, sentAt) => this.#acquire(request, sentAt, backend));
+    this.#serve(backend, backend.keeps, (request) => this.#keepEntries(request));
+    this.#serve(backend, backend.releases, (request) => this.#release(request));
+    this.#serve(backend, backend.abandons, (request) => this.#abandon(request));
+    this.#serve(backend, backend.renewals, (request, sentAt) => this.#renew(request, sentAt));
+    return backend;
   }
 
   /** Who has the key now. */
@@ -75,7 +75,7 @@ export class SimulatedServer {
   }
 
   #serve<Request, Answer>(
-    store: FakeStore,
+    backend: FakeBackend,
     requests: Requests<Request, Answer>,
     act: (request: Request, sentAt: Instant) => Answer,
   ): void {
@@ -93,9 +93,9 @@ export class SimulatedServer {
       const there = (): void => {
         const answer = isLost ? null : act(asked.request, sentAt);
         const back = (): void => (answer === null || isAnswerLost ? asked.fail(noAnswer()) : asked.answer(answer));
-        store.keepsOrder ? this.#inOrder(store, "back", back) : this.#later(back);
+        backend.keepsOrder ? this.#inOrder(backend, "back", back) : this.#later(back);
       };
-      store.keepsOrder ? this.#inOrder(store, "there", there) : this.#later(there);
+      backend.keepsOrder ? this.#inOrder(backend, "there", there) : this.#later(there);
     };
   }
 
@@ -104,10 +104,10 @@ export class SimulatedServer {
   }
 
   /** Not before what was sent the same way earlier. */
-  #inOrder(store: object, way: "there" | "back", work: () => void): void {
-    const latest = this.#latest.get(store) ?? { there: 0, back: 0 };
+  #inOrder(backend: object, way: "there" | "back", work: () => void): void {
+    const latest = this.#latest.get(backend) ?? { there: 0, back: 0 };
     latest[way] = Math.max(latest[way], clock.monotonicMs + Math.ceil(this.#delayMs));
-    this.#latest.set(store, latest);
+    this.#latest.set(backend, latest);
     startTimer(latest[way] - clock.monotonicMs, work, { keepsAlive: true });
   }
 
@@ -115,7 +115,7 @@ export class SimulatedServer {
     return this.#random() ** 3 * this.weather.maxDelayMs;
   }
 
-  #acquire(request: AcquireRequest, sentAt: Instant, store: FakeStore): AcquireAnswer {
+  #acquire(request: AcquireRequest, sentAt: Instant, backend: FakeBackend): AcquireAnswer {
     const { key, token, terms, notAfterMs, ticket } = request;
     const atMs = clock.wallMs;
     if (atMs >= notAfterMs) return { outcome: "late" };
@@ -134,7 +134,7 @@ export class SimulatedServer {
     if (terms.waitMs === 0) return { outcome: "held", holder };
     let own = queue.find((waiter) => waiter.token === token);
     if (own === undefined) {
-      own = { token, number: ticket?.number ?? ++this.#ticket, aliveUntilMs: 0, store };
+      own = { token, number: ticket?.number ?? ++this.#ticket, aliveUntilMs: 0, backend };
       queue.push(own);
       queue.sort((a, b) => (a.number < b.number ? -1 : 1));
       this.waiters.set(key, queue);
@@ -155,7 +155,7 @@ export class SimulatedServer {
     };
   }
 
-  /** As the store reckons it: from when the request was sent, a margin for drift taken off. */
+  /** As the backend reckons it: from when the request was sent, a margin for drift taken off. */
   #proof(expiresAtMs: number, sentAt: Instant) {
     const leftMs = expiresAtMs - clock.wallMs;
     return { until: after(sentAt, leftMs - driftMarginMs(Math.max(leftMs, 0))), incarnation: 1 };
@@ -202,7 +202,7 @@ export class SimulatedServer {
   /** A NOTIFY may be lost: polling is the truth. */
   #wake(key: string): void {
     const [head] = this.#queue(key);
-    if (head !== undefined && this.#random() >= this.weather.lossBack) this.#later(() => head.store.wake());
+    if (head !== undefined && this.#random() >= this.weather.lossBack) this.#later(() => head.backend.wake());
   }
 
   #queue(key: string): Waiter[] {

@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from "vitest";
 import { HeldLock } from "../../src/hold/held-lock.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
-import { openHookedLocker, type Step } from "./hooked-store.js";
+import { openHookedLocker, type Step } from "./hooked-backend.js";
 import { untilQueued } from "./queue.js";
 
 let database: TestDatabase;

@@ -7,7 +7,7 @@ import { CLIENT_VERSION, SCHEMA_VERSION } from "../../postgres/connection/schema
 import { rolesWithoutUsage } from "../../postgres/schema/migrate-state.js";
 import { HORIZONS, toHorizon } from "../../postgres/schema/server-state.js";
 import { VERSION } from "../../runtime/version.js";
-import type { Horizon } from "../../store/store-state.js";
+import type { Horizon } from "../../store/backend-state.js";
 import type { Database } from "../database.js";
 import { explain } from "../output.js";
 import { watchClock } from "./server-clock.js";

@@ -1,7 +1,7 @@
+import type { SweepResult } from "../../api/results.js";
 import type { LeaseLostError } from "../../errors/errors.js";
 import { now } from "../../runtime/clock.js";
 import type { TallyStats } from "../../store/counts.js";
-import type { SweepResult } from "../../store/store.js";
 import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../observer.js";
 import { PrefixTally } from "./prefixes.js";
 import { Tally } from "./tally.js";

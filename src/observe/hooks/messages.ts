@@ -1,5 +1,5 @@
+import type { SweepResult } from "../../api/results.js";
 import type { LossReason } from "../../errors/errors.js";
-import type { SweepResult } from "../../store/store.js";
 import type { AcquireOutcome } from "../observer.js";
 
 /** The fields of every message on a channel of `node:diagnostics_channel`. No message contains a token. */

@@ -1,8 +1,8 @@
 import { channel, type TracingChannel, tracingChannel } from "node:diagnostics_channel";
 import type { Lock } from "../../api/lock.js";
+import type { SweepResult } from "../../api/results.js";
 import type { LeaseLostError } from "../../errors/errors.js";
 import { processWide } from "../../runtime/process-wide.js";
-import type { SweepResult } from "../../store/store.js";
 import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../observer.js";
 import type {
   AcquireMessage,

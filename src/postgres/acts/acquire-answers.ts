@@ -1,4 +1,4 @@
-import type { AcquireAnswer, FirstAttempt, Holder, Takeover, Ticket } from "../../store/store.js";
+import type { AcquireAnswer, FirstAttempt, Holder, Takeover, Ticket } from "../../store/backend.js";
 import type { Row } from "../connection/link.js";
 import { localBound } from "../connection/server-clock.js";
 import type { Proven } from "./acts.js";

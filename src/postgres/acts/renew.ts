@@ -1,6 +1,6 @@
 import { type LossReason, UnavailableError } from "../../errors/errors.js";
 import { after, type Instant, isPast, now } from "../../runtime/clock.js";
-import type { PendingRenewal, Proof, RenewAnswer } from "../../store/store.js";
+import type { PendingRenewal, Proof, RenewAnswer } from "../../store/backend.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { localBound } from "../connection/server-clock.js";

@@ -1,6 +1,6 @@
 import type { PostgresClient } from "../../api/postgres-client.js";
 import { isPool } from "../../api/postgres-client.js";
-import type { ConnectionState } from "../../store/store-state.js";
+import type { ConnectionState } from "../../store/backend-state.js";
 import { GivenPool } from "./given-pool.js";
 import { GivenPostgresJs } from "./given-postgres-js.js";
 import type { Answer, Lane } from "./lane.js";

@@ -1,6 +1,6 @@
 import { after, type Instant, isPast, msUntil, now } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
-import type { ConnectionState } from "../../store/store-state.js";
+import type { ConnectionState } from "../../store/backend-state.js";
 import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
 import { noteFailedAt } from "./failed-at.js";
 import type { Link, Parameter, Row } from "./link.js";

@@ -1,5 +1,5 @@
 import { LeaseholdError } from "../../errors/errors.js";
-import type { Horizon, SchemaState, ServerState } from "../../store/store-state.js";
+import type { Horizon, SchemaState, ServerState } from "../../store/backend-state.js";
 import { EXACT_TIMES, milliseconds } from "../connection/exact-times.js";
 import type { Lane } from "../connection/lane.js";
 import type { Row } from "../connection/link.js";

@@ -1,5 +1,5 @@
 import { after, driftMarginMs, type Instant, isPast } from "../../runtime/clock.js";
-import type { Presence } from "../../store/store.js";
+import type { Presence } from "../../store/backend.js";
 import type { ClockSample, Hello } from "../connection/connect.js";
 import type { Link } from "../connection/link.js";
 import { LinkClosed } from "../connection/link-closed.js";

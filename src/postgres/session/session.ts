@@ -1,7 +1,7 @@
 import { LeaseholdError, UnavailableError } from "../../errors/errors.js";
 import { now, sleep } from "../../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../../runtime/timeout.js";
-import type { SessionState } from "../../store/store-state.js";
+import type { SessionState } from "../../store/backend-state.js";
 import type { ClockSample, Hello } from "../connection/connect.js";
 import { type Made, stateOf } from "../connection/lane.js";
 import type { Link } from "../connection/link.js";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Turns } from "../../../src/acquire/turns.js";
-import { noAnswer } from "../fake-store.js";
+import { noAnswer } from "../fake-backend.js";
 import { clock, settle } from "../manual-clock.js";
 import { watch } from "../outcome.js";
 

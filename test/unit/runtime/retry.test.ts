@@ -3,7 +3,7 @@ import { UnavailableError } from "../../../src/errors/errors.js";
 import { after, now } from "../../../src/runtime/clock.js";
 import { RequestTimeout } from "../../../src/runtime/timeout.js";
 import { ofAttempts, type RetryOptions, retry } from "../../../src/store/retry.js";
-import { badPassword, noAnswer, notSent } from "../fake-store.js";
+import { badPassword, noAnswer, notSent } from "../fake-backend.js";
 import { clock } from "../manual-clock.js";
 import { watch } from "../outcome.js";
 

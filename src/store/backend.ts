@@ -1,14 +1,15 @@
 import type { MigrateOptions } from "../api/options.js";
+import type { PingResult, SweepResult } from "../api/results.js";
 import type { LeaseholdError, LossReason, UnavailableError } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
+import type { ConnectionStates, ServerState } from "./backend-state.js";
 import type { TallyStats } from "./counts.js";
-import type { ConnectionStates, ServerState } from "./store-state.js";
 
 /**
- * The port between the client and the leases. A request is about one key; how requests are batched and sent is up to the store.
+ * The port between the client and the leases. A request is about one key; how requests are batched and sent is up to the backend.
  * Every method rejects with a LeaseholdError: with UnavailableError when asking again may help.
  */
-export interface Store {
+export interface Backend {
   /** Brings the schema up to date. Safe when many processes do it at once. */
   migrate(options: MigrateOptions): Promise<void>;
   /** Connects, and refuses every unsafe setup. Later calls are cheap. A role without any right is told the one that it needs. */
@@ -19,7 +20,7 @@ export interface Store {
   findDeadlock(key: string): Promise<readonly string[] | null>;
   /** The error of a request that was delayed, with where it went and, if that is soon found out, what was in its way. */
   explain(error: UnavailableError): Promise<UnavailableError>;
-  /** Whether an attempt could be sent now: the store is connected and checked, and knows the server's time. */
+  /** Whether an attempt could be sent now: the backend is connected and checked, and knows the server's time. */
   readonly isReady: boolean;
   /**
    * Why a call that is made here could never be sent, whatever Postgres does. Null: it could. Null in place of the method: so it is for
@@ -82,7 +83,7 @@ export interface Presence {
   readonly sessionId: number | null;
 }
 
-export interface StoreEvents {
+export interface BackendEvents {
   /** Called when a waiter of this process may be next. */
   onWake(): void;
   /** Called when a new session is active: leases must be renewed under it, and waiters should look. */
@@ -278,30 +279,6 @@ export interface CountersRow {
   readonly id: string;
   readonly sequence: number;
   readonly counts: TallyStats;
-}
-
-/** What `ping` resolves to. */
-export interface PingResult {
-  /** How long the round trip took, in milliseconds. */
-  readonly ms: number;
-  /** Of Postgres, such as `18.4`. */
-  readonly serverVersion: string;
-}
-
-/** What one sweep has done. */
-export interface SweepResult {
-  /** Sessions that were notified because one of their waiters is next. */
-  readonly woken: number;
-  /** Rows of free keys and of expired leases that were deleted. */
-  readonly leasesPurged: number;
-  /** Entries in queues of calls that no longer look. */
-  readonly waitersPurged: number;
-  /** Sessions of processes that have ended. */
-  readonly sessionsPurged: number;
-  /** Rows of counters that were added to the sum of all. */
-  readonly countersPurged: number;
-  /** Whether another sweeper was at work. Then this one left the rest to it. */
-  readonly isBusy: boolean;
 }
 
 /** Part of a sweep, in a transaction of its own. */

@@ -1,11 +1,11 @@
-// A store that tells of every step of the protocol: a call, its way to the server, its answer.
+// A backend that tells of every step of the protocol: a call, its way to the server, its answer.
 
 import { resolveLockerOptions } from "../../src/config/resolve-options.js";
 import type { LockerOptions } from "../../src/index.js";
 import type { Locker } from "../../src/locker/locker.js";
 import { StoreLocker } from "../../src/locker/store-locker.js";
-import { PostgresStore } from "../../src/postgres/postgres-store.js";
-import type { Store } from "../../src/store/store.js";
+import { PostgresBackend } from "../../src/postgres/postgres-backend.js";
+import type { Backend } from "../../src/store/backend.js";
 
 /** Calls that give a promise, and calls that are answered on the object that they are given. */
 const promised = ["open", "acquire", "abandon"] as const;
@@ -20,7 +20,7 @@ export interface Step {
 
 export function openHookedLocker(options: LockerOptions, onStep: (step: Step) => void): Locker {
   const resolved = resolveLockerOptions(options);
-  return new StoreLocker(resolved, (events) => hook(new PostgresStore(resolved, events), onStep));
+  return new StoreLocker(resolved, (events) => hook(new PostgresBackend(resolved, events), onStep));
 }
 
 interface Answered {
@@ -28,13 +28,13 @@ interface Answered {
   onFailure(error: never): void;
 }
 
-function hook(store: Store, onStep: (step: Step) => void): Store {
+function hook(backend: Backend, onStep: (step: Step) => void): Backend {
   const ask = (call: Call): void => {
     onStep({ call, at: "asked" });
     // The batch goes out at the end of this turn's microtasks.
     setImmediate(() => onStep({ call, at: "sent" }));
   };
-  return new Proxy(store, {
+  return new Proxy(backend, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;

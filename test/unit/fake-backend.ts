@@ -1,4 +1,4 @@
-// A store whose every answer is the test's: what is asked waits until the test answers it, fails it, or leaves it.
+// A backend whose every answer is the test's: what is asked waits until the test answers it, fails it, or leaves it.
 
 import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
 import type { Instant } from "../../src/runtime/clock.js";
@@ -7,6 +7,8 @@ import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  Backend,
+  BackendEvents,
   FirstAttempt,
   Grant,
   Holder,
@@ -16,10 +18,8 @@ import type {
   QueueEntry,
   ReleaseAnswer,
   RenewAnswer,
-  Store,
-  StoreEvents,
   Ticket,
-} from "../../src/store/store.js";
+} from "../../src/store/backend.js";
 
 /** One request that waits for its answer. */
 export class Asked<Request, Answer> {
@@ -75,7 +75,7 @@ export class Requests<Request, Answer> {
     if (this.reply === null) {
       return;
     }
-    // A store never answers before the call returns.
+    // A backend never answers before the call returns.
     queueMicrotask(() => {
       const answer = this.reply?.(asked.request);
       if (answer === undefined || asked.isOver) {
@@ -101,7 +101,7 @@ export class Requests<Request, Answer> {
   }
 }
 
-export class FakeStore implements Store {
+export class FakeBackend implements Backend {
   readonly attempts = new Requests<FirstAttempt, AcquireAnswer>("attempt");
   readonly looks = new Requests<AcquireRequest, AcquireAnswer>("acquire");
   readonly keeps = new Requests<KeepEntriesRequest, readonly QueueEntry[] | null>("keepEntries");
@@ -109,7 +109,7 @@ export class FakeStore implements Store {
   readonly abandons = new Requests<AbandonRequest, ReleaseAnswer>("abandon");
   readonly renewals = new Requests<PendingRenewal, RenewAnswer>("renew");
   readonly presence = { incarnation: 1, isBelieved: true, sessionId: 7 as number | null };
-  readonly connections = { session: null } as unknown as Store["connections"];
+  readonly connections = { session: null } as unknown as Backend["connections"];
   readonly refuseHere = null;
   isReady = true;
   databaseId: string | null = "here";
@@ -117,11 +117,11 @@ export class FakeStore implements Store {
   clockAheadMs: number | null = 0;
   rests = 0;
   closes = 0;
-  #events: StoreEvents | null = null;
+  #events: BackendEvents | null = null;
   #fence = 100n;
   #ticket = 0n;
 
-  listen(events: StoreEvents): this {
+  listen(events: BackendEvents): this {
     this.#events = events;
     return this;
   }

@@ -11,6 +11,8 @@ import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  Backend,
+  BackendEvents,
   CountersRow,
   FirstAttempt,
   ForceReleaseAnswer,
@@ -24,11 +26,9 @@ import type {
   QueueEntry,
   ReleaseAnswer,
   Right,
-  Store,
-  StoreEvents,
   SweepBatch,
-} from "../store/store.js";
-import type { ConnectionStates, ServerState } from "../store/store-state.js";
+} from "../store/backend.js";
+import type { ConnectionStates, ServerState } from "../store/backend-state.js";
 import { AcquireAct } from "./acts/acquire.js";
 import { Acts } from "./acts/acts.js";
 import { check, holderOf } from "./acts/check.js";
@@ -63,8 +63,8 @@ const DEADLOCK_MS = 250;
 /** How long a call that had no answer waits besides to learn why. */
 const OBSTACLE_MS = 250;
 
-/** The store on Postgres: a session that shows that this process lives, and requests in batches beside it. */
-export class PostgresStore implements Store {
+/** The backend on Postgres: a session that shows that this process lives, and requests in batches beside it. */
+export class PostgresBackend implements Backend {
   readonly presence: Presence;
   /** The acts' own: each is called with every lock. */
   readonly attempt: (attempt: FirstAttempt) => void;
@@ -74,7 +74,7 @@ export class PostgresStore implements Store {
   /** Set by #updateReady alone. */
   isReady = false;
   readonly #options: ResolvedLockerOptions;
-  readonly #events: StoreEvents;
+  readonly #events: BackendEvents;
   readonly #clock = new ServerClock();
   readonly #connections: Connections;
   readonly #session: Session | null;
@@ -85,7 +85,7 @@ export class PostgresStore implements Store {
   #isChecked = false;
   #checking: Promise<void> | null = null;
 
-  constructor(options: ResolvedLockerOptions, events: StoreEvents) {
+  constructor(options: ResolvedLockerOptions, events: BackendEvents) {
     const { client } = options;
     this.#options = options;
     this.#events = events;
