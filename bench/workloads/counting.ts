@@ -6,7 +6,7 @@ import { Counters } from "../../src/observe/counters/counters.js";
 import { prefixBy } from "../../src/observe/counters/prefixes.js";
 import { type ObservedLease, Observers } from "../../src/observe/observer.js";
 import { Activity } from "../../src/runtime/activity.js";
-import { elapsedMs } from "../../src/runtime/clock.js";
+import { elapsedMs, systemClock } from "../../src/runtime/clock.js";
 import type { Backend } from "../../src/store/backend.js";
 import type { Workload } from "./workload.js";
 
@@ -38,23 +38,24 @@ export const counting: Workload = {
 
 function prepare(): { cycle(number: number): void; end(): void } {
   // Neither is asked for anything: nothing is flushed, nothing is acquired.
-  const backend = { databaseId: null } as Backend;
+  const backend = { databaseId: null, clock: systemClock } as Backend;
   const observers = new Observers();
   const onError = () => undefined;
   const counters = new Counters({
+    clock: systemClock,
     prefixOf: prefixBy({ prefix: "", statsPrefix: null }, onError),
     onCount: () => flushing.schedule(),
   });
   const flushing = new Flushing({
     counters,
     backend,
-    activity: new Activity(Number.POSITIVE_INFINITY, () => undefined),
+    activity: new Activity(systemClock, Number.POSITIVE_INFINITY, () => undefined),
     everyMs: 600_000,
     onError,
   });
   observers.add(counters);
   const terms = { ttlMs: 30_000, waitMs: 0 } as ResolvedAcquireOptions;
-  const context = {} as ClaimContext; // nothing is sent
+  const context = { backend } as ClaimContext; // nothing is sent
   const claims = Array.from({ length: KEYS }, (_, key) => new Claim(context, `bench:${key}`, terms));
   return {
     cycle(number) {

@@ -54,10 +54,10 @@ export const client: readonly Mutant[] = [
     file: "src/runtime/clock.ts",
     edits: [
       [
-        "return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - WallClock.now());",
-        "return deadline.monotonicMs - monotonic();",
+        "return Math.min(deadline.monotonicMs - this.monotonicNowMs(), deadline.wallMs - this.wallNowMs());",
+        "return deadline.monotonicMs - this.monotonicNowMs();",
       ],
-      [" || deadline.wallMs <= WallClock.now();", ";"],
+      [" || deadline.wallMs <= this.wallNowMs();", ";"],
     ],
     tests: ["test/loss/frozen.test.ts"],
   },
@@ -257,19 +257,21 @@ export const client: readonly Mutant[] = [
   {
     name: "outage: a wait gives up after requestTimeoutMs",
     file: "src/acquire/wait.ts",
-    edits: [["monotonicNowMs() >= deadlineMs) {\n      throw error;", "true) {\n      throw error;"]],
+    edits: [["this.#clock.monotonicNowMs() >= deadlineMs) {\n      throw error;", "true) {\n      throw error;"]],
     tests: ["test/unit/acquire.test.ts"],
   },
   {
     name: "outage: a silent first attempt ends a wait",
     file: "src/acquire/acquires.ts",
-    edits: [["if (elapsedMs(this.claim.startedAt) < this.terms.waitMs) {", "if (false as boolean) {"]],
+    edits: [
+      ["if (this.#context.clock.elapsedMs(this.claim.startedAt) < this.terms.waitMs) {", "if (false as boolean) {"],
+    ],
     tests: ["test/unit/acquire.test.ts"],
   },
   {
     name: "outage: a wait waits for what will not pass",
     file: "src/acquire/wait.ts",
-    edits: [["isHopeless(error) || monotonicNowMs()", "monotonicNowMs()"]],
+    edits: [["isHopeless(error) || this.#clock.monotonicNowMs()", "this.#clock.monotonicNowMs()"]],
     tests: ["test/unit/acquire.test.ts"],
   },
   {

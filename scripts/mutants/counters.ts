@@ -19,7 +19,9 @@ export const counters: readonly Mutant[] = [
   {
     name: "counters: a row is begun anew although its last flush may be lost",
     file: "src/locker/flushing.ts",
-    edits: [["if (this.#isWritten || isPast(", "if (isPast(this.#begunAt) || isPast("]],
+    edits: [
+      ["if (this.#isWritten || this.#clock.isPast(", "if (this.#clock.isPast(this.#begunAt) || this.#clock.isPast("],
+    ],
     tests: flushing,
   },
   {

@@ -11,7 +11,10 @@ export const timing: readonly Mutant[] = [
     name: "acquire: a silent first attempt does not time out",
     file: "src/acquire/acquires.ts",
     edits: [
-      ["new Deadlines<Acquire>(init.claims.requestTimeoutMs)", "new Deadlines<Acquire>(Number.POSITIVE_INFINITY)"],
+      [
+        "new Deadlines<Acquire>(init.claims.backend.clock, init.claims.requestTimeoutMs)",
+        "new Deadlines<Acquire>(init.claims.backend.clock, Number.POSITIVE_INFINITY)",
+      ],
     ],
     tests: unit("acquire"),
   },
@@ -82,7 +85,12 @@ export const timing: readonly Mutant[] = [
   {
     name: "release: a silent one does not time out",
     file: "src/hold/holdings.ts",
-    edits: [["new Deadlines<Release>(requestTimeoutMs)", "new Deadlines<Release>(Number.POSITIVE_INFINITY)"]],
+    edits: [
+      [
+        "new Deadlines<Release>(backend.clock, requestTimeoutMs)",
+        "new Deadlines<Release>(backend.clock, Number.POSITIVE_INFINITY)",
+      ],
+    ],
     tests: unit("release"),
   },
   {
@@ -131,7 +139,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "acquire: an expired grant is a lock",
     file: "src/hold/holdings.ts",
-    edits: [["if (isPast(grant.until)) {", "if (isPast(grant.until) && claim.key === null) {"]],
+    edits: [["if (this.#clock.isPast(grant.until)) {", "if (this.#clock.isPast(grant.until) && claim.key === null) {"]],
     tests: unit("acquire"),
   },
   {
@@ -318,7 +326,12 @@ export const timing: readonly Mutant[] = [
   {
     name: "lease: an answer shortens it",
     file: "src/hold/lease.ts",
-    edits: [["if (msUntil(proof.until) > msUntil(this.#until)) {", "if (proof.until !== this.#until) {"]],
+    edits: [
+      [
+        "if (this.#clock.msUntil(proof.until) > this.#clock.msUntil(this.#until)) {",
+        "if (proof.until !== this.#until) {",
+      ],
+    ],
     tests: unit("renewals"),
   },
   {

@@ -28,7 +28,7 @@ export const watch: readonly Mutant[] = [
   {
     name: "debug: it waits for a silent server without end",
     file: "src/locker/debug.ts",
-    edits: [["withTimeout(backend.describeServer(), options.requestTimeoutMs)", "backend.describeServer()"]],
+    edits: [["await withTimeoutOf(backend.clock, asking, options.requestTimeoutMs)", "await asking"]],
     tests: debug,
   },
   {

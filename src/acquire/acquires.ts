@@ -8,7 +8,7 @@ import type { AcquireOutcome, Observer } from "../observe/observer.js";
 import { abortReason, onAbort } from "../runtime/abort-listeners.js";
 import type { Activity } from "../runtime/activity.js";
 import type { Background } from "../runtime/background.js";
-import { after, elapsedMs, type Instant, isPast, now } from "../runtime/clock.js";
+import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { Deadlines, type Timed } from "../runtime/linked-list.js";
 import { RequestTimeout } from "../runtime/timeout.js";
 import type { AcquireAnswer, FirstAttempt, Grant } from "../store/backend.js";
@@ -46,8 +46,8 @@ export class Acquires {
   readonly #context: AcquireContext;
 
   constructor(init: AcquiresInit) {
-    const firstAttempts = new Deadlines<Acquire>(init.claims.requestTimeoutMs);
-    this.#context = { ...init, firstAttempts, waiting: new Set() };
+    const firstAttempts = new Deadlines<Acquire>(init.claims.backend.clock, init.claims.requestTimeoutMs);
+    this.#context = { ...init, clock: init.claims.backend.clock, firstAttempts, waiting: new Set() };
   }
 
   *[Symbol.iterator](): Iterator<Claim> {
@@ -88,6 +88,7 @@ export class Acquires {
 type Resolve = (result: Lock | NotGranted) => void;
 
 interface AcquireContext extends AcquiresInit {
+  readonly clock: Clock;
   readonly firstAttempts: Deadlines<Acquire>;
   /** Those whose first attempt did not settle them. */
   readonly waiting: Set<Acquire>;
@@ -193,7 +194,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   onTimeout(): void {
     const cause = new RequestTimeout(`no answer within ${this.#context.claims.requestTimeoutMs} ms`);
     const error = new UnavailableError({ outcome: "unknown", cause });
-    if (elapsedMs(this.claim.startedAt) < this.terms.waitMs) {
+    if (this.#context.clock.elapsedMs(this.claim.startedAt) < this.terms.waitMs) {
       this.#goOn(null, error);
     } else {
       this.#failed(error);
@@ -217,8 +218,10 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     const wait = new Wait({ claim: this.claim, backend, queues, requestTimeoutMs, onOutage, onRecovered });
     this.#wait = wait;
     waiting.add(this);
-    const isSame = !isPast(this.deadline) || elapsedMs(this.claim.startedAt) >= this.terms.waitMs;
-    const deadline = isSame ? this.deadline : after(now(), requestTimeoutMs);
+    const isSame =
+      !this.#context.clock.isPast(this.deadline) ||
+      this.#context.clock.elapsedMs(this.claim.startedAt) >= this.terms.waitMs;
+    const deadline = isSame ? this.deadline : after(this.#context.clock.now(), requestTimeoutMs);
     wait.run({ answer, failure, deadline }).then(
       (result) => {
         waiting.delete(this);
@@ -298,7 +301,13 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   #ended(outcome: AcquireOutcome, lock: Lock | null, error: unknown): void {
     this.#stopListening?.();
-    this.#context.observer.acquireEnded(this.claim, outcome, elapsedMs(this.claim.startedAt), lock, error);
+    this.#context.observer.acquireEnded(
+      this.claim,
+      outcome,
+      this.#context.clock.elapsedMs(this.claim.startedAt),
+      lock,
+      error,
+    );
     this.#context.activity.endCall();
   }
 }

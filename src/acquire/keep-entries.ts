@@ -1,6 +1,6 @@
 import { UnavailableError } from "../errors/errors.js";
-import { after, now } from "../runtime/clock.js";
-import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import { after } from "../runtime/clock.js";
+import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend } from "../store/backend.js";
 import type { Waiter } from "./local-queue.js";
 
@@ -14,13 +14,17 @@ export async function keepEntriesOf(
   waits: readonly Waiter[],
   requestTimeoutMs: number,
 ): Promise<readonly Waiter[]> {
-  const deadline = after(now(), requestTimeoutMs);
+  const deadline = after(backend.clock.now(), requestTimeoutMs);
   const notAfterMs = backend.serverTimeAt(deadline);
   if (notAfterMs === null || waits.length === 0) {
     return waits;
   }
   try {
-    const gone = await withTimeout(backend.keepEntries({ entries: waits, notAfterMs }), requestTimeoutMs);
+    const gone = await withTimeoutOf(
+      backend.clock,
+      backend.keepEntries({ entries: waits, notAfterMs }),
+      requestTimeoutMs,
+    );
     return gone === null ? waits : (gone as readonly Waiter[]);
   } catch (error) {
     if (error instanceof RequestTimeout) {

@@ -1,6 +1,6 @@
 import type { LocalQueues as ClaimQueues } from "../claim/claim.js";
 import type { HandOver } from "../hold/release.js";
-import { Due, monotonicNowMs, sleep, startTimer, type Timer } from "../runtime/clock.js";
+import { type Clock, Due, type Timer } from "../runtime/clock.js";
 import type { Ticket } from "../store/backend.js";
 import { LocalQueue, type Waiter } from "./local-queue.js";
 import { Turns } from "./turns.js";
@@ -30,16 +30,19 @@ export class LocalQueues implements ClaimQueues, HandOver {
   readonly #queues = new Map<string, LocalQueue>();
   /** Per key: waiters that have given up but still have an entry in the queue. */
   readonly #leaving = new Map<string, { count: number; readonly gone: AbortController }>();
+  readonly #clock: Clock;
   readonly #keepEntries: KeepEntries;
   readonly #turns: Turns;
-  readonly #due: Due = new Due(() => this.#resumeThoseDue());
+  readonly #due: Due;
   #followers = 0;
   #keepTimer: Timer | null = null;
   #isKeeping = false;
 
-  constructor(keepEntries: KeepEntries, requestTimeoutMs: number) {
+  constructor(clock: Clock, keepEntries: KeepEntries, requestTimeoutMs: number) {
+    this.#clock = clock;
+    this.#due = new Due(clock, () => this.#resumeThoseDue());
     this.#keepEntries = keepEntries;
-    this.#turns = new Turns(AT_ONCE, requestTimeoutMs);
+    this.#turns = new Turns(clock, AT_ONCE, requestTimeoutMs);
   }
 
   /** Sends a waiter's look: at once for the first of this process; in turns for the many that are behind it or have no ticket yet. */
@@ -107,7 +110,7 @@ export class LocalQueues implements ClaimQueues, HandOver {
       wait.isWoken = false;
       return;
     }
-    wait.dueAtMs = monotonicNowMs() + ms;
+    wait.dueAtMs = this.#clock.monotonicNowMs() + ms;
     wait.slackMs = slackMs;
     const resumed = new Promise<void>((resolve, reject) => {
       wait.resume = (error) => {
@@ -184,7 +187,7 @@ export class LocalQueues implements ClaimQueues, HandOver {
     if (leaving === undefined) {
       return false;
     }
-    await sleep(ms, { signal: leaving.gone.signal });
+    await this.#clock.sleep(ms, { signal: leaving.gone.signal });
     return true;
   }
 
@@ -197,7 +200,7 @@ export class LocalQueues implements ClaimQueues, HandOver {
 
   #promote(wait: Waiter): void {
     if (wait.resume !== null) {
-      wait.dueAtMs = Math.min(wait.dueAtMs, monotonicNowMs() + PROMOTED_MS);
+      wait.dueAtMs = Math.min(wait.dueAtMs, this.#clock.monotonicNowMs() + PROMOTED_MS);
       this.#due.by(wait.dueAtMs);
     }
   }
@@ -207,14 +210,14 @@ export class LocalQueues implements ClaimQueues, HandOver {
       return;
     }
     this.#keepTimer?.cancel();
-    this.#keepTimer = startTimer(ms, () => void this.#keepEntriesTogether());
+    this.#keepTimer = this.#clock.startTimer(ms, () => void this.#keepEntriesTogether());
   }
 
   /** Never rejects. */
   async #keepEntriesTogether(): Promise<void> {
     this.#keepTimer = null;
     this.#isKeeping = true;
-    const startedAtMs = monotonicNowMs();
+    const startedAtMs = this.#clock.monotonicNowMs();
     const waits: Waiter[] = [];
     for (const queue of this.#queues.values()) {
       for (const wait of queue.behindFirst()) {
@@ -234,11 +237,11 @@ export class LocalQueues implements ClaimQueues, HandOver {
       }
     }
     this.#isKeeping = false;
-    this.#scheduleKeeping(Math.max(1, startedAtMs + KEEP_EVERY_MS - monotonicNowMs()));
+    this.#scheduleKeeping(Math.max(1, startedAtMs + KEEP_EVERY_MS - this.#clock.monotonicNowMs()));
   }
 
   #resumeThoseDue(): void {
-    const nowMs = monotonicNowMs();
+    const nowMs = this.#clock.monotonicNowMs();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const wait of this.#waits) {
       if (wait.resume === null) {

@@ -1,5 +1,5 @@
 import { UnavailableError } from "../errors/errors.js";
-import { elapsedMs, type Instant, now } from "../runtime/clock.js";
+import type { Clock, Instant } from "../runtime/clock.js";
 
 interface Queued {
   readonly since: Instant;
@@ -12,6 +12,7 @@ interface Queued {
  * from when it is sent: of 10,000 sent at once, the last would run out of time behind the others, although the server answers them all.
  */
 export class Turns {
+  readonly #clock: Clock;
   readonly #most: number;
   readonly #patienceMs: number;
   #count = 0;
@@ -20,7 +21,8 @@ export class Turns {
   #next = 0;
 
   /** `patienceMs`: when a request fails because Postgres cannot be reached, those that have waited for so long fail with it. */
-  constructor(most: number, patienceMs: number) {
+  constructor(clock: Clock, most: number, patienceMs: number) {
+    this.#clock = clock;
     this.#most = most;
     this.#patienceMs = patienceMs;
   }
@@ -31,7 +33,7 @@ export class Turns {
       this.#count += 1;
     } else {
       await new Promise<void>((resolve, reject) => {
-        this.#queue.push({ since: now(), resolve, reject });
+        this.#queue.push({ since: this.#clock.now(), resolve, reject });
       });
     }
     try {
@@ -64,7 +66,7 @@ export class Turns {
 
   #giveUp(cause: UnavailableError): void {
     for (let queued = this.#queue[this.#next]; queued !== undefined; queued = this.#queue[this.#next]) {
-      if (elapsedMs(queued.since) < this.#patienceMs) {
+      if (this.#clock.elapsedMs(queued.since) < this.#patienceMs) {
         return;
       }
       this.#next += 1;

@@ -1,7 +1,7 @@
 import type { Claim } from "../claim/claim.js";
 import { UnavailableError } from "../errors/errors.js";
-import { after, elapsedMs, type Instant, monotonicNowMs, msUntil, now, sleep } from "../runtime/clock.js";
-import { withTimeout } from "../runtime/timeout.js";
+import { after, type Clock, type Instant } from "../runtime/clock.js";
+import { withTimeoutOf } from "../runtime/timeout.js";
 import type { AcquireAnswer, Backend, Grant, Holder, Ticket } from "../store/backend.js";
 import { isHopeless, retry } from "../store/retry.js";
 import type { Waiter } from "./local-queue.js";
@@ -54,6 +54,7 @@ export interface FirstResult {
 export class Wait implements Waiter {
   readonly key: string;
   readonly token: string;
+  readonly #clock: Clock;
   readonly #claim: Claim;
   readonly #backend: Backend;
   readonly #queues: LocalQueues;
@@ -75,6 +76,7 @@ export class Wait implements Waiter {
   constructor({ claim, backend, queues, requestTimeoutMs, onOutage, onRecovered }: WaitInit) {
     this.key = claim.key;
     this.token = claim.token;
+    this.#clock = backend.clock;
     this.#claim = claim;
     this.#backend = backend;
     this.#queues = queues;
@@ -135,7 +137,7 @@ export class Wait implements Waiter {
       } else if (answer.outcome !== "busy" || pauseMs === undefined) {
         return refusal(answer.outcome === "busy" ? "busy" : "held", answer);
       } else {
-        await sleep(pauseMs, { signal: this.#interrupted() });
+        await this.#clock.sleep(pauseMs, { signal: this.#interrupted() });
       }
       answer = await this.#look();
     }
@@ -161,7 +163,7 @@ export class Wait implements Waiter {
       if ("ticket" in answer && answer.ticket !== null) {
         this.#queues.setTicket(this, answer.ticket);
       }
-      const leftMs = deadlineMs - monotonicNowMs();
+      const leftMs = deadlineMs - this.#clock.monotonicNowMs();
       if (leftMs <= 0) {
         return refusal("timeout", answer);
       }
@@ -200,10 +202,12 @@ export class Wait implements Waiter {
         return answer;
       } catch (error) {
         const failure = this.#outlast(error, deadlineMs);
-        await sleep(Math.min(MAX_RETRY_MS, deadlineMs - monotonicNowMs()), { signal: this.#interrupted() });
+        await this.#clock.sleep(Math.min(MAX_RETRY_MS, deadlineMs - this.#clock.monotonicNowMs()), {
+          signal: this.#interrupted(),
+        });
         this.#refuseIfEnded();
-        const leftMs = Math.min(this.#requestTimeoutMs, deadlineMs - monotonicNowMs());
-        given = { failure, deadline: after(now(), leftMs) };
+        const leftMs = Math.min(this.#requestTimeoutMs, deadlineMs - this.#clock.monotonicNowMs());
+        given = { failure, deadline: after(this.#clock.now(), leftMs) };
       }
     }
   }
@@ -211,7 +215,7 @@ export class Wait implements Waiter {
   /** @throws the error, unless it may pass while there is time left to wait */
   #outlast(error: unknown, deadlineMs: number): UnavailableError {
     this.#refuseIfEnded();
-    if (!(error instanceof UnavailableError) || isHopeless(error) || monotonicNowMs() >= deadlineMs) {
+    if (!(error instanceof UnavailableError) || isHopeless(error) || this.#clock.monotonicNowMs() >= deadlineMs) {
       throw error;
     }
     this.#onOutage(error);
@@ -220,12 +224,13 @@ export class Wait implements Waiter {
 
   /** One look. Asks again until it is answered, or Postgres has not answered for `requestTimeoutMs`. */
   #look({ failure, deadline }: Partial<FirstResult> = {}): Promise<SettledAnswer> {
-    const until = deadline ?? after(now(), this.#requestTimeoutMs);
+    const until = deadline ?? after(this.#clock.now(), this.#requestTimeoutMs);
     return retry({
+      clock: this.#clock,
       attempt: async (leftMs) => {
         await this.#backend.open(leftMs);
         this.#refuseIfEnded();
-        const answer = await withTimeout(this.#ask(until), Math.max(1, msUntil(until)));
+        const answer = await withTimeoutOf(this.#clock, this.#ask(until), Math.max(1, this.#clock.msUntil(until)));
         return settled(answer) ?? undefined;
       },
       deadline: until,
@@ -262,7 +267,7 @@ export class Wait implements Waiter {
   /** A wait that has lasted as long as it may. */
   get #isOver(): boolean {
     const { startedAt, terms } = this.#claim;
-    return !this.#isTry && elapsedMs(startedAt) >= terms.waitMs;
+    return !this.#isTry && this.#clock.elapsedMs(startedAt) >= terms.waitMs;
   }
 
   #refuseIfEnded(): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { LeaseholdError, UnavailableError } from "../errors/errors.js";
-import { after, driftMarginMs, type Instant, monotonicMsUntil, now, sleep } from "../runtime/clock.js";
+import { after, type Clock, driftMarginMs, type Instant } from "../runtime/clock.js";
 import type { AcquireAnswer, Backend, Holder, ReleaseAnswer, Takeover, Ticket } from "../store/backend.js";
 import { retry } from "../store/retry.js";
 
@@ -47,7 +47,7 @@ export class Claim {
   readonly key: string;
   readonly token: string = randomUUID();
   readonly terms: ResolvedAcquireOptions;
-  readonly startedAt: Instant = now();
+  readonly startedAt: Instant;
   readonly #context: ClaimContext;
   /** Whether any attempt was answered with anything but a grant. */
   isContended = false;
@@ -70,9 +70,14 @@ export class Claim {
 
   constructor(context: ClaimContext, key: string, terms: ResolvedAcquireOptions) {
     this.#context = context;
+    this.startedAt = context.backend.clock.now();
     this.key = key;
     this.terms = terms;
     this.#longestTtlMs = terms.ttlMs;
+  }
+
+  get #clock(): Clock {
+    return this.#context.backend.clock;
   }
 
   get state(): ClaimState {
@@ -138,7 +143,7 @@ export class Claim {
 
   /** Whether an attempt without an answer may still be carried out. */
   get isUnresolved(): boolean {
-    return this.#unresolvedUntil !== null && monotonicMsUntil(this.#unresolvedUntil) > 0;
+    return this.#unresolvedUntil !== null && this.#clock.monotonicMsUntil(this.#unresolvedUntil) > 0;
   }
 
   /** Frees what was granted, by the token alone. */
@@ -188,19 +193,20 @@ export class Claim {
       });
     }
     if (this.#unresolvedUntil !== null) {
-      await sleep(monotonicMsUntil(this.#unresolvedUntil), { signal: this.#context.closed });
+      await this.#clock.sleep(this.#clock.monotonicMsUntil(this.#unresolvedUntil), { signal: this.#context.closed });
     }
   }
 
   async #abandonUntilAnswered(): Promise<void> {
     const { queues, closed } = this.#context;
     const { outcome, reason } = await retry({
+      clock: this.#clock,
       attempt: async () => {
         const answer = await this.abandon();
         return answer.outcome === "busy" ? undefined : answer;
       },
       // By then, whatever it could find has expired.
-      deadline: after(now(), this.#longestTtlMs + ENTRY_EXPIRES_MS),
+      deadline: after(this.#clock.now(), this.#longestTtlMs + ENTRY_EXPIRES_MS),
       firstMs: FIRST_RETRY_MS,
       maxMs: MAX_RETRY_MS,
       refuse: () => closed.throwIfAborted(),

@@ -1,4 +1,4 @@
-import { Due, monotonicNowMs, startTimer } from "../runtime/clock.js";
+import { type Clock, Due } from "../runtime/clock.js";
 import type { LinkedList } from "../runtime/linked-list.js";
 import type { Lease } from "./lease.js";
 
@@ -10,10 +10,13 @@ const NEAR_MS = 500;
  * renewal does not have to touch it.
  */
 export class Expiries {
+  readonly #clock: Clock;
   readonly #leases: LinkedList<Lease>;
-  readonly #due: Due = new Due(() => this.#look());
+  readonly #due: Due;
 
-  constructor(leases: LinkedList<Lease>) {
+  constructor(clock: Clock, leases: LinkedList<Lease>) {
+    this.#clock = clock;
+    this.#due = new Due(clock, () => this.#look());
     this.#leases = leases;
   }
 
@@ -22,7 +25,7 @@ export class Expiries {
     if (msLeft <= NEAR_MS) {
       this.#watchClosely(lease, msLeft);
     } else {
-      this.#due.by(monotonicNowMs() + msLeft - NEAR_MS);
+      this.#due.by(this.#clock.monotonicNowMs() + msLeft - NEAR_MS);
     }
   }
 
@@ -50,12 +53,12 @@ export class Expiries {
     }
     if (leastMs !== Number.POSITIVE_INFINITY) {
       // They are checked together: 10,000 leases with a deadline each cause no more than a few checks a second.
-      this.#due.by(monotonicNowMs() + Math.max(leastMs - NEAR_MS, NEAR_MS / 2));
+      this.#due.by(this.#clock.monotonicNowMs() + Math.max(leastMs - NEAR_MS, NEAR_MS / 2));
     }
   }
 
   #watchClosely(lease: Lease, msLeft: number): void {
-    lease.expiryTimer = startTimer(Math.max(1, msLeft), () => {
+    lease.expiryTimer = this.#clock.startTimer(Math.max(1, msLeft), () => {
       lease.expiryTimer = null;
       // Reading the phase notices the expiry.
       if (lease.phase === "held") {

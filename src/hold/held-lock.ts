@@ -6,7 +6,6 @@ import { checkFunction } from "../errors/option-checks.js";
 import type { Guard } from "../guard/guard.js";
 import { type GuardOptions, guardOpen, runGuarded } from "../guard/transaction.js";
 import type { GuardedDatabase, GuardedTransaction, Settled } from "../guard/transaction-of.js";
-import { elapsedMs } from "../runtime/clock.js";
 import type { Lease } from "./lease.js";
 
 /** What a lock can ask its locker to do. */
@@ -79,7 +78,7 @@ export class HeldLock implements Lock {
   }
 
   get heldMs(): number {
-    return elapsedMs(this.#lease.grantedAt);
+    return this.#lease.heldMs;
   }
 
   get signal(): AbortSignal {

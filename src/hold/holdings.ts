@@ -8,10 +8,10 @@ import type { Callbacks } from "../observe/callbacks.js";
 import type { Observer } from "../observe/observer.js";
 import type { Activity } from "../runtime/activity.js";
 import type { Background } from "../runtime/background.js";
-import { after, elapsedMs, isPast, msUntil, now, sleep } from "../runtime/clock.js";
+import { after, type Clock } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { Deadlines, LinkedList } from "../runtime/linked-list.js";
-import { withTimeout } from "../runtime/timeout.js";
+import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, Grant, Holder } from "../store/backend.js";
 import { Expiries } from "./expiries.js";
 import { HeldLock, type LockActions } from "./held-lock.js";
@@ -35,6 +35,7 @@ const HOLDER_MS = 1_000;
 /** The locks that this process holds, and what can be done with them. */
 export class Holdings implements LockActions, LeaseOwner {
   readonly #options: ResolvedLockerOptions;
+  readonly #clock: Clock;
   readonly #backend: Backend;
   readonly #activity: Activity;
   readonly #background: Background;
@@ -50,13 +51,14 @@ export class Holdings implements LockActions, LeaseOwner {
 
   constructor({ options, backend, activity, background, callbacks, observer, handOver }: HoldingsInit) {
     this.#options = options;
+    this.#clock = backend.clock;
     this.#backend = backend;
     this.#activity = activity;
     this.#background = background;
     this.#callbacks = callbacks;
     this.#observer = observer;
     const { requestTimeoutMs } = options;
-    this.#expiries = new Expiries(this.#leases);
+    this.#expiries = new Expiries(backend.clock, this.#leases);
     this.#renewals = new Renewals({
       backend,
       leases: this.#leases,
@@ -66,7 +68,7 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#releases = {
       backend,
       background,
-      deadlines: new Deadlines<Release>(requestTimeoutMs),
+      deadlines: new Deadlines<Release>(backend.clock, requestTimeoutMs),
       requestTimeoutMs,
       handOver,
       ended: (lease, heldMs) => {
@@ -96,10 +98,10 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
   hold(claim: Claim, grant: Grant): Lock {
-    if (isPast(grant.until)) {
+    if (this.#clock.isPast(grant.until)) {
       throw expiredOnArrival(claim);
     }
-    const lease = new Lease(claim, grant, this.#backend.presence, this);
+    const lease = new Lease(claim, grant, this.#backend, this);
     const lock = new HeldLock(lease, this);
     lease.lock = lock;
     this.#activity.begin();
@@ -119,7 +121,7 @@ export class Holdings implements LockActions, LeaseOwner {
 
   lost(lease: Lease, error: LeaseLostError): void {
     this.#forget(lease);
-    this.#observer.lost?.(lease, error, elapsedMs(lease.grantedAt));
+    this.#observer.lost?.(lease, error, lease.heldMs);
     // A renewal that was sent may still commit.
     this.#background.add(lease.claim.lastWord());
     const { onLost } = lease.terms;
@@ -219,11 +221,11 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Resolves when nothing is held any more, or after `ms`. */
   async drain(ms: number): Promise<void> {
-    const deadline = after(now(), ms);
-    while (this.size > 0 && msUntil(deadline) > 0) {
+    const deadline = after(this.#clock.now(), ms);
+    while (this.size > 0 && this.#clock.msUntil(deadline) > 0) {
       const changed = new AbortController();
       this.#onChange = () => changed.abort();
-      await sleep(msUntil(deadline), { signal: changed.signal });
+      await this.#clock.sleep(this.#clock.msUntil(deadline), { signal: changed.signal });
     }
     this.#onChange = null;
   }
@@ -249,7 +251,7 @@ export class Holdings implements LockActions, LeaseOwner {
   async #findHolder(lease: Lease): Promise<HolderInfo | null> {
     this.#renewals.prove(lease);
     try {
-      const ask = () => withTimeout(this.#backend.holderOf(lease.key), HOLDER_MS);
+      const ask = () => withTimeoutOf(this.#clock, this.#backend.holderOf(lease.key), HOLDER_MS);
       const holder = await this.#activity.during(ask, { isUse: false });
       // After a forced release the row may still name our own grant.
       return holder?.fence === lease.fence ? null : this.holderInfo(lease.key, holder);

@@ -4,9 +4,9 @@ import type { Claim } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, LeaseLostError, type LossReason, NotHeldError } from "../errors/errors.js";
 import type { RenewalListener } from "../observe/callbacks.js";
-import { after, type Instant, isPast, msUntil, now, type Timer } from "../runtime/clock.js";
+import { after, type Clock, type Instant, type Timer } from "../runtime/clock.js";
 import type { Linked } from "../runtime/linked-list.js";
-import type { Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/backend.js";
+import type { Backend, Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/backend.js";
 
 /** Who is told what becomes of a lease. */
 export interface LeaseOwner {
@@ -101,10 +101,11 @@ export class Lease implements Linked<Lease> {
   readonly fence: bigint;
   readonly terms: ResolvedAcquireOptions;
   readonly acquiredAtMs: number;
-  readonly grantedAt: Instant = now();
+  readonly grantedAt: Instant;
   ttlMs: number;
   /** The handle that the user has. */
   lock!: Lock;
+  readonly #clock: Clock;
   readonly #presence: Presence;
   readonly #owner: LeaseOwner;
   #phase: "held" | "releasing" | "released" | "lost" = "held";
@@ -121,7 +122,7 @@ export class Lease implements Linked<Lease> {
   /** How it is renewed, see Renewals. Null: it never was. */
   renewal: Renewal | null = null;
 
-  constructor(claim: Claim, grant: Grant, presence: Presence, owner: LeaseOwner) {
+  constructor(claim: Claim, grant: Grant, { clock, presence }: Pick<Backend, "clock" | "presence">, owner: LeaseOwner) {
     this.key = claim.key;
     this.token = claim.token;
     this.claim = claim;
@@ -129,6 +130,8 @@ export class Lease implements Linked<Lease> {
     this.terms = claim.terms;
     this.ttlMs = claim.terms.ttlMs;
     this.acquiredAtMs = grant.acquiredAtMs;
+    this.grantedAt = clock.now();
+    this.#clock = clock;
     this.#presence = presence;
     this.#owner = owner;
     this.#until = grant.until;
@@ -155,12 +158,17 @@ export class Lease implements Linked<Lease> {
   }
 
   get remainingMs(): number {
-    return this.isHeld ? Math.max(0, msUntil(this.#until)) : 0;
+    return this.isHeld ? Math.max(0, this.#clock.msUntil(this.#until)) : 0;
+  }
+
+  /** Milliseconds since the grant. */
+  get heldMs(): number {
+    return this.#clock.elapsedMs(this.grantedAt);
   }
 
   /** Milliseconds until it expires, whatever its phase. */
   get msLeft(): number {
-    return msUntil(this.#until);
+    return this.#clock.msUntil(this.#until);
   }
 
   get #isProven(): boolean {
@@ -220,7 +228,7 @@ export class Lease implements Linked<Lease> {
     if (this.phase !== "held") {
       return;
     }
-    if (msUntil(proof.until) > msUntil(this.#until)) {
+    if (this.#clock.msUntil(proof.until) > this.#clock.msUntil(this.#until)) {
       this.#until = proof.until;
     }
     this.#expiresAtMs = Math.max(this.#expiresAtMs, proof.expiresAtMs);
@@ -269,7 +277,7 @@ export class Lease implements Linked<Lease> {
 
   /** Notices that it has expired, if no timer could. */
   #expireIfPast(): void {
-    if (this.#phase === "held" && isPast(this.#until)) {
+    if (this.#phase === "held" && this.#clock.isPast(this.#until)) {
       const { maxHoldMs } = this.terms;
       this.lose(this.#expiresAtMs >= this.acquiredAtMs + maxHoldMs ? "max-hold" : "expired");
     }
@@ -277,7 +285,7 @@ export class Lease implements Linked<Lease> {
 
   /** The local moment `ms` from now, or the lease's own deadline if that comes first. */
   within(ms: number): Instant {
-    const deadline = after(now(), ms);
-    return msUntil(deadline) < msUntil(this.#until) ? deadline : this.#until;
+    const deadline = after(this.#clock.now(), ms);
+    return this.#clock.msUntil(deadline) < this.#clock.msUntil(this.#until) ? deadline : this.#until;
   }
 }

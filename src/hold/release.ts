@@ -1,9 +1,9 @@
 import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
 import type { Background } from "../runtime/background.js";
-import { after, monotonicNowMs, now } from "../runtime/clock.js";
+import { after } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import type { Deadlines, Timed } from "../runtime/linked-list.js";
-import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, PendingRelease, ReleaseAnswer } from "../store/backend.js";
 import { retry } from "../store/retry.js";
 import type { Lease } from "./lease.js";
@@ -41,7 +41,7 @@ export class Release implements PendingRelease, Timed<Release> {
   readonly key: string;
   readonly token: string;
   readonly fence: bigint;
-  readonly beganAtMs: number = monotonicNowMs();
+  readonly beganAtMs: number;
   previous: Release | null = null;
   next: Release | null = null;
   readonly #lease: Lease;
@@ -56,6 +56,7 @@ export class Release implements PendingRelease, Timed<Release> {
     this.key = lease.key;
     this.token = lease.token;
     this.fence = lease.fence;
+    this.beganAtMs = context.backend.clock.monotonicNowMs();
     this.#lease = lease;
     this.#context = context;
     this.#heldMs = this.beganAtMs - lease.grantedAt.monotonicMs;
@@ -117,18 +118,20 @@ export class Release implements PendingRelease, Timed<Release> {
   async #tryAgain(failure: UnavailableError | null, isRepeated: boolean): Promise<void> {
     this.#isWakeSent = false;
     let mayHaveReleased = isRepeated;
+    const { clock } = this.#context.backend;
     try {
       const answer = await retry({
+        clock,
         attempt: async (leftMs) => {
           try {
-            const found = await withTimeout(this.#ask(), leftMs);
+            const found = await withTimeoutOf(clock, this.#ask(), leftMs);
             return found.outcome === "busy" ? undefined : found;
           } catch (error) {
             mayHaveReleased ||= !(error instanceof UnavailableError) || error.outcome === "unknown";
             throw error;
           }
         },
-        deadline: after(now(), this.#context.requestTimeoutMs - (monotonicNowMs() - this.beganAtMs)),
+        deadline: after(clock.now(), this.#context.requestTimeoutMs - (clock.monotonicNowMs() - this.beganAtMs)),
         firstMs: FIRST_RETRY_MS,
         maxMs: MAX_RETRY_MS,
         failure,

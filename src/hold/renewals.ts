@@ -1,9 +1,9 @@
 import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
 import type { RenewalListener } from "../observe/callbacks.js";
 import type { Observer } from "../observe/observer.js";
-import { Due, monotonicNowMs } from "../runtime/clock.js";
+import { type Clock, Due } from "../runtime/clock.js";
 import type { LinkedList } from "../runtime/linked-list.js";
-import { withTimeout } from "../runtime/timeout.js";
+import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, PendingRenewal, RenewAnswer } from "../store/backend.js";
 import { retry } from "../store/retry.js";
 import { type Lease, Renewal, type RenewalOwner } from "./lease.js";
@@ -24,13 +24,16 @@ export interface RenewalsInit {
  * soon share one statement. What fails for a passing reason is tried again until the lease expires, each at its own pace.
  */
 export class Renewals implements RenewalOwner {
+  readonly #clock: Clock;
   readonly #backend: Backend;
   readonly #leases: LinkedList<Lease>;
   readonly #observer: Observer;
   readonly #onError: (error: unknown) => void;
-  readonly #due: Due = new Due(() => this.#renewThoseDue());
+  readonly #due: Due;
 
   constructor({ backend, leases, observer, onError }: RenewalsInit) {
+    this.#clock = backend.clock;
+    this.#due = new Due(backend.clock, () => this.#renewThoseDue());
     this.#backend = backend;
     this.#leases = leases;
     this.#observer = observer;
@@ -89,12 +92,12 @@ export class Renewals implements RenewalOwner {
   }
 
   #schedule(renewal: Renewal, inMs: number): void {
-    renewal.dueAtMs = monotonicNowMs() + inMs;
+    renewal.dueAtMs = this.#clock.monotonicNowMs() + inMs;
     this.#due.by(renewal.dueAtMs);
   }
 
   #renewThoseDue(): void {
-    const nowMs = monotonicNowMs();
+    const nowMs = this.#clock.monotonicNowMs();
     let nextMs = Number.POSITIVE_INFINITY;
     for (let lease = this.#leases.first; lease !== null; lease = lease.next) {
       const { renewal } = lease;
@@ -170,8 +173,10 @@ export async function renewNow(backend: Backend, lease: Lease, ttlMs: number, ti
       : (lease.loss ?? lease.notHeld("it was released"));
   const deadline = lease.within(timeoutMs);
   await retry({
+    clock: backend.clock,
     attempt: async (leftMs) => {
-      const answer = await withTimeout(
+      const answer = await withTimeoutOf(
+        backend.clock,
         new Promise<RenewAnswer>((onAnswer, onFailure) => {
           backend.renew({ key, token, fence, askedTtlMs: ttlMs, onAnswer, onFailure } satisfies PendingRenewal);
         }),

@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { ClosedError, UnavailableError } from "../errors/errors.js";
 import type { Activity } from "../runtime/activity.js";
-import { withTimeout } from "../runtime/timeout.js";
+import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, Right } from "../store/backend.js";
 import { delayed } from "../store/retry.js";
 
@@ -65,7 +65,7 @@ export class Calls {
       }
       await this.#backend.open(this.#requestTimeoutMs, right);
       try {
-        return await withTimeout(request(), this.#requestTimeoutMs);
+        return await withTimeoutOf(this.#backend.clock, request(), this.#requestTimeoutMs);
       } catch (error) {
         const late = delayed(error);
         throw late === null ? error : await this.#backend.explain(late);

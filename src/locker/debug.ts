@@ -7,8 +7,8 @@ import type { Holdings } from "../hold/holdings.js";
 import type { Recent } from "../observe/recent.js";
 import type { DebugError, RecentError } from "../observe/recent-errors.js";
 import type { LostLock } from "../observe/recently-lost.js";
-import { elapsedMs, now } from "../runtime/clock.js";
-import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
+import type { Clock } from "../runtime/clock.js";
+import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
 import type { Backend } from "../store/backend.js";
 import type { ConnectionState, Horizon, SchemaState, ServerState, SessionState } from "../store/backend-state.js";
@@ -151,7 +151,7 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
   const { session, commands, renewals } = backend.connections;
   // All of this happens before the first await: a snapshot of one moment.
   const here = {
-    at: toIso(now().wallMs),
+    at: toIso(backend.clock.wallNowMs()),
     version: VERSION,
     lockerId,
     state,
@@ -163,7 +163,7 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
     },
     locks: holdings.all().map((lock) => lock.toJSON()),
     lost: recent.lostLocks.all(),
-    waits: Array.from(claims, ({ state }) => describeWait(state)),
+    waits: Array.from(claims, ({ state }) => describeWait(state, backend.clock)),
     errors: recent.errors.all(),
   };
   return { ...here, server: await describeServer(parts) };
@@ -171,7 +171,8 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
 
 async function describeServer({ backend, options, recent }: DebugParts): Promise<DebugServer | DebugServerFailure> {
   try {
-    const { schema, horizon, ...plain } = await withTimeout(backend.describeServer(), options.requestTimeoutMs);
+    const asking = backend.describeServer();
+    const { schema, horizon, ...plain } = await withTimeoutOf(backend.clock, asking, options.requestTimeoutMs);
     return {
       isReachable: true,
       ...plain,
@@ -196,12 +197,13 @@ function describeSession(session: SessionState): DebugSession {
   return { ...describeConnection(session), id, incarnation, ...times, isBelieved };
 }
 
-function describeWait({ key, terms, startedAt, ticket, attempts, holder, blockingPid }: ClaimState): DebugWait {
+function describeWait(state: ClaimState, clock: Clock): DebugWait {
+  const { key, terms, startedAt, ticket, attempts, holder, blockingPid } = state;
   return {
     key,
     owner: terms.owner,
     since: toIso(startedAt.wallMs),
-    waitedMs: elapsedMs(startedAt),
+    waitedMs: clock.elapsedMs(startedAt),
     waitMs: terms.waitMs === Number.POSITIVE_INFINITY ? "Infinity" : terms.waitMs,
     ticket: ticket?.toString() ?? null,
     attempts,

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { UnavailableError } from "../errors/errors.js";
 import type { Counters } from "../observe/counters/counters.js";
 import type { Activity } from "../runtime/activity.js";
-import { after, type Instant, isPast, now, startTimer, type Timer } from "../runtime/clock.js";
-import { withTimeout } from "../runtime/timeout.js";
+import { after, type Clock, type Instant, type Timer } from "../runtime/clock.js";
+import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend } from "../store/backend.js";
 
 /** An hour, so that the database can tell recent counts from old ones and delete the old ones. */
@@ -35,6 +35,7 @@ export interface FlushingInit {
  */
 export class Flushing {
   readonly #counters: Counters;
+  readonly #clock: Clock;
   readonly #backend: Backend;
   readonly #activity: Activity;
   readonly #everyMs: number;
@@ -45,7 +46,7 @@ export class Flushing {
   /** When the row was first sent; null before that. */
   #begunAt: Instant | null = null;
   /** When the last flush of the row that is known to have succeeded was sent. Before the first success: when the first flush was sent. */
-  #writtenAt: Instant = now();
+  #writtenAt: Instant;
   /** Whether the last flush is known to have succeeded. */
   #isWritten = true;
   #isDue = false;
@@ -56,6 +57,8 @@ export class Flushing {
 
   constructor({ counters, backend, activity, everyMs, rowMs = ROW_MS, onError }: FlushingInit) {
     this.#counters = counters;
+    this.#clock = backend.clock;
+    this.#writtenAt = backend.clock.now();
     this.#backend = backend;
     this.#activity = activity;
     this.#everyMs = everyMs;
@@ -92,7 +95,7 @@ export class Flushing {
   /** Makes the last flush, which may take one second. */
   async end(): Promise<void> {
     this.#isEnded = true;
-    await withTimeout(this.flush(), LAST_FLUSH_MS).catch(() => undefined);
+    await withTimeoutOf(this.#clock, this.flush(), LAST_FLUSH_MS).catch(() => undefined);
   }
 
   /** Before the first connection it is unknown which database it is, and whether there is one. */
@@ -103,7 +106,7 @@ export class Flushing {
   #startTimer(): void {
     const delayMs = Math.min(this.#everyMs * 2 ** this.#failures, Math.max(MAX_RETRY_MS, this.#everyMs));
     const jitter = 1 - JITTER + 2 * JITTER * Math.random();
-    this.#timer = startTimer(delayMs * jitter, () => void this.flush());
+    this.#timer = this.#clock.startTimer(delayMs * jitter, () => void this.flush());
   }
 
   async #flush(): Promise<void> {
@@ -112,7 +115,7 @@ export class Flushing {
     }
     this.#isDue = false;
     this.#beginRowIfOld();
-    const sentAt = now();
+    const sentAt = this.#clock.now();
     if (this.#begunAt === null) {
       this.#begunAt = sentAt;
       this.#writtenAt = sentAt;
@@ -134,10 +137,10 @@ export class Flushing {
 
   /** What the last flush of the old row did not contain goes into the new one. */
   #beginRowIfOld(): void {
-    if (this.#begunAt === null || !isPast(after(this.#begunAt, this.#rowMs))) {
+    if (this.#begunAt === null || !this.#clock.isPast(after(this.#begunAt, this.#rowMs))) {
       return;
     }
-    if (this.#isWritten || isPast(after(this.#writtenAt, GIVE_UP * this.#rowMs))) {
+    if (this.#isWritten || this.#clock.isPast(after(this.#writtenAt, GIVE_UP * this.#rowMs))) {
       this.#counters.beginRow();
       this.#id = randomUUID();
       this.#sequence = 0;

@@ -25,7 +25,7 @@ import { Observers } from "../observe/observer.js";
 import { Recent } from "../observe/recent.js";
 import { Activity } from "../runtime/activity.js";
 import { Background } from "../runtime/background.js";
-import { after, msUntil, now, sleep } from "../runtime/clock.js";
+import { after } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import type { Backend, BackendEvents, KeyState } from "../store/backend.js";
 import { Calls } from "./calls.js";
@@ -66,12 +66,11 @@ export class StoreLocker implements Locker {
   readonly #waitTerms: ResolvedAcquireOptions;
   readonly #tryTerms: ResolvedAcquireOptions;
 
-  constructor(options: ResolvedLockerOptions, makeStore: (events: BackendEvents) => Backend) {
+  constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend) {
     const observer = this.#observers;
-    const recent = new Recent(options);
     const callbacks = new Callbacks(options.onError, observer);
     const onError = (error: unknown): void => callbacks.report(error);
-    const backend = makeStore({
+    const backend = makeBackend({
       onWake: () => queues.wakeAll(),
       onReconnected: () => {
         callbacks.answered();
@@ -83,20 +82,24 @@ export class StoreLocker implements Locker {
       onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
       onFailure: (error) => recent.failed(error),
     });
+    const { clock } = backend;
     const { requestTimeoutMs } = options;
-    const queues = new LocalQueues((waits) => keepEntriesOf(backend, waits, requestTimeoutMs), requestTimeoutMs);
+    const recent = new Recent(clock, options);
+    const queues = new LocalQueues(clock, (waits) => keepEntriesOf(backend, waits, requestTimeoutMs), requestTimeoutMs);
     const counters = new Counters({
+      clock,
       prefixOf: prefixBy(options, onError),
       onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
     });
     const activity = new Activity(
+      clock,
       options.idleTimeoutMs,
       () => this.#rest(),
       () => sweeping.start(),
     );
     const flushing = new Flushing({ counters, backend, activity, everyMs: options.statsFlushMs, onError });
     const sweeping = new Sweeping({ backend, observer, everyMs: options.sweepEveryMs, onError });
-    const background = new Background(activity);
+    const background = new Background(clock, activity);
     const calls = new Calls({ backend, activity, requestTimeoutMs });
     const holdings = new Holdings({ options, backend, activity, background, callbacks, observer, handOver: queues });
     Object.defineProperty(this, isClosing, { get: () => calls.isClosing });
@@ -347,14 +350,15 @@ export class StoreLocker implements Locker {
   }
 
   async #close(drainMs: number): Promise<void> {
+    const { clock } = this.#backend;
     this.#acquires.end(new ClosedError({ message: "The locker was closed while this call waited." }));
     this.#holdings.announceClosing();
     // In this turn of the event loop each acquire starts its last word, or delivers a grant that has just arrived.
-    await sleep(0);
+    await this.#backend.clock.sleep(0);
     await this.#holdings.drain(drainMs);
     // Last words wait until the server refuses attempts without an answer, after requestTimeoutMs.
-    const deadline = after(now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
-    const leftMs = (): number => Math.max(LAST_WORD_MS, msUntil(deadline));
+    const deadline = after(clock.now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
+    const leftMs = (): number => Math.max(LAST_WORD_MS, clock.msUntil(deadline));
     await this.#holdings.releaseAll();
     await Promise.all([this.#background.settle(leftMs()), this.#flushing.end()]);
     this.#activity.stop();

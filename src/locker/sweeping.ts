@@ -1,6 +1,6 @@
 import type { SweepResult } from "../api/results.js";
 import type { Observer } from "../observe/observer.js";
-import { sleep, startTimer, type Timer } from "../runtime/clock.js";
+import type { Timer } from "../runtime/clock.js";
 import type { Backend, SweepBatch } from "../store/backend.js";
 
 /** The pause between two batches in the background. A purge can wait; the others on its connection and on the server cannot. */
@@ -58,7 +58,7 @@ export class Sweeping {
 
   #schedule(signal: AbortSignal): void {
     const delayMs = this.#everyMs * (0.5 + Math.random());
-    this.#timer = startTimer(delayMs, () => void this.#sweepInBackground(signal));
+    this.#timer = this.#backend.clock.startTimer(delayMs, () => void this.#sweepInBackground(signal));
   }
 
   async #sweepInBackground(signal: AbortSignal): Promise<void> {
@@ -78,7 +78,7 @@ export class Sweeping {
   async #pass({ quietMs, pauseMs, maxBatches, signal }: Pace): Promise<SweepResult> {
     let result = await this.#backend.sweep(Math.ceil(quietMs));
     for (let batches = 1; result.hasMore && batches < maxBatches; batches += 1) {
-      await sleep(pauseMs, signal && { signal });
+      await this.#backend.clock.sleep(pauseMs, signal && { signal });
       if (signal?.aborted) {
         break;
       }

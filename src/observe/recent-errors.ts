@@ -1,6 +1,6 @@
 import { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { causesOf } from "../runtime/causes.js";
-import { now } from "../runtime/clock.js";
+import type { Clock } from "../runtime/clock.js";
 import { describe } from "../runtime/describe.js";
 
 const MAX_ERRORS = 50;
@@ -36,6 +36,7 @@ interface Entry {
 
 /** The last errors of a locker, even if no caller saw them. Keeps their texts, not the error objects. */
 export class RecentErrors {
+  readonly #clock: Clock;
   readonly #passwords: () => readonly string[];
   /** The newest is last. */
   readonly #entries: Entry[] = [];
@@ -43,7 +44,8 @@ export class RecentErrors {
   readonly #seen = new WeakSet<object>();
 
   /** `passwords`: must not be shown in any text. None is empty. */
-  constructor(passwords: () => readonly string[]) {
+  constructor(clock: Clock, passwords: () => readonly string[]) {
+    this.#clock = clock;
     this.#passwords = passwords;
   }
 
@@ -54,7 +56,7 @@ export class RecentErrors {
       }
       this.#seen.add(error);
     }
-    const atMs = now().wallMs;
+    const atMs = this.#clock.wallNowMs();
     const described = this.describe(error);
     const entry = this.#take(described) ?? { error: described, firstAtMs: atMs, lastAtMs: atMs, count: 0 };
     entry.lastAtMs = atMs;

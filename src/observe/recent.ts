@@ -4,6 +4,7 @@ import { addressOf } from "../config/pool-address.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { knownTargets } from "../config/resolve-targets.js";
 import type { LeaseLostError } from "../errors/errors.js";
+import type { Clock } from "../runtime/clock.js";
 import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "./observer.js";
 import { RecentErrors } from "./recent-errors.js";
 import { RecentlyLost } from "./recently-lost.js";
@@ -11,10 +12,11 @@ import { RecentlyLost } from "./recently-lost.js";
 /** Recent errors and lost locks of a locker. */
 export class Recent implements Observer {
   readonly errors: RecentErrors;
-  readonly lostLocks: RecentlyLost = new RecentlyLost();
+  readonly lostLocks: RecentlyLost;
 
-  constructor({ targets, client }: ResolvedLockerOptions) {
-    this.errors = new RecentErrors(() => {
+  constructor(clock: Clock, { targets, client }: ResolvedLockerOptions) {
+    this.lostLocks = new RecentlyLost(clock);
+    this.errors = new RecentErrors(clock, () => {
       const known = knownTargets(targets);
       const passwords = [
         known?.target?.password,

@@ -1,5 +1,5 @@
 import type { LeaseLostError, LossReason } from "../errors/errors.js";
-import { type Instant, now } from "../runtime/clock.js";
+import type { Clock, Instant } from "../runtime/clock.js";
 import type { ObservedLease } from "./observer.js";
 
 /** How long a lost lock is remembered, and how many are. */
@@ -36,15 +36,15 @@ interface Entry {
 
 /** The locks that this process lost recently. */
 export class RecentlyLost {
-  readonly #now: () => Instant;
+  readonly #clock: Clock;
   #entries: Entry[] = [];
 
-  constructor(clock: () => Instant = now) {
-    this.#now = clock;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
   add(lease: ObservedLease, error: LeaseLostError, heldMs: number): void {
-    this.#entries = [...this.#fresh().slice(1 - MAX_LOST), { lease, error, heldMs, at: this.#now() }];
+    this.#entries = [...this.#fresh().slice(1 - MAX_LOST), { lease, error, heldMs, at: this.#clock.now() }];
   }
 
   /** Newest first. */
@@ -54,7 +54,7 @@ export class RecentlyLost {
   }
 
   #fresh(): Entry[] {
-    const { monotonicMs } = this.#now();
+    const { monotonicMs } = this.#clock.now();
     return this.#entries.filter(({ at }) => monotonicMs - at.monotonicMs < GRACE_MS);
   }
 }

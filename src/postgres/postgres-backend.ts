@@ -4,7 +4,7 @@ import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../errors/errors.js";
 import { followTransactions } from "../guard/enclosing.js";
 import { exhaustedBy } from "../guard/exhausted.js";
-import { after, type Instant, msUntil, now } from "../runtime/clock.js";
+import { after, type Clock, type Instant, msUntil, now, systemClock } from "../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
 import type {
@@ -65,6 +65,7 @@ const OBSTACLE_MS = 250;
 
 /** The backend on Postgres: a session that shows that this process lives, and requests in batches beside it. */
 export class PostgresBackend implements Backend {
+  readonly clock: Clock = systemClock;
   readonly presence: Presence;
   /** The acts' own: each is called with every lock. */
   readonly attempt: (attempt: FirstAttempt) => void;

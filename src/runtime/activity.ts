@@ -1,10 +1,11 @@
-import { endHold, monotonicNowMs, processHold, startTimer, type Timer } from "./clock.js";
+import { type Clock, endHold, processHold, type Timer } from "./clock.js";
 
 /**
  * Counts what is in progress, and calls `onIdle` when nothing has been for `idleTimeoutMs`. The process is kept alive by calls that are
  * awaited, and by nothing else.
  */
 export class Activity {
+  readonly #clock: Clock;
   readonly #idleTimeoutMs: number;
   readonly #onIdle: () => void;
   readonly #onUse: () => void;
@@ -20,7 +21,8 @@ export class Activity {
   #isStopped = false;
 
   /** `idleTimeoutMs`: `Infinity` for never. `onUse` is called by the first call, and by the first after `onIdle`. */
-  constructor(idleTimeoutMs: number, onIdle: () => void, onUse: () => void = () => undefined) {
+  constructor(clock: Clock, idleTimeoutMs: number, onIdle: () => void, onUse: () => void = () => undefined) {
+    this.#clock = clock;
     this.#idleTimeoutMs = idleTimeoutMs;
     this.#onIdle = onIdle;
     this.#onUse = onUse;
@@ -66,7 +68,7 @@ export class Activity {
   end(): void {
     this.#count -= 1;
     if (this.#count === 0) {
-      this.#idleSinceMs = monotonicNowMs();
+      this.#idleSinceMs = this.#clock.monotonicNowMs();
       if (this.#timer === null) {
         this.#watch(this.#idleTimeoutMs);
       }
@@ -91,7 +93,7 @@ export class Activity {
 
   #watch(ms: number): void {
     if (!this.#isStopped && ms !== Number.POSITIVE_INFINITY) {
-      this.#timer = startTimer(ms, () => this.#look());
+      this.#timer = this.#clock.startTimer(ms, () => this.#look());
     }
   }
 
@@ -100,7 +102,7 @@ export class Activity {
     if (this.#count > 0) {
       return;
     }
-    const leftMs = this.#idleSinceMs + this.#idleTimeoutMs - monotonicNowMs();
+    const leftMs = this.#idleSinceMs + this.#idleTimeoutMs - this.#clock.monotonicNowMs();
     if (leftMs > 0) {
       this.#watch(leftMs);
     } else {

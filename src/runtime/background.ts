@@ -1,13 +1,15 @@
 import type { Activity } from "./activity.js";
-import { after, msUntil, now, sleep } from "./clock.js";
+import { after, type Clock } from "./clock.js";
 
 /** Work that no caller awaits, such as last words: connections are kept open for it, and `close` waits for it. */
 export class Background {
+  readonly #clock: Clock;
   readonly #activity: Activity;
   #count = 0;
   #onSettled: (() => void) | null = null;
 
-  constructor(activity: Activity) {
+  constructor(clock: Clock, activity: Activity) {
+    this.#clock = clock;
     this.#activity = activity;
   }
 
@@ -48,11 +50,11 @@ export class Background {
 
   /** Resolves when nothing is left to do, or after `ms`. One caller at a time. */
   async settle(ms: number): Promise<void> {
-    const deadline = after(now(), ms);
-    while (this.#count > 0 && msUntil(deadline) > 0) {
+    const deadline = after(this.#clock.now(), ms);
+    while (this.#count > 0 && this.#clock.msUntil(deadline) > 0) {
       const settled = new AbortController();
       this.#onSettled = () => settled.abort();
-      await sleep(msUntil(deadline), { signal: settled.signal });
+      await this.#clock.sleep(this.#clock.msUntil(deadline), { signal: settled.signal });
     }
     this.#onSettled = null;
   }

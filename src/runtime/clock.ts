@@ -11,49 +11,69 @@ export interface Instant {
   readonly wallMs: number;
 }
 
-export function now(): Instant {
-  return { monotonicMs: monotonic(), wallMs: WallClock.now() };
-}
-
-/** The monotonic clock alone, for pacing and measuring. */
-export function monotonicNowMs(): number {
-  return monotonic();
-}
-
-export function after(instant: Instant, ms: number): Instant {
-  return { monotonicMs: instant.monotonicMs + ms, wallMs: instant.wallMs + ms };
-}
-
-/** Milliseconds until the deadline; zero or less when it is past. */
-export function msUntil(deadline: Instant): number {
-  return Math.min(deadline.monotonicMs - monotonic(), deadline.wallMs - WallClock.now());
-}
-
-/** Like `msUntil`, by the monotonic clock alone: for deadlines that must not come early when the wall clock is set forward. */
-export function monotonicMsUntil(deadline: Instant): number {
-  return deadline.monotonicMs - monotonic();
-}
-
-export function isPast(deadline: Instant): boolean {
-  return deadline.monotonicMs <= monotonic() || deadline.wallMs <= WallClock.now();
-}
-
-/** Milliseconds that passed since: the larger of what the two clocks say. */
-export function msSince(instant: Instant): number {
-  return Math.max(monotonic() - instant.monotonicMs, WallClock.now() - instant.wallMs);
-}
-
-/** Milliseconds that passed since on the monotonic clock alone: for measuring and pacing, where safety is not at stake. */
-export function elapsedMs(instant: Instant): number {
-  return monotonic() - instant.monotonicMs;
-}
-
 /**
- * The margin for a duration that two clocks measure side by side: 1 % and 2 ms, the margin that Redlock
- * (https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/) uses for clock drift.
+ * Time, and what waits for it. A locker takes it from its backend, so that a test can move the time of one locker while the others go on
+ * (`leasehold/testing`).
  */
-export function driftMarginMs(durationMs: number): number {
-  return durationMs * 0.01 + 2;
+export abstract class Clock {
+  /** The monotonic clock alone, for pacing and measuring. */
+  abstract monotonicNowMs(): number;
+
+  /** The wall clock alone. */
+  abstract wallNowMs(): number;
+
+  /** Calls the callback once after `ms`. Does not keep the process alive unless asked to. A delay that is too long for a timer is shortened. */
+  abstract startTimer(ms: number, callback: () => void, options?: TimerOptions): Timer;
+
+  now(): Instant {
+    return { monotonicMs: this.monotonicNowMs(), wallMs: this.wallNowMs() };
+  }
+
+  /** Milliseconds until the deadline; zero or less when it is past. */
+  msUntil(deadline: Instant): number {
+    return Math.min(deadline.monotonicMs - this.monotonicNowMs(), deadline.wallMs - this.wallNowMs());
+  }
+
+  /** Like `msUntil`, by the monotonic clock alone: for deadlines that must not come early when the wall clock is set forward. */
+  monotonicMsUntil(deadline: Instant): number {
+    return deadline.monotonicMs - this.monotonicNowMs();
+  }
+
+  isPast(deadline: Instant): boolean {
+    return deadline.monotonicMs <= this.monotonicNowMs() || deadline.wallMs <= this.wallNowMs();
+  }
+
+  /** Milliseconds that passed since on the monotonic clock alone: for measuring and pacing, where safety is not at stake. */
+  elapsedMs(instant: Instant): number {
+    return this.monotonicNowMs() - instant.monotonicMs;
+  }
+
+  /** Resolves after `ms`, or at once when `signal` aborts: it never rejects. */
+  sleep(ms: number, { keepsAlive = false, signal }: SleepOptions = {}): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted) {
+        resolve();
+        return;
+      }
+      const finish = (): void => {
+        timer.cancel();
+        signal?.removeEventListener("abort", finish);
+        resolve();
+      };
+      const timer = this.startTimer(ms, finish, { keepsAlive });
+      signal?.addEventListener("abort", finish);
+    });
+  }
+}
+
+export interface TimerOptions {
+  /** Default false. */
+  readonly keepsAlive?: boolean;
+}
+
+export interface SleepOptions extends TimerOptions {
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Timer {
@@ -63,17 +83,67 @@ export interface Timer {
 /** Longest delay of a timer: beyond 2^31 - 1 ms Node fires at once. */
 const MAX_DELAY_MS = 2_147_483_647;
 
-/** Calls the callback once after `ms`. Does not keep the process alive unless asked to. A delay that is too long for a timer is shortened. */
-export function startTimer(
-  ms: number,
-  callback: () => void,
-  { keepsAlive = false }: { keepsAlive?: boolean } = {},
-): Timer {
-  const handle = setTimeout(callback, Math.min(Math.max(Math.ceil(ms), 0), MAX_DELAY_MS));
-  if (!keepsAlive) {
-    handle.unref();
+/** The time of this process. */
+class SystemClock extends Clock {
+  override monotonicNowMs(): number {
+    return monotonic();
   }
-  return { cancel: () => clearTimeout(handle) };
+
+  override wallNowMs(): number {
+    return WallClock.now();
+  }
+
+  override startTimer(ms: number, callback: () => void, { keepsAlive = false }: TimerOptions = {}): Timer {
+    const handle = setTimeout(callback, Math.min(Math.max(Math.ceil(ms), 0), MAX_DELAY_MS));
+    if (!keepsAlive) {
+      handle.unref();
+    }
+    return { cancel: () => clearTimeout(handle) };
+  }
+}
+
+export const systemClock: Clock = new SystemClock();
+
+// The same of the system's clock, for what has to do with connections: a test does not move their time.
+
+export function now(): Instant {
+  return systemClock.now();
+}
+
+export function monotonicNowMs(): number {
+  return monotonic();
+}
+
+export function after(instant: Instant, ms: number): Instant {
+  return { monotonicMs: instant.monotonicMs + ms, wallMs: instant.wallMs + ms };
+}
+
+export function msUntil(deadline: Instant): number {
+  return systemClock.msUntil(deadline);
+}
+
+export function isPast(deadline: Instant): boolean {
+  return systemClock.isPast(deadline);
+}
+
+export function elapsedMs(instant: Instant): number {
+  return systemClock.elapsedMs(instant);
+}
+
+export function startTimer(ms: number, callback: () => void, options?: TimerOptions): Timer {
+  return systemClock.startTimer(ms, callback, options);
+}
+
+export function sleep(ms: number, options?: SleepOptions): Promise<void> {
+  return systemClock.sleep(ms, options);
+}
+
+/**
+ * The margin for a duration that two clocks measure side by side: 1 % and 2 ms, the margin that Redlock
+ * (https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/) uses for clock drift.
+ */
+export function driftMarginMs(durationMs: number): number {
+  return durationMs * 0.01 + 2;
 }
 
 /**
@@ -94,11 +164,13 @@ export function endHold(hold: NodeJS.Timeout): void {
  * next. A deadline cannot be cancelled: the timer fires once for nothing, which costs less than making and clearing a timer for each lock.
  */
 export class Due {
+  readonly #clock: Clock;
   readonly #onDue: () => void;
   #timer: Timer | null = null;
   #atMs = Number.POSITIVE_INFINITY;
 
-  constructor(onDue: () => void) {
+  constructor(clock: Clock, onDue: () => void) {
+    this.#clock = clock;
     this.#onDue = onDue;
   }
 
@@ -109,7 +181,7 @@ export class Due {
     }
     this.#timer?.cancel();
     this.#atMs = atMs;
-    this.#timer = startTimer(atMs - monotonicNowMs(), () => this.#fire());
+    this.#timer = this.#clock.startTimer(atMs - this.#clock.monotonicNowMs(), () => this.#fire());
   }
 
   stop(): void {
@@ -123,24 +195,4 @@ export class Due {
     this.#atMs = Number.POSITIVE_INFINITY;
     this.#onDue();
   }
-}
-
-/** Resolves after `ms`, or at once when `signal` aborts: it never rejects. */
-export function sleep(
-  ms: number,
-  { keepsAlive = false, signal }: { keepsAlive?: boolean; signal?: AbortSignal } = {},
-): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) {
-      resolve();
-      return;
-    }
-    const finish = (): void => {
-      timer.cancel();
-      signal?.removeEventListener("abort", finish);
-      resolve();
-    };
-    const timer = startTimer(ms, finish, { keepsAlive });
-    signal?.addEventListener("abort", finish);
-  });
 }

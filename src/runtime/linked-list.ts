@@ -1,4 +1,4 @@
-import { Due, monotonicNowMs } from "./clock.js";
+import { type Clock, Due } from "./clock.js";
 
 /** An object with a place in one list. Its links belong to the list. */
 export interface Linked<Item> {
@@ -79,14 +79,16 @@ export interface Timed<Item> extends Linked<Item> {
  * number of them.
  */
 export class Deadlines<Item extends Timed<Item>> extends LinkedList<Item> {
+  readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #due: Due;
   #isArmed = false;
 
-  constructor(timeoutMs: number) {
+  constructor(clock: Clock, timeoutMs: number) {
     super();
+    this.#clock = clock;
     this.#timeoutMs = timeoutMs;
-    this.#due = new Due(() => this.#look());
+    this.#due = new Due(clock, () => this.#look());
   }
 
   /** Watches it until it is removed, or its time has passed. */
@@ -110,7 +112,7 @@ export class Deadlines<Item extends Timed<Item>> extends LinkedList<Item> {
 
   #look(): void {
     this.#isArmed = false;
-    const nowMs = monotonicNowMs();
+    const nowMs = this.#clock.monotonicNowMs();
     for (let { first } = this; first !== null; first = this.first) {
       if (first.beganAtMs + this.#timeoutMs > nowMs) {
         this.#arm(first);

@@ -1,7 +1,7 @@
 import type { MigrateOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
 import type { LeaseholdError, LossReason, UnavailableError } from "../errors/errors.js";
-import type { Instant } from "../runtime/clock.js";
+import type { Clock, Instant } from "../runtime/clock.js";
 import type { ConnectionStates, ServerState } from "./backend-state.js";
 import type { TallyStats } from "./counts.js";
 
@@ -10,6 +10,8 @@ import type { TallyStats } from "./counts.js";
  * Every method rejects with a LeaseholdError: with UnavailableError when asking again may help.
  */
 export interface Backend {
+  /** The time of the locker. */
+  readonly clock: Clock;
   /** Brings the schema up to date. Safe when many processes do it at once. */
   migrate(options: MigrateOptions): Promise<void>;
   /** Connects, and refuses every unsafe setup. Later calls are cheap. A role without any right is told the one that it needs. */

@@ -1,8 +1,9 @@
 import { UnavailableError } from "../errors/errors.js";
-import { type Instant, msUntil, sleep } from "../runtime/clock.js";
+import type { Clock, Instant } from "../runtime/clock.js";
 import { RequestTimeout } from "../runtime/timeout.js";
 
 export interface RetryOptions<Value> {
+  readonly clock: Clock;
   /**
    * Resolves to undefined when it was answered but must be asked again. It settles within `leftMs`: without an answer, with RequestTimeout.
    */
@@ -29,13 +30,13 @@ export interface RetryOptions<Value> {
  * @throws UnavailableError at the deadline, or at once when the server refuses us. Its outcome is `unknown` if that of any attempt is.
  */
 export async function retry<Value>(options: RetryOptions<Value>): Promise<Value> {
-  const { attempt, deadline, firstMs, maxMs, refuse, interrupt, exhausted } = options;
+  const { clock, attempt, deadline, firstMs, maxMs, refuse, interrupt, exhausted } = options;
   let failure = options.failure ?? null;
   for (let pauseMs = firstMs; ; pauseMs = Math.min(pauseMs * 2, maxMs)) {
     refuse?.();
     let isAnswered = false;
     try {
-      const value = await attempt(Math.max(1, msUntil(deadline)));
+      const value = await attempt(Math.max(1, clock.msUntil(deadline)));
       if (value !== undefined) {
         return value;
       }
@@ -46,10 +47,10 @@ export async function retry<Value>(options: RetryOptions<Value>): Promise<Value>
         throw failure;
       }
     }
-    if (msUntil(deadline) <= pauseMs) {
+    if (clock.msUntil(deadline) <= pauseMs) {
       throw isAnswered || failure === null ? exhausted(failure) : failure;
     }
-    await sleep(pauseMs, interrupt && { signal: interrupt() });
+    await clock.sleep(pauseMs, interrupt && { signal: interrupt() });
   }
 }
 

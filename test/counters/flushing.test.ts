@@ -6,6 +6,7 @@ import { Flushing } from "../../src/locker/flushing.js";
 import { Counters } from "../../src/observe/counters/counters.js";
 import { PostgresBackend } from "../../src/postgres/postgres-backend.js";
 import { Activity } from "../../src/runtime/activity.js";
+import { systemClock } from "../../src/runtime/clock.js";
 import { settled } from "../faults/settled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -236,8 +237,8 @@ describe("rows", () => {
     const options = { url: proxy.url(database.url), presence: "off", requestTimeoutMs: 3_000 };
     const backend = new PostgresBackend(resolveLockerOptions(options), events);
     await backend.open(5_000);
-    const activity = new Activity(Number.POSITIVE_INFINITY, () => {});
-    const counters = new Counters({ prefixOf: () => "", onCount: () => flushing.schedule() });
+    const activity = new Activity(systemClock, Number.POSITIVE_INFINITY, () => {});
+    const counters = new Counters({ clock: systemClock, prefixOf: () => "", onCount: () => flushing.schedule() });
     const flushing = new Flushing({ counters, backend, activity, everyMs: later, rowMs, onError: () => {} });
     const count = (times: number) => {
       for (let time = 0; time < times; time += 1) counters.renewed();

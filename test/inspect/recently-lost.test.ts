@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { LeaseLostError, type Lock, type Locker, type LostLock } from "../../src/index.js";
 import type { ObservedLease } from "../../src/observe/observer.js";
 import { RecentlyLost } from "../../src/observe/recently-lost.js";
+import { type Clock, systemClock } from "../../src/runtime/clock.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -80,7 +81,8 @@ test("the newest come first, 100 at most; what was released is not among them", 
 
 test("it is remembered for ten minutes", () => {
   let minutes = 0;
-  const recently = new RecentlyLost(() => ({ monotonicMs: minutes * 60_000, wallMs: Date.now() }));
+  const clock = Object.assign(Object.create(systemClock), { monotonicNowMs: () => minutes * 60_000 }) as Clock;
+  const recently = new RecentlyLost(clock);
   const lease = { key: "a", fence: 1n, terms: { owner: "me" }, claim: { found: null } } as ObservedLease;
   recently.add(lease, new LeaseLostError({ key: "a", reason: "expired" }), 5);
   minutes = 9.9;

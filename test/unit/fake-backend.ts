@@ -2,7 +2,7 @@
 
 import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
 import type { Instant } from "../../src/runtime/clock.js";
-import { after, now } from "../../src/runtime/clock.js";
+import { after, now, systemClock } from "../../src/runtime/clock.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
@@ -102,6 +102,7 @@ export class Requests<Request, Answer> {
 }
 
 export class FakeBackend implements Backend {
+  readonly clock = systemClock;
   readonly attempts = new Requests<FirstAttempt, AcquireAnswer>("attempt");
   readonly looks = new Requests<AcquireRequest, AcquireAnswer>("acquire");
   readonly keeps = new Requests<KeepEntriesRequest, readonly QueueEntry[] | null>("keepEntries");

@@ -1,6 +1,6 @@
 import type { SweepResult } from "../../api/results.js";
 import type { LeaseLostError } from "../../errors/errors.js";
-import { now } from "../../runtime/clock.js";
+import type { Clock } from "../../runtime/clock.js";
 import type { TallyStats } from "../../store/counts.js";
 import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../observer.js";
 import { PrefixTally } from "./prefixes.js";
@@ -17,6 +17,7 @@ export interface LockerStats extends TallyStats {
 }
 
 export interface CountersInit {
+  readonly clock: Clock;
   readonly prefixOf: (key: string) => string;
   /** Called whenever something was counted. Null: `unflushed` is never read. */
   readonly onCount: (() => void) | null;
@@ -27,6 +28,7 @@ export interface CountersInit {
  * the last reset, and the one for the database.
  */
 export class Counters implements Observer {
+  readonly #clock: Clock;
   readonly #prefixOf: (key: string) => string;
   readonly #onCount: (() => void) | null;
   #recent = new Tally();
@@ -34,9 +36,11 @@ export class Counters implements Observer {
   /** Since `unflushed` was last read. */
   #unflushed = new Tally();
   #row = new Tally();
-  #sinceMs = now().wallMs;
+  #sinceMs: number;
 
-  constructor({ prefixOf, onCount }: CountersInit) {
+  constructor({ clock, prefixOf, onCount }: CountersInit) {
+    this.#clock = clock;
+    this.#sinceMs = clock.wallNowMs();
     this.#prefixOf = prefixOf;
     this.#onCount = onCount;
   }
@@ -50,7 +54,7 @@ export class Counters implements Observer {
   reset(): void {
     this.#sumUp();
     this.#own = new Tally();
-    this.#sinceMs = now().wallMs;
+    this.#sinceMs = this.#clock.wallNowMs();
   }
 
   /** Since `beginRow`. A reset has no effect on it. */

@@ -1,4 +1,4 @@
-import { Due, monotonicNowMs } from "../../runtime/clock.js";
+import { Due, monotonicNowMs, systemClock } from "../../runtime/clock.js";
 import { type Linked, LinkedList } from "../../runtime/linked-list.js";
 import { RequestTimeout } from "../../runtime/timeout.js";
 import { type LinkClosed, NeverSent } from "./link-closed.js";
@@ -18,7 +18,7 @@ export interface Statement extends Linked<Statement> {
  * timer: each statement that is added also needs a call of `due.by`, which is not made here because this is the hot path.
  */
 export class Unanswered extends LinkedList<Statement> {
-  readonly due: Due = new Due(() => this.#rejectThoseDue());
+  readonly due: Due = new Due(systemClock, () => this.#rejectThoseDue());
   readonly #onSilence: () => void;
 
   /** `onSilence` is called when statements were rejected because their time is up. It must end the others. */

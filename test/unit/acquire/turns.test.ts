@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Turns } from "../../../src/acquire/turns.js";
+import { systemClock } from "../../../src/runtime/clock.js";
 import { noAnswer } from "../fake-backend.js";
 import { clock, settle } from "../manual-clock.js";
 import { watch } from "../outcome.js";
@@ -11,7 +12,7 @@ interface Asked {
 }
 
 function open(most: number) {
-  const turns = new Turns(most, 1_000);
+  const turns = new Turns(systemClock, most, 1_000);
   const asked: Asked[] = [];
   const take = (n: number) =>
     watch(turns.take(() => new Promise<number>((resolve, reject) => asked.push({ n, resolve, reject }))));

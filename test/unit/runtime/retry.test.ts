@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { UnavailableError } from "../../../src/errors/errors.js";
-import { after, now } from "../../../src/runtime/clock.js";
+import { after, now, systemClock } from "../../../src/runtime/clock.js";
 import { RequestTimeout } from "../../../src/runtime/timeout.js";
 import { ofAttempts, type RetryOptions, retry } from "../../../src/store/retry.js";
 import { badPassword, noAnswer, notSent } from "../fake-backend.js";
@@ -9,9 +9,20 @@ import { watch } from "../outcome.js";
 
 const exhausted = (failure: UnavailableError | null) => new Error("time is up", { cause: failure });
 
-function start(attempt: (leftMs: number) => Promise<string | undefined>, options: Partial<RetryOptions<string>> = {}) {
+function start(
+  attempt: (leftMs: number) => Promise<string | undefined>,
+  options: Partial<Omit<RetryOptions<string>, "clock">> = {},
+) {
   return watch(
-    retry<string>({ attempt, deadline: after(now(), 1_000), firstMs: 10, maxMs: 100, exhausted, ...options }),
+    retry<string>({
+      clock: systemClock,
+      attempt,
+      deadline: after(now(), 1_000),
+      firstMs: 10,
+      maxMs: 100,
+      exhausted,
+      ...options,
+    }),
   );
 }
 

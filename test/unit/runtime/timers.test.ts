@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { Activity } from "../../../src/runtime/activity.js";
 import { Background } from "../../../src/runtime/background.js";
-import { Due, sleep, startTimer } from "../../../src/runtime/clock.js";
+import { Due, sleep, startTimer, systemClock } from "../../../src/runtime/clock.js";
 import { Deadlines, type Timed } from "../../../src/runtime/linked-list.js";
 import { clock, settle } from "../manual-clock.js";
 import { watch } from "../outcome.js";
@@ -10,7 +10,7 @@ import { watch } from "../outcome.js";
 test("Due fires at the earliest moment that was asked for, once, with one timer", async () => {
   const fired: number[] = [];
   const start = clock.monotonicMs;
-  const due = new Due(() => fired.push(clock.monotonicMs - start));
+  const due = new Due(systemClock, () => fired.push(clock.monotonicMs - start));
   for (const ms of [500, 200, 900, 200]) due.by(start + ms);
   expect(clock.timers).toBe(1);
   await clock.pass(1_000);
@@ -22,7 +22,7 @@ test("Due fires at the earliest moment that was asked for, once, with one timer"
 
 test("Due for a moment that has passed fires at once, and one that was stopped does not fire", async () => {
   let fired = 0;
-  const due = new Due(() => {
+  const due = new Due(systemClock, () => {
     fired += 1;
   });
   due.by(clock.monotonicMs - 100);
@@ -39,7 +39,7 @@ test("Due for a moment that has passed fires at once, and one that was stopped d
 
 test("Due that is asked for within its own call fires again", async () => {
   let left = 3;
-  const due: Due = new Due(() => {
+  const due: Due = new Due(systemClock, () => {
     left -= 1;
     if (left > 0) due.by(clock.monotonicMs + 10);
   });
@@ -49,7 +49,7 @@ test("Due that is asked for within its own call fires again", async () => {
 });
 
 test("Due does not keep the process alive", () => {
-  const due = new Due(() => undefined);
+  const due = new Due(systemClock, () => undefined);
   due.by(clock.monotonicMs + 10);
   expect([clock.timers, clock.keepingAlive]).toEqual([1, 0]);
   due.stop();
@@ -66,7 +66,7 @@ class Item implements Timed<Item> {
 }
 
 test("Deadlines time each item out in its turn, and never one that was dropped", async () => {
-  const deadlines = new Deadlines<Item>(100);
+  const deadlines = new Deadlines<Item>(systemClock, 100);
   const items: Item[] = [];
   for (let n = 0; n < 5; n += 1) {
     const item = new Item();
@@ -91,7 +91,7 @@ test("Deadlines time each item out in its turn, and never one that was dropped",
 });
 
 test("Deadlines whose items were all dropped fire once for nothing, and not again", async () => {
-  const deadlines = new Deadlines<Item>(100);
+  const deadlines = new Deadlines<Item>(systemClock, 100);
   for (let n = 0; n < 1_000; n += 1) {
     const item = new Item();
     deadlines.add(item);
@@ -104,7 +104,7 @@ test("Deadlines whose items were all dropped fire once for nothing, and not agai
 });
 
 test("an item that drops others in its timeout takes them out", async () => {
-  const deadlines = new Deadlines<Item>(100);
+  const deadlines = new Deadlines<Item>(systemClock, 100);
   const [first, second] = [new Item(), new Item()];
   first.onTimeout = () => void deadlines.remove(second);
   deadlines.add(first);
@@ -115,7 +115,7 @@ test("an item that drops others in its timeout takes them out", async () => {
 
 test("Activity calls onIdle when nothing went on for long enough, and not while something does", async () => {
   let idle = 0;
-  const activity = new Activity(100, () => {
+  const activity = new Activity(systemClock, 100, () => {
     idle += 1;
   });
   activity.begin();
@@ -138,8 +138,11 @@ test("Activity calls onIdle when nothing went on for long enough, and not while 
 });
 
 test("Activity keeps the process alive while a call of any locker is awaited, and for nothing else", () => {
-  const [one, other] = [new Activity(100, () => undefined), new Activity(100, () => undefined)];
-  const background = new Background(other);
+  const [one, other] = [
+    new Activity(systemClock, 100, () => undefined),
+    new Activity(systemClock, 100, () => undefined),
+  ];
+  const background = new Background(systemClock, other);
   one.begin();
   background.begin();
   expect(clock.keepingAlive).toBe(0);
@@ -164,6 +167,7 @@ test("Activity keeps the process alive while a call of any locker is awaited, an
 test("a call ends the rest of an Activity; who only looks on does not", () => {
   let uses = 0;
   const activity = new Activity(
+    systemClock,
     100,
     () => undefined,
     () => {
@@ -184,14 +188,14 @@ test("a call ends the rest of an Activity; who only looks on does not", () => {
 });
 
 test("Activity makes one timer for any number of calls, and none when it may not idle", async () => {
-  const activity = new Activity(100, () => undefined);
+  const activity = new Activity(systemClock, 100, () => undefined);
   for (let n = 0; n < 1_000; n += 1) {
     activity.begin();
     activity.end();
   }
   expect([clock.timers, clock.keepingAlive]).toEqual([1, 0]);
   activity.stop();
-  const never = new Activity(Number.POSITIVE_INFINITY, () => undefined);
+  const never = new Activity(systemClock, Number.POSITIVE_INFINITY, () => undefined);
   never.begin();
   never.end();
   activity.begin();
@@ -200,7 +204,7 @@ test("Activity makes one timer for any number of calls, and none when it may not
 });
 
 test("Background settles when the last work is done, or when the time is up", async () => {
-  const background = new Background(new Activity(Number.POSITIVE_INFINITY, () => undefined));
+  const background = new Background(systemClock, new Activity(systemClock, Number.POSITIVE_INFINITY, () => undefined));
   let finish = (): void => undefined;
   const work = new Promise<void>((resolve) => {
     finish = resolve;
@@ -223,7 +227,7 @@ test("Background settles when the last work is done, or when the time is up", as
 });
 
 test("Background that is given more work while it settles waits for that, too", async () => {
-  const background = new Background(new Activity(Number.POSITIVE_INFINITY, () => undefined));
+  const background = new Background(systemClock, new Activity(systemClock, Number.POSITIVE_INFINITY, () => undefined));
   background.begin();
   const settled = watch(background.settle(1_000));
   background.end();
