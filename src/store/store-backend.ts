@@ -4,7 +4,6 @@ import type { PingResult } from "../api/results.js";
 import type * as port from "../api/store.js";
 import { ClosedError, type LeaseholdError, type UnavailableError } from "../errors/errors.js";
 import { after, type Clock, driftMarginMs, type Instant } from "../runtime/clock.js";
-import { quote } from "../runtime/describe.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import {
   type Asked,
