@@ -198,9 +198,7 @@ export class FakeBackend implements Backend {
 
   findDeadlock: () => Promise<readonly string[] | null> = async () => null;
 
-  async explain(error: UnavailableError): Promise<UnavailableError> {
-    return error;
-  }
+  explain = async (error: UnavailableError): Promise<UnavailableError> => error;
 
   async findDatabaseId(): Promise<void> {}
   migrate = unexpected("migrate");
