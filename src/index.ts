@@ -17,6 +17,8 @@ export type {
 } from "./api/options.js";
 export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export type { PingResult, SweepResult } from "./api/results.js";
+export type { BackoffOptions, RetryStrategy } from "./api/retry.js";
+export { backoff } from "./config/backoff.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
@@ -34,6 +36,7 @@ export {
   NotMigratedError,
   NotPermittedError,
   ReentryError,
+  RetriesExhaustedError,
   StaleFenceError,
   UnavailableError,
   UnsafeBackendError,

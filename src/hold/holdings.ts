@@ -91,9 +91,10 @@ export class Holdings implements LockActions, LeaseOwner {
     return this.#leases.size;
   }
 
-  /** The oldest first. */
-  all(): readonly Lock[] {
-    return Array.from(this.#leases, ({ lock }) => lock);
+  /** Those of all keys or of one, the oldest first. */
+  all(key?: string): readonly Lock[] {
+    const locks = Array.from(this.#leases, ({ lock }) => lock);
+    return key === undefined ? locks : locks.filter((lock) => lock.key === key);
   }
 
   /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */

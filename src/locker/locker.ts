@@ -103,8 +103,8 @@ export interface Locker extends AsyncDisposable {
   /** The lock on this key (without the prefix) that this locker holds. Sends nothing. */
   get(key: string): Lock | undefined;
 
-  /** All locks that this locker holds. Sends nothing. */
-  locks(): readonly Lock[];
+  /** The locks that this locker holds, of all keys or of one (without the prefix), the oldest first. Sends nothing. */
+  locks(key?: string): readonly Lock[];
 
   /**
    * The key with the locker's prefix, as it is stored in the table.

@@ -26,7 +26,9 @@ describe("what is left out comes from the locker", () => {
       ...given,
       metadata: { json: '{"a":1}', value: { a: 1 } },
       signal: null,
-      sort: JSON.stringify(["me", given.ttlMs, given.minHoldMs, given.maxHoldMs, '{"a":1}', given.waitMs > 0]),
+      retry: null,
+      queues: true,
+      sort: JSON.stringify(["me", given.ttlMs, given.minHoldMs, given.maxHoldMs, '{"a":1}', true]),
     });
   });
 
