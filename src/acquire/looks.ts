@@ -93,6 +93,7 @@ export class Looks {
 
   /** @throws what `end` was given, at once */
   async pause(ms: number): Promise<void> {
+    this.refuseIfEnded();
     await this.clock.sleep(ms, { signal: this.#interrupted() });
     this.refuseIfEnded();
   }
