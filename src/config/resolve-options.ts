@@ -1,9 +1,10 @@
 import { hostname } from "node:os";
 import type { ConnectionOptions } from "../api/connection-options.js";
 import type { Lock } from "../api/lock.js";
-import type { AcquireOptions, LeaseOptions, LockerOptions } from "../api/options.js";
+import type { AcquireOptions, LeaseOptions, LockerOptions, StoreName } from "../api/options.js";
 import type { PostgresClient } from "../api/postgres-client.js";
 import type { RetryStrategy } from "../api/retry.js";
+import type { StoreFactory } from "../api/store.js";
 import { InvalidOptionError, type LeaseLostError } from "../errors/errors.js";
 import {
   checkBoolean,
@@ -15,9 +16,11 @@ import {
   checkText,
   checkTtlMs,
 } from "../errors/option-checks.js";
+import { checkClient } from "./check-client.js";
 import { checkConnectionOptions } from "./connection-options.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
 import { checkMinHold, drawMinHoldMs, type MinHold } from "./min-hold.js";
+import { resolveStore } from "./resolve-store.js";
 import { type Targets, targetsOf } from "./resolve-targets.js";
 
 /** How long one attempt to connect may take, unless an option or the address says otherwise. */
@@ -27,6 +30,7 @@ export const CONNECT_TIMEOUT_MS = 5_000;
 export interface ResolvedLockerOptions extends ResolvedLeaseOptions<MinHold> {
   /** Where to connect. @throws InvalidOptionError when neither the options say it nor, by now, the environment */
   readonly targets: () => Targets;
+  readonly store: StoreName | StoreFactory;
   readonly client: PostgresClient | null;
   readonly connection: ConnectionOptions;
   readonly presence: "on" | "off";
@@ -114,6 +118,8 @@ const lockerNames: Names<LockerOptions> = {
   idleTimeoutMs: true,
   sweepEveryMs: true,
   statsFlushMs: true,
+  store: true,
+  stores: true,
   statsPrefix: true,
   onAcquired: true,
   onError: true,
@@ -145,6 +151,7 @@ export function resolveLockerOptions(
   return {
     ...lease,
     targets,
+    store: resolveStore(given.store, given.stores, env),
     client,
     connection,
     presence: given.presence === undefined ? "on" : checkOneOf("presence", given.presence, ["on", "off"]),
@@ -248,45 +255,6 @@ function takeoverDelay(value: unknown): number {
     throw new InvalidOptionError({ option: "takeoverDelayMs", expected, received: value });
   }
   return checkMs("takeoverDelayMs", value, 1_000);
-}
-
-/**
- * Checks the shape, so that a client of another copy of postgres.js or node-postgres passes. A transaction, a reserved connection or
- * a single client does not.
- */
-function checkClient(value: unknown): PostgresClient {
-  const members = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const { options } = members;
-  const isMethod = (name: string): boolean => typeof members[name] === "function";
-  if (typeof options === "object" && options !== null) {
-    if (typeof value === "function" && isMethod("unsafe") && isMethod("end") && !("release" in value)) {
-      checkColumnNames(options);
-      return value as unknown as PostgresClient;
-    }
-    const isCounted = typeof members.totalCount === "number" && typeof members.waitingCount === "number";
-    if (isCounted && isMethod("connect") && isMethod("Client")) {
-      checkFormat(options);
-      return value as PostgresClient;
-    }
-  }
-  const expected =
-    "a client made with postgres() or a Pool of node-postgres, not a transaction, a reserved connection or a single client";
-  throw new InvalidOptionError({ option: "client", expected, received: value });
-}
-
-/** node-postgres decodes binary values as text before it hands them to a parser: what is not ASCII is lost. */
-function checkFormat({ binary }: { binary?: unknown }): void {
-  if (!binary) return;
-  const expected = "a Pool without binary: true, with which node-postgres does not read all numbers right";
-  throw new InvalidOptionError({ option: "client", expected, received: { binary } });
-}
-
-/** `postgres.camel` keeps names of one lower-case word, like all of ours. `postgres.pascal` does not. */
-function checkColumnNames(options: { transform?: { column?: { from?: unknown } } }): void {
-  const from = options.transform?.column?.from;
-  if (typeof from !== "function" || from("fence") === "fence") return;
-  const expected = "a client whose transform.column keeps a name such as fence as it is (postgres.pascal does not)";
-  throw new InvalidOptionError({ option: "client", expected, received: options });
 }
 
 /** Checks the shape, so that signals of other realms and of polyfills pass. */
