@@ -59,6 +59,48 @@ test("the minimum hold outlives the process that released, and a crash before th
   expectLeft(database, "sessions");
 });
 
+test("a minimum hold between two bounds is drawn for each grant, and keeps the key for that long", async () => {
+  const [min, max] = [20_000, 60_000];
+  await using locker = openLocker(database, { minHoldMs: [min, max] });
+  await using other = openLocker(database);
+  const keys = Array.from({ length: 6 }, (_, n) => `drawn-${n}`);
+  // without options, with those of a call, and by a try; several in one turn of the event loop
+  const locks = await Promise.all([
+    locker.acquire("drawn-0"),
+    locker.acquire("drawn-1"),
+    locker.tryAcquire("drawn-2"),
+    locker.tryAcquire("drawn-3", { minHoldMs: [min, max] }),
+    other.acquire("drawn-4", { minHoldMs: [min, max] }),
+    other.acquire("drawn-5", { minHoldMs: [min, min] }),
+  ]);
+  await Promise.all(locks.map((lock) => lock?.release()));
+
+  const rows = await Promise.all(keys.map((key) => leaseRow(sql, key)));
+  const holds = rows.map(({ acquiredAt, holdUntil }) => Math.round((holdUntil ?? 0) - acquiredAt));
+  for (const hold of holds) {
+    expect(hold).toBeGreaterThanOrEqual(min);
+    expect(hold).toBeLessThanOrEqual(max);
+  }
+  expect(new Set(holds.slice(0, 5)).size).toBeGreaterThan(3);
+  expect(holds[5]).toBe(min);
+  for (const key of keys) expect(await other.tryAcquire(key)).toBeNull();
+  expect((await locker.debug()).options).toMatchObject({ minHoldMs: [min, max] });
+});
+
+test("a drawn minimum hold is over at its time, and not before", async () => {
+  await using locker = openLocker(database, { minHoldMs: [800, 1_600] });
+  const lock = await locker.acquire("drawn");
+  await lock.release();
+  const { acquiredAt, holdUntil } = await leaseRow(sql, "drawn");
+  await using other = openLocker(database);
+  const next = await other.acquire("drawn");
+
+  expect(holdUntil).toBeGreaterThanOrEqual(acquiredAt + 800);
+  expect(holdUntil).toBeLessThanOrEqual(acquiredAt + 1_600);
+  expect((await leaseRow(sql, "drawn")).acquiredAt).toBeGreaterThanOrEqual(holdUntil ?? 0);
+  await next.release();
+});
+
 test("a minimum hold that had ended at the release keeps nobody out", async () => {
   await using locker = openLocker(database);
   const lock = await locker.acquire("short", { minHoldMs: 1 });
