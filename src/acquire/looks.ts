@@ -93,7 +93,6 @@ export class Looks {
 
   /** @throws what `end` was given, at once */
   async pause(ms: number): Promise<void> {
-    this.refuseIfEnded();
     await this.clock.sleep(ms, { signal: this.#interrupted() });
     this.refuseIfEnded();
   }
@@ -163,7 +162,12 @@ export class Looks {
 
   /** Fires when it is ended. Made when something first sleeps, because most acquires never do. */
   #interrupted(): AbortSignal {
-    this.#interrupt ??= new AbortController();
+    if (this.#interrupt === null) {
+      this.#interrupt = new AbortController();
+      if (this.#ended !== null) {
+        this.#interrupt.abort();
+      }
+    }
     return this.#interrupt.signal;
   }
 }
