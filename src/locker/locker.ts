@@ -45,6 +45,7 @@ export interface Locker extends AsyncDisposable {
    * const lock = await locker.acquire("order:42", { waitMs: 60_000 });
    * ```
    * @throws {WaitTimeoutError} after `waitMs`
+   * @throws {RetriesExhaustedError} with `retry`, when the strategy gives up
    * @throws {ReentryError} with `reentry: "throw"`, when the code that calls holds the key
    * @throws {UnavailableError} when Postgres cannot be reached and nothing is left of `waitMs`, or when that is certain to stay so
    * @throws the signal's reason

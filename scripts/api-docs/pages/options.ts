@@ -6,6 +6,7 @@
 export type {
   AcquireOptions,
   BackendOptions,
+  BackoffOptions,
   CloseOptions,
   ConnectionOptions,
   ForceReleaseOptions,
@@ -15,6 +16,8 @@ export type {
   NodePostgresPool,
   PostgresClient,
   PostgresJsClient,
+  RetryStrategy,
   TryOptions,
   WaitOptions,
 } from "../../../src/index.js";
+export { backoff } from "../../../src/index.js";
