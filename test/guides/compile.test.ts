@@ -44,6 +44,7 @@ test.each(pages)("$path names options and methods that are there", ({ path, text
     ...Object.keys(options),
     "drainMs",
     "lockTimeoutMs",
+    "maxDelayMs",
     "heldMs",
     "remainingMs",
     "nowMs",

@@ -49,7 +49,7 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
             minHoldMs,
             maxHoldMs: maxHoldMs ?? Number.POSITIVE_INFINITY,
             metadata: { json: metadata },
-            waitMs: waits ? 1_000 : 0,
+            queues: waits,
             sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata, waits]),
           },
           notAfterMs,
