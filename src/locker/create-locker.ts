@@ -1,12 +1,15 @@
 import type { LockerOptions } from "../api/options.js";
+import { resolveInstances } from "../config/resolve-instances.js";
 import { type ResolvedLockerOptions, resolveLockerOptions } from "../config/resolve-options.js";
 import { noopStore } from "../memory/noop-store.js";
 import { sharedMemoryStore } from "../memory/shared-memory-store.js";
+import { nextLockerId } from "../observe/hooks/publisher.js";
 import { PostgresBackend } from "../postgres/postgres-backend.js";
 import { systemClock } from "../runtime/clock.js";
 import type { Backend, BackendEvents } from "../store/backend.js";
 import { StoreBackend } from "../store/store-backend.js";
 import type { Locker } from "./locker.js";
+import { RoutedLocker } from "./routed-locker.js";
 import { StoreLocker } from "./store-locker.js";
 
 /**
@@ -21,8 +24,19 @@ import { StoreLocker } from "./store-locker.js";
  * @throws {InvalidOptionError} which names the option, what was expected and what was given
  */
 export function createLocker(options: LockerOptions = {}): Locker {
-  const resolved = resolveLockerOptions(options);
-  return new StoreLocker(resolved, (events) => makeBackend(resolved, events));
+  const instances = resolveInstances(options);
+  if (instances === null) {
+    return openOver(resolveLockerOptions(options));
+  }
+  const lockerId = nextLockerId();
+  return new RoutedLocker(
+    instances.map(({ name, weight, options }) => ({ name, weight, locker: openOver(options, lockerId) })),
+    instances[0]?.options.prefix ?? "",
+  );
+}
+
+function openOver(options: ResolvedLockerOptions, lockerId?: number): StoreLocker {
+  return new StoreLocker(options, (events) => makeBackend(options, events), lockerId);
 }
 
 function makeBackend(options: ResolvedLockerOptions, events: BackendEvents): Backend {

@@ -20,6 +20,7 @@ const order = [
   "postgres/acts",
   "postgres/schema",
   "postgres",
+  "instances",
   "locker",
   "drizzle",
   "otel",

@@ -9,6 +9,7 @@ export type {
   CloseOptions,
   ConnectionOptions,
   ForceReleaseOptions,
+  InstanceOptions,
   LeaseOptions,
   LockerOptions,
   MigrateOptions,
