@@ -167,7 +167,7 @@ function databaseOf({ options, isFromEnv }: Pick<Instance, "options" | "isFromEn
   const direct = directTarget ?? target;
   if (direct === null) return { id: client, text: "that of the same client" };
   const { hosts, path, database } = direct;
-  const where = path ?? hosts.map(({ host, port }) => `${host}:${port}`).join(",");
+  const where = path ?? hosts.map(({ host, port }) => `${host.toLowerCase()}:${port}`).join(",");
   return { id: JSON.stringify([where, database]), text: `${database} on ${where}` };
 }
 

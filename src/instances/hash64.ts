@@ -66,9 +66,9 @@ export class Hash64 {
     this.low = Math.imul(this.low, low);
   }
 
-  /** The upper 53 bits as a number between 0 and 1, neither of them included. */
+  /** The upper 52 bits, and a half, as a number between 0 and 1, neither of them included: of 53 bits the largest would be rounded to 1. */
   toFraction(): number {
-    return ((this.high >>> 0) * 2 ** 21 + (this.low >>> 11) + 0.5) / 2 ** 53;
+    return ((this.high >>> 0) * 2 ** 20 + (this.low >>> 12) + 0.5) / 2 ** 52;
   }
 }
 

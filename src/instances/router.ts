@@ -21,7 +21,7 @@ interface Entry<Target> {
  * 1998; the weights are the logarithmic method of Schindelhauer and Schomaker: "Weighted distributed hash tables", 2005). Each instance
  * has a score for each key, and the highest wins:
  *
- *     score = -weight / ln(u), where u = fmix64(fnv1a64(key) xor fmix64(fnv1a64(name))), as a fraction of 2^64
+ *     score = -weight / ln(u), u = ((fmix64(fnv1a(key) xor fmix64(fnv1a(name))) >> 12) + 0.5) / 2^52
  *
  * So an instance gets its weight's part of the keys. A new one takes from the others the keys that it wins, and no key moves among those; one that
  * is taken away leaves its keys to the others; another weight changes the scores of that instance alone.
