@@ -137,7 +137,7 @@ export interface BackendOptions {
    * Where the leases are kept:
    *
    * - `postgres`: in the database that `url` names.
-   * - `memory`: in this process, one for all its lockers. For tests, and for a program that is one process.
+   * - `memory`: in this process, one for all its lockers (of instances: for all of the same name). For tests, and for a program that is one process.
    * - `noop`: nowhere. Everything is granted at once; a process warning says so once.
    * - a name in `stores`, or the function that makes a store: see `leasehold/store`.
    *

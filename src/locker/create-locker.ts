@@ -1,8 +1,8 @@
 import type { LockerOptions } from "../api/options.js";
 import { resolveInstances } from "../config/resolve-instances.js";
 import { type ResolvedLockerOptions, resolveLockerOptions } from "../config/resolve-options.js";
+import { sharedMemoryStore } from "../memory/memory-store.js";
 import { noopStore } from "../memory/noop-store.js";
-import { sharedMemoryStore } from "../memory/shared-memory-store.js";
 import { nextLockerId } from "../observe/hooks/publisher.js";
 import { PostgresBackend } from "../postgres/postgres-backend.js";
 import { systemClock } from "../runtime/clock.js";
@@ -40,10 +40,10 @@ function openOver(options: ResolvedLockerOptions, lockerId?: number): StoreLocke
 }
 
 function makeBackend(options: ResolvedLockerOptions, events: BackendEvents): Backend {
-  const { store, requestTimeoutMs, takeoverDelayMs } = options;
+  const { store, instance, requestTimeoutMs, takeoverDelayMs } = options;
   if (store === "postgres") {
     return new PostgresBackend(options, events);
   }
-  const makeStore = store === "memory" ? sharedMemoryStore() : store === "noop" ? noopStore() : store;
+  const makeStore = store === "memory" ? sharedMemoryStore(instance) : store === "noop" ? noopStore() : store;
   return new StoreBackend({ makeStore, events, requestTimeoutMs, takeoverDelayMs, clock: systemClock });
 }
