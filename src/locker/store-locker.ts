@@ -242,7 +242,7 @@ export class StoreLocker implements Locker {
   }
 
   on(instance: string): Locker {
-    if (instance === undefined || instance !== this.#options.instance) {
+    if (instance === null || instance !== this.#options.instance) {
       throw unknownInstance(instance, this.instances);
     }
     return this;
