@@ -143,9 +143,10 @@ export function memoryStore(): StoreFactory {
   return (context) => new MemoryStore(leases, context);
 }
 
-/** The one that `store: "memory"` means: one for the process, over hot reloads and over both copies of this package. */
-export function sharedMemoryStore(): StoreFactory {
-  return processWide<{ readonly make: StoreFactory }>(`memory.${VERSION}`, () => ({ make: memoryStore() })).make;
+/** The one that `store: "memory"` means: one for the process and each instance, over hot reloads and over both copies of this package. */
+export function sharedMemoryStore(instance: string | null = null): StoreFactory {
+  const name = instance === null ? `memory.${VERSION}` : `memory.${VERSION}.instance.${instance}`;
+  return processWide<{ readonly make: StoreFactory }>(name, () => ({ make: memoryStore() })).make;
 }
 
 function on(why: string): FeatureState {
