@@ -12,12 +12,14 @@ export type {
   ForceReleaseOptions,
   LeaseOptions,
   LockerOptions,
+  StoreName,
   TryOptions,
   WaitOptions,
 } from "./api/options.js";
 export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export type { PingResult, SweepResult } from "./api/results.js";
 export type { BackoffOptions, RetryStrategy } from "./api/retry.js";
+export type { Store, StoreFactory } from "./api/store.js";
 export { backoff } from "./config/backoff.js";
 export { key } from "./config/key.js";
 export {
@@ -60,6 +62,7 @@ export type {
   DebugServer,
   DebugServerFailure,
   DebugSession,
+  DebugStore,
   DebugWait,
 } from "./locker/debug.js";
 export { getLocker } from "./locker/get-locker.js";

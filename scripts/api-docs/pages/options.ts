@@ -17,6 +17,7 @@ export type {
   PostgresClient,
   PostgresJsClient,
   RetryStrategy,
+  StoreName,
   TryOptions,
   WaitOptions,
 } from "../../../src/index.js";
