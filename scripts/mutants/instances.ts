@@ -148,7 +148,7 @@ export const instances: readonly Mutant[] = [
     edits: [
       [
         "  } catch {\n    // What JSON.parse throws quotes the text.\n    throw refuse();",
-        "  } catch (error) {\n    throw error;",
+        "  } catch (error) {\n    throw new InvalidOptionError({ option: INSTANCES_VARIABLE, message: String(error) });",
       ],
     ],
     tests: options,
