@@ -143,12 +143,12 @@ export const instances: readonly Mutant[] = [
     tests: commandLine,
   },
   {
-    name: "instances: what JSON.parse says of the variable is shown",
+    name: "instances: the text of the variable is shown",
     file: "src/config/instances-variable.ts",
     edits: [
       [
         "  } catch {\n    // What JSON.parse throws quotes the text.\n    throw refuse();",
-        "  } catch (error) {\n    throw new InvalidOptionError({ option: INSTANCES_VARIABLE, message: String(error) });",
+        "  } catch {\n    throw new InvalidOptionError({ option: INSTANCES_VARIABLE, received: text });",
       ],
     ],
     tests: options,
