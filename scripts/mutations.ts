@@ -20,6 +20,7 @@ import { fences } from "./mutants/fences.js";
 import { firstAttempts } from "./mutants/first-attempts.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
+import { instances } from "./mutants/instances.js";
 import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
@@ -58,6 +59,7 @@ const { values } = parseArgs({
 });
 const mutants = [
   ...guards,
+  ...instances,
   ...grants,
   ...firstAttempts,
   ...fences,

@@ -173,7 +173,7 @@ test("one that cannot be reached is told, and the others are shown", async () =>
   expect(doctor.stdout).toMatch(/^east: /);
   expect(doctor.stderr).toMatch(/^leasehold doctor: instance gone: /);
   expect([none.code, none.stdout]).toEqual([1, ""]);
-  expect(none.stderr).toMatch(/instance gone: [\s\S]*instance away: /);
+  expect(none.stderr).toMatch(/instance gone: .*\n.*instance away: /);
   expect([alone.code, alone.stdout]).toEqual([1, ""]);
   expect(nothing.stdout).toBe("There is nothing on the instances that have answered.\n");
   for (const { stdout, stderr } of [text, json, doctor, none, alone]) expect(stdout + stderr).not.toContain("hunter2");
