@@ -4,6 +4,7 @@ export type { ForceReleaseResult } from "./api/force-release.js";
 export type { LeaseInfo } from "./api/lease-info.js";
 export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
 export type { JsonObject, JsonValue } from "./api/metadata.js";
+export type { MigrateOptions } from "./api/migrate-options.js";
 export type {
   AcquireOptions,
   BackendOptions,
@@ -11,7 +12,6 @@ export type {
   ForceReleaseOptions,
   LeaseOptions,
   LockerOptions,
-  MigrateOptions,
   TryOptions,
   WaitOptions,
 } from "./api/options.js";

@@ -96,7 +96,9 @@ export const client: readonly Mutant[] = [
   {
     name: "lock.transaction: sent for a lock that is known to be lost",
     file: "src/hold/holdings.ts",
-    edits: [["  guard(lease: Lease): Guard {\n    lease.refuseUnlessHeld();\n", "  guard(lease: Lease): Guard {\n"]],
+    edits: [
+      ["    this.#backend.refuseGuard();\n    lease.refuseUnlessHeld();\n", "    this.#backend.refuseGuard();\n"],
+    ],
     tests: libraries,
   },
   {

@@ -139,7 +139,9 @@ export const timing: readonly Mutant[] = [
   {
     name: "acquire: an expired grant is a lock",
     file: "src/hold/holdings.ts",
-    edits: [["if (this.#clock.isPast(grant.until)) {", "if (this.#clock.isPast(grant.until) && claim.key === null) {"]],
+    edits: [
+      ["if (msLeft <= 0) {\n      throw expired", "if (msLeft <= Number.NEGATIVE_INFINITY) {\n      throw expired"],
+    ],
     tests: unit("acquire"),
   },
   {
@@ -337,7 +339,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "lease: nothing fires when it expires",
     file: "src/hold/holdings.ts",
-    edits: [["    this.#expiries.watch(lease);\n", ""]],
+    edits: [["    this.#expiries.watch(lease, at.monotonicMs, msLeft);\n", ""]],
     tests: unit("lease"),
   },
   {

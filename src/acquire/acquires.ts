@@ -3,6 +3,7 @@ import { Claim, type ClaimContext } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
 import type { Holdings } from "../hold/holdings.js";
+import type { Lease } from "../hold/lease.js";
 import type { Callbacks } from "../observe/callbacks.js";
 import type { AcquireOutcome, Observer } from "../observe/observer.js";
 import { abortReason, onAbort } from "../runtime/abort-listeners.js";
@@ -172,7 +173,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     }
     if (answer.outcome === "granted") {
       this.#granted(answer);
-    } else if (answer.outcome === "held" && answer.holder !== null) {
+    } else if (answer.outcome === "held" && answer.holder !== null && this.terms.waitMs === 0) {
       this.#refused(refusal("held", answer));
     } else {
       this.#goOn(answer, null);
@@ -236,14 +237,15 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   #granted(grant: Grant): void {
     const { holdings, callbacks, onAcquired } = this.#context;
-    let lock: Lock;
+    let lease: Lease;
     try {
-      lock = holdings.hold(this.claim, grant);
+      lease = holdings.hold(this.claim, grant);
     } catch (error) {
       this.#failed(error);
       return;
     }
-    this.#ended("granted", lock, null);
+    const { lock } = lease;
+    this.#ended("granted", lock, null, lease.grantedAt);
     if (onAcquired !== null) {
       callbacks.call(() => onAcquired(lock));
     }
@@ -299,15 +301,10 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     this.#reject(error);
   }
 
-  #ended(outcome: AcquireOutcome, lock: Lock | null, error: unknown): void {
+  #ended(outcome: AcquireOutcome, lock: Lock | null, error: unknown, at: Instant = this.#context.clock.now()): void {
     this.#stopListening?.();
-    this.#context.observer.acquireEnded(
-      this.claim,
-      outcome,
-      this.#context.clock.elapsedMs(this.claim.startedAt),
-      lock,
-      error,
-    );
+    const waitedMs = at.monotonicMs - this.claim.startedAt.monotonicMs;
+    this.#context.observer.acquireEnded(this.claim, outcome, waitedMs, lock, error);
     this.#context.activity.endCall();
   }
 }

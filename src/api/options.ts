@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "./connection-options.js";
 import type { Lock } from "./lock.js";
 import type { JsonValue } from "./metadata.js";
 import type { PostgresClient } from "./postgres-client.js";
+import type { StoreFactory } from "./store.js";
 
 /** What a lock is acquired with, and what a locker may set for all of its locks. All durations are in milliseconds. */
 export interface LeaseOptions {
@@ -132,7 +133,23 @@ export interface BackendOptions {
    * and up, or `Infinity`: never. Default 10,000. `locker.stats()` is not affected.
    */
   readonly statsFlushMs?: number | undefined;
+  /**
+   * Where the leases are kept:
+   *
+   * - `postgres`: in the database that `url` names.
+   * - `memory`: in this process, one for all its lockers. For tests, and for a program that is one process.
+   * - `noop`: nowhere. Everything is granted at once; a process warning says so once.
+   * - a name in `stores`, or the function that makes a store: see `leasehold/store`.
+   *
+   * Where it is not `postgres`, the options of the connection have no effect. Default: LEASEHOLD_STORE of the environment, else `postgres`.
+   */
+  readonly store?: StoreName | StoreFactory | (string & {}) | undefined;
+  /** Stores of your own by name, so that `store` or LEASEHOLD_STORE can choose one. */
+  readonly stores?: { readonly [name: string]: StoreFactory } | undefined;
 }
+
+/** The stores that come with the package. */
+export type StoreName = "postgres" | "memory" | "noop";
 
 /**
  * Options of `createLocker`. `undefined` means the default. Anything of the wrong type or out of range, `null` included,
@@ -170,17 +187,6 @@ export interface ForceReleaseOptions {
    * free when it lets go or at the expiry it was last given.
    */
   readonly immediate?: boolean | undefined;
-}
-
-/** Options of `migrate`. */
-export interface MigrateOptions {
-  /** Roles that may take locks afterwards, without any right to the tables. Default: none besides the one that migrates. */
-  readonly grantTo?: string | readonly string[] | undefined;
-  /**
-   * How long to wait for other processes that migrate, and for open transactions that use the tables, before UnavailableError.
-   * An integer of 1 ms and up; default 60,000.
-   */
-  readonly lockTimeoutMs?: number | undefined;
 }
 
 /** Options of `close`. */

@@ -1,6 +1,6 @@
 import type { LeaseholdError, LossReason } from "../errors/errors.js";
 import type { Feature, FeatureState } from "./capabilities.js";
-import type { MigrateOptions } from "./options.js";
+import type { MigrateOptions } from "./migrate-options.js";
 import type { PingResult, SweepResult } from "./results.js";
 
 /** Makes the store of one locker. The locker closes it. Lockers share their locks when their stores keep them in the same place. */
@@ -19,6 +19,11 @@ export interface StoreContext {
    * of them is believed until a renewal proves it.
    */
   onReconnected(): void;
+  /**
+   * To be called when the store knows that a grant has ended without its holder: it was taken by force, for example. Then its signal fires at
+   * once; otherwise the next renewal finds out.
+   */
+  onLost(grant: GrantRequest, reason: LossReason): void;
   /** To be called with what fails in the background. */
   onError(error: LeaseholdError): void;
 }
@@ -135,6 +140,8 @@ export type AcquireAnswer =
   | {
       /** It came after `notAfterMs`: nothing was done. */
       readonly outcome: "late";
+      /** By the store's clock: the locker sets its own idea of it right, and asks again. */
+      readonly nowMs: number;
     };
 
 /** It has the key. */

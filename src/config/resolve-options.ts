@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
 import type { ConnectionOptions } from "../api/connection-options.js";
 import type { Lock } from "../api/lock.js";
-import type { AcquireOptions, LeaseOptions, LockerOptions } from "../api/options.js";
+import type { AcquireOptions, LeaseOptions, LockerOptions, StoreName } from "../api/options.js";
 import type { PostgresClient } from "../api/postgres-client.js";
+import type { StoreFactory } from "../api/store.js";
 import { InvalidOptionError, type LeaseLostError } from "../errors/errors.js";
 import {
   checkBoolean,
@@ -16,6 +17,7 @@ import {
 } from "../errors/option-checks.js";
 import { checkConnectionOptions } from "./connection-options.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
+import { resolveStore } from "./resolve-store.js";
 import { type Targets, targetsOf } from "./resolve-targets.js";
 
 /** How long one attempt to connect may take, unless an option or the address says otherwise. */
@@ -25,6 +27,7 @@ export const CONNECT_TIMEOUT_MS = 5_000;
 export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
   /** Where to connect. @throws InvalidOptionError when neither the options say it nor, by now, the environment */
   readonly targets: () => Targets;
+  readonly store: StoreName | StoreFactory;
   readonly client: PostgresClient | null;
   readonly connection: ConnectionOptions;
   readonly presence: "on" | "off";
@@ -105,6 +108,8 @@ const lockerNames: Names<LockerOptions> = {
   idleTimeoutMs: true,
   sweepEveryMs: true,
   statsFlushMs: true,
+  store: true,
+  stores: true,
   statsPrefix: true,
   onAcquired: true,
   onError: true,
@@ -136,6 +141,7 @@ export function resolveLockerOptions(
   return {
     ...lease,
     targets,
+    store: resolveStore(given.store, given.stores, env),
     client,
     connection,
     presence: given.presence === undefined ? "on" : checkOneOf("presence", given.presence, ["on", "off"]),

@@ -20,12 +20,11 @@ export class Expiries {
     this.#leases = leases;
   }
 
-  watch(lease: Lease): void {
-    const { msLeft } = lease;
+  watch(lease: Lease, nowMs: number, msLeft: number): void {
     if (msLeft <= NEAR_MS) {
       this.#watchClosely(lease, msLeft);
     } else {
-      this.#due.by(this.#clock.monotonicNowMs() + msLeft - NEAR_MS);
+      this.#due.by(nowMs + msLeft - NEAR_MS);
     }
   }
 
@@ -62,7 +61,7 @@ export class Expiries {
       lease.expiryTimer = null;
       // Reading the phase notices the expiry.
       if (lease.phase === "held") {
-        this.watch(lease);
+        this.watch(lease, this.#clock.monotonicNowMs(), lease.msLeft);
       }
     });
   }

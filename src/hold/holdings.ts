@@ -1,18 +1,18 @@
 import type { KeepAliveOptions, Lock } from "../api/lock.js";
 import type { Claim } from "../claim/claim.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
-import { type HolderInfo, type LeaseLostError, UnavailableError } from "../errors/errors.js";
+import { type HolderInfo, type LeaseLostError, type LossReason, UnavailableError } from "../errors/errors.js";
 import { checkFunction, checkNames, checkRenewEveryMs, checkTtlMs } from "../errors/option-checks.js";
 import { Guard } from "../guard/guard.js";
 import type { Callbacks } from "../observe/callbacks.js";
 import type { Observer } from "../observe/observer.js";
 import type { Activity } from "../runtime/activity.js";
 import type { Background } from "../runtime/background.js";
-import { after, type Clock } from "../runtime/clock.js";
+import { after, type Clock, msBetween } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { Deadlines, LinkedList } from "../runtime/linked-list.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
-import type { Backend, Grant, Holder } from "../store/backend.js";
+import type { Backend, Grant, GrantId, Holder } from "../store/backend.js";
 import { Expiries } from "./expiries.js";
 import { HeldLock, type LockActions } from "./held-lock.js";
 import { Lease, type LeaseOwner } from "./lease.js";
@@ -97,26 +97,28 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 
   /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
-  hold(claim: Claim, grant: Grant): Lock {
-    if (this.#clock.isPast(grant.until)) {
+  hold(claim: Claim, grant: Grant): Lease {
+    // Read once: each look at the clocks takes longer than most of what is done here.
+    const at = this.#clock.now();
+    const msLeft = msBetween(at, grant.until);
+    if (msLeft <= 0) {
       throw expiredOnArrival(claim);
     }
-    const lease = new Lease(claim, grant, this.#backend, this);
-    const lock = new HeldLock(lease, this);
-    lease.lock = lock;
+    const lease = new Lease(claim, grant, at, this.#backend, this);
+    lease.lock = new HeldLock(lease, this);
     this.#activity.begin();
     this.#leases.add(lease);
-    this.#expiries.watch(lease);
+    this.#expiries.watch(lease, at.monotonicMs, msLeft);
     this.#enter(lease);
     const { keepAlive, renewEveryMs } = claim.terms;
     if (keepAlive) {
-      this.#renewals.keepAlive(lease, renewEveryMs, null);
+      this.#renewals.keepAlive(lease, renewEveryMs, null, at.monotonicMs);
     }
     // If the session was replaced before the answer came, the lease must be proven under the new one.
-    if (!lease.isHeld && lease.phase === "held") {
+    if (!lease.isProven && lease.phase === "held") {
       this.#renewals.prove(lease);
     }
-    return lock;
+    return lease;
   }
 
   lost(lease: Lease, error: LeaseLostError): void {
@@ -172,6 +174,7 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 
   guard(lease: Lease): Guard {
+    this.#backend.refuseGuard();
     lease.refuseUnlessHeld();
     const { key, fence, terms } = lease;
     return new Guard({
@@ -203,6 +206,14 @@ export class Holdings implements LockActions, LeaseOwner {
 
   reportError(error: unknown): void {
     this.#callbacks.report(error);
+  }
+
+  /** Called when the store says that a grant has ended. */
+  lose({ token, fence, key }: GrantId, reason: LossReason): void {
+    const lease = this.#byKey[key];
+    if (lease?.token === token && lease.fence === fence) {
+      lease.lose(reason);
+    }
   }
 
   /** Called when a new session is active: every lease must be proven under it. */

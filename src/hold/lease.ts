@@ -122,7 +122,15 @@ export class Lease implements Linked<Lease> {
   /** How it is renewed, see Renewals. Null: it never was. */
   renewal: Renewal | null = null;
 
-  constructor(claim: Claim, grant: Grant, { clock, presence }: Pick<Backend, "clock" | "presence">, owner: LeaseOwner) {
+  /** `at`: now. */
+  constructor(
+    claim: Claim,
+    grant: Grant,
+    at: Instant,
+    backend: Pick<Backend, "clock" | "presence">,
+    owner: LeaseOwner,
+  ) {
+    const { clock, presence } = backend;
     this.key = claim.key;
     this.token = claim.token;
     this.claim = claim;
@@ -130,7 +138,7 @@ export class Lease implements Linked<Lease> {
     this.terms = claim.terms;
     this.ttlMs = claim.terms.ttlMs;
     this.acquiredAtMs = grant.acquiredAtMs;
-    this.grantedAt = clock.now();
+    this.grantedAt = at;
     this.#clock = clock;
     this.#presence = presence;
     this.#owner = owner;
@@ -154,7 +162,7 @@ export class Lease implements Linked<Lease> {
 
   /** Whether nobody else can have been granted the key, by the clocks alone. */
   get isHeld(): boolean {
-    return this.phase === "held" && this.#isProven;
+    return this.phase === "held" && this.isProven;
   }
 
   get remainingMs(): number {
@@ -171,7 +179,8 @@ export class Lease implements Linked<Lease> {
     return this.#clock.msUntil(this.#until);
   }
 
-  get #isProven(): boolean {
+  /** Whether it was proven under the session that stands, and that one is believed. */
+  get isProven(): boolean {
     return this.#presence.isBelieved && this.#incarnation === this.#presence.incarnation;
   }
 
@@ -203,7 +212,7 @@ export class Lease implements Linked<Lease> {
     if (phase !== "held") {
       throw this.notHeld("it was released");
     }
-    if (!this.#isProven) {
+    if (!this.isProven) {
       throw this.notHeld("whether it is still ours is being asked: the connection to Postgres was interrupted");
     }
   }

@@ -5,7 +5,7 @@ import { quote } from "../runtime/describe.js";
 import type { Deadlines, Timed } from "../runtime/linked-list.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, PendingRelease, ReleaseAnswer } from "../store/backend.js";
-import { retry } from "../store/retry.js";
+import { delayed, retry } from "../store/retry.js";
 import type { Lease } from "./lease.js";
 
 const FIRST_RETRY_MS = 5;
@@ -164,6 +164,7 @@ export class Release implements PendingRelease, Timed<Release> {
     const isUnexplained = outcome === "gone" && !isRepeated && !lease.claim.hasLastWord;
     lease.endRelease(outcome === "expired" || isUnexplained ? (reason ?? "expired") : null);
     this.#end(isNextOurs);
+    this.#context.background.endCall();
     if (lease.loss === null) {
       this.#resolve();
     } else {
@@ -176,13 +177,22 @@ export class Release implements PendingRelease, Timed<Release> {
     this.#lease.endRelease(null);
     this.#context.background.add(this.#lease.claim.lastWord());
     this.#end(undefined);
-    this.#reject(error);
+    const late = delayed(error);
+    if (late === null) {
+      this.#rejectWith(error);
+    } else {
+      void this.#context.backend.explain(late).then((explained) => this.#rejectWith(explained));
+    }
   }
 
   #end(isNextOurs: boolean | undefined): void {
     this.#context.ended(this.#lease, this.#heldMs);
     this.#context.handOver.releaseAnswered(this.key, this.#isWakeSent, isNextOurs);
+  }
+
+  #rejectWith(error: unknown): void {
     this.#context.background.endCall();
+    this.#reject(error);
   }
 }
 

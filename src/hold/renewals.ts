@@ -40,11 +40,16 @@ export class Renewals implements RenewalOwner {
     this.#onError = onError;
   }
 
-  keepAlive(lease: Lease, everyMs: number, listener: RenewalListener | null): void {
+  keepAlive(
+    lease: Lease,
+    everyMs: number,
+    listener: RenewalListener | null,
+    nowMs: number = this.#clock.monotonicNowMs(),
+  ): void {
     const renewal = this.#of(lease);
     renewal.everyMs = everyMs;
     renewal.listener = listener;
-    this.#schedule(renewal, everyMs);
+    this.#scheduleAt(renewal, nowMs + everyMs);
   }
 
   /** Resolves when no renewal is in flight any more. */
@@ -92,7 +97,11 @@ export class Renewals implements RenewalOwner {
   }
 
   #schedule(renewal: Renewal, inMs: number): void {
-    renewal.dueAtMs = this.#clock.monotonicNowMs() + inMs;
+    this.#scheduleAt(renewal, this.#clock.monotonicNowMs() + inMs);
+  }
+
+  #scheduleAt(renewal: Renewal, atMs: number): void {
+    renewal.dueAtMs = atMs;
     this.#due.by(renewal.dueAtMs);
   }
 

@@ -1,6 +1,11 @@
 import type { LockerOptions } from "../api/options.js";
-import { resolveLockerOptions } from "../config/resolve-options.js";
+import { type ResolvedLockerOptions, resolveLockerOptions } from "../config/resolve-options.js";
+import { noopStore } from "../memory/noop-store.js";
+import { sharedMemoryStore } from "../memory/shared-memory-store.js";
 import { PostgresBackend } from "../postgres/postgres-backend.js";
+import { systemClock } from "../runtime/clock.js";
+import type { Backend, BackendEvents } from "../store/backend.js";
+import { StoreBackend } from "../store/store-backend.js";
 import type { Locker } from "./locker.js";
 import { StoreLocker } from "./store-locker.js";
 
@@ -17,5 +22,14 @@ import { StoreLocker } from "./store-locker.js";
  */
 export function createLocker(options: LockerOptions = {}): Locker {
   const resolved = resolveLockerOptions(options);
-  return new StoreLocker(resolved, (events) => new PostgresBackend(resolved, events));
+  return new StoreLocker(resolved, (events) => makeBackend(resolved, events));
+}
+
+function makeBackend(options: ResolvedLockerOptions, events: BackendEvents): Backend {
+  const { store, requestTimeoutMs, takeoverDelayMs } = options;
+  if (store === "postgres") {
+    return new PostgresBackend(options, events);
+  }
+  const makeStore = store === "memory" ? sharedMemoryStore() : store === "noop" ? noopStore() : store;
+  return new StoreBackend({ makeStore, events, requestTimeoutMs, takeoverDelayMs, clock: systemClock });
 }

@@ -11,7 +11,15 @@ import type { Clock } from "../runtime/clock.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
 import type { Backend } from "../store/backend.js";
-import type { ConnectionState, Horizon, SchemaState, ServerState, SessionState } from "../store/backend-state.js";
+import type {
+  ConnectionState,
+  ConnectionStates,
+  Horizon,
+  SchemaState,
+  ServerState,
+  SessionState,
+  StoreState,
+} from "../store/backend-state.js";
 import { describeOptions } from "./describe-options.js";
 
 /**
@@ -29,8 +37,8 @@ export interface DebugInfo {
   readonly state: "open" | "closing" | "closed";
   /** The options in effect, by name, with `[function]` or `[hidden]` for what is not shown. */
   readonly options: JsonObject;
-  /** Its three connections. */
-  readonly connections: DebugConnections;
+  /** Its three connections; null for a store that has none. */
+  readonly connections: DebugConnections | null;
   /** The locks that this process holds. */
   readonly locks: readonly LockJson[];
   /** The locks that it lost within the last 10 minutes, the newest first, 100 at most. */
@@ -40,7 +48,7 @@ export interface DebugInfo {
   /** The last errors, the newest first, 50 at most: also those that were retried, so that no caller saw them. */
   readonly errors: readonly RecentError[];
   /** What the server says of itself, or why it does not. */
-  readonly server: DebugServer | DebugServerFailure;
+  readonly server: DebugServer | DebugStore | DebugServerFailure;
 }
 
 /** The connections of a locker. */
@@ -120,6 +128,12 @@ export interface DebugServer extends Omit<ServerState, "horizon" | "schema"> {
   readonly horizonError: DebugError | null;
 }
 
+/** What a store that is not Postgres said about itself. */
+export interface DebugStore extends StoreState {
+  /** It has answered. */
+  readonly isReachable: true;
+}
+
 /** A transaction, or a replication slot, whose snapshot keeps dead rows from being removed. */
 export interface DebugHorizon extends Omit<Horizon, "sinceMs"> {
   /** When the transaction began. Null for a slot, and for a transaction that the role may not see (see pg_read_all_stats). */
@@ -148,7 +162,6 @@ export interface DebugParts {
 /** Never rejects. */
 export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
   const { lockerId, options, state, backend, holdings, claims, recent } = parts;
-  const { session, commands, renewals } = backend.connections;
   // All of this happens before the first await: a snapshot of one moment.
   const here = {
     at: toIso(backend.clock.wallNowMs()),
@@ -156,11 +169,7 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
     lockerId,
     state,
     options: describeOptions(options),
-    connections: {
-      session: session === null ? null : describeSession(session),
-      commands: describeConnection(commands),
-      renewals: describeConnection(renewals),
-    },
+    connections: backend.connections === null ? null : describeConnections(backend.connections),
     locks: holdings.all().map((lock) => lock.toJSON()),
     lost: recent.lostLocks.all(),
     waits: Array.from(claims, ({ state }) => describeWait(state, backend.clock)),
@@ -169,10 +178,14 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
   return { ...here, server: await describeServer(parts) };
 }
 
-async function describeServer({ backend, options, recent }: DebugParts): Promise<DebugServer | DebugServerFailure> {
+async function describeServer({ backend, options, recent }: DebugParts): Promise<DebugInfo["server"]> {
   try {
     const asking = backend.describeServer();
-    const { schema, horizon, ...plain } = await withTimeoutOf(backend.clock, asking, options.requestTimeoutMs);
+    const state = await withTimeoutOf(backend.clock, asking, options.requestTimeoutMs);
+    if (!("schema" in state)) {
+      return { isReachable: true, ...state };
+    }
+    const { schema, horizon, ...plain } = state;
     return {
       isReachable: true,
       ...plain,
@@ -185,6 +198,14 @@ async function describeServer({ backend, options, recent }: DebugParts): Promise
     const cause = error instanceof RequestTimeout ? new UnavailableError({ outcome: "unknown", cause: error }) : error;
     return { isReachable: false, error: recent.errors.describe(cause) };
   }
+}
+
+function describeConnections({ session, commands, renewals }: ConnectionStates): DebugConnections {
+  return {
+    session: session === null ? null : describeSession(session),
+    commands: describeConnection(commands),
+    renewals: describeConnection(renewals),
+  };
 }
 
 function describeConnection({ state, pid, sinceMs, inFlight, waiting }: ConnectionState): DebugConnection {

@@ -7,7 +7,8 @@ import { knownTargets } from "../config/resolve-targets.js";
 /** The options in effect, as JSON: addresses without their secrets, functions as `[function]`, unlimited durations as `Infinity`. */
 export function describeOptions(options: ResolvedLockerOptions): JsonObject {
   const { targets, client, connection, metadata, connectTimeoutMs, ...plain } = options;
-  const { target, directTarget } = knownTargets(targets) ?? { target: null, directTarget: null };
+  const known = options.store === "postgres" ? knownTargets(targets) : null;
+  const { target, directTarget } = known ?? { target: null, directTarget: null };
   return {
     url: target === null ? null : describeTarget(target),
     directUrl: directTarget === null ? null : describeTarget(directTarget),

@@ -6,7 +6,8 @@ import type { Capabilities } from "../api/capabilities.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
-import type { AcquireOptions, CloseOptions, ForceReleaseOptions, MigrateOptions, TryOptions } from "../api/options.js";
+import type { MigrateOptions } from "../api/migrate-options.js";
+import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
 import { checkKey } from "../config/key.js";
 import {
@@ -29,7 +30,6 @@ import { after } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import type { Backend, BackendEvents, KeyState } from "../store/backend.js";
 import { Calls } from "./calls.js";
-import { toCapabilities } from "./capabilities.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
 import { Flushing } from "./flushing.js";
 import { toForceReleaseResult } from "./force-release.js";
@@ -71,12 +71,13 @@ export class StoreLocker implements Locker {
     const callbacks = new Callbacks(options.onError, observer);
     const onError = (error: unknown): void => callbacks.report(error);
     const backend = makeBackend({
-      onWake: () => queues.wakeAll(),
+      onWake: (key) => (key === null ? queues.wakeAll() : void queues.wakeKey(key)),
       onReconnected: () => {
         callbacks.answered();
         holdings.proveAll();
         queues.keepEntriesNow();
       },
+      onLost: (grant, reason) => holdings.lose(grant, reason),
       onError,
       onWait: (error) => callbacks.tell(error),
       onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
@@ -283,12 +284,8 @@ export class StoreLocker implements Locker {
     return this.#calls.ask(() => this.#backend.ping());
   }
 
-  async capabilities(): Promise<Capabilities> {
-    const server = await this.#calls.ask(() => this.#backend.describeServer());
-    if (server.schema instanceof Error) {
-      throw server.schema;
-    }
-    return toCapabilities(this.#options, this.#backend.connections, server, server.schema);
+  capabilities(): Promise<Capabilities> {
+    return this.#calls.ask(() => this.#backend.capabilities());
   }
 
   async debug(): Promise<DebugInfo> {

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
-import type { MigrateOptions } from "../api/options.js";
+import type { Capabilities } from "../api/capabilities.js";
+import type { MigrateOptions } from "../api/migrate-options.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../errors/errors.js";
 import { followTransactions } from "../guard/enclosing.js";
@@ -29,6 +30,7 @@ import type {
   SweepBatch,
 } from "../store/backend.js";
 import type { ConnectionStates, ServerState } from "../store/backend-state.js";
+import { ServerClock } from "../store/server-clock.js";
 import { AcquireAct } from "./acts/acquire.js";
 import { Acts } from "./acts/acts.js";
 import { check, holderOf } from "./acts/check.js";
@@ -43,12 +45,12 @@ import { ping } from "./acts/ping.js";
 import { ReleaseAct } from "./acts/release.js";
 import { RenewAct } from "./acts/renew.js";
 import { sweepBatch } from "./acts/sweep.js";
+import { toCapabilities } from "./capabilities.js";
 import { StandbyOnly } from "./connection/connect.js";
 import { Connections } from "./connection/connections.js";
 import { failedAt, noteFailedAt } from "./connection/failed-at.js";
 import { NotSent } from "./connection/lane.js";
 import { checkSchema, SCHEMA_INFO } from "./connection/schema-check.js";
-import { ServerClock } from "./connection/server-clock.js";
 import { toPublicError } from "./connection/server-errors.js";
 import { ofOthers, unansweredText } from "./connection/unavailable.js";
 import { migrateDatabase } from "./schema/migrate.js";
@@ -225,6 +227,18 @@ export class PostgresBackend implements Backend {
     });
   }
 
+  async capabilities(): Promise<Capabilities> {
+    const server = await this.describeServer();
+    if (server.schema instanceof Error) {
+      throw server.schema;
+    }
+    return toCapabilities(this.#options, this.connections, server, server.schema);
+  }
+
+  refuseGuard(): void {
+    // Any transaction in the same database can be guarded.
+  }
+
   get databaseId(): string | null {
     return this.#sessionCheck.databaseId;
   }
@@ -276,7 +290,7 @@ export class PostgresBackend implements Backend {
         requestTimeoutMs,
       },
       {
-        onWake: () => this.#events.onWake(),
+        onWake: () => this.#events.onWake(null),
         onActive: () => this.#updateReady(),
         onConnected: () => {
           this.#sessionCheck.reset();

@@ -118,6 +118,11 @@ export function after(instant: Instant, ms: number): Instant {
   return { monotonicMs: instant.monotonicMs + ms, wallMs: instant.wallMs + ms };
 }
 
+/** Milliseconds from one moment to another, by the clock that says less. */
+export function msBetween(from: Instant, to: Instant): number {
+  return Math.min(to.monotonicMs - from.monotonicMs, to.wallMs - from.wallMs);
+}
+
 export function msUntil(deadline: Instant): number {
   return systemClock.msUntil(deadline);
 }

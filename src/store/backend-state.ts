@@ -36,6 +36,14 @@ export interface ConnectionStates {
   readonly namesStatements: boolean;
 }
 
+/** What a store that is not Postgres says about itself. */
+export interface StoreState {
+  /** How long its answer took. */
+  readonly ms: number;
+  /** The store's name, or what it answers as its version. */
+  readonly version: string;
+}
+
 /** What a server says about itself. */
 export interface ServerState {
   /** How long its first answer took. */

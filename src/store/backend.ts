@@ -1,8 +1,9 @@
-import type { MigrateOptions } from "../api/options.js";
+import type { Capabilities } from "../api/capabilities.js";
+import type { MigrateOptions } from "../api/migrate-options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
 import type { LeaseholdError, LossReason, UnavailableError } from "../errors/errors.js";
 import type { Clock, Instant } from "../runtime/clock.js";
-import type { ConnectionStates, ServerState } from "./backend-state.js";
+import type { ConnectionStates, ServerState, StoreState } from "./backend-state.js";
 import type { TallyStats } from "./counts.js";
 
 /**
@@ -59,10 +60,13 @@ export interface Backend {
   /** Reads `databaseId` again. */
   findDatabaseId(): Promise<void>;
   ping(): Promise<PingResult>;
-  /** What this process knows about its connections. Sends nothing to Postgres. */
-  readonly connections: ConnectionStates;
+  /** What this process knows about its connections. Sends nothing to Postgres. Null for a store that has none. */
+  readonly connections: ConnectionStates | null;
   /** What the server says about itself and the schema, whatever state the schema is in. */
-  describeServer(): Promise<ServerState>;
+  describeServer(): Promise<ServerState | StoreState>;
+  capabilities(): Promise<Capabilities>;
+  /** @throws {UnsupportedError} when transactions cannot be guarded with leases that are kept here */
+  refuseGuard(): void;
   /** The server's time at a local moment: an estimate that is never ahead of it. Null before the first answer. */
   serverTimeAt(instant: Instant): number | null;
   readonly presence: Presence;
@@ -86,10 +90,12 @@ export interface Presence {
 }
 
 export interface BackendEvents {
-  /** Called when a waiter of this process may be next. */
-  onWake(): void;
+  /** Called when a waiter of this process for this key may be next; null: for any key. */
+  onWake(key: string | null): void;
   /** Called when a new session is active: leases must be renewed under it, and waiters should look. */
   onReconnected(): void;
+  /** Called when a grant is known to have ended, before a renewal has found out. */
+  onLost(grant: GrantId, reason: LossReason): void;
   /** Called with what fails in the background. */
   onError(error: unknown): void;
   /** Called with each that a migration waits for: no outage, so one does not stand for the next. */
@@ -98,6 +104,13 @@ export interface BackendEvents {
   onNotice(notice: { readonly [field: string]: string | undefined }): void;
   /** A request failed, whether or not it is retried. The caller is notified separately. */
   onFailure(error: LeaseholdError): void;
+}
+
+/** Names one grant. */
+export interface GrantId {
+  readonly key: string;
+  readonly token: string;
+  readonly fence: bigint;
 }
 
 /** The terms of a grant. */

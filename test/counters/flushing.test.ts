@@ -233,7 +233,15 @@ describe("rows", () => {
   async function openParts(rowMs: number) {
     const { database, sql } = await openCluster();
     const proxy = await startProxy(database.url);
-    const events = { onWake() {}, onReconnected() {}, onError() {}, onWait() {}, onNotice() {}, onFailure() {} };
+    const events = {
+      onWake() {},
+      onReconnected() {},
+      onLost() {},
+      onError() {},
+      onWait() {},
+      onNotice() {},
+      onFailure() {},
+    };
     const options = { url: proxy.url(database.url), presence: "off", requestTimeoutMs: 3_000 };
     const backend = new PostgresBackend(resolveLockerOptions(options), events);
     await backend.open(5_000);

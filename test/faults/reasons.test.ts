@@ -153,7 +153,7 @@ test("a connection that the server ended is not told to be a missing answer, and
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name = 'leasehold session'`;
   await until("it is told", () => errors.length > 0);
-  await until("it is there again", async () => (await locker.debug()).connections.session?.incarnation === 2);
+  await until("it is there again", async () => (await locker.debug()).connections?.session?.incarnation === 2);
   expect(errors.map(({ message }) => message)).toEqual([
     expect.stringMatching(
       /^The session's connection to Postgres at [\w.:]+ was lost: (terminating connection due to administrator command \(57P01\)|the connection was closed)/,

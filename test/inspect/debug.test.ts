@@ -25,6 +25,7 @@ async function debug(locker: Locker): Promise<DebugInfo> {
 
 function serverOf({ server }: DebugInfo): DebugServer {
   if (!server.isReachable) throw new Error(`the server is not reachable: ${server.error.message}`);
+  if (!("schema" in server)) throw new Error("it is not Postgres");
   return server;
 }
 
@@ -98,14 +99,14 @@ test("it counts the statements that have no answer, and those that wait to be se
   const connecting = locker.debug();
   await hello.forward();
   await ready;
-  expect((await connecting).connections.commands).toMatchObject({ state: "connecting", inFlight: 0, waiting: 2 });
+  expect((await connecting).connections?.commands).toMatchObject({ state: "connecting", inFlight: 0, waiting: 2 });
 
   const held = proxy.holdStatement(/leasehold_internal\.inspect/);
   const checks = [locker.check("a"), locker.check("b"), locker.check("c")];
   await held.arrived;
   const asking = locker.debug();
   await held.forward();
-  expect((await asking).connections.commands).toMatchObject({ state: "open", inFlight: 3, waiting: 0 });
+  expect((await asking).connections?.commands).toMatchObject({ state: "open", inFlight: 3, waiting: 0 });
   await Promise.all(checks);
   expect((await debug(locker)).connections).toMatchObject({ session: null, commands: { inFlight: 0, waiting: 0 } });
 });
@@ -224,7 +225,7 @@ test("a client that was given is shown as such, with its statements", async () =
     const pinging = locker.ping();
     const info = await until("a statement is on its way", async () => {
       const found = await locker.debug();
-      return found.connections.commands.state === "given" && found;
+      return found.connections?.commands.state === "given" && found;
     });
     await pinging;
     expect(info).toMatchObject({
@@ -258,7 +259,7 @@ test("with the server gone it says so, and everything else", async () => {
   proxy.cutAll();
   const info = await until("the session is lost", async () => {
     const found = await debug(locker);
-    return found.connections.session?.state === "connecting" && found;
+    return found.connections?.session?.state === "connecting" && found;
   });
 
   expect(info.server).toMatchObject({
@@ -273,7 +274,7 @@ test("with the server gone it says so, and everything else", async () => {
 
   await proxy.refuse(false);
   const back = await until("the session is back", async () => {
-    const { session } = (await debug(locker)).connections;
+    const session = (await debug(locker)).connections?.session;
     return session?.state === "open" && session;
   });
   expect(back.incarnation).toBe(2);

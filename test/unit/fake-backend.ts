@@ -129,7 +129,7 @@ export class FakeBackend implements Backend {
 
   /** A NOTIFY came. */
   wake(): void {
-    this.#events?.onWake();
+    this.#events?.onWake(null);
   }
 
   /** A new session stands. */
@@ -198,9 +198,7 @@ export class FakeBackend implements Backend {
 
   findDeadlock: () => Promise<readonly string[] | null> = async () => null;
 
-  async explain(error: UnavailableError): Promise<UnavailableError> {
-    return error;
-  }
+  explain = async (error: UnavailableError): Promise<UnavailableError> => error;
 
   async findDatabaseId(): Promise<void> {}
   migrate = unexpected("migrate");
@@ -212,6 +210,9 @@ export class FakeBackend implements Backend {
   holderOf = unexpected("holderOf");
   ping = unexpected("ping");
   describeServer = unexpected("describeServer");
+  capabilities = unexpected("capabilities");
+
+  refuseGuard(): void {}
 
   /** A grant from now on, with a new fence, as the server would give it. */
   granted(ttlMs = 30_000, given: Partial<Grant> = {}): AcquireAnswer & { readonly outcome: "granted" } {

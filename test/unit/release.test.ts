@@ -1,6 +1,6 @@
 // A release: by fence or by token, again while that helps, and in the background when the caller has been told.
 import { expect, test } from "vitest";
-import { NotPermittedError } from "../../src/errors/errors.js";
+import { NotPermittedError, UnavailableError } from "../../src/errors/errors.js";
 import type { Lock, LockerOptions } from "../../src/index.js";
 import { gone, noAnswer, notSent, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
@@ -88,6 +88,26 @@ test("a release after one that was not sent, which finds nothing, was lost", asy
 
   expect(release.error).toMatchObject({ reason: "taken" });
   held.backend.abandons.take().answer(gone);
+  await held.close();
+});
+
+test("a release that had no answer in time rejects with what was in its way, and hands the key over meanwhile", async () => {
+  const held = await openHeld();
+  const { backend } = held;
+  let explained = (_: UnavailableError): void => undefined;
+  backend.explain = () =>
+    new Promise((resolve) => {
+      explained = resolve;
+    });
+  const release = await startRelease(held);
+  await clock.pass(5_000);
+  expect([release.state, held.lock.held]).toEqual(["pending", false]);
+  expect(held.locker.locks()).toEqual([]);
+  const error = new UnavailableError({ outcome: "unknown", message: "process 42 has a table locked" });
+  explained(error);
+  await settle();
+  expect(release.error).toBe(error);
+  backend.abandons.reply = () => released;
   await held.close();
 });
 

@@ -1,6 +1,6 @@
 import type { AcquireAnswer, FirstAttempt, Holder, Takeover, Ticket } from "../../store/backend.js";
+import { localBound } from "../../store/server-clock.js";
 import type { Row } from "../connection/link.js";
-import { localBound } from "../connection/server-clock.js";
 import type { Proven } from "./acts.js";
 
 /** An answer in `others`: the columns of acquire, without their names. */

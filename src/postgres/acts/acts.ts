@@ -1,8 +1,8 @@
 import { type LeaseholdError, UnavailableError } from "../../errors/errors.js";
+import type { ServerClock } from "../../store/server-clock.js";
 import type { Connections } from "../connection/connections.js";
 import type { Answer, Lane } from "../connection/lane.js";
 import type { Parameter, Row } from "../connection/link.js";
-import type { ServerClock } from "../connection/server-clock.js";
 import { troubleOf } from "../connection/server-errors.js";
 import type { ActiveSession } from "../session/presence.js";
 import type { Session } from "../session/session.js";

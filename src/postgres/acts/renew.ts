@@ -1,9 +1,9 @@
 import { type LossReason, UnavailableError } from "../../errors/errors.js";
 import { after, type Instant, isPast, now } from "../../runtime/clock.js";
 import type { PendingRenewal, Proof, RenewAnswer } from "../../store/backend.js";
+import { localBound } from "../../store/server-clock.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
-import { localBound } from "../connection/server-clock.js";
 import { troubleOf } from "../connection/server-errors.js";
 import { type Acts, Batch, MAX_BATCH, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";

@@ -1,7 +1,8 @@
 import type { ConnectionTarget } from "../../config/connection-url.js";
 import { NotMigratedError, UnsafeBackendError } from "../../errors/errors.js";
-import { type Instant, now } from "../../runtime/clock.js";
+import { now } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
+import type { ClockSample } from "../../store/server-clock.js";
 import type { Host } from "./dial.js";
 import { failedAt, noteFailedAt, noteOthers } from "./failed-at.js";
 import { Link, type LinkOptions, type Row } from "./link.js";
@@ -29,13 +30,6 @@ export interface Hello {
 /** Whether this may be Postgres itself. Poolers announce a made-up pid, unless they pass on that of the backend. */
 export function seemsDirect({ pid, announcedPid }: Hello): boolean {
   return announcedPid === pid;
-}
-
-/** The server's time in an answer, and the local times between which it was read. */
-export interface ClockSample {
-  readonly sentAt: Instant;
-  readonly receivedAt: Instant;
-  readonly serverMs: number;
 }
 
 /** No primary answers. If there was one before, this ends with the failover. */

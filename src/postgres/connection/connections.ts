@@ -3,9 +3,9 @@ import { isPool } from "../../api/postgres-client.js";
 import type { ConnectionTarget } from "../../config/connection-url.js";
 import { CONNECT_TIMEOUT_MS, type ResolvedLockerOptions } from "../../config/resolve-options.js";
 import { ClosedError } from "../../errors/errors.js";
+import type { ClockSample } from "../../store/server-clock.js";
 import type { Notice } from "./client.js";
 import {
-  type ClockSample,
   type ConnectOptions,
   connect,
   HostList,

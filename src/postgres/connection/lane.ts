@@ -1,7 +1,8 @@
 import { after, type Instant, isPast, msUntil, now } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
 import type { ConnectionState } from "../../store/backend-state.js";
-import { type ClockSample, type Hello, seemsDirect } from "./connect.js";
+import type { ClockSample } from "../../store/server-clock.js";
+import { type Hello, seemsDirect } from "./connect.js";
 import { noteFailedAt } from "./failed-at.js";
 import type { Link, Parameter, Row } from "./link.js";
 import { LinkClosed, NeverSent } from "./link-closed.js";

@@ -1,4 +1,4 @@
-import type { MigrateOptions } from "../../api/options.js";
+import type { MigrateOptions } from "../../api/migrate-options.js";
 import { UnsupportedError } from "../../errors/errors.js";
 import { checkMs, checkText } from "../../errors/option-checks.js";
 import { elapsedMs, now, sleep } from "../../runtime/clock.js";

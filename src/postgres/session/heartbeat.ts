@@ -1,7 +1,7 @@
 import { UnsafeBackendError } from "../../errors/errors.js";
 import { now, startTimer, type Timer } from "../../runtime/clock.js";
 import { withTimeout } from "../../runtime/timeout.js";
-import type { ClockSample } from "../connection/connect.js";
+import type { ClockSample } from "../../store/server-clock.js";
 import type { Link } from "../connection/link.js";
 import { LinkClosed } from "../connection/link-closed.js";
 

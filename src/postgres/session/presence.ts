@@ -1,6 +1,7 @@
 import { after, driftMarginMs, type Instant, isPast } from "../../runtime/clock.js";
 import type { Presence } from "../../store/backend.js";
-import type { ClockSample, Hello } from "../connection/connect.js";
+import type { ClockSample } from "../../store/server-clock.js";
+import type { Hello } from "../connection/connect.js";
 import type { Link } from "../connection/link.js";
 import { LinkClosed } from "../connection/link-closed.js";
 import { type Backend, type Identity, register, unregister } from "./registration.js";

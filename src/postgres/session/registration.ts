@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { withTimeout } from "../../runtime/timeout.js";
-import { type ClockSample, type Hello, settle } from "../connection/connect.js";
+import type { ClockSample } from "../../store/server-clock.js";
+import { type Hello, settle } from "../connection/connect.js";
 import { milliseconds } from "../connection/exact-times.js";
 import type { Link } from "../connection/link.js";
 import { sqlState } from "../connection/server-errors.js";

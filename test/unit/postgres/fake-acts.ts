@@ -5,11 +5,11 @@ import type { Notifier } from "../../../src/postgres/acts/notify.js";
 import type { Connections } from "../../../src/postgres/connection/connections.js";
 import type { Answer, Lane } from "../../../src/postgres/connection/lane.js";
 import type { Parameter, Row } from "../../../src/postgres/connection/link.js";
-import { ServerClock } from "../../../src/postgres/connection/server-clock.js";
 import type { ActiveSession } from "../../../src/postgres/session/presence.js";
 import type { Session } from "../../../src/postgres/session/session.js";
 import type { SessionCheck } from "../../../src/postgres/session/session-check.js";
 import { now } from "../../../src/runtime/clock.js";
+import { ServerClock } from "../../../src/store/server-clock.js";
 import { clock, settle } from "../manual-clock.js";
 
 export interface Statement {

@@ -1,5 +1,11 @@
-import { driftMarginMs, type Instant } from "../../runtime/clock.js";
-import type { ClockSample } from "./connect.js";
+import { driftMarginMs, type Instant } from "../runtime/clock.js";
+
+/** The server's time in an answer, and the local times between which it was read. */
+export interface ClockSample {
+  readonly sentAt: Instant;
+  readonly receivedAt: Instant;
+  readonly serverMs: number;
+}
 
 /** What answers say about the server's clock. The server read its time between the local times `sentAt` and `receivedAt`. */
 export class ServerClock {

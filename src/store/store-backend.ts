@@ -1,0 +1,329 @@
+import type { Capabilities } from "../api/capabilities.js";
+import type { MigrateOptions } from "../api/migrate-options.js";
+import type { PingResult } from "../api/results.js";
+import type * as port from "../api/store.js";
+import { ClosedError, type LeaseholdError, type UnavailableError } from "../errors/errors.js";
+import { after, type Clock, driftMarginMs, type Instant } from "../runtime/clock.js";
+import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
+import {
+  type Asked,
+  toAcquireAnswer,
+  toForceReleaseAnswer,
+  toKeyState,
+  toReleaseAnswer,
+  toRenewAnswer,
+  toRequest,
+} from "./answers.js";
+import type {
+  AbandonRequest,
+  AcquireAnswer,
+  AcquireRequest,
+  Backend,
+  BackendEvents,
+  FirstAttempt,
+  ForceReleaseAnswer,
+  ForceReleaseRequest,
+  KeepEntriesRequest,
+  KeyState,
+  PendingRelease,
+  PendingRenewal,
+  QueueEntry,
+  ReleaseAnswer,
+  SweepBatch,
+} from "./backend.js";
+import type { StoreState } from "./backend-state.js";
+import { checkStore, featuresOf } from "./check-store.js";
+import { StoreCalls } from "./store-calls.js";
+
+/** What a sweep of a store says in which nothing is left over. */
+const nothingSwept: SweepBatch = {
+  woken: 0,
+  leasesPurged: 0,
+  waitersPurged: 0,
+  sessionsPurged: 0,
+  countersPurged: 0,
+  isBusy: false,
+  hasMore: false,
+};
+
+export interface StoreBackendInit {
+  readonly makeStore: port.StoreFactory;
+  readonly events: BackendEvents;
+  readonly requestTimeoutMs: number;
+  readonly takeoverDelayMs: number;
+  readonly clock: Clock;
+}
+
+/** A backend over the public port: it does what every store would do alike. */
+export class StoreBackend implements Backend {
+  readonly clock: Clock;
+  readonly connections = null;
+  /** There are no transactions here that a call could wait for. */
+  readonly refuseHere = null;
+  readonly databaseId = null;
+  /** `incarnation`: how often what stood for this process was replaced. */
+  readonly presence = { incarnation: 0, isBelieved: true, sessionId: null };
+  /** Set here alone. */
+  isReady = false;
+  wasReady = false;
+  readonly #store: port.Store;
+  readonly #events: BackendEvents;
+  readonly #calls: StoreCalls;
+  readonly #requestTimeoutMs: number;
+  #opening: Promise<void> | null = null;
+  /** The store's clock, when an answer was last received. */
+  #storeMs = 0;
+  #learnedAtMs = 0;
+
+  constructor({ makeStore, events, requestTimeoutMs, takeoverDelayMs, clock }: StoreBackendInit) {
+    this.clock = clock;
+    this.#events = events;
+    this.#requestTimeoutMs = requestTimeoutMs;
+    const store = makeStore({
+      requestTimeoutMs,
+      takeoverDelayMs,
+      onWake: (key) => events.onWake(key),
+      onReconnected: () => {
+        this.presence.incarnation += 1;
+        events.onReconnected();
+      },
+      onLost: (grant, reason) => events.onLost(grant, reason),
+      onError: (error) => events.onError(error),
+    });
+    this.#store = checkStore(store);
+    this.#calls = new StoreCalls({
+      store: this.#store,
+      clock,
+      requestTimeoutMs,
+      onFailure: (error) => events.onFailure(error),
+    });
+  }
+
+  async open(timeoutMs: number): Promise<void> {
+    if (this.#calls.isClosed) {
+      throw new ClosedError();
+    }
+    if (this.isReady) {
+      return;
+    }
+    // One for all who ask meanwhile.
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = null;
+    });
+    try {
+      await withTimeoutOf(this.clock, this.#opening, timeoutMs);
+    } catch (error) {
+      // What was to be sent after it was not.
+      throw error instanceof RequestTimeout ? this.#calls.late("open", "not-sent", error) : error;
+    }
+  }
+
+  attempt(attempt: FirstAttempt): void {
+    const { key, token, terms, deadline } = attempt;
+    // It has just begun: one look at the clocks less.
+    const asked = this.#asked(after(deadline, -this.#requestTimeoutMs));
+    this.#acquire(toRequest(key, token, terms, this.serverTimeAt(deadline), null), asked).then(
+      (answer) => attempt.onAnswer(answer),
+      (error: LeaseholdError) => attempt.onFailure(error),
+    );
+  }
+
+  acquire({ key, token, terms, notAfterMs, ticket }: AcquireRequest): Promise<AcquireAnswer> {
+    const request = toRequest(key, token, terms, notAfterMs, ticket?.number ?? null);
+    return this.#acquire(request, this.#asked(this.clock.now()));
+  }
+
+  /** Each waiter has to look for itself. */
+  async keepEntries({ entries }: KeepEntriesRequest): Promise<readonly QueueEntry[]> {
+    return entries;
+  }
+
+  release(release: PendingRelease): void {
+    const { key, token, fence } = release;
+    this.#calls
+      .ask("release", () => this.#store.release({ key, token, fence }), toReleaseAnswer)
+      .then(
+        (answer) => release.onAnswer(answer),
+        (error: LeaseholdError) => release.onFailure(error),
+      );
+  }
+
+  abandon({ key, token, wasHeld }: AbandonRequest): Promise<ReleaseAnswer> {
+    return this.#calls.askInTime("abandon", () => this.#store.abandon({ key, token, wasHeld }), toReleaseAnswer);
+  }
+
+  renew(renewal: PendingRenewal): void {
+    const { key, token, fence, askedTtlMs } = renewal;
+    const asked = this.#asked(this.clock.now());
+    this.#calls
+      .askInTime(
+        "renew",
+        () => this.#store.renew({ key, token, fence, ttlMs: askedTtlMs ?? 0 }),
+        (answer) => {
+          if (answer.outcome === "renewed") {
+            this.#learn(answer.nowMs);
+          }
+          return toRenewAnswer(answer, asked);
+        },
+      )
+      .then(
+        (answer) => renewal.onAnswer(answer),
+        (error: LeaseholdError) => renewal.onFailure(error),
+      );
+  }
+
+  check(key: string): Promise<KeyState> {
+    return this.#calls.ask(
+      "check",
+      () => this.#store.check(key),
+      (answer) => {
+        this.#learn(answer.nowMs);
+        return toKeyState(answer);
+      },
+    );
+  }
+
+  /** Asked by guards alone, which are refused. */
+  async holderOf(): Promise<null> {
+    return null;
+  }
+
+  migrate(options: MigrateOptions): Promise<void> {
+    return this.#calls.ask("migrate", async () => this.#store.migrate?.(options), nothing);
+  }
+
+  sweep(): Promise<SweepBatch> {
+    return this.#calls.ask(
+      "sweep",
+      async () => this.#store.sweep?.(),
+      (result) => (result === undefined ? nothingSwept : { ...result, hasMore: false }),
+    );
+  }
+
+  forceRelease({ key, fence, isImmediate }: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
+    return this.#calls.ask(
+      "forceRelease",
+      async () => {
+        if (this.#store.forceRelease === undefined) {
+          throw this.#calls.unsupported("cannot take locks from their holders");
+        }
+        return await this.#store.forceRelease({ key, fence, immediate: isImmediate });
+      },
+      toForceReleaseAnswer,
+    );
+  }
+
+  checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {
+    return this.#calls.ask(
+      "checkFence",
+      async () => {
+        if (this.#store.checkFence === undefined) {
+          throw this.#calls.unsupported("keeps no marks of resources");
+        }
+        return await this.#store.checkFence(resource, fence);
+      },
+      (outcome) => outcome,
+    );
+  }
+
+  refuseGuard(): void {
+    throw this.#calls.unsupported("is not in a database in which a transaction could be guarded");
+  }
+
+  ping(): Promise<PingResult> {
+    return this.#calls.ask(
+      "ping",
+      () => this.#store.ping(),
+      (result) => result,
+    );
+  }
+
+  async describeServer(): Promise<StoreState> {
+    const { ms, serverVersion } = await this.ping();
+    return { ms, version: serverVersion };
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    const { serverVersion } = await this.ping();
+    return {
+      serverVersion,
+      schemaVersion: null,
+      presence: "off",
+      fenceSource: "auto",
+      commands: "direct",
+      features: featuresOf(this.#store),
+    };
+  }
+
+  /** Never ahead of the store's clock: that was read before the answer was received. */
+  serverTimeAt({ monotonicMs }: Instant): number {
+    const ms = monotonicMs - this.#learnedAtMs;
+    return this.#storeMs + ms - driftMarginMs(Math.abs(ms));
+  }
+
+  async rest(): Promise<void> {
+    await this.#store.rest?.();
+  }
+
+  async close(timeoutMs: number): Promise<void> {
+    this.#calls.isClosed = true;
+    this.isReady = false;
+    try {
+      await withTimeoutOf(this.clock, this.#store.close(), timeoutMs);
+    } catch (error) {
+      this.#events.onError(this.#calls.toPublicError("close", error));
+    }
+  }
+
+  /** Who waits for whom is known of Postgres alone. */
+  async findDeadlock(): Promise<null> {
+    return null;
+  }
+
+  /** Nothing is known of what was in the way. */
+  async explain(error: UnavailableError): Promise<UnavailableError> {
+    return error.cause instanceof RequestTimeout ? this.#calls.late("a request", error.outcome, error.cause) : error;
+  }
+
+  async findDatabaseId(): Promise<void> {
+    // It is in none.
+  }
+
+  async flushCounters(): Promise<void> {
+    // They stay in the process.
+  }
+
+  #asked(sentAt: Instant): Asked {
+    return { sentAt, incarnation: this.presence.incarnation };
+  }
+
+  #acquire(request: port.AcquireRequest, asked: Asked): Promise<AcquireAnswer> {
+    const read = (answer: port.AcquireAnswer): AcquireAnswer => {
+      if ("nowMs" in answer) {
+        this.#learn(answer.nowMs);
+      }
+      return toAcquireAnswer(answer, asked);
+    };
+    return this.#calls.ask("acquire", () => this.#store.acquire(request), read);
+  }
+
+  async #open(): Promise<void> {
+    const answer = await this.#calls.ask(
+      "open",
+      () => this.#store.open(),
+      ({ nowMs }) => nowMs,
+    );
+    this.#learn(answer);
+    this.isReady = !this.#calls.isClosed;
+    this.wasReady = true;
+  }
+
+  #learn(storeMs: number): void {
+    this.#storeMs = storeMs;
+    this.#learnedAtMs = this.clock.monotonicNowMs();
+  }
+}
+
+function nothing(): void {
+  // Its answer says no more than that it is done.
+}
