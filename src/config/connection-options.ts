@@ -84,7 +84,7 @@ export function checkConnectionOptions(value: unknown, place = "connection"): Co
   if (!isObject(value)) throw new InvalidOptionError({ option: place, expected: "an object", received: value });
   const given = value as Readonly<Record<string, unknown>>;
   refuse(place, given, refused);
-  checkNames(place, given, Object.keys(taken));
+  checkNames(place, given, Object.keys(taken), `${place}.`);
   for (const [name, [isValid, expected]] of Object.entries(taken)) {
     const received = given[name];
     if (received === undefined || isValid(received)) continue;

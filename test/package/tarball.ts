@@ -10,6 +10,7 @@ import { root, type Workplace } from "./workplace.js";
 /** What must be in it besides what the entries name. */
 const needed = [
   "dist/cli.js",
+  "dist/config.schema.json",
   "dist/cli/keeper.js",
   "dist/cli/spawning-thread.js",
   "man/leasehold.1",
@@ -29,6 +30,7 @@ const needed = [
 ];
 const allowed = [
   /^dist\/([\w-]+\/)?[\w-]+\.(c?js|d\.c?ts)$/,
+  /^dist\/config\.schema\.json$/,
   /^man\/leasehold\.1$/,
   /^migrations\/\d{4}_\w+\.sql$/,
   /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$/,

@@ -21,6 +21,7 @@ const order = [
   "postgres/schema",
   "postgres",
   "locker",
+  "config-file",
   "drizzle",
   "otel",
   "cli",
