@@ -1,7 +1,7 @@
 import { entries } from "./entries.js";
 
-/** The JSON schema of a configuration. */
-export const schemaFile = "dist/config.schema.json";
+/** The JSON schema of a configuration. In the package's own folder, where those look who do not read `exports`. */
+export const schemaFile = "config.schema.json";
 
 type Manifest = Record<string, unknown>;
 

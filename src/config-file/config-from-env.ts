@@ -24,11 +24,16 @@ const known = Object.values(variables).filter((variable) => variable !== null);
  * version may know them.
  *
  * ```ts
+ * import { configFromEnv } from "leasehold/config";
+ *
  * const locker = createLocker({ prefix: "shop:", ...configFromEnv() });
  * ```
  * @throws {InvalidOptionError} which names the variable, what was expected and what came
  */
-export function configFromEnv(env: Environment = process.env, options: ConfigOptions = {}): LockerOptions {
+export function configFromEnv(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+  options: ConfigOptions = {},
+): LockerOptions {
   const { stores } = checkConfigOptions("configFromEnv's options", options);
   refuseSlips(env);
   const context = { stores: stores ?? {} };

@@ -18,6 +18,8 @@ export interface ConfigOptions {
  * Each value is checked by itself. What has to go together is checked by `createLocker`, so that you can put other options beside these.
  *
  * ```ts
+ * import { parseConfig } from "leasehold/config";
+ *
  * const file = JSON.parse('{ "ttlMs": "10s", "waitMs": "1m30s", "prefix": "shop:" }');
  * const locker = createLocker({ ...parseConfig(file), onError: console.error });
  * ```

@@ -57,7 +57,10 @@ export async function createProject(files: Readonly<Record<string, string>>): Pr
   });
   const settings = {
     extends: join(root, "tsconfig.json"),
-    compilerOptions: { paths: { leasehold: [join(root, "src/index.ts")] }, noUnusedLocals: false },
+    compilerOptions: {
+      paths: { leasehold: [join(root, "src/index.ts")], "leasehold/*": [join(root, "src/*.ts")] },
+      noUnusedLocals: false,
+    },
     include: ["*.ts"],
   };
   const all = {

@@ -10,7 +10,7 @@ const refused = (value: unknown) => refusal(() => parseConfig(value)).message;
 
 test("the options of a file become those of a locker", () => {
   const file = JSON.parse(`{
-    "$schema": "./node_modules/leasehold/dist/config.schema.json",
+    "$schema": "./node_modules/leasehold/config.schema.json",
     "url": "postgres://app@db.example/app",
     "connection": { "ssl": "require", "connection": { "application_name": "billing" } },
     "presence": "off",

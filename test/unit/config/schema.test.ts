@@ -1,5 +1,7 @@
 // The JSON schema of a configuration against parseConfig: with values at the edges of each kind, and with many at once.
 import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { DURATION_PATTERN, parseDuration } from "../../../src/config/duration.js";
@@ -43,6 +45,11 @@ const beyondSchema: readonly ((name: string, value: unknown) => boolean)[] = [
     name === "metadata" && typeof value === "string" && (value.includes("\0") || /\p{Surrogate}/u.test(value)),
 ];
 const isBeyondSchema = (name: string, value: unknown): boolean => beyondSchema.some((rule) => rule(name, value));
+
+test("the package has it (npm run build writes it)", () => {
+  const file = fileURLToPath(new URL("../../../config.schema.json", import.meta.url));
+  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(configSchema());
+});
 
 describe("each option", () => {
   test.each(options)("%s: schema and parser take the same", (name) => {
