@@ -12,11 +12,13 @@ export type {
   ForceReleaseOptions,
   LeaseOptions,
   LockerOptions,
+  StoreName,
   TryOptions,
   WaitOptions,
 } from "./api/options.js";
 export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export type { PingResult, SweepResult } from "./api/results.js";
+export type { Store, StoreFactory } from "./api/store.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
@@ -57,6 +59,7 @@ export type {
   DebugServer,
   DebugServerFailure,
   DebugSession,
+  DebugStore,
   DebugWait,
 } from "./locker/debug.js";
 export { getLocker } from "./locker/get-locker.js";

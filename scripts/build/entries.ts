@@ -7,6 +7,8 @@ export const entries: readonly string[] = [
   "config",
   "drizzle",
   "otel",
+  "store",
+  "testing",
 ];
 
 /** Programs: ES modules alone, without types. By their place in dist. */

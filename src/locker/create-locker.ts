@@ -1,7 +1,7 @@
 import type { LockerOptions } from "../api/options.js";
 import { type ResolvedLockerOptions, resolveLockerOptions } from "../config/resolve-options.js";
+import { sharedMemoryStore } from "../memory/memory-store.js";
 import { noopStore } from "../memory/noop-store.js";
-import { sharedMemoryStore } from "../memory/shared-memory-store.js";
 import { PostgresBackend } from "../postgres/postgres-backend.js";
 import { systemClock } from "../runtime/clock.js";
 import type { Backend, BackendEvents } from "../store/backend.js";

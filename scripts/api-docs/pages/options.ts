@@ -15,6 +15,7 @@ export type {
   NodePostgresPool,
   PostgresClient,
   PostgresJsClient,
+  StoreName,
   TryOptions,
   WaitOptions,
 } from "../../../src/index.js";

@@ -1,0 +1,2 @@
+export type { TestClock } from "./testing/test-clock.js";
+export { createTestLocker, type Faults, type TestLocker, type TestLockerOptions } from "./testing/test-locker.js";
