@@ -42,9 +42,7 @@ beforeAll(async () => {
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   const here = {
     leasehold: [join(root, "src/index.ts")],
-    "leasehold/config": [join(root, "src/config.ts")],
-    "leasehold/drizzle": [join(root, "src/drizzle.ts")],
-    "leasehold/otel": [join(root, "src/otel.ts")],
+    "leasehold/*": [join(root, "src/*.ts")],
   };
   const compilerOptions = {
     paths: { ...here, "npm:leasehold": here.leasehold }, // as Deno writes it

@@ -67,7 +67,9 @@ describe("durations", () => {
   });
 
   test("text without a unit is refused with both ways to write it", () => {
-    expect(refused({ ttlMs: "30" })).toMatch(/got "30" \(string\): write 30s for seconds, 30ms for milliseconds$/);
+    expect(refused({ ttlMs: "30000" })).toMatch(
+      /got "30000" \(string\): write 30000s for seconds, 30000ms for milliseconds$/,
+    );
   });
 
   // What a text stands for is checked as a number is, and as createLocker checks it: the bounds are in two places.
