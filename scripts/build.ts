@@ -1,7 +1,7 @@
 // npm run build: makes dist/ from src/, and writes what package.json says of the entries, and config.schema.json. The types are checked by `npm run typecheck`.
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { configSchema } from "../src/config-file/schema.js";
+import { configSchema } from "../src/config-file/config-schema.js";
 import { bundle, bundleTypes } from "./build/bundle.js";
 import { schemaFile, withEntries } from "./build/manifest.js";
 

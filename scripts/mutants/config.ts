@@ -21,13 +21,13 @@ export const config: readonly Mutant[] = [
   },
   {
     name: "config: a value is not named by its path",
-    file: "src/config-file/read-options.ts",
+    file: "src/config-file/table.ts",
     edits: [['  const inFront = path === "" ?', "  const inFront = path !== null ?"]],
     tests: parseConfig,
   },
   {
     name: "config: an excluded option is only unknown",
-    file: "src/config-file/read-options.ts",
+    file: "src/config-file/table.ts",
     edits: [['if (entry === undefined || "kind" in entry) return;', "if (entry !== undefined || option) return;"]],
     tests: parseConfig,
   },
@@ -75,7 +75,7 @@ export const config: readonly Mutant[] = [
   },
   {
     name: "config: the schema lets unknown names pass",
-    file: "src/config-file/schema.ts",
+    file: "src/config-file/table.ts",
     edits: [["additionalProperties: false", "additionalProperties: true"]],
     tests: schema,
   },

@@ -7,7 +7,7 @@ import type { Context } from "./kind.js";
 import { address } from "./kinds.js";
 import { configOptions } from "./options.js";
 import { type ConfigOptions, checkConfigOptions } from "./parse-config.js";
-import { entriesOf } from "./read-options.js";
+import { entriesOf } from "./table.js";
 import { variables } from "./variables.js";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -41,6 +41,25 @@ function readText(text: string): number | null {
   return text === "Infinity" ? Number.POSITIVE_INFINITY : parseDuration(text);
 }
 
+/** How many times. */
+export const times: Kind<number> = {
+  schema: { anyOf: [{ type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER }, { const: "Infinity" }] },
+  read(value, path) {
+    if (value === "Infinity" || value === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
+    if (Number.isSafeInteger(value) && Number(value) >= 0) return Number(value);
+    throw new InvalidOptionError({ option: path, expected: 'an integer of 0 and up, or "Infinity"', received: value });
+  },
+};
+
+/** A part of something, 0 to 1. */
+export const part: Kind<number> = {
+  schema: { type: "number", minimum: 0, maximum: 1 },
+  read(value, path) {
+    if (typeof value === "number" && value >= 0 && value <= 1) return value;
+    throw new InvalidOptionError({ option: path, expected: "a number of 0 to 1", received: value });
+  },
+};
+
 export const truth: Kind<boolean> = {
   schema: { type: "boolean" },
   read: (value, path) => checkBoolean(path, value),

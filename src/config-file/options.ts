@@ -4,6 +4,8 @@ import { checkOneOf } from "../errors/option-checks.js";
 import { connection } from "./connection.js";
 import type { Kind, Table } from "./kind.js";
 import { address, choice, duration, json, text, truth } from "./kinds.js";
+import { minHold } from "./min-hold.js";
+import { retry } from "./retry.js";
 
 const isFunction = "it is a function; give it to createLocker, beside what the configuration says";
 
@@ -11,7 +13,10 @@ const lease: Table<LeaseOptions> = {
   ttlMs: { kind: duration(100), about: "How long a grant lasts unless it is renewed. Default 30 s." },
   keepAlive: { kind: truth, about: "Whether held locks are renewed in the background. Default true." },
   renewEveryMs: { kind: duration(20), about: "How often they are, less than ttlMs. Default: a third of ttlMs." },
-  minHoldMs: { kind: duration(0), about: "A release before it keeps the key from everybody until then. Default 0." },
+  minHoldMs: {
+    kind: minHold,
+    about: "A release before it keeps the key from everybody until then; a pair: a random time between. Default 0.",
+  },
   maxHoldMs: {
     kind: duration(1, { infinite: true }),
     about: "The lock is lost after this long, renewed or not. Default Infinity.",
@@ -28,8 +33,9 @@ const lease: Table<LeaseOptions> = {
 const wait: Table<WaitOptions> = {
   waitMs: {
     kind: duration(0, { infinite: true }),
-    about: "How long to wait in the queue before WaitTimeoutError. Default 10 s.",
+    about: "How long to wait in the queue before WaitTimeoutError. Default 10 s, or Infinity beside retry.",
   },
+  retry: { kind: retry, about: "Tries again after these delays in place of queueing. Default: the queue." },
   reentry: {
     kind: choice("throw", "wait"),
     about: "What a wait does for a key that the code it is called from holds already. Default wait.",

@@ -3,7 +3,7 @@ import type { StoreFactory } from "../api/store.js";
 import { checkStores } from "../config/resolve-store.js";
 import { checkNames } from "../errors/option-checks.js";
 import { configOptions } from "./options.js";
-import { readOptions } from "./read-options.js";
+import { readOptions } from "./table.js";
 
 /** Options of `parseConfig` and `configFromEnv`. */
 export interface ConfigOptions {

@@ -26,6 +26,7 @@ export const variables: { readonly [Name in keyof Configuration]-?: `LEASEHOLD_$
   metadata: "LEASEHOLD_METADATA",
   owner: "LEASEHOLD_OWNER",
   waitMs: "LEASEHOLD_WAIT",
+  retry: "LEASEHOLD_RETRY",
   reentry: "LEASEHOLD_REENTRY",
   statsPrefix: null,
   onLost: null,

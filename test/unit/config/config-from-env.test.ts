@@ -5,7 +5,7 @@ import type { StoreFactory } from "../../../src/api/store.js";
 import { resolveLockerOptions } from "../../../src/config/resolve-options.js";
 import { configFromEnv } from "../../../src/config.js";
 import { configOptions } from "../../../src/config-file/options.js";
-import { entriesOf } from "../../../src/config-file/read-options.js";
+import { entriesOf } from "../../../src/config-file/table.js";
 import { variables } from "../../../src/config-file/variables.js";
 import { refusal } from "./refusal.js";
 
@@ -34,6 +34,7 @@ const samples: Readonly<Record<string, readonly [text: string, value: unknown]>>
   LEASEHOLD_METADATA: ['{ "team": "a" }', { team: "a" }],
   LEASEHOLD_OWNER: ["worker 7", "worker 7"],
   LEASEHOLD_WAIT: ["0", 0],
+  LEASEHOLD_RETRY: ['{ "kind": "fixed", "delayMs": "1s" }', expect.any(Function)],
   LEASEHOLD_REENTRY: ["throw", "throw"],
 };
 
@@ -65,6 +66,11 @@ test("empty text counts as not set, and what is not set is left to createLocker"
   expect(Object.keys(configFromEnv({ ...empty, HOME: "/root", DATABASE_URL: "postgres://db.example/app" }))).toEqual(
     [],
   );
+});
+
+test("a pair of minimum holds is JSON", () => {
+  expect(configFromEnv({ LEASEHOLD_MIN_HOLD: '["1s", "2s"]' })).toEqual({ minHoldMs: [1_000, 2_000] });
+  expect(refused({ LEASEHOLD_MIN_HOLD: '["1s", "x"]' })).toMatch(/^LEASEHOLD_MIN_HOLD\[1\]: /);
 });
 
 test("without an environment it reads that of the process", () => {

@@ -3,7 +3,7 @@ import type { StoreFactory } from "../../../src/api/store.js";
 import { resolveLockerOptions } from "../../../src/config/resolve-options.js";
 import { parseConfig } from "../../../src/config.js";
 import { configOptions } from "../../../src/config-file/options.js";
-import { entriesOf } from "../../../src/config-file/read-options.js";
+import { entriesOf } from "../../../src/config-file/table.js";
 import { isAccepted, refusal } from "./refusal.js";
 
 const refused = (value: unknown) => refusal(() => parseConfig(value)).message;
@@ -103,6 +103,62 @@ describe("durations", () => {
     expect(byLocker.length).toBeGreaterThan(1);
     expect(accepted((ms) => parseConfig({ [name]: ms }))).toEqual(byLocker);
     expect(accepted((ms) => parseConfig({ [name]: Number.isFinite(ms) ? `${ms}ms` : "Infinity" }))).toEqual(byLocker);
+  });
+});
+
+describe("minHoldMs", () => {
+  test("may be a pair", () => {
+    expect(parseConfig({ minHoldMs: ["30s", 60_000] })).toEqual({ minHoldMs: [30_000, 60_000] });
+  });
+
+  test.each([
+    [
+      ["1m", "30s"],
+      'minHoldMs: expected a duration, or a pair such as ["30s", "1m"], the smaller one first, got an array',
+    ],
+    [["1m"], /^minHoldMs: expected a duration, or a pair/],
+    [["1s", "2s", "3s"], /^minHoldMs: expected a duration, or a pair/],
+    [["1s", "soon"], /^minHoldMs\[1\]: expected a duration of 0 to .*, got "soon" \(string\)$/],
+  ])("%j is none", (minHoldMs, message) => {
+    expect(refused({ minHoldMs })).toMatch(message);
+  });
+});
+
+describe("retry", () => {
+  const delaysOf = (retry: unknown): readonly (number | null | undefined)[] => {
+    const { retry: strategy } = parseConfig({ retry });
+    return [1, 2, 3, 4].map((attempt) => strategy?.(attempt));
+  };
+
+  test.each([
+    [{ kind: "fixed", delayMs: "50ms", jitter: 0 }, [50, 50, 50, 50]],
+    [{ kind: "linear", stepMs: "1s", jitter: 0, retries: 3 }, [1_000, 2_000, 3_000, null]],
+    [{ kind: "exponential", firstMs: 100, jitter: 0, maxDelayMs: "500ms", retries: "Infinity" }, [100, 200, 400, 500]],
+  ])("%j is a strategy of backoff", (retry, delays) => {
+    expect(delaysOf(retry)).toEqual(delays);
+  });
+
+  test.each([
+    ["exponential", /^retry: expected an object such as .*, got "exponential" \(string\)$/],
+    [{ kind: "constant" }, 'retry.kind: expected "fixed" or "linear" or "exponential", got "constant" (string)'],
+    [{ kind: "exponential" }, /^retry\.firstMs: expected a duration of 1 to .*, got undefined$/],
+    [
+      { kind: "fixed", firstMs: "1s" },
+      '"firstMs": there is no such option in retry. The options are kind, delayMs, retries, maxDelayMs, jitter.',
+    ],
+    [{ kind: "fixed", delayMs: "0" }, /^retry\.delayMs: /],
+    [
+      { kind: "fixed", delayMs: 5, retries: -1 },
+      'retry.retries: expected an integer of 0 and up, or "Infinity", got -1 (number)',
+    ],
+    [{ kind: "fixed", delayMs: 5, jitter: 2 }, "retry.jitter: expected a number of 0 to 1, got 2 (number)"],
+    [{ kind: "fixed", delayMs: 5, maxDelayMs: "x" }, /^retry\.maxDelayMs: /],
+  ])("%j is none", (retry, message) => {
+    expect(refused({ retry })).toMatch(message);
+  });
+
+  test("a function belongs into code", () => {
+    expect(refused({ retry: () => 5 })).toMatch(/^retry: expected an object such as .*, got a function$/);
   });
 });
 

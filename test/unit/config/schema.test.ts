@@ -6,9 +6,9 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { DURATION_PATTERN, parseDuration } from "../../../src/config/duration.js";
 import { parseConfig } from "../../../src/config.js";
+import { configSchema } from "../../../src/config-file/config-schema.js";
 import { configOptions } from "../../../src/config-file/options.js";
-import { entriesOf } from "../../../src/config-file/read-options.js";
-import { configSchema } from "../../../src/config-file/schema.js";
+import { entriesOf } from "../../../src/config-file/table.js";
 import { seeded } from "../../support/random.js";
 import { isAccepted } from "./refusal.js";
 
@@ -19,7 +19,9 @@ const options = Object.keys(entriesOf(configOptions));
 
 /** Values at the edges of the kinds, all of JSON. */
 const values: readonly unknown[] = [
-  ...[null, true, false, "", "x", {}, [], { a: 1 }, ["1s", "2s"]],
+  ...[null, true, false, "", "x", {}, [], { a: 1 }],
+  ...[["1s", "2s"], [0, 5], ["2s", "1s"], [1_000], [1, 2, 3], [-1, 5], ["1s", "soon"], [["1s"], "2s"]],
+  ...[{ kind: "fixed", delayMs: "1s" }, { kind: "exponential", firstMs: 50, retries: 5 }, { kind: "linear" }],
   ...[-1, 0, 1, 1.5, 19, 20, 49, 50, 99, 100, 999, 1_000, 2 ** 31 - 1, 2 ** 31, 1e21],
   ...["0", "0ms", "1ms", "99ms", "100ms", "999ms", "1s", "30s", "1m30s", "500ms", "1.5s", "24d", "25d", "Infinity"],
   ...["30", "-1s", "1 s", "0.5ms", "1s1s", "1m1h", "30S", "5 parsecs", "infinity", "Infinity ", "1s\n"],
@@ -33,6 +35,8 @@ const values: readonly unknown[] = [
 const beyondSchema: readonly ((name: string, value: unknown) => boolean)[] = [
   // how long a text lasts
   (name, value) => name.endsWith("Ms") && typeof value === "string" && parseDuration(value) !== null,
+  // which of two is larger
+  (name, value) => name === "minHoldMs" && Array.isArray(value) && value.length === 2,
   // how many bytes a text has, and that it has whole letters
   (name, value) =>
     /^(owner|prefix|\$schema)$/.test(name) &&
@@ -101,6 +105,27 @@ test("the options of postgres.js: schema and parser take the same", () => {
       expect([config, bySchema(config)]).toEqual([config, byParser(config)]);
     }
   }
+});
+
+test("strategies of retry: schema and parser take the same", () => {
+  const kinds = ["fixed", "linear", "exponential", "constant", undefined];
+  const first = [{ delayMs: "50ms" }, { stepMs: 50 }, { firstMs: "1s" }, { firstMs: 0 }, { delayMs: "Infinity" }, {}];
+  const others = [
+    ...[{}, { retries: 0 }, { retries: 5, jitter: 0.5, maxDelayMs: "10s" }, { retries: "Infinity" }, { jitter: 1 }],
+    ...[{ retries: -1 }, { retries: 1.5 }, { retries: "5" }, { jitter: 1.1 }, { jitter: -0.1 }, { jitter: "0.5" }],
+    ...[{ maxDelayMs: 0 }, { maxDelayMs: null }, { max: "5s" }, { delayMs: "1s", stepMs: "1s" }],
+  ];
+  let taken = 0;
+  for (const kind of kinds) {
+    for (const delay of first) {
+      for (const other of others) {
+        const config: unknown = JSON.parse(JSON.stringify({ retry: { kind, ...delay, ...other } }));
+        expect([config, bySchema(config)]).toEqual([config, byParser(config)]);
+        if (byParser(config)) taken += 1;
+      }
+    }
+  }
+  expect(taken).toBeGreaterThan(10);
 });
 
 test("names that there are not: schema and parser refuse the same", () => {

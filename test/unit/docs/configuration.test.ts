@@ -2,7 +2,7 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect, test } from "vitest";
 import { parseConfig } from "../../../src/config.js";
-import { configSchema } from "../../../src/config-file/schema.js";
+import { configSchema } from "../../../src/config-file/config-schema.js";
 import { variables } from "../../../src/config-file/variables.js";
 import { blocksOf, readPage } from "../../support/pages.js";
 

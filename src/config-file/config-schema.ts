@@ -1,16 +1,6 @@
 import type { JsonObject } from "../api/metadata.js";
-import type { Table } from "./kind.js";
 import { configOptions } from "./options.js";
-import { entriesOf } from "./read-options.js";
-
-/** JSON Schema of an object of options. */
-export function schemaOf<Options>(table: Table<Options>): JsonObject {
-  const properties = Object.entries(entriesOf(table)).map(([name, { kind, about }]) => [
-    name,
-    { description: about, ...kind.schema },
-  ]);
-  return { type: "object", properties: Object.fromEntries(properties), additionalProperties: false };
-}
+import { schemaOf } from "./table.js";
 
 /** JSON Schema of a whole configuration: `leasehold/config.schema.json`. */
 export function configSchema(): JsonObject {

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../api/metadata.js";
 import { isPlainObject } from "../config/metadata.js";
 import { InvalidOptionError } from "../errors/errors.js";
 import { checkNames } from "../errors/option-checks.js";
@@ -21,6 +22,20 @@ export function readOptions<Options extends object>(
     .filter(([name]) => value[name] !== undefined)
     .map(([name, { kind }]) => [name, kind.read(value[name], `${inFront}${name}`, context)]);
   return Object.fromEntries(read);
+}
+
+/** JSON Schema of an object of options. */
+export function schemaOf<Options>(table: Table<Options>, ...required: readonly (keyof Options & string)[]): JsonObject {
+  const properties = Object.entries(entriesOf(table)).map(([name, { kind, about }]) => [
+    name,
+    { description: about, ...kind.schema },
+  ]);
+  return {
+    type: "object",
+    properties: Object.fromEntries(properties),
+    ...(required.length > 0 ? { required } : {}),
+    additionalProperties: false,
+  };
 }
 
 /** What a configuration can have, by name. */
