@@ -10,6 +10,7 @@ export type {
   BackendOptions,
   CloseOptions,
   ForceReleaseOptions,
+  InstanceOptions,
   LeaseOptions,
   LockerOptions,
   StoreName,

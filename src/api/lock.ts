@@ -30,6 +30,8 @@ export interface LockJson {
   readonly remainingMs: number;
   /** Milliseconds since the grant. */
   readonly heldMs: number;
+  /** The name of the instance that it is on; null without `instances`. */
+  readonly instance: string | null;
 }
 
 /** Options of `lock.keepAlive`. */
@@ -77,6 +79,8 @@ export interface Lock extends AsyncDisposable {
   readonly held: boolean;
   /** Milliseconds since the grant. */
   readonly heldMs: number;
+  /** The name of the instance that it is on, in whose database it can guard transactions; null without the option `instances`. */
+  readonly instance: string | null;
   /** Fires when the lock is lost, with the LeaseLostError as its reason; never on an ordinary release. */
   readonly signal: AbortSignal;
   /**

@@ -148,7 +148,7 @@ export interface BackendOptions {
    * Where the leases are kept:
    *
    * - `postgres`: in the database that `url` names.
-   * - `memory`: in this process, one for all its lockers. For tests, and for a program that is one process.
+   * - `memory`: in this process, one for all its lockers (of instances: for all of the same name). For tests, and for a program that is one process.
    * - `noop`: nowhere. Everything is granted at once; a process warning says so once.
    * - a name in `stores`, or the function that makes a store: see `leasehold/store`.
    *
@@ -163,6 +163,18 @@ export interface BackendOptions {
 export type StoreName = "postgres" | "memory" | "noop";
 
 /**
+ * Options of one instance: where it is, and how it is reached. What is left out comes from the options beside `instances`, those of `connection`
+ * one by one. An instance with an address of its own (`url`, `directUrl`, `client`, or `connection.host`, `port` or `path`) takes none of these from there.
+ */
+export interface InstanceOptions extends BackendOptions {
+  /**
+   * Its part of the keys, beside the weights of the others. 0 or less takes it out of the routing, not out of reach: `locker.on(name)`. At least
+   * one instance needs a weight above 0. A finite number; default 1.
+   */
+  readonly weight?: number | undefined;
+}
+
+/**
  * Options of `createLocker`. `undefined` means the default. Anything of the wrong type or out of range, `null` included,
  * throws InvalidOptionError, and so does an option that does not exist.
  *
@@ -171,6 +183,17 @@ export type StoreName = "postgres" | "memory" | "noop";
  * ```
  */
 export interface LockerOptions extends LeaseOptions, WaitOptions, BackendOptions {
+  /**
+   * Several databases by name, instead of one: each key lives on one of them, chosen by its text, the names and the weights. All processes have to
+   * agree on these. Names are 1 to 63 letters, digits, `-` and `_`. The options of a backend beside it are the defaults of each.
+   *
+   * ```ts
+   * const locker = createLocker({
+   *   instances: { east: { url: "postgres://app@east.example/app", weight: 2 }, west: { url: "postgres://app@west.example/app" } },
+   * });
+   * ```
+   */
+  readonly instances?: { readonly [name: string]: InstanceOptions } | undefined;
   /** Text in front of every key, part of the key's identity and of its 512 bytes. Default none. */
   readonly prefix?: string | undefined;
   /**

@@ -51,6 +51,15 @@ export const times: Kind<number> = {
   },
 };
 
+/** Any number. */
+export const finite: Kind<number> = {
+  schema: { type: "number" },
+  read(value, path) {
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    throw new InvalidOptionError({ option: path, expected: "a finite number", received: value });
+  },
+};
+
 /** A part of something, 0 to 1. */
 export const part: Kind<number> = {
   schema: { type: "number", minimum: 0, maximum: 1 },

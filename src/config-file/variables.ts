@@ -16,6 +16,7 @@ export const variables: { readonly [Name in keyof Configuration]-?: `LEASEHOLD_$
   statsFlushMs: "LEASEHOLD_STATS_FLUSH",
   store: "LEASEHOLD_STORE",
   stores: null,
+  instances: "LEASEHOLD_INSTANCES",
   prefix: "LEASEHOLD_PREFIX",
   ttlMs: "LEASEHOLD_TTL",
   keepAlive: "LEASEHOLD_KEEP_ALIVE",

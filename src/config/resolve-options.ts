@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { ConnectionOptions } from "../api/connection-options.js";
 import type { Lock } from "../api/lock.js";
-import type { AcquireOptions, LeaseOptions, LockerOptions, StoreName } from "../api/options.js";
+import type { AcquireOptions, BackendOptions, LeaseOptions, LockerOptions, StoreName } from "../api/options.js";
 import type { PostgresClient } from "../api/postgres-client.js";
 import type { RetryStrategy } from "../api/retry.js";
 import type { StoreFactory } from "../api/store.js";
@@ -28,6 +28,8 @@ export const CONNECT_TIMEOUT_MS = 5_000;
 
 /** The options of a locker, checked and complete. */
 export interface ResolvedLockerOptions extends ResolvedLeaseOptions<MinHold> {
+  /** The name of the instance that they are for; null where there is one database without a name. */
+  readonly instance: string | null;
   /** Where to connect. @throws InvalidOptionError when neither the options say it nor, by now, the environment */
   readonly targets: () => Targets;
   readonly store: StoreName | StoreFactory;
@@ -102,16 +104,13 @@ const leaseNames: Names<LeaseOptions> = {
 };
 const acquireNames: Names<AcquireOptions> = { waitMs: true, retry: true, reentry: true, signal: true, ...leaseNames };
 const acquireNameList = Object.keys(acquireNames);
-const lockerNames: Names<LockerOptions> = {
+/** Those of one database, which an instance may have of its own. */
+export const backendNames: Names<BackendOptions> = {
   url: true,
   directUrl: true,
   client: true,
   connection: true,
   presence: true,
-  prefix: true,
-  waitMs: true,
-  retry: true,
-  reentry: true,
   takeoverDelayMs: true,
   requestTimeoutMs: true,
   connectTimeoutMs: true,
@@ -120,6 +119,14 @@ const lockerNames: Names<LockerOptions> = {
   statsFlushMs: true,
   store: true,
   stores: true,
+};
+export const lockerNames: Names<LockerOptions> = {
+  ...backendNames,
+  instances: true,
+  prefix: true,
+  waitMs: true,
+  retry: true,
+  reentry: true,
   statsPrefix: true,
   onAcquired: true,
   onError: true,
@@ -128,10 +135,14 @@ const lockerNames: Names<LockerOptions> = {
 
 type Given = Readonly<Record<string, unknown>>;
 
-/** Checks the options of `createLocker`, and fills in the defaults. Throws InvalidOptionError. */
+/**
+ * Checks the options of `createLocker`, and fills in the defaults; those of `instances` are not looked at, see resolve-instances.ts. `instance`:
+ * the one that they are for. Throws InvalidOptionError.
+ */
 export function resolveLockerOptions(
   options: unknown,
   env: Readonly<Record<string, string | undefined>> = process.env,
+  instance: string | null = null,
 ): ResolvedLockerOptions {
   const given = checkNames("createLocker's options", options, Object.keys(lockerNames));
   const client = given.client === undefined ? null : checkClient(given.client);
@@ -150,6 +161,7 @@ export function resolveLockerOptions(
   const { renewEveryMs } = given;
   return {
     ...lease,
+    instance,
     targets,
     store: resolveStore(given.store, given.stores, env),
     client,

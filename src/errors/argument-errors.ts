@@ -71,5 +71,5 @@ export class InvalidOptionError extends LeaseholdError {
 
 /** An address carries its password, and somebody may have put an address or a password into any option like these. */
 function mayHoldSecret(option: string): boolean {
-  return /url|password|ssl|client|connection|createLocker|token|secret/i.test(option);
+  return /url|password|ssl|client|connection|createLocker|token|secret|^instances(\.[^.]+)?$/i.test(option);
 }

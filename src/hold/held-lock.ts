@@ -10,6 +10,8 @@ import type { Lease } from "./lease.js";
 
 /** What a lock can ask its locker to do. */
 export interface LockActions {
+  /** Where it holds them; null when that has no name. */
+  readonly instance: string | null;
   renew(lease: Lease, ttlMs: number | undefined): Promise<void>;
   release(lease: Lease): Promise<void>;
   /** Returns its number, for `stopKeepAlive`. */
@@ -82,6 +84,10 @@ export class HeldLock implements Lock {
     return this.#lease.heldMs;
   }
 
+  get instance(): string | null {
+    return this.#actions.instance;
+  }
+
   get signal(): AbortSignal {
     return this.#lease.signal;
   }
@@ -128,7 +134,7 @@ export class HeldLock implements Lock {
   }
 
   toJSON(): LockJson {
-    const { key, fence, owner, ttlMs, metadata, held, remainingMs, heldMs } = this;
+    const { key, fence, owner, ttlMs, metadata, held, remainingMs, heldMs, instance } = this;
     return {
       key,
       fence: fence.toString(),
@@ -140,6 +146,7 @@ export class HeldLock implements Lock {
       held,
       remainingMs,
       heldMs,
+      instance,
     };
   }
 }

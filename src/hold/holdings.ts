@@ -34,6 +34,7 @@ const HOLDER_MS = 1_000;
 
 /** The locks that this process holds, and what can be done with them. */
 export class Holdings implements LockActions, LeaseOwner {
+  readonly instance: string | null;
   readonly #options: ResolvedLockerOptions;
   readonly #clock: Clock;
   readonly #backend: Backend;
@@ -50,6 +51,7 @@ export class Holdings implements LockActions, LeaseOwner {
   #onChange: (() => void) | null = null;
 
   constructor({ options, backend, activity, background, callbacks, observer, handOver }: HoldingsInit) {
+    this.instance = options.instance;
     this.#options = options;
     this.#clock = backend.clock;
     this.#backend = backend;

@@ -37,7 +37,7 @@ export interface DebugInfo {
   readonly state: "open" | "closing" | "closed";
   /** The options in effect, by name, with `[function]` or `[hidden]` for what is not shown. */
   readonly options: JsonObject;
-  /** Its three connections; null for a store that has none. */
+  /** Its three connections; null for a store that has none, and where each of several instances has its own. */
   readonly connections: DebugConnections | null;
   /** The locks that this process holds. */
   readonly locks: readonly LockJson[];
@@ -47,8 +47,10 @@ export interface DebugInfo {
   readonly waits: readonly DebugWait[];
   /** The last errors, the newest first, 50 at most: also those that were retried, so that no caller saw them. */
   readonly errors: readonly RecentError[];
-  /** What the server says of itself, or why it does not. */
+  /** What the server says of itself, or why it does not. With instances, whether all of them do. */
   readonly server: DebugServer | DebugStore | DebugServerFailure;
+  /** The same of each instance, by its name; empty without the option `instances`. */
+  readonly instances: { readonly [name: string]: DebugInfo };
 }
 
 /** The connections of a locker. */
@@ -175,7 +177,7 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
     waits: Array.from(claims, ({ state }) => describeWait(state, backend.clock)),
     errors: recent.errors.all(),
   };
-  return { ...here, server: await describeServer(parts) };
+  return { ...here, server: await describeServer(parts), instances: {} };
 }
 
 async function describeServer({ backend, options, recent }: DebugParts): Promise<DebugInfo["server"]> {

@@ -6,7 +6,7 @@ import { knownTargets } from "../config/resolve-targets.js";
 
 /** The options in effect, as JSON: addresses without their secrets, functions as `[function]`, unlimited durations as `Infinity`. */
 export function describeOptions(options: ResolvedLockerOptions): JsonObject {
-  const { targets, client, connection, metadata, connectTimeoutMs, ...plain } = options;
+  const { instance: _, targets, client, connection, metadata, connectTimeoutMs, ...plain } = options;
   const known = options.store === "postgres" ? knownTargets(targets) : null;
   const { target, directTarget } = known ?? { target: null, directTarget: null };
   return {

@@ -28,6 +28,7 @@ import { Holdings } from "../hold/holdings.js";
 import { Callbacks } from "../observe/callbacks.js";
 import { Counters, type LockerStats } from "../observe/counters/counters.js";
 import { prefixBy } from "../observe/counters/prefixes.js";
+import type { Tally } from "../observe/counters/tally.js";
 import { acquiring, Publisher } from "../observe/hooks/publisher.js";
 import { Observers } from "../observe/observer.js";
 import { Recent } from "../observe/recent.js";
@@ -44,6 +45,7 @@ import { isKept, toLeaseInfo } from "./lease-info.js";
 import type { Locker, TryResult } from "./locker.js";
 import { isInsideOf, runInside } from "./reentry.js";
 import { Sweeping } from "./sweeping.js";
+import { unknownInstance } from "./unknown-instance.js";
 import { runUnder } from "./with-lock.js";
 
 /** How long a last word may take once it is due: a new connection and one round trip. */
@@ -58,7 +60,7 @@ export class StoreLocker implements Locker {
   readonly #backend: Backend;
   readonly #observers = new Observers();
   readonly #recent: Recent;
-  readonly #publisher = new Publisher();
+  readonly #publisher: Publisher;
   readonly #queues: LocalQueues;
   readonly #callbacks: Callbacks;
   readonly #activity: Activity;
@@ -73,7 +75,9 @@ export class StoreLocker implements Locker {
   readonly #waitTerms: ResolvedAcquireOptions | null;
   readonly #tryTerms: ResolvedAcquireOptions | null;
 
-  constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend) {
+  /** `lockerId`: of the locker over several instances, of which this is one. */
+  constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
+    this.#publisher = new Publisher(options.instance, lockerId);
     const observer = this.#observers;
     const callbacks = new Callbacks(options.onError, observer);
     const onError = (error: unknown): void => callbacks.report(error);
@@ -229,7 +233,8 @@ export class StoreLocker implements Locker {
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
     const state = await this.#stateOf(fullKey);
-    return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
+    const isOurs = this.#holdings.isOurs(fullKey, state.fence, state.sessionId);
+    return toLeaseInfo(fullKey, state, isOurs, this.#options.instance);
   }
 
   async isLocked(key: string): Promise<boolean> {
@@ -242,6 +247,18 @@ export class StoreLocker implements Locker {
 
   locks(key?: string): readonly Lock[] {
     return this.#holdings.all(key === undefined ? undefined : this.fullKey(key));
+  }
+
+  get instances(): readonly string[] {
+    const { instance } = this.#options;
+    return instance === null ? [] : [instance];
+  }
+
+  on(instance: string): Locker {
+    if (instance === null || instance !== this.#options.instance) {
+      throw unknownInstance(instance, this.instances);
+    }
+    return this;
   }
 
   fullKey(key: string): string {
@@ -287,6 +304,11 @@ export class StoreLocker implements Locker {
 
   stats(): LockerStats {
     return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
+  }
+
+  /** Adds what `stats()` counts, for a sum of several lockers. */
+  addCountsTo(sum: Tally): void {
+    this.#counters.addTo(sum);
   }
 
   resetStats(): void {

@@ -12,7 +12,7 @@ import { faulty, Outages } from "./faulty-store.js";
 import { ManualClock, type TestClock } from "./test-clock.js";
 
 /** What says where the leases are: here that is known. */
-const ofDatabases = ["url", "directUrl", "client", "connection", "presence", "store", "stores"] as const;
+const ofDatabases = ["url", "directUrl", "client", "connection", "presence", "store", "stores", "instances"] as const;
 
 /** Options of `createTestLocker`: all of a locker's but those of a database. */
 export type TestLockerOptions = Omit<LockerOptions, (typeof ofDatabases)[number]>;

@@ -21,6 +21,7 @@ const order = [
   "postgres/schema",
   "postgres",
   "memory",
+  "instances",
   "locker",
   "config-file",
   "testing",

@@ -10,6 +10,7 @@ export type {
   CloseOptions,
   ConnectionOptions,
   ForceReleaseOptions,
+  InstanceOptions,
   LeaseOptions,
   LockerOptions,
   MigrateOptions,

@@ -10,6 +10,8 @@ export interface LockMessage {
   readonly key: string;
   /** The option `owner`; default `host name:process id`. */
   readonly owner: string;
+  /** The name of the instance that the key is on; null without the option `instances`. */
+  readonly instance: string | null;
 }
 
 /** On `leasehold:acquire`: a call that acquires has ended, in whatever way. */
@@ -70,6 +72,8 @@ export interface TakeoverMessage extends LockMessage {
 export interface SweepMessage extends SweepResult {
   /** Number of the locker in its process: 1 for the first that was made. */
   readonly lockerId: number;
+  /** The name of the instance that was swept; null without the option `instances`. */
+  readonly instance: string | null;
 }
 
 /** What a subscriber of a `start` channel may set. */
@@ -99,6 +103,8 @@ export interface WithLockTrace extends Trace {
   readonly lockerId: number;
   /** The full keys, prefix included. */
   readonly keys: readonly string[];
+  /** The name of the instance that they are on; null without the option `instances`. */
+  readonly instance: string | null;
   /** Whether the body ran, set from `asyncStart` on unless the call failed. */
   result?: { readonly isAcquired: boolean };
   /** What the call rejects with, set from `error` on. */

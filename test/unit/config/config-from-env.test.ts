@@ -24,6 +24,13 @@ const samples: Readonly<Record<string, readonly [text: string, value: unknown]>>
   LEASEHOLD_SWEEP_EVERY: ["1m30s", 90_000],
   LEASEHOLD_STATS_FLUSH: ["500ms", 500],
   LEASEHOLD_STORE: ["memory", "memory"],
+  LEASEHOLD_INSTANCES: [
+    '{ "east": "postgres://east.example/app", "west": { "url": "postgres://west.example/app", "idleTimeoutMs": "5s" } }',
+    {
+      east: { url: "postgres://east.example/app" },
+      west: { url: "postgres://west.example/app", idleTimeoutMs: 5_000 },
+    },
+  ],
   LEASEHOLD_PREFIX: ["shop:", "shop:"],
   LEASEHOLD_TTL: ["30s", 30_000],
   LEASEHOLD_KEEP_ALIVE: ["false", false],
@@ -96,6 +103,13 @@ describe("what is wrong is named by its variable", () => {
       '{ "prot": 1 }',
       '"prot": there is no such option in LEASEHOLD_CONNECTION. Did you mean "port"?',
     ],
+    [
+      "LEASEHOLD_INSTANCES",
+      "postgres://app:hunter2@db",
+      /^LEASEHOLD_INSTANCES: expected a JSON object of instances, such as/,
+    ],
+    ["LEASEHOLD_INSTANCES", '{ "a": "app:hunter2@db" }', /^LEASEHOLD_INSTANCES\.a\.url: .*, got a string$/],
+    ["LEASEHOLD_INSTANCES", '{ "a": { "weight": "2" } }', /^LEASEHOLD_INSTANCES\.a\.weight: expected a finite number/],
     ["LEASEHOLD_DATABASE_URL", "mysql://app:hunter2@db", /^LEASEHOLD_DATABASE_URL: .*postgresql:\/\/, got a string$/],
   ])("%s=%s", (variable, text, message) => {
     expect(refused({ [variable]: text })).toMatch(message);

@@ -162,6 +162,45 @@ describe("retry", () => {
   });
 });
 
+describe("instances", () => {
+  const east = { url: "postgres://east.example/app" };
+
+  test("have the options of a database each, written as those of the whole", () => {
+    const west = { connection: { host: "west.example" }, takeoverDelayMs: "2s", store: "mine", weight: 2 };
+    const mine = (() => undefined) as never;
+    expect(parseConfig({ ttlMs: "10s", instances: { east, west } }, { stores: { mine } })).toEqual({
+      ttlMs: 10_000,
+      instances: { east, west: { ...west, takeoverDelayMs: 2_000 } },
+      stores: { mine },
+    });
+  });
+
+  test.each([
+    [{}, /^instances: expected an object with at least one instance/],
+    [{ "a b": east }, /^instances: expected names of 1 to 63 letters, digits, - and _, got "a b"$/],
+    [{ a: east.url }, "instances.a: expected an object with options by name, got a string"],
+    [{ a: { takeoverDelayMs: "5 parsecs" } }, /^instances\.a\.takeoverDelayMs: .*, got "5 parsecs" \(string\)$/],
+    [{ a: { connection: { port: 0 } } }, /^instances\.a\.connection\.port: expected an integer of 1 to 65535/],
+    [{ a: { weight: "2" } }, 'instances.a.weight: expected a finite number, got "2" (string)'],
+    [{ a: { store: "redis" } }, /^instances\.a\.store: expected "postgres"/],
+    [{ a: { client: {} } }, /^instances\.a\.client: cannot stand in a configuration: it is a client/],
+    [
+      { a: { takeoverDelay: 1 } },
+      '"takeoverDelay": there is no such option in instances.a. Did you mean "takeoverDelayMs"?',
+    ],
+    [
+      { a: { ttlMs: "1s" } },
+      "instances.a.ttlMs: expected it to stand beside instances: it is the same for all of them",
+    ],
+  ])("%j: what is wrong is named by its path", (instances, message) => {
+    expect(refused({ instances })).toMatch(message);
+  });
+
+  test("an unknown option of one is named by its path", () => {
+    expect(refusal(() => parseConfig({ instances: { a: { urll: 1 } } })).option).toBe("instances.a.urll");
+  });
+});
+
 describe("what is wrong is named by its path", () => {
   test.each([
     [{ keepAlive: "yes" }, "keepAlive", 'keepAlive: expected true or false, got "yes" (string)'],

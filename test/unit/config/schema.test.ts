@@ -22,6 +22,7 @@ const values: readonly unknown[] = [
   ...[null, true, false, "", "x", {}, [], { a: 1 }],
   ...[["1s", "2s"], [0, 5], ["2s", "1s"], [1_000], [1, 2, 3], [-1, 5], ["1s", "soon"], [["1s"], "2s"]],
   ...[{ kind: "fixed", delayMs: "1s" }, { kind: "exponential", firstMs: 50, retries: 5 }, { kind: "linear" }],
+  ...[{ a: {} }, { a: { url: "postgres://h/d", weight: 2 } }, { "a b": {} }],
   ...[-1, 0, 1, 1.5, 19, 20, 49, 50, 99, 100, 999, 1_000, 2 ** 31 - 1, 2 ** 31, 1e21],
   ...["0", "0ms", "1ms", "99ms", "100ms", "999ms", "1s", "30s", "1m30s", "500ms", "1.5s", "24d", "25d", "Infinity"],
   ...["30", "-1s", "1 s", "0.5ms", "1s1s", "1m1h", "30S", "5 parsecs", "infinity", "Infinity ", "1s\n"],
@@ -126,6 +127,32 @@ test("strategies of retry: schema and parser take the same", () => {
     }
   }
   expect(taken).toBeGreaterThan(10);
+});
+
+test("instances: schema and parser take the same", () => {
+  const url = "postgres://east.example/app";
+  const samples: readonly unknown[] = [
+    ...[{}, [], null, "a", { a: null }, { a: {} }, { a: { url } }, { a: url }, { a: [] }],
+    ...[
+      { a: { url }, "b-2_C": { url, weight: 2 } },
+      { "a b": { url } },
+      { "": { url } },
+      { ["a".repeat(64)]: { url } },
+    ],
+    ...[{ a: { weight: 0 } }, { a: { weight: -1.5 } }, { a: { weight: "2" } }, { a: { weight: null } }],
+    ...[{ a: { takeoverDelayMs: "2s" } }, { a: { takeoverDelayMs: 999 } }, { a: { takeoverDelayMs: "soon" } }],
+    ...[{ a: { connection: { port: 5_432 } } }, { a: { connection: { port: 0 } } }, { a: { presence: "off" } }],
+    ...[
+      { a: { ttlMs: "2s" } },
+      { a: { client: {} } },
+      { a: { stores: {} } },
+      { a: { wieght: 1 } },
+      { a: { url: "x" } },
+    ],
+  ];
+  const taken = samples.filter((instances) => byParser({ instances }));
+  expect(taken.length).toBeGreaterThan(5);
+  expect(samples.filter((instances) => bySchema({ instances }))).toEqual(taken);
 });
 
 test("names that there are not: schema and parser refuse the same", () => {
