@@ -269,7 +269,7 @@ test("a variable that cannot be read is told without its text", async () => {
   const weights = await run(`{"east": {"url": "${away}", "weight": "2"}}`);
   expect([weights.code, weights.stderr]).toEqual([
     2,
-    expect.stringContaining("instances.east.weight: expected a finite number"),
+    expect.stringContaining("LEASEHOLD_INSTANCES.east.weight: expected a finite number"),
   ]);
   expect(text.stderr + weights.stderr).not.toContain("hunter2");
   const none = await runCli(cli, ["ls", "--instance", "east"], { url: east.url });

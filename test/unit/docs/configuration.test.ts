@@ -21,7 +21,7 @@ test("its file is one by parseConfig, and by the schema", () => {
 
 test("its errors are those that come", () => {
   const calls = blocks.flatMap(({ text }) => [...text.matchAll(/^parseConfig\((.*)\); \/\/ (.*?)(?:, \.\.\.)?$/gm)]);
-  expect(calls).toHaveLength(3);
+  expect(calls).toHaveLength(4);
   for (const [, value = "", message = ""] of calls) {
     const config: unknown = JSON.parse(value.replaceAll(/(\w+):/g, '"$1":'));
     expect(() => parseConfig(config)).toThrow(message);
