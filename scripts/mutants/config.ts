@@ -15,7 +15,7 @@ export const config: readonly Mutant[] = [
   },
   {
     name: "config: a duration has another bound than createLocker checks",
-    file: "src/config-file/options.ts",
+    file: "src/config-file/backend.ts",
     edits: [["requestTimeoutMs: { kind: duration(50)", "requestTimeoutMs: { kind: duration(100)"]],
     tests: parseConfig,
   },
@@ -23,6 +23,24 @@ export const config: readonly Mutant[] = [
     name: "config: a value is not named by its path",
     file: "src/config-file/table.ts",
     edits: [['  const inFront = path === "" ?', "  const inFront = path !== null ?"]],
+    tests: parseConfig,
+  },
+  {
+    name: "config: a retry may be without its first delay",
+    file: "src/config-file/retry.ts",
+    edits: [["delay.read(value[name], `", "delay.read(value[name] ?? 100, `"]],
+    tests: parseConfig,
+  },
+  {
+    name: "config: the larger minimum hold may come first",
+    file: "src/config-file/min-hold.ts",
+    edits: [["max !== undefined && min <= max", "max !== undefined && min >= 0"]],
+    tests: parseConfig,
+  },
+  {
+    name: "config: what all instances share stands in one",
+    file: "src/config-file/instances.ts",
+    edits: [["if (common === undefined) return", "if (common !== null) return"]],
     tests: parseConfig,
   },
   {
