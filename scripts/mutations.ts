@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
+import { config } from "./mutants/config.js";
 import { counters } from "./mutants/counters.js";
 import { fences } from "./mutants/fences.js";
 import { firstAttempts } from "./mutants/first-attempts.js";
@@ -76,6 +77,7 @@ const mutants = [
   ...views,
   ...watch,
   ...cli,
+  ...config,
   ...timing,
   ...tls,
 ]
