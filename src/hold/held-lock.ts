@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import type { DetachedLock } from "../api/detached-lock.js";
 import type { KeepAliveOptions, Lock, LockJson } from "../api/lock.js";
 import type { JsonValue } from "../api/metadata.js";
 import { InvalidOptionError } from "../errors/errors.js";
@@ -14,6 +15,7 @@ export interface LockActions {
   release(lease: Lease): Promise<void>;
   keepAlive(lease: Lease, options: KeepAliveOptions): void;
   stopKeepAlive(lease: Lease): Promise<void>;
+  detach(lease: Lease): Promise<DetachedLock>;
   reportError(error: unknown): void;
   /** @throws {LeaseLostError} @throws {NotHeldError} when this process knows that the lease has ended. Otherwise Postgres decides. */
   guard(lease: Lease): Guard;
@@ -43,10 +45,6 @@ export class HeldLock implements Lock {
 
   get fence(): bigint {
     return this.#lease.fence;
-  }
-
-  get token(): string {
-    return this.#lease.token;
   }
 
   get owner(): string {
@@ -100,6 +98,10 @@ export class HeldLock implements Lock {
   keepAlive(options: KeepAliveOptions = {}): () => Promise<void> {
     this.#actions.keepAlive(this.#lease, options);
     return () => this.#actions.stopKeepAlive(this.#lease);
+  }
+
+  detach(): Promise<DetachedLock> {
+    return this.#actions.detach(this.#lease);
   }
 
   async transaction<Value>(

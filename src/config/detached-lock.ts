@@ -1,0 +1,57 @@
+import type { AdoptOptions } from "../api/options.js";
+import { InvalidKeyError, InvalidOptionError } from "../errors/errors.js";
+import { checkFence, checkNames, checkText } from "../errors/option-checks.js";
+import type { GrantId } from "../store/backend.js";
+import { checkKey } from "./key.js";
+import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
+
+/** An object, so that the compiler notices a missing name. */
+const adoptNames: { readonly [Name in keyof AdoptOptions]-?: true } = {
+  ttlMs: true,
+  keepAlive: true,
+  renewEveryMs: true,
+  maxHoldMs: true,
+  guardTimeoutMs: true,
+  owner: true,
+  onLost: true,
+};
+
+/** Checks what `adopt` is given to adopt. It has come from elsewhere, as JSON: fields that are not known are left alone. Throws InvalidOptionError. */
+export function checkDetached(value: unknown): GrantId {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    const expected = "what lock.detach() resolved to: { key, token, fence }";
+    throw new InvalidOptionError({ option: "detached", expected, received: value });
+  }
+  const { key, token, fence, instance } = value as Readonly<Record<string, unknown>>;
+  if (instance !== null && instance !== undefined) {
+    checkText("detached.instance", instance, 1, 256);
+  }
+  return { key: checkFullKey(key), token: checkToken(token), fence: checkFence("detached.fence", toBigInt(fence)) };
+}
+
+/** The terms of a lock that is adopted, until it is known what its row says. Throws InvalidOptionError. */
+export function resolveAdoptOptions(locker: ResolvedLockerOptions, options: unknown): ResolvedAcquireOptions {
+  const given = checkNames("adopt's options", options, Object.keys(adoptNames));
+  return resolveAcquireOptions(locker, given, { waits: false });
+}
+
+function checkFullKey(key: unknown): string {
+  try {
+    return checkKey(key);
+  } catch (error) {
+    if (!(error instanceof InvalidKeyError)) throw error;
+    throw new InvalidOptionError({ option: "detached.key", expected: error.expected, received: key });
+  }
+}
+
+function checkToken(token: unknown): string {
+  if (typeof token === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(token)) {
+    return token.toLowerCase();
+  }
+  throw new InvalidOptionError({ option: "detached.token", expected: "a uuid", received: token });
+}
+
+/** JSON has no bigint. What is no decimal number stays what it is, to be refused. */
+function toBigInt(fence: unknown): unknown {
+  return typeof fence === "string" && /^[0-9]{1,19}$/.test(fence) ? BigInt(fence) : fence;
+}
