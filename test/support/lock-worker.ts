@@ -21,7 +21,6 @@ export interface On {
 export interface Granted {
   readonly key: string;
   readonly fence: bigint;
-  readonly token: string;
 }
 
 export interface Failure {
@@ -72,7 +71,7 @@ serve<LockWorkerArgs>(({ url, options, lockers = {} }) => {
   const keep = (lock: Lock): Granted => {
     locks.set(lock.key, lock);
     lock.signal.addEventListener("abort", () => emit("signal", { key: lock.key, reason: lock.signal.reason.reason }));
-    return { key: lock.key, fence: lock.fence, token: lock.token };
+    return { key: lock.key, fence: lock.fence };
   };
   const look = (lock: Lock): LockState => ({
     held: lock.held,
