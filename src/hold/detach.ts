@@ -1,4 +1,5 @@
 import { UnavailableError } from "../errors/errors.js";
+import type { Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, RenewAnswer } from "../store/backend.js";
@@ -8,6 +9,8 @@ import type { Renewals } from "./renewals.js";
 
 const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 200;
+const ROW_LOCKED =
+  "its row is locked by another transaction, or the connection that shows that this process lives is being made again";
 
 export interface Detaching {
   readonly backend: Backend;
@@ -28,15 +31,18 @@ export interface Detaching {
 export async function detachNow({ backend, renewals, lease, timeoutMs, onDetached }: Detaching): Promise<void> {
   const { clock } = backend;
   const { key, token, fence, claim } = lease;
-  const deadline = lease.within(timeoutMs);
-  const inTime = <Value>(work: Promise<Value>): Promise<Value> =>
-    withTimeoutOf(clock, work, Math.max(1, clock.msUntil(deadline)));
+  let deadline = lease.within(timeoutMs);
+  const beforehand = (work: Promise<void>, until: Instant): Promise<void> =>
+    withTimeoutOf(clock, work, Math.max(1, clock.msUntil(until))).catch((cause: unknown) => {
+      throw notSent(key, "what was asked about it before has not been answered", cause);
+    });
   try {
-    await inTime(renewals.pause(lease));
+    await beforehand(renewals.pause(lease), deadline);
     if (!claim.isCertain) {
-      // An attempt to acquire it had no answer. Carried out once it was handed over and released, it would be granted again, and no last word
-      // could free that without freeing what was handed over (rule 8).
-      await inTime(claim.attemptsEnded());
+      // An attempt to acquire it had no answer. Carried out once the lock was handed over and released, it would be granted again, and no
+      // last word could free that without freeing what was handed over (rule 8). In a given time the server refuses it.
+      await beforehand(claim.attemptsEnded(), lease.within(timeoutMs * 1.1));
+      deadline = lease.within(timeoutMs);
     }
     await retry({
       clock,
@@ -52,7 +58,7 @@ export async function detachNow({ backend, renewals, lease, timeoutMs, onDetache
       firstMs: FIRST_RETRY_MS,
       maxMs: MAX_RETRY_MS,
       refuse: () => lease.refuseUnlessHeld(),
-      exhausted: (failure) => failure ?? rowLocked(key),
+      exhausted: (failure) => failure ?? notSent(key, ROW_LOCKED),
     });
   } catch (error) {
     renewals.resume(lease);
@@ -72,9 +78,7 @@ function isDetached(lease: Lease, answer: RenewAnswer): boolean {
   return answer.outcome === "renewed";
 }
 
-function rowLocked(key: string): UnavailableError {
-  return new UnavailableError({
-    outcome: "not-sent",
-    message: `The lock ${quote(key)} could not be detached: its row is locked by another transaction, or the connection to Postgres is being made again. It is still held.`,
-  });
+function notSent(key: string, why: string, cause?: unknown): UnavailableError {
+  const message = `The lock on ${quote(key)} could not be detached: ${why}. It is still held.`;
+  return new UnavailableError({ outcome: "not-sent", message, cause });
 }
