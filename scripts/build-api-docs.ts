@@ -3,7 +3,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const tools = fileURLToPath(new URL("api-docs/", import.meta.url));
@@ -33,15 +33,18 @@ function missingFromPages(): readonly string[] {
   return exportsOf(entry).filter((name) => !listed.includes(name));
 }
 
-/** The names in `export { a, type B }` and `export type { C }`. */
+/** The names in `export { a, type B }` and `export type { C }`, and those of the files in `export *`. */
 function exportsOf(file: string): readonly string[] {
-  const lists = readFileSync(file, "utf8").matchAll(/^export (?:type )?\{([^}]*)\}/gm);
-  return [...lists].flatMap(([, list = ""]) =>
+  const text = readFileSync(file, "utf8");
+  const others = [...text.matchAll(/^export \* from "([^"]+)\.js";/gm)];
+  const lists = text.matchAll(/^export (?:type )?\{([^}]*)\}/gm);
+  const named = [...lists].flatMap(([, list = ""]) =>
     list
       .split(",")
       .map((name) => name.trim().replace(/^type /, ""))
       .filter(Boolean),
   );
+  return [...named, ...others.flatMap(([, path]) => exportsOf(join(dirname(file), `${path}.ts`)))];
 }
 
 function build(out: string): void {

@@ -24,6 +24,7 @@ import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
+import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -65,6 +66,7 @@ const mutants = [
   ...client,
   ...libraries,
   ...counters,
+  ...retrying,
   ...rules,
   ...sqlApi,
   ...sweeper,

@@ -12,13 +12,18 @@ export type {
   BackendOptions,
   CloseOptions,
   ForceReleaseOptions,
+  InstanceOptions,
   LeaseOptions,
   LockerOptions,
+  StoreName,
   TryOptions,
   WaitOptions,
 } from "./api/options.js";
 export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export type { PingResult, SweepResult } from "./api/results.js";
+export type { BackoffOptions, RetryStrategy } from "./api/retry.js";
+export type { Store, StoreFactory } from "./api/store.js";
+export { backoff } from "./config/backoff.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
@@ -36,6 +41,7 @@ export {
   NotMigratedError,
   NotPermittedError,
   ReentryError,
+  RetriesExhaustedError,
   StaleFenceError,
   UnavailableError,
   UnsafeBackendError,
@@ -59,6 +65,7 @@ export type {
   DebugServer,
   DebugServerFailure,
   DebugSession,
+  DebugStore,
   DebugWait,
 } from "./locker/debug.js";
 export { getLocker } from "./locker/get-locker.js";

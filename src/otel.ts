@@ -1,6 +1,7 @@
 import { type MeterProvider, metrics, type TracerProvider, trace } from "@opentelemetry/api";
 import { InvalidOptionError } from "./errors/errors.js";
 import { checkNames } from "./errors/option-checks.js";
+import { attributesBy } from "./otel/attributes.js";
 import { checkKeyNames, type KeyNames } from "./otel/key-names.js";
 import { recordMetrics } from "./otel/metrics.js";
 import { recordSpans } from "./otel/spans.js";
@@ -35,12 +36,12 @@ export interface TelemetryOptions {
  */
 export function instrumentLeasehold(options: TelemetryOptions = {}): () => void {
   const given = checkNames("instrumentLeasehold's options", options, ["keyNames", "meterProvider", "tracerProvider"]);
-  const nameOf = checkKeyNames(given.keyNames);
+  const attributesOf = attributesBy(checkKeyNames(given.keyNames));
   const meters = provider<MeterProvider>("meterProvider", given.meterProvider, "getMeter") ?? metrics;
   const tracers = provider<TracerProvider>("tracerProvider", given.tracerProvider, "getTracer") ?? trace;
   const stops = [
-    recordMetrics(meters.getMeter("leasehold", VERSION), nameOf),
-    recordSpans(tracers.getTracer("leasehold", VERSION), nameOf),
+    recordMetrics(meters.getMeter("leasehold", VERSION), attributesOf),
+    recordSpans(tracers.getTracer("leasehold", VERSION), attributesOf),
   ];
   return () => {
     for (const stop of stops.splice(0)) {

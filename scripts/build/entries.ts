@@ -6,6 +6,8 @@ export const entries: readonly string[] = [
   "index", //
   "drizzle",
   "otel",
+  "store",
+  "testing",
 ];
 
 /** Programs: ES modules alone, without types. By their place in dist. */

@@ -258,13 +258,13 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "outage: a wait gives up after requestTimeoutMs",
-    file: "src/acquire/wait.ts",
-    edits: [["this.#clock.monotonicNowMs() >= deadlineMs) {\n      throw error;", "true) {\n      throw error;"]],
+    file: "src/acquire/looks.ts",
+    edits: [["this.leftMs <= 0) {\n      throw error;", "true) {\n      throw error;"]],
     tests: ["test/unit/acquire.test.ts"],
   },
   {
     name: "outage: a silent first attempt ends a wait",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [
       ["if (this.#context.clock.elapsedMs(this.claim.startedAt) < this.terms.waitMs) {", "if (false as boolean) {"],
     ],
@@ -272,8 +272,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "outage: a wait waits for what will not pass",
-    file: "src/acquire/wait.ts",
-    edits: [["isHopeless(error) || this.#clock.monotonicNowMs()", "this.#clock.monotonicNowMs()"]],
+    file: "src/acquire/looks.ts",
+    edits: [["isHopeless(error) || this.leftMs", "this.leftMs"]],
     tests: ["test/unit/acquire.test.ts"],
   },
   {
@@ -284,8 +284,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "outage: a try asks an address again that never worked",
-    file: "src/acquire/wait.ts",
-    edits: [["(this.#isTry && !this.#backend.wasReady)", "false"]],
+    file: "src/acquire/looks.ts",
+    edits: [["? !this.#backend.wasReady :", "? false :"]],
     tests: ["test/faults/reasons.test.ts"],
   },
   {
@@ -302,19 +302,19 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "deadlock: a timeout does not look for one",
-    file: "src/acquire/acquires.ts",
-    edits: [["!this.#isTry && holdings.size > 0", "!this.#isTry && holdings.size > 1"]],
+    file: "src/acquire/acquire.ts",
+    edits: [["this.terms.queues && holdings.size > 0", "this.terms.queues && holdings.size > 1"]],
     tests: ["test/waiting/deadlock.test.ts"],
   },
   {
     name: "deadlock: while it is looked for, the wait cannot be ended",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [["      this.#isTimedOut = true;\n", ""]],
     tests: ["test/unit/acquire.test.ts"],
   },
   {
     name: "deadlock: looked for when the entry has gone",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [
       [
         "void claims.backend.findDeadlock(this.key).then(",

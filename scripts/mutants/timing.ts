@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.js";
 
 /** What first attempts of one statement have in common. */
-const terms = ["owner", "ttlMs", "minHoldMs", "maxHoldMs", "metadata.json", "waitMs > 0"];
+const terms = ["owner", "ttlMs", "minHoldMs", "maxHoldMs", "metadata.json", "queues"];
 
 const unit = (...names: string[]) => names.map((name) => `test/unit/${name}.test.ts`);
 
@@ -20,7 +20,7 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "acquire: a late answer settles it again",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [
       [
         "    this.claim.take(answer);\n    if (!this.#context.firstAttempts.remove(this)) {",
@@ -31,31 +31,31 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "acquire: no bound for the first attempts",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [[" && firstAttempts.size < MAX_FIRST_ATTEMPTS", ""]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: a first attempt behind others of this process",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [["(queues.size > 0 && queues.has(this.key)) || ", ""]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: a first attempt for what this process holds, although the call waits",
-    file: "src/acquire/acquires.ts",
-    edits: [[" || (this.terms.waitMs > 0 && holdings.has(this.key))", ""]],
+    file: "src/acquire/acquire.ts",
+    edits: [[" || (this.terms.queues && holdings.has(this.key))", ""]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: no first attempt for what this process holds, although the call is a try",
-    file: "src/acquire/acquires.ts",
-    edits: [["this.terms.waitMs > 0 && holdings", "holdings"]],
+    file: "src/acquire/acquire.ts",
+    edits: [["(this.terms.queues && holdings.has", "(holdings.has"]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: a late failure settles it again",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [
       [
         "this.deadline);\n    if (!this.#context.firstAttempts.remove(this)) {",
@@ -66,7 +66,7 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "acquire: a first attempt although the backend is not ready",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [["backend.isReady && ", ""]],
     tests: unit("acquire"),
   },
@@ -127,10 +127,10 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "acquire: no last word after a cancelled call",
-    file: "src/acquire/acquires.ts",
+    file: "src/acquire/acquire.ts",
     edits: [
       [
-        '    this.#ended("cancelled", null, error);\n    this.#context.background.add(this.claim.lastWord());',
+        '    this.#ended("cancelled", null, error);\n    this.#cleanUp();',
         '    this.#ended("cancelled", null, error);',
       ],
     ],
@@ -418,7 +418,7 @@ export const timing: readonly Mutant[] = [
       file: "src/config/resolve-options.ts",
       edits: [
         [
-          "sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, waitMs > 0]),",
+          "sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]),",
           `sort: JSON.stringify([${terms.filter((other) => other !== term).join(", ")}]),`,
         ],
       ],

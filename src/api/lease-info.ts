@@ -37,6 +37,8 @@ export interface LeaseInfo {
   readonly blockingPid: number | null;
   /** The same of a prepared transaction, which has no backend: its name. It ends with COMMIT or ROLLBACK PREPARED alone. */
   readonly blockingTransaction: string | null;
+  /** The name of the instance that it is on; null without the option `instances`. */
+  readonly instance: string | null;
   /** JSON-safe: fences are decimal strings. */
   toJSON(): Readonly<Record<string, unknown>>;
 }

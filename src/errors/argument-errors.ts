@@ -74,5 +74,5 @@ export class InvalidOptionError extends LeaseholdError {
  * lock may be one as text, with its token.
  */
 function mayHoldSecret(option: string): boolean {
-  return /url|password|ssl|client|connection|createLocker|token|secret|^detached$/i.test(option);
+  return /url|password|ssl|client|connection|createLocker|token|secret|^detached$|^instances(\.[^.]+)?$/i.test(option);
 }

@@ -11,10 +11,13 @@ import type { Lease } from "./lease.js";
 
 /** What a lock can ask its locker to do. */
 export interface LockActions {
+  /** Where it holds them; null when that has no name. */
+  readonly instance: string | null;
   renew(lease: Lease, ttlMs: number | undefined): Promise<void>;
   release(lease: Lease): Promise<void>;
-  keepAlive(lease: Lease, options: KeepAliveOptions): void;
-  stopKeepAlive(lease: Lease): Promise<void>;
+  /** Returns its number, for `stopKeepAlive`. */
+  keepAlive(lease: Lease, options: KeepAliveOptions): number;
+  stopKeepAlive(lease: Lease, number: number): Promise<void>;
   detach(lease: Lease): Promise<DetachedLock>;
   reportError(error: unknown): void;
   /** @throws {LeaseLostError} @throws {NotHeldError} when this process knows that the lease has ended. Otherwise Postgres decides. */
@@ -79,6 +82,10 @@ export class HeldLock implements Lock {
     return this.#lease.heldMs;
   }
 
+  get instance(): string | null {
+    return this.#actions.instance;
+  }
+
   get signal(): AbortSignal {
     return this.#lease.signal;
   }
@@ -96,8 +103,8 @@ export class HeldLock implements Lock {
   }
 
   keepAlive(options: KeepAliveOptions = {}): () => Promise<void> {
-    this.#actions.keepAlive(this.#lease, options);
-    return () => this.#actions.stopKeepAlive(this.#lease);
+    const number = this.#actions.keepAlive(this.#lease, options);
+    return () => this.#actions.stopKeepAlive(this.#lease, number);
   }
 
   detach(): Promise<DetachedLock> {
@@ -129,7 +136,7 @@ export class HeldLock implements Lock {
   }
 
   toJSON(): LockJson {
-    const { key, fence, owner, ttlMs, metadata, held, remainingMs, heldMs } = this;
+    const { key, fence, owner, ttlMs, metadata, held, remainingMs, heldMs, instance } = this;
     return {
       key,
       fence: fence.toString(),
@@ -141,6 +148,7 @@ export class HeldLock implements Lock {
       held,
       remainingMs,
       heldMs,
+      instance,
     };
   }
 }

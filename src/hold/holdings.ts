@@ -36,6 +36,7 @@ const HOLDER_MS = 1_000;
 
 /** The locks that this process holds, and what can be done with them. */
 export class Holdings implements LockActions, LeaseOwner {
+  readonly instance: string | null;
   readonly #options: ResolvedLockerOptions;
   readonly #clock: Clock;
   readonly #backend: Backend;
@@ -52,6 +53,7 @@ export class Holdings implements LockActions, LeaseOwner {
   #onChange: (() => void) | null = null;
 
   constructor({ options, backend, activity, background, callbacks, observer, handOver }: HoldingsInit) {
+    this.instance = options.instance;
     this.#options = options;
     this.#clock = backend.clock;
     this.#backend = backend;
@@ -93,9 +95,10 @@ export class Holdings implements LockActions, LeaseOwner {
     return this.#leases.size;
   }
 
-  /** The oldest first. */
-  all(): readonly Lock[] {
-    return Array.from(this.#leases, ({ lock }) => lock);
+  /** Those of all keys or of one, the oldest first. */
+  all(key?: string): readonly Lock[] {
+    const locks = Array.from(this.#leases, ({ lock }) => lock);
+    return key === undefined ? locks : locks.filter((lock) => lock.key === key);
   }
 
   /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
@@ -159,7 +162,7 @@ export class Holdings implements LockActions, LeaseOwner {
     });
   }
 
-  keepAlive(lease: Lease, options: KeepAliveOptions): void {
+  keepAlive(lease: Lease, options: KeepAliveOptions): number {
     const given = checkNames("keepAlive's options", options, ["everyMs", "onError"]);
     const everyMs =
       given.everyMs === undefined
@@ -168,11 +171,11 @@ export class Holdings implements LockActions, LeaseOwner {
     const onError =
       given.onError === undefined ? null : checkFunction<(error: unknown) => void>("onError", given.onError);
     lease.refuseUnlessHeld();
-    this.#renewals.keepAlive(lease, everyMs, onError === null ? null : this.#callbacks.listener(onError));
+    return this.#renewals.keepAlive(lease, everyMs, onError === null ? null : this.#callbacks.listener(onError));
   }
 
-  stopKeepAlive(lease: Lease): Promise<void> {
-    return this.#activity.during(() => this.#renewals.stopKeepAlive(lease));
+  stopKeepAlive(lease: Lease, number: number): Promise<void> {
+    return this.#activity.during(() => this.#renewals.stopKeepAlive(lease, number));
   }
 
   async detach(lease: Lease): Promise<DetachedLock> {
@@ -190,7 +193,7 @@ export class Holdings implements LockActions, LeaseOwner {
     };
     await this.#activity.during(() => detachNow(detaching));
     const { key, token, fence } = lease;
-    return { key, token, fence: fence.toString(), instance: null };
+    return { key, token, fence: fence.toString(), instance: this.instance };
   }
 
   guard(lease: Lease): Guard {

@@ -37,7 +37,7 @@ export interface DebugInfo {
   readonly state: "open" | "closing" | "closed";
   /** The options in effect, by name, with `[function]` or `[hidden]` for what is not shown. */
   readonly options: JsonObject;
-  /** Its three connections; null for a store that has none. */
+  /** Its three connections; null for a store that has none, and where each of several instances has its own. */
   readonly connections: DebugConnections | null;
   /** The locks that this process holds. */
   readonly locks: readonly LockJson[];
@@ -47,8 +47,10 @@ export interface DebugInfo {
   readonly waits: readonly DebugWait[];
   /** The last errors, the newest first, 50 at most: also those that were retried, so that no caller saw them. */
   readonly errors: readonly RecentError[];
-  /** What the server says of itself, or why it does not. */
+  /** What the server says of itself, or why it does not. With instances, whether all of them do. */
   readonly server: DebugServer | DebugStore | DebugServerFailure;
+  /** The same of each instance, by its name; empty without the option `instances`. */
+  readonly instances: { readonly [name: string]: DebugInfo };
 }
 
 /** The connections of a locker. */
@@ -99,9 +101,9 @@ export interface DebugWait {
   readonly since: string;
   /** Milliseconds since then. */
   readonly waitedMs: number;
-  /** How long it is willing to wait in the queue; 0 for a call that only tries. */
+  /** How long it is willing to wait, or to retry; 0 for a call that only tries. */
   readonly waitMs: number | "Infinity";
-  /** Its ticket in the queue: smaller numbers are served first. Null before the first answer, and for a call that does not wait. */
+  /** Its ticket in the queue: smaller numbers are served first. Null before the first answer, and for a call that tries or retries. */
   readonly ticket: string | null;
   /** How often it has looked. */
   readonly attempts: number;
@@ -175,7 +177,7 @@ export async function describeLocker(parts: DebugParts): Promise<DebugInfo> {
     waits: Array.from(claims, ({ state }) => describeWait(state, backend.clock)),
     errors: recent.errors.all(),
   };
-  return { ...here, server: await describeServer(parts) };
+  return { ...here, server: await describeServer(parts), instances: {} };
 }
 
 async function describeServer({ backend, options, recent }: DebugParts): Promise<DebugInfo["server"]> {

@@ -6,7 +6,7 @@ import { knownTargets } from "../config/resolve-targets.js";
 
 /** The options in effect, as JSON: addresses without their secrets, functions as `[function]`, unlimited durations as `Infinity`. */
 export function describeOptions(options: ResolvedLockerOptions): JsonObject {
-  const { targets, client, connection, metadata, connectTimeoutMs, ...plain } = options;
+  const { instance: _, targets, client, connection, metadata, connectTimeoutMs, ...plain } = options;
   const known = options.store === "postgres" ? knownTargets(targets) : null;
   const { target, directTarget } = known ?? { target: null, directTarget: null };
   return {
@@ -50,6 +50,7 @@ function describeConnection(connection: ConnectionOptions): JsonObject {
 
 function describeValue(value: string | number | boolean | object | null): JsonValue {
   if (typeof value === "function") return "[function]";
+  if (Array.isArray(value)) return value.map(describeValue);
   if (typeof value === "object" && value !== null) return "[object]";
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }

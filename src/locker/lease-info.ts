@@ -4,7 +4,12 @@ import type { HolderInfo } from "../errors/errors.js";
 import type { KeyState } from "../store/backend.js";
 
 /** Null when the key is free. */
-export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean): LeaseInfo | null {
+export function toLeaseInfo(
+  key: string,
+  state: KeyState,
+  isThisProcess: boolean,
+  instance: string | null,
+): LeaseInfo | null {
   if (state.state === "free") {
     return null;
   }
@@ -23,6 +28,7 @@ export function toLeaseInfo(key: string, state: KeyState, isThisProcess: boolean
     waiters: state.waiters,
     blockingPid: state.blockingPid,
     blockingTransaction: state.blockingTransaction,
+    instance,
   };
   return Object.defineProperty(data, "toJSON", {
     value: () => ({

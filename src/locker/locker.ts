@@ -22,7 +22,7 @@ export type TryResult<Value> =
 export interface Locker extends AsyncDisposable {
   /**
    * Connects, and refuses what would not be safe: a pooler, a standby, a missing schema, missing rights. All other calls do the same, so
-   * it is not required. Call it when the application starts to get errors early.
+   * it is not required. Call it when the application starts to get errors early. With `instances` it tries all of them, and the error names those that failed.
    * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError}
    * @throws {UnavailableError} when Postgres cannot be reached
    */
@@ -46,6 +46,7 @@ export interface Locker extends AsyncDisposable {
    * const lock = await locker.acquire("order:42", { waitMs: 60_000 });
    * ```
    * @throws {WaitTimeoutError} after `waitMs`
+   * @throws {RetriesExhaustedError} with `retry`, when the strategy gives up
    * @throws {ReentryError} with `reentry: "throw"`, when the code that calls holds the key
    * @throws {UnavailableError} when Postgres cannot be reached and nothing is left of `waitMs`, or when that is certain to stay so
    * @throws the signal's reason
@@ -126,8 +127,21 @@ export interface Locker extends AsyncDisposable {
   /** The lock on this key (without the prefix) that this locker holds. Sends nothing. */
   get(key: string): Lock | undefined;
 
-  /** All locks that this locker holds. Sends nothing. */
-  locks(): readonly Lock[];
+  /** The locks that this locker holds, of all keys or of one (without the prefix), the oldest first. Sends nothing. */
+  locks(key?: string): readonly Lock[];
+
+  /** The names of its instances, see the option `instances`; empty when it is over one database that has no name. */
+  readonly instances: readonly string[];
+
+  /**
+   * The locker over one instance alone, whatever the routing says: a key has another lock on each. It shares what it holds with this one.
+   *
+   * ```ts
+   * const { acquired } = locker.on("east").stats();
+   * ```
+   * @throws {InvalidOptionError} which lists the names
+   */
+  on(instance: string): Locker;
 
   /**
    * The key with the locker's prefix, as it is stored in the table.
@@ -152,6 +166,9 @@ export interface Locker extends AsyncDisposable {
    * Raises the mark of a resource to this fence. It is for writes outside of Postgres: a service behind HTTP, for example, calls it before
    * each write with the fence that came with the request. A fence that equals the mark or is larger passes; from then on, smaller ones are
    * refused. The resource is any text of 1 to 512 bytes. The locker's prefix is not added to it.
+   *
+   * With `instances`, the mark is kept where a lock whose full key is the resource's text would be. Fences of two instances cannot be compared, so
+   * where the text is another one, name the instance: `locker.on(lock.instance).checkFence(...)`.
    *
    * ```ts
    * await locker.checkFence("bucket/report.pdf", BigInt(request.headers.get("x-fence") ?? 0));
@@ -190,13 +207,14 @@ export interface Locker extends AsyncDisposable {
   resetStats(): void;
 
   /**
-   * One round trip on the connection for commands.
+   * One round trip on the connection for commands; with `instances` the slowest of all.
    * @throws {UnavailableError} when there is no answer within `requestTimeoutMs`
    */
   ping(): Promise<PingResult>;
 
   /**
-   * What this locker offers with this server, and why or why not. Connects, like `ready`, and throws the same errors.
+   * What this locker offers with this server, and why or why not; with `instances`, what it offers on all of them. Connects, like `ready`, and
+   * throws the same errors.
    *
    * ```ts
    * const { features } = await locker.capabilities();

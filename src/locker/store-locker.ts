@@ -2,7 +2,7 @@ import { Acquires, type AcquiresInit } from "../acquire/acquires.js";
 import { Adoptions } from "../acquire/adopt.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
-import type { NotGranted } from "../acquire/wait.js";
+import type { NotGranted } from "../acquire/results.js";
 import type { Capabilities } from "../api/capabilities.js";
 import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
@@ -18,12 +18,20 @@ import {
   type ResolvedLockerOptions,
   resolveAcquireOptions,
 } from "../config/resolve-options.js";
-import { ClosedError, InvalidOptionError, ReentryError, StaleFenceError, WaitTimeoutError } from "../errors/errors.js";
+import {
+  ClosedError,
+  InvalidOptionError,
+  ReentryError,
+  RetriesExhaustedError,
+  StaleFenceError,
+  WaitTimeoutError,
+} from "../errors/errors.js";
 import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "../errors/option-checks.js";
 import { Holdings } from "../hold/holdings.js";
 import { Callbacks } from "../observe/callbacks.js";
 import { Counters, type LockerStats } from "../observe/counters/counters.js";
 import { prefixBy } from "../observe/counters/prefixes.js";
+import type { Tally } from "../observe/counters/tally.js";
 import { acquiring, Publisher } from "../observe/hooks/publisher.js";
 import { Observers } from "../observe/observer.js";
 import { Recent } from "../observe/recent.js";
@@ -40,6 +48,7 @@ import { isKept, toLeaseInfo } from "./lease-info.js";
 import type { Locker, TryResult } from "./locker.js";
 import { isInsideOf, runInside } from "./reentry.js";
 import { Sweeping } from "./sweeping.js";
+import { unknownInstance } from "./unknown-instance.js";
 import { runUnder } from "./with-lock.js";
 
 /** How long a last word may take once it is due: a new connection and one round trip. */
@@ -54,7 +63,7 @@ export class StoreLocker implements Locker {
   readonly #backend: Backend;
   readonly #observers = new Observers();
   readonly #recent: Recent;
-  readonly #publisher = new Publisher();
+  readonly #publisher: Publisher;
   readonly #queues: LocalQueues;
   readonly #callbacks: Callbacks;
   readonly #activity: Activity;
@@ -66,11 +75,13 @@ export class StoreLocker implements Locker {
   readonly #calls: Calls;
   readonly #acquires: Acquires;
   readonly #adoptions: Adoptions;
-  /** The terms of `acquire(key)` and `tryAcquire(key)` without options. */
-  readonly #waitTerms: ResolvedAcquireOptions;
-  readonly #tryTerms: ResolvedAcquireOptions;
+  /** The terms of `acquire(key)` and `tryAcquire(key)` without options. Null: they are drawn for each call. */
+  readonly #waitTerms: ResolvedAcquireOptions | null;
+  readonly #tryTerms: ResolvedAcquireOptions | null;
 
-  constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend) {
+  /** `lockerId`: of the locker over several instances, of which this is one. */
+  constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
+    this.#publisher = new Publisher(options.instance, lockerId);
     const observer = this.#observers;
     const callbacks = new Callbacks(options.onError, observer);
     const onError = (error: unknown): void => callbacks.report(error);
@@ -109,21 +120,26 @@ export class StoreLocker implements Locker {
     const holdings = new Holdings({ options, backend, activity, background, callbacks, observer, handOver: queues });
     Object.defineProperty(this, isClosing, { get: () => calls.isClosing });
     const claims = { backend, queues, requestTimeoutMs, closed: calls.closed };
-    const toError: AcquiresInit["toError"] = (key, { waitMs }, { holder, blockingPid }, deadlock) =>
-      new WaitTimeoutError({
-        key,
-        waitMs,
-        holder: holdings.holderInfo(key, holder),
-        blockingPid,
-        isHeldHere: holdings.get(key) !== undefined,
-        deadlock,
-      });
+    const toError: AcquiresInit["toError"] = (
+      key,
+      { waitMs },
+      { outcome, blockingPid, tries, ...result },
+      deadlock,
+    ) => {
+      const holder = holdings.holderInfo(key, result.holder);
+      if (outcome === "exhausted") {
+        return new RetriesExhaustedError({ key, attempts: tries, holder, blockingPid });
+      }
+      const isHeldHere = holdings.get(key) !== undefined;
+      return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, deadlock });
+    };
     for (const watcher of [recent, this.#publisher, counters, callbacks]) {
       observer.add(watcher);
     }
     this.#options = options;
-    this.#waitTerms = resolveAcquireOptions(options, {}, { waits: true });
-    this.#tryTerms = resolveAcquireOptions(options, {}, { waits: false });
+    const isDrawn = typeof options.minHoldMs !== "number";
+    this.#waitTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: true });
+    this.#tryTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: false });
     this.#backend = backend;
     this.#queues = queues;
     this.#recent = recent;
@@ -169,7 +185,8 @@ export class StoreLocker implements Locker {
     try {
       const fullKey = checkKey(key, this.#options.prefix);
       const terms =
-        options === undefined ? this.#waitTerms : resolveAcquireOptions(this.#options, options, { waits: true });
+        (options === undefined ? this.#waitTerms : null) ??
+        resolveAcquireOptions(this.#options, options, { waits: true });
       if (this.#calls.isClosing) {
         return Promise.reject(new ClosedError());
       }
@@ -225,7 +242,12 @@ export class StoreLocker implements Locker {
   }
 
   async adopt(detached: DetachedLock, options?: AdoptOptions): Promise<Lock> {
-    const grant = checkDetached(detached);
+    const { instance, ...grant } = checkDetached(detached);
+    const own = this.#options.instance;
+    // A locker without instances may be over the database of one that somebody else has given a name.
+    if (instance !== null && own !== null && instance !== own) {
+      throw unknownInstance(instance, [own], "detached.instance");
+    }
     const terms = resolveAdoptOptions(this.#options, options);
     if (this.#holdings.get(grant.key)?.fence === grant.fence) {
       const expected = "a lock that this locker does not hold already";
@@ -241,7 +263,8 @@ export class StoreLocker implements Locker {
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
     const state = await this.#stateOf(fullKey);
-    return toLeaseInfo(fullKey, state, this.#holdings.isOurs(fullKey, state.fence, state.sessionId));
+    const isOurs = this.#holdings.isOurs(fullKey, state.fence, state.sessionId);
+    return toLeaseInfo(fullKey, state, isOurs, this.#options.instance);
   }
 
   async isLocked(key: string): Promise<boolean> {
@@ -252,8 +275,20 @@ export class StoreLocker implements Locker {
     return this.#holdings.get(this.fullKey(key));
   }
 
-  locks(): readonly Lock[] {
-    return this.#holdings.all();
+  locks(key?: string): readonly Lock[] {
+    return this.#holdings.all(key === undefined ? undefined : this.fullKey(key));
+  }
+
+  get instances(): readonly string[] {
+    const { instance } = this.#options;
+    return instance === null ? [] : [instance];
+  }
+
+  on(instance: string): Locker {
+    if (instance === null || instance !== this.#options.instance) {
+      throw unknownInstance(instance, this.instances);
+    }
+    return this;
   }
 
   fullKey(key: string): string {
@@ -301,6 +336,11 @@ export class StoreLocker implements Locker {
     return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
   }
 
+  /** Adds what `stats()` counts, for a sum of several lockers. */
+  addCountsTo(sum: Tally): void {
+    this.#counters.addTo(sum);
+  }
+
   resetStats(): void {
     this.#counters.reset();
   }
@@ -344,7 +384,8 @@ export class StoreLocker implements Locker {
 
   #try(key: string, options: TryOptions | undefined): Promise<Lock | NotGranted> {
     const terms =
-      options === undefined ? this.#tryTerms : resolveAcquireOptions(this.#options, options, { waits: false });
+      (options === undefined ? this.#tryTerms : null) ??
+      resolveAcquireOptions(this.#options, options, { waits: false });
     if (this.#calls.isClosing) {
       return Promise.reject(new ClosedError());
     }

@@ -9,22 +9,22 @@ import {
 } from "@opentelemetry/api";
 import { LeaseholdError } from "../errors/errors.js";
 import type { AcquireTrace, Trace, WithLockTrace } from "../observe/hooks/messages.js";
+import type { AttributesOf, Subject } from "./attributes.js";
 import { errorType } from "./error-type.js";
-import type { NameOf } from "./key-names.js";
 import { Subscriptions } from "./subscriptions.js";
 
 /** Records until the returned function is called, which ends all open spans. */
-export function recordSpans(tracer: Tracer, nameOf: NameOf): () => void {
+export function recordSpans(tracer: Tracer, attributesOf: AttributesOf): () => void {
   const subscriptions = new Subscriptions();
   const spans = new Map<object, Span>();
   const record = <Operation extends AcquireTrace | WithLockTrace>(
     channel: string,
     name: string,
-    keyOf: (operation: Operation) => string,
-    attributesOf: (result: NonNullable<Operation["result"]>) => Attributes,
+    subjectOf: (operation: Operation) => Subject,
+    outcomeOf: (result: NonNullable<Operation["result"]>) => Attributes,
   ): void => {
     subscriptions.on<Operation>(`tracing:${channel}:start`, (operation) => {
-      const span = tracer.startSpan(name, { attributes: nameOf(keyOf(operation)) });
+      const span = tracer.startSpan(name, { attributes: attributesOf(subjectOf(operation)) });
       spans.set(operation, span);
       runInside(operation, span);
     });
@@ -36,7 +36,7 @@ export function recordSpans(tracer: Tracer, nameOf: NameOf): () => void {
     });
     subscriptions.on<Operation>(`tracing:${channel}:asyncEnd`, (operation) => {
       if (operation.result !== undefined) {
-        spans.get(operation)?.setAttributes(attributesOf(operation.result));
+        spans.get(operation)?.setAttributes(outcomeOf(operation.result));
       }
       spans.get(operation)?.end();
       spans.delete(operation);
@@ -45,13 +45,13 @@ export function recordSpans(tracer: Tracer, nameOf: NameOf): () => void {
   record<WithLockTrace>(
     "leasehold:with-lock",
     "leasehold.with_lock",
-    ({ keys }) => keys[0] ?? "",
+    ({ keys, instance }) => ({ key: keys[0] ?? "", instance }),
     ({ isAcquired }) => ({ "leasehold.acquire.outcome": isAcquired ? "granted" : "held" }),
   );
   record<AcquireTrace>(
     "leasehold:acquire",
     "leasehold.acquire",
-    ({ key }) => key,
+    (operation) => operation,
     ({ outcome }) => ({ "leasehold.acquire.outcome": outcome }),
   );
   return () => {

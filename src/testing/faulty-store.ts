@@ -17,6 +17,8 @@ const methods = [
   "release",
   "abandon",
   "renew",
+  "adopt",
+  "detach",
   "check",
   "ping",
   "sweep",

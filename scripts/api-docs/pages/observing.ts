@@ -15,6 +15,7 @@ export type {
   DebugServer,
   DebugServerFailure,
   DebugSession,
+  DebugStore,
   DebugWait,
   HistogramStats,
   HotKeyStats,

@@ -6,15 +6,20 @@
 export type {
   AcquireOptions,
   BackendOptions,
+  BackoffOptions,
   CloseOptions,
   ConnectionOptions,
   ForceReleaseOptions,
+  InstanceOptions,
   LeaseOptions,
   LockerOptions,
   MigrateOptions,
   NodePostgresPool,
   PostgresClient,
   PostgresJsClient,
+  RetryStrategy,
+  StoreName,
   TryOptions,
   WaitOptions,
 } from "../../../src/index.js";
+export { backoff } from "../../../src/index.js";

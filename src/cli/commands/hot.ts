@@ -1,7 +1,6 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
-import { withDatabase } from "../database.js";
-import { SUCCESS } from "../exit-codes.js";
-import { printRows, readView } from "../view.js";
+import { readAll } from "../read-all.js";
+import { printRows } from "../view.js";
 import { hotKeys } from "../views.js";
 
 export const hot: Command = {
@@ -17,8 +16,8 @@ export const hot: Command = {
   ],
   positionals: [],
   async run(args) {
-    const rows = await withDatabase(args, (database) => readView(database, hotKeys));
-    printRows(hotKeys, rows, args.has("json"));
-    return SUCCESS;
+    const { view, rows, exitCode } = await readAll(args, "hot", hotKeys);
+    printRows(view, rows, args.has("json"));
+    return exitCode;
   },
 };

@@ -1,8 +1,7 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
-import { withDatabase } from "../database.js";
-import { SUCCESS } from "../exit-codes.js";
 import { keyFilter, notePattern } from "../pattern.js";
-import { printRows, readView } from "../view.js";
+import { readAll } from "../read-all.js";
+import { printRows } from "../view.js";
 import { activeLeases, expiredLeases } from "../views.js";
 
 export const ls: Command = {
@@ -27,9 +26,9 @@ Long keys are cut in the middle where a terminal is too narrow, never in a pipe 
   async run(args) {
     const view = args.has("expired") ? expiredLeases : activeLeases;
     const [keys] = args.positionals;
-    const rows = await withDatabase(args, (database) => readView(database, view, keyFilter(keys, "starts with")));
+    const found = await readAll(args, "ls", view, keyFilter(keys, "starts with"));
     if (!args.has("json")) notePattern(keys);
-    printRows(view, rows, args.has("json"));
-    return SUCCESS;
+    printRows(found.view, found.rows, args.has("json"));
+    return found.exitCode;
   },
 };

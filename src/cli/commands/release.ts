@@ -1,4 +1,5 @@
 import type { ForceReleaseResult } from "../../api/force-release.js";
+import type { Locker } from "../../locker/locker.js";
 import { type Command, connectionOptions, jsonOption } from "../command.js";
 import { looksLikeDuration, parseDuration } from "../duration.js";
 import { FAILURE, SUCCESS } from "../exit-codes.js";
@@ -51,7 +52,7 @@ For the owner of the schema, and administrators (leasehold.grant_admin).`,
     const say = (sentence: string): void => {
       if (!isJson) writeOut(`${sentence}\n`);
     };
-    return await withLocker(args, { presence: "off" }, async (locker) => {
+    const take = async (locker: Locker): Promise<number> => {
       const result = await locker.forceRelease(key, { fence, immediate: isImmediate });
       const info = result === null || result.holders.length === 0 ? await locker.check(key) : null;
       if (result === null) {
@@ -68,7 +69,8 @@ For the owner of the schema, and administrators (leasehold.grant_admin).`,
       const data = { ...toData(result), ...(isKept ? { outcome: null, state: info.state } : {}) };
       if (isJson) writeJson({ key, ...data, ...(waited === null ? {} : { is_free: waited.isFree }) });
       return waited?.isFree === false || (waited === null && isKept) ? FAILURE : SUCCESS;
-    });
+    };
+    return await withLocker(args, { presence: "off" }, take, key);
   },
 };
 

@@ -85,14 +85,16 @@ Exit codes of its own:
     } as const;
     const signals = new Signals();
     try {
-      return await withLocker(args, options, async (locker) => {
+      const [key = ""] = args.positionals;
+      const hold = async (locker: Locker): Promise<number> => {
         // A wait outlasts an outage. An address that has never worked is told at once.
         await locker.ready();
         isWaiting = true;
-        const lock = await acquire(locker, args.positionals[0] ?? "", terms, signals.signal);
+        const lock = await acquire(locker, key, terms, signals.signal);
         isWaiting = false;
         return await runUnderLock(lock, { command: [program, ...rest], graceMs, signals, tell });
-      });
+      };
+      return await withLocker(args, options, hold, key);
     } catch (error) {
       if (error instanceof Interrupted) return error.exitCode;
       if (!(error instanceof StartError) && !(error instanceof NotAcquiredError)) throw error;

@@ -1,8 +1,7 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
-import { withDatabase } from "../database.js";
-import { SUCCESS } from "../exit-codes.js";
 import { writeNote } from "../output.js";
-import { printRows, readView } from "../view.js";
+import { readAll } from "../read-all.js";
+import { printRows } from "../view.js";
 import { liveSessions } from "../views.js";
 
 export const sessions: Command = {
@@ -22,12 +21,12 @@ export const sessions: Command = {
   ],
   positionals: [],
   async run(args) {
-    const rows = await withDatabase(args, (database) => readView(database, liveSessions));
+    const { view, rows, exitCode } = await readAll(args, "sessions", liveSessions);
     const shown = args.has("all") ? rows : rows.filter(({ is_alive }) => is_alive === true);
-    printRows(liveSessions, shown, args.has("json"));
+    printRows(view, shown, args.has("json"));
     const hidden = rows.length - shown.length;
     if (hidden > 0 && !args.has("json"))
       writeNote(`${hidden} not shown, dead or reconnecting: leasehold sessions --all`);
-    return SUCCESS;
+    return exitCode;
   },
 };

@@ -1,5 +1,5 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
-import { withDatabase } from "../database.js";
+import { type Database, withDatabase } from "../database.js";
 import { FAILURE, SUCCESS } from "../exit-codes.js";
 import { writeJson, writeNote, writeOut } from "../output.js";
 import { printable } from "../printable.js";
@@ -22,18 +22,20 @@ export const show: Command = {
   positionals: ["<key>"],
   async run(args) {
     const [key = ""] = args.positionals;
-    const shown = await withDatabase(args, (database) => look(database, key));
-    const { lease, ended, waiters, isFirstGrant, missingRight } = shown;
+    const ask = async (database: Database) => ({ ...(await look(database, key)), instance: database.address.instance });
+    const shown = await withDatabase(args, ask, { key });
+    const { lease, ended, waiters, isFirstGrant, missingRight, instance } = shown;
     const isFree = lease === null;
     if (missingRight !== null)
       writeNote(
         `leasehold show: the queue and the holder's session need a right. As the schema's owner run: ${missingRight}`,
       );
     if (args.has("json")) {
-      writeJson({ key, is_free: isFree, lease, expired_lease: ended, waiting: waiters });
+      const where = instance === null ? {} : { instance };
+      writeJson({ key, ...where, is_free: isFree, lease, expired_lease: ended, waiting: waiters });
       return isFree ? FAILURE : SUCCESS;
     }
-    const parts: string[][] = [];
+    const parts: string[][] = instance === null ? [] : [[`On instance ${instance}:`]];
     if (lease !== null) parts.push(listing(seen(activeLeases, lease), lease));
     if (isFirstGrant) parts.push(["It was granted for the first time, in a transaction that has not committed yet."]);
     if (ended !== null)

@@ -1,15 +1,15 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
-import { withDatabase } from "../database.js";
-import { SUCCESS } from "../exit-codes.js";
 import { writeJson, writeOut } from "../output.js";
-import { listing, printRows, readView } from "../view.js";
+import { readAll } from "../read-all.js";
+import { listing, printRows } from "../view.js";
 import { clusterStats, statsByPrefix } from "../views.js";
 
 export const stats: Command = {
   name: "stats",
   summary: "show what all lockers have counted",
   usage: "[--by-prefix] [options]",
-  notes: "Lockers write their counters down every few seconds, so the newest are missing. Histograms are in the JSON.",
+  notes:
+    "Lockers write their counters down every few seconds, so the newest are missing. Histograms are in the JSON.\nEach instance has counters of its own.",
   options: {
     "by-prefix": { text: "by the first part of the keys instead" },
     ...connectionOptions,
@@ -22,14 +22,14 @@ export const stats: Command = {
   positionals: [],
   async run(args) {
     const view = args.has("by-prefix") ? statsByPrefix : clusterStats;
-    const rows = await withDatabase(args, (database) => readView(database, view));
-    const [row = {}] = rows;
-    if (view === statsByPrefix) printRows(view, rows, args.has("json"));
-    else if (args.has("json")) writeJson(row);
-    else
-      writeOut(
-        `${listing({ ...view, columns: view.columns.filter(({ kind }) => kind !== "json") }, row).join("\n")}\n`,
-      );
-    return SUCCESS;
+    const isJson = args.has("json");
+    const { rows, exitCode, hasInstances, ...read } = await readAll(args, "stats", view);
+    if (view === statsByPrefix) printRows(read.view, rows, isJson);
+    else if (isJson) writeJson(hasInstances ? rows : (rows[0] ?? {}));
+    else {
+      const shown = { ...read.view, columns: read.view.columns.filter(({ kind }) => kind !== "json") };
+      writeOut(rows.map((row) => `${listing(shown, row).join("\n")}\n`).join("\n"));
+    }
+    return exitCode;
   },
 };

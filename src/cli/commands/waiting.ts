@@ -1,8 +1,7 @@
 import { type Command, connectionOptions, jsonOption } from "../command.js";
-import { withDatabase } from "../database.js";
-import { SUCCESS } from "../exit-codes.js";
 import { keyFilter, notePattern } from "../pattern.js";
-import { printRows, readView } from "../view.js";
+import { readAll } from "../read-all.js";
+import { printRows } from "../view.js";
 import { queuedWaiters } from "../views.js";
 
 export const waiting: Command = {
@@ -21,9 +20,9 @@ export const waiting: Command = {
   positionals: ["[key or pattern]"],
   async run(args) {
     const [keys] = args.positionals;
-    const rows = await withDatabase(args, (database) => readView(database, queuedWaiters, keyFilter(keys, "=")));
+    const { view, rows, exitCode } = await readAll(args, "waiting", queuedWaiters, keyFilter(keys, "="));
     if (!args.has("json")) notePattern(keys);
-    printRows(queuedWaiters, rows, args.has("json"));
-    return SUCCESS;
+    printRows(view, rows, args.has("json"));
+    return exitCode;
   },
 };

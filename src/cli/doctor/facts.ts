@@ -181,7 +181,8 @@ async function readRights(database: Database): Promise<Omit<Facts["rights"], "ma
 
 /** Everything that a locker refuses when it connects, above all a transaction pooler in front of its session. */
 async function tryLocker({ address }: Database): Promise<Facts["refusal"]> {
-  const locker = createLocker({ url: address.url, directUrl: address.directUrl });
+  const { url, directUrl, connection } = address;
+  const locker = createLocker({ url, directUrl, connection });
   try {
     await locker.ready();
     return null;

@@ -1,4 +1,5 @@
 import { UnavailableError } from "../../errors/errors.js";
+import { findAddress } from "../address.js";
 import type { Arguments } from "../arguments.js";
 import { Database } from "../database.js";
 import { explain } from "../output.js";
@@ -18,7 +19,7 @@ export class Reader {
   }
 
   static async open(args: Arguments): Promise<Reader> {
-    return new Reader(args, await Database.open(args));
+    return new Reader(args, await Database.open(await findAddress(args)));
   }
 
   /** When the server is away: the last reading, and why there is no newer one. */
@@ -45,7 +46,8 @@ export class Reader {
   }
 
   async #reconnect(): Promise<void> {
-    const database = await Database.open(this.#args).catch(() => null); // the next turn tries again
+    const address = await findAddress(this.#args);
+    const database = await Database.open(address).catch(() => null); // the next turn tries again
     if (database === null) return;
     await this.#database.close();
     this.#database = database;

@@ -51,6 +51,12 @@ export class Counters implements Observer {
     return { since: new Date(this.#sinceMs).toISOString(), ...present, ...this.#own.snapshot() };
   }
 
+  /** Adds what was counted since the last reset. */
+  addTo(sum: Tally): void {
+    this.#sumUp();
+    sum.add(this.#own);
+  }
+
   reset(): void {
     this.#sumUp();
     this.#own = new Tally();

@@ -10,13 +10,15 @@ export interface LockMessage {
   readonly key: string;
   /** The option `owner`; default `host name:process id`. */
   readonly owner: string;
+  /** The name of the instance that the key is on; null without the option `instances`. */
+  readonly instance: string | null;
 }
 
 /** On `leasehold:acquire`: a call that acquires has ended, in whatever way. */
 export interface AcquireMessage extends LockMessage {
   /**
-   * `granted` · `held`: the key was held, and the call did not wait · `timed-out`: not granted within `waitMs` ·
-   * `cancelled`: by its signal, or by `close` · `failed`: any other error.
+   * `granted` · `held`: the key was held, and the call did not wait · `timed-out`: not granted within `waitMs`, or before its `retry`
+   * gave up · `cancelled`: by its signal, or by `close` · `failed`: any other error.
    */
   readonly outcome: AcquireOutcome;
   /** Milliseconds from the call until it ended. */
@@ -86,6 +88,8 @@ export interface TakeoverMessage extends LockMessage {
 export interface SweepMessage extends SweepResult {
   /** Number of the locker in its process: 1 for the first that was made. */
   readonly lockerId: number;
+  /** The name of the instance that was swept; null without the option `instances`. */
+  readonly instance: string | null;
 }
 
 /** What a subscriber of a `start` channel may set. */
@@ -101,7 +105,7 @@ export interface Trace {
 export interface AcquireTrace extends LockMessage, Trace {
   /** How long the grant is asked for, in milliseconds. */
   readonly ttlMs: number;
-  /** The longest it waits in the queue: 0 if it only tries, `Infinity` if there is no limit. */
+  /** The longest it waits or retries: 0 if it only tries, `Infinity` if there is no limit. */
   readonly waitMs: number;
   /** The result, set from `asyncStart` on unless the call failed. `fence` is a decimal number, null unless granted. */
   result?: { readonly outcome: "granted" | "held"; readonly fence: string | null };
@@ -115,6 +119,8 @@ export interface WithLockTrace extends Trace {
   readonly lockerId: number;
   /** The full keys, prefix included. */
   readonly keys: readonly string[];
+  /** The name of the instance that they are on; null without the option `instances`. */
+  readonly instance: string | null;
   /** Whether the body ran, set from `asyncStart` on unless the call failed. */
   result?: { readonly isAcquired: boolean };
   /** What the call rejects with, set from `error` on. */

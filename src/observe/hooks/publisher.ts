@@ -34,16 +34,23 @@ const withLock = tracingChannel("leasehold:with-lock") as TracingChannel<unknown
 /** Counted over all copies of this package, for they publish on the same channels. */
 const lockers = processWide("lockers", () => ({ made: 0 }));
 
+export function nextLockerId(): number {
+  lockers.made += 1;
+  return lockers.made;
+}
+
 /**
  * Publishes what a locker does on channels of node:diagnostics_channel. A message is made only if the channel has
  * subscribers. Node turns errors of subscribers into uncaught exceptions; they do not reach the locker.
  */
 export class Publisher implements Observer {
   readonly lockerId: number;
+  readonly #instance: string | null;
 
-  constructor() {
-    lockers.made += 1;
-    this.lockerId = lockers.made;
+  /** `lockerId`: of the locker that it is a part of. */
+  constructor(instance: string | null = null, lockerId: number = nextLockerId()) {
+    this.#instance = instance;
+    this.lockerId = lockerId;
   }
 
   acquireEnded(
@@ -94,7 +101,8 @@ export class Publisher implements Observer {
 
   swept(result: SweepResult): void {
     if (channels.sweep.hasSubscribers) {
-      channels.sweep.publish({ lockerId: this.lockerId, ...result } satisfies SweepMessage);
+      const message: SweepMessage = { lockerId: this.lockerId, instance: this.#instance, ...result };
+      channels.sweep.publish(message);
     }
   }
 
@@ -107,7 +115,7 @@ export class Publisher implements Observer {
   ): Promise<Value> {
     const makeContext = (): AcquireTrace => {
       const { owner, ttlMs, waitMs } = terms;
-      return { lockerId: this.lockerId, key, owner, ttlMs, waitMs };
+      return { lockerId: this.lockerId, key, owner, instance: this.#instance, ttlMs, waitMs };
     };
     return traced(acquiring, makeContext, work, (value) => {
       const lock = lockOf(value);
@@ -118,7 +126,7 @@ export class Publisher implements Observer {
 
   /** Runs a call that locks and runs a body as an operation of the tracing channel `leasehold:with-lock`. */
   traceWithLock<Value>(key: string, work: () => Promise<Value>, isAcquired: (value: Value) => boolean): Promise<Value> {
-    const makeContext = (): WithLockTrace => ({ lockerId: this.lockerId, keys: [key] });
+    const makeContext = (): WithLockTrace => ({ lockerId: this.lockerId, keys: [key], instance: this.#instance });
     return traced(withLock, makeContext, work, (value) => {
       return { isAcquired: isAcquired(value) } satisfies WithLockTrace["result"];
     });
@@ -140,6 +148,6 @@ export class Publisher implements Observer {
   }
 
   #about({ key, terms }: { readonly key: string; readonly terms: { readonly owner: string } }): LockMessage {
-    return { lockerId: this.lockerId, key, owner: terms.owner };
+    return { lockerId: this.lockerId, key, owner: terms.owner, instance: this.#instance };
   }
 }

@@ -25,6 +25,7 @@ test("the defaults are the documented ones", () => {
     owner: `${hostname()}:${process.pid}`,
     ttlMs: 30_000,
     waitMs: 10_000,
+    retry: null,
     keepAlive: true,
     renewEveryMs: null,
     takeoverDelayMs: 5_000,
@@ -45,12 +46,12 @@ test("the defaults are the documented ones", () => {
 
 test("undefined is the default for every option", () => {
   const given = Object.fromEntries(Object.keys(resolve({})).map((name) => [name, undefined]));
-  const { targets, ...options } = given;
+  const { targets, instance, ...options } = given;
   expect(resolve({ ...options, url })).toEqual({ ...resolve({}), targets: expect.any(Function) });
 });
 
 test("null is an error that names the option, for every option", () => {
-  const { targets, ...resolved } = resolve({});
+  const { targets, instance, ...resolved } = resolve({});
   for (const name of [...Object.keys(resolved), "url", "directUrl"]) {
     // metadata null is a value of its own
     if (name === "metadata") continue;

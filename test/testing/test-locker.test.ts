@@ -1,0 +1,218 @@
+// createTestLocker: locks on a clock that only the test moves, and faults that it makes.
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { InvalidOptionError, LeaseLostError, type Locker, UnavailableError } from "../../src/index.js";
+import { createTestLocker, type TestLocker, type TestLockerOptions } from "../../src/testing.js";
+
+function open(options?: TestLockerOptions): TestLocker {
+  const made = createTestLocker(options);
+  onTestFinished(() => made.locker.close());
+  return made;
+}
+
+/** Whether it is settled, by now. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const pending = Symbol("pending");
+  const settled = promise.then(
+    () => true,
+    () => true,
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  return (await Promise.race([settled, Promise.resolve(pending)])) !== pending;
+}
+
+describe("the clock", () => {
+  test("stands still: a lock is held until the test says that its time is up, to the millisecond", async () => {
+    const { locker, clock } = open();
+    const lock = await locker.acquire("a", { ttlMs: 10_000, keepAlive: false });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([lock.heldMs, clock.now() - lock.acquiredAt.getTime()]).toEqual([0, 0]);
+    // The locker stops to believe 1 % and 2 ms before the store ends the lease.
+    await clock.advance(9_897);
+    expect(lock.held).toBe(true);
+    await clock.advance(1);
+    expect(lock.held).toBe(false);
+    expect(lock.signal.reason).toMatchObject({ reason: "expired" });
+  });
+
+  test("renewals run as it moves, each at its moment", async () => {
+    const { locker, clock } = open({ ttlMs: 9_000 });
+    const lock = await locker.acquire("a");
+    await clock.advance(3_600_000);
+    expect(lock.held).toBe(true);
+    expect(locker.stats().renewed).toBeGreaterThanOrEqual(1_199);
+  });
+
+  test("a wait times out on it, and gets its turn on it", async () => {
+    const { locker, clock, otherProcess } = open();
+    const other = otherProcess();
+    const held = await other.acquire("a");
+    const late = locker.acquire("a", { waitMs: 5_000 });
+    const inTime = locker.acquire("a", { waitMs: 60_000 });
+    late.catch(() => undefined);
+    await clock.advance(4_999);
+    expect(await isSettled(late)).toBe(false);
+    await clock.advance(1);
+    await expect(late).rejects.toMatchObject({ code: "wait-timeout", holder: { owner: other.locks()[0]?.owner } });
+    await held.release();
+    expect((await inTime).held).toBe(true); // woken, without a move of the clock
+    await other.close();
+  });
+
+  test("moves that are asked for at once come one after another", async () => {
+    const { clock } = open();
+    const startMs = clock.now();
+    await Promise.all([clock.advance(10), clock.advance(20), clock.advance(0)]);
+    expect(clock.now() - startMs).toBe(30);
+  });
+
+  test.each([-1, 1.5, Number.NaN, "10", null])("advance(%s) is refused", async (ms) => {
+    const { clock } = open();
+    expect(() => clock.advance(ms as number)).toThrow(InvalidOptionError);
+  });
+
+  test("a minimum hold keeps the key, a maximum hold ends the lock", async () => {
+    const { locker, clock } = open();
+    await (await locker.acquire("min", { minHoldMs: 60_000 })).release();
+    expect(await locker.tryAcquire("min")).toBeNull();
+    expect(await locker.check("min")).toMatchObject({ state: "cooling", remainingMs: 60_000 });
+    await clock.advance(60_000);
+    expect(await locker.tryAcquire("min")).not.toBeNull();
+
+    const lost: LeaseLostError[] = [];
+    const max = await locker.acquire("max", { maxHoldMs: 45_000, onLost: (_, error) => lost.push(error) });
+    await clock.advance(45_000);
+    expect(max.held).toBe(false);
+    expect(lost).toMatchObject([{ reason: "max-hold" }]);
+  });
+});
+
+describe("faults", () => {
+  test.each(["taken", "expired", "max-hold", "forced"] as const)("lose: %s, at once", async (reason) => {
+    const { locker, faults, otherProcess } = open();
+    const lock = await locker.acquire("a");
+    const { signal } = lock;
+    faults.lose("a", reason);
+    expect(signal.reason).toMatchObject({ code: "lease-lost", reason, key: "a" });
+    await expect(lock.release()).rejects.toBeInstanceOf(LeaseLostError);
+    await using other = otherProcess();
+    expect((await other.tryAcquire("a"))?.fence).toBe(lock.fence + 1n);
+    faults.lose("free"); // nobody has it
+  });
+
+  test("crash: its locks are free after takeoverDelayMs, and it can do nothing any more", async () => {
+    const { locker, clock, faults, otherProcess } = open({ takeoverDelayMs: 5_000 });
+    const dead = otherProcess();
+    const lock = await dead.acquire("a", { minHoldMs: 600_000 });
+    const queued = dead.acquire("b");
+    await queued;
+    const behind = dead.acquire("b", { waitMs: 3_000 });
+    behind.catch(() => undefined);
+    faults.crash(dead);
+    expect(lock.held).toBe(false);
+    const next = locker.acquire("a");
+    await clock.advance(4_999);
+    expect(await isSettled(next)).toBe(false);
+    await clock.advance(1_000);
+    expect((await next).fence).toBeGreaterThan(lock.fence);
+    expect(locker.stats().takenOver).toEqual({ expired: 0, orphaned: 1 });
+    const renewed = lock.renew();
+    renewed.catch(() => undefined);
+    await clock.advance(10_000);
+    await expect(renewed).rejects.toMatchObject({ code: "unavailable" });
+    await expect(behind).rejects.toMatchObject({ code: "unavailable" });
+    await closeMoving(dead, clock);
+  });
+
+  test("disconnect: what needs the store fails or waits, what is held lives by its TTL; heal: all goes on", async () => {
+    const { locker, clock, faults } = open({ ttlMs: 30_000 });
+    const [kept, lost] = [await locker.acquire("kept"), await locker.acquire("lost", { ttlMs: 8_000 })];
+    faults.disconnect();
+    const refused = locker.tryAcquire("b");
+    refused.catch(() => undefined);
+    const waits = locker.acquire("c", { waitMs: 60_000 });
+    await clock.advance(10_000);
+    await expect(refused).rejects.toBeInstanceOf(UnavailableError);
+    expect([kept.held, lost.held]).toEqual([true, false]);
+    faults.heal();
+    await clock.advance(2_000);
+    expect((await waits).held).toBe(true);
+    await clock.advance(60_000);
+    expect(kept.held).toBe(true);
+  });
+
+  test("slow: each answer takes its time, and a call gives up after requestTimeoutMs", async () => {
+    const { locker, clock, faults } = open({ requestTimeoutMs: 1_000 });
+    await locker.ready();
+    faults.slow(400);
+    const slow = locker.acquire("a");
+    await clock.advance(399);
+    expect(await isSettled(slow)).toBe(false);
+    await clock.advance(1);
+    expect((await slow).remainingMs).toBe(30_000 * 0.99 - 2 - 400);
+    faults.slow(5_000);
+    const late = locker.check("b");
+    late.catch(() => undefined);
+    await clock.advance(1_000);
+    await expect(late).rejects.toMatchObject({ code: "unavailable", outcome: "unknown" });
+    faults.heal();
+    await clock.advance(10_000);
+  });
+
+  test("failNext: the next call alone", async () => {
+    const { locker, faults } = open();
+    const cause = new Error("disk full");
+    faults.failNext(cause);
+    await expect(locker.check("a")).rejects.toMatchObject({ code: "unavailable", cause });
+    expect(await locker.check("a")).toBeNull();
+    faults.failNext(new UnavailableError({ outcome: "not-sent" }));
+    await locker.withLock("a", () => undefined); // a wait outlasts it
+  });
+
+  test("what is no fault is refused by name", () => {
+    const { faults } = open();
+    expect(() => faults.crash({} as Locker)).toThrow(/^locker: expected a locker of this createTestLocker/);
+    expect(() => faults.lose("a", "closed" as "taken")).toThrow(/^reason: expected "taken" or/);
+    expect(() => faults.slow(-1)).toThrow(/^ms: expected an integer/);
+    expect(() => faults.failNext("x" as never)).toThrow(/^error: expected an Error/);
+  });
+});
+
+test("two processes exclude each other, and two test lockers have nothing in common", async () => {
+  const one = open();
+  const two = open();
+  const other = one.otherProcess();
+  const lock = await one.locker.acquire("a");
+  expect(await other.tryAcquire("a")).toBeNull();
+  expect(await other.check("a")).toMatchObject({ owner: lock.owner, isThisProcess: false });
+  expect(await two.locker.tryAcquire("a")).not.toBeNull();
+  await other.close();
+});
+
+test("it neither needs fake timers nor is disturbed by them", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { locker, clock } = open({ ttlMs: 9_000 });
+  const lock = await locker.acquire("a");
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  expect(lock.held).toBe(true);
+  expect(locker.stats().renewed).toBe(0);
+  await clock.advance(3_000);
+  expect(locker.stats().renewed).toBe(1);
+});
+
+test("options of a database are refused, and the environment is not asked", async () => {
+  vi.stubEnv("LEASEHOLD_STORE", "postgres");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { locker } = open();
+  expect((await locker.ping()).serverVersion).toBe("memory");
+  expect(() => createTestLocker({ url: "postgres://db.example" } as TestLockerOptions)).toThrow(
+    /^url: expected no url/,
+  );
+});
+
+/** Its last words wait for the clock. */
+async function closeMoving(locker: Locker, clock: TestLocker["clock"]): Promise<void> {
+  const closed = locker.close();
+  await clock.advance(60_000);
+  await closed;
+}
