@@ -1,6 +1,6 @@
 import type { AdoptOptions } from "../api/options.js";
 import { InvalidKeyError, InvalidOptionError } from "../errors/errors.js";
-import { checkFence, checkNames, checkText } from "../errors/option-checks.js";
+import { checkNames, checkText, isFence } from "../errors/option-checks.js";
 import type { GrantId } from "../store/backend.js";
 import { checkKey } from "./key.js";
 import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
@@ -32,7 +32,7 @@ export function checkDetached(value: unknown): Detached {
   return {
     key: checkFullKey(key),
     token: checkToken(token),
-    fence: checkFence("detached.fence", toBigInt(fence)),
+    fence: checkDecimal(fence),
     instance: instance === null ? null : checkText("detached.instance", instance, 1, 256),
   };
 }
@@ -59,7 +59,10 @@ function checkToken(token: unknown): string {
   throw new InvalidOptionError({ option: "detached.token", expected: "a uuid", received: token });
 }
 
-/** JSON has no bigint. What is no decimal number stays what it is, to be refused. */
-function toBigInt(fence: unknown): unknown {
-  return typeof fence === "string" && /^[0-9]{1,19}$/.test(fence) ? BigInt(fence) : fence;
+/** JSON has no bigint. */
+function checkDecimal(fence: unknown): bigint {
+  const value = typeof fence === "string" && /^[0-9]{1,19}$/.test(fence) ? BigInt(fence) : fence;
+  if (isFence(value)) return value;
+  const expected = "a fence: a bigint of 1 and up, or its decimal digits";
+  throw new InvalidOptionError({ option: "detached.fence", expected, received: fence });
 }
