@@ -7,6 +7,7 @@ import { Publisher } from "../../src/observe/hooks/publisher.js";
 import type { ObservedClaim, ObservedLease } from "../../src/observe/observer.js";
 import { ask } from "../support/ask.js";
 import { createDatabase } from "../support/database.js";
+import { tokenOf } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 
 const database = await createDatabase();
@@ -56,7 +57,7 @@ test("an acquire and a release are told, with what became of them", async () => 
   await expect(other.acquire("a", { waitMs: 20 })).rejects.toThrow();
   await lock.release();
 
-  const about = { lockerId: expect.any(Number), key: "app:a" };
+  const about = { lockerId: expect.any(Number), instance: null, key: "app:a" };
   const fence = `${lock.fence}`;
   const refused = {
     ...about,
@@ -123,6 +124,7 @@ test("a loss is told with its reason, and is no release", async () => {
       "lost",
       {
         lockerId: expect.any(Number),
+        instance: null,
         key: "a",
         owner: lock.owner,
         fence: `${lock.fence}`,
@@ -146,6 +148,7 @@ test("a takeover is told before its acquire, with who had the key and since when
   expect(heard.map(([name]) => name)).toEqual(["takeover", "acquire", "acquire"]);
   expect(heard[0]?.[1]).toEqual({
     lockerId: expect.any(Number),
+    instance: null,
     key: "a",
     owner: lock.owner,
     fence: `${lock.fence}`,
@@ -162,7 +165,7 @@ test("a sweep is told, with what it did", async () => {
   const heard = listen("sweep");
   const result = await locker.sweep();
   expect(result.leasesPurged).toBe(1);
-  expect(heard).toEqual([["sweep", { lockerId: expect.any(Number), ...result }]]);
+  expect(heard).toEqual([["sweep", { lockerId: expect.any(Number), instance: null, ...result }]]);
 });
 
 test("without subscribers no message is made", async () => {
@@ -199,12 +202,12 @@ test("an acquire is an operation of a tracing channel, from its start to its end
   await using locker = openLocker(database, { owner: "me" });
   const heard = trace<AcquireTrace>("leasehold:acquire");
   const lock = await locker.acquire("a", { ttlMs: 60_000, waitMs: Number.POSITIVE_INFINITY });
-  const about = { lockerId: expect.any(Number), key: "a", owner: "me", ttlMs: 60_000 };
+  const about = { lockerId: expect.any(Number), instance: null, key: "a", owner: "me", ttlMs: 60_000 };
   const result = { outcome: "granted", fence: `${lock.fence}` };
   expect(heard.map(([event]) => event)).toEqual(["start", "end", "asyncStart", "asyncEnd"]);
   expect(new Set(heard.map(([, context]) => context)).size).toBe(1);
   expect(heard[0]?.[1]).toEqual({ ...about, waitMs: Number.POSITIVE_INFINITY, result });
-  expect(JSON.stringify(heard)).not.toContain(lock.token);
+  expect(JSON.stringify(heard)).not.toContain(await tokenOf(database.sql, "a"));
 
   heard.length = 0;
   expect(await locker.tryAcquire("a")).toBeNull();
@@ -232,7 +235,12 @@ test("withLock and tryWithLock are operations of a tracing channel, with the acq
   expect(value).toBe("value");
   const results = outer.filter(([event]) => event === "asyncEnd").map(([, { result }]) => result);
   expect(results).toEqual([{ isAcquired: false }, { isAcquired: true }]);
-  expect(outer[0]?.[1]).toEqual({ lockerId: expect.any(Number), keys: ["a"], result: { isAcquired: true } });
+  expect(outer[0]?.[1]).toEqual({
+    lockerId: expect.any(Number),
+    instance: null,
+    keys: ["a"],
+    result: { isAcquired: true },
+  });
 
   const error = new Error("the body's");
   const failing = locker.tryWithLock("a", () => {

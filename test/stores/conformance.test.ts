@@ -6,6 +6,7 @@ import { memoryStore, type Store, type StoreFactory } from "../../src/store.js";
 import { type StoreSuite, storeConformance } from "../../src/testing.js";
 import { ends } from "./broken/ends.js";
 import { grants } from "./broken/grants.js";
+import { handOvers } from "./broken/hand-overs.js";
 import { others } from "./broken/others.js";
 import { queues } from "./broken/queues.js";
 import { renewals } from "./broken/renewals.js";
@@ -22,7 +23,7 @@ function testsOver(create: () => StoreFactory, destroy?: () => void): Map<string
 }
 
 const names = [...testsOver(() => memoryStore()).keys()];
-const brokenStores = [...grants, ...ends, ...renewals, ...others, ...queues];
+const brokenStores = [...grants, ...ends, ...renewals, ...handOvers, ...others, ...queues];
 
 // At once, for a test that waits for what never comes takes its time.
 const outcomes = await Promise.allSettled(

@@ -1,7 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Feature } from "../../api/capabilities.js";
-import type { AcquireAnswer, AcquireRequest, GrantedAnswer, KeyState, Store, StoreFactory } from "../../api/store.js";
+import type {
+  AcquireAnswer,
+  AcquireRequest,
+  AdoptAnswer,
+  AdoptedAnswer,
+  AdoptRequest,
+  GrantedAnswer,
+  GrantRequest,
+  KeyState,
+  RenewAnswer,
+  Store,
+  StoreFactory,
+} from "../../api/store.js";
 import { holds } from "./assertions.js";
 
 /** How long a test waits for what should come soon. */
@@ -85,6 +97,27 @@ export class Process {
     const answer = await this.ask(key, { ...request, token, waits: true });
     holds(answer.outcome === "queued", "who waits for a key that is not free is queued", answer);
     return { ticket: answer.ticket, token };
+  }
+
+  /** Lets go of what it holds, as a locker does before it hands it over. */
+  detach({ key, token, fence }: GrantRequest, ttlMs = 60_000): Promise<RenewAnswer> {
+    const request = { key, token, fence, ttlMs };
+    return this.store.detach?.(request) ?? this.store.renew(request);
+  }
+
+  adopt({ key, token, fence }: GrantRequest, request: Partial<AdoptRequest> = {}): Promise<AdoptAnswer> {
+    const { store } = this;
+    holds(store.adopt !== undefined, "the store has adopt()", store.name);
+    const terms = { newToken: randomUUID(), owner: "adopter", ttlMs: 60_000, maxHoldMs: null };
+    return store.adopt({ key, token, fence, ...terms, notAfterMs: this.#notAfterMs, ...request });
+  }
+
+  /** Adopts it, or fails. */
+  async takeOver(grant: GrantRequest, request: Partial<AdoptRequest> = {}): Promise<AdoptedAnswer & GrantRequest> {
+    const newToken = request.newToken ?? randomUUID();
+    const answer = await this.adopt(grant, { ...request, newToken });
+    holds(answer.outcome === "adopted", "a grant that is handed over is adopted", answer);
+    return { ...answer, key: grant.key, token: newToken, fence: grant.fence };
   }
 
   /** Waits until the store's clock says so. */

@@ -1,6 +1,7 @@
 import { checkFunction, checkNames } from "../../errors/option-checks.js";
 import { same } from "./assertions.js";
 import { ends, grants } from "./grants.js";
+import { handOvers } from "./hand-overs.js";
 import { force, housekeeping, looks, marks } from "./others.js";
 import { Process } from "./process.js";
 import { noQueue, queues, wakes } from "./queues.js";
@@ -14,6 +15,7 @@ const parts: readonly (readonly [name: string, tests: Tests, applies: (process: 
   ["grants", grants, () => true],
   ["how grants end", ends, () => true],
   ["renewals", renewals, () => true],
+  ["handing over", handOvers, ({ store }) => store.adopt !== undefined],
   ["looking", looks, () => true],
   ["the queue", queues, (process) => process.has("queue")],
   ["no queue", noQueue, (process) => !process.has("queue")],

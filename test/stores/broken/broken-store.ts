@@ -32,6 +32,8 @@ const methods = [
   "sweep",
   "forceRelease",
   "checkFence",
+  "adopt",
+  "detach",
 ] as const;
 
 /** `told`: what its processes are told. */
