@@ -104,6 +104,13 @@ test.each(["pay.test.ts", "meet.test.ts"])("testing: the tests of %s pass", asyn
   expect(code, stdout).toBe(0);
 });
 
+test("stores: under the test runner of Node the tests of store.test.ts pass, each of them", async () => {
+  const start = await prepareProgram("store.test.ts");
+  const { code, stdout } = await start(database.url).result;
+  expect(Number(/^\S+ pass (\d+)$/m.exec(stdout)?.[1]), stdout).toBeGreaterThan(50);
+  expect(code, stdout).toBe(0);
+});
+
 test.each(blocks("sql").filter(({ page }) => !/operations|cron/.test(page)))(
   "$page: its SQL runs",
   async ({ text }) => {
