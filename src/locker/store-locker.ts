@@ -47,6 +47,9 @@ const LAST_WORD_MS = 250;
 /** Under it a locker says whether `close` was called. Registered, so that `getLocker` of another copy of this package can ask. */
 export const isClosing: symbol = Symbol.for("leasehold.isClosing");
 
+/** Under it a locker has a method that adds what it has counted to a sum, which a locker over several needs. */
+export const addCounts: unique symbol = Symbol("addCounts");
+
 /** The locker over one backend. */
 export class StoreLocker implements Locker {
   readonly #options: ResolvedLockerOptions;
@@ -293,8 +296,8 @@ export class StoreLocker implements Locker {
     return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
   }
 
-  /** Adds what `stats()` counts, for a sum of several lockers. */
-  addCountsTo(sum: Tally): void {
+  /** Adds what `stats()` counts. */
+  [addCounts](sum: Tally): void {
     this.#counters.addTo(sum);
   }
 
