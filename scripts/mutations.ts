@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
+import { config } from "./mutants/config.js";
 import { counters } from "./mutants/counters.js";
 import { fences } from "./mutants/fences.js";
 import { firstAttempts } from "./mutants/first-attempts.js";
@@ -25,6 +26,7 @@ import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
+import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -67,6 +69,7 @@ const mutants = [
   ...client,
   ...libraries,
   ...counters,
+  ...retrying,
   ...rules,
   ...sqlApi,
   ...sweeper,
@@ -74,6 +77,7 @@ const mutants = [
   ...views,
   ...watch,
   ...cli,
+  ...config,
   ...timing,
   ...tls,
 ]

@@ -19,7 +19,9 @@ export type {
 } from "./api/options.js";
 export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export type { PingResult, SweepResult } from "./api/results.js";
+export type { BackoffOptions, RetryStrategy } from "./api/retry.js";
 export type { Store, StoreFactory } from "./api/store.js";
+export { backoff } from "./config/backoff.js";
 export { key } from "./config/key.js";
 export {
   ClosedError,
@@ -37,6 +39,7 @@ export {
   NotMigratedError,
   NotPermittedError,
   ReentryError,
+  RetriesExhaustedError,
   StaleFenceError,
   UnavailableError,
   UnsafeBackendError,

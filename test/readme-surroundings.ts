@@ -5,6 +5,7 @@ import type { NodePgDatabase } from "drizzle-orm/node-postgres";
 import type { Kysely } from "kysely";
 import type * as leasehold from "leasehold";
 import type * as leaseholdDrizzle from "leasehold/drizzle";
+import type * as leaseholdTesting from "leasehold/testing";
 import type pg from "pg";
 import type postgres from "postgres";
 import type { accounts as Accounts } from "./tables.js";
@@ -54,6 +55,7 @@ declare global {
   const sequelize: Sequelize;
   const { createLocker, getLocker, key, LeaseholdError, StaleFenceError }: typeof leasehold;
   const { activeLeases, fencedBy, fenceTable, guardTable, stats, waiting }: typeof leaseholdDrizzle;
+  const { createTestLocker }: typeof leaseholdTesting;
   const request: Request;
   function charge(order: number, options: { signal: AbortSignal }): Promise<void>;
   const { and, eq }: typeof drizzleOrm;

@@ -258,8 +258,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "outage: a wait gives up after requestTimeoutMs",
-    file: "src/acquire/wait.ts",
-    edits: [["this.#clock.monotonicNowMs() >= deadlineMs) {\n      throw error;", "true) {\n      throw error;"]],
+    file: "src/acquire/looks.ts",
+    edits: [["this.leftMs <= 0) {\n      throw error;", "true) {\n      throw error;"]],
     tests: ["test/unit/acquire.test.ts"],
   },
   {
@@ -272,8 +272,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "outage: a wait waits for what will not pass",
-    file: "src/acquire/wait.ts",
-    edits: [["isHopeless(error) || this.#clock.monotonicNowMs()", "this.#clock.monotonicNowMs()"]],
+    file: "src/acquire/looks.ts",
+    edits: [["isHopeless(error) || this.leftMs", "this.leftMs"]],
     tests: ["test/unit/acquire.test.ts"],
   },
   {
@@ -284,8 +284,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "outage: a try asks an address again that never worked",
-    file: "src/acquire/wait.ts",
-    edits: [["(this.#isTry && !this.#backend.wasReady)", "false"]],
+    file: "src/acquire/looks.ts",
+    edits: [["? !this.#backend.wasReady :", "? false :"]],
     tests: ["test/faults/reasons.test.ts"],
   },
   {
@@ -303,7 +303,7 @@ export const client: readonly Mutant[] = [
   {
     name: "deadlock: a timeout does not look for one",
     file: "src/acquire/acquires.ts",
-    edits: [["!this.#isTry && holdings.size > 0", "!this.#isTry && holdings.size > 1"]],
+    edits: [["this.terms.queues && holdings.size > 0", "this.terms.queues && holdings.size > 1"]],
     tests: ["test/waiting/deadlock.test.ts"],
   },
   {

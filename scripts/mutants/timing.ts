@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.js";
 
 /** What first attempts of one statement have in common. */
-const terms = ["owner", "ttlMs", "minHoldMs", "maxHoldMs", "metadata.json", "waitMs > 0"];
+const terms = ["owner", "ttlMs", "minHoldMs", "maxHoldMs", "metadata.json", "queues"];
 
 const unit = (...names: string[]) => names.map((name) => `test/unit/${name}.test.ts`);
 
@@ -44,13 +44,13 @@ export const timing: readonly Mutant[] = [
   {
     name: "acquire: a first attempt for what this process holds, although the call waits",
     file: "src/acquire/acquires.ts",
-    edits: [[" || (this.terms.waitMs > 0 && holdings.has(this.key))", ""]],
+    edits: [[" || (this.terms.queues && holdings.has(this.key))", ""]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: no first attempt for what this process holds, although the call is a try",
     file: "src/acquire/acquires.ts",
-    edits: [["this.terms.waitMs > 0 && holdings", "holdings"]],
+    edits: [["(this.terms.queues && holdings.has", "(holdings.has"]],
     tests: unit("acquire"),
   },
   {
@@ -130,7 +130,7 @@ export const timing: readonly Mutant[] = [
     file: "src/acquire/acquires.ts",
     edits: [
       [
-        '    this.#ended("cancelled", null, error);\n    this.#context.background.add(this.claim.lastWord());',
+        '    this.#ended("cancelled", null, error);\n    this.#cleanUp();',
         '    this.#ended("cancelled", null, error);',
       ],
     ],
@@ -418,7 +418,7 @@ export const timing: readonly Mutant[] = [
       file: "src/config/resolve-options.ts",
       edits: [
         [
-          "sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, waitMs > 0]),",
+          "sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]),",
           `sort: JSON.stringify([${terms.filter((other) => other !== term).join(", ")}]),`,
         ],
       ],

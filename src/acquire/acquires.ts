@@ -1,46 +1,24 @@
 import type { Lock } from "../api/lock.js";
-import { Claim, type ClaimContext } from "../claim/claim.js";
+import { Claim } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
-import type { Holdings } from "../hold/holdings.js";
 import type { Lease } from "../hold/lease.js";
-import type { Callbacks } from "../observe/callbacks.js";
-import type { AcquireOutcome, Observer } from "../observe/observer.js";
+import type { AcquireOutcome } from "../observe/observer.js";
 import { abortReason, onAbort } from "../runtime/abort-listeners.js";
-import type { Activity } from "../runtime/activity.js";
-import type { Background } from "../runtime/background.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { Deadlines, type Timed } from "../runtime/linked-list.js";
 import { RequestTimeout } from "../runtime/timeout.js";
 import type { AcquireAnswer, FirstAttempt, Grant } from "../store/backend.js";
 import { delayed } from "../store/retry.js";
-import type { LocalQueues } from "./local-queues.js";
-import { type NotGranted, refusal, Wait } from "./wait.js";
+import type { AcquiresInit } from "./acquires-init.js";
+import { Looks } from "./looks.js";
+import { type NotGranted, refusal } from "./results.js";
+import { retryUntilGranted } from "./retrying.js";
+import { tryOnce } from "./try-once.js";
+import { Wait } from "./wait.js";
 
 /** More first attempts than this at once take turns. Otherwise the last of 10,000 would run out of time behind the others. */
 const MAX_FIRST_ATTEMPTS = 2_000;
-
-export interface AcquiresInit {
-  readonly claims: ClaimContext;
-  readonly queues: LocalQueues;
-  readonly holdings: Holdings;
-  readonly activity: Activity;
-  readonly background: Background;
-  readonly callbacks: Callbacks;
-  readonly observer: Required<Observer>;
-  readonly onAcquired: ((lock: Lock) => void) | null;
-  /** Called with what a wait outlasts: Postgres cannot be reached for now. */
-  readonly onOutage: (error: UnavailableError) => void;
-  /** Called when a wait that has outlasted an outage has an answer. */
-  readonly onRecovered: () => void;
-  /** Makes the error with which `acquire` rejects when it was not granted. */
-  readonly toError: (
-    key: string,
-    terms: ResolvedAcquireOptions,
-    result: NotGranted,
-    deadlock: readonly string[] | null,
-  ) => Error;
-}
 
 /** The acquires that are in progress. */
 export class Acquires {
@@ -97,7 +75,7 @@ interface AcquireContext extends AcquiresInit {
 
 /**
  * One call that acquires. Usually its first attempt settles it, without a promise, a closure or a timer in between. Otherwise it goes on
- * as a Wait.
+ * to look: in the queue, again and again without it, or once.
  */
 class Acquire implements FirstAttempt, Timed<Acquire> {
   readonly claim: Claim;
@@ -111,7 +89,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   readonly #isTry: boolean;
   readonly #resolve: Resolve;
   readonly #reject: (error: unknown) => void;
-  #wait: Wait | null = null;
+  #looks: Looks | null = null;
   #isTimedOut = false;
   #stopListening: (() => void) | null = null;
 
@@ -156,7 +134,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     activity.beginCall();
     const { backend } = claims;
     // Behind waiters of this process an attempt could not be granted. Behind a holder of this process, a waiter queues at once.
-    const isBehind = (queues.size > 0 && queues.has(this.key)) || (this.terms.waitMs > 0 && holdings.has(this.key));
+    const isBehind = (queues.size > 0 && queues.has(this.key)) || (this.terms.queues && holdings.has(this.key));
     if (backend.isReady && !isBehind && firstAttempts.size < MAX_FIRST_ATTEMPTS) {
       firstAttempts.add(this);
       this.claim.attemptSent();
@@ -208,29 +186,35 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     if (firstAttempts.remove(this) || (this.#isTimedOut && waiting.delete(this))) {
       this.#cancelled(error);
     } else {
-      this.#wait?.end(error);
+      this.#looks?.end(error);
     }
   }
 
   /** Both null: there was no first attempt. */
   #goOn(answer: AcquireAnswer | null, failure: UnavailableError | null): void {
-    const { claims, queues, waiting, onOutage, onRecovered } = this.#context;
+    const { clock, claims, queues, waiting, onOutage, onRecovered } = this.#context;
     const { backend, requestTimeoutMs } = claims;
-    const wait = new Wait({ claim: this.claim, backend, queues, requestTimeoutMs, onOutage, onRecovered });
-    this.#wait = wait;
+    const { queues: isQueued, retry, waitMs } = this.terms;
+    const looks = new Looks({ claim: this.claim, backend, requestTimeoutMs, onOutage, onRecovered });
+    this.#looks = looks;
     waiting.add(this);
-    const isSame =
-      !this.#context.clock.isPast(this.deadline) ||
-      this.#context.clock.elapsedMs(this.claim.startedAt) >= this.terms.waitMs;
-    const deadline = isSame ? this.deadline : after(this.#context.clock.now(), requestTimeoutMs);
-    wait.run({ answer, failure, deadline }).then(
+    const goesOn = isQueued && clock.isPast(this.deadline) && clock.elapsedMs(this.claim.startedAt) < waitMs;
+    const deadline = goesOn ? after(clock.now(), requestTimeoutMs) : this.deadline;
+    const first = { answer, failure, deadline };
+    const looking = looks.run(() => {
+      if (isQueued) {
+        return new Wait(looks, queues).run(first);
+      }
+      return retry === null ? tryOnce(looks, queues, first) : retryUntilGranted(looks, queues, retry, first);
+    });
+    looking.then(
       (result) => {
         waiting.delete(this);
         result.outcome === "granted" ? this.#granted(result) : this.#refused(result);
       },
       (error: unknown) => {
         waiting.delete(this);
-        wait.wasEndedWith(error) ? this.#cancelled(error) : this.#failed(error);
+        looks.wasEndedWith(error) ? this.#cancelled(error) : this.#failed(error);
       },
     );
   }
@@ -255,7 +239,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   #refused(result: NotGranted): void {
     const { claims, holdings, waiting } = this.#context;
     // In a deadlock it holds something that others wait for. Asked while it is still in the queue itself, and can be ended.
-    if (result.outcome === "timeout" && !this.#isTry && holdings.size > 0) {
+    if (result.outcome === "timeout" && this.terms.queues && holdings.size > 0) {
       this.#isTimedOut = true;
       waiting.add(this);
       void claims.backend.findDeadlock(this.key).then((deadlock) => {
@@ -269,10 +253,8 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   #endRefused(result: NotGranted, deadlock: readonly string[] | null): void {
-    if (this.claim.isUnfinished) {
-      this.#context.background.add(this.claim.lastWord());
-    }
-    this.#ended(result.outcome === "timeout" ? "timed-out" : "held", null, null);
+    this.#cleanUp();
+    this.#ended(this.terms.waitMs > 0 ? "timed-out" : "held", null, null);
     if (this.#isTry) {
       this.#resolve(result);
     } else {
@@ -282,7 +264,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   #cancelled(error: unknown): void {
     this.#ended("cancelled", null, error);
-    this.#context.background.add(this.claim.lastWord());
+    this.#cleanUp();
     this.#reject(error);
   }
 
@@ -297,8 +279,14 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   #endFailed(error: unknown): void {
     this.#ended("failed", null, error);
-    this.#context.background.add(this.claim.lastWord());
+    this.#cleanUp();
     this.#reject(error);
+  }
+
+  #cleanUp(): void {
+    if (this.claim.isUnfinished) {
+      this.#context.background.add(this.claim.lastWord());
+    }
   }
 
   #ended(outcome: AcquireOutcome, lock: Lock | null, error: unknown, at: Instant = this.#context.clock.now()): void {

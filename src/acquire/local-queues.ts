@@ -50,6 +50,11 @@ export class LocalQueues implements ClaimQueues, HandOver {
     return wait.ticket === null || this.isBehind(wait) ? this.#turns.take(ask) : ask();
   }
 
+  /** Sends a try of one that retries when its turn has come. */
+  inTurn<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    return this.#turns.take(ask);
+  }
+
   /** Whether anybody here waits for the key. */
   has(key: string): boolean {
     return this.#queues.has(key);

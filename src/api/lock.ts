@@ -102,8 +102,8 @@ export interface Lock extends AsyncDisposable {
    */
   release(): Promise<void>;
   /**
-   * Renews in the background until release or loss. Returns a function that stops it, and resolves when no renewal is in flight any more.
-   * Calling it again does no harm.
+   * Renews in the background until release or loss, in place of what has renewed it so far. Returns a function that stops it, and resolves
+   * when no renewal is in flight any more. Calling that again does no harm, nor after a later `keepAlive`, which goes on.
    */
   keepAlive(options?: KeepAliveOptions): () => Promise<void>;
   /**

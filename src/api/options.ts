@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "./connection-options.js";
 import type { Lock } from "./lock.js";
 import type { JsonValue } from "./metadata.js";
 import type { PostgresClient } from "./postgres-client.js";
+import type { RetryStrategy } from "./retry.js";
 import type { StoreFactory } from "./store.js";
 
 /** What a lock is acquired with, and what a locker may set for all of its locks. All durations are in milliseconds. */
@@ -22,9 +23,10 @@ export interface LeaseOptions {
   /**
    * Minimum time from grant to the next grant: a key that is released earlier stays locked until then, even if the process has ended.
    * For cron jobs that end at once, on machines whose clocks differ. A crash before the release cancels it.
-   * An integer of 0 to 2,147,483,647 ms; default 0.
+   * An integer of 0 to 2,147,483,647 ms, or a pair of these, `[min, max]`: a random time between the two, both included, drawn for each call.
+   * Default 0.
    */
-  readonly minHoldMs?: number | undefined;
+  readonly minHoldMs?: number | readonly [min: number, max: number] | undefined;
   /**
    * A lock is lost (`max-hold`) after this time, renewed or not: a limit for a body that never returns.
    * An integer of 1 to 2,147,483,647 ms, or `Infinity` for none; default `Infinity`.
@@ -55,9 +57,18 @@ export interface WaitOptions {
   /**
    * How long acquire and withLock wait in the queue before WaitTimeoutError. The default outlasts a holder that crashed (it is free after its
    * `takeoverDelayMs`), but not one that hangs (free after its `ttlMs`, 30 s by default): a request should fail before its client gives up. Give a
-   * background job more than `ttlMs`. An integer of 0 to 2,147,483,647 ms, or `Infinity`; default 10,000.
+   * background job more than `ttlMs`. An integer of 0 to 2,147,483,647 ms, or `Infinity`; default 10,000, but `Infinity` where the same options
+   * have a `retry`.
    */
   readonly waitMs?: number | undefined;
+  /**
+   * Tries again and again, after the delays of this strategy, in place of standing in the queue: between two tries nothing is sent, and
+   * whoever queues for the key goes first. Each try is a `tryAcquire`, bounded by `requestTimeoutMs`. The call ends with RetriesExhaustedError
+   * when the strategy gives up, and with WaitTimeoutError when `waitMs` is over, after a last try. A call that is given its own `waitMs`
+   * alone keeps the locker's `retry`; one that is given its own `retry` alone has no limit but the strategy's, whatever the locker's `waitMs`.
+   * With `waitMs: 0` the key is tried once. Default: the queue. See `backoff`.
+   */
+  readonly retry?: RetryStrategy | undefined;
   /**
    * What a call that waits does for a key that the code it is called from holds already: `withLock("a", ...)` in the body of `withLock("a", ...)`.
    *

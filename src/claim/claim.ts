@@ -56,6 +56,7 @@ export class Claim {
   ticket: Ticket | null = null;
   holder: Holder | null = null;
   blockingPid: number | null = null;
+  #isGranted = false;
   #attempts = 0;
   #unanswered = 0;
   #onAnswered: (() => void) | null = null;
@@ -99,6 +100,7 @@ export class Claim {
   /** Takes in an answer to an attempt. */
   take(answer: AcquireAnswer): void {
     if (answer.outcome === "granted") {
+      this.#isGranted = true;
       this.takeover = answer.takeover;
     } else if (answer.outcome !== "late" && answer.outcome !== "unproven") {
       this.isContended = true;
@@ -123,9 +125,9 @@ export class Claim {
     }
   }
 
-  /** Whether it may have left something in the database although it was not granted. */
+  /** Whether it may have left something in the database. */
   get isUnfinished(): boolean {
-    return this.terms.waitMs > 0 || this.#unanswered > 0 || this.#unresolvedUntil !== null;
+    return this.#isGranted || this.terms.queues || this.#unanswered > 0 || this.#unresolvedUntil !== null;
   }
 
   /**

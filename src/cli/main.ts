@@ -37,8 +37,8 @@ async function call(command: Command, args: readonly string[]): Promise<number> 
     if (given.has("examples")) return print(examplesOf(command));
     checkPositionals(command, given);
     // An address may contain a password, and everybody on this machine can read the arguments of a process.
-    if (["url", "direct-url", "instance"].some((option) => given.has(option)))
-      process.title = `leasehold ${command.name}`;
+    const mayHoldPassword = ["url", "direct-url", "instance"].some((option) => given.has(option));
+    if (mayHoldPassword) process.title = `leasehold ${command.name}`;
     return await command.run(given, allCommands);
   } catch (error) {
     printError(`leasehold ${command.name}`, error, isJson);

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "../api/connection-options.js";
 import type { Lock } from "../api/lock.js";
 import type { AcquireOptions, BackendOptions, LeaseOptions, LockerOptions, StoreName } from "../api/options.js";
 import type { PostgresClient } from "../api/postgres-client.js";
+import type { RetryStrategy } from "../api/retry.js";
 import type { StoreFactory } from "../api/store.js";
 import { InvalidOptionError, type LeaseLostError } from "../errors/errors.js";
 import {
@@ -15,8 +16,10 @@ import {
   checkText,
   checkTtlMs,
 } from "../errors/option-checks.js";
+import { checkClient } from "./check-client.js";
 import { checkConnectionOptions } from "./connection-options.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
+import { checkMinHold, drawMinHoldMs, type MinHold } from "./min-hold.js";
 import { resolveStore } from "./resolve-store.js";
 import { type Targets, targetsOf } from "./resolve-targets.js";
 
@@ -24,7 +27,7 @@ import { type Targets, targetsOf } from "./resolve-targets.js";
 export const CONNECT_TIMEOUT_MS = 5_000;
 
 /** The options of a locker, checked and complete. */
-export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
+export interface ResolvedLockerOptions extends ResolvedLeaseOptions<MinHold> {
   /** The name of the instance that they are for; null where there is one database without a name. */
   readonly instance: string | null;
   /** Where to connect. @throws InvalidOptionError when neither the options say it nor, by now, the environment */
@@ -36,6 +39,8 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
   readonly prefix: string;
   /** `Infinity`: no limit. */
   readonly waitMs: number;
+  /** Null: calls that wait stand in the queue. */
+  readonly retry: RetryStrategy | null;
   readonly reentry: "throw" | "wait";
   /** Null: a third of each lock's `ttlMs`. */
   readonly renewEveryMs: number | null;
@@ -56,9 +61,13 @@ export interface ResolvedLockerOptions extends ResolvedLeaseOptions {
 }
 
 /** The options of one acquire, checked and completed from those of the locker. */
-export interface ResolvedAcquireOptions extends ResolvedLeaseOptions {
+export interface ResolvedAcquireOptions extends ResolvedLeaseOptions<number> {
   /** `Infinity`: no limit. 0: the call does not wait. */
   readonly waitMs: number;
+  /** Null: it stands in the queue, or does not wait. */
+  readonly retry: RetryStrategy | null;
+  /** Whether it stands in the queue. */
+  readonly queues: boolean;
   readonly reentry: "throw" | "wait";
   readonly signal: AbortSignal | null;
   readonly renewEveryMs: number;
@@ -66,10 +75,10 @@ export interface ResolvedAcquireOptions extends ResolvedLeaseOptions {
   readonly sort: string;
 }
 
-interface ResolvedLeaseOptions {
+interface ResolvedLeaseOptions<Hold extends MinHold> {
   readonly ttlMs: number;
   readonly keepAlive: boolean;
-  readonly minHoldMs: number;
+  readonly minHoldMs: Hold;
   /** `Infinity`: no limit. */
   readonly maxHoldMs: number;
   /** Null: each lock's `ttlMs`, at least 1,000. */
@@ -93,7 +102,7 @@ const leaseNames: Names<LeaseOptions> = {
   owner: true,
   onLost: true,
 };
-const acquireNames: Names<AcquireOptions> = { waitMs: true, reentry: true, signal: true, ...leaseNames };
+const acquireNames: Names<AcquireOptions> = { waitMs: true, retry: true, reentry: true, signal: true, ...leaseNames };
 const acquireNameList = Object.keys(acquireNames);
 /** Those of one database, which an instance may have of its own. */
 export const backendNames: Names<BackendOptions> = {
@@ -116,6 +125,7 @@ export const lockerNames: Names<LockerOptions> = {
   instances: true,
   prefix: true,
   waitMs: true,
+  retry: true,
   reentry: true,
   statsPrefix: true,
   onAcquired: true,
@@ -158,7 +168,7 @@ export function resolveLockerOptions(
     connection,
     presence: given.presence === undefined ? "on" : checkOneOf("presence", given.presence, ["on", "off"]),
     prefix: given.prefix === undefined ? "" : checkText("prefix", given.prefix, 0, 511),
-    waitMs: ms(given, "waitMs", 10_000, 0, { mayBeInfinite: true }),
+    ...waiting(given, { waitMs: 10_000, retry: null }),
     reentry: reentry(given.reentry, "wait"),
     renewEveryMs: renewEveryMs === undefined ? null : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
     takeoverDelayMs: takeoverDelay(given.takeoverDelayMs),
@@ -184,7 +194,7 @@ export function resolveAcquireOptions(
   { waits }: { readonly waits: boolean },
 ): ResolvedAcquireOptions {
   const given = checkNames("the options of this call", options, acquireNameList);
-  const option = (["waitMs", "reentry"] as const).find((name) => given[name] !== undefined);
+  const option = (["waitMs", "retry", "reentry"] as const).find((name) => given[name] !== undefined);
   if (!waits && option !== undefined) {
     const expected = `no ${option}: tryAcquire and tryWithLock do not wait; acquire and withLock do`;
     throw new InvalidOptionError({ option, expected, received: given[option] });
@@ -193,13 +203,18 @@ export function resolveAcquireOptions(
   const { renewEveryMs, signal } = given;
   // The locker's interval was chosen for the locker's ttlMs, and may be too long for a shorter one.
   const inherited = locker.renewEveryMs !== null && locker.renewEveryMs < lease.ttlMs ? locker.renewEveryMs : null;
-  const waitMs = waits ? ms(given, "waitMs", locker.waitMs, 0, { mayBeInfinite: true }) : 0;
-  const { owner, ttlMs, minHoldMs, maxHoldMs, metadata } = lease;
+  const { waitMs, retry } = waits ? waiting(given, locker) : { waitMs: 0, retry: null };
+  const queues = waitMs > 0 && retry === null;
+  const { owner, ttlMs, maxHoldMs, metadata } = lease;
+  const minHoldMs = drawMinHoldMs(lease.minHoldMs);
   return {
     ...lease,
+    minHoldMs,
     waitMs,
+    retry: waitMs > 0 ? retry : null,
+    queues,
     reentry: reentry(given.reentry, locker.reentry),
-    sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, waitMs > 0]),
+    sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]),
     signal: signal === undefined ? null : checkSignal(signal),
     renewEveryMs:
       renewEveryMs === undefined
@@ -208,18 +223,30 @@ export function resolveAcquireOptions(
   };
 }
 
-function resolveLeaseOptions(given: Given, defaults: ResolvedLeaseOptions): ResolvedLeaseOptions {
-  const { ttlMs, keepAlive, guardTimeoutMs, metadata, owner, onLost } = given;
+function resolveLeaseOptions(given: Given, defaults: ResolvedLeaseOptions<MinHold>): ResolvedLeaseOptions<MinHold> {
+  const { ttlMs, keepAlive, minHoldMs, guardTimeoutMs, metadata, owner, onLost } = given;
   return {
     ttlMs: ttlMs === undefined ? defaults.ttlMs : checkTtlMs(ttlMs),
     keepAlive: keepAlive === undefined ? defaults.keepAlive : checkBoolean("keepAlive", keepAlive),
-    minHoldMs: ms(given, "minHoldMs", defaults.minHoldMs, 0),
+    minHoldMs: minHoldMs === undefined ? defaults.minHoldMs : checkMinHold(minHoldMs),
     maxHoldMs: ms(given, "maxHoldMs", defaults.maxHoldMs, 1, { mayBeInfinite: true }),
     guardTimeoutMs:
       guardTimeoutMs === undefined ? defaults.guardTimeoutMs : checkMs("guardTimeoutMs", guardTimeoutMs, 100),
     metadata: metadata === undefined ? defaults.metadata : checkMetadata(metadata),
     owner: owner === undefined ? defaults.owner : checkText("owner", owner, 1, 256),
     onLost: onLost === undefined ? defaults.onLost : checkFunction("onLost", onLost),
+  };
+}
+
+/** Who retries waits for as long as the strategy does, unless the same options say how long. */
+function waiting(
+  given: Given,
+  defaults: Pick<ResolvedLockerOptions, "waitMs" | "retry">,
+): Pick<ResolvedLockerOptions, "waitMs" | "retry"> {
+  const isOwn = given.retry !== undefined;
+  return {
+    waitMs: ms(given, "waitMs", isOwn ? Number.POSITIVE_INFINITY : defaults.waitMs, 0, { mayBeInfinite: true }),
+    retry: isOwn ? checkFunction("retry", given.retry) : defaults.retry,
   };
 }
 
@@ -240,45 +267,6 @@ function takeoverDelay(value: unknown): number {
     throw new InvalidOptionError({ option: "takeoverDelayMs", expected, received: value });
   }
   return checkMs("takeoverDelayMs", value, 1_000);
-}
-
-/**
- * Checks the shape, so that a client of another copy of postgres.js or node-postgres passes. A transaction, a reserved connection or
- * a single client does not.
- */
-function checkClient(value: unknown): PostgresClient {
-  const members = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const { options } = members;
-  const isMethod = (name: string): boolean => typeof members[name] === "function";
-  if (typeof options === "object" && options !== null) {
-    if (typeof value === "function" && isMethod("unsafe") && isMethod("end") && !("release" in value)) {
-      checkColumnNames(options);
-      return value as unknown as PostgresClient;
-    }
-    const isCounted = typeof members.totalCount === "number" && typeof members.waitingCount === "number";
-    if (isCounted && isMethod("connect") && isMethod("Client")) {
-      checkFormat(options);
-      return value as PostgresClient;
-    }
-  }
-  const expected =
-    "a client made with postgres() or a Pool of node-postgres, not a transaction, a reserved connection or a single client";
-  throw new InvalidOptionError({ option: "client", expected, received: value });
-}
-
-/** node-postgres decodes binary values as text before it hands them to a parser: what is not ASCII is lost. */
-function checkFormat({ binary }: { binary?: unknown }): void {
-  if (!binary) return;
-  const expected = "a Pool without binary: true, with which node-postgres does not read all numbers right";
-  throw new InvalidOptionError({ option: "client", expected, received: { binary } });
-}
-
-/** `postgres.camel` keeps names of one lower-case word, like all of ours. `postgres.pascal` does not. */
-function checkColumnNames(options: { transform?: { column?: { from?: unknown } } }): void {
-  const from = options.transform?.column?.from;
-  if (typeof from !== "function" || from("fence") === "fence") return;
-  const expected = "a client whose transform.column keeps a name such as fence as it is (postgres.pascal does not)";
-  throw new InvalidOptionError({ option: "client", expected, received: options });
 }
 
 /** Checks the shape, so that signals of other realms and of polyfills pass. */

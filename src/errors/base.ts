@@ -4,6 +4,7 @@ import { describe, describeType } from "../runtime/describe.js";
 export type LeaseholdErrorCode =
   | "not-acquired"
   | "wait-timeout"
+  | "retries-exhausted"
   | "reentry"
   | "not-held"
   | "lease-lost"

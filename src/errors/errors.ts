@@ -29,6 +29,8 @@ export {
   NotHeldError,
   type ReentryData,
   ReentryError,
+  type RetriesExhaustedData,
+  RetriesExhaustedError,
   type StaleFenceData,
   StaleFenceError,
   type WaitTimeoutData,

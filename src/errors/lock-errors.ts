@@ -39,7 +39,7 @@ export class NotAcquiredError extends LeaseholdError {
     brand(NotAcquiredError, "NotAcquiredError");
   }
 
-  override readonly code: "not-acquired" | "wait-timeout" | "reentry" = "not-acquired";
+  override readonly code: "not-acquired" | "wait-timeout" | "retries-exhausted" | "reentry" = "not-acquired";
   /** The full key, prefix included. */
   readonly key: string;
   /** Who held the key at the last look; null when nobody did, or when it could not be read. */
@@ -76,7 +76,7 @@ export interface WaitTimeoutData extends NotAcquiredData {
   readonly deadlock?: readonly string[] | null | undefined;
 }
 
-/** The key was not granted within `waitMs`. It has left the queue. */
+/** The key was not granted within `waitMs`. The call has left the queue. */
 export class WaitTimeoutError extends NotAcquiredError {
   static {
     brand(WaitTimeoutError, "WaitTimeoutError");
@@ -109,6 +109,31 @@ export class WaitTimeoutError extends NotAcquiredError {
     this.waitMs = waitMs;
     this.isHeldHere = isHeldHere;
     this.deadlock = deadlock;
+  }
+}
+
+/** What `RetriesExhaustedError` is made of. */
+export interface RetriesExhaustedData extends NotAcquiredData {
+  /** How often the key was tried. Default 1. */
+  readonly attempts?: number | undefined;
+}
+
+/** The call had a `retry`, and that strategy gave up: the key was taken at every try. */
+export class RetriesExhaustedError extends NotAcquiredError {
+  static {
+    brand(RetriesExhaustedError, "RetriesExhaustedError");
+  }
+
+  override readonly code = "retries-exhausted" as const;
+  /** How often the key was tried. */
+  readonly attempts: number;
+
+  constructor(data: RetriesExhaustedData) {
+    const { attempts = 1, message, ...rest } = identified(new.target.prototype.name, data, "key");
+    const tried = `Tried ${attempts === 1 ? "once" : `${attempts} times`} to lock ${quote(rest.key)}${standing(rest.holder, rest.blockingPid)}`;
+    const advice = "Let the retry strategy go on for longer, or leave it out to wait in the queue.";
+    super({ ...rest, message: message ?? `${tried}. ${advice}` });
+    this.attempts = attempts;
   }
 }
 

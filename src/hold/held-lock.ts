@@ -14,8 +14,9 @@ export interface LockActions {
   readonly instance: string | null;
   renew(lease: Lease, ttlMs: number | undefined): Promise<void>;
   release(lease: Lease): Promise<void>;
-  keepAlive(lease: Lease, options: KeepAliveOptions): void;
-  stopKeepAlive(lease: Lease): Promise<void>;
+  /** Returns its number, for `stopKeepAlive`. */
+  keepAlive(lease: Lease, options: KeepAliveOptions): number;
+  stopKeepAlive(lease: Lease, number: number): Promise<void>;
   reportError(error: unknown): void;
   /** @throws {LeaseLostError} @throws {NotHeldError} when this process knows that the lease has ended. Otherwise Postgres decides. */
   guard(lease: Lease): Guard;
@@ -104,8 +105,8 @@ export class HeldLock implements Lock {
   }
 
   keepAlive(options: KeepAliveOptions = {}): () => Promise<void> {
-    this.#actions.keepAlive(this.#lease, options);
-    return () => this.#actions.stopKeepAlive(this.#lease);
+    const number = this.#actions.keepAlive(this.#lease, options);
+    return () => this.#actions.stopKeepAlive(this.#lease, number);
   }
 
   async transaction<Value>(

@@ -93,9 +93,10 @@ export class Holdings implements LockActions, LeaseOwner {
     return this.#leases.size;
   }
 
-  /** The oldest first. */
-  all(): readonly Lock[] {
-    return Array.from(this.#leases, ({ lock }) => lock);
+  /** Those of all keys or of one, the oldest first. */
+  all(key?: string): readonly Lock[] {
+    const locks = Array.from(this.#leases, ({ lock }) => lock);
+    return key === undefined ? locks : locks.filter((lock) => lock.key === key);
   }
 
   /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
@@ -159,7 +160,7 @@ export class Holdings implements LockActions, LeaseOwner {
     });
   }
 
-  keepAlive(lease: Lease, options: KeepAliveOptions): void {
+  keepAlive(lease: Lease, options: KeepAliveOptions): number {
     const given = checkNames("keepAlive's options", options, ["everyMs", "onError"]);
     const everyMs =
       given.everyMs === undefined
@@ -168,11 +169,11 @@ export class Holdings implements LockActions, LeaseOwner {
     const onError =
       given.onError === undefined ? null : checkFunction<(error: unknown) => void>("onError", given.onError);
     lease.refuseUnlessHeld();
-    this.#renewals.keepAlive(lease, everyMs, onError === null ? null : this.#callbacks.listener(onError));
+    return this.#renewals.keepAlive(lease, everyMs, onError === null ? null : this.#callbacks.listener(onError));
   }
 
-  stopKeepAlive(lease: Lease): Promise<void> {
-    return this.#activity.during(() => this.#renewals.stopKeepAlive(lease));
+  stopKeepAlive(lease: Lease, number: number): Promise<void> {
+    return this.#activity.during(() => this.#renewals.stopKeepAlive(lease, number));
   }
 
   guard(lease: Lease): Guard {

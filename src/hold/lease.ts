@@ -27,6 +27,8 @@ export class Renewal implements PendingRenewal {
   readonly lease: Lease;
   /** Null: renewed only on demand. */
   everyMs: number | null = null;
+  /** How often renewing it in the background was started. */
+  started = 0;
   /** On the monotonic clock; `Infinity` when nothing is due. */
   dueAtMs: number = Number.POSITIVE_INFINITY;
   retryMs = 0;

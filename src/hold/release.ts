@@ -164,7 +164,7 @@ export class Release implements PendingRelease, Timed<Release> {
     const isUnexplained = outcome === "gone" && !isRepeated && !lease.claim.hasLastWord;
     lease.endRelease(outcome === "expired" || isUnexplained ? (reason ?? "expired") : null);
     this.#end(isNextOurs);
-    this.#context.background.endCall();
+    this.#callEnded();
     if (lease.loss === null) {
       this.#resolve();
     } else {
@@ -191,8 +191,12 @@ export class Release implements PendingRelease, Timed<Release> {
   }
 
   #rejectWith(error: unknown): void {
-    this.#context.background.endCall();
+    this.#callEnded();
     this.#reject(error);
+  }
+
+  #callEnded(): void {
+    this.#context.background.endCall();
   }
 }
 

@@ -40,25 +40,30 @@ export class Renewals implements RenewalOwner {
     this.#onError = onError;
   }
 
+  /** Takes the place of what has renewed it so far. Returns its number, for `stopKeepAlive`. */
   keepAlive(
     lease: Lease,
     everyMs: number,
     listener: RenewalListener | null,
     nowMs: number = this.#clock.monotonicNowMs(),
-  ): void {
+  ): number {
     const renewal = this.#of(lease);
     renewal.everyMs = everyMs;
     renewal.listener = listener;
+    renewal.started += 1;
     this.#scheduleAt(renewal, nowMs + everyMs);
+    return renewal.started;
   }
 
-  /** Resolves when no renewal is in flight any more. */
-  stopKeepAlive(lease: Lease): Promise<void> {
+  /** Resolves when no renewal is in flight any more. One that has taken its place meanwhile goes on. */
+  stopKeepAlive(lease: Lease, number: number): Promise<void> {
     const renewal = this.#of(lease);
-    renewal.everyMs = null;
-    // One that is unproven is still asked about.
-    if (lease.isHeld) {
-      renewal.dueAtMs = Number.POSITIVE_INFINITY;
+    if (renewal.started === number) {
+      renewal.everyMs = null;
+      // One that is unproven is still asked about.
+      if (lease.isHeld) {
+        renewal.dueAtMs = Number.POSITIVE_INFINITY;
+      }
     }
     return renewal.settled();
   }

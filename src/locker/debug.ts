@@ -101,9 +101,9 @@ export interface DebugWait {
   readonly since: string;
   /** Milliseconds since then. */
   readonly waitedMs: number;
-  /** How long it is willing to wait in the queue; 0 for a call that only tries. */
+  /** How long it is willing to wait, or to retry; 0 for a call that only tries. */
   readonly waitMs: number | "Infinity";
-  /** Its ticket in the queue: smaller numbers are served first. Null before the first answer, and for a call that does not wait. */
+  /** Its ticket in the queue: smaller numbers are served first. Null before the first answer, and for a call that tries or retries. */
   readonly ticket: string | null;
   /** How often it has looked. */
   readonly attempts: number;

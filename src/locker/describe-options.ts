@@ -50,6 +50,7 @@ function describeConnection(connection: ConnectionOptions): JsonObject {
 
 function describeValue(value: string | number | boolean | object | null): JsonValue {
   if (typeof value === "function") return "[function]";
+  if (Array.isArray(value)) return value.map(describeValue);
   if (typeof value === "object" && value !== null) return "[object]";
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }

@@ -45,6 +45,7 @@ export interface Locker extends AsyncDisposable {
    * const lock = await locker.acquire("order:42", { waitMs: 60_000 });
    * ```
    * @throws {WaitTimeoutError} after `waitMs`
+   * @throws {RetriesExhaustedError} with `retry`, when the strategy gives up
    * @throws {ReentryError} with `reentry: "throw"`, when the code that calls holds the key
    * @throws {UnavailableError} when Postgres cannot be reached and nothing is left of `waitMs`, or when that is certain to stay so
    * @throws the signal's reason
@@ -104,8 +105,8 @@ export interface Locker extends AsyncDisposable {
   /** The lock on this key (without the prefix) that this locker holds. Sends nothing. */
   get(key: string): Lock | undefined;
 
-  /** All locks that this locker holds. Sends nothing. */
-  locks(): readonly Lock[];
+  /** The locks that this locker holds, of all keys or of one (without the prefix), the oldest first. Sends nothing. */
+  locks(key?: string): readonly Lock[];
 
   /** The names of its instances, see the option `instances`; empty when it is over one database that has no name. */
   readonly instances: readonly string[];

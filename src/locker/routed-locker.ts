@@ -89,8 +89,8 @@ export class RoutedLocker implements Locker {
     return this.#router.of(key).get(key);
   }
 
-  locks(): readonly Lock[] {
-    return this.#all((locker) => locker.locks()).flat();
+  locks(key?: string): readonly Lock[] {
+    return key === undefined ? this.#all((locker) => locker.locks()).flat() : this.#router.of(key).locks(key);
   }
 
   fullKey(key: string): string {

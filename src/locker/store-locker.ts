@@ -1,7 +1,8 @@
-import { Acquires, type AcquiresInit } from "../acquire/acquires.js";
+import { Acquires } from "../acquire/acquires.js";
+import type { AcquiresInit } from "../acquire/acquires-init.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
-import type { NotGranted } from "../acquire/wait.js";
+import type { NotGranted } from "../acquire/results.js";
 import type { Capabilities } from "../api/capabilities.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
@@ -15,7 +16,14 @@ import {
   type ResolvedLockerOptions,
   resolveAcquireOptions,
 } from "../config/resolve-options.js";
-import { ClosedError, InvalidOptionError, ReentryError, StaleFenceError, WaitTimeoutError } from "../errors/errors.js";
+import {
+  ClosedError,
+  InvalidOptionError,
+  ReentryError,
+  RetriesExhaustedError,
+  StaleFenceError,
+  WaitTimeoutError,
+} from "../errors/errors.js";
 import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "../errors/option-checks.js";
 import { Holdings } from "../hold/holdings.js";
 import { Callbacks } from "../observe/callbacks.js";
@@ -67,9 +75,9 @@ export class StoreLocker implements Locker {
   readonly #flushing: Flushing;
   readonly #calls: Calls;
   readonly #acquires: Acquires;
-  /** The terms of `acquire(key)` and `tryAcquire(key)` without options. */
-  readonly #waitTerms: ResolvedAcquireOptions;
-  readonly #tryTerms: ResolvedAcquireOptions;
+  /** The terms of `acquire(key)` and `tryAcquire(key)` without options. Null: they are drawn for each call. */
+  readonly #waitTerms: ResolvedAcquireOptions | null;
+  readonly #tryTerms: ResolvedAcquireOptions | null;
 
   /** `lockerId`: of the locker over several instances, of which this is one. */
   constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
@@ -112,21 +120,26 @@ export class StoreLocker implements Locker {
     const holdings = new Holdings({ options, backend, activity, background, callbacks, observer, handOver: queues });
     Object.defineProperty(this, isClosing, { get: () => calls.isClosing });
     const claims = { backend, queues, requestTimeoutMs, closed: calls.closed };
-    const toError: AcquiresInit["toError"] = (key, { waitMs }, { holder, blockingPid }, deadlock) =>
-      new WaitTimeoutError({
-        key,
-        waitMs,
-        holder: holdings.holderInfo(key, holder),
-        blockingPid,
-        isHeldHere: holdings.get(key) !== undefined,
-        deadlock,
-      });
+    const toError: AcquiresInit["toError"] = (
+      key,
+      { waitMs },
+      { outcome, blockingPid, tries, ...result },
+      deadlock,
+    ) => {
+      const holder = holdings.holderInfo(key, result.holder);
+      if (outcome === "exhausted") {
+        return new RetriesExhaustedError({ key, attempts: tries, holder, blockingPid });
+      }
+      const isHeldHere = holdings.get(key) !== undefined;
+      return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, deadlock });
+    };
     for (const watcher of [recent, this.#publisher, counters, callbacks]) {
       observer.add(watcher);
     }
     this.#options = options;
-    this.#waitTerms = resolveAcquireOptions(options, {}, { waits: true });
-    this.#tryTerms = resolveAcquireOptions(options, {}, { waits: false });
+    const isDrawn = typeof options.minHoldMs !== "number";
+    this.#waitTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: true });
+    this.#tryTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: false });
     this.#backend = backend;
     this.#queues = queues;
     this.#recent = recent;
@@ -165,7 +178,8 @@ export class StoreLocker implements Locker {
     try {
       const fullKey = checkKey(key, this.#options.prefix);
       const terms =
-        options === undefined ? this.#waitTerms : resolveAcquireOptions(this.#options, options, { waits: true });
+        (options === undefined ? this.#waitTerms : null) ??
+        resolveAcquireOptions(this.#options, options, { waits: true });
       if (this.#calls.isClosing) {
         return Promise.reject(new ClosedError());
       }
@@ -235,8 +249,8 @@ export class StoreLocker implements Locker {
     return this.#holdings.get(this.fullKey(key));
   }
 
-  locks(): readonly Lock[] {
-    return this.#holdings.all();
+  locks(key?: string): readonly Lock[] {
+    return this.#holdings.all(key === undefined ? undefined : this.fullKey(key));
   }
 
   get instances(): readonly string[] {
@@ -344,7 +358,8 @@ export class StoreLocker implements Locker {
 
   #try(key: string, options: TryOptions | undefined): Promise<Lock | NotGranted> {
     const terms =
-      options === undefined ? this.#tryTerms : resolveAcquireOptions(this.#options, options, { waits: false });
+      (options === undefined ? this.#tryTerms : null) ??
+      resolveAcquireOptions(this.#options, options, { waits: false });
     if (this.#calls.isClosing) {
       return Promise.reject(new ClosedError());
     }

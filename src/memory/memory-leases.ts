@@ -4,39 +4,34 @@ import type {
   AcquireRequest,
   ForceReleaseAnswer,
   ForceReleaseRequest,
-  GrantedAnswer,
   GrantRequest,
-  Holder,
   KeyState,
   ReleaseAnswer,
   RenewAnswer,
   RenewRequest,
-  Takeover,
 } from "../api/store.js";
 import type { LossReason } from "../errors/errors.js";
-import type { MemoryProcess } from "./memory-process.js";
+import {
+  expiryReason,
+  freeAtMs,
+  granted,
+  holderOf,
+  isGrantable,
+  lossReason,
+  type MemoryLease,
+  stateOf,
+  takeoverOf,
+} from "./memory-lease.js";
+import { type MemoryProcess, nobody } from "./memory-process.js";
 import { MemoryQueue } from "./memory-queue.js";
 
-/** The lease of one key. */
-interface Lease {
-  /** Null: it was released, and the minimum hold keeps the key. */
-  token: string | null;
-  readonly fence: bigint;
-  readonly owner: string;
-  readonly process: MemoryProcess;
-  readonly acquiredAtMs: number;
-  expiresAtMs: number;
-  readonly minHoldUntilMs: number;
-  /** `Infinity`: no limit. */
-  readonly maxHoldUntilMs: number;
-  readonly metadata: string | null;
-  isRevoked: boolean;
-}
-
-/** How many of the grants that ended by force are remembered, so that their holders are told why. */
+/** How many of the grants that were ended beneath their holders are remembered, so that these are told why. */
 const REMEMBERED = 1_000;
 /** How long an expired lease is kept, for the same purpose. */
 const GRACE_MS = 600_000;
+
+/** Most releases have this answer. */
+const released: ReleaseAnswer = Object.freeze({ outcome: "released", reason: null });
 
 /**
  * Leases in a Map. Any number of `MemoryStore`s share them, and are to each other what processes are to Postgres. The rules are those of
@@ -45,11 +40,12 @@ const GRACE_MS = 600_000;
 export class MemoryLeases {
   readonly nowMs: () => number;
   /** A free key has none. */
-  readonly #leases = new Map<string, Lease>();
+  readonly #leases = new Map<string, MemoryLease>();
   readonly #queues = new Map<string, MemoryQueue>();
-  /** By fence. */
-  readonly #endedByForce = new Map<bigint, LossReason>();
+  /** By token: of the grants that were ended beneath their holders. */
+  readonly #ended = new Map<string, LossReason>();
   readonly #marks = new Map<string, bigint>();
+  /** One for all keys, for a free key has nothing that could remember its own. */
   #fence = 0n;
   #ticket = 0n;
 
@@ -65,7 +61,7 @@ export class MemoryLeases {
     }
     const { key, token, ticket, waits } = request;
     const lease = this.#leases.get(key);
-    if (lease !== undefined && lease.token === token && !lease.isRevoked && !isGrantable(lease, nowMs)) {
+    if (lease?.token === token && !lease.isRevoked && !isGrantable(lease, nowMs)) {
       return granted(lease, nowMs, null); // asked again
     }
     const isFree = lease === undefined || isGrantable(lease, nowMs);
@@ -74,21 +70,22 @@ export class MemoryLeases {
     const place = queue?.ticketOf(token) ?? ticket;
     if (isFree && (head === undefined || head.token === token || (place !== null && place < head.ticket))) {
       this.#leave(key, token);
-      return granted(this.#grant(request, process, nowMs), nowMs, lease === undefined ? null : takeover(lease, nowMs));
+      const takeover = lease === undefined ? null : takeoverOf(lease, nowMs);
+      return granted(this.#grant(request, process, nowMs), nowMs, takeover);
     }
-    const holder = isFree || lease === undefined ? null : toHolder(lease);
+    const holder = isFree ? null : holderOf(lease);
     if (!waits) {
       return { outcome: "held", holder };
     }
     const own = place ?? ++this.#ticket;
     this.#queueOf(key).keep(token, own, process, nowMs);
-    return { outcome: "queued", ticket: own, holder, lookInMs: isFree ? null : freeAtMs(lease as Lease) - nowMs };
+    return { outcome: "queued", ticket: own, holder, lookInMs: isFree ? null : freeAtMs(lease) - nowMs };
   }
 
   release({ key, token, fence }: GrantRequest): ReleaseAnswer {
     const lease = this.#leases.get(key);
     if (lease === undefined || lease.token !== token || lease.fence !== fence) {
-      return { outcome: "gone", reason: this.#whyGone(lease, fence) };
+      return { outcome: "gone", reason: this.#whyGone(lease, token, fence) };
     }
     return this.#free(key, lease, true);
   }
@@ -99,23 +96,28 @@ export class MemoryLeases {
     if (lease?.token === token) {
       return this.#free(key, lease, wasHeld);
     }
-    if (hasLeft) {
-      this.#wakeNext(key); // the next one may have waited for this entry alone
+    // The next one may have waited for this entry alone.
+    if (hasLeft && (lease === undefined || isGrantable(lease, this.nowMs()))) {
+      this.#wakeNext(key);
     }
-    return { outcome: "gone", reason: null };
+    return { outcome: "gone", reason: this.#ended.get(token) ?? null };
   }
 
-  renew({ key, token, fence, ttlMs }: RenewRequest): RenewAnswer {
+  renew({ key, token, fence, ttlMs }: RenewRequest, process: MemoryProcess): RenewAnswer {
     const nowMs = this.nowMs();
     const lease = this.#leases.get(key);
     if (lease === undefined || lease.token !== token || lease.fence !== fence) {
-      return { outcome: "lost", reason: this.#whyGone(lease, fence) };
+      return { outcome: "lost", reason: this.#whyGone(lease, token, fence) };
     }
-    const reason = whyEnded(lease, nowMs);
+    const reason = lossReason(lease, nowMs);
     if (reason !== null) {
       return { outcome: "lost", reason };
     }
-    lease.expiresAtMs = Math.max(lease.expiresAtMs, Math.min(nowMs + ttlMs, lease.maxHoldUntilMs));
+    // Somebody else renews what a dead process has left: it lives on, by its TTL alone (decision 17).
+    if (lease.process !== process && lease.process.diedAtMs !== null) {
+      lease.process = nobody;
+    }
+    lease.expiresAtMs = Math.max(lease.expiresAtMs, atMost(nowMs + ttlMs, lease.maxHoldUntilMs));
     return { outcome: "renewed", nowMs, expiresAtMs: lease.expiresAtMs };
   }
 
@@ -123,18 +125,17 @@ export class MemoryLeases {
     const nowMs = this.nowMs();
     const lease = this.#leases.get(key);
     const waiters = this.#queues.get(key)?.count(nowMs) ?? 0;
-    if (lease === undefined || (lease.token === null && isGrantable(lease, nowMs))) {
+    const state = lease === undefined ? "free" : stateOf(lease, nowMs);
+    if (lease === undefined || state === "free") {
       return { state: "free", holder: null, acquiredAtMs: null, freeAtMs: null, nowMs, metadata: null, waiters };
     }
-    const { token, acquiredAtMs, metadata } = lease;
-    const isOver = isGrantable(lease, nowMs);
     return {
-      state: stateOf(lease, nowMs),
-      holder: token === null ? null : toHolder(lease),
-      acquiredAtMs,
-      freeAtMs: isOver ? null : freeAtMs(lease),
+      state,
+      holder: state === "cooling" ? null : holderOf(lease),
+      acquiredAtMs: lease.acquiredAtMs,
+      freeAtMs: isGrantable(lease, nowMs) ? null : freeAtMs(lease),
       nowMs,
-      metadata: token === null ? null : metadata,
+      metadata: state === "cooling" ? null : lease.metadata,
       waiters,
     };
   }
@@ -143,35 +144,24 @@ export class MemoryLeases {
     const nowMs = this.nowMs();
     const lease = this.#leases.get(key);
     const isOther = lease === undefined || (fence !== null && lease.fence !== fence);
-    if (isOther || (lease.token === null && isGrantable(lease, nowMs))) {
+    if (isOther || stateOf(lease, nowMs) === "free") {
       return { outcome: "gone", freeAtMs: null, holder: null };
     }
-    const holder = lease.token === null ? null : toHolder(lease);
-    if (lease.token !== null && !immediate && !isGrantable(lease, nowMs)) {
+    const holder = lease.token === null ? null : holderOf(lease);
+    if (holder !== null && !immediate && !isGrantable(lease, nowMs)) {
       lease.isRevoked = true;
-      return { outcome: "revoked", freeAtMs: lease.expiresAtMs, holder };
+      return { outcome: "revoked", freeAtMs: freeAtMs(lease), holder };
     }
-    this.lose(key, "forced");
+    this.#end(key, lease, "forced");
     return { outcome: "released", freeAtMs: null, holder };
   }
 
-  /** Ends the lease of a key, and tells its holder. */
+  /** Ends the lease of whoever has the key, and tells its holder. */
   lose(key: string, reason: LossReason): void {
     const lease = this.#leases.get(key);
-    if (lease === undefined) {
-      return;
+    if (lease !== undefined && lease.token !== null) {
+      this.#end(key, lease, reason);
     }
-    this.#leases.delete(key);
-    const { token, fence, process } = lease;
-    if (token !== null) {
-      this.#endedByForce.set(fence, reason);
-      for (const [oldest] of this.#endedByForce) {
-        if (this.#endedByForce.size <= REMEMBERED) break;
-        this.#endedByForce.delete(oldest);
-      }
-      process.lost({ key, token, fence }, reason);
-    }
-    this.#wakeNext(key);
   }
 
   checkFence(resource: string, fence: bigint): "passed" | "stale" {
@@ -210,18 +200,18 @@ export class MemoryLeases {
     }
   }
 
-  #grant(request: AcquireRequest, process: MemoryProcess, nowMs: number): Lease {
+  #grant(request: AcquireRequest, process: MemoryProcess, nowMs: number): MemoryLease {
     const { key, token, owner, ttlMs, minHoldMs, maxHoldMs, metadata } = request;
-    const maxHoldUntilMs = maxHoldMs === null ? Number.POSITIVE_INFINITY : nowMs + maxHoldMs;
+    const maxHoldUntilMs = maxHoldMs === null ? null : nowMs + maxHoldMs;
     this.#fence += 1n;
-    const lease: Lease = {
+    const lease: MemoryLease = {
       token,
       fence: this.#fence,
       owner,
       process,
       acquiredAtMs: nowMs,
-      expiresAtMs: Math.min(nowMs + ttlMs, maxHoldUntilMs),
-      minHoldUntilMs: nowMs + minHoldMs,
+      expiresAtMs: atMost(nowMs + ttlMs, maxHoldUntilMs),
+      minHoldUntilMs: minHoldMs === 0 ? 0 : nowMs + minHoldMs,
       maxHoldUntilMs,
       metadata,
       isRevoked: false,
@@ -230,21 +220,35 @@ export class MemoryLeases {
     return lease;
   }
 
-  /** Frees what a token has. */
-  #free(key: string, lease: Lease, minHoldCounts: boolean): ReleaseAnswer {
+  /** Frees a key without its holder. */
+  #end(key: string, { token, fence, process }: MemoryLease, reason: LossReason): void {
+    this.#leases.delete(key);
+    if (token !== null) {
+      this.#ended.set(token, reason);
+      for (const [oldest] of this.#ended) {
+        if (this.#ended.size <= REMEMBERED) break;
+        this.#ended.delete(oldest);
+      }
+      process.lost({ key, token, fence }, reason);
+    }
+    this.#wakeNext(key);
+  }
+
+  /** Frees what a token has. Also after a revocation its minimum hold counts, and the holder has let go in time if it has not expired. */
+  #free(key: string, lease: MemoryLease, minHoldCounts: boolean): ReleaseAnswer {
     const nowMs = this.nowMs();
-    const reason = whyEnded(lease, nowMs);
-    if (reason === null && minHoldCounts && nowMs < lease.minHoldUntilMs) {
+    const isInTime = nowMs < lease.expiresAtMs;
+    if (isInTime && minHoldCounts && nowMs < lease.minHoldUntilMs) {
       lease.token = null;
     } else {
       this.#leases.delete(key);
     }
     this.#wakeNext(key);
-    return reason === null ? { outcome: "released", reason: null } : { outcome: "expired", reason };
+    return isInTime ? released : { outcome: "expired", reason: expiryReason(lease, nowMs) };
   }
 
-  #whyGone(lease: Lease | undefined, fence: bigint): LossReason {
-    return this.#endedByForce.get(fence) ?? (lease?.token === null && lease.fence === fence ? "expired" : "taken");
+  #whyGone(lease: MemoryLease | undefined, token: string, fence: bigint): LossReason {
+    return this.#ended.get(token) ?? (lease?.token === null && lease.fence === fence ? "expired" : "taken");
   }
 
   #queueOf(key: string): MemoryQueue {
@@ -281,49 +285,6 @@ export class MemoryLeases {
   }
 }
 
-/** Whether a key can be granted: the only predicate for that. */
-function isGrantable({ token, expiresAtMs, minHoldUntilMs, process }: Lease, nowMs: number): boolean {
-  return token === null ? nowMs >= minHoldUntilMs : nowMs >= expiresAtMs || nowMs >= process.orphanedAtMs;
-}
-
-/** When that will be, at the latest. */
-function freeAtMs({ token, expiresAtMs, minHoldUntilMs, process }: Lease): number {
-  return token === null ? minHoldUntilMs : Math.min(expiresAtMs, process.orphanedAtMs);
-}
-
-/** Why a lease is its holder's no more; null: it is. */
-function whyEnded({ isRevoked, expiresAtMs, maxHoldUntilMs }: Lease, nowMs: number): LossReason | null {
-  if (isRevoked) {
-    return "forced";
-  }
-  if (nowMs < expiresAtMs) {
-    return null;
-  }
-  return nowMs >= maxHoldUntilMs ? "max-hold" : "expired";
-}
-
-function stateOf(lease: Lease, nowMs: number): KeyState["state"] {
-  if (lease.token === null) return "cooling";
-  if (nowMs >= lease.expiresAtMs) return "expired";
-  if (nowMs >= lease.process.orphanedAtMs) return "orphaned";
-  return lease.isRevoked ? "revoked" : "held";
-}
-
-function granted(lease: Lease, nowMs: number, from: Takeover | null): GrantedAnswer {
-  const { fence, acquiredAtMs, expiresAtMs } = lease;
-  return { outcome: "granted", fence, acquiredAtMs, nowMs, expiresAtMs, takeover: from };
-}
-
-/** Null when it had been released. */
-function takeover({ token, owner, fence, expiresAtMs, process }: Lease, nowMs: number): Takeover | null {
-  if (token === null) {
-    return null;
-  }
-  return nowMs >= expiresAtMs
-    ? { owner, fence, reason: "expired", sinceMs: expiresAtMs }
-    : { owner, fence, reason: "orphaned", sinceMs: process.diedAtMs };
-}
-
-function toHolder({ token, owner, fence, expiresAtMs }: Lease): Holder | null {
-  return token === null ? null : { owner, fence, expiresAtMs };
+function atMost(ms: number, limitMs: number | null): number {
+  return limitMs === null ? ms : Math.min(ms, limitMs);
 }

@@ -12,3 +12,11 @@ export interface MemoryProcess {
   /** A grant of its own has ended beneath it. */
   lost(grant: GrantRequest, reason: LossReason): void;
 }
+
+/** Of leases that no death frees early. */
+export const nobody: MemoryProcess = {
+  diedAtMs: null,
+  orphanedAtMs: Number.POSITIVE_INFINITY,
+  wake: () => undefined,
+  lost: () => undefined,
+};

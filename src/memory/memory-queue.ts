@@ -2,6 +2,8 @@ import type { MemoryProcess } from "./memory-process.js";
 
 /** An entry lasts this long unless it is repeated. */
 const ENTRY_MS = 3_000;
+/** So many places of those that have left are no waste. */
+const SPARE = 64;
 
 interface Entry {
   readonly token: string;
@@ -13,9 +15,11 @@ interface Entry {
 
 /** Those that wait for one key, in the order of their tickets. */
 export class MemoryQueue {
+  /** Those that have not left. */
   readonly #byToken = new Map<string, Entry>();
-  /** By ticket. Those that have left are dropped when they come to the head: removing each from the middle would copy the rest. */
+  /** By ticket. Whoever has left keeps its place for a while: to remove each from the middle would copy the rest. */
   #entries: Entry[] = [];
+  /** All before it have left. */
   #first = 0;
 
   /** The ticket of a token; undefined when it has no entry. */
@@ -30,6 +34,7 @@ export class MemoryQueue {
       found.aliveUntilMs = nowMs + ENTRY_MS;
       return;
     }
+    this.#tidy();
     const entry: Entry = { token, ticket, process, aliveUntilMs: nowMs + ENTRY_MS, hasLeft: false };
     this.#byToken.set(token, entry);
     let at = this.#entries.length;
@@ -45,40 +50,38 @@ export class MemoryQueue {
     if (entry === undefined) {
       return false;
     }
-    entry.hasLeft = true;
-    return this.#byToken.delete(token);
+    this.#remove(entry);
+    return true;
   }
 
   /** Removes the entries of a process that has died. */
   leaveAll(process: MemoryProcess): void {
-    for (const { token, process: of } of [...this.#byToken.values()]) {
-      if (of === process) {
-        this.leave(token);
+    for (const entry of this.#byToken.values()) {
+      if (entry.process === process) {
+        this.#remove(entry);
       }
     }
   }
 
-  /** Whoever is next; undefined when nobody waits. Drops the entries before it. */
+  /** Whoever is next; undefined when nobody waits. Removes the expired entries before it. */
   head(nowMs: number): Readonly<Entry> | undefined {
-    for (; this.#first < this.#entries.length; this.#first += 1) {
-      const entry = this.#entries[this.#first] as Entry;
-      if (!entry.hasLeft && entry.aliveUntilMs > nowMs) {
-        this.#tidy();
+    for (; ; this.#first += 1) {
+      const entry = this.#entries[this.#first];
+      if (entry === undefined || (!entry.hasLeft && entry.aliveUntilMs > nowMs)) {
         return entry;
       }
-      this.leave(entry.token);
+      if (!entry.hasLeft) {
+        this.#remove(entry);
+      }
     }
-    this.#entries = [];
-    this.#first = 0;
-    return undefined;
   }
 
-  /** Drops the entries that have expired. Returns how many there were. */
+  /** Removes the entries that have expired. Returns how many there were. */
   dropExpired(nowMs: number): number {
     let count = 0;
-    for (const { token, aliveUntilMs } of [...this.#byToken.values()]) {
-      if (aliveUntilMs <= nowMs) {
-        this.leave(token);
+    for (const entry of this.#byToken.values()) {
+      if (entry.aliveUntilMs <= nowMs) {
+        this.#remove(entry);
         count += 1;
       }
     }
@@ -99,9 +102,15 @@ export class MemoryQueue {
     return this.#byToken.size === 0;
   }
 
+  #remove(entry: Entry): void {
+    entry.hasLeft = true;
+    this.#byToken.delete(entry.token);
+  }
+
+  /** Forgets those that have left when they are more than the others. */
   #tidy(): void {
-    if (this.#first > 64 && this.#first > this.#entries.length / 2) {
-      this.#entries = this.#entries.slice(this.#first);
+    if (this.#entries.length > 2 * this.#byToken.size + SPARE) {
+      this.#entries = this.#entries.filter(({ hasLeft }) => !hasLeft);
       this.#first = 0;
     }
   }

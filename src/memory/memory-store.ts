@@ -52,53 +52,54 @@ export class MemoryStore implements Store, MemoryProcess {
   }
 
   open(): Promise<OpenAnswer> {
-    return this.#answer(() => ({ nowMs: this.#leases.nowMs() }));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve({ nowMs: this.#leases.nowMs() });
   }
 
   acquire(request: AcquireRequest): Promise<AcquireAnswer> {
-    return this.#answer(() => this.#leases.acquire(request, this));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.acquire(request, this));
   }
 
   release(request: GrantRequest): Promise<ReleaseAnswer> {
-    return this.#answer(() => this.#leases.release(request));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.release(request));
   }
 
   abandon(request: AbandonRequest): Promise<ReleaseAnswer> {
-    return this.#answer(() => this.#leases.abandon(request));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.abandon(request));
   }
 
   renew(request: RenewRequest): Promise<RenewAnswer> {
-    return this.#answer(() => this.#leases.renew(request));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.renew(request, this));
   }
 
   check(key: string): Promise<KeyState> {
-    return this.#answer(() => this.#leases.check(key));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.check(key));
   }
 
   forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
-    return this.#answer(() => this.#leases.forceRelease(request));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.forceRelease(request));
   }
 
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {
-    return this.#answer(() => this.#leases.checkFence(resource, fence));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.checkFence(resource, fence));
   }
 
   sweep(): Promise<SweepResult> {
-    return this.#answer(() => {
-      const { leases, waiters } = this.#leases.sweep();
-      return {
-        woken: 0,
-        leasesPurged: leases,
-        waitersPurged: waiters,
-        sessionsPurged: 0,
-        countersPurged: 0,
-        isBusy: false,
-      };
+    if (this.diedAtMs !== null) {
+      return refuse();
+    }
+    const { leases, waiters } = this.#leases.sweep();
+    return Promise.resolve({
+      woken: 0,
+      leasesPurged: leases,
+      waitersPurged: waiters,
+      sessionsPurged: 0,
+      countersPurged: 0,
+      isBusy: false,
     });
   }
 
   ping(): Promise<PingResult> {
-    return this.#answer(() => ({ ms: 0, serverVersion: this.name }));
+    return this.diedAtMs !== null ? refuse() : Promise.resolve({ ms: 0, serverVersion: this.name });
   }
 
   close(): Promise<void> {
@@ -123,14 +124,11 @@ export class MemoryStore implements Store, MemoryProcess {
   lost(grant: GrantRequest, reason: LossReason): void {
     this.#context.onLost(grant, reason);
   }
+}
 
-  #answer<Answer>(work: () => Answer): Promise<Answer> {
-    if (this.diedAtMs !== null) {
-      const message = "This process was declared dead: nothing was sent.";
-      return Promise.reject(new UnavailableError({ outcome: "not-sent", message }));
-    }
-    return Promise.resolve(work());
-  }
+function refuse(): Promise<never> {
+  const message = "This process was declared dead: nothing was sent.";
+  return Promise.reject(new UnavailableError({ outcome: "not-sent", message }));
 }
 
 /** The time of this process, which nobody can set, in milliseconds since 1970. */

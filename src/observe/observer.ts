@@ -4,8 +4,8 @@ import type { LeaseLostError } from "../errors/errors.js";
 import type { Takeover } from "../store/backend.js";
 
 /**
- * How an acquire ended. `held`: the key was held, and the call did not wait. `cancelled`: by its signal, or by `close`.
- * `failed`: any other error.
+ * How an acquire ended. `held`: the key was held, and the call did not wait. `timed-out`: not granted within `waitMs`, or before its `retry` gave
+ * up. `cancelled`: by its signal, or by `close`. `failed`: any other error.
  */
 export type AcquireOutcome = "granted" | "held" | "timed-out" | "cancelled" | "failed";
 

@@ -126,7 +126,7 @@ function recordActiveWaits(meter: Meter, attributesOf: AttributesOf, subscriptio
   subscriptions.on<AcquireTrace>("tracing:leasehold:acquire:asyncEnd", (trace) => active.remove(trace));
   return active.observe(
     meter.createObservableUpDownCounter("leasehold.waits.active", {
-      description: "Calls of this process that acquire, and would wait in the queue.",
+      description: "Calls of this process that acquire, and would wait or retry.",
       unit: "{call}",
     }),
   );

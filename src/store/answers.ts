@@ -27,7 +27,7 @@ export interface Asked {
 export function toRequest(
   key: string,
   token: string,
-  { owner, ttlMs, minHoldMs, maxHoldMs, metadata, waitMs }: GrantTerms,
+  { owner, ttlMs, minHoldMs, maxHoldMs, metadata, queues }: GrantTerms,
   notAfterMs: number,
   ticket: bigint | null,
 ): port.AcquireRequest {
@@ -39,7 +39,7 @@ export function toRequest(
     minHoldMs,
     maxHoldMs: maxHoldMs === Number.POSITIVE_INFINITY ? null : maxHoldMs,
     metadata: metadata.json,
-    waits: waitMs > 0,
+    waits: queues,
     ticket,
     notAfterMs,
   };

@@ -122,8 +122,8 @@ export interface GrantTerms {
   readonly maxHoldMs: number;
   /** JSON text in `json`. */
   readonly metadata: { readonly json: string | null };
-  /** 0: a try. Otherwise it joins the queue when it is not granted. */
-  readonly waitMs: number;
+  /** Whether it joins the queue when it is not granted. */
+  readonly queues: boolean;
   /** Equal for equal terms: attempts of one sort share a statement that has a scalar for each term. */
   readonly sort: string;
 }

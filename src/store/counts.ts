@@ -10,12 +10,13 @@ export interface PlainCounts {
   acquired: number;
   /** Tries, and acquires with `waitMs: 0`, that found the key taken. */
   refused: number;
+  /** Acquires whose `waitMs` was over, or whose `retry` gave up. */
   timedOut: number;
   /** Cancelled by their signal, or by `close`. */
   cancelled: number;
   /** Ended with any other error. */
   failed: number;
-  /** Acquires and tries that did not get the key at their first look, whatever happened next. */
+  /** Acquires and tries that did not get the key at their first look, whatever happened next. One that retries counts once. */
   contended: number;
   released: number;
   /** Renewals that Postgres has confirmed, one for each lock. */

@@ -241,4 +241,18 @@ describe("get and locks", () => {
     expect(locker.locks()).toEqual([b]);
     await b.release();
   });
+
+  test("locks takes a key, without the prefix, of which there may be none", async () => {
+    await using locker = openLocker(database, { prefix: "app:" });
+    const [a, b] = [await locker.acquire("a"), await locker.acquire("b")];
+    expect(locker.locks("a")).toEqual([a]);
+    expect(locker.locks("b")).toEqual([b]);
+    expect(locker.locks("app:a")).toEqual([]);
+    expect(locker.locks("c")).toEqual([]);
+    expect(locker.locks(undefined)).toEqual([a, b]);
+    expect(() => locker.locks("")).toThrow(expect.objectContaining({ code: "invalid-key" }));
+    await a.release();
+    expect(locker.locks("a")).toEqual([]);
+    await b.release();
+  });
 });

@@ -53,6 +53,15 @@ test.each(["heartbeat", "release"])(
   },
 );
 
+test("a script goes on while a call that it awaits pauses between two tries", async () => {
+  expectLeft(database, "sessions");
+  await using holder = openLocker(database);
+  const lock = await holder.acquire("held");
+  const end = await run(database.url, "retrying");
+  await lock.release();
+  expect(end).toEqual({ code: 0, signal: null, stdout: "retries-exhausted\nend of script\n", stderr: "" });
+});
+
 test("a script goes on until every call that it awaits has an end, whatever the server does", async () => {
   expectLeft(database, "leases", "sessions");
   await using proxy = await startProxy(database.url);

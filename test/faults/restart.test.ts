@@ -110,6 +110,46 @@ test.each(presences)(
   },
 );
 
+test.each(presences)(
+  "who retries outlasts a restart: it is told once, tries on at its own pace, and is granted the key when there is a server (presence: %s)",
+  async (presence) => {
+    const key = `retried-${presence}`;
+    const errors: unknown[] = [];
+    await using locker = openLocker(database, {
+      presence,
+      requestTimeoutMs: 1_000,
+      onError: (error) => errors.push(error),
+    });
+    await using holder = openLocker(database, { ttlMs: 60_000, requestTimeoutMs: 10_000 });
+    const lock = await holder.acquire(key);
+    const { signal } = lock;
+    let tries = 0;
+    const retry = (attempt: number): number => {
+      tries = attempt;
+      return 100;
+    };
+    const retrying = locker.acquire(key, { retry });
+    await until("it retries", () => tries > 2);
+
+    await cluster.stop("immediate");
+    const before = tries;
+    await until("it has tried without a server, twice", () => tries >= before + 2);
+    const told = errors.length;
+    await cluster.start();
+    const during = tries;
+    await until("it tries on", () => tries > during + 1);
+    await until("it is held", () => lock.held);
+    await lock.release();
+    const next = await retrying;
+
+    expect(signal.aborted).toBe(false);
+    expect(told).toBe(1);
+    expect(errors[0]).toMatchObject({ name: "UnavailableError" });
+    expect(next.fence).toBeGreaterThan(lock.fence);
+    await next.release();
+  },
+);
+
 test("after a crash a dead holder's key waits for its TTL: its session is not known any more", async () => {
   const key = "dead";
   const holders = openLocker(database, {

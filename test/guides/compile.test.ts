@@ -40,7 +40,17 @@ function* codeOf(text: string): Generator<string> {
 
 test.each(pages)("$path names options and methods that are there", ({ path, text }) => {
   const { targets, ...options } = resolveLockerOptions({ url: "postgres://localhost/app" });
-  const times = new Set([...Object.keys(options), "drainMs", "lockTimeoutMs", "heldMs", "remainingMs"]);
+  const times = new Set([
+    ...Object.keys(options),
+    "drainMs",
+    "lockTimeoutMs",
+    ...["delayMs", "stepMs", "firstMs", "maxDelayMs"],
+    "heldMs",
+    "remainingMs",
+    "nowMs",
+    "expiresAtMs",
+    "notAfterMs",
+  ]);
   const members = {
     locker: Object.getOwnPropertyNames(StoreLocker.prototype),
     lock: Object.getOwnPropertyNames(HeldLock.prototype),

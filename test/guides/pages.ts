@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 import { surroundings, tables } from "../readme-surroundings.js";
 import { CliProcess } from "../support/cli.js";
+import { entryPaths } from "../support/entry-paths.js";
 import { guard } from "../support/guardian.js";
 
 export const root: string = fileURLToPath(new URL("../../", import.meta.url));
@@ -57,7 +58,7 @@ export async function createProject(files: Readonly<Record<string, string>>): Pr
   });
   const settings = {
     extends: join(root, "tsconfig.json"),
-    compilerOptions: { paths: { leasehold: [join(root, "src/index.ts")] }, noUnusedLocals: false },
+    compilerOptions: { paths: entryPaths(root), noUnusedLocals: false },
     include: ["*.ts"],
   };
   const all = {

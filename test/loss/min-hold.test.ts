@@ -59,6 +59,48 @@ test("the minimum hold outlives the process that released, and a crash before th
   expectLeft(database, "sessions");
 });
 
+test("a minimum hold between two bounds is drawn for each grant, and keeps the key for that long", async () => {
+  const [min, max] = [20_000, 60_000];
+  await using locker = openLocker(database, { minHoldMs: [min, max] });
+  await using other = openLocker(database);
+  // several of each kind in one turn of the event loop
+  const ways = [
+    (key: string) => locker.acquire(key),
+    (key: string) => locker.tryAcquire(key),
+    (key: string) => locker.acquire(key, { ttlMs: 20_000 }),
+    (key: string) => other.acquire(key, { minHoldMs: [min, max] }),
+  ];
+  const keys = ways.flatMap((_, way) => [0, 1, 2].map((n) => `drawn-${way}-${n}`));
+  const locks = await Promise.all(keys.map((key, n) => ways[Math.floor(n / 3)]?.(key)));
+  await Promise.all(locks.map((lock) => lock?.release()));
+
+  const rows = await Promise.all(keys.map((key) => leaseRow(sql, key)));
+  const holds = rows.map(({ acquiredAt, holdUntil }) => Math.round((holdUntil ?? 0) - acquiredAt));
+  for (const hold of holds) {
+    expect(hold).toBeGreaterThanOrEqual(min);
+    expect(hold).toBeLessThanOrEqual(max);
+  }
+  for (const way of ways.keys()) {
+    expect(new Set(holds.slice(3 * way, 3 * way + 3)).size, ways[way]?.toString()).toBeGreaterThan(1);
+  }
+  for (const key of keys) expect(await other.tryAcquire(key)).toBeNull();
+  expect((await locker.debug()).options).toMatchObject({ minHoldMs: [min, max] });
+});
+
+test("a drawn minimum hold is over at its time, and not before", async () => {
+  await using locker = openLocker(database, { minHoldMs: [800, 1_600] });
+  const lock = await locker.acquire("drawn");
+  await lock.release();
+  const { acquiredAt, holdUntil } = await leaseRow(sql, "drawn");
+  await using other = openLocker(database);
+  const next = await other.acquire("drawn");
+
+  expect(holdUntil).toBeGreaterThanOrEqual(acquiredAt + 800);
+  expect(holdUntil).toBeLessThanOrEqual(acquiredAt + 1_600);
+  expect((await leaseRow(sql, "drawn")).acquiredAt).toBeGreaterThanOrEqual(holdUntil ?? 0);
+  await next.release();
+});
+
 test("a minimum hold that had ended at the release keeps nobody out", async () => {
   await using locker = openLocker(database);
   const lock = await locker.acquire("short", { minHoldMs: 1 });

@@ -13,6 +13,7 @@ import {
   NotMigratedError,
   NotPermittedError,
   ReentryError,
+  RetriesExhaustedError,
   StaleFenceError,
   UnavailableError,
   UnsafeBackendError,
@@ -34,6 +35,12 @@ const all: readonly { error: LeaseholdError; name: string; code: string; says: s
     name: "WaitTimeoutError",
     code: "wait-timeout",
     says: 'Waited 250 ms for "a", held by "web-1:17"',
+  },
+  {
+    error: new RetriesExhaustedError({ key: "a", attempts: 4, holder, blockingPid: 4711 }),
+    name: "RetriesExhaustedError",
+    code: "retries-exhausted",
+    says: 'Tried 4 times to lock "a", held by "web-1:17" (fence 1152921504606846976) and blocked by the open transaction of server process 4711. Let the retry strategy go on for longer',
   },
   {
     error: new ReentryError({ key: "a" }),
@@ -194,6 +201,8 @@ describe("instanceof", () => {
     expect(lost).toBeInstanceOf(NotHeldError);
     expect(new NotAcquiredError({ key: "a" })).not.toBeInstanceOf(WaitTimeoutError);
     expect(lost).not.toBeInstanceOf(NotAcquiredError);
+    expect(new RetriesExhaustedError({ key: "a" })).toBeInstanceOf(NotAcquiredError);
+    expect(new RetriesExhaustedError({ key: "a" })).not.toBeInstanceOf(WaitTimeoutError);
   });
 
   test("knows the errors of another copy of the package", async () => {
@@ -279,6 +288,7 @@ test("a test can make each error from what identifies it alone", () => {
   const made = [
     new NotAcquiredError({ key: "a" }),
     new WaitTimeoutError({ key: "a" }),
+    new RetriesExhaustedError({ key: "a" }),
     new ReentryError({ key: "a" }),
     new NotHeldError({ key: "a" }),
     new LeaseLostError({ key: "a" }),
@@ -297,6 +307,7 @@ test("a test can make each error from what identifies it alone", () => {
   for (const { name, message } of made) expect(message, name).not.toMatch(/(?<!got )undefined|null|NaN/);
   expect(new LeaseLostError({ key: "a" }).reason).toBe("expired");
   expect(new UnavailableError().outcome).toBe("not-sent");
+  expect(new RetriesExhaustedError({ key: "a" })).toMatchObject({ attempts: 1, holder: null, blockingPid: null });
   expect(new WaitTimeoutError({ key: "a" })).toMatchObject({ holder: null, isHeldHere: false, blockingPid: null });
 });
 
@@ -304,6 +315,7 @@ test("a test can make each error from what identifies it alone", () => {
 const identifiedBy: Readonly<Record<string, string>> = {
   NotAcquiredError: "key",
   WaitTimeoutError: "key",
+  RetriesExhaustedError: "key",
   ReentryError: "key",
   NotHeldError: "key",
   LeaseLostError: "key",

@@ -13,6 +13,7 @@ import type {
   Grant,
   Holder,
   KeepEntriesRequest,
+  KeyState,
   PendingRelease,
   PendingRenewal,
   QueueEntry,
@@ -202,7 +203,7 @@ export class FakeBackend implements Backend {
 
   async findDatabaseId(): Promise<void> {}
   migrate = unexpected("migrate");
-  check = unexpected("check");
+  check: () => Promise<KeyState> = unexpected("check");
   forceRelease = unexpected("forceRelease");
   sweep = unexpected("sweep");
   flushCounters = unexpected("flushCounters");

@@ -189,6 +189,56 @@ test("keepAlive that is stopped renews no more, and goes on when it is started a
   await close();
 });
 
+test("what has stopped a keepAlive does not stop a later one, which takes the place of the earlier", async () => {
+  const { lock, backend, close } = await openHeld({ keepAlive: false });
+  backend.renewals.reply = () => backend.renewed();
+  const stopFirst = lock.keepAlive({ everyMs: 2_000 });
+  await stopFirst();
+  const stopSecond = lock.keepAlive({ everyMs: 2_000 });
+  await stopFirst();
+  await clock.pass(2_000);
+  expect(backend.renewals.count).toBe(1);
+
+  const stopThird = lock.keepAlive({ everyMs: 5_000 });
+  await stopSecond();
+  await clock.pass(10_000);
+  expect(backend.renewals.count).toBe(3);
+  await stopThird();
+  await stopThird();
+  await clock.pass(10_000);
+  expect(backend.renewals.count).toBe(3);
+  await close();
+});
+
+test.each(["release", "loss"] as const)(
+  "a keepAlive ends by itself with the %s, and may be stopped after it",
+  async (end) => {
+    const { lock, backend, close } = await openHeld({ keepAlive: false });
+    backend.renewals.reply = () => backend.renewed();
+    backend.abandons.reply = () => gone;
+    const stop = lock.keepAlive({ everyMs: 2_000 });
+    await clock.pass(4_000);
+    if (end === "release") {
+      const release = watch(lock.release());
+      await settle();
+      backend.releases.take().answer(released);
+      await settle();
+      release.result;
+    } else {
+      backend.renewals.reply = () => ({ outcome: "lost", reason: "taken" });
+      await clock.pass(2_000);
+      expect(lock.held).toBe(false);
+    }
+    const { count } = backend.renewals;
+    await clock.pass(60_000);
+    expect(backend.renewals.count).toBe(count);
+    await stop();
+    await stop();
+    expect(clock.keepingAlive).toBe(0);
+    await close();
+  },
+);
+
 test("after a reconnect all are asked at once, without asking for more time than they have where nobody does", async () => {
   const opened = openFake({ ttlMs: 30_000 });
   const { backend, close } = opened;

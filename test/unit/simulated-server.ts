@@ -131,7 +131,7 @@ export class SimulatedServer {
       return this.#grant(granted, sentAt);
     }
     const holder = lease && { owner: "o", fence: lease.fence, sessionId: null, expiresAtMs: lease.expiresAtMs };
-    if (terms.waitMs === 0) return { outcome: "held", holder };
+    if (!terms.queues) return { outcome: "held", holder };
     let own = queue.find((waiter) => waiter.token === token);
     if (own === undefined) {
       own = { token, number: ticket?.number ?? ++this.#ticket, aliveUntilMs: 0, backend };

@@ -1,6 +1,7 @@
 // Two lockers over a network that delays, loses and reorders: nobody holds a key beside somebody else, every call ends, and nothing is
 // left. Chance is seeded: LEASEHOLD_SEED=<the seed that was printed>.
 import { expect, test } from "vitest";
+import { backoffBy } from "../../src/config/backoff.js";
 import type { Lock } from "../../src/index.js";
 import type { Locker } from "../../src/locker/locker.js";
 import { chooseSeed, randomFrom } from "../support/random.js";
@@ -26,6 +27,7 @@ test.each(weathers)("over %s", async (name, weather) => {
   const lockers = [true, false].map((keepsOrder) =>
     openFake({ ttlMs: 4_000, waitMs: 8_000, onError: () => undefined }, server.connect({ keepsOrder })),
   );
+  const backoff = backoffBy(random);
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)] as Item;
   const calls: { readonly what: string; readonly outcome: ReturnType<typeof watch<unknown>> }[] = [];
   const call = (what: string, promise: Promise<unknown>) => calls.push({ what, outcome: watch(promise, what) });
@@ -45,7 +47,9 @@ test.each(weathers)("over %s", async (name, weather) => {
       call("renew", held.renew(Math.floor(2_000 + random() * 4_000)));
     } else if (kind < 0.75) {
       const controller = new AbortController();
-      const options = { signal: controller.signal, keepAlive: random() < 0.5, waitMs: Math.floor(random() * 8_000) };
+      const retry = random() < 0.5 ? undefined : backoff.exponential(50, { retries: Math.floor(random() * 10) });
+      const waitMs = Math.floor(random() * 8_000);
+      const options = { signal: controller.signal, keepAlive: random() < 0.5, waitMs, retry };
       call("acquire", locker.acquire(key, options).then(use));
       if (random() < 0.4) void clockTimeout(random() * 3_000, () => controller.abort());
     } else {
@@ -82,7 +86,9 @@ test.each(weathers)("over %s", async (name, weather) => {
     if (state === "rejected") {
       const isExpected =
         error instanceof DOMException ||
-        /^(unavailable|wait-timeout|lease-lost|not-held)$/.test(String((error as { code?: unknown }).code));
+        /^(unavailable|wait-timeout|retries-exhausted|lease-lost|not-held)$/.test(
+          String((error as { code?: unknown }).code),
+        );
       expect(isExpected, `${what}: ${error}`).toBe(true);
     }
   }

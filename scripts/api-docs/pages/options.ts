@@ -6,6 +6,7 @@
 export type {
   AcquireOptions,
   BackendOptions,
+  BackoffOptions,
   CloseOptions,
   ConnectionOptions,
   ForceReleaseOptions,
@@ -16,7 +17,9 @@ export type {
   NodePostgresPool,
   PostgresClient,
   PostgresJsClient,
+  RetryStrategy,
   StoreName,
   TryOptions,
   WaitOptions,
 } from "../../../src/index.js";
+export { backoff } from "../../../src/index.js";

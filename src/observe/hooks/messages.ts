@@ -17,8 +17,8 @@ export interface LockMessage {
 /** On `leasehold:acquire`: a call that acquires has ended, in whatever way. */
 export interface AcquireMessage extends LockMessage {
   /**
-   * `granted` · `held`: the key was held, and the call did not wait · `timed-out`: not granted within `waitMs` ·
-   * `cancelled`: by its signal, or by `close` · `failed`: any other error.
+   * `granted` · `held`: the key was held, and the call did not wait · `timed-out`: not granted within `waitMs`, or before its `retry`
+   * gave up · `cancelled`: by its signal, or by `close` · `failed`: any other error.
    */
   readonly outcome: AcquireOutcome;
   /** Milliseconds from the call until it ended. */
@@ -89,7 +89,7 @@ export interface Trace {
 export interface AcquireTrace extends LockMessage, Trace {
   /** How long the grant is asked for, in milliseconds. */
   readonly ttlMs: number;
-  /** The longest it waits in the queue: 0 if it only tries, `Infinity` if there is no limit. */
+  /** The longest it waits or retries: 0 if it only tries, `Infinity` if there is no limit. */
   readonly waitMs: number;
   /** The result, set from `asyncStart` on unless the call failed. `fence` is a decimal number, null unless granted. */
   result?: { readonly outcome: "granted" | "held"; readonly fence: string | null };

@@ -1,5 +1,5 @@
 // A script that forgets close(). It must end by itself, with code 0. `mode` says where it stops.
-import { createLocker } from "../../../src/index.js";
+import { backoff, createLocker } from "../../../src/index.js";
 
 const [url = "", mode = ""] = process.argv.slice(2);
 const locker = createLocker({ url });
@@ -39,6 +39,12 @@ switch (mode) {
     await ended("close", patient.close());
     break;
   }
+  case "retrying":
+    // nothing but the pauses goes on
+    await locker.acquire("held", { retry: backoff.fixed(300, { retries: 3 }) }).catch((error: { code?: string }) => {
+      process.stdout.write(`${error.code}\n`);
+    });
+    break;
   case "presence-off": {
     const stateless = createLocker({ url, presence: "off" });
     await stateless.withLock("script", () => undefined);

@@ -26,7 +26,9 @@ describe("what is left out comes from the locker", () => {
       ...given,
       metadata: { json: '{"a":1}', value: { a: 1 } },
       signal: null,
-      sort: JSON.stringify(["me", given.ttlMs, given.minHoldMs, given.maxHoldMs, '{"a":1}', given.waitMs > 0]),
+      retry: null,
+      queues: true,
+      sort: JSON.stringify(["me", given.ttlMs, given.minHoldMs, given.maxHoldMs, '{"a":1}', true]),
     });
   });
 
@@ -76,6 +78,105 @@ describe("renewEveryMs", () => {
   });
 });
 
+describe("retry", () => {
+  const [retry, other] = [() => 100, () => null];
+
+  test("replaces the queue, and has no limit of its own", () => {
+    expect(resolveAcquireOptions(locker, { retry }, waits)).toMatchObject({
+      retry,
+      queues: false,
+      waitMs: Number.POSITIVE_INFINITY,
+    });
+    expect(resolveAcquireOptions(locker, {}, waits)).toMatchObject({ retry: null, queues: true, waitMs: 10_000 });
+    expect(resolveAcquireOptions(locker, { retry, waitMs: 5 }, waits)).toMatchObject({ retry, waitMs: 5 });
+    expect(resolveAcquireOptions(locker, { retry, waitMs: 0 }, waits)).toMatchObject({ retry: null, queues: false });
+  });
+
+  test("of the locker goes with the waitMs beside it, and stands for a call that gives its own waitMs", () => {
+    const own = lockerWith({ retry });
+    expect(own).toMatchObject({ retry, waitMs: Number.POSITIVE_INFINITY });
+    expect(resolveAcquireOptions(own, {}, waits)).toMatchObject({ retry, waitMs: Number.POSITIVE_INFINITY });
+    expect(resolveAcquireOptions(own, { waitMs: 300 }, waits)).toMatchObject({ retry, queues: false, waitMs: 300 });
+    const bounded = lockerWith({ retry, waitMs: 2_000 });
+    expect(resolveAcquireOptions(bounded, {}, waits)).toMatchObject({ retry, waitMs: 2_000 });
+  });
+
+  test("of a call has no limit but its own, whatever the locker's waitMs", () => {
+    for (const own of [lockerWith({ waitMs: 2_000 }), lockerWith({ waitMs: 2_000, retry })]) {
+      expect(resolveAcquireOptions(own, { retry: other }, waits)).toMatchObject({
+        retry: other,
+        waitMs: Number.POSITIVE_INFINITY,
+      });
+    }
+  });
+
+  test("of the locker is nothing to a call that only tries, which refuses one of its own", () => {
+    const own = lockerWith({ retry });
+    expect(resolveAcquireOptions(own, {}, { waits: false })).toMatchObject({ retry: null, queues: false, waitMs: 0 });
+    expect(() => resolveAcquireOptions(own, { retry }, { waits: false })).toThrow(
+      "retry: expected no retry: tryAcquire and tryWithLock do not wait; acquire and withLock do",
+    );
+  });
+
+  test("is asked for like a try", () => {
+    const sorts = [{ retry }, { waitMs: 0 }].map((options) => resolveAcquireOptions(locker, options, waits).sort);
+    expect(new Set([...sorts, resolveAcquireOptions(locker, {}, { waits: false }).sort]).size).toBe(1);
+  });
+});
+
+describe("minHoldMs as a pair", () => {
+  const draw = (own: typeof locker, options: object) => resolveAcquireOptions(own, options, waits);
+
+  test("is drawn for each call, between the two, both included", () => {
+    for (const [own, options] of [
+      [lockerWith({ minHoldMs: [3, 6] }), {}],
+      [locker, { minHoldMs: [3, 6] }],
+      [lockerWith({ minHoldMs: [50, 60] }), { minHoldMs: [3, 6] }],
+    ] as const) {
+      const drawn = Array.from({ length: 200 }, () => draw(own, options).minHoldMs);
+      expect([...new Set(drawn)].sort()).toEqual([3, 4, 5, 6]);
+    }
+  });
+
+  test("goes into the sort with what was drawn: two that differ share no statement", () => {
+    const own = lockerWith({ minHoldMs: [0, 1_000_000] });
+    const [one, two] = [draw(own, {}), draw(own, {})];
+    expect(one.minHoldMs).not.toBe(two.minHoldMs);
+    expect(one.sort).not.toBe(two.sort);
+    expect(draw(own, { minHoldMs: 7 }).minHoldMs).toBe(7);
+  });
+
+  test("may be as wide as durations are, or have equal ends", () => {
+    const { minHoldMs } = draw(locker, { minHoldMs: [0, 2_147_483_647] });
+    expect(Number.isInteger(minHoldMs) && minHoldMs >= 0 && minHoldMs <= 2_147_483_647).toBe(true);
+    expect(draw(locker, { minHoldMs: [5, 5] }).minHoldMs).toBe(5);
+  });
+
+  test("that the caller changes afterwards stays what it was", () => {
+    const pair = [3, 3];
+    const own = lockerWith({ minHoldMs: pair });
+    pair[1] = 9_000;
+    expect(Array.from({ length: 50 }, () => draw(own, {}).minHoldMs)).toEqual(new Array(50).fill(3));
+  });
+
+  test.each([
+    [[], "[]"],
+    [[5], "[5 (number)]"],
+    [[5, 4], "[5 (number), 4 (number)]"],
+    [[-1, 4], "[-1 (number), 4 (number)]"],
+    [[0.5, 4], "[0.5 (number), 4 (number)]"],
+    [[1, 2 ** 31], "[1 (number), 2147483648 (number)]"],
+    [[1, Number.POSITIVE_INFINITY], "[1 (number), Infinity (number)]"],
+    [["1", 2], '["1" (string), 2 (number)]'],
+    [[1, 2, 3, 4], "[1 (number), 2 (number), 3 (number), …]"],
+  ])("that is none is refused: %j", (minHoldMs, came) => {
+    const message = `minHoldMs: expected a pair of integers of 0 to 2147483647 (milliseconds), the first no larger than the second, got ${came}`;
+    for (const run of [() => draw(locker, { minHoldMs }), () => lockerWith({ minHoldMs })]) {
+      expect(run).toThrow(expect.objectContaining({ code: "invalid-option", option: "minHoldMs", message }));
+    }
+  });
+});
+
 describe("calls that only try", () => {
   test("do not wait, whatever the locker's waitMs", () => {
     expect(resolveAcquireOptions(locker, {}, { waits: false }).waitMs).toBe(0);
@@ -96,6 +197,9 @@ describe("what cannot be used is refused by name", () => {
     ["ttlMs", null],
     ["waitMs", -1],
     ["reentry", "maybe"],
+    ["retry", 100],
+    ["retry", null],
+    ["retry", { retries: 3 }],
     ["waitMs", "soon"],
     ["waitMs", 0.5],
     ["keepAlive", "yes"],

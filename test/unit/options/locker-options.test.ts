@@ -25,6 +25,7 @@ test("the defaults are the documented ones", () => {
     owner: `${hostname()}:${process.pid}`,
     ttlMs: 30_000,
     waitMs: 10_000,
+    retry: null,
     keepAlive: true,
     renewEveryMs: null,
     takeoverDelayMs: 5_000,

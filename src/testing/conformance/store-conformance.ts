@@ -1,0 +1,68 @@
+import { checkFunction, checkNames } from "../../errors/option-checks.js";
+import { grants, renewals } from "./grants.js";
+import { force, housekeeping, looks, marks, queues, wakes } from "./others.js";
+import { Process } from "./process.js";
+import { randomRun } from "./random-run.js";
+import type { StoreSuite } from "./suite.js";
+import type { Tests } from "./tests.js";
+
+/** Each with whether a store has to pass it. */
+const parts: readonly (readonly [name: string, tests: Tests, applies: (process: Process) => boolean])[] = [
+  ["grants", grants, () => true],
+  ["renewals", renewals, () => true],
+  ["looking", looks, () => true],
+  ["the queue", queues, (process) => process.has("queue")],
+  ["wake-ups", wakes, (process) => process.has("queue") && process.has("wake-ups")],
+  ["force", force, ({ store }) => store.forceRelease !== undefined],
+  ["marks of resources", marks, ({ store }) => store.checkFence !== undefined],
+  ["housekeeping", housekeeping, () => true],
+  ["at random", randomRun, () => true],
+];
+
+/**
+ * Registers the tests that every store has to pass, with the runner's own `describe` and `it`. Each begins with a new and empty store, and
+ * its name is a sentence of the port. What a store does not offer (see its `features`) is not tested. The slowest waits some 3 s.
+ *
+ * ```ts
+ * storeConformance({ describe, it, create: () => memoryStore() });
+ * ```
+ * @throws {InvalidOptionError} when a function is missing
+ */
+export function storeConformance(suite: StoreSuite): void {
+  const { describe, it, create, destroy } = checkSuite(suite);
+  for (const [part, tests, applies] of parts) {
+    describe(part, () => {
+      for (const [name, run] of Object.entries(tests)) {
+        it(name, async () => {
+          const factory = await create();
+          const processes: Process[] = [];
+          const open = async (): Promise<Process> => {
+            const process = new Process(factory);
+            processes.push(process);
+            return await process.open();
+          };
+          try {
+            const [one, other] = [await open(), await open()];
+            if (applies(one)) {
+              await run({ one, other, open });
+            }
+          } finally {
+            await Promise.all(processes.map(({ store }) => store.close()));
+            await destroy?.();
+          }
+        });
+      }
+    });
+  }
+}
+
+function checkSuite(suite: unknown): StoreSuite {
+  const names = ["describe", "it", "create", "destroy"] as const;
+  const given = checkNames("storeConformance's options", suite, names);
+  for (const name of names) {
+    if (name !== "destroy" || given[name] !== undefined) {
+      checkFunction(name, given[name]);
+    }
+  }
+  return given as unknown as StoreSuite;
+}

@@ -1,0 +1,132 @@
+// Postgres behind the public port: what a locker asks its backend, as promises, so that the tests of every store can ask it, too.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { KeyState, Store, StoreFactory, Validity } from "../../src/api/store.js";
+import { resolveLockerOptions } from "../../src/config/resolve-options.js";
+import type { LockerOptions } from "../../src/index.js";
+import { PostgresBackend } from "../../src/postgres/postgres-backend.js";
+import type { Holder, ReleaseAnswer, RenewAnswer, Ticket } from "../../src/store/backend.js";
+import type { TestDatabase } from "./database.js";
+
+export function postgresStore(database: TestDatabase, options: LockerOptions = {}): StoreFactory {
+  return (context) => {
+    const resolved = resolveLockerOptions({ url: database.url, ...options });
+    const backend = new PostgresBackend(resolved, {
+      onWake: (key) => context.onWake(key),
+      onReconnected: () => context.onReconnected(),
+      onLost: (grant, reason) => context.onLost(grant, reason),
+      onError: () => undefined,
+      onWait: () => undefined,
+      onNotice: () => undefined,
+      onFailure: () => undefined,
+    });
+    const tickets = new Map<string, Ticket>();
+    /** Read after the answer: a grant is not believed for longer than it lasts. */
+    const serverMs = async (): Promise<number> => {
+      const [row] = await database.sql`select extract(epoch from clock_timestamp())::float8 * 1000 as ms`;
+      return row?.ms as number;
+    };
+    const validity = async (expiresAtMs: number): Promise<Validity> => ({ nowMs: await serverMs(), expiresAtMs });
+    const store: Store = {
+      name: "postgres",
+      features: Object.fromEntries(
+        ["crash-detection", "queue", "wake-ups", "force-release", "durable"].map((name) => [
+          name,
+          { isOn: true, why: "-" },
+        ]),
+      ),
+      open: async () => {
+        await backend.open(5_000);
+        return { nowMs: await serverMs() };
+      },
+      acquire: async ({ key, token, owner, ttlMs, minHoldMs, maxHoldMs, metadata, waits, notAfterMs, ticket }) => {
+        const known = tickets.get(token);
+        const answer = await backend.acquire({
+          key,
+          token,
+          terms: {
+            owner,
+            ttlMs,
+            minHoldMs,
+            maxHoldMs: maxHoldMs ?? Number.POSITIVE_INFINITY,
+            metadata: { json: metadata },
+            queues: waits,
+            sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata, waits]),
+          },
+          notAfterMs,
+          ticket: known !== undefined && known.number === ticket ? known : null,
+        });
+        switch (answer.outcome) {
+          case "granted": {
+            const { fence, acquiredAtMs, takeover, expiresAtMs } = answer;
+            return { outcome: "granted", fence, acquiredAtMs, takeover, ...(await validity(expiresAtMs)) };
+          }
+          case "queued":
+            tickets.set(token, answer.ticket);
+            return { ...answer, ticket: answer.ticket.number, holder: toHolder(answer.holder) };
+          case "held":
+          case "busy":
+            return { outcome: "held", holder: toHolder(answer.holder) };
+          case "late":
+            return { outcome: "late", nowMs: await serverMs() };
+          default:
+            throw new Error(`it answered ${answer.outcome}`);
+        }
+      },
+      release: ({ key, token, fence }) =>
+        untilFree(
+          () =>
+            new Promise<ReleaseAnswer>((onAnswer, onFailure) =>
+              backend.release({ key, token, fence, onSent: () => false, onAnswer, onFailure }),
+            ),
+        ),
+      abandon: ({ key, token, wasHeld }) => untilFree(() => backend.abandon({ key, token, wasHeld, isDoubted: false })),
+      renew: async ({ key, token, fence, ttlMs }) => {
+        const askedTtlMs = ttlMs === 0 ? null : ttlMs;
+        const answer = await new Promise<RenewAnswer>((onAnswer, onFailure) =>
+          backend.renew({ key, token, fence, askedTtlMs, onAnswer, onFailure }),
+        );
+        if (answer.outcome === "renewed") return { outcome: "renewed", ...(await validity(answer.expiresAtMs)) };
+        if (answer.outcome === "lost") return answer;
+        throw new Error(`it answered ${answer.outcome}`);
+      },
+      check: async (key) => {
+        const { state, owner, fence, acquiredAtMs, expiresAtMs, metadata, waiters } = await backend.check(key);
+        const isHeld = state !== "free" && state !== "cooling" && fence !== null && expiresAtMs !== null;
+        const isOver = state === "expired" || state === "orphaned" || state === "free";
+        return {
+          state: state as KeyState["state"],
+          holder: isHeld ? { owner, fence, expiresAtMs } : null,
+          acquiredAtMs: state === "free" ? null : acquiredAtMs,
+          freeAtMs: isOver ? null : expiresAtMs,
+          nowMs: await serverMs(),
+          metadata: isHeld ? metadata : null,
+          waiters,
+        };
+      },
+      ping: () => backend.ping(),
+      close: () => backend.close(5_000),
+      sweep: () => backend.sweep(0),
+      forceRelease: async ({ key, fence, immediate }) => {
+        const answer = await backend.forceRelease({ key, fence, isImmediate: immediate });
+        if (answer.outcome === "busy") throw new Error("its row is locked");
+        return { outcome: answer.outcome, freeAtMs: answer.freeAtMs, holder: toHolder(answer.holders[0] ?? null) };
+      },
+      checkFence: async (resource, fence) => (await backend.checkFence(resource, fence)) as "passed" | "stale",
+      rest: () => backend.rest(),
+    };
+    return store;
+  };
+}
+
+function toHolder(holder: Holder | null): { owner: string | null; fence: bigint; expiresAtMs: number } | null {
+  return holder && { owner: holder.owner, fence: holder.fence, expiresAtMs: holder.expiresAtMs };
+}
+
+/** Asks again while somebody has the row locked, as a locker does. */
+async function untilFree(ask: () => Promise<ReleaseAnswer>): ReturnType<Store["release"]> {
+  for (;;) {
+    const { outcome, reason } = await ask();
+    if (outcome !== "busy") return { outcome, reason };
+    await sleep(5);
+  }
+}
