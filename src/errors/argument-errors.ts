@@ -69,7 +69,10 @@ export class InvalidOptionError extends LeaseholdError {
   }
 }
 
-/** An address carries its password, and somebody may have put an address or a password into any option like these. */
+/**
+ * An address carries its password, and somebody may have put an address or a password into any option like these. What should be a detached
+ * lock may be one as text, with its token.
+ */
 function mayHoldSecret(option: string): boolean {
-  return /url|password|ssl|client|connection|createLocker|token|secret|^instances(\.[^.]+)?$/i.test(option);
+  return /url|password|ssl|client|connection|createLocker|token|secret|^detached$|^instances(\.[^.]+)?$/i.test(option);
 }

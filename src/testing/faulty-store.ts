@@ -33,6 +33,8 @@ const methods = [
   "release",
   "abandon",
   "renew",
+  "adopt",
+  "detach",
   "check",
   "ping",
   "sweep",

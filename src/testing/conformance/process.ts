@@ -2,7 +2,19 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Feature } from "../../api/capabilities.js";
-import type { AcquireAnswer, AcquireRequest, GrantedAnswer, KeyState, Store, StoreFactory } from "../../api/store.js";
+import type {
+  AcquireAnswer,
+  AcquireRequest,
+  AdoptAnswer,
+  AdoptedAnswer,
+  AdoptRequest,
+  GrantedAnswer,
+  GrantRequest,
+  KeyState,
+  RenewAnswer,
+  Store,
+  StoreFactory,
+} from "../../api/store.js";
 
 /** How long a test waits for what should come soon. */
 const PATIENCE_MS = 20_000;
@@ -89,6 +101,27 @@ export class Process {
     const answer = await this.ask(key, { ...request, token, waits: true });
     assert.equal(answer.outcome, "queued", `who waits for a key that is kept is queued, not ${show(answer)}`);
     return { ticket: (answer as AcquireAnswer & { outcome: "queued" }).ticket, token };
+  }
+
+  /** Lets go of what it holds, as a locker does before it hands it over. */
+  detach({ key, token, fence }: GrantRequest, ttlMs = 60_000): Promise<RenewAnswer> {
+    const request = { key, token, fence, ttlMs };
+    return this.store.detach?.(request) ?? this.store.renew(request);
+  }
+
+  adopt({ key, token, fence }: GrantRequest, request: Partial<AdoptRequest> = {}): Promise<AdoptAnswer> {
+    const { store } = this;
+    assert.ok(store.adopt !== undefined);
+    const terms = { newToken: randomUUID(), owner: "adopter", ttlMs: 60_000, maxHoldMs: null };
+    return store.adopt({ key, token, fence, ...terms, notAfterMs: this.#notAfterMs, ...request });
+  }
+
+  /** Adopts it, or fails. */
+  async takeOver(grant: GrantRequest, request: Partial<AdoptRequest> = {}): Promise<AdoptedAnswer & GrantRequest> {
+    const newToken = request.newToken ?? randomUUID();
+    const answer = await this.adopt(grant, { ...request, newToken });
+    assert.equal(answer.outcome, "adopted", `a grant that is handed over is adopted, not ${show(answer)}`);
+    return { ...(answer as AdoptedAnswer), key: grant.key, token: newToken, fence: grant.fence };
   }
 
   /** Waits until the store's clock says so. */

@@ -1,5 +1,6 @@
 import { checkFunction, checkNames } from "../../errors/option-checks.js";
 import { grants, renewals } from "./grants.js";
+import { handOvers } from "./hand-overs.js";
 import { force, housekeeping, looks, marks, queues, wakes } from "./others.js";
 import { Process } from "./process.js";
 import { randomRun } from "./random-run.js";
@@ -10,6 +11,7 @@ import type { Tests } from "./tests.js";
 const parts: readonly (readonly [name: string, tests: Tests, applies: (process: Process) => boolean])[] = [
   ["grants", grants, () => true],
   ["renewals", renewals, () => true],
+  ["handing over", handOvers, ({ store }) => store.adopt !== undefined],
   ["looking", looks, () => true],
   ["the queue", queues, (process) => process.has("queue")],
   ["wake-ups", wakes, (process) => process.has("queue") && process.has("wake-ups")],
