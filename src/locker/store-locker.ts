@@ -58,9 +58,6 @@ const LAST_WORD_MS = 250;
 /** Under it a locker says whether `close` was called. Registered, so that `getLocker` of another copy of this package can ask. */
 export const isClosing: symbol = Symbol.for("leasehold.isClosing");
 
-/** Under it a locker has a method that adds what it has counted to a sum, which a locker over several needs. */
-export const addCounts: unique symbol = Symbol("addCounts");
-
 /** The locker over one backend. */
 export class StoreLocker implements Locker {
   readonly #options: ResolvedLockerOptions;
@@ -82,6 +79,11 @@ export class StoreLocker implements Locker {
   /** The terms of `acquire(key)` and `tryAcquire(key)` without options. Null: they are drawn for each call. */
   readonly #waitTerms: ResolvedAcquireOptions | null;
   readonly #tryTerms: ResolvedAcquireOptions | null;
+
+  /** Adds what `stats()` counts, for a locker over several instances. Static: it is no method of a Locker. */
+  static addCounts(locker: StoreLocker, sum: Tally): void {
+    locker.#counters.addTo(sum);
+  }
 
   /** `lockerId`: of the locker over several instances, of which this is one. */
   constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
@@ -338,11 +340,6 @@ export class StoreLocker implements Locker {
 
   stats(): LockerStats {
     return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
-  }
-
-  /** Adds what `stats()` counts. */
-  [addCounts](sum: Tally): void {
-    this.#counters.addTo(sum);
   }
 
   resetStats(): void {
