@@ -237,6 +237,7 @@ test("one address on the command line comes before the variable", async () => {
 test.each([
   [["--instance", "south"], '--instance "south": expected one of east, west'],
   [["--instance", "west", "--url", "postgres://a/b"], "--instance and --url exclude each other"],
+  [["--instance", "a=postgres://a/b", "--instance", "a=postgres://c/d"], '"a": its address is given more than once'],
   [["--instance", "west", "--embedded"], "--instance and --embedded exclude each other"],
   [["--instance", "a b=postgres://a/b"], "instances: expected names of 1 to 63 letters, digits, - and _"],
   [
