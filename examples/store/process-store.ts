@@ -21,10 +21,9 @@ export class LockProcess {
   readonly #wakes: ((key: string) => void)[] = [];
   #lastId = 0;
 
-  /** `execArgv`: of Node, for the process. Default: those of this one. */
-  constructor(execArgv?: string[]) {
-    const options = { serialization: "advanced", ...(execArgv && { execArgv }) } as const; // it takes a bigint as it is
-    this.#child = fork(fileURLToPath(new URL("./locks.ts", import.meta.url)), options);
+  /** `program`: where locks.ts is, or what it was compiled to. */
+  constructor(program: URL = new URL("./locks.ts", import.meta.url)) {
+    this.#child = fork(fileURLToPath(program), { serialization: "advanced" }); // which takes a bigint as it is
     this.#child.unref(); // a locker that is not used keeps nobody alive
     this.#child.channel?.unref();
     this.#child.on("message", (message: Message) => this.#onMessage(message));
