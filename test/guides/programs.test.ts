@@ -97,7 +97,7 @@ test("shutdown: the work that has begun is finished, who waits is told, and the 
   });
 });
 
-test.each(["pay.test.ts", "meet.test.ts"])("testing: the tests of %s pass", async (name) => {
+test.each(["payment.test.ts", "pay.test.ts", "meet.test.ts"])("testing: the tests of %s pass", async (name) => {
   const start = await prepareProgram(name);
   const { code, stdout } = await start(database.url).result;
   expect(stdout).toMatch(/^\S+ pass [23]$/m);
