@@ -15,11 +15,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
+import { config } from "./mutants/config.js";
 import { counters } from "./mutants/counters.js";
 import { fences } from "./mutants/fences.js";
 import { firstAttempts } from "./mutants/first-attempts.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
+import { instances } from "./mutants/instances.js";
 import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
@@ -58,6 +60,7 @@ const { values } = parseArgs({
 });
 const mutants = [
   ...guards,
+  ...instances,
   ...grants,
   ...firstAttempts,
   ...fences,
@@ -74,6 +77,7 @@ const mutants = [
   ...views,
   ...watch,
   ...cli,
+  ...config,
   ...timing,
   ...tls,
 ]

@@ -60,6 +60,10 @@ declare global {
   function charge(order: number, options: { signal: AbortSignal }): Promise<void>;
   const { and, eq }: typeof drizzleOrm;
   const locker: leasehold.Locker;
+  const east: leasehold.InstanceOptions;
+  const west: leasehold.InstanceOptions;
+  const north: leasehold.InstanceOptions;
+  function work(signal: AbortSignal): Promise<void>;
   const rows: readonly string[];
   function importRow(row: string, fence: bigint): Promise<void>;
   const lock: leasehold.Lock;

@@ -12,6 +12,7 @@ const groups: CodeSplittingGroup[] = [
   { name: "base", test: /\/src\/(errors|runtime)\//, priority: 4 },
   { name: "library", test: isOfLibrary, minShareCount: 2, priority: 3 },
   { name: "migrations", test: isOfMigrations, priority: 2 },
+  { name: "configuration", test: isOfConfiguration, minShareCount: 2, priority: 2 },
   { name: "common", test: isOfCommands, minShareCount: 2, priority: 1 },
 ];
 
@@ -32,7 +33,12 @@ export async function bundle(root: string, format: "esm" | "cjs"): Promise<void>
 }
 
 function isOfLibrary(id: string): boolean {
-  return /\/src\/(?!cli\/)[^/]+\//.test(id) && !isOfMigrations(id);
+  return /\/src\/(?!cli\/)[^/]+\//.test(id) && !isOfMigrations(id) && !isOfConfiguration(id);
+}
+
+/** The entry and the command line use it, and nothing else should load it. */
+function isOfConfiguration(id: string): boolean {
+  return id.includes("/src/config-file/");
 }
 
 /** 250 KB of SQL, and what applies it: loaded by migrate() alone, when there is something to do. */

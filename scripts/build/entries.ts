@@ -4,6 +4,7 @@
  */
 export const entries: readonly string[] = [
   "index", //
+  "config",
   "drizzle",
   "otel",
   "store",

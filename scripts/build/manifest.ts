@@ -1,5 +1,8 @@
 import { entries } from "./entries.js";
 
+/** The JSON schema of a configuration. In the package's own folder, where those look who do not read `exports`. */
+export const schemaFile = "config.schema.json";
+
 type Manifest = Record<string, unknown>;
 
 /** package.json with what it says of the entries. Its other fields, and the order of all, stay as they are. */
@@ -18,6 +21,7 @@ function entryFields(): Manifest {
     typesVersions: { "*": Object.fromEntries(subpaths.map((name) => [name, [`./dist/${name}.d.cts`]])) },
     exports: {
       ...Object.fromEntries(entries.map((name) => [name === "index" ? "." : `./${name}`, conditionsOf(name)])),
+      "./config.schema.json": `./${schemaFile}`,
       "./package.json": "./package.json",
     },
   };

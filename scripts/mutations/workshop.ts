@@ -13,6 +13,7 @@ const copied = [
   "scripts",
   "examples",
   "docs",
+  "config.schema.json",
   "package.json",
   "drizzle.config.ts",
   "vitest.config.ts",

@@ -1,3 +1,4 @@
+import { parseDuration as durationOf, unitAdvice } from "../config/duration.js";
 import { MAX_MS } from "../errors/option-checks.js";
 import { quoteArgument } from "./quote-argument.js";
 import { UsageError } from "./usage-error.js";
@@ -7,22 +8,14 @@ const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as co
 /**
  * `500ms`, `1.5s`, `30s`, `2m`, `1h30m`, `0`: in milliseconds. Throws UsageError, which names the option.
  *
- * A number without a unit is refused. It would mean seconds to who knows sleep(1) and `flock -w`, and milliseconds to who knows this library:
- * `--ttl 30000` would keep a key of a holder that hangs for eight hours, and nothing would tell.
+ * A number without a unit is refused: `--ttl 30000`, meant as milliseconds and read as seconds, would keep a key of a holder that hangs for
+ * eight hours, and nothing would tell.
  */
 export function parseDuration(option: string, text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
-  const isWhole = text !== "" && parts.map(([part]) => part).join("") === text;
-  // From the largest unit to the smallest, each once: `1m1h` is more likely a mistake than intended.
-  const units = parts.map(([, , unit]) => unitMs[unit as keyof typeof unitMs]);
-  const isOrdered = units.every((unit, index) => index === 0 || unit < (units[index - 1] ?? 0));
-  const exact = parts.reduce((sum, [, number], index) => sum + Number(number) * (units[index] ?? 0), 0);
-  const ms = Number(exact.toFixed(3)); // 16.1 * 1000 is 16100.000000000002
-  if (text === "0") return 0;
-  if (isWhole && isOrdered && Number.isInteger(ms) && ms <= MAX_MS) return ms;
-  const advice = /^\d+(\.\d+)?$/.test(text) ? `: write ${text}s for seconds, ${text}ms for milliseconds` : "";
+  const ms = durationOf(text);
+  if (ms !== null && ms <= MAX_MS) return ms;
   throw new UsageError(
-    `${option}: expected a duration such as 500ms, 30s, 2m or 1h30m, got ${quoteArgument(text)}${advice}`,
+    `${option}: expected a duration such as 500ms, 30s, 2m or 1h30m, got ${quoteArgument(text)}${unitAdvice(text)}`,
   );
 }
 

@@ -1,7 +1,8 @@
 import type { ConnectionOptions } from "../api/connection-options.js";
 import type { LockerOptions } from "../api/options.js";
-import { INSTANCES_VARIABLE, readInstancesVariable } from "../config/instances-variable.js";
+import { INSTANCES_VARIABLE } from "../config/instances-variable.js";
 import { resolveInstances } from "../config/resolve-instances.js";
+import { instancesFromVariable } from "../config-file/instances.js";
 import { Router } from "../instances/router.js";
 import type { Arguments } from "./arguments.js";
 import { quoteArgument } from "./quote-argument.js";
@@ -63,14 +64,13 @@ function readInstances(args: Arguments): Instances | null {
   const options =
     own.length > 0
       ? Object.fromEntries(own.map(({ name, url }) => [name, { url }]))
-      : readInstancesVariable(variable ?? "");
+      : instancesFromVariable(variable ?? "");
   const all = check(options);
   return { all, selected: namedOf(all, names), hasWeights: own.length === 0 };
 }
 
 /** As `createLocker` would. */
-function check(instances: Readonly<Record<string, unknown>>): Instances["all"] {
-  const options = instances as NonNullable<LockerOptions["instances"]>;
+function check(options: NonNullable<LockerOptions["instances"]>): Instances["all"] {
   return (resolveInstances({ instances: options }) ?? []).map(({ name, weight }) => {
     const { url, directUrl, connection } = options[name] ?? {};
     return { instance: name, weight, url, directUrl, connection };

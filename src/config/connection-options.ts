@@ -75,27 +75,30 @@ const taken: { readonly [Name in keyof Required<ConnectionOptions>]: readonly [C
   connection: [isObject, "an object with start-up parameters"],
 };
 
-/** Checks the option `connection`. Throws InvalidOptionError, which says why an option of postgres.js is refused. */
-export function checkConnectionOptions(value: unknown): ConnectionOptions {
+/**
+ * Checks the option `connection`, or the one of this kind at another place. Throws InvalidOptionError, which says why an option of postgres.js
+ * is refused.
+ */
+export function checkConnectionOptions(value: unknown, place = "connection"): ConnectionOptions {
   if (value === undefined) return {};
-  if (!isObject(value)) throw new InvalidOptionError({ option: "connection", expected: "an object", received: value });
+  if (!isObject(value)) throw new InvalidOptionError({ option: place, expected: "an object", received: value });
   const given = value as Readonly<Record<string, unknown>>;
-  refuse("connection", given, refused);
-  checkNames("connection", given, Object.keys(taken));
+  refuse(place, given, refused);
+  checkNames(place, given, Object.keys(taken), `${place}.`);
   for (const [name, [isValid, expected]] of Object.entries(taken)) {
     const received = given[name];
     if (received === undefined || isValid(received)) continue;
-    throw new InvalidOptionError({ option: `connection.${name}`, expected, received });
+    throw new InvalidOptionError({ option: `${place}.${name}`, expected, received });
   }
   const options = given as ConnectionOptions;
-  if (options.connection !== undefined) checkStartup(options.connection);
+  if (options.connection !== undefined) checkStartup(options.connection, `${place}.connection`);
   return options.connection === undefined ? { ...options } : { ...options, connection: { ...options.connection } };
 }
 
-function checkStartup(parameters: Readonly<Record<string, unknown>>): void {
-  refuse("connection.connection", parameters, refusedStartup);
+function checkStartup(parameters: Readonly<Record<string, unknown>>, place: string): void {
+  refuse(place, parameters, refusedStartup);
   for (const [name, received] of Object.entries(parameters)) {
-    const option = `connection.connection.${name}`;
+    const option = `${place}.${name}`;
     const isEncoding = name.toLowerCase() === "client_encoding";
     if (isEncoding && !/^utf-?8$/i.test(String(received))) {
       throw new InvalidOptionError({ option, expected: "UTF8, the only encoding that postgres.js reads", received });

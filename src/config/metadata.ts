@@ -15,17 +15,17 @@ const MAX_BYTES = 65_536;
 const MAX_DEPTH = 100;
 
 /** Checks the option `metadata`. Throws InvalidOptionError, which names the part of the value that is invalid. */
-export function checkMetadata(value: unknown): CheckedMetadata {
+export function checkMetadata(value: unknown, option = "metadata"): CheckedMetadata {
   if (value === null) return { json: null, value: null };
-  const copy = copyJson(value, "metadata", 0);
+  const copy = copyJson(value, option, 0);
   const json = JSON.stringify(copy);
   const bytes = Buffer.byteLength(json);
   if (bytes > MAX_BYTES) {
     throw new InvalidOptionError({
-      option: "metadata",
+      option,
       expected: `at most ${MAX_BYTES} bytes as JSON`,
       received: value,
-      message: `metadata: expected at most ${MAX_BYTES} bytes as JSON, got ${bytes}`,
+      message: `${option}: expected at most ${MAX_BYTES} bytes as JSON, got ${bytes}`,
     });
   }
   return { json, value: copy };
@@ -60,7 +60,8 @@ function checkText(text: string, place: string): string {
   return text;
 }
 
-function isPlainObject(value: unknown): value is object {
+/** An object that is nothing but its properties, also one of another realm. */
+export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
@@ -70,7 +71,7 @@ function refuse(place: string, expected: string, value: unknown): InvalidOptionE
   const received =
     typeof value === "object" && value !== null ? (value.constructor?.name ?? "an object") : describe(value);
   return new InvalidOptionError({
-    option: "metadata",
+    option: place.replace(/[.[,].*/s, ""),
     expected,
     received: value,
     message: `${place}: expected ${expected}, got ${received}`,

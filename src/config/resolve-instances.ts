@@ -58,9 +58,11 @@ function entriesOf(instances: unknown): [name: string, value: unknown][] {
   return entries;
 }
 
+export const INSTANCE_NAME: RegExp = /^[A-Za-z0-9_-]{1,63}$/;
+
 /** @throws InvalidOptionError */
 export function checkInstanceName(option: string, name: string): void {
-  if (!/^[A-Za-z0-9_-]{1,63}$/.test(name)) {
+  if (!INSTANCE_NAME.test(name)) {
     const expected = "names of 1 to 63 letters, digits, - and _";
     const message = `${option}: expected ${expected}, got ${quote(name)}`;
     throw new InvalidOptionError({ option, expected, received: name, message });

@@ -5,7 +5,8 @@ import { checkFunction } from "../errors/option-checks.js";
 import { quote } from "../runtime/describe.js";
 import type { Environment } from "./hosts.js";
 
-const ours: readonly StoreName[] = ["postgres", "memory", "noop"];
+/** Those that come with the package. */
+export const storeNames: readonly StoreName[] = ["postgres", "memory", "noop"];
 
 /** The store that the option names, or the environment. @throws InvalidOptionError */
 export function resolveStore(store: unknown, stores: unknown, env: Environment): StoreName | StoreFactory {
@@ -17,9 +18,9 @@ export function resolveStore(store: unknown, stores: unknown, env: Environment):
   // An empty variable counts as none, as those of the address do.
   const name = isGiven ? store : env.LEASEHOLD_STORE || "postgres";
   const own = typeof name === "string" && Object.hasOwn(named, name) ? named[name] : undefined;
-  const found = own ?? ours.find((one) => one === name);
+  const found = own ?? storeNames.find((one) => one === name);
   if (found === undefined) {
-    const names = [...ours, ...Object.keys(named)].map(quote).join(", ");
+    const names = [...storeNames, ...Object.keys(named)].map(quote).join(", ");
     throw new InvalidOptionError({
       option: isGiven ? "store" : "LEASEHOLD_STORE",
       expected: `${names}, or the function that makes a store (names of your own go to the option stores)`,
@@ -29,7 +30,8 @@ export function resolveStore(store: unknown, stores: unknown, env: Environment):
   return found;
 }
 
-function checkStores(stores: unknown): Readonly<Record<string, StoreFactory>> {
+/** Stores of the user's own, by name. @throws InvalidOptionError */
+export function checkStores(stores: unknown): Readonly<Record<string, StoreFactory>> {
   if (stores === undefined) {
     return {};
   }
@@ -38,7 +40,7 @@ function checkStores(stores: unknown): Readonly<Record<string, StoreFactory>> {
   }
   for (const [name, factory] of Object.entries(stores)) {
     checkFunction(`stores.${name}`, factory);
-    if (ours.some((one) => one === name)) {
+    if (storeNames.some((one) => one === name)) {
       const expected = `another name: ${quote(name)} is a store of this package`;
       throw new InvalidOptionError({ option: `stores.${name}`, expected, received: name });
     }

@@ -21,6 +21,9 @@ export interface Targets {
 /** An empty address: everything comes from `connection` and libpq's variables. */
 const EMPTY_URL = "postgres://";
 
+/** Where the environment has the address past any pooler, beside one of its own. The first is this library's. */
+export const directUrlVariables = ["LEASEHOLD_DIRECT_URL", "DIRECT_URL", "DATABASE_URL_UNPOOLED"] as const;
+
 /** Those of libpq that say where to connect. The others complete an address. */
 const libpqVariables = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER"];
 
@@ -65,7 +68,7 @@ export function resolveTargets(addresses: Addresses): Targets {
   const isFromEnv = isFromEnvironment(addresses);
   const [urlName, ownUrl] = isFromEnv ? fromEnv(env, "LEASEHOLD_DATABASE_URL", "DATABASE_URL") : ["url", url];
   const directNames = isFromEnv
-    ? ["LEASEHOLD_DIRECT_URL", "DIRECT_URL", "DATABASE_URL_UNPOOLED"]
+    ? directUrlVariables
     : url === undefined && address === undefined
       ? ["LEASEHOLD_DIRECT_URL"]
       : [];

@@ -73,8 +73,13 @@ export function checkFunction<T extends (...args: never[]) => unknown>(option: s
   throw new InvalidOptionError({ option, expected: "a function", received: value });
 }
 
-/** An object with options whose names are all known; `undefined` is an empty one. */
-export function checkNames(what: string, value: unknown, known: readonly string[]): Readonly<Record<string, unknown>> {
+/** An object with options whose names are all known; `undefined` is an empty one. `path` stands in front of a name in the error's `option`. */
+export function checkNames(
+  what: string,
+  value: unknown,
+  known: readonly string[],
+  path = "",
+): Readonly<Record<string, unknown>> {
   if (value === undefined) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const expected = what.startsWith("createLocker") ? "an object such as { url }" : "an object";
@@ -85,7 +90,7 @@ export function checkNames(what: string, value: unknown, known: readonly string[
   const near = nearest(unknown, known);
   const advice = near === null ? `The options are ${known.join(", ")}.` : `Did you mean ${quote(near)}?`;
   throw new InvalidOptionError({
-    option: unknown,
+    option: `${path}${unknown}`,
     expected: `one of ${known.join(", ")}`,
     received: undefined,
     message: `${quote(unknown)}: there is no such option in ${what}. ${advice}`,

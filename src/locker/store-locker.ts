@@ -1,4 +1,5 @@
-import { Acquires, type AcquiresInit } from "../acquire/acquires.js";
+import { Acquires } from "../acquire/acquires.js";
+import type { AcquiresInit } from "../acquire/acquires-init.js";
 import { Adoptions } from "../acquire/adopt.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";

@@ -8,7 +8,8 @@ export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   switch (typeof value) {
     case "string":
-      return `${quote(value)} (string)`;
+      // A password in the wrong place is still one.
+      return /:\/\/\S*@/.test(value) ? "an address" : `${quote(value)} (string)`;
     case "number":
       return `${Object.is(value, -0) ? "-0" : value} (number)`;
     case "bigint":

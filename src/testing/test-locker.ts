@@ -44,7 +44,7 @@ export interface Faults {
   disconnect(): void;
   /** The next call to the store fails with this: what it asked for is not done. */
   failNext(error: Error): void;
-  /** Ends `slow` and `disconnect`. */
+  /** Ends `slow`, `disconnect` and `failNext`: answers that are on their way arrive. Call it before `close`, which waits for them. */
   heal(): void;
 }
 
@@ -130,9 +130,7 @@ function faultsOf(leases: MemoryLeases, stores: ReadonlyMap<Locker, MemoryStore>
       outages.next = error;
     },
     heal() {
-      outages.slowMs = 0;
-      outages.isDisconnected = false;
-      outages.next = null;
+      outages.heal();
     },
   };
 }

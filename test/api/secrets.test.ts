@@ -42,6 +42,7 @@ test("a lock shows no token: not by inspect, JSON, String or as a locker's part"
     held: true,
     remainingMs: expect.any(Number),
     heldMs: expect.any(Number),
+    instance: null,
   });
   await lock.release();
 });

@@ -44,7 +44,7 @@ test.each(pages)("$path names options and methods that are there", ({ path, text
     ...Object.keys(options),
     "drainMs",
     "lockTimeoutMs",
-    "maxDelayMs",
+    ...["delayMs", "stepMs", "firstMs", "maxDelayMs"],
     "heldMs",
     "remainingMs",
     "nowMs",

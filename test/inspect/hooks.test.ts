@@ -57,7 +57,7 @@ test("an acquire and a release are told, with what became of them", async () => 
   await expect(other.acquire("a", { waitMs: 20 })).rejects.toThrow();
   await lock.release();
 
-  const about = { lockerId: expect.any(Number), key: "app:a" };
+  const about = { lockerId: expect.any(Number), instance: null, key: "app:a" };
   const fence = `${lock.fence}`;
   const refused = {
     ...about,
@@ -149,6 +149,7 @@ test("a loss is told with its reason, and is no release", async () => {
       "lost",
       {
         lockerId: expect.any(Number),
+        instance: null,
         key: "a",
         owner: lock.owner,
         fence: `${lock.fence}`,
@@ -172,6 +173,7 @@ test("a takeover is told before its acquire, with who had the key and since when
   expect(heard.map(([name]) => name)).toEqual(["takeover", "acquire", "acquire"]);
   expect(heard[0]?.[1]).toEqual({
     lockerId: expect.any(Number),
+    instance: null,
     key: "a",
     owner: lock.owner,
     fence: `${lock.fence}`,
@@ -188,7 +190,7 @@ test("a sweep is told, with what it did", async () => {
   const heard = listen("sweep");
   const result = await locker.sweep();
   expect(result.leasesPurged).toBe(1);
-  expect(heard).toEqual([["sweep", { lockerId: expect.any(Number), ...result }]]);
+  expect(heard).toEqual([["sweep", { lockerId: expect.any(Number), instance: null, ...result }]]);
 });
 
 test("without subscribers no message is made", async () => {
@@ -227,7 +229,7 @@ test("an acquire is an operation of a tracing channel, from its start to its end
   await using locker = openLocker(database, { owner: "me" });
   const heard = trace<AcquireTrace>("leasehold:acquire");
   const lock = await locker.acquire("a", { ttlMs: 60_000, waitMs: Number.POSITIVE_INFINITY });
-  const about = { lockerId: expect.any(Number), key: "a", owner: "me", ttlMs: 60_000 };
+  const about = { lockerId: expect.any(Number), instance: null, key: "a", owner: "me", ttlMs: 60_000 };
   const result = { outcome: "granted", fence: `${lock.fence}` };
   expect(heard.map(([event]) => event)).toEqual(["start", "end", "asyncStart", "asyncEnd"]);
   expect(new Set(heard.map(([, context]) => context)).size).toBe(1);
@@ -260,7 +262,12 @@ test("withLock and tryWithLock are operations of a tracing channel, with the acq
   expect(value).toBe("value");
   const results = outer.filter(([event]) => event === "asyncEnd").map(([, { result }]) => result);
   expect(results).toEqual([{ isAcquired: false }, { isAcquired: true }]);
-  expect(outer[0]?.[1]).toEqual({ lockerId: expect.any(Number), keys: ["a"], result: { isAcquired: true } });
+  expect(outer[0]?.[1]).toEqual({
+    lockerId: expect.any(Number),
+    instance: null,
+    keys: ["a"],
+    result: { isAcquired: true },
+  });
 
   const error = new Error("the body's");
   const failing = locker.tryWithLock("a", () => {

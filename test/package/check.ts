@@ -3,6 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { bundles } from "./bundles.js";
 import { commandLine } from "./command-line.js";
+import { examples } from "./examples.js";
 import { firstExample } from "./first-example.js";
 import { installConsumer, installMatrix } from "./install.js";
 import { loading } from "./loading.js";
@@ -30,6 +31,6 @@ process.exitCode = failed === 0 ? 0 : 1;
 async function check(): Promise<void> {
   await using workplace = await Workplace.open();
   if (!(await report.one(installConsumer(workplace)))) return;
-  const subjects = [types, testRunners, otherRuntimes, tarball, bundles, loading, commandLine, firstExample]; // the slowest first
+  const subjects = [types, examples, testRunners, otherRuntimes, tarball, bundles, loading, commandLine, firstExample]; // the slowest first
   await report.all(subjects.flatMap((checks) => checks(workplace)));
 }

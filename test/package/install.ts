@@ -36,6 +36,7 @@ export function installConsumer({ consumer, tarball }: Workplace): Check {
 const peers = {
   drizzle: { "drizzle-orm": join(root, "node_modules/drizzle-orm") },
   oldestDrizzle: { "drizzle-orm": join(matrix, "node_modules/drizzle-orm-oldest") },
+  examples: { "drizzle-orm": join(root, "node_modules/drizzle-orm") },
   otel: { "@opentelemetry/api": join(root, "node_modules/@opentelemetry/api") },
 } as const satisfies Record<string, Readonly<Record<string, string>>>;
 

@@ -17,6 +17,7 @@ export function loading(workplace: Workplace): readonly Check[] {
   return [
     { name: "import", run: () => workplace.use("import.mjs") },
     { name: "require", run: () => workplace.use("require.cjs") },
+    { name: "a configuration, and its schema", run: () => workplace.use("config.mjs") },
     { name: "a process that forgets to close ends all the same", run: () => workplace.use("not-closed.mjs") },
     { name: "both in one process know each other's errors and lockers", run: () => workplace.use("both.mjs") },
     ...["import", "require"].map((how) => ({

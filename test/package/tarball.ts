@@ -9,6 +9,7 @@ import { root, type Workplace } from "./workplace.js";
 
 /** What must be in it besides what the entries name. */
 const needed = [
+  "config.schema.json",
   "dist/cli.js",
   "dist/cli/keeper.js",
   "dist/cli/spawning-thread.js",
@@ -19,6 +20,7 @@ const needed = [
   "migrations/0000_tables.sql",
   "migrations/0001_functions.sql",
   "bench/README.md",
+  "examples/cron.ts",
   "examples/python/locked_counter.py",
   "ARCHITECTURE.md",
   "CHANGELOG.md",
@@ -29,10 +31,11 @@ const needed = [
 ];
 const allowed = [
   /^dist\/([\w-]+\/)?[\w-]+\.(c?js|d\.c?ts)$/,
+  /^config\.schema\.json$/,
   /^man\/leasehold\.1$/,
   /^migrations\/\d{4}_\w+\.sql$/,
   /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$/,
-  /^bench\/README\.md$|^examples\/python\/\w+\.py$/,
+  /^bench\/README\.md$|^examples\/(python\/\w+\.py|[\w-]+\.ts)$/,
   /^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/,
 ];
 

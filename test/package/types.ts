@@ -45,6 +45,7 @@ const strictest = {
 /** What is compiled together. Drizzle's own types fail without `skipLibCheck`: they name drivers that are not installed. */
 const subjects: readonly Subject[] = [
   { name: "the main entry", file: "lock", peer: null },
+  { name: "leasehold/config", file: "config", peer: null },
   // the declarations of @opentelemetry/api use `console`
   { name: "leasehold/otel", file: "otel", peer: "otel", types: ["node"] },
   { name: "leasehold/drizzle", file: "drizzle", peer: "drizzle", skipLibCheck: true },

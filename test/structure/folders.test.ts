@@ -23,6 +23,7 @@ const order = [
   "memory",
   "instances",
   "locker",
+  "config-file",
   "testing",
   "drizzle",
   "otel",

@@ -1,0 +1,69 @@
+import type { LockerOptions } from "../api/options.js";
+import { directUrlVariables } from "../config/resolve-targets.js";
+import { InvalidOptionError } from "../errors/errors.js";
+import { nearest } from "../errors/option-checks.js";
+import { quote } from "../runtime/describe.js";
+import type { Context } from "./kind.js";
+import { address } from "./kinds.js";
+import { configOptions } from "./options.js";
+import { type ConfigOptions, checkConfigOptions } from "./parse-config.js";
+import { entriesOf } from "./table.js";
+import { variables } from "./variables.js";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const PREFIX = "LEASEHOLD_";
+const variableOf: Readonly<Record<string, string | null>> = variables;
+const known = Object.values(variables).filter((variable) => variable !== null);
+
+/**
+ * The options of a locker from variables such as `LEASEHOLD_TTL=30s`, `LEASEHOLD_STORE=memory` or `LEASEHOLD_KEEP_ALIVE=false`. Durations need
+ * a unit here. Empty text counts as not set. `DATABASE_URL` and the like are left to `createLocker`.
+ *
+ * A variable that begins with `LEASEHOLD_` and is one of these but for a slip is refused. Others that begin so are passed over, for another
+ * version may know them.
+ *
+ * ```ts
+ * import { configFromEnv } from "leasehold/config";
+ *
+ * const locker = createLocker({ prefix: "shop:", ...configFromEnv() });
+ * ```
+ * @throws {InvalidOptionError} which names the variable, what was expected and what came
+ */
+export function configFromEnv(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+  options: ConfigOptions = {},
+): LockerOptions {
+  const { stores } = checkConfigOptions("configFromEnv's options", options);
+  refuseSlips(env);
+  const context = { stores: stores ?? {} };
+  const read = Object.entries(entriesOf(configOptions)).flatMap(([name, { kind }]) => {
+    const variable = variableOf[name] ?? "";
+    const text = env[variable];
+    if (!text) return [];
+    const value = kind.fromText === undefined ? text : kind.fromText(text, variable);
+    return [[name, kind.read(value, variable, context)]];
+  });
+  return { ...Object.fromEntries(read), ...directUrlBeside(env, context), ...(stores === undefined ? {} : { stores }) };
+}
+
+function refuseSlips(env: Environment): void {
+  const names = known.map((variable) => variable.slice(PREFIX.length));
+  for (const variable of Object.keys(env)) {
+    if (!variable.startsWith(PREFIX) || known.some((one) => one === variable)) continue;
+    const near = nearest(variable.slice(PREFIX.length), names);
+    if (near === null) continue;
+    const message = `${quote(variable)}: there is no such variable. Did you mean ${quote(`${PREFIX}${near}`)}?`;
+    throw new InvalidOptionError({ option: variable, expected: `${PREFIX}${near}`, received: undefined, message });
+  }
+}
+
+/**
+ * Beside an address from the environment, the direct one comes from there, too, and from where `createLocker` would look for it. Never from a
+ * file whose options these replace: it would lead to another database.
+ */
+function directUrlBeside(env: Environment, context: Context): Pick<LockerOptions, "directUrl"> {
+  if (!env.LEASEHOLD_DATABASE_URL) return {};
+  const variable = directUrlVariables.find((name) => env[name]);
+  return { directUrl: variable === undefined ? undefined : address.read(env[variable], variable, context) };
+}

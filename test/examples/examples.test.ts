@@ -1,0 +1,57 @@
+// The programs of examples/, each as a process of its own against a real Postgres: they end well, and not without their locks.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { CliProcess, type CliResult } from "../support/cli.js";
+import { createDatabase, type TestDatabase } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const names = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
+const withoutLocks = { TSX_TSCONFIG_PATH: join(root, "test/examples/without-locks.tsconfig.json") };
+
+function run(name: string, database: TestDatabase, env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+  return new CliProcess("--import=tsx", [`examples/${name}`], { url: database.url, cwd: root, env }).result;
+}
+
+/** Leases of keys in their minimum hold, sessions of processes that were killed: the examples make them. */
+async function exampleDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase();
+  expectLeft(database, "leases", "sessions", "waiters");
+  return database;
+}
+
+test("there are the five", () => {
+  expect(names.sort()).toEqual(["cron.ts", "drizzle.ts", "leader.ts", "payment.ts", "worker-pool.ts"]);
+});
+
+describe.each(names)("%s", (name) => {
+  test("is short, and imports what a user would", () => {
+    const text = readFileSync(join(root, "examples", name), "utf8");
+    expect(text.trimEnd().split("\n").length).toBeLessThan(80);
+    const imported = [...text.matchAll(/ from "([^"]+)";$/gm)].map(([, from]) => from);
+    expect(imported).toContain("leasehold");
+    expect(imported.filter((from) => from?.startsWith("."))).toEqual([]);
+  });
+
+  test("finds out when locks exclude nobody; with its locks it ends well, and leaves no table", async () => {
+    const database = await exampleDatabase();
+    const without = await run(name, database, withoutLocks);
+    expect(without.stdout).toMatch(/^FAILED: /m);
+    expect(without.code).toBe(1);
+
+    const { code, stdout, stderr } = await run(name, database);
+    expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^ok: /m);
+    expect(stdout).not.toContain("FAILED");
+    const tables = await database.sql`select relname from pg_class where relname like 'example%'`;
+    expect(tables).toEqual([]);
+  });
+});
+
+test("cron.ts finds out when there is no minimum hold", async () => {
+  const { code, stdout } = await run("cron.ts", await exampleDatabase(), { ...withoutLocks, BREAKS: "minimum hold" });
+  expect(stdout).toMatch(/^FAILED: /m);
+  expect(code).toBe(1);
+});
