@@ -8,6 +8,7 @@ import { FIRST_LOCK, IMPORT } from "./workloads/first-lock.js";
 import { GAP_FLOOR, gapCase, hotKeyCase } from "./workloads/hot-key.js";
 import { KEEP_ALIVE } from "./workloads/keep-alive.js";
 import { manyRowsCase, manyRowsName } from "./workloads/many-rows.js";
+import { ROUTING } from "./workloads/routing.js";
 import { TAKEOVER } from "./workloads/takeover.js";
 import { uncontendedCase } from "./workloads/uncontended.js";
 
@@ -130,6 +131,13 @@ const bounds: readonly Bound[] = [
         return also && (also["at the end"] as number) / (also["after 20 %"] as number);
       }),
     ),
+  ),
+  atMost(
+    "a key's instance of 8: time",
+    1,
+    0.6,
+    (rows, of) => (of === "leasehold" ? medianOf(findRow(rows, "routing", ROUTING, of)) : undefined),
+    "µs",
   ),
   atMost("import: to the other build", 1.1, 1, besideOther(IMPORT)),
   atMost("first lock: to the other build", 1.1, 1, besideOther(FIRST_LOCK)),

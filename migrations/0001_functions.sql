@@ -2396,6 +2396,190 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Takes a lease off its session, so that it lives by its TTL alone, a full one from now on: its holder is about to hand it over
+-- (decision 25). Whoever has the token may do so: a lease without a session can be granted later than one with, never earlier.
+-- Like a renewal it never creates, revives or shortens.
+create function leasehold_internal.detach_lock(
+  p_session integer, p_nonce uuid, p_key text, p_token uuid, p_fence bigint, p_ttl_ms integer
+) returns table (outcome text, expires float8, reason text, now float8)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  lease leasehold.leases;
+  is_locked boolean;
+  moment timestamptz;
+begin
+  perform leasehold_internal._check_transaction();
+  if not (select p_session is null
+                 or exists (select from leasehold.sessions s where s.id = p_session and s.nonce = p_nonce)
+                    and (not pg_try_advisory_xact_lock_shared(1279480140, p_session)
+                         or leasehold_internal._holds_presence(p_session))) then
+    outcome := 'unproven';
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
+
+  for attempt in 1..2 loop
+    select l.* into lease
+      from leasehold.leases l
+     where l.key = p_key and l.token = p_token and l.fence = p_fence
+       for no key update skip locked;
+    is_locked := found;
+    exit when is_locked or attempt = 2;
+    perform leasehold_internal._wait_for_lease(p_key, false);
+  end loop;
+  if not is_locked then
+    select l.* into lease from leasehold.leases l where l.key = p_key;
+  end if;
+  reason := leasehold_internal._loss_reason(lease, p_token, p_fence);
+
+  if reason is not null then
+    outcome := 'lost';
+  elsif not is_locked then
+    outcome := 'busy';
+  else
+    moment := clock_timestamp();
+    update leasehold.leases l
+       set session_id = null,
+           takeover_ms = null,
+           ttl_ms = p_ttl_ms,
+           renewed_at = moment,
+           expires_at = greatest(
+             l.expires_at, least(moment + p_ttl_ms * interval '1 millisecond', l.max_hold_until))
+     where l.key = p_key
+    returning leasehold_internal._ms(l.expires_at) into expires;
+    outcome := 'renewed';
+  end if;
+  perform leasehold_internal._commit_durably();
+  now := leasehold_internal._ms(clock_timestamp());
+  return next;
+end
+$$;
+--> statement-breakpoint
+-- Hands a lease to who asks: the grant gets a token that only the new holder knows, and its session; the fence stays (decision
+-- 25). So it can be handed over once, and nothing that was sent under the old token reaches it any more. Asked again with the
+-- same new token it is the same adoption. attached: its session is another's and not dead, so its holder has not let go.
+--
+-- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there must
+-- be done. A maximum hold counts from now on, and never beyond the one that the lease has.
+create function leasehold_internal.adopt(
+  p_session integer,
+  p_nonce uuid,
+  p_takeover_ms integer,
+  p_key text,
+  p_token uuid,
+  p_fence bigint,
+  p_new_token uuid,
+  p_owner text,
+  p_ttl_ms integer,
+  p_max_hold_ms bigint,
+  p_not_after float8,
+  p_former integer[] default null
+) returns table (
+  outcome text,
+  reason text,
+  holder text,
+  blocker integer,
+  acquired float8,
+  expires float8,
+  maxhold float8,
+  metadata text,
+  now float8
+)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  lease leasehold.leases;
+  is_locked boolean;
+  successor integer;
+  moment timestamptz;
+begin
+  perform leasehold_internal._check_transaction();
+  if p_token is null or p_new_token is null or p_takeover_ms < 0
+    or not leasehold_internal._are_terms_valid(p_owner, p_ttl_ms, 0, p_max_hold_ms, null) then
+    perform leasehold_internal._refuse_terms();
+  end if;
+  if not (select p_session is null
+                 or exists (select from leasehold.sessions s where s.id = p_session and s.nonce = p_nonce)
+                    and (not pg_try_advisory_xact_lock_shared(1279480140, p_session)
+                         or leasehold_internal._holds_presence(p_session))) then
+    outcome := 'unproven';
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
+
+  for attempt in 1..2 loop
+    select l.* into lease
+      from leasehold.leases l
+     where l.key = p_key and l.token in (p_token, p_new_token) and l.fence = p_fence
+       for update skip locked;
+    is_locked := found;
+    exit when is_locked or attempt = 2;
+    perform leasehold_internal._wait_for_lease(p_key, true);
+  end loop;
+  if not is_locked then
+    select l.* into lease from leasehold.leases l where l.key = p_key;
+  end if;
+
+  -- Each decision in a statement that begins after the lock (rule 3).
+  if leasehold_internal._ms(clock_timestamp()) >= p_not_after then
+    outcome := 'late';
+  else
+    reason := leasehold_internal._loss_reason(
+      lease, case when lease.token = p_new_token then p_new_token else p_token end, p_fence);
+    successor := case
+      when reason is null and is_locked then leasehold_internal._session_after_renewal(lease, p_session, p_former) end;
+    if reason is not null then
+      outcome := 'lost';
+    elsif not is_locked then
+      outcome := 'busy';
+      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+    elsif successor <> p_session or successor is not null and p_session is null then
+      outcome := 'attached';
+      holder := lease.owner;
+    else
+      outcome := 'adopted';
+      moment := clock_timestamp();
+      update leasehold.leases l
+         set token = p_new_token,
+             owner = p_owner,
+             session_id = p_session,
+             takeover_ms = case when p_session is not null then p_takeover_ms end,
+             ttl_ms = p_ttl_ms,
+             renewed_at = moment,
+             max_hold_until = least(l.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'),
+             expires_at = least(
+               moment + p_ttl_ms * interval '1 millisecond', l.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond')
+       where l.key = p_key
+      returning l.* into lease;
+      acquired := leasehold_internal._ms(lease.acquired_at);
+      expires := leasehold_internal._ms(lease.expires_at);
+      maxhold := leasehold_internal._ms(lease.max_hold_until);
+      metadata := lease.metadata::text;
+    end if;
+  end if;
+  perform leasehold_internal._commit_durably();
+  now := leasehold_internal._ms(clock_timestamp());
+  return next;
+end
+$$;
+--> statement-breakpoint
 -- The transactions that have locked rows of leases and are still open, as arrays with a place for each number that such a
 -- transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared transaction
 -- (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All null when there
@@ -4289,7 +4473,8 @@ as $$
     from pg_proc p join space n on n.oid = p.pronamespace
    where n.nspname = 'leasehold_internal' and left(p.proname, 1) <> '_' and left(p.proname, 6) <> 'admin_'
       or n.nspname = 'leasehold' and p.proname in (
-           'try_acquire', 'renew', 'release', 'check', 'attach', 'detach', 'force_release', 'sweep',
+           'try_acquire', 'renew', 'release', 'check', 'attach', 'detach', 'detach_lock', 'adopt', 'force_release',
+           'sweep',
            'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
            'refuse_old_fence', 'require_guard') -- create trigger needs the right to execute its function
   union all
@@ -4540,6 +4725,19 @@ begin
       else 'It was released, or it expired and others have had the key since. Nobody holds it now.'
     end,
     hint = 'Stop what the lock was for. To go on, take it again: select * from leasehold.try_acquire(...);';
+end
+$$;
+--> statement-breakpoint
+-- Raises the error that explains why nothing can be done with a lease now.
+create function leasehold_internal._refuse_busy(p_key text, what text) returns void
+language plpgsql volatile
+as $$
+begin
+  raise exception using errcode = 'lock_not_available',
+    message = format('the lease of %L cannot be %s now: a transaction keeps its row locked', p_key, what),
+    detail = (
+      select leasehold_internal._where_open(b.is_blocked, b.pid, b.gid) from leasehold_internal._blocker(p_key) b),
+    hint = 'Ask again once that transaction has ended.';
 end
 $$;
 --> statement-breakpoint
@@ -4804,6 +5002,123 @@ comment on function leasehold.detach(integer) is
   'Ends the session that attach() began, before the connection goes back to a pool: select leasehold.detach(<number>); Locks '
   'that were acquired with it and are still held become free, as if the connection had ended: release them first. False if this '
   'connection has no such session.';
+--> statement-breakpoint
+create function leasehold.detach_lock(key text, token uuid, ttl interval default null) returns timestamptz
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  lease leasehold.leases;
+  ttl_ms integer;
+  answer record;
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_key(detach_lock.key);
+  perform leasehold_internal._check_token(detach_lock.token);
+  if ttl is not null then
+    ttl_ms := leasehold_internal._ttl_ms(ttl);
+  end if;
+
+  select l.* into lease from leasehold.leases l where l.key = detach_lock.key collate "C" and l.token = detach_lock.token;
+  if not found then
+    perform leasehold_internal._refuse_renewal(detach_lock.key collate "C", null);
+  end if;
+  for attempt in 1..3 loop
+    select a.* into answer
+      from leasehold_internal.detach_lock(
+             null, null, detach_lock.key collate "C", detach_lock.token, lease.fence, coalesce(ttl_ms, lease.ttl_ms)) a;
+    exit when answer.outcome <> 'busy' or attempt = 3;
+    perform pg_sleep(0.005 * attempt);
+  end loop;
+  if answer.outcome = 'busy' then
+    perform leasehold_internal._refuse_busy(detach_lock.key collate "C", 'handed over');
+  elsif answer.outcome <> 'renewed' then
+    perform leasehold_internal._refuse_renewal(detach_lock.key collate "C", answer.reason);
+  end if;
+  return to_timestamp(answer.expires / 1000);
+end
+$$;
+
+comment on function leasehold.detach_lock(text, uuid, interval) is
+  'Prepares a lock for somebody else: select leasehold.detach_lock(''report:daily'', ''<token>''); Takes it off the session '
+  'that it was acquired with, so that it lives by its TTL alone, counted from now, and returns its end. Then give key, token and '
+  'fence to who goes on with it: leasehold.adopt(key, token), or locker.adopt(...) of the client. "ttl": instead of the one it '
+  'has. Never shortens. Fails with LH002 if the lock is no longer held with this token, and with 55P03 if a transaction keeps '
+  'the row locked.';
+--> statement-breakpoint
+create function leasehold.adopt(
+  key text, token uuid, ttl interval default null, owner text default null, session integer default null)
+returns table (new_token uuid, fence bigint, expires_at timestamptz)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  own leasehold.sessions;
+  lease leasehold.leases;
+  ttl_ms integer;
+  answer record;
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_key(adopt.key);
+  perform leasehold_internal._check_token(adopt.token);
+  if ttl is not null then
+    ttl_ms := leasehold_internal._ttl_ms(ttl);
+  end if;
+  own := leasehold_internal._own_session(adopt.session);
+
+  select l.* into lease from leasehold.leases l where l.key = adopt.key collate "C" and l.token = adopt.token;
+  if not found then
+    perform leasehold_internal._refuse_renewal(adopt.key collate "C", null);
+  end if;
+  new_token := gen_random_uuid();
+  for attempt in 1..3 loop
+    select a.* into answer
+      from leasehold_internal.adopt(
+             own.id, own.nonce, case when own.id is not null then 5000 end,
+             adopt.key collate "C", adopt.token, lease.fence, new_token,
+             leasehold_internal._owner(coalesce(adopt.owner, own.owner)),
+             coalesce(ttl_ms, lease.ttl_ms), null, 'infinity') a;
+    exit when answer.outcome <> 'busy' or attempt = 3;
+    perform pg_sleep(0.005 * attempt);
+  end loop;
+
+  if answer.outcome = 'busy' then
+    perform leasehold_internal._refuse_busy(adopt.key collate "C", 'adopted');
+  elsif answer.outcome = 'attached' then
+    raise exception using
+      errcode = 'LH004',
+      message = format('the lease of %L is tied to a session that is alive', adopt.key),
+      detail = format('%s holds it, and has not let go of it.', answer.holder),
+      hint = 'Who holds it hands it over first: lock.detach(), or select leasehold.detach_lock(...);';
+  elsif answer.outcome <> 'adopted' then
+    perform leasehold_internal._refuse_renewal(adopt.key collate "C", answer.reason);
+  end if;
+  fence := lease.fence;
+  expires_at := to_timestamp(answer.expires / 1000);
+  return next;
+end
+$$;
+
+comment on function leasehold.adopt(text, uuid, interval, text, integer) is
+  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and token '
+  'come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: new_token '
+  'is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the fence stays. '
+  '"ttl": counted from now, instead of the one it has. "owner": how others see the new holder. "session": the number that '
+  'attach() gave on this connection, which ties the lock to the connection. Fails with LH002 if the lock is no longer held with '
+  'this token, with LH004 if it is tied to a session that is alive, and with 55P03 if a transaction keeps the row locked, such '
+  'as one that guards the key.';
 --> statement-breakpoint
 -- Runs with the rights of its caller, so that it can tell a role without the right which one that is. What it calls is an
 -- administrator's alone.

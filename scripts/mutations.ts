@@ -21,6 +21,8 @@ import { fences } from "./mutants/fences.js";
 import { firstAttempts } from "./mutants/first-attempts.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
+import { handingOver } from "./mutants/handing-over.js";
+import { instances } from "./mutants/instances.js";
 import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
@@ -28,6 +30,7 @@ import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
+import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
 import { timing } from "./mutants/timing.js";
 import { tls } from "./mutants/tls.js";
@@ -59,6 +62,7 @@ const { values } = parseArgs({
 });
 const mutants = [
   ...guards,
+  ...instances,
   ...grants,
   ...firstAttempts,
   ...fences,
@@ -67,9 +71,11 @@ const mutants = [
   ...client,
   ...libraries,
   ...counters,
+  ...handingOver,
   ...retrying,
   ...rules,
   ...sqlApi,
+  ...stores,
   ...sweeper,
   ...trust,
   ...views,

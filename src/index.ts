@@ -1,5 +1,6 @@
 export type { Capabilities, Feature, FeatureState } from "./api/capabilities.js";
 export type { ConnectionOptions } from "./api/connection-options.js";
+export type { DetachedLock } from "./api/detached-lock.js";
 export type { ForceReleaseResult } from "./api/force-release.js";
 export type { LeaseInfo } from "./api/lease-info.js";
 export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
@@ -7,6 +8,7 @@ export type { JsonObject, JsonValue } from "./api/metadata.js";
 export type { MigrateOptions } from "./api/migrate-options.js";
 export type {
   AcquireOptions,
+  AdoptOptions,
   BackendOptions,
   CloseOptions,
   ForceReleaseOptions,
@@ -72,6 +74,8 @@ export type { LockerStats } from "./observe/counters/counters.js";
 export type {
   AcquireMessage,
   AcquireTrace,
+  AdoptMessage,
+  DetachMessage,
   LockMessage,
   LostMessage,
   ReleaseMessage,

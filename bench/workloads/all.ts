@@ -11,6 +11,7 @@ import { manyRows } from "./many-rows.js";
 import { memory } from "./memory.js";
 import { newKeys } from "./new-keys.js";
 import { queue } from "./queue.js";
+import { routing } from "./routing.js";
 import { takeover } from "./takeover.js";
 import { uncontended } from "./uncontended.js";
 import type { Workload } from "./workload.js";
@@ -32,4 +33,5 @@ export const workloads: readonly Workload[] = [
   guardedRows,
   firstLock,
   counting,
+  routing,
 ];

@@ -57,7 +57,7 @@ export const client: readonly Mutant[] = [
         "return Math.min(deadline.monotonicMs - this.monotonicNowMs(), deadline.wallMs - this.wallNowMs());",
         "return deadline.monotonicMs - this.monotonicNowMs();",
       ],
-      [" || deadline.wallMs <= this.wallNowMs();", ";"],
+      [" || deadline.wallMs <= WallClock.now();", ";"],
     ],
     tests: ["test/loss/frozen.test.ts"],
   },
@@ -264,7 +264,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "outage: a silent first attempt ends a wait",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [
       ["if (this.#context.clock.elapsedMs(this.claim.startedAt) < this.terms.waitMs) {", "if (false as boolean) {"],
     ],
@@ -302,19 +302,19 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "deadlock: a timeout does not look for one",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [["this.terms.queues && holdings.size > 0", "this.terms.queues && holdings.size > 1"]],
     tests: ["test/waiting/deadlock.test.ts"],
   },
   {
     name: "deadlock: while it is looked for, the wait cannot be ended",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [["      this.#isTimedOut = true;\n", ""]],
     tests: ["test/unit/acquire.test.ts"],
   },
   {
     name: "deadlock: looked for when the entry has gone",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [
       [
         "void claims.backend.findDeadlock(this.key).then(",

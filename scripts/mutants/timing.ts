@@ -20,7 +20,7 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "acquire: a late answer settles it again",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [
       [
         "    this.claim.take(answer);\n    if (!this.#context.firstAttempts.remove(this)) {",
@@ -31,31 +31,31 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "acquire: no bound for the first attempts",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [[" && firstAttempts.size < MAX_FIRST_ATTEMPTS", ""]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: a first attempt behind others of this process",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [["(queues.size > 0 && queues.has(this.key)) || ", ""]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: a first attempt for what this process holds, although the call waits",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [[" || (this.terms.queues && holdings.has(this.key))", ""]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: no first attempt for what this process holds, although the call is a try",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [["(this.terms.queues && holdings.has", "(holdings.has"]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: a late failure settles it again",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [
       [
         "this.deadline);\n    if (!this.#context.firstAttempts.remove(this)) {",
@@ -66,7 +66,7 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "acquire: a first attempt although the backend is not ready",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [["backend.isReady && ", ""]],
     tests: unit("acquire"),
   },
@@ -127,7 +127,7 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "acquire: no last word after a cancelled call",
-    file: "src/acquire/acquire.ts",
+    file: "src/acquire/acquires.ts",
     edits: [
       [
         '    this.#ended("cancelled", null, error);\n    this.#cleanUp();',
@@ -147,7 +147,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "last word: before the attempts have ended",
     file: "src/claim/claim.ts",
-    edits: [["      await this.#attemptsEnded();\n", ""]],
+    edits: [["      await this.attemptsEnded();\n", ""]],
     tests: unit("acquire", "simulation"),
   },
   {
@@ -357,7 +357,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "renewals: a second one is sent while one is on its way",
     file: "src/hold/renewals.ts",
-    edits: [["renewal.isInFlight || renewal.dueAtMs", "renewal.dueAtMs"]],
+    edits: [["renewal.isInFlight || renewal.isPaused", "renewal.isPaused"]],
     tests: unit("renewals"),
   },
   {

@@ -6,6 +6,7 @@ import type {
   TransactionOf,
   TransactionOptionsOf,
 } from "../guard/transaction-of.js";
+import type { DetachedLock } from "./detached-lock.js";
 import type { JsonValue } from "./metadata.js";
 
 /** A lock as data: what `JSON.stringify(lock)` writes. The fence is a decimal number, times are in ISO 8601; there is no token. */
@@ -61,8 +62,6 @@ export interface Lock extends AsyncDisposable {
   readonly key: string;
   /** The fencing token: larger than that of every earlier grant of this key. Store it with what you write. */
   readonly fence: bigint;
-  /** The secret of this grant. Whoever has it can renew and release the lock. */
-  readonly token: string;
   /** The option `owner`, or its default `host name:process id`. */
   readonly owner: string;
   /** As last granted or renewed, in milliseconds. */
@@ -106,6 +105,23 @@ export interface Lock extends AsyncDisposable {
    * when no renewal is in flight any more. Calling that again does no harm, nor after a later `keepAlive`, which goes on.
    */
   keepAlive(options?: KeepAliveOptions): () => Promise<void>;
+  /**
+   * Ends this handle without a release, and makes the data with which somebody else goes on with the lock: another process, or a program in
+   * another language by SQL. Stops the renewals, waits for one in flight, and renews once more: from then on the lock lives by its TTL
+   * alone, `ttlMs`, whatever becomes of this process. Nothing fires: not `signal`, not `onLost`. End your guarded transactions before: one
+   * that is open keeps the lock from being adopted. The data holds the secret token.
+   *
+   * ```ts
+   * import { fork } from "node:child_process";
+   *
+   * const worker = fork("worker.js");
+   * worker.send(await lock.detach()); // and there: await locker.adopt(detached)
+   * ```
+   * @throws {LeaseLostError} when it was lost @throws {NotHeldError} when it was released or detached already
+   * @throws {UnavailableError} when there was no answer: this handle still holds it, until a crash of this process for its TTL perhaps
+   * @throws {UnsupportedError} over a store whose locks cannot be handed over
+   */
+  detach(): Promise<DetachedLock>;
   /**
    * Opens a transaction by your library's own means, guards it, and runs `body` with the library's own `tx`. What it writes
    * is committed only if this grant is the current one when the guard runs; from then until the transaction ends nobody else is granted

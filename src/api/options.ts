@@ -90,6 +90,13 @@ export interface TryOptions extends LeaseOptions {
 /** Options of `acquire` and `withLock`. What is left out comes from the locker. */
 export interface AcquireOptions extends TryOptions, WaitOptions {}
 
+/** Options of `adopt`. What is left out comes from the locker. Metadata and the minimum hold are those that the lock was acquired with. */
+export interface AdoptOptions
+  extends Pick<
+    LeaseOptions,
+    "ttlMs" | "keepAlive" | "renewEveryMs" | "maxHoldMs" | "guardTimeoutMs" | "owner" | "onLost"
+  > {}
+
 /** Where the leases are, and how this process gets there. */
 export interface BackendOptions {
   /**

@@ -4,7 +4,8 @@
  * the call.
  *
  * ```ts
- * const patient: RetryStrategy = (attempt) => (attempt < 5 ? 100 : attempt < 20 ? 1_000 : null);
+ * const patient = (attempt: number) => (attempt < 5 ? 100 : attempt < 20 ? 1_000 : null);
+ * const lock = await locker.acquire("order:42", { retry: patient });
  * ```
  */
 export type RetryStrategy = (attempt: number) => number | null;

@@ -66,6 +66,16 @@ export interface Store {
   forceRelease?(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
   /** Raises the mark of a resource to this fence, unless it is higher already (`stale`). */
   checkFence?(resource: string, fence: bigint): Promise<"passed" | "stale">;
+  /**
+   * Gives a grant that is handed over a new token, which its new holder alone knows: the old one is worth nothing from then on. The same
+   * new token asked again is the same adoption. Left out: locks of this store cannot be handed over.
+   */
+  adopt?(request: AdoptRequest): Promise<AdoptAnswer>;
+  /**
+   * Renews, and ties the grant to no process any more: the end of this one leaves it alone until it expires. Left out: a renewal does, as
+   * in a store without `crash-detection`.
+   */
+  detach?(request: RenewRequest): Promise<RenewAnswer>;
   /** Gives connections back until the next request. */
   rest?(): Promise<void>;
 }
@@ -211,6 +221,54 @@ export type RenewAnswer =
       /** Why. */
       readonly reason: LossReason;
     };
+
+/** A grant that goes on with another holder. */
+export interface AdoptRequest extends GrantRequest {
+  /** Made by the locker, new for each adoption. It takes the place of `token`. */
+  readonly newToken: string;
+  /** Who others see from now on. */
+  readonly owner: string;
+  /** The grant lasts for this long from now on, in milliseconds. */
+  readonly ttlMs: number;
+  /** No renewal goes beyond it, in milliseconds from now, nor beyond the limit that the grant has already; null for no other limit. */
+  readonly maxHoldMs: number | null;
+  /** From this moment of the store's clock on the store must answer `late`, and do nothing. */
+  readonly notAfterMs: number;
+}
+
+/** The answer to an adoption. */
+export type AdoptAnswer =
+  | AdoptedAnswer
+  | {
+      /** It has ended, or somebody else has adopted it (`taken`). */
+      readonly outcome: "lost";
+      /** Why. */
+      readonly reason: LossReason;
+    }
+  | {
+      /** It is tied to a process that may be alive: its holder has not let go of it. */
+      readonly outcome: "attached";
+      /** Who that is. */
+      readonly holder: Holder | null;
+    }
+  | {
+      /** It came after `notAfterMs`: nothing was done. */
+      readonly outcome: "late";
+      /** By the store's clock: the locker sets its own idea of it right, and asks again. */
+      readonly nowMs: number;
+    };
+
+/** It goes on here. */
+export interface AdoptedAnswer extends Validity {
+  /** Under its new token, and no other. */
+  readonly outcome: "adopted";
+  /** When it was granted, by the store's clock. */
+  readonly acquiredAtMs: number;
+  /** When it ends, renewed or not, by the store's clock; null: no limit. */
+  readonly maxHoldUntilMs: number | null;
+  /** JSON text that it was acquired with. */
+  readonly metadata: string | null;
+}
 
 /** The answer to a check. */
 export interface KeyState {

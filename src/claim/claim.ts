@@ -46,7 +46,8 @@ export interface ClaimState {
 export class Claim {
   readonly key: string;
   readonly token: string = randomUUID();
-  readonly terms: ResolvedAcquireOptions;
+  /** Set once more when a lock is adopted, with what its row says. */
+  terms: ResolvedAcquireOptions;
   readonly startedAt: Instant;
   readonly #context: ClaimContext;
   /** Whether any attempt was answered with anything but a grant. */
@@ -107,7 +108,15 @@ export class Claim {
       this.holder = answer.holder;
       this.blockingPid = answer.outcome === "busy" ? answer.blockingPid : null;
     }
-    this.#attemptEnded();
+    this.attemptEnded();
+  }
+
+  /** The same for an answer that says nothing more to it. */
+  attemptEnded(): void {
+    this.#unanswered -= 1;
+    if (this.#unanswered === 0) {
+      this.#onAnswered?.();
+    }
   }
 
   /** `deadline`: from then on the server refuses the attempt. */
@@ -115,14 +124,7 @@ export class Claim {
     if (!(error instanceof LeaseholdError) || (error instanceof UnavailableError && error.outcome === "unknown")) {
       this.#unresolvedUntil = after(deadline, driftMarginMs(this.#context.requestTimeoutMs));
     }
-    this.#attemptEnded();
-  }
-
-  #attemptEnded(): void {
-    this.#unanswered -= 1;
-    if (this.#unanswered === 0) {
-      this.#onAnswered?.();
-    }
+    this.attemptEnded();
   }
 
   /** Whether it may have left something in the database. */
@@ -178,7 +180,7 @@ export class Claim {
     }
     const left = this.#context.queues.startLeaving(this.key);
     try {
-      await this.#attemptsEnded();
+      await this.attemptsEnded();
       await this.#abandonUntilAnswered();
     } catch {
       // Nobody waits for it. What it could not free expires.
@@ -188,10 +190,14 @@ export class Claim {
   }
 
   /** Resolves when no attempt can be carried out any more. Once all are answered or have failed, closing the locker resolves it, too. */
-  async #attemptsEnded(): Promise<void> {
+  async attemptsEnded(): Promise<void> {
     if (this.#unanswered > 0) {
+      const before = this.#onAnswered;
       await new Promise<void>((resolve) => {
-        this.#onAnswered = resolve;
+        this.#onAnswered = () => {
+          before?.();
+          resolve();
+        };
       });
     }
     if (this.#unresolvedUntil !== null) {

@@ -8,6 +8,8 @@ const MAX_DELAY_MS = 30_000;
  * Ready-made strategies for the option `retry`. Delays are whole milliseconds. A strategy keeps no state: one can serve any number of calls.
  *
  * ```ts
+ * import { backoff } from "leasehold";
+ *
  * const lock = await locker.acquire("order:42", { retry: backoff.exponential(100, { retries: 8 }) });
  * ```
  */

@@ -31,7 +31,7 @@ export class InvalidKeyError extends LeaseholdError {
 
 /** What `InvalidOptionError` is made of. `received` is the value itself; the error keeps a description of it only. */
 export interface InvalidOptionData extends ErrorData {
-  /** The option's name. */
+  /** Its name, or its path: `instances.east.url`. */
   readonly option: string;
   /** What it must be. Default `another value`. */
   readonly expected?: string | undefined;
@@ -46,7 +46,7 @@ export class InvalidOptionError extends LeaseholdError {
   }
 
   override readonly code = "invalid-option" as const;
-  /** The option's name. */
+  /** Its name, or its path: `instances.east.url`. */
   readonly option: string;
   /** What it must be. */
   readonly expected: string;
@@ -69,7 +69,10 @@ export class InvalidOptionError extends LeaseholdError {
   }
 }
 
-/** An address carries its password, and somebody may have put an address or a password into any option like these. */
+/**
+ * An address carries its password, and somebody may have put an address or a password into any option like these. What should be a detached
+ * lock may be one as text, with its token.
+ */
 function mayHoldSecret(option: string): boolean {
-  return /url|password|ssl|client|connection|createLocker|token|secret|^instances(\.[^.]+)?$/i.test(option);
+  return /url|password|ssl|client|connection|createLocker|token|secret|^detached$|^instances(\.[^.]+)?$/i.test(option);
 }

@@ -126,6 +126,10 @@ function editDistance(a: string, b: string): number {
 
 /** A fencing token, as `lock.fence` gives it. */
 export function checkFence(option: string, value: unknown): bigint {
-  if (typeof value === "bigint" && value >= 1n && value <= 9_223_372_036_854_775_807n) return value;
+  if (isFence(value)) return value;
   throw new InvalidOptionError({ option, expected: "a fence: a bigint of 1 and up", received: value });
+}
+
+export function isFence(value: unknown): value is bigint {
+  return typeof value === "bigint" && value >= 1n && value <= 9_223_372_036_854_775_807n;
 }

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import type { DetachedLock } from "../api/detached-lock.js";
 import type { KeepAliveOptions, Lock, LockJson } from "../api/lock.js";
 import type { JsonValue } from "../api/metadata.js";
 import { InvalidOptionError } from "../errors/errors.js";
@@ -17,6 +18,7 @@ export interface LockActions {
   /** Returns its number, for `stopKeepAlive`. */
   keepAlive(lease: Lease, options: KeepAliveOptions): number;
   stopKeepAlive(lease: Lease, number: number): Promise<void>;
+  detach(lease: Lease): Promise<DetachedLock>;
   reportError(error: unknown): void;
   /** @throws {LeaseLostError} @throws {NotHeldError} when this process knows that the lease has ended. Otherwise Postgres decides. */
   guard(lease: Lease): Guard;
@@ -46,10 +48,6 @@ export class HeldLock implements Lock {
 
   get fence(): bigint {
     return this.#lease.fence;
-  }
-
-  get token(): string {
-    return this.#lease.token;
   }
 
   get owner(): string {
@@ -107,6 +105,10 @@ export class HeldLock implements Lock {
   keepAlive(options: KeepAliveOptions = {}): () => Promise<void> {
     const number = this.#actions.keepAlive(this.#lease, options);
     return () => this.#actions.stopKeepAlive(this.#lease, number);
+  }
+
+  detach(): Promise<DetachedLock> {
+    return this.#actions.detach(this.#lease);
   }
 
   async transaction<Value>(

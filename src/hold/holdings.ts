@@ -1,3 +1,4 @@
+import type { DetachedLock } from "../api/detached-lock.js";
 import type { KeepAliveOptions, Lock } from "../api/lock.js";
 import type { Claim } from "../claim/claim.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
@@ -13,6 +14,7 @@ import { quote } from "../runtime/describe.js";
 import { Deadlines, LinkedList } from "../runtime/linked-list.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, Grant, GrantId, Holder } from "../store/backend.js";
+import { type Detaching, detachNow } from "./detach.js";
 import { Expiries } from "./expiries.js";
 import { HeldLock, type LockActions } from "./held-lock.js";
 import { Lease, type LeaseOwner } from "./lease.js";
@@ -176,6 +178,24 @@ export class Holdings implements LockActions, LeaseOwner {
     return this.#activity.during(() => this.#renewals.stopKeepAlive(lease, number));
   }
 
+  async detach(lease: Lease): Promise<DetachedLock> {
+    lease.refuseUnlessHeld();
+    const detaching: Detaching = {
+      backend: this.#backend,
+      renewals: this.#renewals,
+      lease,
+      timeoutMs: this.#options.requestTimeoutMs,
+      onDetached: () => {
+        this.#forget(lease);
+        lease.endDetached();
+        this.#observer.detached?.(lease, lease.heldMs);
+      },
+    };
+    await this.#activity.during(() => detachNow(detaching));
+    const { key, token, fence } = lease;
+    return { key, token, fence: fence.toString(), instance: this.instance };
+  }
+
   guard(lease: Lease): Guard {
     this.#backend.refuseGuard();
     lease.refuseUnlessHeld();
@@ -281,7 +301,9 @@ export class Holdings implements LockActions, LeaseOwner {
     if (older !== lease) {
       this.#byKey[lease.key] = lease;
     }
-    older?.lose("taken");
+    if (this.#backend.excludes) {
+      older?.lose("taken");
+    }
   }
 
   #forget(lease: Lease): void {
@@ -291,8 +313,20 @@ export class Holdings implements LockActions, LeaseOwner {
     }
     if (this.#byKey[lease.key] === lease) {
       delete this.#byKey[lease.key];
+      if (!this.#backend.excludes) {
+        this.#findNewest(lease.key);
+      }
     }
     this.#onChange?.();
+  }
+
+  /** Of several of one key the newest is the one that `get` knows. */
+  #findNewest(key: string): void {
+    for (const other of this.#leases) {
+      if (other.key === key) {
+        this.#byKey[key] = other;
+      }
+    }
   }
 }
 

@@ -22,6 +22,9 @@ export interface RenewalOwner {
   failed(renewal: Renewal, error: LeaseholdError): void;
 }
 
+/** detached: this handle has ended, and the lease goes on elsewhere. */
+export type LeasePhase = "held" | "releasing" | "released" | "detached" | "lost";
+
 /** How one lease is renewed, and the request itself. One object serves all its renewals: 10,000 leases make 1,000 requests a second. */
 export class Renewal implements PendingRenewal {
   readonly lease: Lease;
@@ -34,6 +37,8 @@ export class Renewal implements PendingRenewal {
   retryMs = 0;
   askedTtlMs: number | null = null;
   isInFlight = false;
+  /** Whether the lease is being detached. */
+  isPaused = false;
   /** Null: the locker's own. */
   listener: RenewalListener | null = null;
   readonly #owner: RenewalOwner;
@@ -92,7 +97,7 @@ export class Renewal implements PendingRenewal {
 /**
  * What this process believes of one grant.
  *
- * held -> releasing -> released, or held -> lost. While held it can be unproven: past the heartbeat's bound, or under a session that
+ * held -> releasing -> released, held -> detached, or held -> lost. While held it can be unproven: past the heartbeat's bound, or under a session that
  * is not the one it was last proven under. Nobody can say then whether it is lost, so it counts as not held.
  */
 export class Lease implements Linked<Lease> {
@@ -110,7 +115,7 @@ export class Lease implements Linked<Lease> {
   readonly #clock: Clock;
   readonly #presence: Presence;
   readonly #owner: LeaseOwner;
-  #phase: "held" | "releasing" | "released" | "lost" = "held";
+  #phase: LeasePhase = "held";
   #until: Instant;
   #expiresAtMs: number;
   #incarnation: number;
@@ -140,7 +145,7 @@ export class Lease implements Linked<Lease> {
     this.terms = claim.terms;
     this.ttlMs = claim.terms.ttlMs;
     this.acquiredAtMs = grant.acquiredAtMs;
-    this.grantedAt = at;
+    this.grantedAt = grant.ageMs === undefined ? at : after(at, -grant.ageMs);
     this.#clock = clock;
     this.#presence = presence;
     this.#owner = owner;
@@ -149,7 +154,7 @@ export class Lease implements Linked<Lease> {
     this.#incarnation = grant.incarnation;
   }
 
-  get phase(): "held" | "releasing" | "released" | "lost" {
+  get phase(): LeasePhase {
     this.#expireIfPast();
     return this.#phase;
   }
@@ -207,12 +212,9 @@ export class Lease implements Linked<Lease> {
   }
 
   assertHeld(): void {
-    const { phase } = this;
-    if (this.#loss !== null) {
-      throw this.#loss;
-    }
-    if (phase !== "held") {
-      throw this.notHeld("it was released");
+    const { phase } = this; // reading it notices an expiry
+    if (phase !== "held" || this.#loss !== null) {
+      throw this.whyEnded();
     }
     if (!this.isProven) {
       throw this.notHeld("whether it is still ours is being asked: the connection to Postgres was interrupted");
@@ -222,8 +224,16 @@ export class Lease implements Linked<Lease> {
   /** @throws {LeaseLostError} @throws {NotHeldError} when it is known not to be held; not while that is only unproven */
   refuseUnlessHeld(): void {
     if (this.phase !== "held") {
-      throw this.#loss ?? this.notHeld("it was released");
+      throw this.whyEnded();
     }
+  }
+
+  /** Why it is held no more. */
+  whyEnded(): NotHeldError {
+    return (
+      this.#loss ??
+      this.notHeld(this.#phase === "detached" ? "it was detached, and goes on elsewhere" : "it was released")
+    );
   }
 
   notHeld(why: string): NotHeldError {
@@ -274,6 +284,12 @@ export class Lease implements Linked<Lease> {
 
   startRelease(): void {
     this.#phase = "releasing";
+  }
+
+  /** It goes on elsewhere. */
+  endDetached(): void {
+    this.#phase = "detached";
+    this.#owner.ended(this);
   }
 
   endRelease(loss: LossReason | null): void {

@@ -68,6 +68,21 @@ export class Renewals implements RenewalOwner {
     return renewal.settled();
   }
 
+  /** Sends no more renewals of it until `resume`. Resolves when none is in flight any more. */
+  pause(lease: Lease): Promise<void> {
+    const renewal = this.#of(lease);
+    renewal.isPaused = true;
+    return renewal.settled();
+  }
+
+  resume(lease: Lease): void {
+    const renewal = this.#of(lease);
+    renewal.isPaused = false;
+    if (lease.phase === "held" && renewal.dueAtMs !== Number.POSITIVE_INFINITY) {
+      this.#due.by(renewal.dueAtMs);
+    }
+  }
+
   /** Asks now whether it is still ours: a new session stands, say, under which it must be renewed, or it stays unproven. */
   prove(lease: Lease): void {
     this.#schedule(this.#of(lease), 0);
@@ -115,7 +130,7 @@ export class Renewals implements RenewalOwner {
     let nextMs = Number.POSITIVE_INFINITY;
     for (let lease = this.#leases.first; lease !== null; lease = lease.next) {
       const { renewal } = lease;
-      if (renewal === null || renewal.isInFlight || renewal.dueAtMs === Number.POSITIVE_INFINITY) {
+      if (renewal === null || renewal.isInFlight || renewal.isPaused || renewal.dueAtMs === Number.POSITIVE_INFINITY) {
         continue;
       }
       const headStartMs = renewal.retryMs > 0 ? 0 : (renewal.everyMs ?? 0) / 2;
@@ -184,7 +199,7 @@ export async function renewNow(backend: Backend, lease: Lease, ttlMs: number, ti
   const over = (): Error =>
     lease.phase === "held"
       ? lease.notHeld("whether it is still ours could not be found out in time")
-      : (lease.loss ?? lease.notHeld("it was released"));
+      : lease.whyEnded();
   const deadline = lease.within(timeoutMs);
   await retry({
     clock: backend.clock,

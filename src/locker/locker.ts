@@ -1,9 +1,10 @@
 import type { Capabilities } from "../api/capabilities.js";
+import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
-import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
+import type { AcquireOptions, AdoptOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
 import type { HolderInfo } from "../errors/errors.js";
 import type { LockerStats } from "../observe/counters/counters.js";
@@ -91,6 +92,29 @@ export interface Locker extends AsyncDisposable {
   ): Promise<TryResult<Value>>;
 
   /**
+   * Goes on with a lock that `lock.detach` gave away elsewhere, or that the SQL API granted. The fence stays; the token is replaced, so that a
+   * lock is adopted once: whoever else tries is told that it was taken. From then on it is as one that was acquired here: renewed, lost when
+   * this process dies, released by its handle. `ttlMs` counts from now; `maxHoldMs` counts from now, and never beyond the limit that the lock
+   * has already. The key is the full one: the locker's prefix is not added.
+   *
+   * ```ts
+   * import type { DetachedLock } from "leasehold";
+   *
+   * process.on("message", async (detached: DetachedLock) => {
+   *   await using lock = await locker.adopt(detached);
+   *   await charge(42, { signal: lock.signal });
+   * });
+   * ```
+   * @throws {LeaseLostError} with its reason, when it has ended, or was adopted by somebody else (`taken`)
+   * @throws {NotHeldError} when its holder has not let go of it: it is tied to a session that may be alive
+   * @throws {InvalidOptionError} when that is no detached lock, and when this locker holds it already
+   * @throws {UnavailableError} when there is no answer within `requestTimeoutMs`, or an open transaction that guards the key keeps it. Should
+   * it have been adopted all the same, it is released.
+   * @throws {UnsupportedError} over a store whose locks cannot be handed over
+   */
+  adopt(detached: DetachedLock, options?: AdoptOptions): Promise<Lock>;
+
+  /**
    * Who holds the key, or null when it is free. Changes nothing.
    * @throws {UnavailableError} when Postgres cannot be asked
    */
@@ -112,7 +136,8 @@ export interface Locker extends AsyncDisposable {
   readonly instances: readonly string[];
 
   /**
-   * The locker over one instance alone, whatever the routing says: a key has another lock on each. It shares what it holds with this one.
+   * The locker over one instance alone, whatever the routing says: a key has another lock on each. It shares what it holds with this one; closing
+   * it closes that instance for both.
    *
    * ```ts
    * const { acquired } = locker.on("east").stats();

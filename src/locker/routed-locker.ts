@@ -1,10 +1,12 @@
 import type { Capabilities } from "../api/capabilities.js";
+import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
-import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
+import type { AcquireOptions, AdoptOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
+import { checkDetached } from "../config/detached-lock.js";
 import { Router } from "../instances/router.js";
 import type { LockerStats } from "../observe/counters/counters.js";
 import { Tally } from "../observe/counters/tally.js";
@@ -12,7 +14,7 @@ import type { DebugInfo } from "./debug.js";
 import { describeInstances } from "./debug-instances.js";
 import type { Locker, TryResult } from "./locker.js";
 import { askAll, commonCapabilities, slowest, sumOfSweeps } from "./over-instances.js";
-import { isClosing, type StoreLocker } from "./store-locker.js";
+import { isClosing, StoreLocker } from "./store-locker.js";
 import { unknownInstance } from "./unknown-instance.js";
 
 /** One of its instances. */
@@ -77,6 +79,16 @@ export class RoutedLocker implements Locker {
     return this.#router.of(key).tryWithLock(key, body, options);
   }
 
+  /** On the instance that it names. One that names none, as it comes from SQL, is where its key belongs. */
+  async adopt(detached: DetachedLock, options?: AdoptOptions): Promise<Lock> {
+    const { key, instance } = checkDetached(detached);
+    const locker = instance === null ? this.#router.ofFullKey(key) : this.#lockers.get(instance);
+    if (locker === undefined) {
+      throw unknownInstance(instance, this.instances, "detached.instance");
+    }
+    return await locker.adopt(detached, options);
+  }
+
   check(key: string): Promise<LeaseInfo | null> {
     return this.#router.of(key).check(key);
   }
@@ -129,7 +141,7 @@ export class RoutedLocker implements Locker {
   stats(): LockerStats {
     const sum = new Tally();
     const all = this.#all((locker) => {
-      locker.addCountsTo(sum);
+      StoreLocker.addCounts(locker, sum);
       return locker.stats();
     });
     const total = (count: (stats: LockerStats) => number): number => all.reduce((so, one) => so + count(one), 0);

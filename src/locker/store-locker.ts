@@ -1,14 +1,18 @@
-import { Acquires, type AcquiresInit } from "../acquire/acquires.js";
+import { Acquires } from "../acquire/acquires.js";
+import type { AcquiresInit } from "../acquire/acquires-init.js";
+import { Adoptions } from "../acquire/adopt.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/results.js";
 import type { Capabilities } from "../api/capabilities.js";
+import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
-import type { AcquireOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
+import type { AcquireOptions, AdoptOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
+import { checkDetached, resolveAdoptOptions } from "../config/detached-lock.js";
 import { checkKey } from "../config/key.js";
 import {
   type ResolvedAcquireOptions,
@@ -71,9 +75,15 @@ export class StoreLocker implements Locker {
   readonly #flushing: Flushing;
   readonly #calls: Calls;
   readonly #acquires: Acquires;
+  readonly #adoptions: Adoptions;
   /** The terms of `acquire(key)` and `tryAcquire(key)` without options. Null: they are drawn for each call. */
   readonly #waitTerms: ResolvedAcquireOptions | null;
   readonly #tryTerms: ResolvedAcquireOptions | null;
+
+  /** Adds what `stats()` counts, for a locker over several instances. Static: it is no method of a Locker. */
+  static addCounts(locker: StoreLocker, sum: Tally): void {
+    locker.#counters.addTo(sum);
+  }
 
   /** `lockerId`: of the locker over several instances, of which this is one. */
   constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
@@ -147,6 +157,13 @@ export class StoreLocker implements Locker {
     this.#sweeping = sweeping;
     this.#calls = calls;
     this.#holdings = holdings;
+    this.#adoptions = new Adoptions({
+      claims,
+      holdings,
+      background,
+      observer,
+      isClosing: () => calls.isClosing,
+    });
     this.#acquires = new Acquires({
       claims,
       queues,
@@ -230,6 +247,25 @@ export class StoreLocker implements Locker {
     return await this.#publisher.traceWithLock(fullKey, trying, ({ acquired }) => acquired);
   }
 
+  async adopt(detached: DetachedLock, options?: AdoptOptions): Promise<Lock> {
+    const { instance, ...grant } = checkDetached(detached);
+    const own = this.#options.instance;
+    // A locker without instances may be over the database of one that somebody else has given a name.
+    if (instance !== null && own !== null && instance !== own) {
+      throw unknownInstance(instance, [own], "detached.instance");
+    }
+    const terms = resolveAdoptOptions(this.#options, options);
+    if (this.#holdings.get(grant.key)?.fence === grant.fence) {
+      const expected = "a lock that this locker does not hold already";
+      throw new InvalidOptionError({ option: "detached", expected, received: detached });
+    }
+    const refused = this.#backend.refuseHere?.() ?? null;
+    if (refused !== null) {
+      throw refused;
+    }
+    return await this.#calls.run(() => this.#adoptions.adopt(grant, terms));
+  }
+
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
     const state = await this.#stateOf(fullKey);
@@ -304,11 +340,6 @@ export class StoreLocker implements Locker {
 
   stats(): LockerStats {
     return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
-  }
-
-  /** Adds what `stats()` counts, for a sum of several lockers. */
-  addCountsTo(sum: Tally): void {
-    this.#counters.addTo(sum);
   }
 
   resetStats(): void {

@@ -1,4 +1,4 @@
-import type { GrantedAnswer, Holder, KeyState, Takeover } from "../api/store.js";
+import type { AdoptedAnswer, GrantedAnswer, Holder, KeyState, Takeover } from "../api/store.js";
 import type { LossReason } from "../errors/errors.js";
 import type { MemoryProcess } from "./memory-process.js";
 
@@ -51,6 +51,11 @@ export function stateOf(lease: MemoryLease, nowMs: number): KeyState["state"] {
   if (nowMs >= lease.expiresAtMs) return "expired";
   if (nowMs >= lease.process.orphanedAtMs) return "orphaned";
   return lease.isRevoked ? "revoked" : "held";
+}
+
+export function adopted(lease: MemoryLease, nowMs: number): AdoptedAnswer {
+  const { acquiredAtMs, expiresAtMs, maxHoldUntilMs, metadata } = lease;
+  return { outcome: "adopted", acquiredAtMs, nowMs, expiresAtMs, maxHoldUntilMs, metadata };
 }
 
 export function granted(lease: MemoryLease, nowMs: number, takeover: Takeover | null): GrantedAnswer {

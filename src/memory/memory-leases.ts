@@ -2,6 +2,8 @@ import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  AdoptAnswer,
+  AdoptRequest,
   ForceReleaseAnswer,
   ForceReleaseRequest,
   GrantRequest,
@@ -12,6 +14,7 @@ import type {
 } from "../api/store.js";
 import type { LossReason } from "../errors/errors.js";
 import {
+  adopted,
   expiryReason,
   freeAtMs,
   granted,
@@ -119,6 +122,41 @@ export class MemoryLeases {
     }
     lease.expiresAtMs = Math.max(lease.expiresAtMs, atMost(nowMs + ttlMs, lease.maxHoldUntilMs));
     return { outcome: "renewed", nowMs, expiresAtMs: lease.expiresAtMs };
+  }
+
+  /** A renewal after which no death frees it early. */
+  detach(request: RenewRequest, process: MemoryProcess): RenewAnswer {
+    const answer = this.renew(request, process);
+    const lease = this.#leases.get(request.key);
+    if (answer.outcome === "renewed" && lease !== undefined) {
+      lease.process = nobody;
+    }
+    return answer;
+  }
+
+  adopt(request: AdoptRequest, process: MemoryProcess): AdoptAnswer {
+    const { key, token, fence, newToken, owner, ttlMs, maxHoldMs, notAfterMs } = request;
+    const nowMs = this.nowMs();
+    if (nowMs >= notAfterMs) {
+      return { outcome: "late", nowMs };
+    }
+    const lease = this.#leases.get(key);
+    if (lease === undefined || (lease.token !== token && lease.token !== newToken) || lease.fence !== fence) {
+      return { outcome: "lost", reason: this.#whyGone(lease, token, fence) };
+    }
+    const reason = lossReason(lease, nowMs);
+    if (reason !== null) {
+      return { outcome: "lost", reason };
+    }
+    // Its holder has not let go of it, and is not dead.
+    if (lease.process !== process && nowMs < lease.process.orphanedAtMs && lease.process !== nobody) {
+      return { outcome: "attached", holder: holderOf(lease) };
+    }
+    const maxHoldUntilMs = maxHoldMs === null ? lease.maxHoldUntilMs : atMost(nowMs + maxHoldMs, lease.maxHoldUntilMs);
+    const expiresAtMs = atMost(nowMs + ttlMs, maxHoldUntilMs);
+    const next: MemoryLease = { ...lease, token: newToken, owner, process, expiresAtMs, maxHoldUntilMs };
+    this.#leases.set(key, next);
+    return adopted(next, nowMs);
   }
 
   check(key: string): KeyState {

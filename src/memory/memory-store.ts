@@ -4,6 +4,8 @@ import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  AdoptAnswer,
+  AdoptRequest,
   ForceReleaseAnswer,
   ForceReleaseRequest,
   GrantRequest,
@@ -69,6 +71,14 @@ export class MemoryStore implements Store, MemoryProcess {
 
   renew(request: RenewRequest): Promise<RenewAnswer> {
     return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.renew(request, this));
+  }
+
+  detach(request: RenewRequest): Promise<RenewAnswer> {
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.detach(request, this));
+  }
+
+  adopt(request: AdoptRequest): Promise<AdoptAnswer> {
+    return this.diedAtMs !== null ? refuse() : Promise.resolve(this.#leases.adopt(request, this));
   }
 
   check(key: string): Promise<KeyState> {

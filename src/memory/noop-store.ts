@@ -1,5 +1,6 @@
 import type { Store, StoreFactory, Validity } from "../api/store.js";
 import { processWide } from "../runtime/process-wide.js";
+import { locksNothing } from "../store/locks-nothing.js";
 import { processNowMs } from "./memory-store.js";
 
 /** One for each process, and for each copy of this package in it. */
@@ -18,6 +19,7 @@ export function noopStore(): StoreFactory {
     return { nowMs, expiresAtMs: Math.min(nowMs + ttlMs, limits.get(token) ?? Number.POSITIVE_INFINITY) };
   };
   const store: Store = {
+    [locksNothing]: true,
     name: "noop",
     features: {},
     open: async () => ({ nowMs: processNowMs() }),
@@ -38,6 +40,17 @@ export function noopStore(): StoreFactory {
       return { outcome: "gone", reason: null };
     },
     renew: async ({ token, ttlMs }) => ({ outcome: "renewed", ...validity(ttlMs, token) }),
+    adopt: async ({ token, newToken, ttlMs, maxHoldMs }) => {
+      const limit = limits.get(token) ?? limits.get(newToken) ?? Number.POSITIVE_INFINITY;
+      const until = Math.min(limit, maxHoldMs === null ? limit : processNowMs() + maxHoldMs);
+      limits.delete(token);
+      if (until !== Number.POSITIVE_INFINITY) {
+        limits.set(newToken, until);
+      }
+      const adopted = validity(ttlMs, newToken);
+      const maxHoldUntilMs = limits.get(newToken) ?? null;
+      return { outcome: "adopted", acquiredAtMs: adopted.nowMs, maxHoldUntilMs, metadata: null, ...adopted };
+    },
     check: async () => {
       const nowMs = processNowMs();
       return { state: "free", holder: null, acquiredAtMs: null, freeAtMs: null, nowMs, metadata: null, waiters: 0 };

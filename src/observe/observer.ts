@@ -46,6 +46,10 @@ export interface Observer {
    * be lost.
    */
   released?(lease: ObservedLease, heldMs: number): void;
+  /** Its handle has ended, and the lease goes on elsewhere. */
+  detached?(lease: ObservedLease, heldMs: number): void;
+  /** It was acquired elsewhere, and goes on here. */
+  adopted?(lease: ObservedLease, heldMs: number): void;
   renewed?(lease: ObservedLease): void;
   lost?(lease: ObservedLease, error: LeaseLostError, heldMs: number): void;
   checked?(key: string): void;
@@ -77,6 +81,18 @@ export class Observers implements Required<Observer> {
   released(lease: ObservedLease, heldMs: number): void {
     for (const observer of this.#observers) {
       observer.released?.(lease, heldMs);
+    }
+  }
+
+  detached(lease: ObservedLease, heldMs: number): void {
+    for (const observer of this.#observers) {
+      observer.detached?.(lease, heldMs);
+    }
+  }
+
+  adopted(lease: ObservedLease, heldMs: number): void {
+    for (const observer of this.#observers) {
+      observer.adopted?.(lease, heldMs);
     }
   }
 

@@ -2,6 +2,8 @@ import type { Attributes, Meter } from "@opentelemetry/api";
 import type {
   AcquireMessage,
   AcquireTrace,
+  AdoptMessage,
+  DetachMessage,
   LostMessage,
   ReleaseMessage,
   SweepMessage,
@@ -96,7 +98,7 @@ function recordSweeps(meter: Meter, subscriptions: Subscriptions): void {
   });
 }
 
-/** Those that were granted since the start: a lock that was held before is not counted, nor is its end. */
+/** Those that were granted or adopted since the start: a lock that was held before is not counted, nor is its end. */
 function recordActiveLocks(meter: Meter, attributesOf: AttributesOf, subscriptions: Subscriptions): () => void {
   const active = new ActiveCounts<string>();
   const idOf = (lock: Pick<AcquireMessage, "lockerId" | "instance" | "key" | "fence">): string =>
@@ -106,7 +108,9 @@ function recordActiveLocks(meter: Meter, attributesOf: AttributesOf, subscriptio
       active.add(idOf(message), attributesOf(message));
     }
   });
+  subscriptions.on<AdoptMessage>("leasehold:adopt", (message) => active.add(idOf(message), attributesOf(message)));
   subscriptions.on<ReleaseMessage>("leasehold:release", (message) => active.remove(idOf(message)));
+  subscriptions.on<DetachMessage>("leasehold:detach", (message) => active.remove(idOf(message)));
   subscriptions.on<LostMessage>("leasehold:lost", (message) => active.remove(idOf(message)));
   return active.observe(
     meter.createObservableUpDownCounter("leasehold.locks.active", {

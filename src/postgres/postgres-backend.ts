@@ -12,9 +12,12 @@ import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  AdoptAnswer,
+  AdoptRequest,
   Backend,
   BackendEvents,
   CountersRow,
+  DetachRequest,
   FirstAttempt,
   ForceReleaseAnswer,
   ForceReleaseRequest,
@@ -26,6 +29,7 @@ import type {
   Presence,
   QueueEntry,
   ReleaseAnswer,
+  RenewAnswer,
   Right,
   SweepBatch,
 } from "../store/backend.js";
@@ -38,6 +42,7 @@ import { checkFence } from "./acts/check-fence.js";
 import { findDeadlock } from "./acts/deadlock.js";
 import { flushCounters } from "./acts/flush-counters.js";
 import { forceRelease, notAdministrator } from "./acts/force-release.js";
+import { adopt, detach } from "./acts/hand-over.js";
 import { keepEntries } from "./acts/keep-entries.js";
 import { Notifier } from "./acts/notify.js";
 import { findObstacle } from "./acts/obstacle.js";
@@ -73,6 +78,7 @@ export class PostgresBackend implements Backend {
   readonly attempt: (attempt: FirstAttempt) => void;
   readonly release: (release: PendingRelease) => void;
   readonly renew: (renewal: PendingRenewal) => void;
+  readonly excludes = true;
   readonly refuseHere: (() => UnavailableError | null) | null;
   /** Set by #updateReady alone. */
   isReady = false;
@@ -194,6 +200,14 @@ export class PostgresBackend implements Backend {
 
   abandon(request: AbandonRequest): Promise<ReleaseAnswer> {
     return this.#releases.abandon(request);
+  }
+
+  detach(request: DetachRequest): Promise<RenewAnswer> {
+    return this.#publicly(() => detach(this.#acts, request));
+  }
+
+  adopt(request: AdoptRequest): Promise<AdoptAnswer> {
+    return this.#publicly(() => adopt(this.#acts, request));
   }
 
   check(key: string): Promise<KeyState> {

@@ -3,6 +3,7 @@ import type { Instant } from "../runtime/clock.js";
 import { describe } from "../runtime/describe.js";
 import type {
   AcquireAnswer,
+  AdoptAnswer,
   ForceReleaseAnswer,
   GrantTerms,
   Holder,
@@ -79,6 +80,32 @@ export function toRenewAnswer(answer: port.RenewAnswer, asked: Asked): RenewAnsw
       return { outcome: "renewed", ...toProof(answer, asked) };
     case "lost":
       return { outcome: "lost", reason: answer.reason };
+    default:
+      throw unknownOutcome(answer);
+  }
+}
+
+/** @throws TypeError */
+export function toAdoptAnswer(answer: port.AdoptAnswer, asked: Asked): AdoptAnswer {
+  switch (answer.outcome) {
+    case "adopted": {
+      const acquiredAtMs = ms("acquiredAtMs", answer.acquiredAtMs);
+      const { maxHoldUntilMs, metadata } = answer;
+      return {
+        outcome: "adopted",
+        acquiredAtMs,
+        ageMs: answer.nowMs - acquiredAtMs,
+        maxHoldUntilMs: maxHoldUntilMs === null ? null : ms("maxHoldUntilMs", maxHoldUntilMs),
+        metadata,
+        ...toProof(answer, asked),
+      };
+    }
+    case "lost":
+      return { outcome: "lost", reason: answer.reason };
+    case "attached":
+      return { outcome: "attached", owner: answer.holder?.owner ?? null };
+    case "late":
+      return { outcome: "late" };
     default:
       throw unknownOutcome(answer);
   }

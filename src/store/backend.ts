@@ -13,6 +13,8 @@ import type { TallyStats } from "./counts.js";
 export interface Backend {
   /** The time of the locker. */
   readonly clock: Clock;
+  /** Whether a grant of a key means that earlier ones have ended. Not so with `noop`, which excludes nobody. */
+  readonly excludes: boolean;
   /** Brings the schema up to date. Safe when many processes do it at once. */
   migrate(options: MigrateOptions): Promise<void>;
   /** Connects, and refuses every unsafe setup. Later calls are cheap. A role without any right is told the one that it needs. */
@@ -45,6 +47,10 @@ export interface Backend {
   abandon(request: AbandonRequest): Promise<ReleaseAnswer>;
   /** The answer, or the failure, goes to the object itself. */
   renew(renewal: PendingRenewal): void;
+  /** A renewal that takes the lease off this process's session: from then on it lives by its TTL, whatever becomes of this process. */
+  detach(request: DetachRequest): Promise<RenewAnswer>;
+  /** Gives a grant a new token, which nobody else knows, and this process's session (decision 25). Asked again it is the same adoption. */
+  adopt(request: AdoptRequest): Promise<AdoptAnswer>;
   check(key: string): Promise<KeyState>;
   forceRelease(request: ForceReleaseRequest): Promise<ForceReleaseAnswer>;
   /** Runs one batch of the sweeper, unless somebody else ran one less than `quietMs` ago. */
@@ -165,6 +171,18 @@ export interface PendingRenewal {
   onFailure(error: LeaseholdError): void;
 }
 
+export interface DetachRequest extends GrantId {
+  readonly ttlMs: number;
+}
+
+export interface AdoptRequest extends GrantId {
+  /** The token from then on. */
+  readonly newToken: string;
+  readonly terms: Pick<GrantTerms, "owner" | "ttlMs" | "maxHoldMs">;
+  /** From this moment of its own clock on the server does nothing. */
+  readonly notAfterMs: number;
+}
+
 export interface AcquireRequest {
   readonly key: string;
   readonly token: string;
@@ -227,6 +245,8 @@ export interface Grant extends Proof {
   readonly acquiredAtMs: number;
   /** Null when the key was free, and in the answer to a repeated request. */
   readonly takeover: Takeover | null;
+  /** How long ago it was granted, of one that was adopted. */
+  readonly ageMs?: number;
 }
 
 /** From whom a key was taken without a release. */
@@ -269,6 +289,27 @@ export type RenewAnswer =
   | { readonly outcome: "lost"; readonly reason: LossReason }
   | { readonly outcome: "busy" }
   | { readonly outcome: "unproven" };
+
+export type AdoptAnswer =
+  | AdoptedAnswer
+  | { readonly outcome: "lost"; readonly reason: LossReason }
+  /** It is tied to somebody's session, which may be alive: its holder has not let go of it. */
+  | { readonly outcome: "attached"; readonly owner: string | null }
+  | { readonly outcome: "busy"; readonly blockingPid: number | null }
+  | { readonly outcome: "late" }
+  | { readonly outcome: "unproven" };
+
+export interface AdoptedAnswer extends Proof {
+  readonly outcome: "adopted";
+  /** When it was granted, long before it was adopted perhaps. */
+  readonly acquiredAtMs: number;
+  /** How long ago that was, by the server's clock. */
+  readonly ageMs: number;
+  /** When it ends, renewed or not; null: no limit. */
+  readonly maxHoldUntilMs: number | null;
+  /** JSON text. */
+  readonly metadata: string | null;
+}
 
 export interface KeyState {
   readonly state: "free" | "held" | "revoked" | "cooling" | "blocked" | "orphaned" | "expired";

@@ -8,6 +8,7 @@ import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import {
   type Asked,
   toAcquireAnswer,
+  toAdoptAnswer,
   toForceReleaseAnswer,
   toKeyState,
   toReleaseAnswer,
@@ -18,8 +19,11 @@ import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  AdoptAnswer,
+  AdoptRequest,
   Backend,
   BackendEvents,
+  DetachRequest,
   FirstAttempt,
   ForceReleaseAnswer,
   ForceReleaseRequest,
@@ -29,10 +33,12 @@ import type {
   PendingRenewal,
   QueueEntry,
   ReleaseAnswer,
+  RenewAnswer,
   SweepBatch,
 } from "./backend.js";
 import type { StoreState } from "./backend-state.js";
 import { checkStore, featuresOf } from "./check-store.js";
+import { locksNothing } from "./locks-nothing.js";
 import { StoreCalls } from "./store-calls.js";
 
 /** What a sweep of a store says in which nothing is left over. */
@@ -57,6 +63,7 @@ export interface StoreBackendInit {
 /** A backend over the public port: it does what every store would do alike. */
 export class StoreBackend implements Backend {
   readonly clock: Clock;
+  readonly excludes: boolean;
   readonly connections = null;
   /** There are no transactions here that a call could wait for. */
   readonly refuseHere = null;
@@ -91,6 +98,7 @@ export class StoreBackend implements Backend {
       onError: (error) => events.onError(error),
     });
     this.#store = checkStore(store);
+    this.excludes = !(locksNothing in this.#store);
     this.#calls = new StoreCalls({
       store: this.#store,
       clock,
@@ -154,22 +162,33 @@ export class StoreBackend implements Backend {
 
   renew(renewal: PendingRenewal): void {
     const { key, token, fence, askedTtlMs } = renewal;
+    this.#renew("renew", () => this.#store.renew({ key, token, fence, ttlMs: askedTtlMs ?? 0 })).then(
+      (answer) => renewal.onAnswer(answer),
+      (error: LeaseholdError) => renewal.onFailure(error),
+    );
+  }
+
+  detach({ key, token, fence, ttlMs }: DetachRequest): Promise<RenewAnswer> {
+    return this.#renew("detach", () => {
+      this.#adopting(); // or nobody could go on with it
+      const request = { key, token, fence, ttlMs };
+      return this.#store.detach?.(request) ?? this.#store.renew(request);
+    });
+  }
+
+  adopt({ terms: { owner, ttlMs, maxHoldMs }, ...request }: AdoptRequest): Promise<AdoptAnswer> {
     const asked = this.#asked(this.clock.now());
-    this.#calls
-      .askInTime(
-        "renew",
-        () => this.#store.renew({ key, token, fence, ttlMs: askedTtlMs ?? 0 }),
-        (answer) => {
-          if (answer.outcome === "renewed") {
-            this.#learn(answer.nowMs);
-          }
-          return toRenewAnswer(answer, asked);
-        },
-      )
-      .then(
-        (answer) => renewal.onAnswer(answer),
-        (error: LeaseholdError) => renewal.onFailure(error),
-      );
+    const limit = maxHoldMs === Number.POSITIVE_INFINITY ? null : maxHoldMs;
+    return this.#calls.ask(
+      "adopt",
+      () => this.#adopting()({ ...request, owner, ttlMs, maxHoldMs: limit }),
+      (answer) => {
+        if ("nowMs" in answer) {
+          this.#learn(answer.nowMs);
+        }
+        return toAdoptAnswer(answer, asked);
+      },
+    );
   }
 
   check(key: string): Promise<KeyState> {
@@ -291,6 +310,25 @@ export class StoreBackend implements Backend {
 
   async flushCounters(): Promise<void> {
     // They stay in the process.
+  }
+
+  #renew(method: string, send: () => Promise<port.RenewAnswer>): Promise<RenewAnswer> {
+    const asked = this.#asked(this.clock.now());
+    return this.#calls.askInTime(method, send, (answer) => {
+      if (answer.outcome === "renewed") {
+        this.#learn(answer.nowMs);
+      }
+      return toRenewAnswer(answer, asked);
+    });
+  }
+
+  /** @throws UnsupportedError */
+  #adopting(): NonNullable<port.Store["adopt"]> {
+    const { adopt } = this.#store;
+    if (adopt === undefined) {
+      throw this.#calls.unsupported("does not let locks be handed over");
+    }
+    return (request) => adopt.call(this.#store, request);
   }
 
   #asked(sentAt: Instant): Asked {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Store } from "../api/store.js";
 import { UnavailableError } from "../errors/errors.js";
 import type { Clock } from "../runtime/clock.js";
@@ -8,6 +9,21 @@ export class Outages {
   isDisconnected = false;
   /** What the next call fails with. */
   next: Error | null = null;
+  #healed = new AbortController();
+
+  /** Fires when they end: what is on its way arrives then. */
+  get healed(): AbortSignal {
+    return this.#healed.signal;
+  }
+
+  heal(): void {
+    this.slowMs = 0;
+    this.isDisconnected = false;
+    this.next = null;
+    this.#healed.abort();
+    this.#healed = new AbortController();
+    setMaxListeners(0, this.#healed.signal);
+  }
 }
 
 /** What the locker calls, of those that can fail. */
@@ -17,6 +33,8 @@ const methods = [
   "release",
   "abandon",
   "renew",
+  "adopt",
+  "detach",
   "check",
   "ping",
   "sweep",
@@ -41,7 +59,7 @@ export function faulty(store: Store, outages: Outages, clock: Clock): Store {
     }
     const answer = await work();
     if (slowMs > 0) {
-      await clock.sleep(slowMs);
+      await clock.sleep(slowMs, { signal: outages.healed });
     }
     return answer;
   };

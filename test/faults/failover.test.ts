@@ -5,6 +5,7 @@ import { type Lock, UnsafeBackendError } from "../../src/index.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -86,7 +87,7 @@ test.each(["on", "off"] as const)(
     expect(isServed).toBe(false);
 
     const row = await leaseRow(sql.client, "known");
-    expect(row).toMatchObject({ token: known.token, fence: known.fence });
+    expect(row).toMatchObject(grantOf(known));
     await known.release();
     const next = await waiting;
     const largest = [known.fence, unknown.fence, regranted.fence, ...fences].reduce((a, b) => (a > b ? a : b));

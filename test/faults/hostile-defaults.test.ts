@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { UnsafeBackendError } from "../../src/index.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -62,7 +63,7 @@ test("with hostile defaults a lock is taken, kept past every one of these timeou
 
   expect(signal.aborted).toBe(false);
   expect(lock.held).toBe(true);
-  expect(await leaseRow(sql, "hostile")).toMatchObject({ pid, token: lock.token });
+  expect(await leaseRow(sql, "hostile")).toMatchObject({ pid, ...grantOf(lock) });
   await lock.release();
   await using next = await waiting;
   expect(next.fence).toBeGreaterThan(lock.fence);

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createDatabase, createRole } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { quote } from "../support/quote.js";
@@ -30,7 +31,7 @@ test.each(["on", "off"] as const)(
     await until("it is renewed", async () => (await leaseRow(sql, key)).expiresAt > expiresAt);
     await until("it is held", () => lock.held);
     expect(signal.aborted).toBe(false);
-    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
     await until("it works", () => locker.ping().catch(() => null));
   },
 );

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Locker, LockerOptions } from "../../src/index.js";
 import { createDatabase } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { type PostgresProxy, startProxy } from "../support/proxy.js";
@@ -34,7 +35,7 @@ test.each(presences)(
     await dropped;
 
     expect(count(proxy, /leasehold_internal\.acquire(_first|_one)?\(/)).toBe(2);
-    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
     expect(await sql`select acquisitions::int from leasehold.leases where key = ${key}`).toEqual([{ acquisitions: 1 }]);
     await lock.release();
     expect(await isFree(key)()).toBe(true);
@@ -105,7 +106,7 @@ test.each(presences)(
 
     expect(count(proxy, /leasehold_internal\.release\(/)).toBe(2);
     expect(lock.held).toBe(false);
-    expect(await leaseRow(sql, key)).toMatchObject({ token: next.token, fence: next.fence });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(next));
     expect(next.fence).toBeGreaterThan(lock.fence);
   },
 );
@@ -147,7 +148,7 @@ test.each(presences.flatMap((presence) => (["cut", "blackhole"] as const).map((t
       return (await leaseRow(sql, key)).expiresAt > first.expiresAt;
     });
 
-    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
     expect(losses).toEqual([]);
   },
 );

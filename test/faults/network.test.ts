@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { createLocker, type Locker, type LockerOptions, UnavailableError } from "../../src/index.js";
 import { createDatabase } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
@@ -123,7 +124,7 @@ test.each(presences)(
     expect(new Set(fences).size).toBe(fences.length);
     await until("it is held again", () => lock.held);
     expect(signal.aborted).toBe(false);
-    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
   },
 );
 

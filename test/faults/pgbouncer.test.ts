@@ -2,6 +2,7 @@
 import postgres from "postgres";
 import { expect, test } from "vitest";
 import { createDatabase, createRole } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startPgBouncer } from "../support/pgbouncer.js";
@@ -268,7 +269,7 @@ async function everythingWorks(
   const waiting = two.acquire(key);
   await until("it was renewed past its first TTL", async () => (await leaseRow(sql, key)).now > expiresAt);
   expect(signal.aborted).toBe(false);
-  expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token });
+  expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
   await lock.release();
   const next = await waiting;
   expect(next.fence).toBeGreaterThan(lock.fence);

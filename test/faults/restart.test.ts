@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Cluster, startCluster } from "../support/cluster.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -61,7 +62,7 @@ test.each(presences)(
 
     expect(after).toEqual(before);
     expect(signal.aborted).toBe(false);
-    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
     expect(granted).toEqual([]);
     await lock.release();
     const [one, two] = await Promise.all(waits);
@@ -184,10 +185,7 @@ test("a grant that was answered is there after a crash, also when the role's def
   await cluster.start();
 
   for (const lock of locks) {
-    expect(await until("it is read", () => leaseRow(sql, lock.key).catch(() => null))).toMatchObject({
-      token: lock.token,
-      fence: lock.fence,
-    });
+    expect(await until("it is read", () => leaseRow(sql, lock.key).catch(() => null))).toMatchObject(grantOf(lock));
   }
   await sql.unsafe("alter role postgres reset synchronous_commit");
   await locker.close();

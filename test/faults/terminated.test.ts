@@ -1,6 +1,7 @@
 // pg_terminate_backend of each connection of a locker. A crash or an unhandled rejection fails the whole run.
 import { expect, test } from "vitest";
 import { createDatabase } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -50,7 +51,7 @@ test.each(each)("the idle connection for %s is terminated: no lock is lost (pres
   expect(await pidOf(name)).not.toBe(pid);
   await until("it is held", () => lock.held);
   expect(signal.aborted).toBe(false);
-  expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
+  expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
   if (name === "session") expect(errors).not.toEqual([]);
 });
 
@@ -79,9 +80,9 @@ test.each(each)(
     await until("it is renewed", async () => (await leaseRow(sql, key)).expiresAt > expiresAt);
     await until("it is held", () => lock.held);
     expect(signal.aborted).toBe(false);
-    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
     if (acquired !== null) {
-      expect(await leaseRow(sql, acquired.key)).toMatchObject({ token: acquired.token, fence: acquired.fence });
+      expect(await leaseRow(sql, acquired.key)).toMatchObject(grantOf(acquired));
       await acquired.release();
     }
   },
@@ -100,7 +101,7 @@ test.each(presences)(
     expect(await sql`select pg_terminate_backend(${pid}) as done`).toEqual([{ done: true }]);
     await until("it is gone", () => isGone(pid));
     // rolled back with its backend
-    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
     await gate.open();
     await releasing;
 

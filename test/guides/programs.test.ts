@@ -47,6 +47,16 @@ describe("cron", () => {
   });
 });
 
+test("handing over: the child goes on with the fence of its parent, which has closed its locker", async () => {
+  const start = await prepareProgram("import.ts");
+  const { code, stdout, stderr } = await start(database.url).result;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const [, taken, adopted] = /^took it, with fence (\d+)\ngoes on, with fence (\d+)\n$/.exec(stdout) ?? [];
+  expect(taken).toBeDefined();
+  expect(adopted).toBe(taken);
+  expect(await database.sql`select token from leasehold.leases where key = 'import:prices'`).toEqual([{ token: null }]);
+});
+
 test("a leader: the next one takes over after a crash, stands again after a loss, and leaves in order", async () => {
   expectLeft(database, "sessions"); // of the one that is killed
   const start = await prepareProgram("leader.ts");
@@ -97,10 +107,17 @@ test("shutdown: the work that has begun is finished, who waits is told, and the 
   });
 });
 
-test.each(["pay.test.ts", "meet.test.ts"])("testing: the tests of %s pass", async (name) => {
+test.each(["payment.test.ts", "pay.test.ts", "meet.test.ts"])("testing: the tests of %s pass", async (name) => {
   const start = await prepareProgram(name);
   const { code, stdout } = await start(database.url).result;
   expect(stdout).toMatch(/^\S+ pass [23]$/m);
+  expect(code, stdout).toBe(0);
+});
+
+test("stores: under the test runner of Node the tests of store.test.ts pass, each of them", async () => {
+  const start = await prepareProgram("store.test.ts");
+  const { code, stdout } = await start(database.url).result;
+  expect(Number(/^\S+ pass (\d+)$/m.exec(stdout)?.[1]), stdout).toBeGreaterThan(50);
   expect(code, stdout).toBe(0);
 });
 

@@ -120,7 +120,16 @@ test("it shows what is held, and how long for", async () => {
   const { fence } = lock;
   const times = { acquiredAt: iso, expiresAt: iso, remainingMs: expect.any(Number), heldMs: expect.any(Number) };
   expect(locks).toEqual([
-    { key: "app:a", fence: `${fence}`, owner: "me", ttlMs: 60_000, metadata: { job: 7 }, held: true, ...times },
+    {
+      key: "app:a",
+      fence: `${fence}`,
+      owner: "me",
+      ttlMs: 60_000,
+      metadata: { job: 7 },
+      held: true,
+      ...times,
+      instance: null,
+    },
   ]);
   expect(locks[0]?.remainingMs).toBeGreaterThan(0);
 });

@@ -7,12 +7,13 @@ import { Publisher } from "../../src/observe/hooks/publisher.js";
 import type { ObservedClaim, ObservedLease } from "../../src/observe/observer.js";
 import { ask } from "../support/ask.js";
 import { createDatabase } from "../support/database.js";
+import { tokenOf } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 
 const database = await createDatabase();
 const { sql } = database;
 
-const names = ["acquire", "release", "lost", "takeover", "sweep"] as const;
+const names = ["acquire", "release", "detach", "adopt", "lost", "takeover", "sweep"] as const;
 
 /** What is published until the test has ended, as `[channel, message]`. Each survives JSON, and shows no token. */
 function listen(...channels: (typeof names)[number][]): [string, Record<string, unknown>][] {
@@ -56,7 +57,7 @@ test("an acquire and a release are told, with what became of them", async () => 
   await expect(other.acquire("a", { waitMs: 20 })).rejects.toThrow();
   await lock.release();
 
-  const about = { lockerId: expect.any(Number), key: "app:a" };
+  const about = { lockerId: expect.any(Number), instance: null, key: "app:a" };
   const fence = `${lock.fence}`;
   const refused = {
     ...about,
@@ -85,6 +86,31 @@ test("an acquire and a release are told, with what became of them", async () => 
   ]);
   const [mine, theirs] = heard.map(([, { lockerId }]) => Number(lockerId));
   expect(theirs).toBe(Number(mine) + 1);
+});
+
+test("a lock that is handed over is told by who gives it away, and by who goes on with it", async () => {
+  await using locker = openLocker(database, { owner: "first" });
+  await using other = openLocker(database, { owner: "second" });
+  const heard = listen();
+  const lock = await locker.acquire("handed over");
+  const detached = await lock.detach();
+  const adopted = await other.adopt(detached);
+  await other.adopt(detached).catch(() => undefined);
+  await adopted.release();
+
+  const told = heard.map(([name, { key, owner, fence, heldMs }]) => [name, key, owner, fence, typeof heldMs]);
+  const about = (owner: string) => ["handed over", owner, `${lock.fence}`];
+  expect(told).toEqual([
+    ["acquire", ...about("first"), "undefined"],
+    ["detach", ...about("first"), "number"],
+    ["adopt", ...about("second"), "number"],
+    ["release", ...about("second"), "number"],
+  ]);
+  const [, detach, adopt, release] = heard.map(([, { heldMs }]) => Number(heldMs));
+  // since the grant
+  expect(adopt).toBeGreaterThan(0);
+  expect(release).toBeGreaterThan(detach ?? 0);
+  expect(JSON.stringify(heard)).not.toContain(detached.token);
 });
 
 test("an acquire that was cancelled, and one that failed, are told with the error", async () => {
@@ -123,6 +149,7 @@ test("a loss is told with its reason, and is no release", async () => {
       "lost",
       {
         lockerId: expect.any(Number),
+        instance: null,
         key: "a",
         owner: lock.owner,
         fence: `${lock.fence}`,
@@ -146,6 +173,7 @@ test("a takeover is told before its acquire, with who had the key and since when
   expect(heard.map(([name]) => name)).toEqual(["takeover", "acquire", "acquire"]);
   expect(heard[0]?.[1]).toEqual({
     lockerId: expect.any(Number),
+    instance: null,
     key: "a",
     owner: lock.owner,
     fence: `${lock.fence}`,
@@ -162,7 +190,7 @@ test("a sweep is told, with what it did", async () => {
   const heard = listen("sweep");
   const result = await locker.sweep();
   expect(result.leasesPurged).toBe(1);
-  expect(heard).toEqual([["sweep", { lockerId: expect.any(Number), ...result }]]);
+  expect(heard).toEqual([["sweep", { lockerId: expect.any(Number), instance: null, ...result }]]);
 });
 
 test("without subscribers no message is made", async () => {
@@ -178,6 +206,8 @@ test("without subscribers no message is made", async () => {
     "leasehold:takeover": () =>
       publisher.acquireEnded(untouchable<ObservedClaim>(), "granted", 0, untouchable<Lock>(), null),
     "leasehold:release": () => publisher.released(untouchable<ObservedLease>(), 0),
+    "leasehold:detach": () => publisher.detached(untouchable<ObservedLease>(), 0),
+    "leasehold:adopt": () => publisher.adopted(untouchable<ObservedLease>(), 0),
     "leasehold:lost": () => publisher.lost(untouchable<ObservedLease>(), { reason: "expired" } as never, 0),
     "leasehold:sweep": () => publisher.swept(untouchable()),
     "tracing:leasehold:acquire:start": () => publisher.traceAcquire("a", untouchable(), async () => 1, untouchable),
@@ -199,12 +229,12 @@ test("an acquire is an operation of a tracing channel, from its start to its end
   await using locker = openLocker(database, { owner: "me" });
   const heard = trace<AcquireTrace>("leasehold:acquire");
   const lock = await locker.acquire("a", { ttlMs: 60_000, waitMs: Number.POSITIVE_INFINITY });
-  const about = { lockerId: expect.any(Number), key: "a", owner: "me", ttlMs: 60_000 };
+  const about = { lockerId: expect.any(Number), instance: null, key: "a", owner: "me", ttlMs: 60_000 };
   const result = { outcome: "granted", fence: `${lock.fence}` };
   expect(heard.map(([event]) => event)).toEqual(["start", "end", "asyncStart", "asyncEnd"]);
   expect(new Set(heard.map(([, context]) => context)).size).toBe(1);
   expect(heard[0]?.[1]).toEqual({ ...about, waitMs: Number.POSITIVE_INFINITY, result });
-  expect(JSON.stringify(heard)).not.toContain(lock.token);
+  expect(JSON.stringify(heard)).not.toContain(await tokenOf(database.sql, "a"));
 
   heard.length = 0;
   expect(await locker.tryAcquire("a")).toBeNull();
@@ -232,7 +262,12 @@ test("withLock and tryWithLock are operations of a tracing channel, with the acq
   expect(value).toBe("value");
   const results = outer.filter(([event]) => event === "asyncEnd").map(([, { result }]) => result);
   expect(results).toEqual([{ isAcquired: false }, { isAcquired: true }]);
-  expect(outer[0]?.[1]).toEqual({ lockerId: expect.any(Number), keys: ["a"], result: { isAcquired: true } });
+  expect(outer[0]?.[1]).toEqual({
+    lockerId: expect.any(Number),
+    instance: null,
+    keys: ["a"],
+    result: { isAcquired: true },
+  });
 
   const error = new Error("the body's");
   const failing = locker.tryWithLock("a", () => {

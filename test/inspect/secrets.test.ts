@@ -1,4 +1,5 @@
 // Whatever a busy process shows of itself, no token, password or parameter of an address is in it.
+import { randomUUID } from "node:crypto";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { inspect } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
@@ -28,12 +29,20 @@ test("debug, capabilities, locks, messages and errors of a busy process show non
   expectLeft(database, "leases", "waiters", "sessions");
   const role = await createRole(database, { grantUsage: true });
   const password = new URL(role.url).password;
-  const tokens = new Set<string>();
+  // the locks do not show theirs, so the tables remember them
+  await database.sql.unsafe(`
+    create table public.tokens (token uuid);
+    grant insert on public.tokens to public;
+    create function public.remember() returns trigger language plpgsql as
+      $$ begin insert into public.tokens values (new.token); return null; end $$;
+    create trigger remember after insert or update of token on leasehold.leases
+      for each row when (new.token is not null) execute function public.remember();
+    create trigger remember after insert on leasehold.waiters for each row execute function public.remember()`);
   const shown: unknown[] = [];
   const careless = new Set<unknown>();
-  const remember = ({ token }: Lock) => {
-    tokens.add(token);
-    const error = new Error(`${token} was granted over ${role.url} with ${password}`);
+  const blab = ({ key }: Lock) => {
+    const secret = randomUUID();
+    const error = new Error(`${key} with ${secret} was granted over ${role.url} with ${password}`);
     careless.add(error);
     throw error;
   };
@@ -53,11 +62,11 @@ test("debug, capabilities, locks, messages and errors of a busy process show non
     connectTimeoutMs: 3_000,
     takeoverDelayMs: 1_000,
     metadata: { job: 1 },
-    onAcquired: remember,
-    onLost: remember,
+    onAcquired: blab,
+    onLost: blab,
     onError,
   });
-  await using plain = openLocker(role.url, { onAcquired: remember, onError });
+  await using plain = openLocker(role.url, { onAcquired: blab, onError });
   await using stranger = openLocker(changeUrl(database.url, { user: "stranger", password: "sesame-open" }));
   const look = async () => {
     for (const one of [locker, plain, stranger]) shown.push(await one.debug(), one, one.locks());
@@ -88,9 +97,10 @@ test("debug, capabilities, locks, messages and errors of a busy process show non
   await Promise.all([locker.close(), plain.close(), waiting.catch((error: unknown) => shown.push(error))]);
   await look();
 
-  expect(tokens.size).toBeGreaterThanOrEqual(3);
+  const tokens = (await database.sql`select distinct token::text from public.tokens`).map(({ token }) => token);
+  expect(tokens.length).toBeGreaterThanOrEqual(4);
   const text = shown.map(asText).join("\n");
   for (const secret of [...tokens, password, "sesame"]) expect(text).not.toContain(secret);
   for (const message of ["isAcquired", "isContended", "heldMs", "expired"]) expect(text).toContain(message);
-  expect(text).toContain("[uuid] was granted over postgres://[hidden]@");
+  expect(text).toContain("with [uuid] was granted over postgres://[hidden]@");
 });

@@ -4,6 +4,7 @@ import { type Locker, NotPermittedError } from "../../src/index.js";
 import { expire, openGuard, openSession } from "../fencing/session.js";
 import { acquireRows } from "../support/acts.js";
 import { createDatabase, createRole } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLockProcess } from "../support/lock-process.js";
 import { openLocker } from "../support/lockers.js";
@@ -262,7 +263,7 @@ describe.each(["on", "off"] as const)(
       await older[Symbol.asyncDispose]();
 
       expect(await third.tryAcquire(key)).toBeNull();
-      expect(await leaseRow(sql, key)).toMatchObject({ token: newer.token, fence: newer.fence });
+      expect(await leaseRow(sql, key)).toMatchObject(grantOf(newer));
       expect(refusal).toMatchObject({ name: "LeaseLostError", reason: "taken" });
       await newer.renew();
       expect(locker.get(key)).toBe(newer);
@@ -297,7 +298,7 @@ test.each([
       expect(refusal).toMatchObject({ role: role.name, statement, message: expect.stringContaining(statement) });
     }
     await lock.renew();
-    expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token });
+    expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
     const [line] = /select leasehold.grant_admin.*;/.exec((refusals[0] as Error).message) ?? [];
     await sql.unsafe(line as string);
     expect(await app.forceRelease(key, { immediate: true })).toMatchObject({ outcome: "released" });

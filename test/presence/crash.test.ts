@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createDatabase } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { expectLeft } from "../support/leaks.js";
 import { leaseRow, seenAt } from "../support/lease-row.js";
 import { openLockProcess } from "../support/lock-process.js";
@@ -23,7 +24,7 @@ test("a killed holder's key goes to who waits, its takeover delay after its last
   expectLeft(database, "sessions");
   const row = await leaseRow(sql, "a");
   const seen = await seenAt(sql, dead.sessionId);
-  expect(dead.token).toBe(first.token);
+  expect(dead).toMatchObject(grantOf(first));
   expect(row.acquiredAt).toBeGreaterThanOrEqual(seen + 1_000);
   expect(row.acquiredAt).toBeLessThan(dead.expiresAt);
   expect(lock.fence).toBeGreaterThan(first.fence);

@@ -5,7 +5,7 @@ import { openSession } from "../fencing/session.js";
 import { acquireRows, expression, type NamedSession, renewRows } from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
-import { leaseRow } from "../support/lease-row.js";
+import { leaseRow, tokenOf } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 
@@ -59,11 +59,12 @@ test.each(ways)("a lease that is $way in the name of another session stays with 
 test("a helper that renews a lock from SQL and ends leaves it to its holder", async () => {
   await using holder = openLocker(database);
   await using helper = await openSession(database);
-  await using lock = await holder.acquire("shared", { ttlMs: 60_000 });
+  await holder.acquire("shared", { ttlMs: 60_000 });
   const before = await leaseRow(sql, "shared");
+  const token = await tokenOf(sql, "shared");
   const [attached] = await helper.run("select leasehold.attach('helper') as id");
-  await helper.run(`select leasehold.renew('shared', '${lock.token}', session => ${attached?.id})`);
-  await helper.run(`select leasehold.renew('shared', '${lock.token}')`);
+  await helper.run(`select leasehold.renew('shared', '${token}', session => ${attached?.id})`);
+  await helper.run(`select leasehold.renew('shared', '${token}')`);
   await helper.sql.end();
   await until(
     "the helper is gone",

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLockProcess } from "../support/lock-process.js";
@@ -31,17 +32,16 @@ test("a short crash of Postgres loses no lock; who died meanwhile is taken over 
   const dead = await leaseRow(sql, "lost");
   const second = await client.acquire("lost");
 
-  expect(dead).toMatchObject({ token: lost.token, seenAt: null });
+  expect(dead).toMatchObject({ ...grantOf(lost), seenAt: null });
   expect((await leaseRow(sql, "lost")).acquiredAt).toBeGreaterThanOrEqual(dead.expiresAt);
   expect(second.fence).toBeGreaterThan(lost.fence);
   await until("the living holder has proven its leases", () => renewed.held && kept.held);
   expect(losses).toEqual([]);
   expect(await leaseRow(sql, "kept")).toMatchObject({
-    token: kept.token,
-    fence: kept.fence,
+    ...grantOf(kept),
     expiresAt: before.expiresAt,
   });
-  expect(await leaseRow(sql, "renewed")).toMatchObject({ token: renewed.token, fence: renewed.fence });
+  expect(await leaseRow(sql, "renewed")).toMatchObject(grantOf(renewed));
   for (const lock of [renewed, kept, second]) await lock.release();
 });
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { changeUrl } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
@@ -39,8 +40,8 @@ test("a session that is terminated and comes back in time leaves its leases unpr
   await until("both are proven", () => renewed.held && kept.held);
   const after = { renewed: await leaseRow(sql, "renewed"), kept: await leaseRow(sql, "kept") };
   expect(after.kept.pid).not.toBe(before.kept.pid);
-  expect(after.kept).toMatchObject({ fence: kept.fence, token: kept.token, expiresAt: before.kept.expiresAt });
-  expect(after.renewed).toMatchObject({ fence: renewed.fence, token: renewed.token });
+  expect(after.kept).toMatchObject({ ...grantOf(kept), expiresAt: before.kept.expiresAt });
+  expect(after.renewed).toMatchObject(grantOf(renewed));
   expect(losses).toEqual([]);
 });
 
@@ -91,7 +92,7 @@ test("where a role may not end backends, a session comes back all the same: unde
   await until("the lease is proven", () => lock.held);
 
   const after = await leaseRow(guarded.sql, "a");
-  expect(after).toMatchObject({ token: before.token, fence: before.fence });
+  expect(after).toMatchObject(grantOf(before));
   // gone without a word: then the number is free to be taken again
   await guarded.sql`select pg_terminate_backend(${after.pid})`;
   await until("the next session has its row", async () => (await leaseRow(guarded.sql, "a")).pid !== after.pid);
@@ -123,7 +124,7 @@ test.each([true, false])(
 
     if (successor === null) {
       await until("it is proven again", () => lock.held);
-      expect(await leaseRow(sql, key)).toMatchObject({ token: lock.token, fence: lock.fence });
+      expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
       await lock.release();
     } else {
       await until("it is told", () => signal.aborted);

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { openSession, type Session } from "../fencing/session.js";
 import { createDatabase, createRole } from "../support/database.js";
-import { leaseRow } from "../support/lease-row.js";
+import { leaseRow, tokenOf } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 
@@ -107,9 +107,10 @@ test("a renewal through another session leaves the lease with the one that lives
   await using helper = await openSession(database);
   const lock = await locker.acquire("helped", { keepAlive: false });
   const before = await leaseRow(sql, "helped");
+  const token = await tokenOf(sql, "helped");
   const own = await attach(helper);
   for (const session of [own, null]) {
-    await helper.run(`select leasehold.renew('helped', '${lock.token}', '2 hours', ${session})`);
+    await helper.run(`select leasehold.renew('helped', '${token}', '2 hours', ${session})`);
     const { sessionId, takeoverMs, expiresAt } = await leaseRow(sql, "helped");
     expect({ sessionId, takeoverMs }).toEqual({ sessionId: before.sessionId, takeoverMs: before.takeoverMs });
     expect(expiresAt).toBeGreaterThan(before.expiresAt + 3_600_000);

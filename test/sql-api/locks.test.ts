@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { openSession, type Session } from "../fencing/session.js";
 import { createDatabase } from "../support/database.js";
 import { openEars } from "../support/ears.js";
+import { grantOf } from "../support/grant-of.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { untilQueued } from "../waiting/queue.js";
@@ -35,7 +36,7 @@ test("a key that is free is granted, with what a client would have: token, fence
   const grant = await tryAcquire(sql, "a", "10 s");
   expect(grant).toMatchObject({ acquired: true, holder: null, holder_expires_at: null });
   const row = await leaseRow(sql, "a");
-  expect(grant).toMatchObject({ token: row.token, fence: row.fence });
+  expect(grant).toMatchObject(grantOf(row));
   expect(row.expiresAt - row.acquiredAt).toBe(10_000);
   expect(grant.expires_at?.getTime()).toBe(Math.floor(row.expiresAt));
   expect(row.owner).toMatch(/^.+@.+:\d+$/);

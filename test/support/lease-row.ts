@@ -51,3 +51,10 @@ export async function seenAt(sql: postgres.Sql, sessionId: number | null): Promi
   if (row === undefined) throw new Error(`no session ${sessionId}`);
   return row.seen;
 }
+
+/** The secret of the grant that has a key, which the library shows to nobody but who is handed the lock. */
+export async function tokenOf(sql: postgres.Sql, key: string): Promise<string> {
+  const { token } = await leaseRow(sql, key);
+  if (token === null) throw new Error(`nobody has ${key}`);
+  return token;
+}

@@ -1,5 +1,5 @@
 // A process that holds locks (lock-worker.ts), with the types of what it can be asked.
-import type { AcquireOptions, TryOptions } from "../../src/index.js";
+import type { AcquireOptions, AdoptOptions, DetachedLock, TryOptions } from "../../src/index.js";
 import { startWorker, type WorkerProcess } from "./child.js";
 import type { TestDatabase } from "./database.js";
 import type { Failure, Granted, LockState, LockWorkerArgs, On } from "./lock-worker.js";
@@ -42,6 +42,14 @@ export class LockProcess implements AsyncDisposable {
 
   release(key: string): Promise<void> {
     return this.worker.request("release", { key });
+  }
+
+  detach(key: string): Promise<DetachedLock> {
+    return this.worker.request("detach", { key });
+  }
+
+  adopt(detached: DetachedLock, options?: AdoptOptions): Promise<Granted> {
+    return this.worker.request("adopt", { detached, options });
   }
 
   write(key: string): Promise<number> {

@@ -1,7 +1,7 @@
 // A process that holds locks, for tests to kill and to freeze: `openLockWorker` of lock-process.ts starts it.
 import { existsSync } from "node:fs";
 import postgres from "postgres";
-import type { AcquireOptions, Lock, LockerOptions, TryOptions } from "../../src/index.js";
+import type { AcquireOptions, AdoptOptions, DetachedLock, Lock, LockerOptions, TryOptions } from "../../src/index.js";
 import { emit, serve } from "./worker.js";
 
 export interface LockWorkerArgs {
@@ -21,7 +21,6 @@ export interface On {
 export interface Granted {
   readonly key: string;
   readonly fence: bigint;
-  readonly token: string;
 }
 
 export interface Failure {
@@ -72,7 +71,7 @@ serve<LockWorkerArgs>(({ url, options, lockers = {} }) => {
   const keep = (lock: Lock): Granted => {
     locks.set(lock.key, lock);
     lock.signal.addEventListener("abort", () => emit("signal", { key: lock.key, reason: lock.signal.reason.reason }));
-    return { key: lock.key, fence: lock.fence, token: lock.token };
+    return { key: lock.key, fence: lock.fence };
   };
   const look = (lock: Lock): LockState => ({
     held: lock.held,
@@ -100,6 +99,9 @@ serve<LockWorkerArgs>(({ url, options, lockers = {} }) => {
     state: (args: On) => look(lockOf(args)),
     renew: async (args: On & { ttlMs?: number }) => lockOf(args).renew(args.ttlMs),
     release: async (args: On) => lockOf(args).release(),
+    detach: async (args: On) => lockOf(args).detach(),
+    adopt: async (args: { detached: DetachedLock; options?: AdoptOptions; locker?: string }) =>
+      keep(await lockerOf({ key: args.detached.key, ...args }).adopt(args.detached, args.options)),
     /**
      * What a process does that goes on after its lock is gone: looks, renews, releases, and writes with its fence all the
      * same. The look is the first thing, before any timer of its own could run.

@@ -81,6 +81,7 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         ),
       abandon: ({ key, token, wasHeld }) => untilFree(() => backend.abandon({ key, token, wasHeld, isDoubted: false })),
       renew: async ({ key, token, fence, ttlMs }) => {
+        await backend.open(5_000); // after a rest
         const askedTtlMs = ttlMs === 0 ? null : ttlMs;
         const answer = await new Promise<RenewAnswer>((onAnswer, onFailure) =>
           backend.renew({ key, token, fence, askedTtlMs, onAnswer, onFailure }),
@@ -88,6 +89,31 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         if (answer.outcome === "renewed") return { outcome: "renewed", ...(await validity(answer.expiresAtMs)) };
         if (answer.outcome === "lost") return answer;
         throw new Error(`it answered ${answer.outcome}`);
+      },
+      detach: async ({ key, token, fence, ttlMs }) => {
+        const answer = await backend.detach({ key, token, fence, ttlMs });
+        if (answer.outcome === "renewed") return { outcome: "renewed", ...(await validity(answer.expiresAtMs)) };
+        if (answer.outcome === "lost") return answer;
+        throw new Error(`it answered ${answer.outcome}`);
+      },
+      adopt: async ({ owner, ttlMs, maxHoldMs, ...request }) => {
+        const terms = { owner, ttlMs, maxHoldMs: maxHoldMs ?? Number.POSITIVE_INFINITY };
+        let answer = await backend.adopt({ ...request, terms });
+        for (; answer.outcome === "busy"; answer = await backend.adopt({ ...request, terms })) await sleep(5);
+        switch (answer.outcome) {
+          case "adopted": {
+            const { acquiredAtMs, maxHoldUntilMs, metadata, expiresAtMs } = answer;
+            return { outcome: "adopted", acquiredAtMs, maxHoldUntilMs, metadata, ...(await validity(expiresAtMs)) };
+          }
+          case "attached":
+            return { outcome: "attached", holder: null };
+          case "late":
+            return { outcome: "late", nowMs: await serverMs() };
+          case "lost":
+            return answer;
+          default:
+            throw new Error(`it answered ${answer.outcome}`);
+        }
       },
       check: async (key) => {
         const { state, owner, fence, acquiredAtMs, expiresAtMs, metadata, waiters } = await backend.check(key);

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { abandonRows, acquireRows, expression, firstAttemptRows, releaseRows, renewRows } from "../support/acts.js";
 import { openClient } from "../support/client.js";
 import { createDatabase, createRole } from "../support/database.js";
+import { tokenOf } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 
 const database = await createDatabase();
@@ -12,7 +13,8 @@ const { sql } = database;
 test("the plans that an application role can have printed show neither a token nor the secret of the queues", async () => {
   const app = await createRole(database, { grantUsage: true });
   await using locker = openLocker(database);
-  const { token, fence } = await locker.acquire("payroll");
+  const { fence } = await locker.acquire("payroll");
+  const token = await tokenOf(sql, "payroll");
   const [row] = await sql`select secret from leasehold_internal.ticket_secret`;
   const other = { key: "payroll", token: expression("gen_random_uuid()") };
   const printed: string[] = [];

@@ -11,6 +11,7 @@ import * as check from "../../src/postgres/acts/check.js";
 import * as checkFence from "../../src/postgres/acts/check-fence.js";
 import * as flushCounters from "../../src/postgres/acts/flush-counters.js";
 import * as forceRelease from "../../src/postgres/acts/force-release.js";
+import * as handOver from "../../src/postgres/acts/hand-over.js";
 import * as keepEntries from "../../src/postgres/acts/keep-entries.js";
 import * as notify from "../../src/postgres/acts/notify.js";
 import * as ping from "../../src/postgres/acts/ping.js";
@@ -40,6 +41,7 @@ const acts: readonly object[] = [
   notify,
   ping,
   release,
+  handOver,
   renew,
   keepEntries,
   sweep,

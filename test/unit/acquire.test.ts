@@ -162,7 +162,8 @@ test("after an attempt without an answer the lock is released by its token alone
   const call = watch(locker.acquire("a"));
   backend.attempts.take().fail(noAnswer());
   await settle();
-  backend.looks.take().answer(backend.granted(60_000));
+  const look = backend.looks.take();
+  look.answer(backend.granted(60_000));
   await settle();
   const lock = call.result;
   // The lost attempt can be carried out until its deadline; from then on a look at the token is enough.
@@ -172,7 +173,7 @@ test("after an attempt without an answer the lock is released by its token alone
 
   expect(backend.releases.count).toBe(0);
   const abandon = backend.abandons.take();
-  expect(abandon.request).toMatchObject({ token: lock.token, wasHeld: true, isDoubted: true });
+  expect(abandon.request).toMatchObject({ token: look.request.token, wasHeld: true, isDoubted: true });
   abandon.answer(released);
   await settle();
   release.result;

@@ -7,8 +7,12 @@ import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
+  AdoptAnswer,
+  AdoptedAnswer,
+  AdoptRequest,
   Backend,
   BackendEvents,
+  DetachRequest,
   FirstAttempt,
   Grant,
   Holder,
@@ -110,8 +114,11 @@ export class FakeBackend implements Backend {
   readonly releases = new Requests<PendingRelease, ReleaseAnswer>("release");
   readonly abandons = new Requests<AbandonRequest, ReleaseAnswer>("abandon");
   readonly renewals = new Requests<PendingRenewal, RenewAnswer>("renew");
+  readonly detaches = new Requests<DetachRequest, RenewAnswer>("detach");
+  readonly adoptions = new Requests<AdoptRequest, AdoptAnswer>("adopt");
   readonly presence = { incarnation: 1, isBelieved: true, sessionId: 7 as number | null };
   readonly connections = { session: null } as unknown as Backend["connections"];
+  readonly excludes = true;
   readonly refuseHere = null;
   isReady = true;
   databaseId: string | null = "here";
@@ -172,6 +179,14 @@ export class FakeBackend implements Backend {
   renew(renewal: PendingRenewal): void {
     const { onAnswer, onFailure } = bound(renewal);
     this.renewals.add(new Asked(renewal, onAnswer, onFailure));
+  }
+
+  detach(request: DetachRequest): Promise<RenewAnswer> {
+    return this.detaches.promise(request);
+  }
+
+  adopt(request: AdoptRequest): Promise<AdoptAnswer> {
+    return this.adoptions.promise(request);
   }
 
   /** Set: what `open` waits for. */
@@ -235,6 +250,21 @@ export class FakeBackend implements Backend {
     const at = now();
     const { incarnation } = this.presence;
     return { outcome: "renewed", until: after(at, ttlMs), expiresAtMs: at.wallMs + ttlMs, incarnation };
+  }
+
+  adopted(ttlMs = 30_000, given: Partial<AdoptedAnswer> = {}): AdoptedAnswer {
+    const at = now();
+    return {
+      outcome: "adopted",
+      acquiredAtMs: at.wallMs - 5_000,
+      ageMs: 5_000,
+      maxHoldUntilMs: null,
+      metadata: null,
+      until: after(at, ttlMs),
+      expiresAtMs: at.wallMs + ttlMs,
+      incarnation: this.presence.incarnation,
+      ...given,
+    };
   }
 
   /** A ticket behind all those that were given before. */

@@ -7,27 +7,37 @@ import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";
 import { watch } from "./outcome.js";
 
-async function hold({ locker, backend }: Opened, key = "a", options: object = {}): Promise<Lock> {
+async function hold(opened: Opened, key = "a", options: object = {}): Promise<Lock> {
+  return (await grant(opened, key, options)).lock;
+}
+
+/** The lock, and the token that it was asked for with. */
+async function grant({ locker, backend }: Opened, key: string, options: object): Promise<Granted> {
   const call = watch(locker.acquire(key, options));
   const attempt = backend.attempts.take();
   attempt.answer(backend.granted(attempt.request.terms.ttlMs));
   await settle();
-  return call.result;
+  return { lock: call.result, token: attempt.request.token };
 }
 
-async function openHeld(options: LockerOptions = {}): Promise<Opened & { readonly lock: Lock }> {
+interface Granted {
+  readonly lock: Lock;
+  readonly token: string;
+}
+
+async function openHeld(options: LockerOptions = {}): Promise<Opened & Granted> {
   const opened = openFake({ ttlMs: 30_000, ...options });
-  return { ...opened, lock: await hold(opened) };
+  return { ...opened, ...(await grant(opened, "a", {})) };
 }
 
 test("a lock is renewed after a third of its TTL, for its TTL, again and again", async () => {
-  const { lock, backend, close } = await openHeld();
+  const { lock, token, backend, close } = await openHeld();
   for (let round = 1; round <= 3; round += 1) {
     await clock.pass(9_999);
     expect(backend.renewals.count).toBe(round - 1);
     await clock.pass(1);
     const renewal = backend.renewals.take();
-    expect(renewal.request).toMatchObject({ key: "a", token: lock.token, fence: lock.fence, askedTtlMs: 30_000 });
+    expect(renewal.request).toMatchObject({ key: "a", token, fence: lock.fence, askedTtlMs: 30_000 });
     renewal.answer(backend.renewed());
     await settle();
   }

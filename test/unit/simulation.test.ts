@@ -73,7 +73,7 @@ test.each(weathers)("over %s", async (name, weather) => {
       const holders = lockers.map(({ locker }) => locker.get(key)).filter((lock) => lock?.held);
       expect(holders.length, `round ${round}, ${key}`).toBeLessThanOrEqual(1);
       // What is believed to be held is held.
-      if (holders[0] !== undefined) expect(server.holder(key)?.token, `round ${round}, ${key}`).toBe(holders[0].token);
+      if (holders[0] !== undefined) expect(server.holder(key)?.fence, `round ${round}, ${key}`).toBe(holders[0].fence);
     }
   }
 

@@ -11,6 +11,7 @@ import {
   releaseRows,
 } from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
+import { tokenOf } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
@@ -29,7 +30,7 @@ test("1,000 waiters of two lockers are all served, in the order of their tickets
   const served: { readonly token: string; readonly fence: bigint }[] = [];
   const waits = Array.from({ length: 1_000 }, async (_, n) => {
     const lock = await (lockers[n % 2] ?? holder).acquire("queue");
-    served.push({ token: lock.token, fence: lock.fence });
+    served.push({ token: await tokenOf(sql, "queue"), fence: lock.fence });
     await lock.release();
   });
   const queue = await until(
@@ -112,7 +113,7 @@ test("a waiter behind another of its process keeps its entry without a look, and
   const served: string[] = [];
   const rest = waits.map(async (wait) => {
     const lock = await wait;
-    served.push(lock.token);
+    served.push(await tokenOf(sql, "kept"));
     await lock.release();
   });
   await held.release();

@@ -1,5 +1,7 @@
 // A process that waits in queues. Each wait is by a name of the test's, and told when it was granted.
+import postgres from "postgres";
 import { createLocker, type Lock, type LockerOptions } from "../../src/index.js";
+import { tokenOf } from "../support/lease-row.js";
 import { emit, serve } from "../support/worker.js";
 
 export interface WaitArgs {
@@ -18,9 +20,10 @@ export interface Grant {
 serve((options: LockerOptions) => {
   const locker = createLocker({ waitMs: 60_000, ...options });
   const kept = new Map<string, Lock>();
+  const sql = postgres(options.url ?? "", { max: 1, onnotice: () => {} });
   const wait = async ({ key, name, keeps = false }: WaitArgs): Promise<Grant> => {
     const lock = await locker.acquire(key);
-    const grant = { name, token: lock.token, fence: lock.fence };
+    const grant = { name, token: await tokenOf(sql, key), fence: lock.fence };
     if (keeps) kept.set(name, lock);
     else await lock.release();
     emit("granted", grant);
@@ -34,6 +37,9 @@ serve((options: LockerOptions) => {
       wait(args).catch((error: unknown) => emit("failed", { name: args.name, error: String(error) }));
     },
     release: (name: string) => kept.get(name)?.release(),
-    close: () => locker.close(),
+    close: async () => {
+      await locker.close();
+      await sql.end();
+    },
   };
 });

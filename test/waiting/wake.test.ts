@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import { createDatabase, type TestDatabase } from "../support/database.js";
+import { tokenOf } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { queueOf, untilQueued } from "./queue.js";
 
@@ -67,7 +68,7 @@ test("with every NOTIFY dropped the queue is served all the same, and in order",
   const grants: { token: string; fence: bigint }[] = [];
   const waits = [a, b, a, b].map(async (locker) => {
     const lock = await locker.acquire("silent");
-    grants.push({ token: lock.token, fence: lock.fence });
+    grants.push({ token: await tokenOf(silent.sql, "silent"), fence: lock.fence });
     await lock.release();
   });
   const queue = await untilQueued(silent, "silent", 4);

@@ -39,6 +39,22 @@ export interface ReleaseMessage extends LockMessage {
   readonly heldMs: number;
 }
 
+/** On `leasehold:detach`: a lock was detached, to go on elsewhere. */
+export interface DetachMessage extends LockMessage {
+  /** A decimal number. */
+  readonly fence: string;
+  /** Milliseconds since the grant. */
+  readonly heldMs: number;
+}
+
+/** On `leasehold:adopt`: a lock that was granted elsewhere goes on here. */
+export interface AdoptMessage extends LockMessage {
+  /** A decimal number. */
+  readonly fence: string;
+  /** Milliseconds since the grant. */
+  readonly heldMs: number;
+}
+
 /** On `leasehold:lost`: a held lock was lost. */
 export interface LostMessage extends LockMessage {
   /** A decimal number. */

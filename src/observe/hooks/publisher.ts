@@ -7,6 +7,8 @@ import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../
 import type {
   AcquireMessage,
   AcquireTrace,
+  AdoptMessage,
+  DetachMessage,
   LockMessage,
   LostMessage,
   ReleaseMessage,
@@ -19,6 +21,8 @@ import { traced } from "./trace.js";
 const channels = {
   acquire: channel("leasehold:acquire"),
   release: channel("leasehold:release"),
+  detach: channel("leasehold:detach"),
+  adopt: channel("leasehold:adopt"),
   lost: channel("leasehold:lost"),
   takeover: channel("leasehold:takeover"),
   sweep: channel("leasehold:sweep"),
@@ -71,6 +75,20 @@ export class Publisher implements Observer {
     if (channels.release.hasSubscribers) {
       const fence = lease.fence.toString();
       channels.release.publish({ ...this.#about(lease), fence, heldMs } satisfies ReleaseMessage);
+    }
+  }
+
+  detached(lease: ObservedLease, heldMs: number): void {
+    if (channels.detach.hasSubscribers) {
+      const fence = lease.fence.toString();
+      channels.detach.publish({ ...this.#about(lease), fence, heldMs } satisfies DetachMessage);
+    }
+  }
+
+  adopted(lease: ObservedLease, heldMs: number): void {
+    if (channels.adopt.hasSubscribers) {
+      const fence = lease.fence.toString();
+      channels.adopt.publish({ ...this.#about(lease), fence, heldMs } satisfies AdoptMessage);
     }
   }
 

@@ -1,5 +1,6 @@
 import { type LeaseholdError, UnavailableError } from "../../errors/errors.js";
-import type { ServerClock } from "../../store/server-clock.js";
+import type { Proof } from "../../store/backend.js";
+import { localBound, type ServerClock } from "../../store/server-clock.js";
 import type { Connections } from "../connection/connections.js";
 import type { Answer, Lane } from "../connection/lane.js";
 import type { Parameter, Row } from "../connection/link.js";
@@ -109,6 +110,12 @@ export class Acts {
       this.#notifier.add(keys, this.session?.id ?? null);
     }
   }
+}
+
+/** Until when a lease lasts that was granted or renewed. */
+export function toProof(expiresAtMs: number, { answer, incarnation }: Proven): Proof {
+  const serverMs = Number(answer.rows[0]?.now);
+  return { until: localBound(expiresAtMs, { sentAt: answer.sentAt, serverMs }), expiresAtMs, incarnation };
 }
 
 /** Answers name their item by its number, counted from 1, and come in any order. */

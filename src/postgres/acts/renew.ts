@@ -1,11 +1,10 @@
 import { type LossReason, UnavailableError } from "../../errors/errors.js";
 import { after, type Instant, isPast, now } from "../../runtime/clock.js";
-import type { PendingRenewal, Proof, RenewAnswer } from "../../store/backend.js";
-import { localBound } from "../../store/server-clock.js";
+import type { PendingRenewal, RenewAnswer } from "../../store/backend.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
-import { type Acts, Batch, MAX_BATCH, type Proven } from "./acts.js";
+import { type Acts, Batch, MAX_BATCH, type Proven, toProof } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 
 /** Leases that are renewed for the same time. */
@@ -149,9 +148,4 @@ function toAnswer(outcome: string, expires: number | null, reason: LossReason | 
     default:
       throw new TypeError(`renew answered ${outcome}`);
   }
-}
-
-function toProof(expiresAtMs: number, { answer, incarnation }: Proven): Proof {
-  const serverMs = Number(answer.rows[0]?.now);
-  return { until: localBound(expiresAtMs, { sentAt: answer.sentAt, serverMs }), expiresAtMs, incarnation };
 }
