@@ -1,4 +1,12 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+/** As a user imports it: what examples/ has. The same for the compiler and tsx is in tsconfig.json. */
+const source = (name: string): string => fileURLToPath(new URL(`src/${name}.ts`, import.meta.url));
+const alias = [
+  { find: /^leasehold$/, replacement: source("index") },
+  { find: /^leasehold\/(\w+)$/, replacement: source("$1") },
+];
 
 const everything = ["test/**/*.test.ts"];
 /** Needs no server, and time passes there only when a test says so: `npm run test:unit`. */
@@ -25,6 +33,7 @@ const globalSetup = "test/support/global-setup.ts";
 const setupFiles = "test/support/setup.ts";
 
 const config: ViteUserConfig = defineConfig({
+  resolve: { alias },
   test: {
     // of its own process each: what a file leaves open is its own, and a frozen event loop freezes nobody else
     pool: "forks",

@@ -30,6 +30,7 @@ import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
+import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
 import { timing } from "./mutants/timing.js";
 import { tls } from "./mutants/tls.js";
@@ -74,6 +75,7 @@ const mutants = [
   ...retrying,
   ...rules,
   ...sqlApi,
+  ...stores,
   ...sweeper,
   ...trust,
   ...views,

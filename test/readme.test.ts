@@ -85,8 +85,10 @@ test("the first example is of eleven lines, and the README of two hundred at mos
 
 test("its options are all there are, with their defaults", () => {
   const rows = table("docs/reference/options.md", "option");
-  const { targets, ...defaults } = resolveLockerOptions({ url: "postgres://localhost/app" });
-  expect(rows.map(({ name }) => name).sort()).toEqual(["url", "directUrl", "stores", ...Object.keys(defaults)].sort());
+  const { targets, instance, ...defaults } = resolveLockerOptions({ url: "postgres://localhost/app" });
+  expect(rows.map(({ name }) => name).sort()).toEqual(
+    ["url", "directUrl", "instances", "stores", ...Object.keys(defaults)].sort(),
+  );
   const values = new Map<string, unknown>(Object.entries(defaults));
   for (const { name, second } of rows) {
     const value = values.get(name);

@@ -57,7 +57,7 @@ export const client: readonly Mutant[] = [
         "return Math.min(deadline.monotonicMs - this.monotonicNowMs(), deadline.wallMs - this.wallNowMs());",
         "return deadline.monotonicMs - this.monotonicNowMs();",
       ],
-      [" || deadline.wallMs <= this.wallNowMs();", ";"],
+      [" || deadline.wallMs <= WallClock.now();", ";"],
     ],
     tests: ["test/loss/frozen.test.ts"],
   },

@@ -55,6 +55,9 @@ function readInstances(args: Arguments): Instances | null {
   }
   const own = given.flatMap(({ name, url }) => (url === null ? [] : [{ name, url }]));
   const names = given.filter(({ url }) => url === null).map(({ name }) => name);
+  const twice = own.find(({ name }, index) => own.slice(0, index).some((one) => one.name === name));
+  if (twice !== undefined)
+    throw new UsageError(`--instance ${quoteArgument(twice.name)}: its address is given more than once`);
   const variable = process.env[INSTANCES_VARIABLE] || undefined;
   if (own.length === 0 && variable === undefined) {
     if (names.length === 0) return null;

@@ -31,7 +31,7 @@ export class InvalidKeyError extends LeaseholdError {
 
 /** What `InvalidOptionError` is made of. `received` is the value itself; the error keeps a description of it only. */
 export interface InvalidOptionData extends ErrorData {
-  /** The option's name. */
+  /** Its name, or its path: `instances.east.url`. */
   readonly option: string;
   /** What it must be. Default `another value`. */
   readonly expected?: string | undefined;
@@ -46,7 +46,7 @@ export class InvalidOptionError extends LeaseholdError {
   }
 
   override readonly code = "invalid-option" as const;
-  /** The option's name. */
+  /** Its name, or its path: `instances.east.url`. */
   readonly option: string;
   /** What it must be. */
   readonly expected: string;

@@ -301,7 +301,9 @@ export class Holdings implements LockActions, LeaseOwner {
     if (older !== lease) {
       this.#byKey[lease.key] = lease;
     }
-    older?.lose("taken");
+    if (this.#backend.excludes) {
+      older?.lose("taken");
+    }
   }
 
   #forget(lease: Lease): void {
@@ -311,8 +313,20 @@ export class Holdings implements LockActions, LeaseOwner {
     }
     if (this.#byKey[lease.key] === lease) {
       delete this.#byKey[lease.key];
+      if (!this.#backend.excludes) {
+        this.#findNewest(lease.key);
+      }
     }
     this.#onChange?.();
+  }
+
+  /** Of several of one key the newest is the one that `get` knows. */
+  #findNewest(key: string): void {
+    for (const other of this.#leases) {
+      if (other.key === key) {
+        this.#byKey[key] = other;
+      }
+    }
   }
 }
 

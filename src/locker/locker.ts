@@ -136,7 +136,8 @@ export interface Locker extends AsyncDisposable {
   readonly instances: readonly string[];
 
   /**
-   * The locker over one instance alone, whatever the routing says: a key has another lock on each. It shares what it holds with this one.
+   * The locker over one instance alone, whatever the routing says: a key has another lock on each. It shares what it holds with this one; closing
+   * it closes that instance for both.
    *
    * ```ts
    * const { acquired } = locker.on("east").stats();

@@ -14,7 +14,7 @@ import type { DebugInfo } from "./debug.js";
 import { describeInstances } from "./debug-instances.js";
 import type { Locker, TryResult } from "./locker.js";
 import { askAll, commonCapabilities, slowest, sumOfSweeps } from "./over-instances.js";
-import { isClosing, type StoreLocker } from "./store-locker.js";
+import { isClosing, StoreLocker } from "./store-locker.js";
 import { unknownInstance } from "./unknown-instance.js";
 
 /** One of its instances. */
@@ -141,7 +141,7 @@ export class RoutedLocker implements Locker {
   stats(): LockerStats {
     const sum = new Tally();
     const all = this.#all((locker) => {
-      locker.addCountsTo(sum);
+      StoreLocker.addCounts(locker, sum);
       return locker.stats();
     });
     const total = (count: (stats: LockerStats) => number): number => all.reduce((so, one) => so + count(one), 0);

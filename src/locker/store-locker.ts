@@ -80,6 +80,11 @@ export class StoreLocker implements Locker {
   readonly #waitTerms: ResolvedAcquireOptions | null;
   readonly #tryTerms: ResolvedAcquireOptions | null;
 
+  /** Adds what `stats()` counts, for a locker over several instances. Static: it is no method of a Locker. */
+  static addCounts(locker: StoreLocker, sum: Tally): void {
+    locker.#counters.addTo(sum);
+  }
+
   /** `lockerId`: of the locker over several instances, of which this is one. */
   constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
     this.#publisher = new Publisher(options.instance, lockerId);
@@ -335,11 +340,6 @@ export class StoreLocker implements Locker {
 
   stats(): LockerStats {
     return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
-  }
-
-  /** Adds what `stats()` counts, for a sum of several lockers. */
-  addCountsTo(sum: Tally): void {
-    this.#counters.addTo(sum);
   }
 
   resetStats(): void {

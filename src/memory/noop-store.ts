@@ -1,5 +1,6 @@
 import type { Store, StoreFactory, Validity } from "../api/store.js";
 import { processWide } from "../runtime/process-wide.js";
+import { locksNothing } from "../store/locks-nothing.js";
 import { processNowMs } from "./memory-store.js";
 
 /** One for each process, and for each copy of this package in it. */
@@ -18,6 +19,7 @@ export function noopStore(): StoreFactory {
     return { nowMs, expiresAtMs: Math.min(nowMs + ttlMs, limits.get(token) ?? Number.POSITIVE_INFINITY) };
   };
   const store: Store = {
+    [locksNothing]: true,
     name: "noop",
     features: {},
     open: async () => ({ nowMs: processNowMs() }),

@@ -78,6 +78,7 @@ export class PostgresBackend implements Backend {
   readonly attempt: (attempt: FirstAttempt) => void;
   readonly release: (release: PendingRelease) => void;
   readonly renew: (renewal: PendingRenewal) => void;
+  readonly excludes = true;
   readonly refuseHere: (() => UnavailableError | null) | null;
   /** Set by #updateReady alone. */
   isReady = false;

@@ -85,6 +85,16 @@ const MAX_DELAY_MS = 2_147_483_647;
 
 /** The time of this process. */
 class SystemClock extends Clock {
+  // One call in place of three, for what is asked with every lock.
+
+  override now(): Instant {
+    return { monotonicMs: monotonic(), wallMs: WallClock.now() };
+  }
+
+  override isPast(deadline: Instant): boolean {
+    return deadline.monotonicMs <= monotonic() || deadline.wallMs <= WallClock.now();
+  }
+
   override monotonicNowMs(): number {
     return monotonic();
   }
@@ -107,7 +117,7 @@ export const systemClock: Clock = new SystemClock();
 // The same of the system's clock, for what has to do with connections: a test does not move their time.
 
 export function now(): Instant {
-  return systemClock.now();
+  return { monotonicMs: monotonic(), wallMs: WallClock.now() };
 }
 
 export function monotonicNowMs(): number {

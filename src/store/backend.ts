@@ -13,6 +13,8 @@ import type { TallyStats } from "./counts.js";
 export interface Backend {
   /** The time of the locker. */
   readonly clock: Clock;
+  /** Whether a grant of a key means that earlier ones have ended. Not so with `noop`, which excludes nobody. */
+  readonly excludes: boolean;
   /** Brings the schema up to date. Safe when many processes do it at once. */
   migrate(options: MigrateOptions): Promise<void>;
   /** Connects, and refuses every unsafe setup. Later calls are cheap. A role without any right is told the one that it needs. */

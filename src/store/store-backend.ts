@@ -38,6 +38,7 @@ import type {
 } from "./backend.js";
 import type { StoreState } from "./backend-state.js";
 import { checkStore, featuresOf } from "./check-store.js";
+import { locksNothing } from "./locks-nothing.js";
 import { StoreCalls } from "./store-calls.js";
 
 /** What a sweep of a store says in which nothing is left over. */
@@ -62,6 +63,7 @@ export interface StoreBackendInit {
 /** A backend over the public port: it does what every store would do alike. */
 export class StoreBackend implements Backend {
   readonly clock: Clock;
+  readonly excludes: boolean;
   readonly connections = null;
   /** There are no transactions here that a call could wait for. */
   readonly refuseHere = null;
@@ -96,6 +98,7 @@ export class StoreBackend implements Backend {
       onError: (error) => events.onError(error),
     });
     this.#store = checkStore(store);
+    this.excludes = !(locksNothing in this.#store);
     this.#calls = new StoreCalls({
       store: this.#store,
       clock,

@@ -55,6 +55,21 @@ export class ManualClock extends Clock {
     return this.#advancing;
   }
 
+  /** Moves on as far as the work waits for it. */
+  async advanceUntil(work: Promise<unknown>): Promise<void> {
+    let isSettled = false;
+    const settle = (): void => {
+      isSettled = true;
+    };
+    work.then(settle, settle);
+    for (await turn(); !isSettled; await turn()) {
+      const first = this.#first(Number.POSITIVE_INFINITY);
+      if (first !== null) {
+        await this.advance(Math.max(0, first.atMs - this.#elapsedMs));
+      }
+    }
+  }
+
   async #advance(ms: number): Promise<void> {
     const untilMs = this.#elapsedMs + ms;
     await turn();

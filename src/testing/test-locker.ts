@@ -1,4 +1,4 @@
-import type { LockerOptions } from "../api/options.js";
+import type { CloseOptions, LockerOptions } from "../api/options.js";
 import type { StoreFactory } from "../api/store.js";
 import { resolveLockerOptions } from "../config/resolve-options.js";
 import { InvalidOptionError, type LossReason } from "../errors/errors.js";
@@ -19,7 +19,7 @@ export type TestLockerOptions = Omit<LockerOptions, (typeof ofDatabases)[number]
 
 /** What `createTestLocker` makes. */
 export interface TestLocker {
-  /** What the code under test is given. */
+  /** What the code under test is given. Its `close` moves the clock on, as far as what it waits for needs. */
   readonly locker: Locker;
   /** Time, for all lockers of this test. */
   readonly clock: TestClock;
@@ -71,7 +71,7 @@ export function createTestLocker(options: TestLockerOptions = {}): TestLocker {
     // No address is looked for, and a test is not disturbed by what the environment says.
     const resolved = resolveLockerOptions({ ...given, store: "memory" }, {});
     const { requestTimeoutMs, takeoverDelayMs } = resolved;
-    const locker = new StoreLocker(resolved, (events) => {
+    const locker = new ClockedLocker(clock, resolved, (events) => {
       const makeStore: StoreFactory = (context) => {
         store = new MemoryStore(leases, context);
         return faulty(store, outages, clock);
@@ -88,6 +88,22 @@ export function createTestLocker(options: TestLockerOptions = {}): TestLocker {
     faults: faultsOf(leases, stores, outages),
     otherProcess: (others = {}) => open({ ...options, owner: `other process ${stores.size}`, ...others }),
   };
+}
+
+/** Whoever closes a locker has no more use for the time: it moves on as far as that takes. */
+class ClockedLocker extends StoreLocker {
+  readonly #clock: ManualClock;
+
+  constructor(clock: ManualClock, ...args: ConstructorParameters<typeof StoreLocker>) {
+    super(...args);
+    this.#clock = clock;
+  }
+
+  override close(options?: CloseOptions): Promise<void> {
+    const closing = super.close(options);
+    void this.#clock.advanceUntil(closing);
+    return closing;
+  }
 }
 
 function refuseDatabase(given: TestLockerOptions): void {

@@ -29,11 +29,15 @@ test.each(blocks("js"))("$page: what was there before is JavaScript", async ({ t
   await expect(transform(text, { loader: "js", format: "esm" })).resolves.toMatchObject({ warnings: [] });
 });
 
-/** What stands as code in the running text, and in the last column of a table: in the others stands the other library. */
+/**
+ * What stands as code in the running text, and in the last column of a table, or in the one before where the last one names tests: in the others
+ * stands the other library.
+ */
 function* codeOf(text: string): Generator<string> {
   const prose = text.replaceAll(/^```.*?^```/gms, "");
+  const column = /^\|.*\| shown by \|$/m.test(prose) ? -3 : -2;
   for (const line of prose.split("\n")) {
-    const ours = line.startsWith("|") ? (line.split(/(?<!\\)\|/).at(-2) ?? "") : line;
+    const ours = line.startsWith("|") ? (line.split(/(?<!\\)\|/).at(column) ?? "") : line;
     for (const [, code = ""] of ours.matchAll(/`([^`]+)`/g)) yield code;
   }
 }
@@ -46,6 +50,7 @@ test.each(pages)("$path names options and methods that are there", ({ path, text
     "lockTimeoutMs",
     ...["delayMs", "stepMs", "firstMs", "maxDelayMs"],
     "heldMs",
+    "everyMs",
     "remainingMs",
     "nowMs",
     "expiresAtMs",

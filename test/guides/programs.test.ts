@@ -107,10 +107,17 @@ test("shutdown: the work that has begun is finished, who waits is told, and the 
   });
 });
 
-test.each(["pay.test.ts", "meet.test.ts"])("testing: the tests of %s pass", async (name) => {
+test.each(["payment.test.ts", "pay.test.ts", "meet.test.ts"])("testing: the tests of %s pass", async (name) => {
   const start = await prepareProgram(name);
   const { code, stdout } = await start(database.url).result;
   expect(stdout).toMatch(/^\S+ pass [23]$/m);
+  expect(code, stdout).toBe(0);
+});
+
+test("stores: under the test runner of Node the tests of store.test.ts pass, each of them", async () => {
+  const start = await prepareProgram("store.test.ts");
+  const { code, stdout } = await start(database.url).result;
+  expect(Number(/^\S+ pass (\d+)$/m.exec(stdout)?.[1]), stdout).toBeGreaterThan(50);
   expect(code, stdout).toBe(0);
 });
 

@@ -22,6 +22,7 @@ const needed = [
   "bench/README.md",
   "examples/cron.ts",
   "examples/python/locked_counter.py",
+  "examples/store/locks.ts",
   "ARCHITECTURE.md",
   "CHANGELOG.md",
   "CONTRIBUTING.md",
@@ -35,7 +36,7 @@ const allowed = [
   /^man\/leasehold\.1$/,
   /^migrations\/\d{4}_\w+\.sql$/,
   /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$/,
-  /^bench\/README\.md$|^examples\/(python\/\w+\.py|[\w-]+\.ts)$/,
+  /^bench\/README\.md$|^examples\/(python\/\w+\.py|(store\/)?[\w-]+\.ts|store\/README\.md)$/,
   /^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/,
 ];
 

@@ -81,6 +81,7 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         ),
       abandon: ({ key, token, wasHeld }) => untilFree(() => backend.abandon({ key, token, wasHeld, isDoubted: false })),
       renew: async ({ key, token, fence, ttlMs }) => {
+        await backend.open(5_000); // after a rest
         const askedTtlMs = ttlMs === 0 ? null : ttlMs;
         const answer = await new Promise<RenewAnswer>((onAnswer, onFailure) =>
           backend.renew({ key, token, fence, askedTtlMs, onAnswer, onFailure }),

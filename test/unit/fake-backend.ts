@@ -118,6 +118,7 @@ export class FakeBackend implements Backend {
   readonly adoptions = new Requests<AdoptRequest, AdoptAnswer>("adopt");
   readonly presence = { incarnation: 1, isBelieved: true, sessionId: 7 as number | null };
   readonly connections = { session: null } as unknown as Backend["connections"];
+  readonly excludes = true;
   readonly refuseHere = null;
   isReady = true;
   databaseId: string | null = "here";

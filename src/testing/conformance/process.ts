@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Feature } from "../../api/capabilities.js";
@@ -15,6 +14,7 @@ import type {
   Store,
   StoreFactory,
 } from "../../api/store.js";
+import { holds } from "./assertions.js";
 
 /** How long a test waits for what should come soon. */
 const PATIENCE_MS = 20_000;
@@ -30,7 +30,9 @@ export class Process {
   readonly store: Store;
   /** The keys that it was woken for; null: any. */
   readonly woken: (string | null)[] = [];
-  #clock: { readonly storeMs: number; readonly atMs: number } | null = null;
+  /** What failed in the background. */
+  readonly errors: unknown[] = [];
+  #clock = { storeMs: 0, atMs: 0 };
 
   constructor(factory: StoreFactory) {
     this.store = factory({
@@ -39,15 +41,13 @@ export class Process {
       onWake: (key) => void this.woken.push(key),
       onReconnected: () => undefined,
       onLost: () => undefined,
-      onError: (error) => {
-        throw error;
-      },
+      onError: (error) => void this.errors.push(error),
     });
   }
 
   async open(): Promise<this> {
     const { nowMs } = await this.store.open();
-    assert.ok(Number.isFinite(nowMs), `open says its time as a finite number, not ${nowMs}`);
+    holds(Number.isFinite(nowMs), "open says the store's time, a finite number", nowMs);
     this.#clock = { storeMs: nowMs, atMs: performance.now() };
     return this;
   }
@@ -58,8 +58,8 @@ export class Process {
 
   /** A deadline that is far enough. */
   get #notAfterMs(): number {
-    assert.ok(this.#clock !== null);
-    return this.#clock.storeMs + (performance.now() - this.#clock.atMs) + PATIENCE_MS;
+    const { storeMs, atMs } = this.#clock;
+    return storeMs + (performance.now() - atMs) + PATIENCE_MS;
   }
 
   ask(key: string, request: Partial<AcquireRequest> = {}): Promise<AcquireAnswer> {
@@ -82,25 +82,21 @@ export class Process {
   async take(key: string, request: Partial<AcquireRequest> = {}): Promise<Held> {
     const token = request.token ?? randomUUID();
     const answer = await this.ask(key, { ...request, token });
-    assert.equal(
-      answer.outcome,
-      "granted",
-      `a key that is free and that nobody waits for is granted, not ${show(answer)}`,
-    );
-    return { ...(answer as GrantedAnswer), key, token };
+    holds(answer.outcome === "granted", "a key that is free is granted to whoever is next", answer);
+    return { ...answer, key, token };
   }
 
   async refused(key: string, request: Partial<AcquireRequest> = {}): Promise<AcquireAnswer & { outcome: "held" }> {
     const answer = await this.ask(key, request);
-    assert.equal(answer.outcome, "held", `a try for a key that is kept is answered held, not ${show(answer)}`);
-    return answer as AcquireAnswer & { outcome: "held" };
+    holds(answer.outcome === "held", "a try for a key that is not free is answered held", answer);
+    return answer;
   }
 
   async queued(key: string, request: Partial<AcquireRequest> = {}): Promise<{ ticket: bigint; token: string }> {
     const token = request.token ?? randomUUID();
     const answer = await this.ask(key, { ...request, token, waits: true });
-    assert.equal(answer.outcome, "queued", `who waits for a key that is kept is queued, not ${show(answer)}`);
-    return { ticket: (answer as AcquireAnswer & { outcome: "queued" }).ticket, token };
+    holds(answer.outcome === "queued", "who waits for a key that is not free is queued", answer);
+    return { ticket: answer.ticket, token };
   }
 
   /** Lets go of what it holds, as a locker does before it hands it over. */
@@ -111,7 +107,7 @@ export class Process {
 
   adopt({ key, token, fence }: GrantRequest, request: Partial<AdoptRequest> = {}): Promise<AdoptAnswer> {
     const { store } = this;
-    assert.ok(store.adopt !== undefined);
+    holds(store.adopt !== undefined, "the store has adopt()", store.name);
     const terms = { newToken: randomUUID(), owner: "adopter", ttlMs: 60_000, maxHoldMs: null };
     return store.adopt({ key, token, fence, ...terms, notAfterMs: this.#notAfterMs, ...request });
   }
@@ -120,8 +116,8 @@ export class Process {
   async takeOver(grant: GrantRequest, request: Partial<AdoptRequest> = {}): Promise<AdoptedAnswer & GrantRequest> {
     const newToken = request.newToken ?? randomUUID();
     const answer = await this.adopt(grant, { ...request, newToken });
-    assert.equal(answer.outcome, "adopted", `a grant that is handed over is adopted, not ${show(answer)}`);
-    return { ...(answer as AdoptedAnswer), key: grant.key, token: newToken, fence: grant.fence };
+    holds(answer.outcome === "adopted", "a grant that is handed over is adopted", answer);
+    return { ...answer, key: grant.key, token: newToken, fence: grant.fence };
   }
 
   /** Waits until the store's clock says so. */
@@ -140,13 +136,16 @@ export class Process {
   }
 }
 
-/** Waits until it is so. */
-export async function eventually(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const endMs = performance.now() + PATIENCE_MS; !(await isSo()); await sleep(10)) {
-    assert.ok(performance.now() < endMs, `within ${PATIENCE_MS} ms: ${what}`);
+/** Asks until there is an answer. */
+export async function eventually<Value>(
+  what: string,
+  ask: () => Value | undefined | Promise<Value | undefined>,
+): Promise<Value> {
+  for (const endMs = performance.now() + PATIENCE_MS; ; await sleep(10)) {
+    const found = await ask();
+    if (found !== undefined) {
+      return found;
+    }
+    holds(performance.now() < endMs, `${what}, within ${PATIENCE_MS} ms`, "nothing of it");
   }
-}
-
-export function show(value: unknown): string {
-  return JSON.stringify(value, (_, part) => (typeof part === "bigint" ? `${part}n` : part));
 }

@@ -1,19 +1,24 @@
 import { checkFunction, checkNames } from "../../errors/option-checks.js";
-import { grants, renewals } from "./grants.js";
+import { same } from "./assertions.js";
+import { ends, grants } from "./grants.js";
 import { handOvers } from "./hand-overs.js";
-import { force, housekeeping, looks, marks, queues, wakes } from "./others.js";
+import { force, housekeeping, looks, marks } from "./others.js";
 import { Process } from "./process.js";
+import { noQueue, queues, wakes } from "./queues.js";
 import { randomRun } from "./random-run.js";
+import { renewals } from "./renewals.js";
 import type { StoreSuite } from "./suite.js";
 import type { Tests } from "./tests.js";
 
 /** Each with whether a store has to pass it. */
 const parts: readonly (readonly [name: string, tests: Tests, applies: (process: Process) => boolean])[] = [
   ["grants", grants, () => true],
+  ["how grants end", ends, () => true],
   ["renewals", renewals, () => true],
   ["handing over", handOvers, ({ store }) => store.adopt !== undefined],
   ["looking", looks, () => true],
   ["the queue", queues, (process) => process.has("queue")],
+  ["no queue", noQueue, (process) => !process.has("queue")],
   ["wake-ups", wakes, (process) => process.has("queue") && process.has("wake-ups")],
   ["force", force, ({ store }) => store.forceRelease !== undefined],
   ["marks of resources", marks, ({ store }) => store.checkFence !== undefined],
@@ -23,7 +28,8 @@ const parts: readonly (readonly [name: string, tests: Tests, applies: (process: 
 
 /**
  * Registers the tests that every store has to pass, with the runner's own `describe` and `it`. Each begins with a new and empty store, and
- * its name is a sentence of the port. What a store does not offer (see its `features`) is not tested. The slowest waits some 3 s.
+ * its name is a sentence of the port. What a store does not offer (see its `features`) is not tested. The slowest waits some 4 s, for which
+ * mocha needs a `timeout`.
  *
  * ```ts
  * storeConformance({ describe, it, create: () => memoryStore() });
@@ -47,9 +53,12 @@ export function storeConformance(suite: StoreSuite): void {
             const [one, other] = [await open(), await open()];
             if (applies(one)) {
               await run({ one, other, open });
+              const errors = processes.flatMap((process) => process.errors).map(String);
+              same(errors, [], "nothing fails in the background (onError)");
             }
           } finally {
-            await Promise.all(processes.map(({ store }) => store.close()));
+            // One that cannot be closed does not hide what the test has found.
+            await Promise.allSettled(processes.map(({ store }) => store.close()));
             await destroy?.();
           }
         });

@@ -7,7 +7,14 @@ import { expect, test } from "vitest";
 import { type Page, proseOf, readPage, userPages } from "../../support/pages.js";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
-const others = ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "bench/README.md"];
+const others = [
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "SECURITY.md",
+  "bench/README.md",
+  "examples/store/README.md",
+];
 const pages = [...userPages(), ...others.map(readPage)];
 
 test.each(pages.map((page) => [page.path, page] as const))("%s has no dead link", (_, page) => {
