@@ -5046,11 +5046,11 @@ end
 $$;
 
 comment on function leasehold.detach_lock(text, uuid, interval) is
-  'Prepares a lock for somebody else: select leasehold.detach_lock(''report:daily'', ''<token>''); Takes it off the session that it '
-  'was acquired with, so that it lives by its TTL alone, counted from now, and returns its end. Then give key, token and fence to '
-  'who goes on with it: leasehold.adopt(key, token), or locker.adopt(...) of the client. "ttl": instead of the one it has. Never '
-  'shortens. Fails with LH002 if the lock is no longer held with this token, and with 55P03 if a transaction keeps the row '
-  'locked.';
+  'Prepares a lock for somebody else: select leasehold.detach_lock(''report:daily'', ''<token>''); Takes it off the session '
+  'that it was acquired with, so that it lives by its TTL alone, counted from now, and returns its end. Then give key, token and '
+  'fence to who goes on with it: leasehold.adopt(key, token), or locker.adopt(...) of the client. "ttl": instead of the one it '
+  'has. Never shortens. Fails with LH002 if the lock is no longer held with this token, and with 55P03 if a transaction keeps '
+  'the row locked.';
 --> statement-breakpoint
 create function leasehold.adopt(
   key text, token uuid, ttl interval default null, owner text default null, session integer default null)
@@ -5112,13 +5112,13 @@ end
 $$;
 
 comment on function leasehold.adopt(text, uuid, interval, text, integer) is
-  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and token come '
-  'from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: new_token is the '
-  'secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the fence stays. "ttl": '
-  'counted from now, instead of the one it has. "owner": how others see the new holder. "session": the number that attach() gave '
-  'on this connection, which ties the lock to the connection. Fails with LH002 if the lock is no longer held with this token, '
-  'with LH004 if it is tied to a session that is alive, and with 55P03 if a transaction keeps the row locked, such as one that '
-  'guards the key.';
+  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and token '
+  'come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: new_token '
+  'is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the fence stays. '
+  '"ttl": counted from now, instead of the one it has. "owner": how others see the new holder. "session": the number that '
+  'attach() gave on this connection, which ties the lock to the connection. Fails with LH002 if the lock is no longer held with '
+  'this token, with LH004 if it is tied to a session that is alive, and with 55P03 if a transaction keeps the row locked, such '
+  'as one that guards the key.';
 --> statement-breakpoint
 -- Runs with the rights of its caller, so that it can tell a role without the right which one that is. What it calls is an
 -- administrator's alone.

@@ -21,6 +21,7 @@ import { fences } from "./mutants/fences.js";
 import { firstAttempts } from "./mutants/first-attempts.js";
 import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
+import { handingOver } from "./mutants/handing-over.js";
 import { instances } from "./mutants/instances.js";
 import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
@@ -70,6 +71,7 @@ const mutants = [
   ...client,
   ...libraries,
   ...counters,
+  ...handingOver,
   ...retrying,
   ...rules,
   ...sqlApi,

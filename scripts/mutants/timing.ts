@@ -147,7 +147,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "last word: before the attempts have ended",
     file: "src/claim/claim.ts",
-    edits: [["      await this.#attemptsEnded();\n", ""]],
+    edits: [["      await this.attemptsEnded();\n", ""]],
     tests: unit("acquire", "simulation"),
   },
   {
@@ -357,7 +357,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "renewals: a second one is sent while one is on its way",
     file: "src/hold/renewals.ts",
-    edits: [["renewal.isInFlight || renewal.dueAtMs", "renewal.dueAtMs"]],
+    edits: [["renewal.isInFlight || renewal.isPaused", "renewal.isPaused"]],
     tests: unit("renewals"),
   },
   {

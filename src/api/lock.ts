@@ -112,9 +112,10 @@ export interface Lock extends AsyncDisposable {
    * that is open keeps the lock from being adopted. The data holds the secret token.
    *
    * ```ts
-   * child.send({ file, lock: await lock.detach() });
-   * // in the child process
-   * await using lock = await locker.adopt(message.lock);
+   * import { fork } from "node:child_process";
+   *
+   * const worker = fork("worker.js");
+   * worker.send(await lock.detach()); // and there: await locker.adopt(detached)
    * ```
    * @throws {LeaseLostError} when it was lost @throws {NotHeldError} when it was released or detached already
    * @throws {UnavailableError} when there was no answer: this handle still holds it, until a crash of this process for its TTL perhaps

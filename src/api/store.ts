@@ -260,6 +260,7 @@ export type AdoptAnswer =
 
 /** It goes on here. */
 export interface AdoptedAnswer extends Validity {
+  /** Under its new token, and no other. */
   readonly outcome: "adopted";
   /** When it was granted, by the store's clock. */
   readonly acquiredAtMs: number;

@@ -1,7 +1,6 @@
 import type { AdoptOptions } from "../api/options.js";
 import { InvalidKeyError, InvalidOptionError } from "../errors/errors.js";
 import { checkNames, checkText, isFence } from "../errors/option-checks.js";
-import type { GrantId } from "../store/backend.js";
 import { checkKey } from "./key.js";
 import { type ResolvedAcquireOptions, type ResolvedLockerOptions, resolveAcquireOptions } from "./resolve-options.js";
 
@@ -17,7 +16,10 @@ const adoptNames: { readonly [Name in keyof AdoptOptions]-?: true } = {
 };
 
 /** What `adopt` is given, checked. */
-export interface Detached extends GrantId {
+export interface Detached {
+  readonly key: string;
+  readonly token: string;
+  readonly fence: bigint;
   /** Null: it names none. */
   readonly instance: string | null;
 }

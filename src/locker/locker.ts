@@ -98,9 +98,11 @@ export interface Locker extends AsyncDisposable {
    * has already. The key is the full one: the locker's prefix is not added.
    *
    * ```ts
-   * process.on("message", async (message: { file: string; lock: DetachedLock }) => {
-   *   await using lock = await locker.adopt(message.lock);
-   *   await importFile(message.file, { signal: lock.signal });
+   * import type { DetachedLock } from "leasehold";
+   *
+   * process.on("message", async (detached: DetachedLock) => {
+   *   await using lock = await locker.adopt(detached);
+   *   await charge(42, { signal: lock.signal });
    * });
    * ```
    * @throws {LeaseLostError} with its reason, when it has ended, or was adopted by somebody else (`taken`)

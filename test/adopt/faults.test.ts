@@ -20,6 +20,7 @@ function through(proxy: PostgresProxy, options: LockerOptions = {}): Locker {
   return openLocker(proxy.url(database.url), { ttlMs: 30_000, requestTimeoutMs, ...options });
 }
 
+const loseAnswer = (proxy: PostgresProxy, of: RegExp, then: "cut" | "blackhole") => proxy.dropAnswerOf(of, { then });
 const count = (proxy: PostgresProxy, pattern: RegExp) => proxy.statements.filter((one) => pattern.test(one.sql)).length;
 const isFree = (key: string) => async () => (await leaseRow(sql, key)).token === null;
 const grants = async (key: string) =>
@@ -31,7 +32,7 @@ test.each(presences)("a detach whose answer is cut off is repeated, and resolves
   await using first = through(proxy, { presence });
   await using second = openLocker(database);
   const lock = await first.acquire(key);
-  const { dropped } = proxy.dropAnswerOf(detaching, { then: "cut" });
+  const { dropped } = loseAnswer(proxy, detaching, "cut");
 
   const detached = await lock.detach();
   await dropped;
@@ -50,7 +51,7 @@ test.each(presences)(
     await using first = through(proxy, { presence, renewEveryMs: 300, onLost: (lock) => lost.push(lock.key) });
     await using second = openLocker(database);
     const lock = await first.acquire(key);
-    const { dropped } = proxy.dropAnswerOf(detaching, { then: "blackhole" });
+    const { dropped } = loseAnswer(proxy, detaching, "blackhole");
 
     const error = await lock.detach().catch((thrown: unknown) => thrown);
     await dropped;
@@ -130,7 +131,7 @@ test.each(presences)("an adoption whose answer is cut off is one adoption (prese
   await second.ready();
   const lock = await first.acquire(key);
   const detached = await lock.detach();
-  const { dropped } = proxy.dropAnswerOf(adopting, { then: "cut" });
+  const { dropped } = loseAnswer(proxy, adopting, "cut");
 
   const adopted = await second.adopt(detached);
   await dropped;
@@ -154,7 +155,7 @@ test.each(presences)(
     const lock = await first.acquire(key);
     const waiting = first.acquire(key);
     const detached = await lock.detach();
-    const { dropped } = proxy.dropAnswerOf(adopting, { then: "blackhole" });
+    const { dropped } = loseAnswer(proxy, adopting, "blackhole");
 
     const error = await second.adopt(detached, { ttlMs: 60_000 }).catch((thrown: unknown) => thrown);
     await dropped;

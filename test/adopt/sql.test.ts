@@ -138,10 +138,12 @@ test("what is tied to a connection that lives is adopted once it was detached, b
   });
   expect(await leaseRow(sql, "a")).toMatchObject({ token: grant.token, sessionId: id });
 
-  const [row] = await session.run(`select leasehold.detach_lock('a', '${grant.token}', '1 hour') as until`);
+  const [row] = await session.run(
+    `select extract(epoch from leasehold.detach_lock('a', '${grant.token}', '1 hour'))::float8 * 1000 as until`,
+  );
   const detached = await leaseRow(sql, "a");
   expect(detached).toMatchObject({ token: grant.token, sessionId: null, takeoverMs: null });
-  expect((row?.until as Date).getTime()).toBe(Math.floor(detached.expiresAt));
+  expect(row?.until).toBe(detached.expiresAt);
   expect(detached.expiresAt - detached.now).toBeGreaterThan(3_000_000);
   // the connection may end now
   await session.run(`select leasehold.detach(${id})`);
@@ -237,6 +239,48 @@ test("adopt() in the name of a session that is not this connection's is refused"
   const id = await attach(other);
   await expect(adopt(session, "a", grant.token, `, session => ${id}`)).rejects.toMatchObject({ code: "LH004" });
   expect(await leaseRow(sql, "a")).toMatchObject({ token: grant.token, sessionId: null });
+});
+
+test.each(["adopt", "detach_lock"])("%s() waits for the disk, whatever the caller's transactions do", async (name) => {
+  await using session = await openSession(database);
+  const { token } = await tryAcquire(session, "a");
+  await session.begin();
+  await session.run("set local synchronous_commit = off");
+  await session.run(`select leasehold.${name}('a', '${token}')`);
+  const durability = await session.setting("synchronous_commit");
+  await session.commit();
+  expect(durability).toBe("on");
+});
+
+test.each(["adopt", "detach_lock"])("%s() of a row that is locked for a moment is tried again, twice", async (name) => {
+  await using own = await createDatabase();
+  await using session = await openSession(own);
+  const { token } = await tryAcquire(session, "busy");
+  const [real] = await own.sql`
+    select pg_get_function_arguments(oid) as arguments, pg_get_function_result(oid) as result, pronargs::int as count
+      from pg_proc where pronamespace = 'leasehold_internal'::regnamespace and proname = ${name}`;
+  const values = Array.from({ length: real?.count }, (_, index) => `$${index + 1}`).join(", ");
+  // The first so many are told that the row is locked.
+  await own.sql.unsafe(`
+    create sequence public.asked;
+    alter function leasehold_internal.${name} rename to real;
+    create function leasehold_internal.${name}(${real?.arguments}) returns ${real?.result} language plpgsql as $$
+    #variable_conflict use_column
+    begin
+      if nextval('public.asked') <= current_setting('test.busy')::int then
+        outcome := 'busy';
+        return next;
+      else
+        return query select * from leasehold_internal.real(${values});
+      end if;
+    end $$;
+    grant usage on sequence public.asked to public`);
+  const call = `select * from leasehold.${name}('busy', '${token}')`;
+  await session.run("set test.busy = 3");
+  await expect(session.run(call)).rejects.toMatchObject({ code: "55P03" });
+  await own.sql`select setval('public.asked', 1, false)`;
+  await session.run("set test.busy = 2");
+  expect(await session.run(call)).toHaveLength(1);
 });
 
 test.each(["adopt", "detach_lock"])("%s() says what is wrong with its arguments", async (name) => {

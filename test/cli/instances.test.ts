@@ -65,7 +65,7 @@ test("ls lists the keys of all, with the instance of each, or those of the insta
   const rows = [["INSTANCE", "KEY"], ...eastern.map((key) => ["east", key]), ...western.map((key) => ["west", key])];
   expect([all.code, all.stderr]).toEqual([0, ""]);
   expect(columns(all)).toEqual(rows);
-  expect(byFlags.stdout.replaceAll(/ +\d.*/g, "")).toBe(all.stdout.replaceAll(/ +\d.*/g, ""));
+  expect([byFlags.code, columns(byFlags)]).toEqual([0, rows]);
   const data = JSON.parse(json.stdout) as { instance: string; key: string; owner: string }[];
   expect(data.map((row) => [row.instance, row.key])).toEqual(rows.slice(1));
   expect(Object.keys(data[0] ?? {})[0]).toBe("instance");

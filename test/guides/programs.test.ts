@@ -47,6 +47,16 @@ describe("cron", () => {
   });
 });
 
+test("handing over: the child goes on with the fence of its parent, which has closed its locker", async () => {
+  const start = await prepareProgram("import.ts");
+  const { code, stdout, stderr } = await start(database.url).result;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const [, taken, adopted] = /^took it, with fence (\d+)\ngoes on, with fence (\d+)\n$/.exec(stdout) ?? [];
+  expect(taken).toBeDefined();
+  expect(adopted).toBe(taken);
+  expect(await database.sql`select token from leasehold.leases where key = 'import:prices'`).toEqual([{ token: null }]);
+});
+
 test("a leader: the next one takes over after a crash, stands again after a loss, and leaves in order", async () => {
   expectLeft(database, "sessions"); // of the one that is killed
   const start = await prepareProgram("leader.ts");

@@ -13,7 +13,7 @@ import { openLocker } from "../support/lockers.js";
 const database = await createDatabase();
 const { sql } = database;
 
-const names = ["acquire", "release", "lost", "takeover", "sweep"] as const;
+const names = ["acquire", "release", "detach", "adopt", "lost", "takeover", "sweep"] as const;
 
 /** What is published until the test has ended, as `[channel, message]`. Each survives JSON, and shows no token. */
 function listen(...channels: (typeof names)[number][]): [string, Record<string, unknown>][] {
@@ -86,6 +86,31 @@ test("an acquire and a release are told, with what became of them", async () => 
   ]);
   const [mine, theirs] = heard.map(([, { lockerId }]) => Number(lockerId));
   expect(theirs).toBe(Number(mine) + 1);
+});
+
+test("a lock that is handed over is told by who gives it away, and by who goes on with it", async () => {
+  await using locker = openLocker(database, { owner: "first" });
+  await using other = openLocker(database, { owner: "second" });
+  const heard = listen();
+  const lock = await locker.acquire("handed over");
+  const detached = await lock.detach();
+  const adopted = await other.adopt(detached);
+  await other.adopt(detached).catch(() => undefined);
+  await adopted.release();
+
+  const told = heard.map(([name, { key, owner, fence, heldMs }]) => [name, key, owner, fence, typeof heldMs]);
+  const about = (owner: string) => ["handed over", owner, `${lock.fence}`];
+  expect(told).toEqual([
+    ["acquire", ...about("first"), "undefined"],
+    ["detach", ...about("first"), "number"],
+    ["adopt", ...about("second"), "number"],
+    ["release", ...about("second"), "number"],
+  ]);
+  const [, detach, adopt, release] = heard.map(([, { heldMs }]) => Number(heldMs));
+  // since the grant
+  expect(adopt).toBeGreaterThan(0);
+  expect(release).toBeGreaterThan(detach ?? 0);
+  expect(JSON.stringify(heard)).not.toContain(detached.token);
 });
 
 test("an acquire that was cancelled, and one that failed, are told with the error", async () => {
@@ -181,6 +206,8 @@ test("without subscribers no message is made", async () => {
     "leasehold:takeover": () =>
       publisher.acquireEnded(untouchable<ObservedClaim>(), "granted", 0, untouchable<Lock>(), null),
     "leasehold:release": () => publisher.released(untouchable<ObservedLease>(), 0),
+    "leasehold:detach": () => publisher.detached(untouchable<ObservedLease>(), 0),
+    "leasehold:adopt": () => publisher.adopted(untouchable<ObservedLease>(), 0),
     "leasehold:lost": () => publisher.lost(untouchable<ObservedLease>(), { reason: "expired" } as never, 0),
     "leasehold:sweep": () => publisher.swept(untouchable()),
     "tracing:leasehold:acquire:start": () => publisher.traceAcquire("a", untouchable(), async () => 1, untouchable),

@@ -148,6 +148,15 @@ test("locks that are held, and calls that wait, are counted while they do", asyn
   expect(await active()).toEqual([[[{}, 1]], [[{}, 0]]]);
   await next.release();
   expect(await active()).toEqual([[[{}, 0]], [[{}, 0]]]);
+
+  // a lock that goes on elsewhere is no longer this one's
+  await using elsewhere = openLocker(database);
+  const detached = await (await locker.acquire("b")).detach();
+  expect(await active()).toEqual([[[{}, 0]], [[{}, 0]]]);
+  const adopted = await elsewhere.adopt(detached);
+  expect(await active()).toEqual([[[{}, 1]], [[{}, 0]]]);
+  await adopted.release();
+  expect(await active()).toEqual([[[{}, 0]], [[{}, 0]]]);
 });
 
 test("a lock that was held before is not counted, nor is its end", async () => {

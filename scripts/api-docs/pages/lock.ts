@@ -4,6 +4,7 @@
  * @module lock
  */
 export type {
+  DetachedLock,
   GuardedDatabase,
   GuardedTransaction,
   GuardOptions,

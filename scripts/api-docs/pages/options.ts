@@ -5,6 +5,7 @@
  */
 export type {
   AcquireOptions,
+  AdoptOptions,
   BackendOptions,
   BackoffOptions,
   CloseOptions,

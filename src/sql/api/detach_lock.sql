@@ -41,8 +41,8 @@ end
 $$;
 
 comment on function leasehold.detach_lock(text, uuid, interval) is
-  'Prepares a lock for somebody else: select leasehold.detach_lock(''report:daily'', ''<token>''); Takes it off the session that it '
-  'was acquired with, so that it lives by its TTL alone, counted from now, and returns its end. Then give key, token and fence to '
-  'who goes on with it: leasehold.adopt(key, token), or locker.adopt(...) of the client. "ttl": instead of the one it has. Never '
-  'shortens. Fails with LH002 if the lock is no longer held with this token, and with 55P03 if a transaction keeps the row '
-  'locked.';
+  'Prepares a lock for somebody else: select leasehold.detach_lock(''report:daily'', ''<token>''); Takes it off the session '
+  'that it was acquired with, so that it lives by its TTL alone, counted from now, and returns its end. Then give key, token and '
+  'fence to who goes on with it: leasehold.adopt(key, token), or locker.adopt(...) of the client. "ttl": instead of the one it '
+  'has. Never shortens. Fails with LH002 if the lock is no longer held with this token, and with 55P03 if a transaction keeps '
+  'the row locked.';
