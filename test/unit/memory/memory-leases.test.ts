@@ -322,7 +322,8 @@ describe("a process that was declared dead", () => {
     const { world, one, other } = setUp();
     const grant = await one.take("x", { ttlMs: 30_000 });
     expect(await other.store.renew({ ...grant, ttlMs: 0 })).toMatchObject({ outcome: "renewed" });
-    await one.take("y", { key: "b" });
+    const left = await one.take("y", { key: "b" });
+    expect(await other.store.renew({ ...left, ttlMs: 30_000 })).toMatchObject({ outcome: "renewed" }); // while it lives
     one.store.crash();
     expect(await other.store.renew({ ...grant, ttlMs: 30_000 })).toMatchObject({ outcome: "renewed" });
     world.pass(29_999);

@@ -119,7 +119,7 @@ describe("the entries", () => {
     const served: string[] = [];
     for (let head = queue.head(nowMs); head !== undefined; head = queue.head(nowMs)) {
       served.push(head.token);
-      queue.leave(head.token);
+      if (!queue.leave(head.token)) throw new Error(`${head.token} is at the head and has no entry`);
     }
     return served;
   };
