@@ -359,7 +359,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "migrate: what it waits for counts as an outage",
-    file: "src/locker/store-locker.ts",
+    file: "src/locker/parts.ts",
     edits: [["onWait: (error) => callbacks.tell(error)", "onWait: onError"]],
     tests: ["test/migrate/processes.test.ts"],
   },

@@ -1,8 +1,6 @@
-import { Acquires } from "../acquire/acquires.js";
-import type { AcquiresInit } from "../acquire/acquires-init.js";
-import { Adoptions } from "../acquire/adopt.js";
-import { keepEntriesOf } from "../acquire/keep-entries.js";
-import { LocalQueues } from "../acquire/local-queues.js";
+import type { Acquires } from "../acquire/acquires.js";
+import type { Adoptions } from "../acquire/adopt.js";
+import type { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/results.js";
 import type { Capabilities } from "../api/capabilities.js";
 import type { DetachedLock } from "../api/detached-lock.js";
@@ -19,36 +17,29 @@ import {
   type ResolvedLockerOptions,
   resolveAcquireOptions,
 } from "../config/resolve-options.js";
-import {
-  ClosedError,
-  InvalidOptionError,
-  ReentryError,
-  RetriesExhaustedError,
-  StaleFenceError,
-  WaitTimeoutError,
-} from "../errors/errors.js";
+import { ClosedError, InvalidOptionError, ReentryError, StaleFenceError } from "../errors/errors.js";
 import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "../errors/option-checks.js";
-import { Holdings } from "../hold/holdings.js";
-import { Callbacks } from "../observe/callbacks.js";
-import { Counters, type LockerStats } from "../observe/counters/counters.js";
-import { prefixBy } from "../observe/counters/prefixes.js";
+import type { Holdings } from "../hold/holdings.js";
+import type { Callbacks } from "../observe/callbacks.js";
+import type { Counters, LockerStats } from "../observe/counters/counters.js";
 import type { Tally } from "../observe/counters/tally.js";
-import { acquiring, Publisher } from "../observe/hooks/publisher.js";
+import { acquiring, type Publisher } from "../observe/hooks/publisher.js";
 import { Observers } from "../observe/observer.js";
-import { Recent } from "../observe/recent.js";
-import { Activity } from "../runtime/activity.js";
-import { Background } from "../runtime/background.js";
+import type { Recent } from "../observe/recent.js";
+import type { Activity } from "../runtime/activity.js";
+import type { Background } from "../runtime/background.js";
 import { after } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import type { Backend, BackendEvents, KeyState } from "../store/backend.js";
-import { Calls } from "./calls.js";
+import type { Calls } from "./calls.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
-import { Flushing } from "./flushing.js";
+import type { Flushing } from "./flushing.js";
 import { toForceReleaseResult } from "./force-release.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
 import type { Locker, TryResult } from "./locker.js";
+import { makeParts } from "./parts.js";
 import { isInsideOf, runInside } from "./reentry.js";
-import { Sweeping } from "./sweeping.js";
+import type { Sweeping } from "./sweeping.js";
 import { unknownInstance } from "./unknown-instance.js";
 import { runUnder } from "./with-lock.js";
 
@@ -87,96 +78,30 @@ export class StoreLocker implements Locker {
 
   /** `lockerId`: of the locker over several instances, of which this is one. */
   constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
-    this.#publisher = new Publisher(options.instance, lockerId);
-    const observer = this.#observers;
-    const callbacks = new Callbacks(options.onError, observer);
-    const onError = (error: unknown): void => callbacks.report(error);
-    const backend = makeBackend({
-      onWake: (key) => (key === null ? queues.wakeAll() : void queues.wakeKey(key)),
-      onReconnected: () => {
-        callbacks.answered();
-        holdings.proveAll();
-        queues.keepEntriesNow();
-      },
-      onLost: (grant, reason) => holdings.lose(grant, reason),
-      onError,
-      onWait: (error) => callbacks.tell(error),
-      onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
-      onFailure: (error) => recent.failed(error),
+    const parts = makeParts(options, makeBackend, {
+      lockerId,
+      observers: this.#observers,
+      onIdle: () => this.#rest(),
     });
-    const { clock } = backend;
-    const { requestTimeoutMs } = options;
-    const recent = new Recent(clock, options);
-    const queues = new LocalQueues(clock, (waits) => keepEntriesOf(backend, waits, requestTimeoutMs), requestTimeoutMs);
-    const counters = new Counters({
-      clock,
-      prefixOf: prefixBy(options, onError),
-      onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
-    });
-    const activity = new Activity(
-      clock,
-      options.idleTimeoutMs,
-      () => this.#rest(),
-      () => sweeping.start(),
-    );
-    const flushing = new Flushing({ counters, backend, activity, everyMs: options.statsFlushMs, onError });
-    const sweeping = new Sweeping({ backend, observer, everyMs: options.sweepEveryMs, onError });
-    const background = new Background(clock, activity);
-    const calls = new Calls({ backend, activity, requestTimeoutMs });
-    const holdings = new Holdings({ options, backend, activity, background, callbacks, observer, handOver: queues });
-    Object.defineProperty(this, isClosing, { get: () => calls.isClosing });
-    const claims = { backend, queues, requestTimeoutMs, closed: calls.closed };
-    const toError: AcquiresInit["toError"] = (
-      key,
-      { waitMs },
-      { outcome, blockingPid, tries, ...result },
-      deadlock,
-    ) => {
-      const holder = holdings.holderInfo(key, result.holder);
-      if (outcome === "exhausted") {
-        return new RetriesExhaustedError({ key, attempts: tries, holder, blockingPid });
-      }
-      const isHeldHere = holdings.get(key) !== undefined;
-      return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, deadlock });
-    };
-    for (const watcher of [recent, this.#publisher, counters, callbacks]) {
-      observer.add(watcher);
-    }
+    Object.defineProperty(this, isClosing, { get: () => parts.calls.isClosing });
     this.#options = options;
     const isDrawn = typeof options.minHoldMs !== "number";
     this.#waitTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: true });
     this.#tryTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: false });
-    this.#backend = backend;
-    this.#queues = queues;
-    this.#recent = recent;
-    this.#callbacks = callbacks;
-    this.#activity = activity;
-    this.#background = background;
-    this.#counters = counters;
-    this.#flushing = flushing;
-    this.#sweeping = sweeping;
-    this.#calls = calls;
-    this.#holdings = holdings;
-    this.#adoptions = new Adoptions({
-      claims,
-      holdings,
-      background,
-      observer,
-      isClosing: () => calls.isClosing,
-    });
-    this.#acquires = new Acquires({
-      claims,
-      queues,
-      holdings,
-      activity,
-      background,
-      callbacks,
-      observer,
-      onAcquired: options.onAcquired,
-      onOutage: (error) => callbacks.report(error, (late) => backend.explain(late)),
-      onRecovered: () => callbacks.answered(),
-      toError,
-    });
+    this.#backend = parts.backend;
+    this.#publisher = parts.publisher;
+    this.#queues = parts.queues;
+    this.#recent = parts.recent;
+    this.#callbacks = parts.callbacks;
+    this.#activity = parts.activity;
+    this.#background = parts.background;
+    this.#counters = parts.counters;
+    this.#flushing = parts.flushing;
+    this.#sweeping = parts.sweeping;
+    this.#calls = parts.calls;
+    this.#holdings = parts.holdings;
+    this.#adoptions = parts.adoptions;
+    this.#acquires = parts.acquires;
   }
 
   ready(): Promise<void> {

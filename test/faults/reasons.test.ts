@@ -167,7 +167,7 @@ test.each(presences)(
   async (presence) => {
     await using proxy = await startProxy(database.url);
     const errors: unknown[] = [];
-    const ready = { presence, ttlMs: 60_000, renewEveryMs: 100, requestTimeoutMs: 500, statsFlushMs: 200 } as const;
+    const ready = { presence, ttlMs: 60_000, renewEveryMs: 100, requestTimeoutMs: 2_000, statsFlushMs: 200 } as const;
     await using locker = openLocker(proxy.url(database.url), { ...ready, onError: (error) => errors.push(error) });
     const locks = await Promise.all(Array.from({ length: 20 }, (_, n) => locker.acquire(`held ${presence} ${n}`)));
     const waits = locks.slice(0, 5).map(({ key }) => locker.acquire(key, { waitMs: 120_000 }));

@@ -26,7 +26,10 @@ export function loading(workplace: Workplace): readonly Check[] {
         const env = { DATABASE_URL: await workplace.database() };
         const output = await run(process.execPath, ["loaded.mjs", how], consumer, env);
         const [byEntry = [], byMigrate = []]: readonly string[][] = JSON.parse(output);
-        expectFiles(byEntry, [/leasehold\/dist\/(index|shared\/(base|library))\.c?js$/, /node_modules\/postgres\//]);
+        expectFiles(byEntry, [
+          /leasehold\/dist\/(index|shared\/(base|library|rolldown-runtime))\.c?js$/,
+          /node_modules\/postgres\//,
+        ]);
         expectFiles(byMigrate, [/leasehold\/dist\/shared\/(upgrade|migrations)\.c?js$/]);
       },
     })),

@@ -240,7 +240,8 @@ test("a lock that arrives when the locker is closing is freed, and close() waits
   await settle();
   const asked = backend.adoptions.take();
   const closing = watch(locker.close());
-  await settle();
+  await clock.pass(100);
+  expect(closing.state).toBe("pending");
   asked.answer(backend.adopted());
   await settle();
   expect(call.error).toMatchObject({ code: "closed" });

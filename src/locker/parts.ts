@@ -1,0 +1,131 @@
+import { Acquires } from "../acquire/acquires.js";
+import type { AcquiresInit } from "../acquire/acquires-init.js";
+import { Adoptions } from "../acquire/adopt.js";
+import { keepEntriesOf } from "../acquire/keep-entries.js";
+import { LocalQueues } from "../acquire/local-queues.js";
+import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+import { RetriesExhaustedError, WaitTimeoutError } from "../errors/errors.js";
+import { Holdings } from "../hold/holdings.js";
+import { Callbacks } from "../observe/callbacks.js";
+import { Counters } from "../observe/counters/counters.js";
+import { prefixBy } from "../observe/counters/prefixes.js";
+import { Publisher } from "../observe/hooks/publisher.js";
+import type { Observers } from "../observe/observer.js";
+import { Recent } from "../observe/recent.js";
+import { Activity } from "../runtime/activity.js";
+import { Background } from "../runtime/background.js";
+import type { Backend, BackendEvents } from "../store/backend.js";
+import { Calls } from "./calls.js";
+import { Flushing } from "./flushing.js";
+import { Sweeping } from "./sweeping.js";
+
+/** What a locker consists of. */
+export interface Parts {
+  readonly backend: Backend;
+  readonly publisher: Publisher;
+  readonly recent: Recent;
+  readonly queues: LocalQueues;
+  readonly callbacks: Callbacks;
+  readonly activity: Activity;
+  readonly background: Background;
+  readonly counters: Counters;
+  readonly flushing: Flushing;
+  readonly sweeping: Sweeping;
+  readonly calls: Calls;
+  readonly holdings: Holdings;
+  readonly acquires: Acquires;
+  readonly adoptions: Adoptions;
+}
+
+export interface PartsInit {
+  /** Of the locker over several instances, of which this is one. */
+  readonly lockerId: number | undefined;
+  readonly observers: Observers;
+  /** Called when nothing has happened for `idleTimeoutMs`. */
+  readonly onIdle: () => void;
+}
+
+/** Makes the parts of a locker, and wires them together. They know each other by small interfaces; only here all are known. */
+export function makeParts(
+  options: ResolvedLockerOptions,
+  makeBackend: (events: BackendEvents) => Backend,
+  { lockerId, observers: observer, onIdle }: PartsInit,
+): Parts {
+  const publisher = new Publisher(options.instance, lockerId);
+  const callbacks = new Callbacks(options.onError, observer);
+  const onError = (error: unknown): void => callbacks.report(error);
+  const backend = makeBackend({
+    onWake: (key) => (key === null ? queues.wakeAll() : void queues.wakeKey(key)),
+    onReconnected: () => {
+      callbacks.answered();
+      holdings.proveAll();
+      queues.keepEntriesNow();
+    },
+    onLost: (grant, reason) => holdings.lose(grant, reason),
+    onError,
+    onWait: (error) => callbacks.tell(error),
+    onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
+    onFailure: (error) => recent.failed(error),
+  });
+  const { clock } = backend;
+  const { requestTimeoutMs } = options;
+  const recent = new Recent(clock, options);
+  const queues = new LocalQueues(clock, (waits) => keepEntriesOf(backend, waits, requestTimeoutMs), requestTimeoutMs);
+  const counters = new Counters({
+    clock,
+    prefixOf: prefixBy(options, onError),
+    onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
+  });
+  const activity = new Activity(clock, options.idleTimeoutMs, onIdle, () => sweeping.start());
+  const flushing = new Flushing({ counters, backend, activity, everyMs: options.statsFlushMs, onError });
+  const sweeping = new Sweeping({ backend, observer, everyMs: options.sweepEveryMs, onError });
+  const background = new Background(clock, activity);
+  const calls = new Calls({ backend, activity, requestTimeoutMs });
+  const holdings = new Holdings({ options, backend, activity, background, callbacks, observer, handOver: queues });
+  const claims = { backend, queues, requestTimeoutMs, closed: calls.closed };
+  const acquires = new Acquires({
+    claims,
+    queues,
+    holdings,
+    activity,
+    background,
+    callbacks,
+    observer,
+    onAcquired: options.onAcquired,
+    onOutage: (error) => callbacks.report(error, (late) => backend.explain(late)),
+    onRecovered: () => callbacks.answered(),
+    toError: refusalBy(holdings),
+  });
+  const adoptions = new Adoptions({ claims, holdings, background, observer, isClosing: () => calls.isClosing });
+  for (const watcher of [recent, publisher, counters, callbacks]) {
+    observer.add(watcher);
+  }
+  return {
+    backend,
+    publisher,
+    recent,
+    queues,
+    callbacks,
+    activity,
+    background,
+    counters,
+    flushing,
+    sweeping,
+    calls,
+    holdings,
+    acquires,
+    adoptions,
+  };
+}
+
+/** The error of an acquire that was not granted. */
+function refusalBy(holdings: Holdings): AcquiresInit["toError"] {
+  return (key, { waitMs }, { outcome, blockingPid, tries, ...result }, deadlock) => {
+    const holder = holdings.holderInfo(key, result.holder);
+    if (outcome === "exhausted") {
+      return new RetriesExhaustedError({ key, attempts: tries, holder, blockingPid });
+    }
+    const isHeldHere = holdings.get(key) !== undefined;
+    return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, deadlock });
+  };
+}
