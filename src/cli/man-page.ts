@@ -61,10 +61,7 @@ const environment = [
     "LEASEHOLD_DIRECT_URL, DIRECT_URL, DATABASE_URL_UNPOOLED",
     "Its address past a pooler, where the other leads through one.",
   ],
-  [
-    "LEASEHOLD_INSTANCES",
-    'Several databases, as JSON: {"east": "postgres://...", "west": {"url": "postgres://...", "weight": 2}}.',
-  ],
+  ["LEASEHOLD_INSTANCES", "Several databases, as JSON: an address, or an object of options, for each name."],
   ["PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE", "As libpq reads them, where there is no address."],
   ["LEASEHOLD_EMBEDDED_LINGER", "How long the server of --embedded stays after its last use; a minute by default."],
   ["NO_COLOR", "No colours."],
