@@ -88,7 +88,7 @@ async function compile(
   { endings, ...resolution }: Resolution,
   { file, skipLibCheck = false, types = [] }: Subject,
 ): Promise<void> {
-  const project = `tsconfig.${version}.${resolution.moduleResolution}.json`;
+  const project = `tsconfig.${file}.${version}.${resolution.moduleResolution}.json`;
   const settings = {
     compilerOptions: { ...strictest, ...resolution, skipLibCheck, types },
     files: endings.map((ending) => `${file}.${ending}`),
