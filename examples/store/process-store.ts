@@ -28,19 +28,20 @@ export class LockProcess {
     this.#child.channel?.unref();
     this.#child.on("message", (message: Message) => this.#onMessage(message));
     this.#child.on("disconnect", () => this.#onEnd());
+    this.#child.on("error", () => this.#onEnd());
   }
 
   readonly store: StoreFactory = ({ onWake }) => {
     const store = this.#wakes.push(onWake) - 1;
     const ask = <Answer>(method: Call["method"], request?: unknown): Promise<Answer> =>
       new Promise((resolve, reject) => {
-        if (!this.#child.connected) {
+        if (this.#hasEnded) {
           reject(new UnavailableError({ outcome: "not-sent", message: "The process with the locks has ended." }));
           return;
         }
-        this.#lastId += 1;
-        this.#calls.set(this.#lastId, { resolve: resolve as (answer: unknown) => void, reject });
-        this.#child.send({ id: this.#lastId, store, method, request } satisfies Call);
+        const id = ++this.#lastId;
+        this.#calls.set(id, { resolve: resolve as (answer: unknown) => void, reject });
+        this.#child.send({ id, store, method, request } satisfies Call, (error) => error && this.#onEnd());
       });
     return {
       name: "process",
@@ -62,11 +63,17 @@ export class LockProcess {
 
   /** Ends the process, and all locks with it. */
   async stop(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (!this.#hasEnded) {
       const exit = once(this.#child, "exit");
+      this.#child.ref();
       this.#child.kill();
       await exit;
     }
+  }
+
+  get #hasEnded(): boolean {
+    const { connected, exitCode, signalCode } = this.#child;
+    return !connected || exitCode !== null || signalCode !== null;
   }
 
   #onMessage(message: Message): void {

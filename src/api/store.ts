@@ -136,7 +136,7 @@ export type AcquireAnswer =
       readonly outcome: "queued";
       /** Its place: the lower ones are served first. */
       readonly ticket: bigint;
-      /** Who has the key. */
+      /** Who has the key, or had it last and keeps it by its minimum hold; null when it is free. */
       readonly holder: Holder | null;
       /** When a look is worth while, in milliseconds from now: when the lease ends, say. Null: in a second, or when woken. */
       readonly lookInMs: number | null;
@@ -144,7 +144,7 @@ export type AcquireAnswer =
   | {
       /** Somebody has the key, or waits for it. */
       readonly outcome: "held";
-      /** Who has it; null when it is free, and somebody waits for it. */
+      /** Who has it, or had it last and keeps it by its minimum hold; null when it is free, and somebody waits for it. */
       readonly holder: Holder | null;
     }
   | {

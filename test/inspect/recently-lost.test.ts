@@ -81,7 +81,9 @@ test("the newest come first, 100 at most; what was released is not among them", 
 
 test("it is remembered for ten minutes", () => {
   let minutes = 0;
-  const clock = Object.assign(Object.create(systemClock), { monotonicNowMs: () => minutes * 60_000 }) as Clock;
+  const clock = Object.assign(Object.create(systemClock), {
+    now: () => ({ monotonicMs: minutes * 60_000, wallMs: 0 }),
+  }) as Clock;
   const recently = new RecentlyLost(clock);
   const lease = { key: "a", fence: 1n, terms: { owner: "me" }, claim: { found: null } } as ObservedLease;
   recently.add(lease, new LeaseLostError({ key: "a", reason: "expired" }), 5);

@@ -36,7 +36,7 @@ export function testRunners(workplace: Workplace): readonly Check[] {
         const jest = join(matrix, "node_modules/jest/bin/jest.js");
         const args = [jest, "--ci", "--no-cache", "--json", "--config", "jest.config.json"];
         const output = await run(process.execPath, args, consumer, { DATABASE_URL: await workplace.database() });
-        expectOne(JSON.parse(output).numPassedTests);
+        expectAll(JSON.parse(output));
       },
     },
     {
@@ -47,12 +47,14 @@ export function testRunners(workplace: Workplace): readonly Check[] {
         await writeFile(join(consumer, "vitest.config.json.mjs"), `export default ${JSON.stringify(alias)};`);
         const args = [vitest, "run", "--dir", "vitest", "--reporter", "json", "--config", "vitest.config.json.mjs"];
         const output = await run(process.execPath, args, consumer, { DATABASE_URL: await workplace.database() });
-        expectOne(JSON.parse(output).numPassedTests);
+        expectAll(JSON.parse(output));
       },
     },
   ];
 }
 
-function expectOne(passed: unknown): void {
-  if (passed !== 1) throw new Error(`${passed} tests passed instead of 1`);
+/** The test of a lock, and those that every store has to pass. */
+function expectAll({ numPassedTests, numTotalTests }: { numPassedTests: number; numTotalTests: number }): void {
+  if (numPassedTests !== numTotalTests || numPassedTests < 50)
+    throw new Error(`${numPassedTests} of ${numTotalTests} tests passed`);
 }

@@ -72,7 +72,11 @@ export const renewals: Tests = {
     const { state, holder, freeAtMs } = await other.store.check("a");
     same({ state, holder }, { state: "cooling", holder: null }, "until then nobody has the key, and it is not free");
     holds(Math.abs((freeAtMs ?? 0) - untilMs) < 2, `freeAtMs is the end of the minimum hold, ${untilMs}`, freeAtMs);
-    for (const process of [one, other]) await process.refused("a");
+    for (const process of [one, other]) {
+      const { holder: last } = await process.refused("a");
+      const isLast = last?.fence === held.fence && Math.abs(last.expiresAtMs - untilMs) < 2;
+      holds(isLast, `who is refused is told who had it last, and the end of the minimum hold, ${untilMs}`, last);
+    }
     const renewed = await one.store.renew({ ...held, ttlMs: 60_000 });
     same(renewed.outcome, "lost", "what was released is not renewed");
     await one.until(untilMs);

@@ -133,6 +133,17 @@ export const renewals: readonly BrokenStore[] = [
     asking(({ minHoldMs }) => ({ minHoldMs: minHoldMs && minHoldMs + 50 })),
   ),
   broken(
+    "who is refused within a minimum hold is not told who had the key",
+    "a key released before its minimum hold is kept from everybody until then",
+    over((store) => ({
+      acquire: async (request) => {
+        const { state } = await store.check(request.key);
+        const answer = await store.acquire(request);
+        return state === "cooling" && answer.outcome === "held" ? { ...answer, holder: null } : answer;
+      },
+    })),
+  ),
+  broken(
     "the last word of a call that never had its lock keeps the minimum hold",
     "a last word ends the minimum hold of a call that never had its lock, and keeps that of one that had",
     over((store) => ({
