@@ -10,7 +10,7 @@ import { after, type Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { AdoptAnswer, AdoptedAnswer, Backend, GrantId } from "../store/backend.js";
-import { delayed, retry } from "../store/retry.js";
+import { explained, retry } from "../store/retry.js";
 
 const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 200;
@@ -65,8 +65,7 @@ export class Adoptions {
       if (isAdopted || claim.isUnfinished) {
         background.add(claim.lastWord());
       }
-      const late = delayed(error);
-      throw late === null ? error : await claims.backend.explain(late);
+      throw await explained(error, claims.backend);
     } finally {
       background.endCall();
     }

@@ -3,7 +3,7 @@ import type { Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, RenewAnswer } from "../store/backend.js";
-import { delayed, retry } from "../store/retry.js";
+import { explained, retry } from "../store/retry.js";
 import type { Lease } from "./lease.js";
 import type { Renewals } from "./renewals.js";
 
@@ -63,8 +63,7 @@ export async function detachNow({ backend, renewals, lease, timeoutMs, onDetache
   } catch (error) {
     renewals.resume(lease);
     lease.refuseUnlessHeld(); // says more than that a request had no answer
-    const late = delayed(error);
-    throw late === null ? error : await backend.explain(late);
+    throw await explained(error, backend);
   }
 }
 

@@ -3,7 +3,7 @@ import { ClosedError, UnavailableError } from "../errors/errors.js";
 import type { Activity } from "../runtime/activity.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, Right } from "../store/backend.js";
-import { delayed } from "../store/retry.js";
+import { explained } from "../store/retry.js";
 
 export interface CallsInit {
   readonly backend: Backend;
@@ -67,8 +67,7 @@ export class Calls {
       try {
         return await withTimeoutOf(this.#backend.clock, request(), this.#requestTimeoutMs);
       } catch (error) {
-        const late = delayed(error);
-        throw late === null ? error : await this.#backend.explain(late);
+        throw await explained(error, this.#backend);
       }
     });
   }

@@ -103,7 +103,7 @@ export class PostgresBackend implements Backend {
       followTransactions(client);
     }
     this.#connections = new Connections(options, {
-      onClock: (sample) => this.#clock.learn(sample),
+      onClock: ({ serverMs, receivedAt }) => this.#clock.learn(serverMs, receivedAt.monotonicMs),
       onNotice: (notice) => events.onNotice(notice),
     });
     const session = options.presence === "on" ? this.#makeSession() : null;
@@ -310,7 +310,7 @@ export class PostgresBackend implements Backend {
           this.#sessionCheck.reset();
           this.#events.onReconnected();
         },
-        onClock: (sample) => this.#clock.learn(sample),
+        onClock: ({ serverMs, receivedAt }) => this.#clock.learn(serverMs, receivedAt.monotonicMs),
         // What it was doing was not for a caller, and nothing of it is in doubt.
         onError: (error) => this.#events.onError(this.#publicError(new NotSent("no session", { cause: error }))),
       },

@@ -53,7 +53,7 @@ export function toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked): Acqui
       return {
         outcome: "granted",
         fence: fence(answer.fence),
-        acquiredAtMs: ms("acquiredAtMs", answer.acquiredAtMs),
+        acquiredAtMs: finiteMs("acquiredAtMs", answer.acquiredAtMs),
         takeover: answer.takeover ? toTakeover(answer.takeover) : null,
         ...toProof(answer, asked),
       };
@@ -61,7 +61,7 @@ export function toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked): Acqui
       return {
         outcome: "queued",
         ticket: { number: integer("ticket", answer.ticket), proof: 0n },
-        lookInMs: answer.lookInMs === null ? null : ms("lookInMs", answer.lookInMs),
+        lookInMs: answer.lookInMs === null ? null : finiteMs("lookInMs", answer.lookInMs),
         holder: toHolder(answer.holder),
       };
     case "held":
@@ -89,13 +89,13 @@ export function toRenewAnswer(answer: port.RenewAnswer, asked: Asked): RenewAnsw
 export function toAdoptAnswer(answer: port.AdoptAnswer, asked: Asked): AdoptAnswer {
   switch (answer.outcome) {
     case "adopted": {
-      const acquiredAtMs = ms("acquiredAtMs", answer.acquiredAtMs);
+      const acquiredAtMs = finiteMs("acquiredAtMs", answer.acquiredAtMs);
       const { maxHoldUntilMs, metadata } = answer;
       return {
         outcome: "adopted",
         acquiredAtMs,
         ageMs: answer.nowMs - acquiredAtMs,
-        maxHoldUntilMs: maxHoldUntilMs === null ? null : ms("maxHoldUntilMs", maxHoldUntilMs),
+        maxHoldUntilMs: maxHoldUntilMs === null ? null : finiteMs("maxHoldUntilMs", maxHoldUntilMs),
         metadata,
         ...toProof(answer, asked),
       };
@@ -126,7 +126,7 @@ export function toReleaseAnswer(answer: port.ReleaseAnswer): ReleaseAnswer {
 /** @throws TypeError */
 export function toKeyState(answer: port.KeyState): KeyState {
   const { state, holder, acquiredAtMs, freeAtMs, metadata, waiters } = answer;
-  const nowMs = ms("nowMs", answer.nowMs);
+  const nowMs = finiteMs("nowMs", answer.nowMs);
   const isOver = state === "expired" || state === "orphaned";
   const expiresAtMs = isOver ? (holder?.expiresAtMs ?? null) : freeAtMs;
   return {
@@ -160,9 +160,9 @@ export function toForceReleaseAnswer(answer: port.ForceReleaseAnswer): ForceRele
 }
 
 function toProof({ expiresAtMs, nowMs }: port.Validity, { sentAt, incarnation }: Asked): Proof {
-  const serverMs = ms("nowMs", nowMs);
+  const serverMs = finiteMs("nowMs", nowMs);
   return {
-    until: localBound(ms("expiresAtMs", expiresAtMs), { sentAt, serverMs }),
+    until: localBound(finiteMs("expiresAtMs", expiresAtMs), { sentAt, serverMs }),
     expiresAtMs,
     incarnation,
   };
@@ -175,7 +175,7 @@ function toHolder(holder: port.Holder | null): Holder | null {
         owner: holder.owner,
         fence: fence(holder.fence),
         sessionId: null,
-        expiresAtMs: ms("expiresAtMs", holder.expiresAtMs),
+        expiresAtMs: finiteMs("expiresAtMs", holder.expiresAtMs),
       };
 }
 
@@ -183,7 +183,8 @@ function toTakeover({ owner, fence, reason, sinceMs }: port.Takeover): Takeover 
   return { owner, fence, sessionId: null, reason, sinceMs };
 }
 
-function ms(name: string, value: unknown): number {
+/** @throws TypeError */
+export function finiteMs(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw new TypeError(`${name} is ${describe(value)} and should be a finite number`);
 }

@@ -1,6 +1,7 @@
 import { UnavailableError } from "../errors/errors.js";
 import type { Clock, Instant } from "../runtime/clock.js";
 import { RequestTimeout } from "../runtime/timeout.js";
+import type { Backend } from "./backend.js";
 
 export interface RetryOptions<Value> {
   readonly clock: Clock;
@@ -76,6 +77,12 @@ export function delayed(error: unknown): UnavailableError | null {
   const { outcome, cause } = error;
   const isLockTimeout = cause instanceof Error && "code" in cause && cause.code === "55P03";
   return isLockTimeout || (outcome === "unknown" && cause instanceof RequestTimeout) ? error : null;
+}
+
+/** The error that a call rejects with: of a request that was late, what was in its way is asked for. Never rejects. */
+export async function explained(error: unknown, backend: Pick<Backend, "explain">): Promise<unknown> {
+  const late = delayed(error);
+  return late === null ? error : await backend.explain(late);
 }
 
 /** Waiting does not help against a wrong password, a missing database, an untrusted certificate, or a given client that was ended. */

@@ -7,21 +7,24 @@ export interface ClockSample {
   readonly serverMs: number;
 }
 
-/** What answers say about the server's clock. The server read its time between the local times `sentAt` and `receivedAt`. */
+/** What answers say about the server's clock, or a store's. */
 export class ServerClock {
-  #latest: ClockSample | null = null;
+  #serverMs: number | null = null;
+  #receivedAtMs = 0;
 
-  learn(sample: ClockSample): void {
-    this.#latest = sample;
+  /** `receivedAtMs`: when the answer was received, on the monotonic clock. The server had read its time before. */
+  learn(serverMs: number, receivedAtMs: number): void {
+    this.#serverMs = serverMs;
+    this.#receivedAtMs = receivedAtMs;
   }
 
   /** The server's time at a local instant, or slightly less: never ahead of it. */
   at(instant: Instant): number | null {
-    if (this.#latest === null) {
+    if (this.#serverMs === null) {
       return null;
     }
-    const ms = instant.monotonicMs - this.#latest.receivedAt.monotonicMs;
-    return this.#latest.serverMs + ms - driftMarginMs(Math.abs(ms));
+    const ms = instant.monotonicMs - this.#receivedAtMs;
+    return this.#serverMs + ms - driftMarginMs(Math.abs(ms));
   }
 }
 

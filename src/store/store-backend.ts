@@ -3,10 +3,11 @@ import type { MigrateOptions } from "../api/migrate-options.js";
 import type { PingResult } from "../api/results.js";
 import type * as port from "../api/store.js";
 import { ClosedError, type LeaseholdError, type UnavailableError } from "../errors/errors.js";
-import { after, type Clock, driftMarginMs, type Instant } from "../runtime/clock.js";
+import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import {
   type Asked,
+  finiteMs,
   toAcquireAnswer,
   toAdoptAnswer,
   toForceReleaseAnswer,
@@ -39,6 +40,7 @@ import type {
 import type { StoreState } from "./backend-state.js";
 import { checkStore, featuresOf } from "./check-store.js";
 import { locksNothing } from "./locks-nothing.js";
+import { ServerClock } from "./server-clock.js";
 import { StoreCalls } from "./store-calls.js";
 
 /** What a sweep of a store says in which nothing is left over. */
@@ -77,10 +79,8 @@ export class StoreBackend implements Backend {
   readonly #events: BackendEvents;
   readonly #calls: StoreCalls;
   readonly #requestTimeoutMs: number;
+  readonly #storeClock = new ServerClock();
   #opening: Promise<void> | null = null;
-  /** The store's clock, when an answer was last received. */
-  #storeMs = 0;
-  #learnedAtMs = 0;
 
   constructor({ makeStore, events, requestTimeoutMs, takeoverDelayMs, clock }: StoreBackendInit) {
     this.clock = clock;
@@ -130,7 +130,7 @@ export class StoreBackend implements Backend {
     const { key, token, terms, deadline } = attempt;
     // It has just begun: one look at the clocks less.
     const asked = this.#asked(after(deadline, -this.#requestTimeoutMs));
-    this.#acquire(toRequest(key, token, terms, this.serverTimeAt(deadline), null), asked).then(
+    this.#acquire(toRequest(key, token, terms, this.serverTimeAt(deadline) ?? 0, null), asked).then(
       (answer) => attempt.onAnswer(answer),
       (error: LeaseholdError) => attempt.onFailure(error),
     );
@@ -274,10 +274,8 @@ export class StoreBackend implements Backend {
     };
   }
 
-  /** Never ahead of the store's clock: that was read before the answer was received. */
-  serverTimeAt({ monotonicMs }: Instant): number {
-    const ms = monotonicMs - this.#learnedAtMs;
-    return this.#storeMs + ms - driftMarginMs(Math.abs(ms));
+  serverTimeAt(instant: Instant): number | null {
+    return this.#storeClock.at(instant);
   }
 
   async rest(): Promise<void> {
@@ -346,19 +344,17 @@ export class StoreBackend implements Backend {
   }
 
   async #open(): Promise<void> {
-    const answer = await this.#calls.ask(
+    await this.#calls.ask(
       "open",
       () => this.#store.open(),
-      ({ nowMs }) => nowMs,
+      ({ nowMs }) => this.#learn(nowMs),
     );
-    this.#learn(answer);
     this.isReady = !this.#calls.isClosed;
     this.wasReady = true;
   }
 
   #learn(storeMs: number): void {
-    this.#storeMs = storeMs;
-    this.#learnedAtMs = this.clock.monotonicNowMs();
+    this.#storeClock.learn(finiteMs("nowMs", storeMs), this.clock.monotonicNowMs());
   }
 }
 

@@ -16,6 +16,7 @@ import {
 } from "../../src/index.js";
 import { Router } from "../../src/instances/router.js";
 import { memoryStore, type StoreFactory } from "../../src/store.js";
+import { storeWith } from "../support/store-with.js";
 
 const names = ["east", "west", "north"];
 const keys = Array.from({ length: 60 }, (_, index) => `order:${index}`);
@@ -31,7 +32,7 @@ function open(options: LockerOptions = {}, stores: Readonly<Record<string, Store
 function away(text = "the network is away"): StoreFactory {
   return (context) => {
     const fail = () => Promise.reject(new UnavailableError({ message: text, address: "db.example:5432" }));
-    return { ...plain(memoryStore()(context)), open: fail, ping: fail, sweep: fail, migrate: fail };
+    return storeWith(memoryStore()(context), { open: fail, ping: fail, sweep: fail, migrate: fail });
   };
 }
 
@@ -241,19 +242,19 @@ describe("what is about all", () => {
   test("a sweep adds up, a ping is the slowest", async () => {
     const store =
       (ms: number, leases: number, isBusy: boolean): StoreFactory =>
-      (context) => ({
-        ...plain(memoryStore()(context)),
-        name: `store ${ms}`,
-        ping: async () => ({ ms, serverVersion: String(ms) }),
-        sweep: async () => ({
-          woken: 1,
-          leasesPurged: leases,
-          waitersPurged: 2,
-          sessionsPurged: 3,
-          countersPurged: 4,
-          isBusy,
-        }),
-      });
+      (context) =>
+        storeWith(memoryStore()(context), {
+          name: `store ${ms}`,
+          ping: async () => ({ ms, serverVersion: String(ms) }),
+          sweep: async () => ({
+            woken: 1,
+            leasesPurged: leases,
+            waitersPurged: 2,
+            sessionsPurged: 3,
+            countersPurged: 4,
+            isBusy,
+          }),
+        });
     const locker = open({}, { east: store(5, 10, false), west: store(50, 20, true), north: store(7, 40, false) });
     const sum = { woken: 3, leasesPurged: 70, waitersPurged: 6, sessionsPurged: 9, countersPurged: 12, isBusy: true };
     expect(await locker.sweep()).toEqual(sum);
@@ -264,15 +265,15 @@ describe("what is about all", () => {
   test("capabilities are what all have, with the names of those that have not", async () => {
     const store =
       (durable: string | null, queue: boolean): StoreFactory =>
-      (context) => ({
-        ...plain(memoryStore()(context)),
-        features: {
-          ...(durable === null ? {} : { durable: { isOn: true, why: durable } }),
-          queue: { isOn: queue, why: queue ? "it has one" : "it has none" },
-          "wake-ups": { isOn: true, why: "somebody tells" },
-        },
-        ping: async () => ({ ms: 1, serverVersion: durable ?? "no disk" }),
-      });
+      (context) =>
+        storeWith(memoryStore()(context), {
+          features: {
+            ...(durable === null ? {} : { durable: { isOn: true, why: durable } }),
+            queue: { isOn: queue, why: queue ? "it has one" : "it has none" },
+            "wake-ups": { isOn: true, why: "somebody tells" },
+          },
+          ping: async () => ({ ms: 1, serverVersion: durable ?? "no disk" }),
+        });
     const locker = open(
       {},
       { east: store("two disks", true), west: store("a disk", true), north: store("two disks", false) },
@@ -332,10 +333,10 @@ describe("what is about all", () => {
     const locker = open(
       {},
       {
-        west: (context) => ({
-          ...plain(memoryStore()(context)),
-          ping: async () => ({ ms: 123, serverVersion: "own" }),
-        }),
+        west: (context) =>
+          storeWith(memoryStore()(context), {
+            ping: async () => ({ ms: 123, serverVersion: "own" }),
+          }),
       },
     );
     expect((await locker.debug()).server).toEqual({ isReachable: true, ms: 123, version: "memory, own" });
@@ -377,16 +378,13 @@ describe("when one cannot be reached", () => {
 
   test("the others have been asked all the same", async () => {
     let sweeps = 0;
-    const counting: StoreFactory = (context) => {
-      const store = plain(memoryStore()(context));
-      return {
-        ...store,
+    const counting: StoreFactory = (context) =>
+      storeWith(memoryStore()(context), {
         sweep: async () => {
           sweeps += 1;
           return { woken: 0, leasesPurged: 0, waitersPurged: 0, sessionsPurged: 0, countersPurged: 0, isBusy: false };
         },
-      };
-    };
+      });
     const locker = open({}, { east: away(), west: counting, north: counting });
     await expect(locker.sweep()).rejects.toThrow('Instance "east"');
     expect(sweeps).toBe(2);
@@ -489,25 +487,3 @@ describe("who listens", () => {
     expect(new Set(heard.map((message) => message.lockerId))).toEqual(new Set([lockerId]));
   });
 });
-
-/** Its methods as members, so that they can be replaced one by one. */
-function plain(store: ReturnType<StoreFactory>): ReturnType<StoreFactory> {
-  const methods = [
-    "open",
-    "acquire",
-    "release",
-    "abandon",
-    "renew",
-    "check",
-    "ping",
-    "close",
-    "forceRelease",
-    "checkFence",
-    "sweep",
-  ] as const;
-  return {
-    name: store.name,
-    features: store.features,
-    ...Object.fromEntries(methods.map((name) => [name, store[name]?.bind(store as never)])),
-  } as ReturnType<StoreFactory>;
-}

@@ -13,21 +13,12 @@ import {
   WaitTimeoutError,
 } from "../../src/index.js";
 import { memoryStore, type Store, type StoreFactory } from "../../src/store.js";
-import { createTestLocker, type TestLocker, type TestLockerOptions } from "../../src/testing.js";
 import { createDatabase, createEmptyDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
+import { storeWith } from "../support/store-with.js";
+import { open } from "./open.js";
 
 const database = await createDatabase();
-
-function open(options?: TestLockerOptions): TestLocker & { readonly other: Locker } {
-  const made = createTestLocker(options);
-  const other = made.otherProcess();
-  onTestFinished(async () => {
-    made.faults.heal();
-    await Promise.all([made.locker.close(), other.close()]);
-  });
-  return { ...made, other };
-}
 
 /** Two instances in memory. */
 function openInstances(): Locker {
@@ -38,19 +29,11 @@ function openInstances(): Locker {
 }
 
 /** A driver of one's own: the one in memory, but for these members. */
-function memoryWith(
-  change: (store: Store) => { readonly [Name in keyof Store]?: Store[Name] | undefined },
-): StoreFactory {
+function memoryWith(change: (store: Store) => Parameters<typeof storeWith>[1]): StoreFactory {
   const make = memoryStore();
   return (context) => {
     const store = make(context);
-    const changed = change(store);
-    return new Proxy(store, {
-      get(target, name) {
-        const member = Reflect.get(name in changed ? changed : target, name) as unknown;
-        return typeof member === "function" ? member.bind(target) : member;
-      },
-    });
+    return storeWith(store, change(store));
   };
 }
 

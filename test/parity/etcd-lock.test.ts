@@ -1,16 +1,7 @@
 // What an etcd lock that runs jobs offers, here. docs/coming-from/etcd-lock-with-jobs.md names each test.
 import { expect, onTestFinished, test } from "vitest";
 import { createLocker, getLocker, type LeaseLostError, type Lock, type Locker } from "../../src/index.js";
-import { createTestLocker, type TestLocker, type TestLockerOptions } from "../../src/testing.js";
-
-function open(options?: TestLockerOptions): TestLocker & { readonly other: Locker } {
-  const made = createTestLocker(options);
-  const other = made.otherProcess();
-  onTestFinished(async () => {
-    await Promise.all([made.locker.close(), other.close()]);
-  });
-  return { ...made, other };
-}
+import { open } from "./open.js";
 
 test("lock and unlock by key with a TTL", async () => {
   const { locker, other } = open();

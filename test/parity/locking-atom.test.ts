@@ -12,21 +12,11 @@ import {
   NotHeldError,
 } from "../../src/index.js";
 import { memoryStore, noopStore } from "../../src/store.js";
-import { createTestLocker, type TestLocker } from "../../src/testing.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
+import { open } from "./open.js";
 
 const database = await createDatabase();
-
-function open(): TestLocker & { readonly other: Locker } {
-  const made = createTestLocker();
-  const other = made.otherProcess();
-  onTestFinished(async () => {
-    made.faults.heal();
-    await Promise.all([made.locker.close(), other.close()]);
-  });
-  return { ...made, other };
-}
 
 test("acquire without a retry, with a TTL", async () => {
   const { locker, other } = open();

@@ -1,18 +1,7 @@
 // What a locker over Redis or etcd offers, here. docs/coming-from/redis-or-etcd-locker.md names each test.
-import { expect, onTestFinished, test } from "vitest";
-import type { Locker } from "../../src/index.js";
+import { expect, test } from "vitest";
 import { backoff, ClosedError, NotAcquiredError, RetriesExhaustedError, WaitTimeoutError } from "../../src/index.js";
-import { createTestLocker, type TestLocker } from "../../src/testing.js";
-
-function open(): TestLocker & { readonly other: Locker } {
-  const made = createTestLocker();
-  const other = made.otherProcess();
-  onTestFinished(async () => {
-    made.faults.heal();
-    await Promise.all([made.locker.close(), other.close()]);
-  });
-  return { ...made, other };
-}
+import { open } from "./open.js";
 
 test("obtain without waiting", async () => {
   const { locker, other } = open();

@@ -1,30 +1,17 @@
 // What a Redis lock with retry strategies offers, here. docs/coming-from/redis-lock-with-retries.md names each test.
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import {
   backoff,
   InvalidOptionError,
   LeaseLostError,
   type Lock,
-  type Locker,
   NotAcquiredError,
   NotHeldError,
   RetriesExhaustedError,
   UnavailableError,
 } from "../../src/index.js";
-import { createTestLocker, type TestLocker } from "../../src/testing.js";
-
-function open(): TestLocker & { readonly other: Locker } {
-  const made = createTestLocker();
-  const other = made.otherProcess();
-  onTestFinished(async () => {
-    made.faults.heal();
-    // what is still on its way takes time that only the test lets pass
-    const closing = Promise.all([made.locker.close(), other.close()]);
-    await made.clock.advance(120_000);
-    await closing;
-  });
-  return { ...made, other };
-}
+import type { TestLocker } from "../../src/testing.js";
+import { open } from "./open.js";
 
 /** Runs the clock until it is settled. */
 async function settle<Value>(promise: Promise<Value>, { advance }: TestLocker["clock"], ms = 120_000): Promise<Value> {

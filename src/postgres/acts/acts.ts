@@ -97,10 +97,10 @@ export class Acts {
   }
 
   /** Every answer with a `now` tells the server's time. */
-  learn({ rows, sentAt, receivedAt }: Answer): void {
+  learn({ rows, receivedAt }: Answer): void {
     const serverMs = Number(rows[0]?.now);
     if (serverMs > 0) {
-      this.clock.learn({ sentAt, receivedAt, serverMs });
+      this.clock.learn(serverMs, receivedAt.monotonicMs);
     }
   }
 

@@ -1,6 +1,7 @@
 // A store that breaks the port in one sentence: the store in memory with one thing done wrong.
 import type { AcquireAnswer, AcquireRequest, Store, StoreContext, StoreFactory } from "../../../src/api/store.js";
 import { memoryStore } from "../../../src/store.js";
+import { storeWith } from "../../support/store-with.js";
 
 export interface BrokenStore {
   /** What it does wrong. */
@@ -19,23 +20,6 @@ interface Shared {
   fence: bigint;
 }
 
-/** What it wraps. */
-const methods = [
-  "open",
-  "acquire",
-  "release",
-  "abandon",
-  "renew",
-  "check",
-  "ping",
-  "close",
-  "sweep",
-  "forceRelease",
-  "checkFence",
-  "adopt",
-  "detach",
-] as const;
-
 /** `told`: what its processes are told. */
 export function over(
   change: Change,
@@ -46,9 +30,7 @@ export function over(
     const shared: Shared = { requests: new Map(), fence: 0n };
     return (context) => {
       const store = make(told(context));
-      const bound = methods.map((name) => [name, (store[name] as (...args: never[]) => unknown).bind(store)]);
-      const whole = { name: store.name, features: store.features, ...Object.fromEntries(bound) } as Store;
-      return { ...whole, ...change(store, shared) };
+      return storeWith(store, change(store, shared));
     };
   };
 }

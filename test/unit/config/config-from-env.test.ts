@@ -7,7 +7,7 @@ import { configFromEnv } from "../../../src/config.js";
 import { configOptions } from "../../../src/config-file/options.js";
 import { entriesOf } from "../../../src/config-file/table.js";
 import { variables } from "../../../src/config-file/variables.js";
-import { refusal } from "./refusal.js";
+import { refusal } from "../refusal.js";
 
 const refused = (env: Readonly<Record<string, string>>) => refusal(() => configFromEnv(env)).message;
 

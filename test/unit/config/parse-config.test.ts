@@ -4,7 +4,7 @@ import { resolveLockerOptions } from "../../../src/config/resolve-options.js";
 import { parseConfig } from "../../../src/config.js";
 import { configOptions } from "../../../src/config-file/options.js";
 import { entriesOf } from "../../../src/config-file/table.js";
-import { isAccepted, refusal } from "./refusal.js";
+import { isAccepted, refusal } from "../refusal.js";
 
 const refused = (value: unknown) => refusal(() => parseConfig(value)).message;
 

@@ -10,7 +10,7 @@ import { configSchema } from "../../../src/config-file/config-schema.js";
 import { configOptions } from "../../../src/config-file/options.js";
 import { entriesOf } from "../../../src/config-file/table.js";
 import { seeded } from "../../support/random.js";
-import { isAccepted } from "./refusal.js";
+import { isAccepted } from "../refusal.js";
 
 const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strict: true });
 const bySchema = ajv.compile(configSchema());

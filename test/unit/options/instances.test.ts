@@ -5,22 +5,13 @@ import { readInstancesVariable } from "../../../src/config/instances-variable.js
 import { type ResolvedInstance, resolveInstances } from "../../../src/config/resolve-instances.js";
 import { InvalidOptionError } from "../../../src/errors/errors.js";
 import { createLocker } from "../../../src/locker/create-locker.js";
+import { refusal } from "../refusal.js";
 
 const east = "postgres://app:hunter2@east.example/app";
 const west = "postgres://app:hunter2@west.example/app";
 
 function resolve(options: object, env: Record<string, string> = {}): Record<string, ResolvedInstance> {
   return Object.fromEntries((resolveInstances(options, env) ?? []).map((instance) => [instance.name, instance]));
-}
-
-function refusal(run: () => unknown): InvalidOptionError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof InvalidOptionError) return error;
-    throw error;
-  }
-  throw new Error("nothing was thrown");
 }
 
 const refused = (options: object, env?: Record<string, string>) => {

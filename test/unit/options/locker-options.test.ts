@@ -3,20 +3,10 @@ import postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import type { LockerOptions } from "../../../src/api/options.js";
 import { resolveLockerOptions } from "../../../src/config/resolve-options.js";
-import { InvalidOptionError } from "../../../src/errors/errors.js";
+import { refusal } from "../refusal.js";
 
 const url = "postgres://app:hunter2@db.example/app";
 const resolve = (options: object) => resolveLockerOptions({ url, ...options }, {});
-
-function refusal(run: () => unknown): InvalidOptionError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof InvalidOptionError) return error;
-    throw error;
-  }
-  throw new Error("nothing was thrown");
-}
 
 test("the defaults are the documented ones", () => {
   expect(resolve({})).toMatchObject({

@@ -158,6 +158,20 @@ describe("belief", () => {
     await close();
   });
 
+  test.each([
+    ["acquire", { outcome: "late", nowMs: Number.NaN }, (locker: Locker) => locker.tryAcquire("a")],
+    ["check", { state: "free", holder: null, nowMs: undefined }, (locker: Locker) => locker.check("a")],
+    ["open", { nowMs: Number.POSITIVE_INFINITY }, (locker: Locker) => locker.ready()],
+  ] as const)("a time that is none, of %s, is no time of the store", async (method, answer, call) => {
+    const { store, locker, close } = open({ requestTimeoutMs: 500 });
+    if (method !== "open") await within(locker.ready(), 0);
+    store.answers[method] = () => answer;
+    await expect(within<unknown>(call(locker), 2_000)).rejects.toThrow(`failed in ${method}: nowMs is `);
+    delete store.answers[method];
+    expect((await within(locker.tryAcquire("b"), 0))?.held).toBe(true);
+    await close();
+  });
+
   test("a store that was replaced is believed when a renewal has proven the lock, which it does not extend", async () => {
     const { store, locker, close } = open();
     const lock = await within(locker.acquire("a"), 0);

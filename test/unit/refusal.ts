@@ -1,4 +1,4 @@
-import { InvalidOptionError } from "../../../src/errors/errors.js";
+import { InvalidOptionError } from "../../src/errors/errors.js";
 
 /** The InvalidOptionError that it throws. */
 export function refusal(run: () => unknown): InvalidOptionError {
