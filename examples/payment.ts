@@ -29,7 +29,8 @@ async function pay(order: number): Promise<string> {
   return await locker.withLock(`example:order:${order}`, async (lock) => {
     const [paid] = await sql`select from example_payments where order_id = ${order}`;
     if (paid !== undefined) return "is paid already";
-    // Whoever had the lock before may have died after the charge. This is asked under the lock, so nobody else charges meanwhile.
+    // Whoever had the lock before may have died after the charge. This is asked under the lock, so nobody else charges meanwhile, unless this
+    // server stands still here for longer than its lock lasts and then goes on: give the provider the order as its idempotency key as well.
     const found = await provider.find(order);
     const charge = found ?? (await provider.charge(order, lock.signal));
     if (found === null && order === 1) process.kill(process.pid, "SIGKILL"); // what the example is about

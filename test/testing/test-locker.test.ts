@@ -3,6 +3,9 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { InvalidOptionError, LeaseLostError, type Locker, UnavailableError } from "../../src/index.js";
 import { createTestLocker, type TestLocker, type TestLockerOptions } from "../../src/testing.js";
 
+// In memory, on a clock of its own: what takes longer hangs.
+vi.setConfig({ testTimeout: 30_000 });
+
 function open(options?: TestLockerOptions): TestLocker {
   const made = createTestLocker(options);
   onTestFinished(() => made.locker.close());
@@ -55,6 +58,15 @@ describe("the clock", () => {
     await expect(late).rejects.toMatchObject({ code: "wait-timeout", holder: { owner: other.locks()[0]?.owner } });
     await held.release();
     expect((await inTime).held).toBe(true); // woken, without a move of the clock
+    await other.close();
+  });
+
+  test("what is due at once is not the test's business: tries without a pause between them need no move", async () => {
+    const { locker, otherProcess } = open();
+    const other = otherProcess();
+    await other.acquire("a");
+    const tried = locker.acquire("a", { retry: (attempt) => (attempt < 3 ? 0 : null) });
+    await expect(tried).rejects.toMatchObject({ code: "retries-exhausted", attempts: 3 });
     await other.close();
   });
 
@@ -155,6 +167,17 @@ describe("faults", () => {
     await clock.advance(1_000);
     await expect(late).rejects.toMatchObject({ code: "unavailable", outcome: "unknown" });
     faults.heal(); // what is on its way arrives: closing does not wait for the clock
+  });
+
+  test("heal: what is on its way arrives at once, and what is asked after it is answered at once", async () => {
+    const { locker, clock, faults } = open();
+    await locker.ready();
+    faults.slow(5_000);
+    const fromMs = clock.now();
+    const slow = locker.acquire("a");
+    expect(await isSettled(slow)).toBe(false);
+    faults.heal();
+    expect([(await slow).held, await locker.isLocked("a"), clock.now() - fromMs]).toEqual([true, true, 0]);
   });
 
   test("failNext: the next call alone", async () => {
