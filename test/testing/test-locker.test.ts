@@ -226,3 +226,30 @@ test("options of a database are refused, and the environment is not asked", asyn
     /^url: expected no url/,
   );
 });
+
+test("it works where AbortController is not Node's own, as in the jsdom environment of a test runner", async () => {
+  class ForeignSignal {
+    aborted = false;
+    reason: unknown;
+    readonly #target = new EventTarget();
+    readonly addEventListener = this.#target.addEventListener.bind(this.#target);
+    readonly removeEventListener = this.#target.removeEventListener.bind(this.#target);
+    abort(reason: unknown): void {
+      Object.assign(this, { aborted: true, reason });
+      this.#target.dispatchEvent(new Event("abort"));
+    }
+  }
+  class ForeignController {
+    readonly signal = new ForeignSignal();
+    abort(reason: unknown): void {
+      this.signal.abort(reason);
+    }
+  }
+  vi.stubGlobal("AbortController", ForeignController);
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const { locker, faults } = open();
+  const { signal } = await locker.acquire("a");
+  faults.lose("a");
+  expect(signal).toBeInstanceOf(ForeignSignal);
+  expect(signal.reason).toMatchObject({ code: "lease-lost" });
+});
