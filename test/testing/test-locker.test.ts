@@ -157,6 +157,36 @@ describe("faults", () => {
     faults.heal(); // what is on its way arrives: closing does not wait for the clock
   });
 
+  test("slow: of any number of answers on their way, each arrives", async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", warned);
+    onTestFinished(() => void process.off("warning", warned));
+    const { locker, clock, faults } = open();
+    await locker.ready();
+    faults.slow(100);
+    const locks = Array.from({ length: 20 }, (_, index) => locker.acquire(`a${index}`));
+    await clock.advance(10_000);
+    expect((await Promise.all(locks)).every((lock) => lock.held)).toBe(true);
+    faults.heal();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings).toEqual([]);
+  });
+
+  test("heal: an answer to what was asked just before arrives at once", async () => {
+    const { locker, faults } = open();
+    await locker.ready();
+    const settled: boolean[] = [];
+    for (let steps = 0; steps < 10; steps += 1) {
+      faults.slow(100);
+      const asked = locker.check("a");
+      for (let step = 0; step < steps; step += 1) await null;
+      faults.heal();
+      settled.push(await isSettled(asked));
+    }
+    expect(settled).not.toContain(false);
+  });
+
   test("failNext: the next call alone", async () => {
     const { locker, faults } = open();
     const cause = new Error("disk full");
