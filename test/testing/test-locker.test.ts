@@ -257,6 +257,15 @@ test("options of a database are refused, and the environment is not asked", asyn
   );
 });
 
+test.each([[null], [5], ["x"], [[]], [() => undefined]])(
+  "options that are none are refused: %s",
+  (options: unknown) => {
+    const { otherProcess } = open();
+    expect(() => createTestLocker(options as never)).toThrow(/^createTestLocker's options: expected an object, got/);
+    expect(() => otherProcess(options as never)).toThrow(/^otherProcess's options: expected an object, got/);
+  },
+);
+
 test("it works where AbortController is not Node's own, as in the jsdom environment of a test runner", async () => {
   class ForeignSignal {
     aborted = false;
