@@ -93,6 +93,7 @@ test("without an environment it reads that of the process", () => {
 describe("what is wrong is named by its variable", () => {
   test.each([
     ["LEASEHOLD_TTL", "30000", /^LEASEHOLD_TTL: .*: write 30000s for seconds, 30000ms for milliseconds$/],
+    ["LEASEHOLD_TTL", "0", /^LEASEHOLD_TTL: .*, got "0" \(string\)$/],
     ["LEASEHOLD_TTL", "50ms", /^LEASEHOLD_TTL: expected a duration of 100 to/],
     ["LEASEHOLD_KEEP_ALIVE", "no", 'LEASEHOLD_KEEP_ALIVE: expected true or false, got "no" (string)'],
     ["LEASEHOLD_STORE", "redis", /^LEASEHOLD_STORE: expected "postgres" or "memory" or "noop"/],
