@@ -35,6 +35,9 @@ export function configFromEnv(
   options: ConfigOptions = {},
 ): LockerOptions {
   const { stores } = checkConfigOptions("configFromEnv's options", options);
+  if (typeof env !== "object" || env === null || Array.isArray(env)) {
+    throw new InvalidOptionError({ option: "env", expected: "an object such as process.env", received: env });
+  }
   refuseSlips(env);
   const context = { stores: stores ?? {} };
   const read = Object.entries(entriesOf(configOptions)).flatMap(([name, { kind }]) => {

@@ -182,3 +182,9 @@ function textsIn(folder: string): readonly string[] {
   const files = readdirSync(path, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
   return files.map((name) => readFileSync(path + name, "utf8"));
 }
+
+test.each([[null], [5], ["x"], [[]]])("an environment that is none is refused: %j", (env: unknown) => {
+  expect(refusal(() => configFromEnv(env as never)).message).toMatch(
+    /^env: expected an object such as process\.env, got/,
+  );
+});
