@@ -123,11 +123,22 @@ describe("variables that it does not know", () => {
     ["LEASEHOLD_TTL_MS", "LEASEHOLD_TTL"],
     ["LEASEHOLD_TAKEOVERDELAY", "LEASEHOLD_TAKEOVER_DELAY"],
     ["LEASEHOLD_DATABSE_URL", "LEASEHOLD_DATABASE_URL"],
+    ["LEASEHOLD_URL", "LEASEHOLD_DATABASE_URL"],
+    ["LEASEHOLD_SWEEP_EVERY_MS", "LEASEHOLD_SWEEP_EVERY"],
+    ["LEASEHOLD_WIAT", "LEASEHOLD_WAIT"],
+    ["LEASEHOLD_OWNR", "LEASEHOLD_OWNER"],
   ])("%s is a slip for %s", (variable, meant) => {
     const error = refusal(() => configFromEnv({ [variable]: "x" }));
     expect(error.message).toBe(`"${variable}": there is no such variable. Did you mean "${meant}"?`);
     expect(error.option).toBe(variable);
   });
+
+  test.each(["TAG", "TZ", "MAIN", "STATE", "CORE", "POWER", "PORT", "SERVICE_HOST"])(
+    "LEASEHOLD_%s is another word, and not a slip",
+    (name) => {
+      expect(configFromEnv({ [`LEASEHOLD_${name}`]: "x" })).toEqual({});
+    },
+  );
 
   test("those that this package uses otherwise, or a later version may know, are passed over", () => {
     const found = ["src/", "test/support/"]
