@@ -58,7 +58,7 @@ export function testRunners(workplace: Workplace): readonly Check[] {
         const [passed = 0, total = 0] = ["pass", "tests"].map((word) =>
           Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(output)?.[1]),
         );
-        if (passed !== total || passed < 8) throw new Error(`${passed} of ${total} tests passed`);
+        if (passed !== total || passed < 10) throw new Error(`${passed} of ${total} tests passed`);
       },
     },
   ];

@@ -247,6 +247,20 @@ test("it neither needs fake timers nor is disturbed by them", async () => {
   expect(locker.stats().renewed).toBe(1);
 });
 
+test("whoever is next is woken also under fake timers that fake queueMicrotask, as those of Jest do", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "setImmediate", "queueMicrotask", "Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { locker, clock, otherProcess } = open();
+  await using other = otherProcess();
+  const held = await other.acquire("a");
+  const waiting = locker.acquire("a");
+  await clock.advance(100);
+  await held.release();
+  await clock.advance(0);
+  expect(locker.locks()).toHaveLength(1);
+  await waiting;
+});
+
 test("options of a database are refused, and the environment is not asked", async () => {
   vi.stubEnv("LEASEHOLD_STORE", "postgres");
   onTestFinished(() => void vi.unstubAllEnvs());

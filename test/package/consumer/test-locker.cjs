@@ -14,6 +14,16 @@ module.exports = (createTestLocker, passAnHour) => ({
     await held.release();
     await Promise.all([locker.close(), other.close()]);
   },
+  "whoever waits is woken by a release": async () => {
+    const { locker, clock, otherProcess } = createTestLocker();
+    const other = otherProcess();
+    const held = await other.acquire("order:1");
+    const waiting = locker.acquire("order:1");
+    await clock.advance(100);
+    await held.release();
+    assert.ok((await waiting).held);
+    await Promise.all([locker.close(), other.close()]);
+  },
   "a lock that is lost stops the work": async () => {
     const { locker, faults } = createTestLocker();
     const work = ({ signal }) =>
