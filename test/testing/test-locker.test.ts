@@ -173,7 +173,7 @@ describe("faults", () => {
     expect(warnings).toEqual([]);
   });
 
-  test("heal: an answer to what was asked just before arrives at once", async () => {
+  test("heal: answers that are on their way arrive at once, and so does that to what was asked just before", async () => {
     const { locker, faults } = open();
     await locker.ready();
     const settled: boolean[] = [];
@@ -185,6 +185,12 @@ describe("faults", () => {
       settled.push(await isSettled(asked));
     }
     expect(settled).not.toContain(false);
+
+    faults.slow(100);
+    const onItsWay = locker.check("a");
+    expect(await isSettled(onItsWay)).toBe(false);
+    faults.heal();
+    expect(await isSettled(onItsWay)).toBe(true);
   });
 
   test("failNext: the next call alone", async () => {
