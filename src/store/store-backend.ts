@@ -2,9 +2,9 @@ import type { Capabilities } from "../api/capabilities.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
 import type { PingResult } from "../api/results.js";
 import type * as port from "../api/store.js";
-import { ClosedError, type LeaseholdError, type UnavailableError } from "../errors/errors.js";
+import type { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
-import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
+import { RequestTimeout } from "../runtime/timeout.js";
 import {
   type Asked,
   finiteMs,
@@ -16,35 +16,17 @@ import {
   toRenewAnswer,
   toRequest,
 } from "./answers.js";
-import type {
-  AbandonRequest,
-  AcquireAnswer,
-  AcquireRequest,
-  AdoptAnswer,
-  AdoptRequest,
-  Backend,
-  BackendEvents,
-  DetachRequest,
-  FirstAttempt,
-  ForceReleaseAnswer,
-  ForceReleaseRequest,
-  KeepEntriesRequest,
-  KeyState,
-  PendingRelease,
-  PendingRenewal,
-  QueueEntry,
-  ReleaseAnswer,
-  RenewAnswer,
-  SweepBatch,
-} from "./backend.js";
+import type * as inner from "./backend.js";
 import type { StoreState } from "./backend-state.js";
-import { checkStore, featuresOf } from "./check-store.js";
+import { capabilitiesOf, checkStore } from "./check-store.js";
 import { locksNothing } from "./locks-nothing.js";
+import { optional, unsupported } from "./optional.js";
 import { ServerClock } from "./server-clock.js";
 import { StoreCalls } from "./store-calls.js";
+import { StoreOpening } from "./store-opening.js";
 
 /** What a sweep of a store says in which nothing is left over. */
-const nothingSwept: SweepBatch = {
+const nothingSwept: inner.SweepBatch = {
   woken: 0,
   leasesPurged: 0,
   waitersPurged: 0,
@@ -56,14 +38,14 @@ const nothingSwept: SweepBatch = {
 
 export interface StoreBackendInit {
   readonly makeStore: port.StoreFactory;
-  readonly events: BackendEvents;
+  readonly events: inner.BackendEvents;
   readonly requestTimeoutMs: number;
   readonly takeoverDelayMs: number;
   readonly clock: Clock;
 }
 
-/** A backend over the public port: it does what every store would do alike. */
-export class StoreBackend implements Backend {
+/** A backend over the public port: it does what every store would do alike. Types of the port are `port.`, those of the locker's parts `inner.` */
+export class StoreBackend implements inner.Backend {
   readonly clock: Clock;
   readonly excludes: boolean;
   readonly connections = null;
@@ -72,15 +54,12 @@ export class StoreBackend implements Backend {
   readonly databaseId = null;
   /** `incarnation`: how often what stood for this process was replaced. */
   readonly presence = { incarnation: 0, isBelieved: true, sessionId: null };
-  /** Set here alone. */
-  isReady = false;
-  wasReady = false;
   readonly #store: port.Store;
-  readonly #events: BackendEvents;
+  readonly #events: inner.BackendEvents;
   readonly #calls: StoreCalls;
+  readonly #opening: StoreOpening;
   readonly #requestTimeoutMs: number;
   readonly #storeClock = new ServerClock();
-  #opening: Promise<void> | null = null;
 
   constructor({ makeStore, events, requestTimeoutMs, takeoverDelayMs, clock }: StoreBackendInit) {
     this.clock = clock;
@@ -105,62 +84,64 @@ export class StoreBackend implements Backend {
       requestTimeoutMs,
       onFailure: (error) => events.onFailure(error),
     });
-  }
-
-  async open(timeoutMs: number): Promise<void> {
-    if (this.#calls.isClosed) {
-      throw new ClosedError();
-    }
-    if (this.isReady) {
-      return;
-    }
-    // One for all who ask meanwhile.
-    this.#opening ??= this.#open().finally(() => {
-      this.#opening = null;
+    this.#opening = new StoreOpening({
+      store: this.#store,
+      calls: this.#calls,
+      clock,
+      onOpen: (nowMs) => this.#learn(nowMs),
     });
-    try {
-      await withTimeoutOf(this.clock, this.#opening, timeoutMs);
-    } catch (error) {
-      // What was to be sent after it was not.
-      throw error instanceof RequestTimeout ? this.#calls.late("open", "not-sent", error) : error;
-    }
   }
 
-  attempt(attempt: FirstAttempt): void {
+  get isReady(): boolean {
+    return this.#opening.isReady;
+  }
+
+  get wasReady(): boolean {
+    return this.#opening.wasReady;
+  }
+
+  open(timeoutMs: number): Promise<void> {
+    return this.#opening.open(timeoutMs);
+  }
+
+  attempt(attempt: inner.FirstAttempt): void {
     const { key, token, terms, deadline } = attempt;
     // It has just begun: one look at the clocks less.
     const asked = this.#asked(after(deadline, -this.#requestTimeoutMs));
-    this.#acquire(toRequest(key, token, terms, this.serverTimeAt(deadline) ?? 0, null), asked).then(
-      (answer) => attempt.onAnswer(answer),
-      (error: LeaseholdError) => attempt.onFailure(error),
+    const request = toRequest(key, token, terms, this.serverTimeAt(deadline) ?? 0, null);
+    this.#calls.send(
+      "acquire",
+      () => this.#store.acquire(request),
+      (answer) => this.#toAcquireAnswer(answer, asked),
+      attempt,
     );
   }
 
-  acquire({ key, token, terms, notAfterMs, ticket }: AcquireRequest): Promise<AcquireAnswer> {
+  acquire({ key, token, terms, notAfterMs, ticket }: inner.AcquireRequest): Promise<inner.AcquireAnswer> {
     const request = toRequest(key, token, terms, notAfterMs, ticket?.number ?? null);
-    return this.#acquire(request, this.#asked(this.clock.now()));
+    const asked = this.#asked(this.clock.now());
+    return this.#calls.ask(
+      "acquire",
+      () => this.#store.acquire(request),
+      (answer) => this.#toAcquireAnswer(answer, asked),
+    );
   }
 
   /** Each waiter has to look for itself. */
-  async keepEntries({ entries }: KeepEntriesRequest): Promise<readonly QueueEntry[]> {
+  async keepEntries({ entries }: inner.KeepEntriesRequest): Promise<readonly inner.QueueEntry[]> {
     return entries;
   }
 
-  release(release: PendingRelease): void {
+  release(release: inner.PendingRelease): void {
     const { key, token, fence } = release;
-    this.#calls
-      .ask("release", () => this.#store.release({ key, token, fence }), toReleaseAnswer)
-      .then(
-        (answer) => release.onAnswer(answer),
-        (error: LeaseholdError) => release.onFailure(error),
-      );
+    this.#calls.send("release", () => this.#store.release({ key, token, fence }), toReleaseAnswer, release);
   }
 
-  abandon({ key, token, wasHeld }: AbandonRequest): Promise<ReleaseAnswer> {
+  abandon({ key, token, wasHeld }: inner.AbandonRequest): Promise<inner.ReleaseAnswer> {
     return this.#calls.askInTime("abandon", () => this.#store.abandon({ key, token, wasHeld }), toReleaseAnswer);
   }
 
-  renew(renewal: PendingRenewal): void {
+  renew(renewal: inner.PendingRenewal): void {
     const { key, token, fence, askedTtlMs } = renewal;
     this.#renew("renew", () => this.#store.renew({ key, token, fence, ttlMs: askedTtlMs ?? 0 })).then(
       (answer) => renewal.onAnswer(answer),
@@ -168,20 +149,20 @@ export class StoreBackend implements Backend {
     );
   }
 
-  detach({ key, token, fence, ttlMs }: DetachRequest): Promise<RenewAnswer> {
+  detach({ key, token, fence, ttlMs }: inner.DetachRequest): Promise<inner.RenewAnswer> {
     return this.#renew("detach", () => {
-      this.#adopting(); // or nobody could go on with it
+      optional(this.#store, "adopt"); // or nobody could go on with it
       const request = { key, token, fence, ttlMs };
       return this.#store.detach?.(request) ?? this.#store.renew(request);
     });
   }
 
-  adopt({ terms: { owner, ttlMs, maxHoldMs }, ...request }: AdoptRequest): Promise<AdoptAnswer> {
+  adopt({ terms: { owner, ttlMs, maxHoldMs }, ...request }: inner.AdoptRequest): Promise<inner.AdoptAnswer> {
     const asked = this.#asked(this.clock.now());
     const limit = maxHoldMs === Number.POSITIVE_INFINITY ? null : maxHoldMs;
     return this.#calls.ask(
       "adopt",
-      () => this.#adopting()({ ...request, owner, ttlMs, maxHoldMs: limit }),
+      () => optional(this.#store, "adopt")({ ...request, owner, ttlMs, maxHoldMs: limit }),
       (answer) => {
         if ("nowMs" in answer) {
           this.#learn(answer.nowMs);
@@ -191,7 +172,7 @@ export class StoreBackend implements Backend {
     );
   }
 
-  check(key: string): Promise<KeyState> {
+  check(key: string): Promise<inner.KeyState> {
     return this.#calls.ask(
       "check",
       () => this.#store.check(key),
@@ -211,7 +192,7 @@ export class StoreBackend implements Backend {
     return this.#calls.ask("migrate", async () => this.#store.migrate?.(options), nothing);
   }
 
-  sweep(): Promise<SweepBatch> {
+  sweep(): Promise<inner.SweepBatch> {
     return this.#calls.ask(
       "sweep",
       async () => this.#store.sweep?.(),
@@ -219,15 +200,10 @@ export class StoreBackend implements Backend {
     );
   }
 
-  forceRelease({ key, fence, isImmediate }: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
+  forceRelease({ key, fence, isImmediate }: inner.ForceReleaseRequest): Promise<inner.ForceReleaseAnswer> {
     return this.#calls.ask(
       "forceRelease",
-      async () => {
-        if (this.#store.forceRelease === undefined) {
-          throw this.#calls.unsupported("cannot take locks from their holders");
-        }
-        return await this.#store.forceRelease({ key, fence, immediate: isImmediate });
-      },
+      () => optional(this.#store, "forceRelease")({ key, fence, immediate: isImmediate }),
       toForceReleaseAnswer,
     );
   }
@@ -235,18 +211,13 @@ export class StoreBackend implements Backend {
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {
     return this.#calls.ask(
       "checkFence",
-      async () => {
-        if (this.#store.checkFence === undefined) {
-          throw this.#calls.unsupported("keeps no marks of resources");
-        }
-        return await this.#store.checkFence(resource, fence);
-      },
+      () => optional(this.#store, "checkFence")(resource, fence),
       (outcome) => outcome,
     );
   }
 
   refuseGuard(): void {
-    throw this.#calls.unsupported("is not in a database in which a transaction could be guarded");
+    throw unsupported(this.#store, "is not in a database in which a transaction could be guarded");
   }
 
   ping(): Promise<PingResult> {
@@ -264,14 +235,7 @@ export class StoreBackend implements Backend {
 
   async capabilities(): Promise<Capabilities> {
     const { serverVersion } = await this.ping();
-    return {
-      serverVersion,
-      schemaVersion: null,
-      presence: "off",
-      fenceSource: "auto",
-      commands: "direct",
-      features: featuresOf(this.#store),
-    };
+    return capabilitiesOf(this.#store, serverVersion);
   }
 
   serverTimeAt(instant: Instant): number | null {
@@ -283,10 +247,8 @@ export class StoreBackend implements Backend {
   }
 
   async close(timeoutMs: number): Promise<void> {
-    this.#calls.isClosed = true;
-    this.isReady = false;
     try {
-      await withTimeoutOf(this.clock, this.#store.close(), timeoutMs);
+      await this.#opening.close(timeoutMs);
     } catch (error) {
       this.#events.onError(this.#calls.toPublicError("close", error));
     }
@@ -310,7 +272,7 @@ export class StoreBackend implements Backend {
     // They stay in the process.
   }
 
-  #renew(method: string, send: () => Promise<port.RenewAnswer>): Promise<RenewAnswer> {
+  #renew(method: string, send: () => Promise<port.RenewAnswer>): Promise<inner.RenewAnswer> {
     const asked = this.#asked(this.clock.now());
     return this.#calls.askInTime(method, send, (answer) => {
       if (answer.outcome === "renewed") {
@@ -320,37 +282,15 @@ export class StoreBackend implements Backend {
     });
   }
 
-  /** @throws UnsupportedError */
-  #adopting(): NonNullable<port.Store["adopt"]> {
-    const { adopt } = this.#store;
-    if (adopt === undefined) {
-      throw this.#calls.unsupported("does not let locks be handed over");
-    }
-    return (request) => adopt.call(this.#store, request);
-  }
-
   #asked(sentAt: Instant): Asked {
     return { sentAt, incarnation: this.presence.incarnation };
   }
 
-  #acquire(request: port.AcquireRequest, asked: Asked): Promise<AcquireAnswer> {
-    const read = (answer: port.AcquireAnswer): AcquireAnswer => {
-      if ("nowMs" in answer) {
-        this.#learn(answer.nowMs);
-      }
-      return toAcquireAnswer(answer, asked);
-    };
-    return this.#calls.ask("acquire", () => this.#store.acquire(request), read);
-  }
-
-  async #open(): Promise<void> {
-    await this.#calls.ask(
-      "open",
-      () => this.#store.open(),
-      ({ nowMs }) => this.#learn(nowMs),
-    );
-    this.isReady = !this.#calls.isClosed;
-    this.wasReady = true;
+  #toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked): inner.AcquireAnswer {
+    if ("nowMs" in answer) {
+      this.#learn(answer.nowMs);
+    }
+    return toAcquireAnswer(answer, asked);
   }
 
   #learn(storeMs: number): void {
