@@ -181,10 +181,4 @@ export const stores: readonly Mutant[] = [
     edits: [["void resolved.then(callback);", "queueMicrotask(callback);"]],
     tests: ["test/testing/test-locker.test.ts"],
   },
-  {
-    name: "testing: heal() leaves the answers that are on their way to the clock",
-    file: "src/testing/faulty-store.ts",
-    edits: [["      arrive();\n    }\n  }", "      void arrive;\n    }\n  }"]],
-    tests: ["test/testing/test-locker.test.ts"],
-  },
 ];
