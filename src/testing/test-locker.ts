@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import type { CloseOptions, LockerOptions } from "../api/options.js";
 import type { StoreFactory } from "../api/store.js";
 import { lockerNames, resolveLockerOptions } from "../config/resolve-options.js";
@@ -119,6 +120,11 @@ function checkOptions(what: string, options: unknown): TestLockerOptions {
   return given;
 }
 
+/** Also one of Node's own, such as a refused connection, where a test runner gives each file a realm of its own, with another `Error`. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || value instanceof DOMException || types.isNativeError(value);
+}
+
 function faultsOf(leases: MemoryLeases, stores: ReadonlyMap<Locker, MemoryStore>, outages: Outages): Faults {
   return {
     lose(key, reason = "taken") {
@@ -145,7 +151,7 @@ function faultsOf(leases: MemoryLeases, stores: ReadonlyMap<Locker, MemoryStore>
       outages.isDisconnected = true;
     },
     failNext(error) {
-      if (!(error instanceof Error)) {
+      if (!isError(error)) {
         throw new InvalidOptionError({ option: "error", expected: "an Error", received: error });
       }
       outages.next = error;

@@ -1,4 +1,5 @@
 // createTestLocker: locks on a clock that only the test moves, and faults that it makes.
+import { runInNewContext } from "node:vm";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { InvalidOptionError, LeaseLostError, type Locker, UnavailableError } from "../../src/index.js";
 import { createTestLocker, type TestLocker, type TestLockerOptions } from "../../src/testing.js";
@@ -201,6 +202,14 @@ describe("faults", () => {
     expect(await locker.check("a")).toBeNull();
     faults.failNext(new UnavailableError({ outcome: "not-sent" }));
     await locker.withLock("a", () => undefined); // a wait outlasts it
+  });
+
+  test("failNext: an error of another realm, as Node's own are under Jest", async () => {
+    const { locker, faults } = open();
+    const cause = runInNewContext("new Error('refused')") as Error;
+    expect(cause).not.toBeInstanceOf(Error);
+    faults.failNext(cause);
+    await expect(locker.check("a")).rejects.toMatchObject({ code: "unavailable", cause });
   });
 
   test("what is no fault is refused by name", () => {
