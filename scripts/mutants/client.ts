@@ -384,7 +384,7 @@ export const client: readonly Mutant[] = [
   {
     name: "signal: many listeners are warned of",
     file: "src/hold/lease.ts",
-    edits: [["      setMaxListeners(0, this.#controller.signal);\n", ""]],
+    edits: [["      allowManyListeners(this.#controller.signal);\n", ""]],
     tests: ["test/loss/unheard.test.ts"],
   },
 ];

@@ -64,13 +64,25 @@ export const config: readonly Mutant[] = [
   {
     name: "config: a slip in the name of a variable is passed over",
     file: "src/config-file/config-from-env.ts",
-    edits: [["if (near === null) continue;", "if (near !== undefined) continue;"]],
+    edits: [["if (meant === null) continue;", "if (meant !== undefined) continue;"]],
     tests: fromEnv,
   },
   {
     name: "config: a variable that is not known is refused",
     file: "src/config-file/config-from-env.ts",
-    edits: [["if (near === null) continue;", ""]],
+    edits: [["if (meant === null) continue;", ""]],
+    tests: fromEnv,
+  },
+  {
+    name: "config: a short variable that is another word is a slip",
+    file: "src/config-file/config-from-env.ts",
+    edits: [["name.length < 6 ?", "name.length < 0 ?"]],
+    tests: fromEnv,
+  },
+  {
+    name: "config: a variable that is named after its option is not known",
+    file: "src/config-file/config-from-env.ts",
+    edits: [["if (ofOption !== undefined) return", "if (ofOption === null) return"]],
     tests: fromEnv,
   },
   {

@@ -92,10 +92,10 @@ export const stores: readonly Mutant[] = [
     [[" || (place !== null && place < head.ticket)", ""]],
     queue,
   ),
-  leases("nobody is woken", [["      queueMicrotask(() => head.process.wake(key));\n", ""]], queue),
+  leases("nobody is woken", [["      soon(() => head.process.wake(key));\n", ""]], queue),
   leases(
     "the next one is woken before the call has returned",
-    [["queueMicrotask(() => head.process.wake(key));", "head.process.wake(key);"]],
+    [["soon(() => head.process.wake(key));", "head.process.wake(key);"]],
     queue,
   ),
   leases(
@@ -174,5 +174,11 @@ export const stores: readonly Mutant[] = [
     file: "src/testing/conformance/store-conformance.ts",
     edits: [["Promise.allSettled(processes", "Promise.all(processes"]],
     tests: conformance,
+  },
+  {
+    name: "testing: fake timers keep whoever is next from being woken",
+    file: "src/runtime/soon.ts",
+    edits: [["void resolved.then(callback);", "queueMicrotask(callback);"]],
+    tests: ["test/testing/test-locker.test.ts"],
   },
 ];

@@ -35,6 +35,9 @@ export function configFromEnv(
   options: ConfigOptions = {},
 ): LockerOptions {
   const { stores } = checkConfigOptions("configFromEnv's options", options);
+  if (typeof env !== "object" || env === null || Array.isArray(env)) {
+    throw new InvalidOptionError({ option: "env", expected: "an object such as process.env", received: env });
+  }
   refuseSlips(env);
   const context = { stores: stores ?? {} };
   const read = Object.entries(entriesOf(configOptions)).flatMap(([name, { kind }]) => {
@@ -48,14 +51,27 @@ export function configFromEnv(
 }
 
 function refuseSlips(env: Environment): void {
-  const names = known.map((variable) => variable.slice(PREFIX.length));
   for (const variable of Object.keys(env)) {
     if (!variable.startsWith(PREFIX) || known.some((one) => one === variable)) continue;
-    const near = nearest(variable.slice(PREFIX.length), names);
-    if (near === null) continue;
-    const message = `${quote(variable)}: there is no such variable. Did you mean ${quote(`${PREFIX}${near}`)}?`;
-    throw new InvalidOptionError({ option: variable, expected: `${PREFIX}${near}`, received: undefined, message });
+    const meant = meantBy(variable.slice(PREFIX.length));
+    if (meant === null) continue;
+    const message = `${quote(variable)}: there is no such variable. Did you mean ${quote(meant)}?`;
+    throw new InvalidOptionError({ option: variable, expected: meant, received: undefined, message });
   }
+}
+
+/** Null: it is not ours. Two changes make another word of a short one: `TAG` is not meant to be `TTL`, nor `STATE` to be `STORE`. */
+function meantBy(name: string): string | null {
+  const ofOption = Object.keys(variableOf).find((option) => option.toUpperCase() === name.replaceAll("_", ""));
+  if (ofOption !== undefined) return variableOf[ofOption] ?? null;
+  const names = known.map((variable) => variable.slice(PREFIX.length));
+  const swapped = names.find((one) => letters(one) === letters(name));
+  const near = swapped ?? (name.length < 6 ? nearest(name, names, 1) : nearest(name, names));
+  return near === null ? null : `${PREFIX}${near}`;
+}
+
+function letters(name: string): string {
+  return [...name].sort().join("");
 }
 
 /**

@@ -28,7 +28,9 @@ export function parseDuration(text: string): number | null {
  * sleep(1), and milliseconds to who knows this library.
  */
 export function unitAdvice(text: string): string {
-  return /^\d+(\.\d+)?$/.test(text) ? `: write ${text}s for seconds, ${text}ms for milliseconds` : "";
+  return /^\d+(\.\d+)?$/.test(text) && parseDuration(text) === null
+    ? `: write ${text}s for seconds, ${text}ms for milliseconds`
+    : "";
 }
 
 function part(unit: string): string {

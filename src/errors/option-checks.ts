@@ -97,12 +97,16 @@ export function checkNames(
   });
 }
 
-/** The known name that is most likely meant; null when none is near. */
-export function nearest(name: string, known: readonly string[]): string | null {
+/** The known name that is most likely meant; null when none is near: within `most` edits. */
+export function nearest(
+  name: string,
+  known: readonly string[],
+  most: number = Math.max(2, name.length / 3),
+): string | null {
   const [best] = known
     .map((one) => ({ one, distance: editDistance(stem(name), stem(one)) }))
     .sort((a, b) => a.distance - b.distance);
-  return best !== undefined && best.distance <= Math.max(2, name.length / 3) ? best.one : null;
+  return best !== undefined && best.distance <= most ? best.one : null;
 }
 
 /** `ttl` means `ttlMs`, whatever else has three letters. */

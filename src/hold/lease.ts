@@ -1,9 +1,9 @@
-import { setMaxListeners } from "node:events";
 import type { Lock } from "../api/lock.js";
 import type { Claim } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, LeaseLostError, type LossReason, NotHeldError } from "../errors/errors.js";
 import type { RenewalListener } from "../observe/callbacks.js";
+import { allowManyListeners } from "../runtime/abort-listeners.js";
 import { after, type Clock, type Instant, msBetween, type Timer } from "../runtime/clock.js";
 import type { Linked } from "../runtime/linked-list.js";
 import type { Backend, Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/backend.js";
@@ -197,7 +197,7 @@ export class Lease implements Linked<Lease> {
     if (this.#controller === null) {
       this.#controller = new AbortController();
       // A body may pass it to any number of fetches at a time.
-      setMaxListeners(0, this.#controller.signal);
+      allowManyListeners(this.#controller.signal);
       const reason = this.#loss ?? this.#closing;
       if (reason !== null) {
         this.#controller.abort(reason);

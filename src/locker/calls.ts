@@ -1,5 +1,5 @@
-import { setMaxListeners } from "node:events";
 import { ClosedError, UnavailableError } from "../errors/errors.js";
+import { allowManyListeners } from "../runtime/abort-listeners.js";
 import type { Activity } from "../runtime/activity.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, Right } from "../store/backend.js";
@@ -26,7 +26,7 @@ export class Calls {
     this.#activity = activity;
     this.#requestTimeoutMs = requestTimeoutMs;
     // Every claim that waits to send its last word listens to it.
-    setMaxListeners(0, this.#onClosed.signal);
+    allowManyListeners(this.#onClosed.signal);
   }
 
   get state(): "open" | "closing" | "closed" {

@@ -13,6 +13,7 @@ import type {
   RenewRequest,
 } from "../api/store.js";
 import type { LossReason } from "../errors/errors.js";
+import { soon } from "../runtime/soon.js";
 import {
   adopted,
   expiryReason,
@@ -318,7 +319,7 @@ export class MemoryLeases {
     const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
     const head = queue?.head(this.nowMs());
     if (head !== undefined) {
-      queueMicrotask(() => head.process.wake(key));
+      soon(() => head.process.wake(key));
     }
   }
 }

@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 const callbacksOf = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
@@ -30,4 +32,13 @@ function callAll(this: AbortSignal): void {
 /** What a call rejects with. A polyfill's signal need not have a reason, nor `throwIfAborted`. */
 export function abortReason({ reason }: AbortSignal): unknown {
   return reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
+}
+
+/** Any number of listeners is right for this signal of ours. Only Node's own warns of many, and only that can be told: jsdom, say, has another. */
+export function allowManyListeners(signal: AbortSignal): void {
+  try {
+    setMaxListeners(0, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_INVALID_ARG_TYPE") throw error;
+  }
 }

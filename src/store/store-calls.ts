@@ -1,6 +1,7 @@
 import type { Store } from "../api/store.js";
 import { ClosedError, LeaseholdError, UnavailableError } from "../errors/errors.js";
 import type { Clock } from "../runtime/clock.js";
+import { soon } from "../runtime/soon.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import { nameOf } from "./optional.js";
 
@@ -43,7 +44,7 @@ export class StoreCalls {
     pending: Pending<Value>,
   ): void {
     if (this.isClosed) {
-      queueMicrotask(() => pending.onFailure(new ClosedError()));
+      soon(() => pending.onFailure(new ClosedError()));
       return;
     }
     const fail = (error: unknown): void => pending.onFailure(this.#failed(method, error));

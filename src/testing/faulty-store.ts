@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import type { Store } from "../api/store.js";
 import { UnavailableError } from "../errors/errors.js";
 import type { Clock } from "../runtime/clock.js";
@@ -9,20 +8,29 @@ export class Outages {
   isDisconnected = false;
   /** What the next call fails with. */
   next: Error | null = null;
-  #healed = new AbortController();
+  /** The answers that are on their way. */
+  readonly #arrivals = new Set<() => void>();
 
-  /** Fires when they end: what is on its way arrives then. */
-  get healed(): AbortSignal {
-    return this.#healed.signal;
+  /** Resolves when a slow answer arrives: after `slowMs`, or when all is well again. */
+  arrive(clock: Clock): Promise<void> {
+    return new Promise((resolve) => {
+      const arrive = (): void => {
+        timer.cancel();
+        this.#arrivals.delete(arrive);
+        resolve();
+      };
+      const timer = clock.startTimer(this.slowMs, arrive);
+      this.#arrivals.add(arrive);
+    });
   }
 
   heal(): void {
     this.slowMs = 0;
     this.isDisconnected = false;
     this.next = null;
-    this.#healed.abort();
-    this.#healed = new AbortController();
-    setMaxListeners(0, this.#healed.signal);
+    for (const arrive of [...this.#arrivals]) {
+      arrive();
+    }
   }
 }
 
@@ -46,7 +54,7 @@ const methods = [
 /** The store behind a connection that fails as the test says. */
 export function faulty(store: Store, outages: Outages, clock: Clock): Store {
   const call = async (work: () => Promise<unknown>): Promise<unknown> => {
-    const { next, slowMs } = outages;
+    const { next } = outages;
     if (next !== null) {
       outages.next = null;
       throw next;
@@ -58,8 +66,8 @@ export function faulty(store: Store, outages: Outages, clock: Clock): Store {
       });
     }
     const answer = await work();
-    if (slowMs > 0) {
-      await clock.sleep(slowMs, { signal: outages.healed });
+    if (outages.slowMs > 0) {
+      await outages.arrive(clock); // read only now: all may be well again since
     }
     return answer;
   };

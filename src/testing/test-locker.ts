@@ -1,8 +1,9 @@
+import { types } from "node:util";
 import type { CloseOptions, LockerOptions } from "../api/options.js";
 import type { StoreFactory } from "../api/store.js";
-import { resolveLockerOptions } from "../config/resolve-options.js";
+import { lockerNames, resolveLockerOptions } from "../config/resolve-options.js";
 import { InvalidOptionError, type LossReason } from "../errors/errors.js";
-import { checkMs, checkOneOf, checkText } from "../errors/option-checks.js";
+import { checkMs, checkNames, checkOneOf, checkText } from "../errors/option-checks.js";
 import type { Locker } from "../locker/locker.js";
 import { StoreLocker } from "../locker/store-locker.js";
 import { MemoryLeases } from "../memory/memory-leases.js";
@@ -66,7 +67,6 @@ export function createTestLocker(options: TestLockerOptions = {}): TestLocker {
   const leases = new MemoryLeases(() => clock.wallNowMs());
   const stores = new Map<Locker, MemoryStore>();
   const open = (given: TestLockerOptions): Locker => {
-    refuseDatabase(given);
     let store: MemoryStore | undefined;
     // No address is looked for, and a test is not disturbed by what the environment says.
     const resolved = resolveLockerOptions({ ...given, store: "memory" }, {});
@@ -81,12 +81,15 @@ export function createTestLocker(options: TestLockerOptions = {}): TestLocker {
     stores.set(locker, store as MemoryStore);
     return locker;
   };
-  const locker = open(options);
+  const locker = open(checkOptions("createTestLocker's options", options));
   return {
     locker,
     clock: { now: () => clock.wallNowMs(), advance: (ms) => clock.advance(ms) },
     faults: faultsOf(leases, stores, outages),
-    otherProcess: (others = {}) => open({ ...options, owner: `other process ${stores.size}`, ...others }),
+    otherProcess: (others = {}) => {
+      const own = checkOptions("otherProcess's options", others);
+      return open({ ...options, owner: `other process ${stores.size}`, ...own });
+    },
   };
 }
 
@@ -106,12 +109,20 @@ class ClockedLocker extends StoreLocker {
   }
 }
 
-function refuseDatabase(given: TestLockerOptions): void {
-  const option = ofDatabases.find((name) => Reflect.get(given, name) !== undefined);
+/** `what` names them in the error. */
+function checkOptions(what: string, options: unknown): TestLockerOptions {
+  const given = checkNames(what, options, Object.keys(lockerNames));
+  const option = ofDatabases.find((name) => given[name] !== undefined);
   if (option !== undefined) {
     const expected = `no ${option}: the leases of createTestLocker are in memory`;
-    throw new InvalidOptionError({ option, expected, received: Reflect.get(given, option) });
+    throw new InvalidOptionError({ option, expected, received: given[option] });
   }
+  return given;
+}
+
+/** Also one of Node's own, such as a refused connection, where a test runner gives each file a realm of its own, with another `Error`. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || value instanceof DOMException || types.isNativeError(value);
 }
 
 function faultsOf(leases: MemoryLeases, stores: ReadonlyMap<Locker, MemoryStore>, outages: Outages): Faults {
@@ -140,7 +151,7 @@ function faultsOf(leases: MemoryLeases, stores: ReadonlyMap<Locker, MemoryStore>
       outages.isDisconnected = true;
     },
     failNext(error) {
-      if (!(error instanceof Error)) {
+      if (!isError(error)) {
         throw new InvalidOptionError({ option: "error", expected: "an Error", received: error });
       }
       outages.next = error;

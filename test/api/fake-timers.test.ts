@@ -49,6 +49,18 @@ describe("fake timers that a user's test installs while a lock is held", () => {
     expect(fired.sort()).toEqual(["immediate", "timeout", "timeout after"]);
   });
 
+  test("stop nothing when they fake queueMicrotask, too, as those of Jest do", async () => {
+    await using locker = createLocker({ url: database.url, requestTimeoutMs: 2_000 });
+    await locker.ready();
+    vi.useFakeTimers({
+      toFake: ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "Date", "performance"],
+    });
+    const lock = await locker.acquire("microtasks");
+    await lock.renew();
+    await lock.release();
+    expect(await locker.check("microtasks")).toBeNull();
+  });
+
   test("do not keep a lost connection from coming back", async () => {
     await using proxy = await startProxy(database.url);
     const lost: unknown[] = [];

@@ -50,6 +50,17 @@ export function testRunners(workplace: Workplace): readonly Check[] {
         expectAll(JSON.parse(output));
       },
     },
+    {
+      name: "node:test, with and without its mock timers",
+      run: async () => {
+        const file = "node-test/test-locker.test.mjs";
+        const output = await run(process.execPath, ["--test", "--test-reporter", "tap", file], consumer);
+        const [passed = 0, total = 0] = ["pass", "tests"].map((word) =>
+          Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(output)?.[1]),
+        );
+        if (passed !== total || passed < 10) throw new Error(`${passed} of ${total} tests passed`);
+      },
+    },
   ];
 }
 

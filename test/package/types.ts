@@ -46,6 +46,7 @@ const strictest = {
 const subjects: readonly Subject[] = [
   { name: "the main entry", file: "lock", peer: null },
   { name: "leasehold/config", file: "config", peer: null },
+  { name: "leasehold/store and leasehold/testing", file: "testing", peer: null },
   // the declarations of @opentelemetry/api use `console`
   { name: "leasehold/otel", file: "otel", peer: "otel", types: ["node"] },
   { name: "leasehold/drizzle", file: "drizzle", peer: "drizzle", skipLibCheck: true },

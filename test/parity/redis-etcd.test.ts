@@ -110,6 +110,7 @@ test("close releases, and ends what waits", async () => {
 test("one error for held by another", async () => {
   const { locker, other, clock } = open();
   await other.acquire("a", { owner: "holder" });
+  expect(await locker.tryAcquire("a")).toBeNull();
   const calls = [locker.acquire("a", { waitMs: 0 }), locker.acquire("a", { retry: backoff.fixed(1, { retries: 1 }) })];
   const errors = Promise.all(calls.map((call) => call.catch((error: unknown) => error)));
   await clock.advance(1_000);

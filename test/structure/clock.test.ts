@@ -37,3 +37,8 @@ test("no part of a locker reads the system's clock", () => {
 test("such an import would be found", () => {
   expect(imported('import { after, type Clock, now } from "../runtime/clock.js";')).toEqual(["after", "Clock", "now"]);
 });
+
+test("no microtask is asked for that Jest's fake timers would hold up", () => {
+  const calls = sourceFiles().filter((file) => /\bqueueMicrotask\(/.test(readFileSync(`src/${file}`, "utf8")));
+  expect(calls).toEqual([]); // runtime/soon.ts is for that
+});

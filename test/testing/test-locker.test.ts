@@ -1,4 +1,5 @@
 // createTestLocker: locks on a clock that only the test moves, and faults that it makes.
+import { runInNewContext } from "node:vm";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { InvalidOptionError, LeaseLostError, type Locker, UnavailableError } from "../../src/index.js";
 import { createTestLocker, type TestLocker, type TestLockerOptions } from "../../src/testing.js";
@@ -169,7 +170,43 @@ describe("faults", () => {
     faults.heal(); // what is on its way arrives: closing does not wait for the clock
   });
 
-  test("heal: what is on its way arrives at once, and what is asked after it is answered at once", async () => {
+  test("slow: of any number of answers on their way, each arrives", async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", warned);
+    onTestFinished(() => void process.off("warning", warned));
+    const { locker, clock, faults } = open();
+    await locker.ready();
+    faults.slow(100);
+    const locks = Array.from({ length: 20 }, (_, index) => locker.acquire(`a${index}`));
+    await clock.advance(10_000);
+    expect((await Promise.all(locks)).every((lock) => lock.held)).toBe(true);
+    faults.heal();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings).toEqual([]);
+  });
+
+  test("heal: answers that are on their way arrive at once, and so does that to what was asked just before", async () => {
+    const { locker, faults } = open();
+    await locker.ready();
+    const settled: boolean[] = [];
+    for (let steps = 0; steps < 10; steps += 1) {
+      faults.slow(100);
+      const asked = locker.check("a");
+      for (let step = 0; step < steps; step += 1) await null;
+      faults.heal();
+      settled.push(await isSettled(asked));
+    }
+    expect(settled).not.toContain(false);
+
+    faults.slow(100);
+    const onItsWay = locker.check("a");
+    expect(await isSettled(onItsWay)).toBe(false);
+    faults.heal();
+    expect(await isSettled(onItsWay)).toBe(true);
+  });
+
+  test("heal: what is asked from then on is answered at once, and the clock has not moved", async () => {
     const { locker, clock, faults } = open();
     await locker.ready();
     faults.slow(5_000);
@@ -188,6 +225,14 @@ describe("faults", () => {
     expect(await locker.check("a")).toBeNull();
     faults.failNext(new UnavailableError({ outcome: "not-sent" }));
     await locker.withLock("a", () => undefined); // a wait outlasts it
+  });
+
+  test("failNext: an error of another realm, as Node's own are under Jest", async () => {
+    const { locker, faults } = open();
+    const cause = runInNewContext("new Error('refused')") as Error;
+    expect(cause).not.toBeInstanceOf(Error);
+    faults.failNext(cause);
+    await expect(locker.check("a")).rejects.toMatchObject({ code: "unavailable", cause });
   });
 
   test("what is no fault is refused by name", () => {
@@ -240,6 +285,20 @@ test("it neither needs fake timers nor is disturbed by them", async () => {
   expect(locker.stats().renewed).toBe(1);
 });
 
+test("whoever is next is woken also under fake timers that fake queueMicrotask, as those of Jest do", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "setImmediate", "queueMicrotask", "Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { locker, clock, otherProcess } = open();
+  await using other = otherProcess();
+  const held = await other.acquire("a");
+  const waiting = locker.acquire("a");
+  await clock.advance(100);
+  await held.release();
+  await clock.advance(0);
+  expect(locker.locks()).toHaveLength(1);
+  await waiting;
+});
+
 test("options of a database are refused, and the environment is not asked", async () => {
   vi.stubEnv("LEASEHOLD_STORE", "postgres");
   onTestFinished(() => void vi.unstubAllEnvs());
@@ -248,4 +307,40 @@ test("options of a database are refused, and the environment is not asked", asyn
   expect(() => createTestLocker({ url: "postgres://db.example" } as TestLockerOptions)).toThrow(
     /^url: expected no url/,
   );
+});
+
+test.each([[null], [5], ["x"], [[]], [() => undefined]])(
+  "options that are none are refused: %s",
+  (options: unknown) => {
+    const { otherProcess } = open();
+    expect(() => createTestLocker(options as never)).toThrow(/^createTestLocker's options: expected an object, got/);
+    expect(() => otherProcess(options as never)).toThrow(/^otherProcess's options: expected an object, got/);
+  },
+);
+
+test("it works where AbortController is not Node's own, as in the jsdom environment of a test runner", async () => {
+  class ForeignSignal {
+    aborted = false;
+    reason: unknown;
+    readonly #target = new EventTarget();
+    readonly addEventListener = this.#target.addEventListener.bind(this.#target);
+    readonly removeEventListener = this.#target.removeEventListener.bind(this.#target);
+    abort(reason: unknown): void {
+      Object.assign(this, { aborted: true, reason });
+      this.#target.dispatchEvent(new Event("abort"));
+    }
+  }
+  class ForeignController {
+    readonly signal = new ForeignSignal();
+    abort(reason: unknown): void {
+      this.signal.abort(reason);
+    }
+  }
+  vi.stubGlobal("AbortController", ForeignController);
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const { locker, faults } = open();
+  const { signal } = await locker.acquire("a");
+  faults.lose("a");
+  expect(signal).toBeInstanceOf(ForeignSignal);
+  expect(signal.reason).toMatchObject({ code: "lease-lost" });
 });

@@ -1,8 +1,8 @@
-import { setMaxListeners } from "node:events";
 import { isPool } from "../../api/postgres-client.js";
 import type { ConnectionTarget } from "../../config/connection-url.js";
 import { CONNECT_TIMEOUT_MS, type ResolvedLockerOptions } from "../../config/resolve-options.js";
 import { ClosedError } from "../../errors/errors.js";
+import { allowManyListeners } from "../../runtime/abort-listeners.js";
 import type { ClockSample } from "../../store/server-clock.js";
 import type { Notice } from "./client.js";
 import {
@@ -69,7 +69,7 @@ export class Connections {
   constructor(options: ResolvedLockerOptions, { onClock, onNotice }: ConnectionsEvents) {
     this.#options = options;
     this.#onNotice = onNotice;
-    setMaxListeners(0, this.#closing.signal); // each migration listens there while it connects
+    allowManyListeners(this.#closing.signal); // each migration listens there while it connects
     const { requestTimeoutMs } = options;
     const how = (): Pick<How, "prepare" | "settings"> =>
       this.mayBePooled ? pooled : this.#keepsBackends ? { ...direct, settings: ownSettings } : direct;

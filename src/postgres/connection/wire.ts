@@ -1,9 +1,7 @@
 import type { Socket } from "node:net";
+import { soon } from "../../runtime/soon.js";
 import { realTimersFor, withRealTimers } from "./postgres-js.js";
 import { ServerMessages } from "./server-messages.js";
-
-// Captured when this module is loaded: with a fake one (Jest replaces it) the end of a connection would not be noticed.
-const { queueMicrotask } = globalThis;
 
 const TERMINATE = Uint8Array.of(0x58, 0, 0, 0, 4);
 /** More than postgres.js needs between a message about the password and its answer. */
@@ -95,7 +93,7 @@ export class Wire {
 
   /** Dies a microtask later: the last message of the server or the driver may still be on its way to its waiter. */
   #dieSoon(error: Error): void {
-    queueMicrotask(() => this.#die(error));
+    soon(() => this.#die(error));
   }
 
   #die(error: Error): void {

@@ -93,6 +93,7 @@ test("without an environment it reads that of the process", () => {
 describe("what is wrong is named by its variable", () => {
   test.each([
     ["LEASEHOLD_TTL", "30000", /^LEASEHOLD_TTL: .*: write 30000s for seconds, 30000ms for milliseconds$/],
+    ["LEASEHOLD_TTL", "0", /^LEASEHOLD_TTL: .*, got "0" \(string\)$/],
     ["LEASEHOLD_TTL", "50ms", /^LEASEHOLD_TTL: expected a duration of 100 to/],
     ["LEASEHOLD_KEEP_ALIVE", "no", 'LEASEHOLD_KEEP_ALIVE: expected true or false, got "no" (string)'],
     ["LEASEHOLD_STORE", "redis", /^LEASEHOLD_STORE: expected "postgres" or "memory" or "noop"/],
@@ -122,11 +123,22 @@ describe("variables that it does not know", () => {
     ["LEASEHOLD_TTL_MS", "LEASEHOLD_TTL"],
     ["LEASEHOLD_TAKEOVERDELAY", "LEASEHOLD_TAKEOVER_DELAY"],
     ["LEASEHOLD_DATABSE_URL", "LEASEHOLD_DATABASE_URL"],
+    ["LEASEHOLD_URL", "LEASEHOLD_DATABASE_URL"],
+    ["LEASEHOLD_SWEEP_EVERY_MS", "LEASEHOLD_SWEEP_EVERY"],
+    ["LEASEHOLD_WIAT", "LEASEHOLD_WAIT"],
+    ["LEASEHOLD_OWNR", "LEASEHOLD_OWNER"],
   ])("%s is a slip for %s", (variable, meant) => {
     const error = refusal(() => configFromEnv({ [variable]: "x" }));
     expect(error.message).toBe(`"${variable}": there is no such variable. Did you mean "${meant}"?`);
     expect(error.option).toBe(variable);
   });
+
+  test.each(["TAG", "TZ", "MAIN", "STATE", "CORE", "POWER", "PORT", "SERVICE_HOST"])(
+    "LEASEHOLD_%s is another word, and not a slip",
+    (name) => {
+      expect(configFromEnv({ [`LEASEHOLD_${name}`]: "x" })).toEqual({});
+    },
+  );
 
   test("those that this package uses otherwise, or a later version may know, are passed over", () => {
     const found = ["src/", "test/support/"]
@@ -181,3 +193,9 @@ function textsIn(folder: string): readonly string[] {
   const files = readdirSync(path, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
   return files.map((name) => readFileSync(path + name, "utf8"));
 }
+
+test.each([[null], [5], ["x"], [[]]])("an environment that is none is refused: %j", (env: unknown) => {
+  expect(refusal(() => configFromEnv(env as never)).message).toMatch(
+    /^env: expected an object such as process\.env, got/,
+  );
+});

@@ -1,4 +1,4 @@
-import { expect, test } from "@jest/globals";
+import { expect, jest, test } from "@jest/globals";
 import { createLocker, LeaseholdError, WaitTimeoutError } from "leasehold";
 
 test("a lock is taken, and refused to another", async () => {
@@ -13,5 +13,21 @@ test("a lock is taken, and refused to another", async () => {
     await lock.release();
   } finally {
     await Promise.all([locker.close(), other.close()]);
+  }
+});
+
+test("all of it works under Jest's fake timers", async () => {
+  const locker = createLocker({ url: process.env.DATABASE_URL ?? "", ttlMs: 2_000 });
+  await locker.ready();
+  const { setTimeout } = globalThis;
+  jest.useFakeTimers();
+  try {
+    const lock = await locker.acquire("b");
+    await new Promise((resolve) => setTimeout(resolve, 3_000)); // renewals keep it over its TTL
+    expect(lock.held).toBe(true);
+    await lock.release();
+  } finally {
+    jest.useRealTimers();
+    await locker.close();
   }
 });
