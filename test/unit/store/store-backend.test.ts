@@ -339,10 +339,13 @@ describe("what is left out", () => {
   });
 
   test("debug has no connections, and says what the store says of itself", async () => {
-    const { locker, close } = open();
+    const { store, locker, close } = open();
+    store.answers.check = () => Promise.reject(new Error("disk full"));
+    await expect(within(locker.check("a"), 0)).rejects.toThrow("disk full");
     const info = await within(locker.debug(), 0);
     expect(info).toMatchObject({
       connections: null,
+      errors: [{ message: expect.stringContaining("failed in check: disk full") }],
       server: { isReachable: true, ms: 1, version: "scripted 1" },
       options: { store: "[function]", url: null },
     });
