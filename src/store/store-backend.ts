@@ -7,14 +7,18 @@ import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import {
   type Asked,
+  answered,
   finiteMs,
   toAcquireAnswer,
   toAdoptAnswer,
+  toFenceOutcome,
   toForceReleaseAnswer,
   toKeyState,
+  toPingResult,
   toReleaseAnswer,
   toRenewAnswer,
   toRequest,
+  toSweepBatch,
 } from "./answers.js";
 import type {
   AbandonRequest,
@@ -149,7 +153,11 @@ export class StoreBackend implements Backend {
   release(release: PendingRelease): void {
     const { key, token, fence } = release;
     this.#calls
-      .ask("release", () => this.#store.release({ key, token, fence }), toReleaseAnswer)
+      .ask(
+        "release",
+        () => this.#store.release({ key, token, fence }),
+        (answer) => toReleaseAnswer(answered(answer)),
+      )
       .then(
         (answer) => release.onAnswer(answer),
         (error: LeaseholdError) => release.onFailure(error),
@@ -157,7 +165,11 @@ export class StoreBackend implements Backend {
   }
 
   abandon({ key, token, wasHeld }: AbandonRequest): Promise<ReleaseAnswer> {
-    return this.#calls.askInTime("abandon", () => this.#store.abandon({ key, token, wasHeld }), toReleaseAnswer);
+    return this.#calls.askInTime(
+      "abandon",
+      () => this.#store.abandon({ key, token, wasHeld }),
+      (answer) => toReleaseAnswer(answered(answer)),
+    );
   }
 
   renew(renewal: PendingRenewal): void {
@@ -172,7 +184,7 @@ export class StoreBackend implements Backend {
     return this.#renew("detach", () => {
       this.#adopting(); // or nobody could go on with it
       const request = { key, token, fence, ttlMs };
-      return this.#store.detach?.(request) ?? this.#store.renew(request);
+      return this.#store.detach === undefined ? this.#store.renew(request) : this.#store.detach(request);
     });
   }
 
@@ -182,7 +194,8 @@ export class StoreBackend implements Backend {
     return this.#calls.ask(
       "adopt",
       () => this.#adopting()({ ...request, owner, ttlMs, maxHoldMs: limit }),
-      (answer) => {
+      (given) => {
+        const answer = answered(given);
         if ("nowMs" in answer) {
           this.#learn(answer.nowMs);
         }
@@ -196,7 +209,7 @@ export class StoreBackend implements Backend {
       "check",
       () => this.#store.check(key),
       (answer) => {
-        this.#learn(answer.nowMs);
+        this.#learn(answered(answer).nowMs);
         return toKeyState(answer);
       },
     );
@@ -212,10 +225,14 @@ export class StoreBackend implements Backend {
   }
 
   sweep(): Promise<SweepBatch> {
-    return this.#calls.ask(
+    const { sweep } = this.#store;
+    if (sweep === undefined) {
+      return Promise.resolve(nothingSwept);
+    }
+    return this.#calls.askInTime(
       "sweep",
-      async () => this.#store.sweep?.(),
-      (result) => (result === undefined ? nothingSwept : { ...result, hasMore: false }),
+      () => sweep.call(this.#store),
+      (result) => toSweepBatch(answered(result)),
     );
   }
 
@@ -228,7 +245,7 @@ export class StoreBackend implements Backend {
         }
         return await this.#store.forceRelease({ key, fence, immediate: isImmediate });
       },
-      toForceReleaseAnswer,
+      (answer) => toForceReleaseAnswer(answered(answer)),
     );
   }
 
@@ -241,7 +258,7 @@ export class StoreBackend implements Backend {
         }
         return await this.#store.checkFence(resource, fence);
       },
-      (outcome) => outcome,
+      toFenceOutcome,
     );
   }
 
@@ -253,7 +270,7 @@ export class StoreBackend implements Backend {
     return this.#calls.ask(
       "ping",
       () => this.#store.ping(),
-      (result) => result,
+      (result) => toPingResult(answered(result)),
     );
   }
 
@@ -278,15 +295,20 @@ export class StoreBackend implements Backend {
     return this.#storeClock.at(instant);
   }
 
+  /** Nobody waits for it. */
   async rest(): Promise<void> {
-    await this.#store.rest?.();
+    try {
+      await this.#store.rest?.();
+    } catch (error) {
+      this.#events.onError(this.#calls.toPublicError("rest", error));
+    }
   }
 
   async close(timeoutMs: number): Promise<void> {
     this.#calls.isClosed = true;
     this.isReady = false;
     try {
-      await withTimeoutOf(this.clock, this.#store.close(), timeoutMs);
+      await withTimeoutOf(this.clock, Promise.resolve(this.#store.close()), timeoutMs);
     } catch (error) {
       this.#events.onError(this.#calls.toPublicError("close", error));
     }
@@ -312,7 +334,8 @@ export class StoreBackend implements Backend {
 
   #renew(method: string, send: () => Promise<port.RenewAnswer>): Promise<RenewAnswer> {
     const asked = this.#asked(this.clock.now());
-    return this.#calls.askInTime(method, send, (answer) => {
+    return this.#calls.askInTime(method, send, (given) => {
+      const answer = answered(given);
       if (answer.outcome === "renewed") {
         this.#learn(answer.nowMs);
       }
@@ -334,7 +357,8 @@ export class StoreBackend implements Backend {
   }
 
   #acquire(request: port.AcquireRequest, asked: Asked): Promise<AcquireAnswer> {
-    const read = (answer: port.AcquireAnswer): AcquireAnswer => {
+    const read = (given: port.AcquireAnswer): AcquireAnswer => {
+      const answer = answered(given);
       if ("nowMs" in answer) {
         this.#learn(answer.nowMs);
       }
@@ -347,7 +371,7 @@ export class StoreBackend implements Backend {
     await this.#calls.ask(
       "open",
       () => this.#store.open(),
-      ({ nowMs }) => this.#learn(nowMs),
+      (answer) => this.#learn(answered(answer).nowMs),
     );
     this.isReady = !this.#calls.isClosed;
     this.wasReady = true;
