@@ -74,6 +74,12 @@ export const handingOver: readonly Mutant[] = [
     ],
     handOver,
   ),
+  one(
+    "adopt: what was released counts as expired",
+    adopt,
+    [["if reason = 'expired' and lease.token is null and lease.released_at < lease.expires_at then", "if false then"]],
+    handOver,
+  ),
   one("adopt: passes a guard", adopt, [["for update skip locked", "for no key update skip locked"]], handOver, sql),
   one(
     "adopt: one that comes late",

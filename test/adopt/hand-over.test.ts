@@ -229,6 +229,23 @@ const endings: readonly (readonly [reason: string, what: string, end: (key: stri
   ],
   ["forced", "it was taken away", (key) => sql`select leasehold.force_release(${key})`],
   ["forced", "it was taken away at once", (key) => sql`select leasehold.force_release(${key}, immediate => true)`],
+  [
+    "taken",
+    "somebody else has adopted it, and has released it since",
+    async (key) => {
+      const adopted =
+        await sql`select a.* from leasehold.leases l, leasehold.adopt(l.key, l.token) a where l.key = ${key}`;
+      expect(await sql`select leasehold.release(${key}, ${adopted[0]?.new_token})`).toEqual([{ release: true }]);
+    },
+  ],
+  [
+    "expired",
+    "it was released after it had expired",
+    async (key) => {
+      await sql`update leasehold.leases set expires_at = clock_timestamp() where key = ${key}`;
+      await sql`select leasehold.release(key, token) from leasehold.leases where key = ${key}`;
+    },
+  ],
   ["taken", "its row is gone", (key) => sql`delete from leasehold.leases where key = ${key}`],
   [
     "taken",
