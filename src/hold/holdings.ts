@@ -101,6 +101,11 @@ export class Holdings implements LockActions, LeaseOwner {
     return key === undefined ? locks : locks.filter((lock) => lock.key === key);
   }
 
+  /** All, each with when it was granted, on the monotonic clock. */
+  grants(): { readonly lock: Lock; readonly grantedAtMs: number }[] {
+    return Array.from(this.#leases, ({ lock, grantedAt }) => ({ lock, grantedAtMs: grantedAt.monotonicMs }));
+  }
+
   /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
   hold(claim: Claim, grant: Grant): Lease {
     // Read once: each look at the clocks takes longer than most of what is done here.

@@ -76,6 +76,11 @@ export class StoreLocker implements Locker {
     locker.#counters.addTo(sum);
   }
 
+  /** The locks that it holds, and since when by the clock of this process: by that they are in one order with those of other instances. */
+  static grantsOf(locker: StoreLocker): { readonly lock: Lock; readonly grantedAtMs: number }[] {
+    return locker.#holdings.grants();
+  }
+
   /** `lockerId`: of the locker over several instances, of which this is one. */
   constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
     const parts = makeParts(options, makeBackend, {
