@@ -267,7 +267,7 @@ export class StoreBackend implements Backend {
   }
 
   ping(): Promise<PingResult> {
-    return this.#calls.ask(
+    return this.#calls.askInTime(
       "ping",
       () => this.#store.ping(),
       (result) => toPingResult(answered(result)),

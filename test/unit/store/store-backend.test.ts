@@ -343,6 +343,23 @@ describe("a store that fails", () => {
     await close();
   });
 
+  test("debug says of a store that never answers that it did not, and not that Postgres did not", async () => {
+    const { store, locker, close } = open({ requestTimeoutMs: 1_000 });
+    store.answers.ping = never;
+    const { server } = await within(locker.debug(), 5_000);
+    const message = expect.stringContaining('The store "scripted" did not answer ping in time');
+    expect(server).toMatchObject({ isReachable: false, error: { message } });
+    await close();
+  });
+
+  test("a store that is always late is told as that", async () => {
+    const { store, locker, close } = open({ requestTimeoutMs: 500 });
+    store.answers.acquire = () => ({ outcome: "late", nowMs: store.nowMs });
+    const message = expect.stringContaining("each request came after its time was up");
+    await expect(within(locker.tryAcquire("a"), 2_000)).rejects.toMatchObject({ code: "unavailable", message });
+    await close();
+  });
+
   test("a sweep that never answers ends in time", async () => {
     const { store, locker, close } = open({ requestTimeoutMs: 1_000 });
     Object.assign(store, { sweep: never });
