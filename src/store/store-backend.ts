@@ -90,18 +90,21 @@ export class StoreBackend implements Backend {
     this.clock = clock;
     this.#events = events;
     this.#requestTimeoutMs = requestTimeoutMs;
+    // While it is made nothing is held and nobody waits: there is nothing to tell, and nobody yet who could be told.
+    let isMade = false;
     const store = makeStore({
       requestTimeoutMs,
       takeoverDelayMs,
-      onWake: (key) => events.onWake(key),
+      onWake: (key) => isMade && events.onWake(key),
       onReconnected: () => {
         this.presence.incarnation += 1;
-        events.onReconnected();
+        if (isMade) events.onReconnected();
       },
-      onLost: (grant, reason) => events.onLost(grant, reason),
+      onLost: (grant, reason) => isMade && events.onLost(grant, reason),
       onError: (error) => events.onError(error),
     });
     this.#store = checkStore(store);
+    isMade = true;
     this.excludes = !(locksNothing in this.#store);
     this.#calls = new StoreCalls({
       store: this.#store,

@@ -477,6 +477,21 @@ describe("what is left out", () => {
   });
 });
 
+test("what a store tells while it is made is told to nobody: nothing is held yet, and nobody waits", async () => {
+  const store = new ScriptedStore();
+  const locker = createLocker({
+    store: (context) => {
+      context.onWake(null);
+      context.onReconnected();
+      context.onLost({ key: "a", token: "b", fence: 1n }, "forced");
+      return store.make(context);
+    },
+    idleTimeoutMs: Number.POSITIVE_INFINITY,
+  });
+  expect((await within(locker.acquire("a"), 0)).held).toBe(true);
+  await within(locker.close(), 60_000);
+});
+
 test("a wake-up is for the first waiter of its key, or for those of all keys", async () => {
   const { store, locker, close } = open();
   store.answers.acquire = ({ key }: { key: string }) => ({
