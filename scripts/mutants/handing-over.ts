@@ -226,7 +226,7 @@ export const handingOver: readonly Mutant[] = [
   one(
     "adopt: what this locker holds is asked for",
     "src/locker/store-locker.ts",
-    [["if (this.#holdings.get(grant.key)?.fence === grant.fence) {", "if (grant.fence < 0n) {"]],
+    [["if (this.#holdings.hasGrant(grant)) {", "if (grant.fence < 0n) {"]],
     handOver,
   ),
   one(

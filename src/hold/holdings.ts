@@ -91,6 +91,12 @@ export class Holdings implements LockActions, LeaseOwner {
     return this.#byKey[key] !== undefined;
   }
 
+  /** Whether it holds the key by this very grant, under this token. */
+  hasGrant({ key, token, fence }: GrantId): boolean {
+    const lease = this.#byKey[key];
+    return lease?.token === token && lease.fence === fence;
+  }
+
   get size(): number {
     return this.#leases.size;
   }
@@ -238,9 +244,8 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Called when the store says that a grant has ended. */
   lose({ token, fence, key }: GrantId, reason: LossReason): void {
-    const lease = this.#byKey[key];
-    if (lease?.token === token && lease.fence === fence) {
-      lease.lose(reason);
+    if (this.hasGrant({ token, fence, key })) {
+      this.#byKey[key]?.lose(reason);
     }
   }
 

@@ -185,7 +185,8 @@ export class StoreLocker implements Locker {
       throw unknownInstance(instance, [own], "detached.instance");
     }
     const terms = resolveAdoptOptions(this.#options, options);
-    if (this.#holdings.get(grant.key)?.fence === grant.fence) {
+    // What it has adopted under another token was given twice, and is refused as it is everywhere else.
+    if (this.#holdings.hasGrant(grant)) {
       const expected = "a lock that this locker does not hold already";
       throw new InvalidOptionError({ option: "detached", expected, received: detached });
     }
