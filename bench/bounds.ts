@@ -8,6 +8,7 @@ import { FIRST_LOCK, IMPORT } from "./workloads/first-lock.js";
 import { GAP_FLOOR, gapCase, hotKeyCase } from "./workloads/hot-key.js";
 import { KEEP_ALIVE } from "./workloads/keep-alive.js";
 import { manyRowsCase, manyRowsName } from "./workloads/many-rows.js";
+import { MEMORY_STORE } from "./workloads/memory-store.js";
 import { ROUTING } from "./workloads/routing.js";
 import { TAKEOVER } from "./workloads/takeover.js";
 import { uncontendedCase } from "./workloads/uncontended.js";
@@ -138,6 +139,13 @@ const bounds: readonly Bound[] = [
     0.6,
     (rows, of) => (of === "leasehold" ? medianOf(findRow(rows, "routing", ROUTING, of)) : undefined),
     "µs",
+  ),
+  atLeast(
+    "memory store, 16 in flight: rate",
+    500_000,
+    600_000,
+    (rows, of) => medianOf(findRow(rows, "memory-store", MEMORY_STORE, of)),
+    "cycles/s",
   ),
   atMost("import: to the other build", 1.1, 1, besideOther(IMPORT)),
   atMost("first lock: to the other build", 1.1, 1, besideOther(FIRST_LOCK)),

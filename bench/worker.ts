@@ -112,7 +112,7 @@ serve<ContenderSpec>(async (spec) => {
       const start = performance.now();
       let cycles = 0;
       while (performance.now() - start < ms) {
-        if (contender.cycle) await contender.cycle(0);
+        if (contender.cycle) await contender.cycle(0, key);
         else if (await contender.tryOnce?.(key))
           throw new Error(`the try of ${key} was granted, which another process holds`);
         cycles += 1;

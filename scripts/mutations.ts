@@ -32,6 +32,7 @@ import { rules } from "./mutants/rules.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
+import { testing } from "./mutants/testing.js";
 import { timing } from "./mutants/timing.js";
 import { tls } from "./mutants/tls.js";
 import { trust } from "./mutants/trust.js";
@@ -76,6 +77,7 @@ const mutants = [
   ...rules,
   ...sqlApi,
   ...stores,
+  ...testing,
   ...sweeper,
   ...trust,
   ...views,

@@ -3,8 +3,8 @@ export interface Contender {
   /** Waits until it is granted. */
   acquire(key: string): Promise<unknown>;
   release(held: unknown): Promise<unknown>;
-  /** In place of acquire and release, for what is no lock. */
-  cycle?(worker: number): Promise<unknown>;
+  /** In place of acquire and release: for what is no lock, or where a promise between the two would be much of the figure. */
+  cycle?(worker: number, key: string): Promise<unknown>;
   /** False when it was refused. One that was granted is not released. */
   tryOnce?(key: string): Promise<boolean>;
   end(): Promise<unknown>;
@@ -18,6 +18,7 @@ export type ContenderSpec =
       readonly entry: string;
       readonly options?: Readonly<Record<string, number>>;
     }
+  | { readonly kind: "memory-store"; readonly entry: string }
   | { readonly kind: "redlock" | "redlock-universal" | "sesamecare"; readonly port: number }
   | { readonly kind: "etcd3"; readonly port: number }
   | { readonly kind: "advisory-lock" | "table-lock"; readonly url: string }

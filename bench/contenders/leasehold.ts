@@ -17,3 +17,19 @@ export async function openLeasehold(spec: Extract<ContenderSpec, { kind: "leaseh
     end: () => locker.close(),
   };
 }
+
+/** Leasehold over the memory store. */
+export async function openMemoryStore({
+  entry,
+}: Extract<ContenderSpec, { kind: "memory-store" }>): Promise<LeaseholdContender> {
+  const { createLocker } = (await import(entry)) as typeof import("../../src/index.js");
+  const locker = createLocker({ store: "memory" });
+  await locker.ready();
+  return {
+    locker,
+    acquire: (key) => locker.acquire(key),
+    release: (lock) => (lock as Lock).release(),
+    cycle: async (_, key) => (await locker.acquire(key)).release(),
+    end: () => locker.close(),
+  };
+}

@@ -1,6 +1,6 @@
 import type { Contender, ContenderSpec } from "./contender.js";
 import { openEtcd } from "./etcd.js";
-import { openLeasehold } from "./leasehold.js";
+import { openLeasehold, openMemoryStore } from "./leasehold.js";
 import { openAdvisoryLock, openFloor, openTableLock } from "./postgres.js";
 import { openRedlock, openSesamecare, openUniversal } from "./redis.js";
 
@@ -8,6 +8,8 @@ export function openContender(spec: ContenderSpec): Promise<Contender> {
   switch (spec.kind) {
     case "leasehold":
       return openLeasehold(spec);
+    case "memory-store":
+      return openMemoryStore(spec);
     case "redlock":
       return openRedlock(spec.port);
     case "redlock-universal":

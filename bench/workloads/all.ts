@@ -9,6 +9,7 @@ import { hotKey } from "./hot-key.js";
 import { keepAlive } from "./keep-alive.js";
 import { manyRows } from "./many-rows.js";
 import { memory } from "./memory.js";
+import { memoryStore } from "./memory-store.js";
 import { newKeys } from "./new-keys.js";
 import { queue } from "./queue.js";
 import { routing } from "./routing.js";
@@ -34,4 +35,5 @@ export const workloads: readonly Workload[] = [
   firstLock,
   counting,
   routing,
+  memoryStore,
 ];

@@ -43,14 +43,14 @@ export const counters: readonly Mutant[] = [
   },
   {
     name: "counters: close() does not flush",
-    file: "src/locker/store-locker.ts",
-    edits: [[", this.#flushing.end()]", "]"]],
+    file: "src/locker/lifecycle.ts",
+    edits: [[", flushing.end()]", "]"]],
     tests: flushing,
   },
   {
     name: "counters: an idle locker does not flush",
-    file: "src/locker/store-locker.ts",
-    edits: [["this.#background.add(this.#flushing.flush());\n      return;", ""]],
+    file: "src/locker/lifecycle.ts",
+    edits: [["background.add(flushing.flush());\n      return;", ""]],
     tests: flushing,
   },
   {

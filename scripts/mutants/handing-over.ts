@@ -279,7 +279,7 @@ export const handingOver: readonly Mutant[] = [
   one(
     "a store that hands nothing over: it is detached all the same",
     "src/store/store-backend.ts",
-    [["      this.#adopting(); // or nobody could go on with it\n", ""]],
+    [['      optional(this.#store, "adopt"); // or nobody could go on with it\n', ""]],
     memory,
   ),
   one(

@@ -124,8 +124,8 @@ export const sweeper: readonly Mutant[] = [
   },
   {
     name: "sweep: an idle locker goes on",
-    file: "src/locker/store-locker.ts",
-    edits: [["    this.#sweeping.stop();\n    if (this.#flushing.isWanted) {", "    if (this.#flushing.isWanted) {"]],
+    file: "src/locker/lifecycle.ts",
+    edits: [["    sweeping.stop();\n    if (flushing.isWanted) {", "    if (flushing.isWanted) {"]],
     tests: lockers,
   },
 ];

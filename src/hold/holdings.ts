@@ -166,10 +166,11 @@ export class Holdings implements LockActions, LeaseOwner {
 
   release(lease: Lease): Promise<void> {
     return new Promise((resolve, reject) => {
-      lease.refuseUnlessHeld(); // what it throws rejects the promise
+      const at = this.#clock.now();
+      lease.refuseUnlessHeld(at); // what it throws rejects the promise
       lease.startRelease();
       this.#forget(lease);
-      new Release(lease, this.#releases, resolve, reject).start();
+      new Release(lease, this.#releases, at, resolve, reject).start();
     });
   }
 
@@ -341,9 +342,10 @@ export class Holdings implements LockActions, LeaseOwner {
 }
 
 /** The answer took longer than the lease lasts, so there is no lock to return. */
-function expiredOnArrival({ key, terms }: Claim): UnavailableError {
+function expiredOnArrival({ key, terms: { ttlMs, maxHoldMs } }: Claim): UnavailableError {
+  const [option, ms] = maxHoldMs < ttlMs ? ["maxHoldMs", maxHoldMs] : ["ttlMs", ttlMs];
   return new UnavailableError({
     outcome: "unknown",
-    message: `The lock on ${quote(key)} was granted, but had expired when the answer came: that took longer than ttlMs, ${terms.ttlMs} ms. It is released in the background. Raise ttlMs, or find out why answers take so long.`,
+    message: `The lock on ${quote(key)} was granted, but had expired when the answer came: that took longer than ${option}, ${ms} ms. It is released in the background. Raise ${option}, or find out why answers take so long.`,
   });
 }

@@ -4,7 +4,7 @@ import type { Claim } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { type LeaseholdError, LeaseLostError, type LossReason, NotHeldError } from "../errors/errors.js";
 import type { RenewalListener } from "../observe/callbacks.js";
-import { after, type Clock, type Instant, type Timer } from "../runtime/clock.js";
+import { after, type Clock, type Instant, msBetween, type Timer } from "../runtime/clock.js";
 import type { Linked } from "../runtime/linked-list.js";
 import type { Backend, Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/backend.js";
 
@@ -221,9 +221,15 @@ export class Lease implements Linked<Lease> {
     }
   }
 
-  /** @throws {LeaseLostError} @throws {NotHeldError} when it is known not to be held; not while that is only unproven */
-  refuseUnlessHeld(): void {
-    if (this.phase !== "held") {
+  /**
+   * `at`: now.
+   * @throws {LeaseLostError} @throws {NotHeldError} when it is known not to be held; not while that is only unproven
+   */
+  refuseUnlessHeld(at: Instant = this.#clock.now()): void {
+    if (msBetween(at, this.#until) <= 0) {
+      this.#expire();
+    }
+    if (this.#phase !== "held") {
       throw this.whyEnded();
     }
   }
@@ -305,9 +311,13 @@ export class Lease implements Linked<Lease> {
   /** Notices that it has expired, if no timer could. */
   #expireIfPast(): void {
     if (this.#phase === "held" && this.#clock.isPast(this.#until)) {
-      const { maxHoldMs } = this.terms;
-      this.lose(this.#expiresAtMs >= this.acquiredAtMs + maxHoldMs ? "max-hold" : "expired");
+      this.#expire();
     }
+  }
+
+  #expire(): void {
+    const { maxHoldMs } = this.terms;
+    this.lose(this.#expiresAtMs >= this.acquiredAtMs + maxHoldMs ? "max-hold" : "expired");
   }
 
   /** The local moment `ms` from now, or the lease's own deadline if that comes first. */

@@ -1,6 +1,6 @@
 import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
 import type { Background } from "../runtime/background.js";
-import { after } from "../runtime/clock.js";
+import { after, type Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import type { Deadlines, Timed } from "../runtime/linked-list.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
@@ -52,11 +52,18 @@ export class Release implements PendingRelease, Timed<Release> {
   /** Whether the next waiter was woken when the release was sent. */
   #isWakeSent = false;
 
-  constructor(lease: Lease, context: ReleaseContext, resolve: () => void, reject: (error: unknown) => void) {
+  /** `at`: now. */
+  constructor(
+    lease: Lease,
+    context: ReleaseContext,
+    at: Instant,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
     this.key = lease.key;
     this.token = lease.token;
     this.fence = lease.fence;
-    this.beganAtMs = context.backend.clock.monotonicNowMs();
+    this.beganAtMs = at.monotonicMs;
     this.#lease = lease;
     this.#context = context;
     this.#heldMs = this.beganAtMs - lease.grantedAt.monotonicMs;

@@ -15,8 +15,10 @@ import { Recent } from "../observe/recent.js";
 import { Activity } from "../runtime/activity.js";
 import { Background } from "../runtime/background.js";
 import type { Backend, BackendEvents } from "../store/backend.js";
+import { Administration } from "./administration.js";
 import { Calls } from "./calls.js";
 import { Flushing } from "./flushing.js";
+import { Lifecycle } from "./lifecycle.js";
 import { Sweeping } from "./sweeping.js";
 
 /** What a locker consists of. */
@@ -27,29 +29,26 @@ export interface Parts {
   readonly queues: LocalQueues;
   readonly callbacks: Callbacks;
   readonly activity: Activity;
-  readonly background: Background;
   readonly counters: Counters;
-  readonly flushing: Flushing;
-  readonly sweeping: Sweeping;
   readonly calls: Calls;
   readonly holdings: Holdings;
   readonly acquires: Acquires;
   readonly adoptions: Adoptions;
+  readonly administration: Administration;
+  readonly lifecycle: Lifecycle;
 }
 
 export interface PartsInit {
   /** Of the locker over several instances, of which this is one. */
   readonly lockerId: number | undefined;
   readonly observers: Observers;
-  /** Called when nothing has happened for `idleTimeoutMs`. */
-  readonly onIdle: () => void;
 }
 
 /** Makes the parts of a locker, and wires them together. They know each other by small interfaces; only here all are known. */
 export function makeParts(
   options: ResolvedLockerOptions,
   makeBackend: (events: BackendEvents) => Backend,
-  { lockerId, observers: observer, onIdle }: PartsInit,
+  { lockerId, observers: observer }: PartsInit,
 ): Parts {
   const publisher = new Publisher(options.instance, lockerId);
   const callbacks = new Callbacks(options.onError, observer);
@@ -76,7 +75,12 @@ export function makeParts(
     prefixOf: prefixBy(options, onError),
     onCount: options.statsFlushMs === Number.POSITIVE_INFINITY ? null : () => flushing.schedule(),
   });
-  const activity = new Activity(clock, options.idleTimeoutMs, onIdle, () => sweeping.start());
+  const activity = new Activity(
+    clock,
+    options.idleTimeoutMs,
+    () => lifecycle.rest(),
+    () => sweeping.start(),
+  );
   const flushing = new Flushing({ counters, backend, activity, everyMs: options.statsFlushMs, onError });
   const sweeping = new Sweeping({ backend, observer, everyMs: options.sweepEveryMs, onError });
   const background = new Background(clock, activity);
@@ -97,6 +101,25 @@ export function makeParts(
     toError: refusalBy(holdings),
   });
   const adoptions = new Adoptions({ claims, holdings, background, observer, isClosing: () => calls.isClosing });
+  const administration = new Administration({
+    backend,
+    calls,
+    holdings,
+    sweeping,
+    requestTimeoutMs,
+    onFreed: (key) => void queues.wakeKey(key),
+  });
+  const lifecycle = new Lifecycle({
+    backend,
+    acquires,
+    holdings,
+    activity,
+    background,
+    sweeping,
+    flushing,
+    calls,
+    requestTimeoutMs,
+  });
   for (const watcher of [recent, publisher, counters, callbacks]) {
     observer.add(watcher);
   }
@@ -107,14 +130,13 @@ export function makeParts(
     queues,
     callbacks,
     activity,
-    background,
     counters,
-    flushing,
-    sweeping,
     calls,
     holdings,
     acquires,
     adoptions,
+    administration,
+    lifecycle,
   };
 }
 

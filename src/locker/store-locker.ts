@@ -1,6 +1,4 @@
 import type { Acquires } from "../acquire/acquires.js";
-import type { Adoptions } from "../acquire/adopt.js";
-import type { LocalQueues } from "../acquire/local-queues.js";
 import type { NotGranted } from "../acquire/results.js";
 import type { Capabilities } from "../api/capabilities.js";
 import type { DetachedLock } from "../api/detached-lock.js";
@@ -17,34 +15,22 @@ import {
   type ResolvedLockerOptions,
   resolveAcquireOptions,
 } from "../config/resolve-options.js";
-import { ClosedError, InvalidOptionError, ReentryError, StaleFenceError } from "../errors/errors.js";
-import { checkBoolean, checkFence, checkFunction, checkMs, checkNames, checkText } from "../errors/option-checks.js";
+import { ClosedError, InvalidOptionError, ReentryError } from "../errors/errors.js";
+import { checkFunction, checkMs, checkNames } from "../errors/option-checks.js";
 import type { Holdings } from "../hold/holdings.js";
-import type { Callbacks } from "../observe/callbacks.js";
-import type { Counters, LockerStats } from "../observe/counters/counters.js";
+import type { LockerStats } from "../observe/counters/counters.js";
 import type { Tally } from "../observe/counters/tally.js";
 import { acquiring, type Publisher } from "../observe/hooks/publisher.js";
 import { Observers } from "../observe/observer.js";
-import type { Recent } from "../observe/recent.js";
-import type { Activity } from "../runtime/activity.js";
-import type { Background } from "../runtime/background.js";
-import { after } from "../runtime/clock.js";
-import { quote } from "../runtime/describe.js";
 import type { Backend, BackendEvents, KeyState } from "../store/backend.js";
 import type { Calls } from "./calls.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
-import type { Flushing } from "./flushing.js";
-import { toForceReleaseResult } from "./force-release.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
 import type { Locker, TryResult } from "./locker.js";
-import { makeParts } from "./parts.js";
+import { makeParts, type Parts } from "./parts.js";
 import { isInsideOf, runInside } from "./reentry.js";
-import type { Sweeping } from "./sweeping.js";
 import { unknownInstance } from "./unknown-instance.js";
 import { runUnder } from "./with-lock.js";
-
-/** How long a last word may take once it is due: a new connection and one round trip. */
-const LAST_WORD_MS = 250;
 
 /** Under it a locker says whether `close` was called. Registered, so that `getLocker` of another copy of this package can ask. */
 export const isClosing: symbol = Symbol.for("leasehold.isClosing");
@@ -52,28 +38,20 @@ export const isClosing: symbol = Symbol.for("leasehold.isClosing");
 /** The locker over one backend. */
 export class StoreLocker implements Locker {
   readonly #options: ResolvedLockerOptions;
-  readonly #backend: Backend;
   readonly #observers = new Observers();
-  readonly #recent: Recent;
+  readonly #parts: Parts;
+  // Those that each acquire goes through.
   readonly #publisher: Publisher;
-  readonly #queues: LocalQueues;
-  readonly #callbacks: Callbacks;
-  readonly #activity: Activity;
-  readonly #background: Background;
-  readonly #holdings: Holdings;
-  readonly #sweeping: Sweeping;
-  readonly #counters: Counters;
-  readonly #flushing: Flushing;
   readonly #calls: Calls;
   readonly #acquires: Acquires;
-  readonly #adoptions: Adoptions;
+  readonly #holdings: Holdings;
   /** The terms of `acquire(key)` and `tryAcquire(key)` without options. Null: they are drawn for each call. */
   readonly #waitTerms: ResolvedAcquireOptions | null;
   readonly #tryTerms: ResolvedAcquireOptions | null;
 
   /** Adds what `stats()` counts, for a locker over several instances. Static: it is no method of a Locker. */
   static addCounts(locker: StoreLocker, sum: Tally): void {
-    locker.#counters.addTo(sum);
+    locker.#parts.counters.addTo(sum);
   }
 
   /** The locks that it holds, and since when by the clock of this process: by that they are in one order with those of other instances. */
@@ -83,38 +61,25 @@ export class StoreLocker implements Locker {
 
   /** `lockerId`: of the locker over several instances, of which this is one. */
   constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
-    const parts = makeParts(options, makeBackend, {
-      lockerId,
-      observers: this.#observers,
-      onIdle: () => this.#rest(),
-    });
+    const parts = makeParts(options, makeBackend, { lockerId, observers: this.#observers });
     Object.defineProperty(this, isClosing, { get: () => parts.calls.isClosing });
     this.#options = options;
     const isDrawn = typeof options.minHoldMs !== "number";
     this.#waitTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: true });
     this.#tryTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: false });
-    this.#backend = parts.backend;
+    this.#parts = parts;
     this.#publisher = parts.publisher;
-    this.#queues = parts.queues;
-    this.#recent = parts.recent;
-    this.#callbacks = parts.callbacks;
-    this.#activity = parts.activity;
-    this.#background = parts.background;
-    this.#counters = parts.counters;
-    this.#flushing = parts.flushing;
-    this.#sweeping = parts.sweeping;
     this.#calls = parts.calls;
-    this.#holdings = parts.holdings;
-    this.#adoptions = parts.adoptions;
     this.#acquires = parts.acquires;
+    this.#holdings = parts.holdings;
   }
 
   ready(): Promise<void> {
-    return this.#calls.run(() => this.#backend.open(this.#options.requestTimeoutMs));
+    return this.#parts.lifecycle.open();
   }
 
   migrate(options: MigrateOptions = {}): Promise<void> {
-    return this.#calls.run(() => this.#backend.migrate(options));
+    return this.#calls.run(() => this.#parts.backend.migrate(options));
   }
 
   acquire(key: string, options?: AcquireOptions): Promise<Lock> {
@@ -190,11 +155,11 @@ export class StoreLocker implements Locker {
       const expected = "a lock that this locker does not hold already";
       throw new InvalidOptionError({ option: "detached", expected, received: detached });
     }
-    const refused = this.#backend.refuseHere?.() ?? null;
+    const refused = this.#parts.backend.refuseHere?.() ?? null;
     if (refused !== null) {
       throw refused;
     }
-    return await this.#calls.run(() => this.#adoptions.adopt(grant, terms));
+    return await this.#calls.run(() => this.#parts.adoptions.adopt(grant, terms));
   }
 
   async check(key: string): Promise<LeaseInfo | null> {
@@ -233,75 +198,52 @@ export class StoreLocker implements Locker {
   }
 
   async forceRelease(key: string, options: ForceReleaseOptions = {}): Promise<ForceReleaseResult | null> {
-    const fullKey = this.fullKey(key);
-    const given = checkNames("forceRelease's options", options, ["fence", "immediate"]);
-    const fence = given.fence === undefined ? null : checkFence("fence", given.fence);
-    const isImmediate = given.immediate === undefined ? false : checkBoolean("immediate", given.immediate);
-    const request = { key: fullKey, fence, isImmediate };
-    const answer = await this.#calls.ask(() => this.#backend.forceRelease(request), "admin");
-    if (answer.outcome === "released") {
-      this.#queues.wakeKey(fullKey);
-    }
-    return toForceReleaseResult(fullKey, answer, (holder) => this.#holdings.holderInfo(fullKey, holder));
+    return await this.#parts.administration.forceRelease(this.fullKey(key), options);
   }
 
-  async checkFence(resource: string, fence: bigint): Promise<void> {
-    const checkedResource = checkText("resource", resource, 1, 512);
-    const checkedFence = checkFence("fence", fence);
-    const outcome = await this.#calls.ask(() => this.#backend.checkFence(checkedResource, checkedFence));
-    if (outcome === "unknown") {
-      throw new InvalidOptionError({
-        option: "fence",
-        expected: "the fence of a lock in this database",
-        received: checkedFence,
-      });
-    }
-    if (outcome === "stale") {
-      const message = `${quote(checkedResource)} has seen a larger fence than ${checkedFence}: do not write.`;
-      throw new StaleFenceError({ key: checkedResource, fence: checkedFence, message });
-    }
+  checkFence(resource: string, fence: bigint): Promise<void> {
+    return this.#parts.administration.checkFence(resource, fence);
   }
 
   sweep(): Promise<SweepResult> {
-    return this.#calls.run(async () => {
-      await this.#backend.open(this.#options.requestTimeoutMs);
-      return await this.#sweeping.sweep();
-    });
+    return this.#parts.administration.sweep();
   }
 
   stats(): LockerStats {
-    return this.#counters.snapshot({ activeLeases: this.#holdings.size, waiters: this.#queues.size });
+    const { counters, queues } = this.#parts;
+    return counters.snapshot({ activeLeases: this.#holdings.size, waiters: queues.size });
   }
 
   resetStats(): void {
-    this.#counters.reset();
+    this.#parts.counters.reset();
   }
 
   ping(): Promise<PingResult> {
-    return this.#calls.ask(() => this.#backend.ping());
+    return this.#calls.ask(() => this.#parts.backend.ping());
   }
 
   capabilities(): Promise<Capabilities> {
-    return this.#calls.ask(() => this.#backend.capabilities());
+    return this.#calls.ask(() => this.#parts.backend.capabilities());
   }
 
   async debug(): Promise<DebugInfo> {
+    const { activity, acquires, backend, calls, holdings, publisher, recent } = this.#parts;
     const parts = {
-      lockerId: this.#publisher.lockerId,
+      lockerId: publisher.lockerId,
       options: this.#options,
-      state: this.#calls.state,
-      backend: this.#backend,
-      holdings: this.#holdings,
-      claims: this.#acquires,
-      recent: this.#recent,
+      state: calls.state,
+      backend,
+      holdings,
+      claims: acquires,
+      recent,
     };
-    return await this.#activity.during(() => describeLocker(parts), { isUse: false });
+    return await activity.during(() => describeLocker(parts), { isUse: false });
   }
 
   close(options: CloseOptions = {}): Promise<void> {
     const given = checkNames("close's options", options, ["drainMs"]);
     const drainMs = given.drainMs === undefined ? 0 : checkMs("drainMs", given.drainMs, 0);
-    return this.#calls.close(() => this.#close(drainMs));
+    return this.#parts.lifecycle.close(drainMs);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -309,7 +251,7 @@ export class StoreLocker implements Locker {
   }
 
   async #stateOf(fullKey: string): Promise<KeyState> {
-    const state = await this.#calls.ask(() => this.#backend.check(fullKey));
+    const state = await this.#calls.ask(() => this.#parts.backend.check(fullKey));
     this.#observers.checked(fullKey);
     return state;
   }
@@ -341,44 +283,7 @@ export class StoreLocker implements Locker {
     reentry: "throw" | "wait" = this.#options.reentry,
   ): Promise<Value> {
     const inside = reentry === "throw" ? (held: Lock) => runInside(held, () => body(held)) : body;
-    return runUnder(lock, inside, (error) => this.#callbacks.report(error));
-  }
-
-  async #close(drainMs: number): Promise<void> {
-    const { clock } = this.#backend;
-    this.#acquires.end(new ClosedError({ message: "The locker was closed while this call waited." }));
-    this.#holdings.announceClosing();
-    // In this turn of the event loop each acquire starts its last word, or delivers a grant that has just arrived.
-    await this.#backend.clock.sleep(0);
-    await this.#holdings.drain(drainMs);
-    // Last words wait until the server refuses attempts without an answer, after requestTimeoutMs.
-    const deadline = after(clock.now(), this.#options.requestTimeoutMs * 1.1 + LAST_WORD_MS);
-    const leftMs = (): number => Math.max(LAST_WORD_MS, clock.msUntil(deadline));
-    await this.#holdings.releaseAll();
-    await Promise.all([this.#background.settle(leftMs()), this.#flushing.end()]);
-    this.#activity.stop();
-    this.#sweeping.stop();
-    this.#stopTimers();
-    this.#calls.end();
-    await this.#backend.close(leftMs());
-  }
-
-  /** Called when the locker is idle: closes its connections. Counters are flushed first, which counts as use. */
-  #rest(): void {
-    // Stopped first: a sweep counts what it purges, and would cause another flush.
-    this.#sweeping.stop();
-    if (this.#flushing.isWanted) {
-      this.#background.add(this.#flushing.flush());
-      return;
-    }
-    this.#flushing.pause();
-    this.#stopTimers();
-    void this.#backend.rest();
-  }
-
-  #stopTimers(): void {
-    this.#acquires.stopTimers();
-    this.#holdings.stopTimers();
+    return runUnder(lock, inside, (error) => this.#parts.callbacks.report(error));
   }
 }
 

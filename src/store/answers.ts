@@ -136,7 +136,7 @@ export function toAdoptAnswer(answer: port.AdoptAnswer, asked: Asked): AdoptAnsw
 
 /** @throws TypeError */
 export function toReleaseAnswer(answer: port.ReleaseAnswer): ReleaseAnswer {
-  switch (answer.outcome) {
+  switch (answered(answer).outcome) {
     case "released":
     case "expired":
     case "gone":
@@ -177,7 +177,7 @@ export function toKeyState(answer: port.KeyState): KeyState {
 
 /** @throws TypeError */
 export function toForceReleaseAnswer(answer: port.ForceReleaseAnswer): ForceReleaseAnswer {
-  const { outcome } = answer;
+  const { outcome } = answered(answer);
   if (outcome !== "revoked" && outcome !== "released" && outcome !== "gone") {
     throw unknownOutcome(answer);
   }
@@ -199,14 +199,15 @@ export function toFenceOutcome(outcome: unknown): "passed" | "stale" {
 }
 
 /** @throws TypeError */
-export function toPingResult({ ms, serverVersion }: PingResult): PingResult {
+export function toPingResult(result: PingResult): PingResult {
+  const { ms, serverVersion } = answered(result);
   if (typeof serverVersion === "string") return { ms: finite("ms", ms), serverVersion };
   throw new TypeError(`serverVersion is ${describe(serverVersion)} and should be a string`);
 }
 
 /** @throws TypeError */
 export function toSweepBatch(result: SweepResult): SweepBatch {
-  const { woken, leasesPurged, waitersPurged, sessionsPurged, countersPurged, isBusy } = result;
+  const { woken, leasesPurged, waitersPurged, sessionsPurged, countersPurged, isBusy } = answered(result);
   return {
     woken: finite("woken", woken),
     leasesPurged: finite("leasesPurged", leasesPurged),

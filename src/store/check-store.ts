@@ -31,9 +31,17 @@ const features: Readonly<Record<Feature, true>> = {
   durable: true,
 };
 
-/** Each feature's state. What a store does not name is off. */
-export function featuresOf(store: Store): Capabilities["features"] {
+/** With each feature's state: what a store does not name is off. */
+export function capabilitiesOf(store: Store, serverVersion: string): Capabilities {
   const missing: FeatureState = { isOn: false, why: `the store ${quote(store.name)} does not offer it` };
   const names = Object.keys(features) as Feature[];
-  return Object.fromEntries(names.map((name) => [name, store.features?.[name] ?? missing])) as Capabilities["features"];
+  const states = Object.fromEntries(names.map((name) => [name, store.features?.[name] ?? missing]));
+  return {
+    serverVersion,
+    schemaVersion: null,
+    presence: "off",
+    fenceSource: "auto",
+    commands: "direct",
+    features: states as Capabilities["features"],
+  };
 }

@@ -2,9 +2,9 @@ import type { Capabilities } from "../api/capabilities.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
 import type { PingResult } from "../api/results.js";
 import type * as port from "../api/store.js";
-import { ClosedError, type LeaseholdError, type UnavailableError } from "../errors/errors.js";
+import type { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
-import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
+import { RequestTimeout } from "../runtime/timeout.js";
 import {
   type Asked,
   answered,
@@ -20,35 +20,17 @@ import {
   toRequest,
   toSweepBatch,
 } from "./answers.js";
-import type {
-  AbandonRequest,
-  AcquireAnswer,
-  AcquireRequest,
-  AdoptAnswer,
-  AdoptRequest,
-  Backend,
-  BackendEvents,
-  DetachRequest,
-  FirstAttempt,
-  ForceReleaseAnswer,
-  ForceReleaseRequest,
-  KeepEntriesRequest,
-  KeyState,
-  PendingRelease,
-  PendingRenewal,
-  QueueEntry,
-  ReleaseAnswer,
-  RenewAnswer,
-  SweepBatch,
-} from "./backend.js";
+import type * as inner from "./backend.js";
 import type { StoreState } from "./backend-state.js";
-import { checkStore, featuresOf } from "./check-store.js";
+import { capabilitiesOf, checkStore } from "./check-store.js";
 import { locksNothing } from "./locks-nothing.js";
+import { optional, unsupported } from "./optional.js";
 import { ServerClock } from "./server-clock.js";
 import { StoreCalls } from "./store-calls.js";
+import { StoreOpening } from "./store-opening.js";
 
 /** What a sweep of a store says in which nothing is left over. */
-const nothingSwept: SweepBatch = {
+const nothingSwept: inner.SweepBatch = {
   woken: 0,
   leasesPurged: 0,
   waitersPurged: 0,
@@ -60,14 +42,14 @@ const nothingSwept: SweepBatch = {
 
 export interface StoreBackendInit {
   readonly makeStore: port.StoreFactory;
-  readonly events: BackendEvents;
+  readonly events: inner.BackendEvents;
   readonly requestTimeoutMs: number;
   readonly takeoverDelayMs: number;
   readonly clock: Clock;
 }
 
-/** A backend over the public port: it does what every store would do alike. */
-export class StoreBackend implements Backend {
+/** A backend over the public port: it does what every store would do alike. Types of the port are `port.`, those of the locker's parts `inner.` */
+export class StoreBackend implements inner.Backend {
   readonly clock: Clock;
   readonly excludes: boolean;
   readonly connections = null;
@@ -76,15 +58,12 @@ export class StoreBackend implements Backend {
   readonly databaseId = null;
   /** `incarnation`: how often what stood for this process was replaced. */
   readonly presence = { incarnation: 0, isBelieved: true, sessionId: null };
-  /** Set here alone. */
-  isReady = false;
-  wasReady = false;
   readonly #store: port.Store;
-  readonly #events: BackendEvents;
+  readonly #events: inner.BackendEvents;
   readonly #calls: StoreCalls;
+  readonly #opening: StoreOpening;
   readonly #requestTimeoutMs: number;
   readonly #storeClock = new ServerClock();
-  #opening: Promise<void> | null = null;
 
   constructor({ makeStore, events, requestTimeoutMs, takeoverDelayMs, clock }: StoreBackendInit) {
     this.clock = clock;
@@ -112,70 +91,65 @@ export class StoreBackend implements Backend {
       requestTimeoutMs,
       onFailure: (error) => events.onFailure(error),
     });
-  }
-
-  async open(timeoutMs: number): Promise<void> {
-    if (this.#calls.isClosed) {
-      throw new ClosedError();
-    }
-    if (this.isReady) {
-      return;
-    }
-    // One for all who ask meanwhile.
-    this.#opening ??= this.#open().finally(() => {
-      this.#opening = null;
+    this.#opening = new StoreOpening({
+      store: this.#store,
+      calls: this.#calls,
+      clock,
+      onOpen: (nowMs) => this.#learn(nowMs),
     });
-    try {
-      await withTimeoutOf(this.clock, this.#opening, timeoutMs);
-    } catch (error) {
-      // What was to be sent after it was not.
-      throw error instanceof RequestTimeout ? this.#calls.late("open", "not-sent", error) : error;
-    }
   }
 
-  attempt(attempt: FirstAttempt): void {
+  get isReady(): boolean {
+    return this.#opening.isReady;
+  }
+
+  get wasReady(): boolean {
+    return this.#opening.wasReady;
+  }
+
+  open(timeoutMs: number): Promise<void> {
+    return this.#opening.open(timeoutMs);
+  }
+
+  attempt(attempt: inner.FirstAttempt): void {
     const { key, token, terms, deadline } = attempt;
     // It has just begun: one look at the clocks less.
     const asked = this.#asked(after(deadline, -this.#requestTimeoutMs));
-    this.#acquire(toRequest(key, token, terms, this.serverTimeAt(deadline) ?? 0, null), asked).then(
-      (answer) => attempt.onAnswer(answer),
-      (error: LeaseholdError) => attempt.onFailure(error),
+    const request = toRequest(key, token, terms, this.serverTimeAt(deadline) ?? 0, null);
+    this.#calls.send(
+      "acquire",
+      () => this.#store.acquire(request),
+      (answer) => this.#toAcquireAnswer(answer, asked),
+      attempt,
     );
   }
 
-  acquire({ key, token, terms, notAfterMs, ticket }: AcquireRequest): Promise<AcquireAnswer> {
+  acquire({ key, token, terms, notAfterMs, ticket }: inner.AcquireRequest): Promise<inner.AcquireAnswer> {
     const request = toRequest(key, token, terms, notAfterMs, ticket?.number ?? null);
-    return this.#acquire(request, this.#asked(this.clock.now()));
+    const asked = this.#asked(this.clock.now());
+    return this.#calls.ask(
+      "acquire",
+      () => this.#store.acquire(request),
+      (answer) => this.#toAcquireAnswer(answer, asked),
+    );
   }
 
   /** Each waiter has to look for itself. */
-  async keepEntries({ entries }: KeepEntriesRequest): Promise<readonly QueueEntry[]> {
+  async keepEntries({ entries }: inner.KeepEntriesRequest): Promise<readonly inner.QueueEntry[]> {
     return entries;
   }
 
-  release(release: PendingRelease): void {
+  release(release: inner.PendingRelease): void {
     const { key, token, fence } = release;
-    this.#calls
-      .ask(
-        "release",
-        () => this.#store.release({ key, token, fence }),
-        (answer) => toReleaseAnswer(answered(answer)),
-      )
-      .then(
-        (answer) => release.onAnswer(answer),
-        (error: LeaseholdError) => release.onFailure(error),
-      );
+    const ask = (): Promise<port.ReleaseAnswer> => this.#store.release({ key, token, fence });
+    this.#calls.send("release", ask, toReleaseAnswer, release);
   }
 
-  abandon({ key, token, wasHeld }: AbandonRequest): Promise<ReleaseAnswer> {
-    return this.#calls.askInTime(
-      "abandon",
-      () => this.#store.abandon({ key, token, wasHeld }),
-      (answer) => toReleaseAnswer(answered(answer)),
-    );
+  abandon({ key, token, wasHeld }: inner.AbandonRequest): Promise<inner.ReleaseAnswer> {
+    return this.#calls.askInTime("abandon", () => this.#store.abandon({ key, token, wasHeld }), toReleaseAnswer);
   }
 
-  renew(renewal: PendingRenewal): void {
+  renew(renewal: inner.PendingRenewal): void {
     const { key, token, fence, askedTtlMs } = renewal;
     this.#renew("renew", () => this.#store.renew({ key, token, fence, ttlMs: askedTtlMs ?? 0 })).then(
       (answer) => renewal.onAnswer(answer),
@@ -183,20 +157,20 @@ export class StoreBackend implements Backend {
     );
   }
 
-  detach({ key, token, fence, ttlMs }: DetachRequest): Promise<RenewAnswer> {
+  detach({ key, token, fence, ttlMs }: inner.DetachRequest): Promise<inner.RenewAnswer> {
     return this.#renew("detach", () => {
-      this.#adopting(); // or nobody could go on with it
+      optional(this.#store, "adopt"); // or nobody could go on with it
       const request = { key, token, fence, ttlMs };
       return this.#store.detach === undefined ? this.#store.renew(request) : this.#store.detach(request);
     });
   }
 
-  adopt({ terms: { owner, ttlMs, maxHoldMs }, ...request }: AdoptRequest): Promise<AdoptAnswer> {
+  adopt({ terms: { owner, ttlMs, maxHoldMs }, ...request }: inner.AdoptRequest): Promise<inner.AdoptAnswer> {
     const asked = this.#asked(this.clock.now());
     const limit = maxHoldMs === Number.POSITIVE_INFINITY ? null : maxHoldMs;
     return this.#calls.ask(
       "adopt",
-      () => this.#adopting()({ ...request, owner, ttlMs, maxHoldMs: limit }),
+      () => optional(this.#store, "adopt")({ ...request, owner, ttlMs, maxHoldMs: limit }),
       (given) => {
         const answer = answered(given);
         if ("nowMs" in answer) {
@@ -207,7 +181,7 @@ export class StoreBackend implements Backend {
     );
   }
 
-  check(key: string): Promise<KeyState> {
+  check(key: string): Promise<inner.KeyState> {
     return this.#calls.ask(
       "check",
       () => this.#store.check(key),
@@ -227,54 +201,32 @@ export class StoreBackend implements Backend {
     return this.#calls.ask("migrate", async () => this.#store.migrate?.(options), nothing);
   }
 
-  sweep(): Promise<SweepBatch> {
+  sweep(): Promise<inner.SweepBatch> {
     const { sweep } = this.#store;
     if (sweep === undefined) {
       return Promise.resolve(nothingSwept);
     }
-    return this.#calls.askInTime(
-      "sweep",
-      () => sweep.call(this.#store),
-      (result) => toSweepBatch(answered(result)),
-    );
+    return this.#calls.askInTime("sweep", () => sweep.call(this.#store), toSweepBatch);
   }
 
-  forceRelease({ key, fence, isImmediate }: ForceReleaseRequest): Promise<ForceReleaseAnswer> {
+  forceRelease({ key, fence, isImmediate }: inner.ForceReleaseRequest): Promise<inner.ForceReleaseAnswer> {
     return this.#calls.ask(
       "forceRelease",
-      async () => {
-        if (this.#store.forceRelease === undefined) {
-          throw this.#calls.unsupported("cannot take locks from their holders");
-        }
-        return await this.#store.forceRelease({ key, fence, immediate: isImmediate });
-      },
-      (answer) => toForceReleaseAnswer(answered(answer)),
+      () => optional(this.#store, "forceRelease")({ key, fence, immediate: isImmediate }),
+      toForceReleaseAnswer,
     );
   }
 
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {
-    return this.#calls.ask(
-      "checkFence",
-      async () => {
-        if (this.#store.checkFence === undefined) {
-          throw this.#calls.unsupported("keeps no marks of resources");
-        }
-        return await this.#store.checkFence(resource, fence);
-      },
-      toFenceOutcome,
-    );
+    return this.#calls.ask("checkFence", () => optional(this.#store, "checkFence")(resource, fence), toFenceOutcome);
   }
 
   refuseGuard(): void {
-    throw this.#calls.unsupported("is not in a database in which a transaction could be guarded");
+    throw unsupported(this.#store, "is not in a database in which a transaction could be guarded");
   }
 
   ping(): Promise<PingResult> {
-    return this.#calls.askInTime(
-      "ping",
-      () => this.#store.ping(),
-      (result) => toPingResult(answered(result)),
-    );
+    return this.#calls.askInTime("ping", () => this.#store.ping(), toPingResult);
   }
 
   async describeServer(): Promise<StoreState> {
@@ -284,14 +236,7 @@ export class StoreBackend implements Backend {
 
   async capabilities(): Promise<Capabilities> {
     const { serverVersion } = await this.ping();
-    return {
-      serverVersion,
-      schemaVersion: null,
-      presence: "off",
-      fenceSource: "auto",
-      commands: "direct",
-      features: featuresOf(this.#store),
-    };
+    return capabilitiesOf(this.#store, serverVersion);
   }
 
   serverTimeAt(instant: Instant): number | null {
@@ -308,10 +253,8 @@ export class StoreBackend implements Backend {
   }
 
   async close(timeoutMs: number): Promise<void> {
-    this.#calls.isClosed = true;
-    this.isReady = false;
     try {
-      await withTimeoutOf(this.clock, Promise.resolve(this.#store.close()), timeoutMs);
+      await this.#opening.close(timeoutMs);
     } catch (error) {
       this.#events.onError(this.#calls.toPublicError("close", error));
     }
@@ -335,7 +278,7 @@ export class StoreBackend implements Backend {
     // They stay in the process.
   }
 
-  #renew(method: string, send: () => Promise<port.RenewAnswer>): Promise<RenewAnswer> {
+  #renew(method: string, send: () => Promise<port.RenewAnswer>): Promise<inner.RenewAnswer> {
     const asked = this.#asked(this.clock.now());
     return this.#calls.askInTime(method, send, (given) => {
       const answer = answered(given);
@@ -346,38 +289,16 @@ export class StoreBackend implements Backend {
     });
   }
 
-  /** @throws UnsupportedError */
-  #adopting(): NonNullable<port.Store["adopt"]> {
-    const { adopt } = this.#store;
-    if (adopt === undefined) {
-      throw this.#calls.unsupported("does not let locks be handed over");
-    }
-    return (request) => adopt.call(this.#store, request);
-  }
-
   #asked(sentAt: Instant): Asked {
     return { sentAt, incarnation: this.presence.incarnation };
   }
 
-  #acquire(request: port.AcquireRequest, asked: Asked): Promise<AcquireAnswer> {
-    const read = (given: port.AcquireAnswer): AcquireAnswer => {
-      const answer = answered(given);
-      if ("nowMs" in answer) {
-        this.#learn(answer.nowMs);
-      }
-      return toAcquireAnswer(answer, asked);
-    };
-    return this.#calls.ask("acquire", () => this.#store.acquire(request), read);
-  }
-
-  async #open(): Promise<void> {
-    await this.#calls.ask(
-      "open",
-      () => this.#store.open(),
-      (answer) => this.#learn(answered(answer).nowMs),
-    );
-    this.isReady = !this.#calls.isClosed;
-    this.wasReady = true;
+  #toAcquireAnswer(given: port.AcquireAnswer, asked: Asked): inner.AcquireAnswer {
+    const answer = answered(given);
+    if ("nowMs" in answer) {
+      this.#learn(answer.nowMs);
+    }
+    return toAcquireAnswer(answer, asked);
   }
 
   #learn(storeMs: number): void {

@@ -1,8 +1,8 @@
 import type { Store } from "../api/store.js";
-import { ClosedError, LeaseholdError, UnavailableError, UnsupportedError } from "../errors/errors.js";
+import { ClosedError, LeaseholdError, UnavailableError } from "../errors/errors.js";
 import type { Clock } from "../runtime/clock.js";
-import { quote } from "../runtime/describe.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
+import { nameOf } from "./optional.js";
 
 export interface StoreCallsInit {
   readonly store: Store;
@@ -10,6 +10,12 @@ export interface StoreCallsInit {
   readonly requestTimeoutMs: number;
   /** A call failed. */
   readonly onFailure: (error: LeaseholdError) => void;
+}
+
+/** Who is told what becomes of a call. */
+export interface Pending<Value> {
+  onAnswer(value: Value): void;
+  onFailure(error: LeaseholdError): void;
 }
 
 /** The calls of a store: whatever somebody's own store throws, rejects with or answers wrongly becomes a LeaseholdError here. */
@@ -24,27 +30,39 @@ export class StoreCalls {
 
   /** `read` makes of the answer what the backend answers; it may throw. @throws LeaseholdError */
   ask<Answer, Value>(method: string, ask: () => Promise<Answer>, read: (answer: Answer) => Value): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      this.send(method, ask, read, { onAnswer: resolve, onFailure: reject });
+    });
+  }
+
+  /** The same without a promise of its own, for what is asked with every lock. */
+  send<Answer, Value>(
+    method: string,
+    ask: () => Promise<Answer>,
+    read: (answer: Answer) => Value,
+    pending: Pending<Value>,
+  ): void {
     if (this.isClosed) {
-      return Promise.reject(new ClosedError());
+      queueMicrotask(() => pending.onFailure(new ClosedError()));
+      return;
     }
+    const fail = (error: unknown): void => pending.onFailure(this.#failed(method, error));
     let answered: Promise<Answer>;
     try {
       answered = Promise.resolve(ask());
     } catch (error) {
       answered = Promise.reject(error);
     }
-    return answered.then(
-      (answer) => {
-        try {
-          return read(answer);
-        } catch (error) {
-          throw this.#failed(method, error);
-        }
-      },
-      (error: unknown) => {
-        throw this.#failed(method, error);
-      },
-    );
+    answered.then((answer) => {
+      let value: Value;
+      try {
+        value = read(answer);
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      pending.onAnswer(value);
+    }, fail);
   }
 
   /** The same for what nobody else gives up. */
@@ -77,12 +95,8 @@ export class StoreCalls {
     return new UnavailableError({ outcome, message, cause });
   }
 
-  unsupported(what: string): UnsupportedError {
-    return new UnsupportedError({ message: `${this.#name} ${what}.` });
-  }
-
   get #name(): string {
-    return `The store ${quote(this.#init.store.name)}`;
+    return nameOf(this.#init.store);
   }
 
   #failed(method: string, error: unknown): LeaseholdError {
