@@ -74,6 +74,12 @@ export const handingOver: readonly Mutant[] = [
     ],
     handOver,
   ),
+  one(
+    "adopt: what was released counts as expired",
+    adopt,
+    [["if reason = 'expired' and lease.token is null and lease.released_at < lease.expires_at then", "if false then"]],
+    handOver,
+  ),
   one("adopt: passes a guard", adopt, [["for update skip locked", "for no key update skip locked"]], handOver, sql),
   one(
     "adopt: one that comes late",
@@ -220,7 +226,7 @@ export const handingOver: readonly Mutant[] = [
   one(
     "adopt: what this locker holds is asked for",
     "src/locker/store-locker.ts",
-    [["if (this.#holdings.get(grant.key)?.fence === grant.fence) {", "if (grant.fence < 0n) {"]],
+    [["if (this.#holdings.hasGrant(grant)) {", "if (grant.fence < 0n) {"]],
     handOver,
   ),
   one(

@@ -75,14 +75,14 @@ export class Adoptions {
     const { backend, requestTimeoutMs, closed } = this.#init.claims;
     const { clock } = backend;
     const deadline = after(clock.now(), requestTimeoutMs);
-    let blockingPid: number | null = null;
+    let last: AdoptAnswer | null = null;
     return retry({
       clock,
       attempt: async (leftMs) => {
         await backend.open(leftMs);
         this.#refuseIfClosing();
         const answer = await withTimeoutOf(clock, attempt(backend, claim, grant, deadline), leftMs);
-        blockingPid = answer.outcome === "busy" ? answer.blockingPid : null;
+        last = answer;
         return isSettled(answer) ? answer : undefined;
       },
       deadline,
@@ -91,7 +91,7 @@ export class Adoptions {
       refuse: () => this.#refuseIfClosing(),
       interrupt: () => closed,
       giveUp: ({ outcome }) => outcome === "not-sent" && !backend.wasReady,
-      exhausted: (failure) => failure ?? rowLocked(grant.key, blockingPid),
+      exhausted: (failure) => failure ?? notAdopted(grant.key, last),
     });
   }
 
@@ -151,10 +151,23 @@ function attached({ key, fence }: GrantId, owner: string | null): NotHeldError {
   return new NotHeldError({ key, fence, message });
 }
 
-function rowLocked(key: string, blockingPid: number | null): UnavailableError {
-  const who = blockingPid === null ? "another transaction" : `the open transaction of server process ${blockingPid}`;
-  return new UnavailableError({
-    outcome: "not-sent",
-    message: `The lock on ${quote(key)} could not be adopted: ${who} has its row locked, such as one that guards the key. Its holder ends it before it hands the lock over.`,
-  });
+/** The time is up, and the last answer was none of those that settle it. */
+function notAdopted(key: string, last: AdoptAnswer | null): UnavailableError {
+  const message = `The lock on ${quote(key)} could not be adopted: ${whyNot(last)}`;
+  return new UnavailableError({ outcome: "not-sent", message });
+}
+
+function whyNot(last: AdoptAnswer | null): string {
+  switch (last?.outcome) {
+    case "busy": {
+      const { blockingPid } = last;
+      const who =
+        blockingPid === null ? "another transaction" : `the open transaction of server process ${blockingPid}`;
+      return `${who} has its row locked, such as one that guards the key. Its holder ends it before it hands the lock over.`;
+    }
+    case "unproven":
+      return "the connection that shows that this process lives is being made again. Try again with the same data.";
+    default:
+      return "each request came after its time was up. Find out why they take so long, or raise requestTimeoutMs, and try again with the same data.";
+  }
 }

@@ -1,6 +1,7 @@
 import type { Claim } from "../claim/claim.js";
 import { UnavailableError } from "../errors/errors.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
+import { quote } from "../runtime/describe.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { AcquireAnswer, Backend } from "../store/backend.js";
 import { isHopeless, retry } from "../store/retry.js";
@@ -125,7 +126,7 @@ export class Looks {
       interrupt: () => this.#interrupted(),
       giveUp: ({ outcome }) => outcome === "not-sent" && this.#isLast,
       failure: failure ?? null,
-      exhausted: (failed) => failed ?? new UnavailableError({ outcome: "unknown" }),
+      exhausted: (failed) => failed ?? unsettled(this.claim.key),
     });
   }
 
@@ -170,4 +171,12 @@ export class Looks {
     }
     return this.#interrupt.signal;
   }
+}
+
+/** Every request was answered, and no answer settled it. */
+function unsettled(key: string): UnavailableError {
+  return new UnavailableError({
+    outcome: "unknown",
+    message: `The lock on ${quote(key)} was not granted in time: each request came after its time was up, or while the connection that shows that this process lives was being made again. Try again.`,
+  });
 }

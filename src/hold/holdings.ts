@@ -91,6 +91,12 @@ export class Holdings implements LockActions, LeaseOwner {
     return this.#byKey[key] !== undefined;
   }
 
+  /** Whether it holds the key by this very grant, under this token. */
+  hasGrant({ key, token, fence }: GrantId): boolean {
+    const lease = this.#byKey[key];
+    return lease?.token === token && lease.fence === fence;
+  }
+
   get size(): number {
     return this.#leases.size;
   }
@@ -99,6 +105,11 @@ export class Holdings implements LockActions, LeaseOwner {
   all(key?: string): readonly Lock[] {
     const locks = Array.from(this.#leases, ({ lock }) => lock);
     return key === undefined ? locks : locks.filter((lock) => lock.key === key);
+  }
+
+  /** All, each with when it was granted, on the monotonic clock. */
+  grants(): { readonly lock: Lock; readonly grantedAtMs: number }[] {
+    return Array.from(this.#leases, ({ lock, grantedAt }) => ({ lock, grantedAtMs: grantedAt.monotonicMs }));
   }
 
   /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
@@ -234,9 +245,8 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Called when the store says that a grant has ended. */
   lose({ token, fence, key }: GrantId, reason: LossReason): void {
-    const lease = this.#byKey[key];
-    if (lease?.token === token && lease.fence === fence) {
-      lease.lose(reason);
+    if (this.hasGrant({ token, fence, key })) {
+      this.#byKey[key]?.lose(reason);
     }
   }
 

@@ -107,7 +107,7 @@ export interface Locker extends AsyncDisposable {
    * ```
    * @throws {LeaseLostError} with its reason, when it has ended, or was adopted by somebody else (`taken`)
    * @throws {NotHeldError} when its holder has not let go of it: it is tied to a session that may be alive
-   * @throws {InvalidOptionError} when that is no detached lock, and when this locker holds it already
+   * @throws {InvalidOptionError} when that is no detached lock, and when it was not detached and this locker holds it
    * @throws {UnavailableError} when there is no answer within `requestTimeoutMs`, or an open transaction that guards the key keeps it. Should
    * it have been adopted all the same, it is released.
    * @throws {UnsupportedError} over a store whose locks cannot be handed over

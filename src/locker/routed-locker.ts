@@ -102,7 +102,13 @@ export class RoutedLocker implements Locker {
   }
 
   locks(key?: string): readonly Lock[] {
-    return key === undefined ? this.#all((locker) => locker.locks()).flat() : this.#router.of(key).locks(key);
+    if (key !== undefined) {
+      return this.#router.of(key).locks(key);
+    }
+    return this.#all((locker) => StoreLocker.grantsOf(locker))
+      .flat()
+      .sort((a, b) => a.grantedAtMs - b.grantedAtMs)
+      .map(({ lock }) => lock);
   }
 
   fullKey(key: string): string {

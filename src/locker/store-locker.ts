@@ -54,6 +54,11 @@ export class StoreLocker implements Locker {
     locker.#parts.counters.addTo(sum);
   }
 
+  /** The locks that it holds, and since when by the clock of this process: by that they are in one order with those of other instances. */
+  static grantsOf(locker: StoreLocker): { readonly lock: Lock; readonly grantedAtMs: number }[] {
+    return locker.#holdings.grants();
+  }
+
   /** `lockerId`: of the locker over several instances, of which this is one. */
   constructor(options: ResolvedLockerOptions, makeBackend: (events: BackendEvents) => Backend, lockerId?: number) {
     const parts = makeParts(options, makeBackend, { lockerId, observers: this.#observers });
@@ -145,7 +150,8 @@ export class StoreLocker implements Locker {
       throw unknownInstance(instance, [own], "detached.instance");
     }
     const terms = resolveAdoptOptions(this.#options, options);
-    if (this.#holdings.get(grant.key)?.fence === grant.fence) {
+    // What it has adopted under another token was given twice, and is refused as it is everywhere else.
+    if (this.#holdings.hasGrant(grant)) {
       const expected = "a lock that this locker does not hold already";
       throw new InvalidOptionError({ option: "detached", expected, received: detached });
     }

@@ -1,6 +1,8 @@
+import type { PingResult, SweepResult } from "../api/results.js";
 import type * as port from "../api/store.js";
+import type { LossReason } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
-import { describe } from "../runtime/describe.js";
+import { describe, describeType } from "../runtime/describe.js";
 import type {
   AcquireAnswer,
   AdoptAnswer,
@@ -11,12 +13,33 @@ import type {
   Proof,
   ReleaseAnswer,
   RenewAnswer,
+  SweepBatch,
   Takeover,
 } from "./backend.js";
 import { localBound } from "./server-clock.js";
 
 // Requests and answers of a store, as the locker's parts work with them. A store is somebody's own code: what would make a lock believed for ever, a NaN
 // for example, is refused here.
+
+/** No Date is further from 1970. */
+const MAX_DATE_MS = 8.64e15;
+
+/** Objects, so that the compiler notices what is missing. */
+const lossReasons: Readonly<Record<LossReason, true>> = {
+  expired: true,
+  taken: true,
+  "max-hold": true,
+  forced: true,
+  closed: true,
+};
+const keyStates: Readonly<Record<port.KeyState["state"], true>> = {
+  free: true,
+  held: true,
+  revoked: true,
+  cooling: true,
+  orphaned: true,
+  expired: true,
+};
 
 /** When and under what a request was sent. */
 export interface Asked {
@@ -79,7 +102,7 @@ export function toRenewAnswer(answer: port.RenewAnswer, asked: Asked): RenewAnsw
     case "renewed":
       return { outcome: "renewed", ...toProof(answer, asked) };
     case "lost":
-      return { outcome: "lost", reason: answer.reason };
+      return { outcome: "lost", reason: lossReason(answer.reason) ?? "taken" };
     default:
       throw unknownOutcome(answer);
   }
@@ -96,12 +119,12 @@ export function toAdoptAnswer(answer: port.AdoptAnswer, asked: Asked): AdoptAnsw
         acquiredAtMs,
         ageMs: answer.nowMs - acquiredAtMs,
         maxHoldUntilMs: maxHoldUntilMs === null ? null : finiteMs("maxHoldUntilMs", maxHoldUntilMs),
-        metadata,
+        metadata: json(metadata),
         ...toProof(answer, asked),
       };
     }
     case "lost":
-      return { outcome: "lost", reason: answer.reason };
+      return { outcome: "lost", reason: lossReason(answer.reason) ?? "taken" };
     case "attached":
       return { outcome: "attached", owner: answer.holder?.owner ?? null };
     case "late":
@@ -113,11 +136,11 @@ export function toAdoptAnswer(answer: port.AdoptAnswer, asked: Asked): AdoptAnsw
 
 /** @throws TypeError */
 export function toReleaseAnswer(answer: port.ReleaseAnswer): ReleaseAnswer {
-  switch (answer.outcome) {
+  switch (answered(answer).outcome) {
     case "released":
     case "expired":
     case "gone":
-      return { outcome: answer.outcome, reason: answer.reason ?? null };
+      return { outcome: answer.outcome, reason: lossReason(answer.reason) };
     default:
       throw unknownOutcome(answer);
   }
@@ -125,8 +148,14 @@ export function toReleaseAnswer(answer: port.ReleaseAnswer): ReleaseAnswer {
 
 /** @throws TypeError */
 export function toKeyState(answer: port.KeyState): KeyState {
-  const { state, holder, acquiredAtMs, freeAtMs, metadata, waiters } = answer;
+  const { state, waiters } = answer;
+  if (!Object.hasOwn(keyStates, state)) {
+    throw new TypeError(`its state is ${describe(state)}`);
+  }
   const nowMs = finiteMs("nowMs", answer.nowMs);
+  const holder = toHolder(answer.holder);
+  const acquiredAtMs = msOrNull("acquiredAtMs", answer.acquiredAtMs);
+  const freeAtMs = msOrNull("freeAtMs", answer.freeAtMs);
   const isOver = state === "expired" || state === "orphaned";
   const expiresAtMs = isOver ? (holder?.expiresAtMs ?? null) : freeAtMs;
   return {
@@ -138,8 +167,8 @@ export function toKeyState(answer: port.KeyState): KeyState {
     acquiredAtMs,
     expiresAtMs,
     remainingMs: expiresAtMs === null ? null : Math.max(0, expiresAtMs - nowMs),
-    metadata,
-    waiters,
+    metadata: json(answer.metadata),
+    waiters: finite("waiters", waiters),
     isBlocked: false,
     blockingPid: null,
     blockingTransaction: null,
@@ -148,14 +177,45 @@ export function toKeyState(answer: port.KeyState): KeyState {
 
 /** @throws TypeError */
 export function toForceReleaseAnswer(answer: port.ForceReleaseAnswer): ForceReleaseAnswer {
+  const { outcome } = answered(answer);
+  if (outcome !== "revoked" && outcome !== "released" && outcome !== "gone") {
+    throw unknownOutcome(answer);
+  }
   const holder = toHolder(answer.holder);
   return {
-    outcome: answer.outcome,
-    freeAtMs: answer.freeAtMs,
+    outcome,
+    freeAtMs: msOrNull("freeAtMs", answer.freeAtMs),
     holders: holder === null ? [] : [holder],
     isBlocked: false,
     blockingPid: null,
     blockingTransaction: null,
+  };
+}
+
+/** Whatever is neither of the two lets nobody write. @throws TypeError */
+export function toFenceOutcome(outcome: unknown): "passed" | "stale" {
+  if (outcome === "passed" || outcome === "stale") return outcome;
+  throw new TypeError(`it answered ${describe(outcome)} and should answer "passed" or "stale"`);
+}
+
+/** @throws TypeError */
+export function toPingResult(result: PingResult): PingResult {
+  const { ms, serverVersion } = answered(result);
+  if (typeof serverVersion === "string") return { ms: finite("ms", ms), serverVersion };
+  throw new TypeError(`serverVersion is ${describe(serverVersion)} and should be a string`);
+}
+
+/** @throws TypeError */
+export function toSweepBatch(result: SweepResult): SweepBatch {
+  const { woken, leasesPurged, waitersPurged, sessionsPurged, countersPurged, isBusy } = answered(result);
+  return {
+    woken: finite("woken", woken),
+    leasesPurged: finite("leasesPurged", leasesPurged),
+    waitersPurged: finite("waitersPurged", waitersPurged),
+    sessionsPurged: finite("sessionsPurged", sessionsPurged),
+    countersPurged: finite("countersPurged", countersPurged),
+    isBusy: isBusy === true,
+    hasMore: false,
   };
 }
 
@@ -169,24 +229,61 @@ function toProof({ expiresAtMs, nowMs }: port.Validity, { sentAt, incarnation }:
 }
 
 function toHolder(holder: port.Holder | null): Holder | null {
-  return holder === null
-    ? null
-    : {
-        owner: holder.owner,
-        fence: fence(holder.fence),
-        sessionId: null,
-        expiresAtMs: finiteMs("expiresAtMs", holder.expiresAtMs),
-      };
+  if (holder === null) {
+    return null;
+  }
+  if (typeof holder !== "object") {
+    throw new TypeError(`holder is ${describe(holder)} and should be an object, or null`);
+  }
+  return {
+    owner: holder.owner,
+    fence: fence(holder.fence),
+    sessionId: null,
+    expiresAtMs: finiteMs("holder.expiresAtMs", holder.expiresAtMs),
+  };
 }
 
 function toTakeover({ owner, fence, reason, sinceMs }: port.Takeover): Takeover {
   return { owner, fence, sessionId: null, reason, sinceMs };
 }
 
+/** An answer that has to be an object. @throws TypeError */
+export function answered<Answer>(answer: Answer): Answer {
+  if (typeof answer === "object" && answer !== null) return answer;
+  throw new TypeError(`it answered ${describe(answer)} and should answer an object`);
+}
+
 /** @throws TypeError */
 export function finiteMs(name: string, value: unknown): number {
+  const ms = finite(name, value);
+  if (Math.abs(ms) <= MAX_DATE_MS) return ms;
+  throw new TypeError(`${name} is ${describe(value)}, which is no time in milliseconds`);
+}
+
+function msOrNull(name: string, value: unknown): number | null {
+  return value === null ? null : finiteMs(name, value);
+}
+
+function finite(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw new TypeError(`${name} is ${describe(value)} and should be a finite number`);
+}
+
+/** Null when there is none, or one that nobody knows: what has ended has ended, whatever is said of the reason. */
+function lossReason(value: unknown): LossReason | null {
+  return typeof value === "string" && Object.hasOwn(lossReasons, value) ? (value as LossReason) : null;
+}
+
+function json(metadata: unknown): string | null {
+  if (metadata === null) {
+    return null;
+  }
+  try {
+    JSON.parse(metadata as string);
+    return metadata as string;
+  } catch {
+    throw new TypeError(`metadata is ${describeType(metadata)} and should be JSON text, or null`);
+  }
 }
 
 function fence(value: unknown): bigint {

@@ -7,14 +7,18 @@ import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { RequestTimeout } from "../runtime/timeout.js";
 import {
   type Asked,
+  answered,
   finiteMs,
   toAcquireAnswer,
   toAdoptAnswer,
+  toFenceOutcome,
   toForceReleaseAnswer,
   toKeyState,
+  toPingResult,
   toReleaseAnswer,
   toRenewAnswer,
   toRequest,
+  toSweepBatch,
 } from "./answers.js";
 import type * as inner from "./backend.js";
 import type { StoreState } from "./backend-state.js";
@@ -65,18 +69,21 @@ export class StoreBackend implements inner.Backend {
     this.clock = clock;
     this.#events = events;
     this.#requestTimeoutMs = requestTimeoutMs;
+    // While it is made nothing is held and nobody waits: there is nothing to tell, and nobody yet who could be told.
+    let isMade = false;
     const store = makeStore({
       requestTimeoutMs,
       takeoverDelayMs,
-      onWake: (key) => events.onWake(key),
+      onWake: (key) => isMade && events.onWake(key),
       onReconnected: () => {
         this.presence.incarnation += 1;
-        events.onReconnected();
+        if (isMade) events.onReconnected();
       },
-      onLost: (grant, reason) => events.onLost(grant, reason),
+      onLost: (grant, reason) => isMade && events.onLost(grant, reason),
       onError: (error) => events.onError(error),
     });
     this.#store = checkStore(store);
+    isMade = true;
     this.excludes = !(locksNothing in this.#store);
     this.#calls = new StoreCalls({
       store: this.#store,
@@ -134,7 +141,8 @@ export class StoreBackend implements inner.Backend {
 
   release(release: inner.PendingRelease): void {
     const { key, token, fence } = release;
-    this.#calls.send("release", () => this.#store.release({ key, token, fence }), toReleaseAnswer, release);
+    const ask = (): Promise<port.ReleaseAnswer> => this.#store.release({ key, token, fence });
+    this.#calls.send("release", ask, toReleaseAnswer, release);
   }
 
   abandon({ key, token, wasHeld }: inner.AbandonRequest): Promise<inner.ReleaseAnswer> {
@@ -153,7 +161,7 @@ export class StoreBackend implements inner.Backend {
     return this.#renew("detach", () => {
       optional(this.#store, "adopt"); // or nobody could go on with it
       const request = { key, token, fence, ttlMs };
-      return this.#store.detach?.(request) ?? this.#store.renew(request);
+      return this.#store.detach === undefined ? this.#store.renew(request) : this.#store.detach(request);
     });
   }
 
@@ -163,7 +171,8 @@ export class StoreBackend implements inner.Backend {
     return this.#calls.ask(
       "adopt",
       () => optional(this.#store, "adopt")({ ...request, owner, ttlMs, maxHoldMs: limit }),
-      (answer) => {
+      (given) => {
+        const answer = answered(given);
         if ("nowMs" in answer) {
           this.#learn(answer.nowMs);
         }
@@ -177,7 +186,7 @@ export class StoreBackend implements inner.Backend {
       "check",
       () => this.#store.check(key),
       (answer) => {
-        this.#learn(answer.nowMs);
+        this.#learn(answered(answer).nowMs);
         return toKeyState(answer);
       },
     );
@@ -193,11 +202,11 @@ export class StoreBackend implements inner.Backend {
   }
 
   sweep(): Promise<inner.SweepBatch> {
-    return this.#calls.ask(
-      "sweep",
-      async () => this.#store.sweep?.(),
-      (result) => (result === undefined ? nothingSwept : { ...result, hasMore: false }),
-    );
+    const { sweep } = this.#store;
+    if (sweep === undefined) {
+      return Promise.resolve(nothingSwept);
+    }
+    return this.#calls.askInTime("sweep", () => sweep.call(this.#store), toSweepBatch);
   }
 
   forceRelease({ key, fence, isImmediate }: inner.ForceReleaseRequest): Promise<inner.ForceReleaseAnswer> {
@@ -209,11 +218,7 @@ export class StoreBackend implements inner.Backend {
   }
 
   checkFence(resource: string, fence: bigint): Promise<"passed" | "stale"> {
-    return this.#calls.ask(
-      "checkFence",
-      () => optional(this.#store, "checkFence")(resource, fence),
-      (outcome) => outcome,
-    );
+    return this.#calls.ask("checkFence", () => optional(this.#store, "checkFence")(resource, fence), toFenceOutcome);
   }
 
   refuseGuard(): void {
@@ -221,11 +226,7 @@ export class StoreBackend implements inner.Backend {
   }
 
   ping(): Promise<PingResult> {
-    return this.#calls.ask(
-      "ping",
-      () => this.#store.ping(),
-      (result) => result,
-    );
+    return this.#calls.askInTime("ping", () => this.#store.ping(), toPingResult);
   }
 
   async describeServer(): Promise<StoreState> {
@@ -242,8 +243,13 @@ export class StoreBackend implements inner.Backend {
     return this.#storeClock.at(instant);
   }
 
+  /** Nobody waits for it. */
   async rest(): Promise<void> {
-    await this.#store.rest?.();
+    try {
+      await this.#store.rest?.();
+    } catch (error) {
+      this.#events.onError(this.#calls.toPublicError("rest", error));
+    }
   }
 
   async close(timeoutMs: number): Promise<void> {
@@ -274,7 +280,8 @@ export class StoreBackend implements inner.Backend {
 
   #renew(method: string, send: () => Promise<port.RenewAnswer>): Promise<inner.RenewAnswer> {
     const asked = this.#asked(this.clock.now());
-    return this.#calls.askInTime(method, send, (answer) => {
+    return this.#calls.askInTime(method, send, (given) => {
+      const answer = answered(given);
       if (answer.outcome === "renewed") {
         this.#learn(answer.nowMs);
       }
@@ -286,7 +293,8 @@ export class StoreBackend implements inner.Backend {
     return { sentAt, incarnation: this.presence.incarnation };
   }
 
-  #toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked): inner.AcquireAnswer {
+  #toAcquireAnswer(given: port.AcquireAnswer, asked: Asked): inner.AcquireAnswer {
+    const answer = answered(given);
     if ("nowMs" in answer) {
       this.#learn(answer.nowMs);
     }

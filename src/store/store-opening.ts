@@ -2,6 +2,7 @@ import type { Store } from "../api/store.js";
 import { ClosedError } from "../errors/errors.js";
 import type { Clock } from "../runtime/clock.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
+import { answered } from "./answers.js";
 import type { StoreCalls } from "./store-calls.js";
 
 export interface StoreOpeningInit {
@@ -48,7 +49,7 @@ export class StoreOpening {
     const { calls, clock, store } = this.#init;
     calls.isClosed = true;
     this.isReady = false;
-    await withTimeoutOf(clock, store.close(), timeoutMs);
+    await withTimeoutOf(clock, Promise.resolve(store.close()), timeoutMs);
   }
 
   async #open(): Promise<void> {
@@ -56,7 +57,7 @@ export class StoreOpening {
     await calls.ask(
       "open",
       () => store.open(),
-      ({ nowMs }) => onOpen(nowMs),
+      (answer) => onOpen(answered(answer).nowMs),
     );
     this.isReady = !calls.isClosed;
     this.wasReady = true;

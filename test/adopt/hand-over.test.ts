@@ -187,18 +187,32 @@ test.each(presences)(
   },
 );
 
-test("a lock that this locker holds already cannot be adopted by it", async () => {
+test("data that comes twice to one locker is taken the second time, and what it adopted stays", async () => {
   await using first = openLocker(database);
   await using second = openLocker(database);
   const lock = await first.acquire("a");
   const detached = await lock.detach();
   const adopted = await second.adopt(detached);
   const error = await second.adopt(detached).catch((reason: unknown) => reason);
-  expect(error).toBeInstanceOf(InvalidOptionError);
-  expect(error).toMatchObject({ option: "detached", expected: "a lock that this locker does not hold already" });
-  expect(JSON.stringify(error) + String(error)).not.toContain(detached.token);
+  expect(error).toBeInstanceOf(LeaseLostError);
+  expect(error).toMatchObject({ reason: "taken" });
+  await adopted.renew();
   expect(adopted.held).toBe(true);
   await adopted.release();
+});
+
+test("a lock that this locker holds, and has not detached, cannot be adopted by it", async () => {
+  await using locker = openLocker(database);
+  const lock = await locker.acquire("a");
+  const token = await tokenOf(sql, "a");
+  const error = await locker
+    .adopt({ key: "a", token, fence: String(lock.fence), instance: null })
+    .catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(InvalidOptionError);
+  expect(error).toMatchObject({ option: "detached", expected: "a lock that this locker does not hold already" });
+  expect(JSON.stringify(error) + String(error)).not.toContain(token);
+  await lock.renew();
+  await lock.release();
 });
 
 test("it can come back, and go on and on", async () => {
@@ -229,6 +243,23 @@ const endings: readonly (readonly [reason: string, what: string, end: (key: stri
   ],
   ["forced", "it was taken away", (key) => sql`select leasehold.force_release(${key})`],
   ["forced", "it was taken away at once", (key) => sql`select leasehold.force_release(${key}, immediate => true)`],
+  [
+    "taken",
+    "somebody else has adopted it, and has released it since",
+    async (key) => {
+      const adopted =
+        await sql`select a.* from leasehold.leases l, leasehold.adopt(l.key, l.token) a where l.key = ${key}`;
+      expect(await sql`select leasehold.release(${key}, ${adopted[0]?.new_token})`).toEqual([{ release: true }]);
+    },
+  ],
+  [
+    "expired",
+    "it was released after it had expired",
+    async (key) => {
+      await sql`update leasehold.leases set expires_at = clock_timestamp() where key = ${key}`;
+      await sql`select leasehold.release(key, token) from leasehold.leases where key = ${key}`;
+    },
+  ],
   ["taken", "its row is gone", (key) => sql`delete from leasehold.leases where key = ${key}`],
   [
     "taken",

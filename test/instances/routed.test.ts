@@ -61,12 +61,8 @@ describe("what is about a key", () => {
       names.map((name) => keys.filter((key) => router.of(key) === name).map((key) => `shop:${key}`)),
     );
     expect(held.every((some) => some.length > 5)).toBe(true);
-    expect(
-      locker
-        .locks()
-        .map(({ key }) => key)
-        .sort(),
-    ).toEqual(keys.map((key) => `shop:${key}`).sort());
+    // the oldest first, wherever it is
+    expect(locker.locks().map(({ key }) => key)).toEqual(keys.map((key) => `shop:${key}`));
   });
 
   test("is asked there", async () => {

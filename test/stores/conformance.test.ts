@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { InvalidOptionError } from "../../src/index.js";
 import { memoryStore, type Store, type StoreFactory } from "../../src/store.js";
 import { type StoreSuite, storeConformance } from "../../src/testing.js";
+import { over } from "./broken/broken-store.js";
 import { ends } from "./broken/ends.js";
 import { grants } from "./broken/grants.js";
 import { handOvers } from "./broken/hand-overs.js";
@@ -80,6 +81,31 @@ describe("storeConformance", () => {
       };
     };
     await expect(testsOver(create).get(names[0] ?? "")?.()).rejects.toThrow("nothing fails in the background");
+  });
+
+  test("a store that throws when it is closed does not hide what the test has found", async () => {
+    const close = (): never => {
+      throw new Error("it cannot be closed");
+    };
+    const create = over(() => ({ close, release: async () => ({ outcome: "gone", reason: null }) }));
+    const run = testsOver(create).get("a release frees the key at once");
+    await expect(run?.()).rejects.toThrow("a release in time is answered so");
+  });
+
+  test.each([
+    ["create makes no factory", () => undefined, "what create makes: expected a function, got undefined"],
+    ["its factory makes no store", () => () => undefined, "open() is missing, got undefined"],
+    ["it answers nothing", over(() => ({ acquire: async () => undefined }) as never), "acquire() answers an object"],
+    ["its ping answers nothing", over(() => ({ ping: () => undefined }) as never), "ping() answers an object"],
+    ["it has no features", over(() => ({ features: undefined }) as never), "features is an object"],
+  ])("says so when %s", async (_, create, message) => {
+    const runs = [...testsOver(create as () => StoreFactory).entries()].filter(([name]) =>
+      /^(a free key is granted|ping is|a feature says)/.test(name),
+    );
+    const outcomes = await Promise.allSettled(runs.map(([, run]) => run()));
+    const messages = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [String(outcome.reason)] : []));
+    expect(messages.length).toBeGreaterThan(0);
+    for (const text of messages) expect(text).toContain(message);
   });
 
   test.each(["describe", "it", "create", "destroy"])("%s has to be a function", (name) => {

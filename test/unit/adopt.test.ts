@@ -188,6 +188,22 @@ test("late, unproven and busy are asked again; a row that stays locked is told, 
   await close();
 });
 
+test.each([
+  ["late", "each request came after its time was up"],
+  ["unproven", "the connection that shows that this process lives is being made again"],
+] as const)("one that stays %s is told as what it is, and not as a row that is locked", async (outcome, words) => {
+  const { backend, locker, close } = openFake({ requestTimeoutMs: 1_000 });
+  backend.adoptions.reply = () => ({ outcome });
+  const call = watch(locker.adopt(detached));
+  await clock.pass(1_000);
+  expect(call.error).toMatchObject({
+    code: "unavailable",
+    outcome: "not-sent",
+    message: expect.stringContaining(words),
+  });
+  await close();
+});
+
 test.each(["expired", "taken", "max-hold", "forced"] as const)(
   "a lock that has ended is a LeaseLostError: %s",
   async (reason) => {

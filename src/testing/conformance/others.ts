@@ -41,7 +41,9 @@ export const looks: Tests = {
   },
 
   "a feature says whether it is there, and why": async ({ one }) => {
-    for (const [name, { isOn, why }] of Object.entries(one.store.features)) {
+    const { features } = one.store;
+    holds(typeof features === "object" && features !== null, "features is an object", features);
+    for (const [name, { isOn, why }] of Object.entries(features)) {
       holds(typeof isOn === "boolean" && why.length > 0, `the feature ${name} says whether it is on, and why`, {
         isOn,
         why,

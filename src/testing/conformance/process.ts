@@ -14,6 +14,7 @@ import type {
   Store,
   StoreFactory,
 } from "../../api/store.js";
+import { checkStore } from "../../store/check-store.js";
 import { holds } from "./assertions.js";
 
 /** How long a test waits for what should come soon. */
@@ -35,7 +36,7 @@ export class Process {
   #clock = { storeMs: 0, atMs: 0 };
 
   constructor(factory: StoreFactory) {
-    this.store = factory({
+    const made = factory({
       requestTimeoutMs: 5_000,
       takeoverDelayMs: 5_000,
       onWake: (key) => void this.woken.push(key),
@@ -43,6 +44,7 @@ export class Process {
       onLost: () => undefined,
       onError: (error) => void this.errors.push(error),
     });
+    this.store = answering(checkStore(made));
   }
 
   async open(): Promise<this> {
@@ -53,7 +55,7 @@ export class Process {
   }
 
   has(feature: Feature): boolean {
-    return this.store.features[feature]?.isOn === true;
+    return this.store.features?.[feature]?.isOn === true;
   }
 
   /** A deadline that is far enough. */
@@ -134,6 +136,41 @@ export class Process {
   async state(key: string): Promise<KeyState["state"]> {
     return (await this.store.check(key)).state;
   }
+}
+
+/** The methods whose answer is an object. */
+const asked: readonly PropertyKey[] = [
+  "open",
+  "acquire",
+  "release",
+  "abandon",
+  "renew",
+  "check",
+  "ping",
+  "sweep",
+  "forceRelease",
+  "adopt",
+  "detach",
+] satisfies (keyof Store)[];
+
+/** The same store, which fails when it answers nothing: otherwise a test would fail by what it reads of the answer. */
+function answering(store: Store): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") {
+        return member;
+      }
+      const ask = member.bind(target);
+      return asked.includes(name) ? (...given: unknown[]) => answerOf(String(name), ask, given) : ask;
+    },
+  });
+}
+
+async function answerOf(name: string, ask: (...given: unknown[]) => unknown, given: unknown[]): Promise<unknown> {
+  const answer = await ask(...given);
+  holds(typeof answer === "object" && answer !== null, `${name}() answers an object`, answer);
+  return answer;
 }
 
 /** Asks until there is an answer. */

@@ -1,3 +1,4 @@
+import type { StoreFactory } from "../../api/store.js";
 import { checkFunction, checkNames } from "../../errors/option-checks.js";
 import { same } from "./assertions.js";
 import { ends, grants } from "./grants.js";
@@ -42,7 +43,7 @@ export function storeConformance(suite: StoreSuite): void {
     describe(part, () => {
       for (const [name, run] of Object.entries(tests)) {
         it(name, async () => {
-          const factory = await create();
+          const factory = checkFunction<StoreFactory>("what create makes", await create());
           const processes: Process[] = [];
           const open = async (): Promise<Process> => {
             const process = new Process(factory);
@@ -58,7 +59,7 @@ export function storeConformance(suite: StoreSuite): void {
             }
           } finally {
             // One that cannot be closed does not hide what the test has found.
-            await Promise.allSettled(processes.map(({ store }) => store.close()));
+            await Promise.allSettled(processes.map(async ({ store }) => await store.close()));
             await destroy?.();
           }
         });

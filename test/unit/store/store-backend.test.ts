@@ -1,4 +1,5 @@
 // A locker over a store of somebody's own: whatever that does, no call hangs and no lock is believed for longer than it said.
+import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import {
   createLocker,
@@ -32,6 +33,16 @@ function open(options: LockerOptions = {}): Opened {
   };
   return { store, locker, close };
 }
+
+const freeKey = {
+  state: "free",
+  holder: null,
+  acquiredAtMs: null,
+  freeAtMs: null,
+  nowMs: 0,
+  metadata: null,
+  waiters: 0,
+};
 
 /** What the promise is settled with, after that time. */
 async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value> {
@@ -143,6 +154,7 @@ describe("belief", () => {
     ["expiresAtMs", Number.NaN],
     ["expiresAtMs", Number.POSITIVE_INFINITY],
     ["expiresAtMs", undefined],
+    ["expiresAtMs", 1e300],
     ["nowMs", Number.NaN],
     ["fence", 5],
     ["acquiredAtMs", "now"],
@@ -259,6 +271,120 @@ describe("a store that fails", () => {
     await close();
   });
 
+  test.each([
+    ["acquire", undefined, "it answered undefined and should answer an object"],
+    ["acquire", "granted", "should answer an object"],
+    ["acquire", { outcome: "held" }, "holder is undefined and should be an object, or null"],
+    ["check", null, "it answered null and should answer an object"],
+    ["check", { ...freeKey, state: "taken" }, 'its state is "taken"'],
+    ["check", { ...freeKey, metadata: "{" }, "metadata is a string and should be JSON text, or null"],
+    ["check", { ...freeKey, waiters: undefined }, "waiters is undefined"],
+    ["ping", undefined, "it answered undefined and should answer an object"],
+    ["ping", { ms: 1 }, "serverVersion is undefined and should be a string"],
+    ["capabilities", undefined, "it answered undefined and should answer an object"],
+    ["sweep", null, "it answered null and should answer an object"],
+    ["sweep", {}, "woken is undefined and should be a finite number"],
+    ["forceRelease", { outcome: "done", freeAtMs: null, holder: null }, 'its outcome is "done"'],
+    ["forceRelease", { outcome: "revoked", freeAtMs: "soon", holder: null }, 'freeAtMs is "soon"'],
+    ["adopt", { metadata: "{" }, "metadata is a string and should be JSON text, or null"],
+  ])("of %s, the answer %j is none, and the error says what is wrong with it", async (call, answer, message) => {
+    const { store, locker, close } = open({ requestTimeoutMs: 500 });
+    const grant = {
+      outcome: "adopted",
+      acquiredAtMs: store.nowMs,
+      nowMs: store.nowMs,
+      expiresAtMs: store.nowMs + 5_000,
+    };
+    const given = call === "adopt" ? { ...grant, maxHoldUntilMs: null, ...(answer as object) } : answer;
+    const method = call === "capabilities" ? "ping" : call;
+    Object.assign(store, { [method]: () => Promise.resolve(given) });
+    const asked = {
+      acquire: () => locker.tryAcquire("a"),
+      check: () => locker.check("a"),
+      ping: () => locker.ping(),
+      capabilities: () => locker.capabilities(),
+      sweep: () => locker.sweep(),
+      forceRelease: () => locker.forceRelease("a"),
+      adopt: () => locker.adopt({ key: "a", token: randomUUID(), fence: "1", instance: null }),
+    }[call] as () => Promise<unknown>;
+    const error = await within(asked(), 2_000).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "unavailable", message: expect.stringContaining(`failed in ${method}: `) });
+    expect((error as Error).message).toContain(message);
+    await close();
+  });
+
+  test.each([undefined, null, true, "ok", {}])(
+    "what it answers of a fence lets nobody write, unless it is that it passed: %j",
+    async (answer) => {
+      const { store, locker, close } = open();
+      Object.assign(store, { checkFence: () => Promise.resolve(answer) });
+      await expect(within(locker.checkFence("resource", 1n), 0)).rejects.toThrow('should answer "passed" or "stale"');
+      await close();
+    },
+  );
+
+  test.each([undefined, "because"])("a loss is a loss, also for the reason %s", async (reason) => {
+    const { store, locker, close } = open();
+    const lock = await within(locker.acquire("a"), 0);
+    const { signal } = lock;
+    store.answers.renew = () => ({ outcome: "lost", reason });
+    await expect(within(lock.renew(), 0)).rejects.toMatchObject({ code: "lease-lost", reason: "taken" });
+    expect(signal.reason).toMatchObject({ reason: "taken" });
+    expect(locker.stats().lost.taken).toBe(1);
+    await close();
+  });
+
+  test("a detach that answers nothing at all has detached nothing", async () => {
+    const { store, locker, close } = open({ requestTimeoutMs: 500 });
+    Object.assign(store, { adopt: never, detach: () => undefined });
+    const lock = await within(locker.acquire("a"), 0);
+    await expect(within(lock.detach(), 2_000)).rejects.toThrow("failed in detach: it answered undefined");
+    expect(lock.held).toBe(true);
+    await close();
+  });
+
+  test("debug says of a store that never answers that it did not, and not that Postgres did not", async () => {
+    const { store, locker, close } = open({ requestTimeoutMs: 1_000 });
+    store.answers.ping = never;
+    const { server } = await within(locker.debug(), 5_000);
+    const message = expect.stringContaining('The store "scripted" did not answer ping in time');
+    expect(server).toMatchObject({ isReachable: false, error: { message } });
+    await close();
+  });
+
+  test("a store that is always late is told as that", async () => {
+    const { store, locker, close } = open({ requestTimeoutMs: 500 });
+    store.answers.acquire = () => ({ outcome: "late", nowMs: store.nowMs });
+    const message = expect.stringContaining("each request came after its time was up");
+    await expect(within(locker.tryAcquire("a"), 2_000)).rejects.toMatchObject({ code: "unavailable", message });
+    await close();
+  });
+
+  test("a sweep that never answers ends in time", async () => {
+    const { store, locker, close } = open({ requestTimeoutMs: 1_000 });
+    Object.assign(store, { sweep: never });
+    await expect(within(locker.sweep(), 5_000)).rejects.toThrow('"scripted" did not answer sweep in time');
+    await close();
+  });
+
+  test.each([
+    [
+      "throws",
+      () => {
+        throw new Error("no");
+      },
+    ],
+    ["rejects", () => Promise.reject(new Error("no"))],
+  ])("one that %s when it is to rest is reported, and ends no process", async (_, rest) => {
+    const errors: unknown[] = [];
+    const { store, locker, close } = open({ idleTimeoutMs: 1_000, onError: (error) => errors.push(error) });
+    Object.assign(store, { rest });
+    await within(locker.ready(), 0);
+    await clock.pass(5_000);
+    expect(errors).toMatchObject([{ code: "unavailable", message: expect.stringContaining("failed in rest: no") }]);
+    await close();
+  });
+
   test("a renewal that never answers is tried again, and the lock lives as long as it was given", async () => {
     const errors: unknown[] = [];
     const { store, locker, close } = open({
@@ -352,6 +478,21 @@ describe("what is left out", () => {
     expect(JSON.parse(JSON.stringify(info))).toEqual(info);
     await close();
   });
+});
+
+test("what a store tells while it is made is told to nobody: nothing is held yet, and nobody waits", async () => {
+  const store = new ScriptedStore();
+  const locker = createLocker({
+    store: (context) => {
+      context.onWake(null);
+      context.onReconnected();
+      context.onLost({ key: "a", token: "b", fence: 1n }, "forced");
+      return store.make(context);
+    },
+    idleTimeoutMs: Number.POSITIVE_INFINITY,
+  });
+  expect((await within(locker.acquire("a"), 0)).held).toBe(true);
+  await within(locker.close(), 60_000);
 });
 
 test("a wake-up is for the first waiter of its key, or for those of all keys", async () => {
