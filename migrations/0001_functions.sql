@@ -2239,6 +2239,8 @@ begin
       end
     when lease.key is null then 'taken' -- no such row: a failover has lost the grant
     when lease.token is null and lease.fence = held_fence and lease.revoked_at is not null then 'forced'
+    -- released: in time by another who has the token, or adopted it; or after its time was up
+    when lease.token is null and lease.released_at < lease.expires_at then 'taken'
     when lease.token is null and coalesce(lease.fence = held_fence, true) then 'expired'
     else 'taken'
   end;
@@ -2543,9 +2545,6 @@ begin
   else
     reason := leasehold_internal._loss_reason(
       lease, case when lease.token = p_new_token then p_new_token else p_token end, p_fence);
-    if reason = 'expired' and lease.token is null and lease.released_at < lease.expires_at then
-      reason := 'taken'; -- by whoever adopted it first, and has released it since; or its old holder has
-    end if;
     successor := case
       when reason is null and is_locked then leasehold_internal._session_after_renewal(lease, p_session, p_former) end;
     if reason is not null then

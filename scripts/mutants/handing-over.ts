@@ -75,9 +75,9 @@ export const handingOver: readonly Mutant[] = [
     handOver,
   ),
   one(
-    "adopt: what was released counts as expired",
-    adopt,
-    [["if reason = 'expired' and lease.token is null and lease.released_at < lease.expires_at then", "if false then"]],
+    "loss: what was released in time counts as expired",
+    "src/sql/leases/_loss_reason.sql",
+    [["when lease.token is null and lease.released_at < lease.expires_at then", "when false then"]],
     handOver,
   ),
   one("adopt: passes a guard", adopt, [["for update skip locked", "for no key update skip locked"]], handOver, sql),

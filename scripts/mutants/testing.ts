@@ -40,7 +40,7 @@ export const testing: readonly Mutant[] = [
   ]),
   faults("disconnected, and yet sent", [
     "if (outages.isDisconnected) {",
-    "if (outages.isDisconnected && slowMs > 0) {",
+    "if (outages.isDisconnected && next !== null) {",
   ]),
   faults("every call fails from then on", ["      outages.next = null;\n      throw next;", "      throw next;"]),
   faults("healing leaves it slow", [

@@ -89,7 +89,7 @@ export class MemoryLeases {
   release({ key, token, fence }: GrantRequest): ReleaseAnswer {
     const lease = this.#leases.get(key);
     if (lease === undefined || lease.token !== token || lease.fence !== fence) {
-      return { outcome: "gone", reason: this.#whyGone(lease, token, fence) };
+      return { outcome: "gone", reason: this.#whyGone(token) };
     }
     return this.#free(key, lease, true);
   }
@@ -111,7 +111,7 @@ export class MemoryLeases {
     const nowMs = this.nowMs();
     const lease = this.#leases.get(key);
     if (lease === undefined || lease.token !== token || lease.fence !== fence) {
-      return { outcome: "lost", reason: this.#whyGone(lease, token, fence) };
+      return { outcome: "lost", reason: this.#whyGone(token) };
     }
     const reason = lossReason(lease, nowMs);
     if (reason !== null) {
@@ -143,7 +143,7 @@ export class MemoryLeases {
     }
     const lease = this.#leases.get(key);
     if (lease === undefined || (lease.token !== token && lease.token !== newToken) || lease.fence !== fence) {
-      return { outcome: "lost", reason: this.#whyGone(lease, token, fence) };
+      return { outcome: "lost", reason: this.#whyGone(token) };
     }
     const reason = lossReason(lease, nowMs);
     if (reason !== null) {
@@ -286,8 +286,8 @@ export class MemoryLeases {
     return isInTime ? released : { outcome: "expired", reason: expiryReason(lease, nowMs) };
   }
 
-  #whyGone(lease: MemoryLease | undefined, token: string, fence: bigint): LossReason {
-    return this.#ended.get(token) ?? (lease?.token === null && lease.fence === fence ? "expired" : "taken");
+  #whyGone(token: string): LossReason {
+    return this.#ended.get(token) ?? "taken";
   }
 
   #queueOf(key: string): MemoryQueue {

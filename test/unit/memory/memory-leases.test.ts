@@ -132,7 +132,7 @@ describe("a minimum hold", () => {
     expect(await other.look("y")).toEqual({ outcome: "held", holder });
     expect(await other.look("y", { waits: true })).toMatchObject({ outcome: "queued", holder, lookInMs: 600 });
     expect(await one.store.check("a")).toMatchObject({ state: "cooling", holder: null, freeAtMs: until, waiters: 1 });
-    expect(await one.store.renew({ ...grant, ttlMs: 1 })).toEqual({ outcome: "lost", reason: "expired" });
+    expect(await one.store.renew({ ...grant, ttlMs: 1 })).toEqual({ outcome: "lost", reason: "taken" });
     world.pass(600);
     expect(await one.store.check("a")).toMatchObject({ state: "free", freeAtMs: null, acquiredAtMs: null });
     expect((await other.take("y")).takeover).toBeNull();
