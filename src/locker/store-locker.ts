@@ -241,9 +241,13 @@ export class StoreLocker implements Locker {
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    const given = checkNames("close's options", options, ["drainMs"]);
-    const drainMs = given.drainMs === undefined ? 0 : checkMs("drainMs", given.drainMs, 0);
-    return this.#parts.lifecycle.close(drainMs);
+    try {
+      const given = checkNames("close's options", options, ["drainMs"]);
+      const drainMs = given.drainMs === undefined ? 0 : checkMs("drainMs", given.drainMs, 0);
+      return this.#parts.lifecycle.close(drainMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

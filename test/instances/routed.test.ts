@@ -428,7 +428,7 @@ describe("close", () => {
 
   test("refuses a wrong option before anything is closed", async () => {
     const locker = open();
-    await expect(Promise.resolve().then(() => locker.close({ drainMs: -1 }))).rejects.toThrow(InvalidOptionError);
+    await expect(locker.close({ drainMs: -1 })).rejects.toThrow(InvalidOptionError);
     expect(await locker.isLocked("a")).toBe(false);
   });
 
