@@ -14,6 +14,7 @@ const kit = of("test locker", "src/testing/test-locker.ts", kitTests);
 const adapter = of("adapter", "src/store/store-backend.ts", adapterTests);
 const opening = of("adapter", "src/store/store-opening.ts", adapterTests);
 const calls = of("adapter", "src/store/store-calls.ts", adapterTests);
+const checks = of("answers", "src/store/answer-checks.ts", adapterTests);
 const answers = of("answers", "src/store/answers.ts", adapterTests);
 
 export const testing: readonly Mutant[] = [
@@ -64,9 +65,10 @@ export const testing: readonly Mutant[] = [
     "    const asked = this.#asked(after(this.clock.now(), 10_000));\n",
   ]),
   adapter("a store that was replaced is still believed", ["        this.presence.incarnation += 1;\n", ""]),
-  adapter("the store's clock is never learnt", [
-    '    if ("nowMs" in answer) {\n      this.#learn(answer.nowMs);\n    }\n    return toAcquireAnswer(answer, asked);',
-    "    return toAcquireAnswer(answer, asked);",
+  adapter("the store's clock is never learnt", ['if ("nowMs" in answer && !isKnown) {', "if (false) {"]),
+  adapter("the store's clock is not learnt from one that says late", [
+    'answer.outcome === "granted" && this.#storeClock',
+    "this.#storeClock",
   ]),
   adapter("a waiter forgets its ticket", ["ticket?.number ?? null", "null"]),
   opening("a failure to open is for ever", [
@@ -83,10 +85,12 @@ export const testing: readonly Mutant[] = [
     "      } catch (error) {\n        throw error;\n      }\n      pending",
   ]),
   calls("a failure is not told", ["    this.#init.onFailure(failure);\n", ""]),
-  answers("a lock for ever: NaN as its end", [
-    'if (typeof value === "number" && Number.isFinite(value)) return value;',
-    'if (typeof value === "number") return value;',
-  ]),
+  checks("a time that no Date can be", ["if (Math.abs(ms) <= MAX_DATE_MS) return ms;", "return ms;"]),
+  checks(
+    "a lock for ever: NaN as its end",
+    ["if (Math.abs(ms) <= MAX_DATE_MS) return ms;", "return ms;"],
+    ['if (typeof value === "number" && Number.isFinite(value)) return value;', "return value as number;"],
+  ),
   answers("no limit is sent as Infinity", [
     "maxHoldMs: maxHoldMs === Number.POSITIVE_INFINITY ? null : maxHoldMs,",
     "maxHoldMs,",

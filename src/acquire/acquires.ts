@@ -8,7 +8,7 @@ import { abortReason, onAbort } from "../runtime/abort-listeners.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { Deadlines, type Timed } from "../runtime/linked-list.js";
 import { RequestTimeout } from "../runtime/timeout.js";
-import type { AcquireAnswer, FirstAttempt, Grant } from "../store/backend.js";
+import type { AcquireAnswer, FirstAttempt, Grant } from "../store/messages.js";
 import { delayed } from "../store/retry.js";
 import type { AcquiresInit } from "./acquires-init.js";
 import { Looks } from "./looks.js";

@@ -9,7 +9,8 @@ import type { Background } from "../runtime/background.js";
 import { after, type Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
-import type { AdoptAnswer, AdoptedAnswer, Backend, GrantId } from "../store/backend.js";
+import type { Backend } from "../store/backend.js";
+import type { AdoptAnswer, AdoptedAnswer, GrantId } from "../store/messages.js";
 import { explained, retry } from "../store/retry.js";
 
 const FIRST_RETRY_MS = 10;

@@ -1,4 +1,4 @@
-import type { Ticket } from "../store/backend.js";
+import type { Ticket } from "../store/messages.js";
 
 /** One waiter. Its links and the state of its pause belong to the LocalQueue and the LocalQueues that it is in. */
 export interface Waiter {

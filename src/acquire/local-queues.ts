@@ -1,7 +1,7 @@
 import type { LocalQueues as ClaimQueues } from "../claim/claim.js";
 import type { HandOver } from "../hold/release.js";
 import { type Clock, Due, type Timer } from "../runtime/clock.js";
-import type { Ticket } from "../store/backend.js";
+import type { Ticket } from "../store/messages.js";
 import { LocalQueue, type Waiter } from "./local-queue.js";
 import { Turns } from "./turns.js";
 

@@ -3,7 +3,8 @@ import { UnavailableError } from "../errors/errors.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
-import type { AcquireAnswer, Backend } from "../store/backend.js";
+import type { Backend } from "../store/backend.js";
+import type { AcquireAnswer } from "../store/messages.js";
 import { isHopeless, retry } from "../store/retry.js";
 import { type Granted, type NotGranted, type SettledAnswer, settled } from "./results.js";
 

@@ -1,4 +1,4 @@
-import type { AcquireAnswer, Grant, Holder } from "../store/backend.js";
+import type { AcquireAnswer, Grant, Holder } from "../store/messages.js";
 
 export type Granted = { readonly outcome: "granted" } & Grant;
 

@@ -1,5 +1,5 @@
 import { after } from "../runtime/clock.js";
-import type { Ticket } from "../store/backend.js";
+import type { Ticket } from "../store/messages.js";
 import type { Waiter } from "./local-queue.js";
 import type { LocalQueues } from "./local-queues.js";
 import type { FirstResult, Looks } from "./looks.js";

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
 import { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { after, type Clock, driftMarginMs, type Instant } from "../runtime/clock.js";
-import type { AcquireAnswer, Backend, Holder, ReleaseAnswer, Takeover, Ticket } from "../store/backend.js";
+import type { Backend } from "../store/backend.js";
+import type { AcquireAnswer, Holder, ReleaseAnswer, Takeover, Ticket } from "../store/messages.js";
 import { retry } from "../store/retry.js";
 
 const FIRST_RETRY_MS = 10;

@@ -6,7 +6,8 @@ import type { RenewalListener } from "../observe/callbacks.js";
 import { allowManyListeners } from "../runtime/abort-listeners.js";
 import { after, type Clock, type Instant, msBetween, type Timer } from "../runtime/clock.js";
 import type { Linked } from "../runtime/linked-list.js";
-import type { Backend, Grant, PendingRenewal, Presence, Proof, RenewAnswer } from "../store/backend.js";
+import type { Backend, Presence } from "../store/backend.js";
+import type { Grant, PendingRenewal, Proof, RenewAnswer } from "../store/messages.js";
 
 /** Who is told what becomes of a lease. */
 export interface LeaseOwner {

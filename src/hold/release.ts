@@ -4,7 +4,8 @@ import { after, type Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import type { Deadlines, Timed } from "../runtime/linked-list.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
-import type { Backend, PendingRelease, ReleaseAnswer } from "../store/backend.js";
+import type { Backend } from "../store/backend.js";
+import type { PendingRelease, ReleaseAnswer } from "../store/messages.js";
 import { delayed, retry } from "../store/retry.js";
 import type { Lease } from "./lease.js";
 

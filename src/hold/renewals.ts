@@ -4,7 +4,8 @@ import type { Observer } from "../observe/observer.js";
 import { type Clock, Due } from "../runtime/clock.js";
 import type { LinkedList } from "../runtime/linked-list.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
-import type { Backend, PendingRenewal, RenewAnswer } from "../store/backend.js";
+import type { Backend } from "../store/backend.js";
+import type { PendingRenewal, RenewAnswer } from "../store/messages.js";
 import { retry } from "../store/retry.js";
 import { type Lease, Renewal, type RenewalOwner } from "./lease.js";
 

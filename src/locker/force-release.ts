@@ -1,7 +1,7 @@
 import type { ForceReleaseResult } from "../api/force-release.js";
 import { type HolderInfo, NotAcquiredError } from "../errors/errors.js";
 import { quote } from "../runtime/describe.js";
-import type { ForceReleaseAnswer, Holder } from "../store/backend.js";
+import type { ForceReleaseAnswer, Holder } from "../store/messages.js";
 
 /** Null when there was nothing to take, and no transaction keeps the key either. @throws NotAcquiredError when its row is locked */
 export function toForceReleaseResult(

@@ -1,7 +1,7 @@
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { JsonValue } from "../api/metadata.js";
 import type { HolderInfo } from "../errors/errors.js";
-import type { KeyState } from "../store/backend.js";
+import type { KeyState } from "../store/messages.js";
 
 /** Null when the key is free. */
 export function toLeaseInfo(

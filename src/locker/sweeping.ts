@@ -1,7 +1,8 @@
 import type { SweepResult } from "../api/results.js";
 import type { Observer } from "../observe/observer.js";
 import type { Timer } from "../runtime/clock.js";
-import type { Backend, SweepBatch } from "../store/backend.js";
+import type { Backend } from "../store/backend.js";
+import type { SweepBatch } from "../store/messages.js";
 
 /** The pause between two batches in the background. A purge can wait; the others on its connection and on the server cannot. */
 const PAUSE_MS = 50;

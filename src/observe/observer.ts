@@ -1,7 +1,7 @@
 import type { Lock } from "../api/lock.js";
 import type { SweepResult } from "../api/results.js";
 import type { LeaseLostError } from "../errors/errors.js";
-import type { Takeover } from "../store/backend.js";
+import type { Takeover } from "../store/messages.js";
 
 /**
  * How an acquire ended. `held`: the key was held, and the call did not wait. `timed-out`: not granted within `waitMs`, or before its `retry` gave

@@ -8,14 +8,14 @@ import { exhaustedBy } from "../guard/exhausted.js";
 import { after, type Clock, type Instant, msUntil, now, systemClock } from "../runtime/clock.js";
 import { RequestTimeout, withTimeout } from "../runtime/timeout.js";
 import { VERSION } from "../runtime/version.js";
+import type { Backend, BackendEvents, Presence, Right } from "../store/backend.js";
+import type { ConnectionStates, ServerState } from "../store/backend-state.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
   AcquireRequest,
   AdoptAnswer,
   AdoptRequest,
-  Backend,
-  BackendEvents,
   CountersRow,
   DetachRequest,
   FirstAttempt,
@@ -26,14 +26,11 @@ import type {
   KeyState,
   PendingRelease,
   PendingRenewal,
-  Presence,
   QueueEntry,
   ReleaseAnswer,
   RenewAnswer,
-  Right,
   SweepBatch,
-} from "../store/backend.js";
-import type { ConnectionStates, ServerState } from "../store/backend-state.js";
+} from "../store/messages.js";
 import { ServerClock } from "../store/server-clock.js";
 import { AcquireAct } from "./acts/acquire.js";
 import { Acts } from "./acts/acts.js";

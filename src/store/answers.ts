@@ -1,8 +1,8 @@
 import type { PingResult, SweepResult } from "../api/results.js";
 import type * as port from "../api/store.js";
-import type { LossReason } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
-import { describe, describeType } from "../runtime/describe.js";
+import { describe } from "../runtime/describe.js";
+import { answered, finite, finiteMs, integer, json, lossReason, msOrNull, unknownOutcome } from "./answer-checks.js";
 import type {
   AcquireAnswer,
   AdoptAnswer,
@@ -15,23 +15,13 @@ import type {
   RenewAnswer,
   SweepBatch,
   Takeover,
-} from "./backend.js";
+} from "./messages.js";
 import { localBound } from "./server-clock.js";
 
 // Requests and answers of a store, as the locker's parts work with them. A store is somebody's own code: what would make a lock believed for ever, a NaN
 // for example, is refused here.
 
-/** No Date is further from 1970. */
-const MAX_DATE_MS = 8.64e15;
-
-/** Objects, so that the compiler notices what is missing. */
-const lossReasons: Readonly<Record<LossReason, true>> = {
-  expired: true,
-  taken: true,
-  "max-hold": true,
-  forced: true,
-  closed: true,
-};
+/** An object, so that the compiler notices one that is missing. */
 const keyStates: Readonly<Record<port.KeyState["state"], true>> = {
   free: true,
   held: true,
@@ -75,10 +65,13 @@ export function toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked): Acqui
     case "granted":
       return {
         outcome: "granted",
-        fence: fence(answer.fence),
+        fence: integer("fence", answer.fence),
         acquiredAtMs: finiteMs("acquiredAtMs", answer.acquiredAtMs),
         takeover: answer.takeover ? toTakeover(answer.takeover) : null,
-        ...toProof(answer, asked),
+        // Named one by one: this is made with every lock, and a spread takes longer than all else here.
+        until: localEnd(answer, asked),
+        expiresAtMs: answer.expiresAtMs,
+        incarnation: asked.incarnation,
       };
     case "queued":
       return {
@@ -205,6 +198,17 @@ export function toPingResult(result: PingResult): PingResult {
   throw new TypeError(`serverVersion is ${describe(serverVersion)} and should be a string`);
 }
 
+/** What a sweep of a store says in which nothing is left over. */
+export const nothingSwept: SweepBatch = {
+  woken: 0,
+  leasesPurged: 0,
+  waitersPurged: 0,
+  sessionsPurged: 0,
+  countersPurged: 0,
+  isBusy: false,
+  hasMore: false,
+};
+
 /** @throws TypeError */
 export function toSweepBatch(result: SweepResult): SweepBatch {
   const { woken, leasesPurged, waitersPurged, sessionsPurged, countersPurged, isBusy } = answered(result);
@@ -219,13 +223,12 @@ export function toSweepBatch(result: SweepResult): SweepBatch {
   };
 }
 
-function toProof({ expiresAtMs, nowMs }: port.Validity, { sentAt, incarnation }: Asked): Proof {
-  const serverMs = finiteMs("nowMs", nowMs);
-  return {
-    until: localBound(finiteMs("expiresAtMs", expiresAtMs), { sentAt, serverMs }),
-    expiresAtMs,
-    incarnation,
-  };
+function toProof(validity: port.Validity, asked: Asked): Proof {
+  return { until: localEnd(validity, asked), expiresAtMs: validity.expiresAtMs, incarnation: asked.incarnation };
+}
+
+function localEnd({ expiresAtMs, nowMs }: port.Validity, { sentAt }: Asked): Instant {
+  return localBound(finiteMs("expiresAtMs", expiresAtMs), { sentAt, serverMs: finiteMs("nowMs", nowMs) });
 }
 
 function toHolder(holder: port.Holder | null): Holder | null {
@@ -237,7 +240,7 @@ function toHolder(holder: port.Holder | null): Holder | null {
   }
   return {
     owner: holder.owner,
-    fence: fence(holder.fence),
+    fence: integer("fence", holder.fence),
     sessionId: null,
     expiresAtMs: finiteMs("holder.expiresAtMs", holder.expiresAtMs),
   };
@@ -245,56 +248,4 @@ function toHolder(holder: port.Holder | null): Holder | null {
 
 function toTakeover({ owner, fence, reason, sinceMs }: port.Takeover): Takeover {
   return { owner, fence, sessionId: null, reason, sinceMs };
-}
-
-/** An answer that has to be an object. @throws TypeError */
-export function answered<Answer>(answer: Answer): Answer {
-  if (typeof answer === "object" && answer !== null) return answer;
-  throw new TypeError(`it answered ${describe(answer)} and should answer an object`);
-}
-
-/** @throws TypeError */
-export function finiteMs(name: string, value: unknown): number {
-  const ms = finite(name, value);
-  if (Math.abs(ms) <= MAX_DATE_MS) return ms;
-  throw new TypeError(`${name} is ${describe(value)}, which is no time in milliseconds`);
-}
-
-function msOrNull(name: string, value: unknown): number | null {
-  return value === null ? null : finiteMs(name, value);
-}
-
-function finite(name: string, value: unknown): number {
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  throw new TypeError(`${name} is ${describe(value)} and should be a finite number`);
-}
-
-/** Null when there is none, or one that nobody knows: what has ended has ended, whatever is said of the reason. */
-function lossReason(value: unknown): LossReason | null {
-  return typeof value === "string" && Object.hasOwn(lossReasons, value) ? (value as LossReason) : null;
-}
-
-function json(metadata: unknown): string | null {
-  if (metadata === null) {
-    return null;
-  }
-  try {
-    JSON.parse(metadata as string);
-    return metadata as string;
-  } catch {
-    throw new TypeError(`metadata is ${describeType(metadata)} and should be JSON text, or null`);
-  }
-}
-
-function fence(value: unknown): bigint {
-  return integer("fence", value);
-}
-
-function integer(name: string, value: unknown): bigint {
-  if (typeof value === "bigint") return value;
-  throw new TypeError(`${name} is ${describe(value)} and should be a bigint`);
-}
-
-function unknownOutcome({ outcome }: { readonly outcome: unknown }): TypeError {
-  return new TypeError(`its outcome is ${describe(outcome)}`);
 }

@@ -10,12 +10,17 @@ export interface ClockSample {
 /** What answers say about the server's clock, or a store's. */
 export class ServerClock {
   #serverMs: number | null = null;
-  #receivedAtMs = 0;
+  #receivedAtMs = Number.NEGATIVE_INFINITY;
 
   /** `receivedAtMs`: when the answer was received, on the monotonic clock. The server had read its time before. */
   learn(serverMs: number, receivedAtMs: number): void {
     this.#serverMs = serverMs;
     this.#receivedAtMs = receivedAtMs;
+  }
+
+  /** How long ago it was learnt, at a local instant; `Infinity` when it was not. */
+  ageMsAt({ monotonicMs }: Instant): number {
+    return monotonicMs - this.#receivedAtMs;
   }
 
   /** The server's time at a local instant, or slightly less: never ahead of it. */

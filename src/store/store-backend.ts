@@ -5,10 +5,10 @@ import type * as port from "../api/store.js";
 import type { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { RequestTimeout } from "../runtime/timeout.js";
+import { answered, finiteMs } from "./answer-checks.js";
 import {
   type Asked,
-  answered,
-  finiteMs,
+  nothingSwept,
   toAcquireAnswer,
   toAdoptAnswer,
   toFenceOutcome,
@@ -20,36 +20,29 @@ import {
   toRequest,
   toSweepBatch,
 } from "./answers.js";
-import type * as inner from "./backend.js";
+import type { Backend, BackendEvents } from "./backend.js";
 import type { StoreState } from "./backend-state.js";
 import { capabilitiesOf, checkStore } from "./check-store.js";
 import { locksNothing } from "./locks-nothing.js";
+import type * as inner from "./messages.js";
 import { optional, unsupported } from "./optional.js";
 import { ServerClock } from "./server-clock.js";
 import { StoreCalls } from "./store-calls.js";
 import { StoreOpening } from "./store-opening.js";
 
-/** What a sweep of a store says in which nothing is left over. */
-const nothingSwept: inner.SweepBatch = {
-  woken: 0,
-  leasesPurged: 0,
-  waitersPurged: 0,
-  sessionsPurged: 0,
-  countersPurged: 0,
-  isBusy: false,
-  hasMore: false,
-};
+/** For so long what an answer said of the store's time is not worth a second look. */
+const LEARN_AFTER_MS = 100;
 
 export interface StoreBackendInit {
   readonly makeStore: port.StoreFactory;
-  readonly events: inner.BackendEvents;
+  readonly events: BackendEvents;
   readonly requestTimeoutMs: number;
   readonly takeoverDelayMs: number;
   readonly clock: Clock;
 }
 
 /** A backend over the public port: it does what every store would do alike. Types of the port are `port.`, those of the locker's parts `inner.` */
-export class StoreBackend implements inner.Backend {
+export class StoreBackend implements Backend {
   readonly clock: Clock;
   readonly excludes: boolean;
   readonly connections = null;
@@ -59,7 +52,7 @@ export class StoreBackend implements inner.Backend {
   /** `incarnation`: how often what stood for this process was replaced. */
   readonly presence = { incarnation: 0, isBelieved: true, sessionId: null };
   readonly #store: port.Store;
-  readonly #events: inner.BackendEvents;
+  readonly #events: BackendEvents;
   readonly #calls: StoreCalls;
   readonly #opening: StoreOpening;
   readonly #requestTimeoutMs: number;
@@ -295,7 +288,9 @@ export class StoreBackend implements inner.Backend {
 
   #toAcquireAnswer(given: port.AcquireAnswer, asked: Asked): inner.AcquireAnswer {
     const answer = answered(given);
-    if ("nowMs" in answer) {
+    // A grant says nothing new just after another answer, and each look at a clock takes longer than most of what is done here.
+    const isKnown = answer.outcome === "granted" && this.#storeClock.ageMsAt(asked.sentAt) < LEARN_AFTER_MS;
+    if ("nowMs" in answer && !isKnown) {
       this.#learn(answer.nowMs);
     }
     return toAcquireAnswer(answer, asked);

@@ -2,7 +2,7 @@ import type { Store } from "../api/store.js";
 import { ClosedError } from "../errors/errors.js";
 import type { Clock } from "../runtime/clock.js";
 import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
-import { answered } from "./answers.js";
+import { answered } from "./answer-checks.js";
 import type { StoreCalls } from "./store-calls.js";
 
 export interface StoreOpeningInit {

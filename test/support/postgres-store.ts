@@ -4,7 +4,7 @@ import type { KeyState, Store, StoreFactory, Validity } from "../../src/api/stor
 import { resolveLockerOptions } from "../../src/config/resolve-options.js";
 import type { LockerOptions } from "../../src/index.js";
 import { PostgresBackend } from "../../src/postgres/postgres-backend.js";
-import type { Holder, ReleaseAnswer, RenewAnswer, Ticket } from "../../src/store/backend.js";
+import type { Holder, ReleaseAnswer, RenewAnswer, Ticket } from "../../src/store/messages.js";
 import type { TestDatabase } from "./database.js";
 
 export function postgresStore(database: TestDatabase, options: LockerOptions = {}): StoreFactory {

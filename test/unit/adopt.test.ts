@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { InvalidOptionError, LeaseLostError, NotHeldError, UnavailableError } from "../../src/errors/errors.js";
 import type { DetachedLock, Lock } from "../../src/index.js";
-import type { AdoptAnswer } from "../../src/store/backend.js";
+import type { AdoptAnswer } from "../../src/store/messages.js";
 import { noAnswer, notSent, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";

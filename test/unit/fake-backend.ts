@@ -3,6 +3,7 @@
 import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
 import type { Instant } from "../../src/runtime/clock.js";
 import { after, now, systemClock } from "../../src/runtime/clock.js";
+import type { Backend, BackendEvents } from "../../src/store/backend.js";
 import type {
   AbandonRequest,
   AcquireAnswer,
@@ -10,8 +11,6 @@ import type {
   AdoptAnswer,
   AdoptedAnswer,
   AdoptRequest,
-  Backend,
-  BackendEvents,
   DetachRequest,
   FirstAttempt,
   Grant,
@@ -24,7 +23,7 @@ import type {
   ReleaseAnswer,
   RenewAnswer,
   Ticket,
-} from "../../src/store/backend.js";
+} from "../../src/store/messages.js";
 
 /** One request that waits for its answer. */
 export class Asked<Request, Answer> {

@@ -1,7 +1,7 @@
 // From a release to the next one who waits: within this process by the release itself, and for the others by the server's word.
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
-import type { Ticket } from "../../src/store/backend.js";
+import type { Ticket } from "../../src/store/messages.js";
 import { type FakeBackend, gone, noAnswer, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";

@@ -10,7 +10,7 @@ import type {
   PendingRenewal,
   ReleaseAnswer,
   RenewAnswer,
-} from "../../src/store/backend.js";
+} from "../../src/store/messages.js";
 import { type Asked, FakeBackend, noAnswer, notSent, type Requests } from "./fake-backend.js";
 import { clock } from "./manual-clock.js";
 

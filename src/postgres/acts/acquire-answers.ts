@@ -1,4 +1,4 @@
-import type { AcquireAnswer, FirstAttempt, Holder, Takeover, Ticket } from "../../store/backend.js";
+import type { AcquireAnswer, FirstAttempt, Holder, Takeover, Ticket } from "../../store/messages.js";
 import { localBound } from "../../store/server-clock.js";
 import type { Row } from "../connection/link.js";
 import type { Proven } from "./acts.js";

@@ -1,4 +1,4 @@
-import type { AcquireAnswer, AcquireRequest, FirstAttempt } from "../../store/backend.js";
+import type { AcquireAnswer, AcquireRequest, FirstAttempt } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";

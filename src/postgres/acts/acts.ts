@@ -1,6 +1,6 @@
 import { type LeaseholdError, UnavailableError } from "../../errors/errors.js";
 import { soon } from "../../runtime/soon.js";
-import type { Proof } from "../../store/backend.js";
+import type { Proof } from "../../store/messages.js";
 import { localBound, type ServerClock } from "../../store/server-clock.js";
 import type { Connections } from "../connection/connections.js";
 import type { Answer, Lane } from "../connection/lane.js";

@@ -1,4 +1,4 @@
-import type { Holder, KeyState } from "../../store/backend.js";
+import type { Holder, KeyState } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Answer, Lane } from "../connection/lane.js";
 import type { Row } from "../connection/link.js";

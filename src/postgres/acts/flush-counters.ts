@@ -1,5 +1,5 @@
-import type { CountersRow } from "../../store/backend.js";
 import { countsByColumn, prefixCountsByColumn } from "../../store/counter-columns.js";
+import type { CountersRow } from "../../store/messages.js";
 import type { Lane } from "../connection/lane.js";
 
 export const FLUSH_COUNTERS =

@@ -1,6 +1,6 @@
 import { NotPermittedError } from "../../errors/errors.js";
 import { quoteLiteral } from "../../runtime/quote.js";
-import type { ForceReleaseAnswer, ForceReleaseRequest, Holder } from "../../store/backend.js";
+import type { ForceReleaseAnswer, ForceReleaseRequest, Holder } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { sqlState } from "../connection/server-errors.js";

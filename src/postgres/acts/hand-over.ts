@@ -1,5 +1,5 @@
 import type { LossReason } from "../../errors/errors.js";
-import type { AdoptAnswer, AdoptRequest, DetachRequest, RenewAnswer } from "../../store/backend.js";
+import type { AdoptAnswer, AdoptRequest, DetachRequest, RenewAnswer } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { type Acts, type Proven, toProof } from "./acts.js";

@@ -1,4 +1,4 @@
-import type { KeepEntriesRequest, QueueEntry } from "../../store/backend.js";
+import type { KeepEntriesRequest, QueueEntry } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import { type Acts, MAX_BATCH } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";

@@ -1,5 +1,5 @@
 import type { LossReason } from "../../errors/errors.js";
-import type { AbandonRequest, PendingRelease, ReleaseAnswer } from "../../store/backend.js";
+import type { AbandonRequest, PendingRelease, ReleaseAnswer } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES } from "./acts.js";

@@ -1,6 +1,6 @@
 import { type LossReason, UnavailableError } from "../../errors/errors.js";
 import { after, type Instant, isPast, now } from "../../runtime/clock.js";
-import type { PendingRenewal, RenewAnswer } from "../../store/backend.js";
+import type { PendingRenewal, RenewAnswer } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";

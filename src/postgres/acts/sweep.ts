@@ -1,4 +1,4 @@
-import type { SweepBatch } from "../../store/backend.js";
+import type { SweepBatch } from "../../store/messages.js";
 import type { Lane } from "../connection/lane.js";
 
 export const SWEEP: string = `select woken, leases_purged as leases, waiters_purged as waiters, sessions_purged as sessions,

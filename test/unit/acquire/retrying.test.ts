@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import type { RetryStrategy } from "../../../src/api/retry.js";
 import { NotPermittedError } from "../../../src/errors/errors.js";
-import type { KeyState } from "../../../src/store/backend.js";
+import type { KeyState } from "../../../src/store/messages.js";
 import { badPassword, busy, gone, held, noAnswer, notSent, released } from "../fake-backend.js";
 import { clock, settle } from "../manual-clock.js";
 import { openFake } from "../open.js";

@@ -4,7 +4,7 @@ import { resolveAcquireOptions, resolveLockerOptions } from "../../../src/config
 import type { LeaseholdError } from "../../../src/errors/errors.js";
 import { AcquireAct } from "../../../src/postgres/acts/acquire.js";
 import { after, now } from "../../../src/runtime/clock.js";
-import type { AcquireAnswer, FirstAttempt, GrantTerms, Ticket } from "../../../src/store/backend.js";
+import type { AcquireAnswer, FirstAttempt, GrantTerms, Ticket } from "../../../src/store/messages.js";
 import { clock, settle } from "../manual-clock.js";
 import { watch } from "../outcome.js";
 import { FakeActs, type Statement, serverError } from "./fake-acts.js";

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { LeaseholdError } from "../../../src/errors/errors.js";
 import { ReleaseAct } from "../../../src/postgres/acts/release.js";
 import { RenewAct } from "../../../src/postgres/acts/renew.js";
-import type { ReleaseAnswer, RenewAnswer } from "../../../src/store/backend.js";
+import type { ReleaseAnswer, RenewAnswer } from "../../../src/store/messages.js";
 import { clock, settle } from "../manual-clock.js";
 import { watch } from "../outcome.js";
 import { FakeActs, serverError } from "./fake-acts.js";

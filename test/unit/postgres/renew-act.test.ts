@@ -1,7 +1,7 @@
 // How renewals are grouped into statements.
 import { expect, test } from "vitest";
 import { RenewAct } from "../../../src/postgres/acts/renew.js";
-import type { PendingRenewal, RenewAnswer } from "../../../src/store/backend.js";
+import type { PendingRenewal, RenewAnswer } from "../../../src/store/messages.js";
 import { settle } from "../manual-clock.js";
 import { FakeActs } from "./fake-acts.js";
 
