@@ -95,10 +95,8 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "lock.transaction: sent for a lock that is known to be lost",
-    file: "src/hold/holdings.ts",
-    edits: [
-      ["    this.#backend.refuseGuard();\n    lease.refuseUnlessHeld();\n", "    this.#backend.refuseGuard();\n"],
-    ],
+    file: "src/hold/guards.ts",
+    edits: [["    backend.refuseGuard();\n    lease.refuseUnlessHeld();\n", "    backend.refuseGuard();\n"]],
     tests: libraries,
   },
   {
@@ -235,7 +233,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "keepAlive: what stops it does not wait for the renewal in flight",
-    file: "src/hold/lease.ts",
+    file: "src/hold/renewal.ts",
     edits: [
       [
         "      if (this.isInFlight) {\n        this.#onSettled ??= [];",

@@ -4,7 +4,7 @@ import type { Claim } from "../claim/claim.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { type HolderInfo, type LeaseLostError, type LossReason, UnavailableError } from "../errors/errors.js";
 import { checkFunction, checkNames, checkRenewEveryMs, checkTtlMs } from "../errors/option-checks.js";
-import { Guard } from "../guard/guard.js";
+import type { Guard } from "../guard/guard.js";
 import type { Callbacks } from "../observe/callbacks.js";
 import type { Observer } from "../observe/observer.js";
 import type { Activity } from "../runtime/activity.js";
@@ -12,11 +12,11 @@ import type { Background } from "../runtime/background.js";
 import { after, type Clock, msBetween } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { Deadlines, LinkedList } from "../runtime/linked-list.js";
-import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend } from "../store/backend.js";
 import type { Grant, GrantId, Holder } from "../store/messages.js";
 import { type Detaching, detachNow } from "./detach.js";
 import { Expiries } from "./expiries.js";
+import { Guards } from "./guards.js";
 import { HeldLock, type LockActions } from "./held-lock.js";
 import { Lease, type LeaseOwner } from "./lease.js";
 import { type HandOver, Release, type ReleaseContext } from "./release.js";
@@ -31,9 +31,6 @@ export interface HoldingsInit {
   readonly observer: Observer;
   readonly handOver: HandOver;
 }
-
-/** How long a refused guard waits for the answer to who holds the key now. */
-const HOLDER_MS = 1_000;
 
 /** The locks that this process holds, and what can be done with them. */
 export class Holdings implements LockActions, LeaseOwner {
@@ -51,6 +48,7 @@ export class Holdings implements LockActions, LeaseOwner {
   readonly #expiries: Expiries;
   readonly #renewals: Renewals;
   readonly #releases: ReleaseContext;
+  readonly #guards: Guards;
   #onChange: (() => void) | null = null;
 
   constructor({ options, backend, activity, background, callbacks, observer, handOver }: HoldingsInit) {
@@ -69,6 +67,13 @@ export class Holdings implements LockActions, LeaseOwner {
       leases: this.#leases,
       observer,
       onError: (error) => callbacks.report(error),
+    });
+    this.#guards = new Guards({
+      backend,
+      activity,
+      renewals: this.#renewals,
+      toInfo: (key, holder) => this.holderInfo(key, holder),
+      addLookup: (lookup) => background.add(lookup.catch((error) => callbacks.report(error))),
     });
     this.#releases = {
       backend,
@@ -210,18 +215,7 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 
   guard(lease: Lease): Guard {
-    this.#backend.refuseGuard();
-    lease.refuseUnlessHeld();
-    const { key, fence, terms } = lease;
-    return new Guard({
-      key,
-      fence,
-      timeoutMs: terms.guardTimeoutMs,
-      databaseId: this.#backend.databaseId,
-      onStale: () => this.#findHolder(lease),
-      onElsewhere: () =>
-        this.#background.add(this.#backend.findDatabaseId().catch((error) => this.#callbacks.report(error))),
-    });
+    return this.#guards.of(lease);
   }
 
   holderInfo(key: string, holder: Holder | null): HolderInfo | null {
@@ -291,19 +285,6 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#expiries.stop();
     this.#renewals.stop();
     this.#releases.deadlines.stop();
-  }
-
-  /** A guard was refused, so the lease has ended. Asks Postgres now, so that the signal fires before the next renewal. */
-  async #findHolder(lease: Lease): Promise<HolderInfo | null> {
-    this.#renewals.prove(lease);
-    try {
-      const ask = () => withTimeoutOf(this.#clock, this.#backend.holderOf(lease.key), HOLDER_MS);
-      const holder = await this.#activity.during(ask, { isUse: false });
-      // After a forced release the row may still name our own grant.
-      return holder?.fence === lease.fence ? null : this.holderInfo(lease.key, holder);
-    } catch {
-      return null;
-    }
   }
 
   /** Two grants of one key in this process (after a forced release, or because the server's clock was set): the older one has ended. */

@@ -1,13 +1,13 @@
 import type { Lock } from "../api/lock.js";
 import type { Claim } from "../claim/claim.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
-import { type LeaseholdError, LeaseLostError, type LossReason, NotHeldError } from "../errors/errors.js";
-import type { RenewalListener } from "../observe/callbacks.js";
+import { LeaseLostError, type LossReason, NotHeldError } from "../errors/errors.js";
 import { allowManyListeners } from "../runtime/abort-listeners.js";
 import { after, type Clock, type Instant, msBetween, type Timer } from "../runtime/clock.js";
 import type { Linked } from "../runtime/linked-list.js";
 import type { Backend, Presence } from "../store/backend.js";
-import type { Grant, PendingRenewal, Proof, RenewAnswer } from "../store/messages.js";
+import type { Grant, Proof } from "../store/messages.js";
+import type { Renewal } from "./renewal.js";
 
 /** Who is told what becomes of a lease. */
 export interface LeaseOwner {
@@ -17,83 +17,8 @@ export interface LeaseOwner {
   ended(lease: Lease): void;
 }
 
-/** Who renews leases: see Renewals. */
-export interface RenewalOwner {
-  answered(renewal: Renewal, answer: RenewAnswer): void;
-  failed(renewal: Renewal, error: LeaseholdError): void;
-}
-
 /** detached: this handle has ended, and the lease goes on elsewhere. */
 export type LeasePhase = "held" | "releasing" | "released" | "detached" | "lost";
-
-/** How one lease is renewed, and the request itself. One object serves all its renewals: 10,000 leases make 1,000 requests a second. */
-export class Renewal implements PendingRenewal {
-  readonly lease: Lease;
-  /** Null: renewed only on demand. */
-  everyMs: number | null = null;
-  /** How often renewing it in the background was started. */
-  started = 0;
-  /** On the monotonic clock; `Infinity` when nothing is due. */
-  dueAtMs: number = Number.POSITIVE_INFINITY;
-  retryMs = 0;
-  askedTtlMs: number | null = null;
-  isInFlight = false;
-  /** Whether the lease is being detached. */
-  isPaused = false;
-  /** Null: the locker's own. */
-  listener: RenewalListener | null = null;
-  readonly #owner: RenewalOwner;
-  #onSettled: (() => void)[] | null = null;
-
-  constructor(lease: Lease, owner: RenewalOwner) {
-    this.lease = lease;
-    this.#owner = owner;
-  }
-
-  /** Called when it was answered, or has failed. */
-  settle(): void {
-    this.isInFlight = false;
-    const waiting = this.#onSettled;
-    if (waiting !== null) {
-      this.#onSettled = null;
-      for (const resolve of waiting) {
-        resolve();
-      }
-    }
-  }
-
-  /** Resolves when it is not in flight. */
-  settled(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.isInFlight) {
-        this.#onSettled ??= [];
-        this.#onSettled.push(resolve);
-      } else {
-        resolve();
-      }
-    });
-  }
-
-  get key(): string {
-    return this.lease.key;
-  }
-
-  get token(): string {
-    return this.lease.token;
-  }
-
-  get fence(): bigint {
-    return this.lease.fence;
-  }
-
-  onAnswer(answer: RenewAnswer): void {
-    this.#owner.answered(this, answer);
-  }
-
-  onFailure(error: LeaseholdError): void {
-    this.#owner.failed(this, error);
-  }
-}
 
 /**
  * What this process believes of one grant.
@@ -128,7 +53,7 @@ export class Lease implements Linked<Lease> {
   next: Lease | null = null;
   expiryTimer: Timer | null = null;
   /** How it is renewed, see Renewals. Null: it never was. */
-  renewal: Renewal | null = null;
+  renewal: Renewal<Lease> | null = null;
 
   /** `at`: now. */
   constructor(

@@ -7,7 +7,8 @@ import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend } from "../store/backend.js";
 import type { PendingRenewal, RenewAnswer } from "../store/messages.js";
 import { retry } from "../store/retry.js";
-import { type Lease, Renewal, type RenewalOwner } from "./lease.js";
+import type { Lease } from "./lease.js";
+import { Renewal, type RenewalOwner } from "./renewal.js";
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;
@@ -24,7 +25,7 @@ export interface RenewalsInit {
  * Renews what the process holds. Leases that are due within half an interval come along, so that those which were granted one by one
  * soon share one statement. What fails for a passing reason is tried again until the lease expires, each at its own pace.
  */
-export class Renewals implements RenewalOwner {
+export class Renewals implements RenewalOwner<Lease> {
   readonly #clock: Clock;
   readonly #backend: Backend;
   readonly #leases: LinkedList<Lease>;
@@ -93,7 +94,7 @@ export class Renewals implements RenewalOwner {
     this.#due.stop();
   }
 
-  answered(renewal: Renewal, answer: RenewAnswer): void {
+  answered(renewal: Renewal<Lease>, answer: RenewAnswer): void {
     renewal.settle();
     const { lease } = renewal;
     const isSettled = takeAnswer(lease, answer);
@@ -104,7 +105,7 @@ export class Renewals implements RenewalOwner {
     this.#plan(renewal, isSettled);
   }
 
-  failed(renewal: Renewal, error: LeaseholdError): void {
+  failed(renewal: Renewal<Lease>, error: LeaseholdError): void {
     renewal.settle();
     if (renewal.lease.phase === "held") {
       renewal.listener === null ? this.#onError(error) : renewal.listener.failed(error);
@@ -112,16 +113,16 @@ export class Renewals implements RenewalOwner {
     this.#plan(renewal, false);
   }
 
-  #of(lease: Lease): Renewal {
+  #of(lease: Lease): Renewal<Lease> {
     lease.renewal ??= new Renewal(lease, this);
     return lease.renewal;
   }
 
-  #schedule(renewal: Renewal, inMs: number): void {
+  #schedule(renewal: Renewal<Lease>, inMs: number): void {
     this.#scheduleAt(renewal, this.#clock.monotonicNowMs() + inMs);
   }
 
-  #scheduleAt(renewal: Renewal, atMs: number): void {
+  #scheduleAt(renewal: Renewal<Lease>, atMs: number): void {
     renewal.dueAtMs = atMs;
     this.#due.by(renewal.dueAtMs);
   }
@@ -150,7 +151,7 @@ export class Renewals implements RenewalOwner {
   }
 
   /** Plans the next one. */
-  #plan(renewal: Renewal, isSettled: boolean): void {
+  #plan(renewal: Renewal<Lease>, isSettled: boolean): void {
     const { lease } = renewal;
     if (lease.phase !== "held") {
       return;

@@ -1,5 +1,5 @@
 import { type LeaseholdError, UnavailableError } from "../../errors/errors.js";
-import { soon } from "../../runtime/soon.js";
+import { resolved } from "../../runtime/soon.js";
 import type { Proof } from "../../store/messages.js";
 import { localBound, type ServerClock } from "../../store/server-clock.js";
 import type { Connections } from "../connection/connections.js";
@@ -166,7 +166,7 @@ export class Batch<Item extends Batched> {
     this.#waiting.push(item);
     if (!this.#isSending) {
       this.#isSending = true;
-      soon(this.#run);
+      void resolved.then(this.#run);
     }
   };
 
