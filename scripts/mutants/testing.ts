@@ -81,8 +81,8 @@ export const testing: readonly Mutant[] = [
     "return this.ask(method, ask, read)",
   ]),
   calls("an answer that is none escapes", [
-    "      } catch (error) {\n        fail(error);\n        return;\n      }\n      pending",
-    "      } catch (error) {\n        throw error;\n      }\n      pending",
+    "          pending.onFailure(this.#failed(method, error));\n          return;\n",
+    "          throw error;\n",
   ]),
   calls("a failure is not told", ["    this.#init.onFailure(failure);\n", ""]),
   checks("a time that no Date can be", ["if (Math.abs(ms) <= MAX_DATE_MS) return ms;", "return ms;"]),

@@ -13,11 +13,13 @@ export function checkKey(key: unknown, prefix = ""): string {
   }
   if (typeof key !== "string") throw new InvalidKeyError({ expected: "a string", received: key });
   if (key === "") throw new InvalidKeyError({ expected: "text that is not empty", received: key });
-  if (key.includes("\0")) throw new InvalidKeyError({ expected: "text without NUL", received: key });
   const full = prefix + key;
-  if (/\p{Surrogate}/u.test(full))
-    throw new InvalidKeyError({ expected: "text without lone surrogates", received: key });
-  const bytes = Buffer.byteLength(full);
+  if (/[\0\p{Surrogate}]/u.test(full)) {
+    const expected = key.includes("\0") ? "text without NUL" : "text without lone surrogates";
+    throw new InvalidKeyError({ expected, received: key });
+  }
+  // No character of a JavaScript string takes more than 3 bytes.
+  const bytes = full.length * 3 <= MAX_KEY_BYTES ? 0 : Buffer.byteLength(full);
   if (bytes > MAX_KEY_BYTES) {
     const expected = `at most ${MAX_KEY_BYTES} bytes in UTF-8${prefix === "" ? "" : ", the prefix included"}`;
     throw new InvalidKeyError({ expected, received: key, message: `key: expected ${expected}, got ${bytes}` });

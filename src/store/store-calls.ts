@@ -47,23 +47,25 @@ export class StoreCalls {
       soon(() => pending.onFailure(new ClosedError()));
       return;
     }
-    const fail = (error: unknown): void => pending.onFailure(this.#failed(method, error));
     let answered: Promise<Answer>;
     try {
       answered = Promise.resolve(ask());
     } catch (error) {
       answered = Promise.reject(error);
     }
-    answered.then((answer) => {
-      let value: Value;
-      try {
-        value = read(answer);
-      } catch (error) {
-        fail(error);
-        return;
-      }
-      pending.onAnswer(value);
-    }, fail);
+    answered.then(
+      (answer) => {
+        let value: Value;
+        try {
+          value = read(answer);
+        } catch (error) {
+          pending.onFailure(this.#failed(method, error));
+          return;
+        }
+        pending.onAnswer(value);
+      },
+      (error: unknown) => pending.onFailure(this.#failed(method, error)),
+    );
   }
 
   /** The same for what nobody else gives up. */
