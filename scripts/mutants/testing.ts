@@ -61,8 +61,8 @@ export const testing: readonly Mutant[] = [
   kit("an option of a database is ignored", ["if (option !== undefined) {", "if (option === null) {"]),
   kit("a key is lost for another reason", ['["taken", "expired", "max-hold", "forced"]),', '["taken"]),']),
   adapter("believed from the answer on", [
-    "    const asked = this.#asked(after(deadline, -this.#requestTimeoutMs));\n",
-    "    const asked = this.#asked(after(this.clock.now(), 10_000));\n",
+    "    const asked = this.#asked(startedAt);",
+    "    const asked = this.#asked({ monotonicMs: startedAt.monotonicMs + 10_000, wallMs: startedAt.wallMs + 10_000 });",
   ]),
   adapter("a store that was replaced is still believed", ["        this.presence.incarnation += 1;\n", ""]),
   adapter("the store's clock is never learnt", ['if ("nowMs" in answer && !isKnown) {', "if (false) {"]),

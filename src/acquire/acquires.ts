@@ -112,6 +112,10 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     this.#reject = reject;
   }
 
+  get startedAt(): Instant {
+    return this.claim.startedAt;
+  }
+
   get deadline(): Instant {
     return after(this.claim.startedAt, this.#context.claims.requestTimeoutMs);
   }

@@ -35,6 +35,7 @@ export interface FirstAttempt {
   readonly key: string;
   readonly token: string;
   readonly terms: GrantTerms;
+  readonly startedAt: Instant;
   /** From this moment on the server does nothing. */
   readonly deadline: Instant;
   onAnswer(answer: AcquireAnswer): void;

@@ -23,12 +23,12 @@ export class ServerClock {
     return monotonicMs - this.#receivedAtMs;
   }
 
-  /** The server's time at a local instant, or slightly less: never ahead of it. */
-  at(instant: Instant): number | null {
+  /** The server's time at a local instant, or `inMs` after it, or slightly less: never ahead of it. */
+  at(instant: Instant, inMs = 0): number | null {
     if (this.#serverMs === null) {
       return null;
     }
-    const ms = instant.monotonicMs - this.#receivedAtMs;
+    const ms = instant.monotonicMs + inMs - this.#receivedAtMs;
     return this.#serverMs + ms - driftMarginMs(Math.abs(ms));
   }
 }

@@ -3,7 +3,7 @@ import type { MigrateOptions } from "../api/migrate-options.js";
 import type { PingResult } from "../api/results.js";
 import type * as port from "../api/store.js";
 import type { LeaseholdError, UnavailableError } from "../errors/errors.js";
-import { after, type Clock, type Instant } from "../runtime/clock.js";
+import type { Clock, Instant } from "../runtime/clock.js";
 import { RequestTimeout } from "../runtime/timeout.js";
 import { answered, finiteMs } from "./answer-checks.js";
 import {
@@ -105,10 +105,10 @@ export class StoreBackend implements Backend {
   }
 
   attempt(attempt: inner.FirstAttempt): void {
-    const { key, token, terms, deadline } = attempt;
-    // It has just begun: one look at the clocks less.
-    const asked = this.#asked(after(deadline, -this.#requestTimeoutMs));
-    const request = toRequest(key, token, terms, this.serverTimeAt(deadline) ?? 0, null);
+    const { key, token, terms, startedAt } = attempt;
+    const notAfterMs = this.#storeClock.at(startedAt, this.#requestTimeoutMs) ?? 0;
+    const request = toRequest(key, token, terms, notAfterMs, null);
+    const asked = this.#asked(startedAt); // it has just begun: one look at the clocks less
     this.#calls.send(
       "acquire",
       () => this.#store.acquire(request),

@@ -16,7 +16,8 @@ class Attempt implements FirstAttempt {
   readonly key: string;
   readonly token: string = crypto.randomUUID();
   readonly terms: GrantTerms;
-  readonly deadline = after(now(), 5_000);
+  readonly startedAt = now();
+  readonly deadline = after(this.startedAt, 5_000);
   answers: AcquireAnswer[] = [];
   failures: LeaseholdError[] = [];
   constructor(key: string, terms: GrantTerms) {
