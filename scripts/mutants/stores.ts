@@ -32,7 +32,7 @@ export const stores: readonly Mutant[] = [
     ["lease?.token === token && !lease.isRevoked &&", "lease?.token === token &&"],
   ]),
   leases("a fence counts for its key alone", [
-    ["    this.#fence += 1n;\n", "    this.#fence = (this.#leases.get(key)?.fence ?? 0n) + 1n;\n"],
+    ["    this.#fence += 1n;\n", "    this.#fence = (this.#leases[key]?.fence ?? 0n) + 1n;\n"],
   ]),
   leases("a renewal shortens", [
     [

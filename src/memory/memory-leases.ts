@@ -38,13 +38,13 @@ const GRACE_MS = 600_000;
 const released: ReleaseAnswer = Object.freeze({ outcome: "released", reason: null });
 
 /**
- * Leases in a Map. Any number of `MemoryStore`s share them, and are to each other what processes are to Postgres. The rules are those of
+ * Leases by their keys. Any number of `MemoryStore`s share them, and are to each other what processes are to Postgres. The rules are those of
  * docs/decisions. Nothing here has a timer: whoever waits is told when to look.
  */
 export class MemoryLeases {
   readonly nowMs: () => number;
-  /** A free key has none. */
-  readonly #leases = new Map<string, MemoryLease>();
+  /** A free key has none. An object rather than a Map: see LinkedList. */
+  readonly #leases: Record<string, MemoryLease> = Object.create(null);
   readonly #queues = new Map<string, MemoryQueue>();
   /** By token: of the grants that were ended beneath their holders. */
   readonly #ended = new Map<string, LossReason>();
@@ -64,7 +64,7 @@ export class MemoryLeases {
       return { outcome: "late", nowMs };
     }
     const { key, token, ticket, waits } = request;
-    const lease = this.#leases.get(key);
+    const lease = this.#leases[key];
     if (lease?.token === token && !lease.isRevoked && !isGrantable(lease, nowMs)) {
       return granted(lease, nowMs, null); // asked again
     }
@@ -87,7 +87,7 @@ export class MemoryLeases {
   }
 
   release({ key, token, fence }: GrantRequest): ReleaseAnswer {
-    const lease = this.#leases.get(key);
+    const lease = this.#leases[key];
     if (lease === undefined || lease.token !== token || lease.fence !== fence) {
       return { outcome: "gone", reason: this.#whyGone(token) };
     }
@@ -96,7 +96,7 @@ export class MemoryLeases {
 
   abandon({ key, token, wasHeld }: AbandonRequest): ReleaseAnswer {
     const hasLeft = this.#leave(key, token);
-    const lease = this.#leases.get(key);
+    const lease = this.#leases[key];
     if (lease?.token === token) {
       return this.#free(key, lease, wasHeld);
     }
@@ -109,7 +109,7 @@ export class MemoryLeases {
 
   renew({ key, token, fence, ttlMs }: RenewRequest, process: MemoryProcess): RenewAnswer {
     const nowMs = this.nowMs();
-    const lease = this.#leases.get(key);
+    const lease = this.#leases[key];
     if (lease === undefined || lease.token !== token || lease.fence !== fence) {
       return { outcome: "lost", reason: this.#whyGone(token) };
     }
@@ -128,7 +128,7 @@ export class MemoryLeases {
   /** A renewal after which no death frees it early. */
   detach(request: RenewRequest, process: MemoryProcess): RenewAnswer {
     const answer = this.renew(request, process);
-    const lease = this.#leases.get(request.key);
+    const lease = this.#leases[request.key];
     if (answer.outcome === "renewed" && lease !== undefined) {
       lease.process = nobody;
     }
@@ -141,7 +141,7 @@ export class MemoryLeases {
     if (nowMs >= notAfterMs) {
       return { outcome: "late", nowMs };
     }
-    const lease = this.#leases.get(key);
+    const lease = this.#leases[key];
     if (lease === undefined || (lease.token !== token && lease.token !== newToken) || lease.fence !== fence) {
       return { outcome: "lost", reason: this.#whyGone(token) };
     }
@@ -156,13 +156,13 @@ export class MemoryLeases {
     const maxHoldUntilMs = maxHoldMs === null ? lease.maxHoldUntilMs : atMost(nowMs + maxHoldMs, lease.maxHoldUntilMs);
     const expiresAtMs = atMost(nowMs + ttlMs, maxHoldUntilMs);
     const next: MemoryLease = { ...lease, token: newToken, owner, process, expiresAtMs, maxHoldUntilMs };
-    this.#leases.set(key, next);
+    this.#leases[key] = next;
     return adopted(next, nowMs);
   }
 
   check(key: string): KeyState {
     const nowMs = this.nowMs();
-    const lease = this.#leases.get(key);
+    const lease = this.#leases[key];
     const waiters = this.#queues.get(key)?.count(nowMs) ?? 0;
     const state = lease === undefined ? "free" : stateOf(lease, nowMs);
     if (lease === undefined || state === "free") {
@@ -181,7 +181,7 @@ export class MemoryLeases {
 
   forceRelease({ key, fence, immediate }: ForceReleaseRequest): ForceReleaseAnswer {
     const nowMs = this.nowMs();
-    const lease = this.#leases.get(key);
+    const lease = this.#leases[key];
     const isOther = lease === undefined || (fence !== null && lease.fence !== fence);
     if (isOther || stateOf(lease, nowMs) === "free") {
       return { outcome: "gone", freeAtMs: null, holder: null };
@@ -197,7 +197,7 @@ export class MemoryLeases {
 
   /** Ends the lease of whoever has the key, and tells its holder. */
   lose(key: string, reason: LossReason): void {
-    const lease = this.#leases.get(key);
+    const lease = this.#leases[key];
     if (lease !== undefined && lease.token !== null) {
       this.#end(key, lease, reason);
     }
@@ -216,10 +216,10 @@ export class MemoryLeases {
     const nowMs = this.nowMs();
     let leases = 0;
     let waiters = 0;
-    for (const [key, lease] of this.#leases) {
+    for (const [key, lease] of Object.entries(this.#leases)) {
       const isOver = lease.token === null ? isGrantable(lease, nowMs) : lease.expiresAtMs + GRACE_MS <= nowMs;
       if (isOver) {
-        this.#leases.delete(key);
+        delete this.#leases[key];
         leases += 1;
       }
     }
@@ -255,13 +255,13 @@ export class MemoryLeases {
       metadata,
       isRevoked: false,
     };
-    this.#leases.set(key, lease);
+    this.#leases[key] = lease;
     return lease;
   }
 
   /** Frees a key without its holder. */
   #end(key: string, { token, fence, process }: MemoryLease, reason: LossReason): void {
-    this.#leases.delete(key);
+    delete this.#leases[key];
     if (token !== null) {
       this.#ended.set(token, reason);
       for (const [oldest] of this.#ended) {
@@ -280,7 +280,7 @@ export class MemoryLeases {
     if (isInTime && minHoldCounts && nowMs < lease.minHoldUntilMs) {
       lease.token = null;
     } else {
-      this.#leases.delete(key);
+      delete this.#leases[key];
     }
     this.#wakeNext(key);
     return isInTime ? released : { outcome: "expired", reason: expiryReason(lease, nowMs) };

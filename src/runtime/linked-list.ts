@@ -9,7 +9,8 @@ export interface Linked<Item> {
 /**
  * A list whose links are fields of its items. Adding and removing allocate nothing, which matters for what comes and goes with
  * every lock: with a Map or a Set instead, half of V8's young generation survived each scavenge, and garbage collection took 31 %
- * of the time at 128 acquires in flight (see bench/README.md). A removed item keeps no link, or dead items would keep each other alive.
+ * of the time at 128 acquires in flight (see bench/README.md): a table that a Map has outgrown points to the one after it, so a dead one that
+ * has become old keeps all later ones alive. A removed item keeps no link, or dead items would keep each other alive.
  */
 export class LinkedList<Item extends Linked<Item>> {
   /** Changed here alone, like `size`. */
