@@ -77,7 +77,12 @@ export const handingOver: readonly Mutant[] = [
   one(
     "loss: what was released in time counts as expired",
     "src/sql/leases/_loss_reason.sql",
-    [["when lease.token is null and lease.released_at < lease.expires_at then", "when false then"]],
+    [
+      [
+        "when lease.token is null and lease.fence = held_fence and lease.released_at < lease.expires_at then",
+        "when false then",
+      ],
+    ],
     handOver,
   ),
   one("adopt: passes a guard", adopt, [["for update skip locked", "for no key update skip locked"]], handOver, sql),
@@ -216,6 +221,12 @@ export const handingOver: readonly Mutant[] = [
     [["      claim.terms = termsOf(terms, answer);\n", ""]],
     ...unit.adopt,
     handOver,
+  ),
+  one(
+    "adopt: a request that came too late hides who has the row",
+    "src/acquire/adopt.ts",
+    [['last = answer.outcome === "late" ? (last ?? answer) : answer;', "last = answer;"]],
+    ...unit.adopt,
   ),
   one(
     "adopt: held since the adoption",

@@ -83,7 +83,8 @@ export class Adoptions {
         await backend.open(leftMs);
         this.#refuseIfClosing();
         const answer = await withTimeoutOf(clock, attempt(backend, claim, grant, deadline), leftMs);
-        last = answer;
+        // The one before the time was up says more than the one that came too late.
+        last = answer.outcome === "late" ? (last ?? answer) : answer;
         return isSettled(answer) ? answer : undefined;
       },
       deadline,

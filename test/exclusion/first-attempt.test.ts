@@ -341,7 +341,7 @@ describe.each([
       await sql`select leasehold_internal.notify_next(${asking}::int, ${`{"${keys.join('","')}"}`}::text::text[])`;
       expect(await ears.count()).toBe(asking === null ? 1 : 0); // one commit, so one, however many keys there are
     }
-    expect(await releaseBatch(sql, held)).toEqual(keys.map(() => ({ outcome: "gone", reason: "expired", next: null })));
+    expect(await releaseBatch(sql, held)).toEqual(keys.map(() => ({ outcome: "gone", reason: "taken", next: null })));
     await sql`delete from leasehold.waiters`;
 
     for (const [change, answer] of [

@@ -204,6 +204,20 @@ test.each([
   await close();
 });
 
+test("a row that is locked until the time is up is told, also when the last request came too late", async () => {
+  const { backend, locker, close } = openFake({ requestTimeoutMs: 1_000 });
+  let asked = 0;
+  backend.adoptions.reply = () => (asked++ === 0 ? { outcome: "busy", blockingPid: 7 } : { outcome: "late" });
+  const call = watch(locker.adopt(detached));
+  await clock.pass(1_000);
+  expect(asked).toBeGreaterThan(1);
+  expect(call.error).toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("the open transaction of server process 7 has its row locked"),
+  });
+  await close();
+});
+
 test.each(["expired", "taken", "max-hold", "forced"] as const)(
   "a lock that has ended is a LeaseLostError: %s",
   async (reason) => {

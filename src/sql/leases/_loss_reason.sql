@@ -13,8 +13,8 @@ begin
       end
     when lease.key is null then 'taken' -- no such row: a failover has lost the grant
     when lease.token is null and lease.fence = held_fence and lease.revoked_at is not null then 'forced'
-    -- released: in time by another who has the token, or adopted it; or after its time was up
-    when lease.token is null and lease.released_at < lease.expires_at then 'taken'
+    -- Released in time: by another who has the token, or has adopted it.
+    when lease.token is null and lease.fence = held_fence and lease.released_at < lease.expires_at then 'taken'
     when lease.token is null and coalesce(lease.fence = held_fence, true) then 'expired'
     else 'taken'
   end;
