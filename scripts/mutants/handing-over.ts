@@ -223,9 +223,14 @@ export const handingOver: readonly Mutant[] = [
     handOver,
   ),
   one(
-    "adopt: a request that came too late hides who has the row",
+    "adopt: a request without an answer hides who has the row",
     "src/acquire/adopt.ts",
-    [['last = answer.outcome === "late" ? (last ?? answer) : answer;', "last = answer;"]],
+    [
+      [
+        "          throw rowLocked(grant.key, answer.blockingPid); // told also if the next request has no answer\n",
+        "          return undefined;\n",
+      ],
+    ],
     ...unit.adopt,
   ),
   one(

@@ -76,15 +76,17 @@ export class Adoptions {
     const { backend, requestTimeoutMs, closed } = this.#init.claims;
     const { clock } = backend;
     const deadline = after(clock.now(), requestTimeoutMs);
-    let last: AdoptAnswer | null = null;
+    let isUnproven = false;
     return retry({
       clock,
       attempt: async (leftMs) => {
         await backend.open(leftMs);
         this.#refuseIfClosing();
         const answer = await withTimeoutOf(clock, attempt(backend, claim, grant, deadline), leftMs);
-        // The one before the time was up says more than the one that came too late.
-        last = answer.outcome === "late" ? (last ?? answer) : answer;
+        if (answer.outcome === "busy") {
+          throw rowLocked(grant.key, answer.blockingPid); // told also if the next request has no answer
+        }
+        isUnproven = answer.outcome === "unproven";
         return isSettled(answer) ? answer : undefined;
       },
       deadline,
@@ -93,7 +95,7 @@ export class Adoptions {
       refuse: () => this.#refuseIfClosing(),
       interrupt: () => closed,
       giveUp: ({ outcome }) => outcome === "not-sent" && !backend.wasReady,
-      exhausted: (failure) => failure ?? notAdopted(grant.key, last),
+      exhausted: (failure) => failure ?? notAdopted(grant.key, isUnproven ? unproven : late),
     });
   }
 
@@ -153,23 +155,19 @@ function attached({ key, fence }: GrantId, owner: string | null): NotHeldError {
   return new NotHeldError({ key, fence, message });
 }
 
-/** The time is up, and the last answer was none of those that settle it. */
-function notAdopted(key: string, last: AdoptAnswer | null): UnavailableError {
-  const message = `The lock on ${quote(key)} could not be adopted: ${whyNot(last)}`;
-  return new UnavailableError({ outcome: "not-sent", message });
+const unproven = "the connection that shows that this process lives is being made again. Try again with the same data.";
+const late =
+  "each request came after its time was up. Find out why they take so long, or raise requestTimeoutMs, and try again with the same data.";
+
+function rowLocked(key: string, blockingPid: number | null): UnavailableError {
+  const who = blockingPid === null ? "another transaction" : `the open transaction of server process ${blockingPid}`;
+  const why = `${who} has its row locked, such as one that guards the key. Its holder ends it before it hands the lock over.`;
+  return notAdopted(key, why);
 }
 
-function whyNot(last: AdoptAnswer | null): string {
-  switch (last?.outcome) {
-    case "busy": {
-      const { blockingPid } = last;
-      const who =
-        blockingPid === null ? "another transaction" : `the open transaction of server process ${blockingPid}`;
-      return `${who} has its row locked, such as one that guards the key. Its holder ends it before it hands the lock over.`;
-    }
-    case "unproven":
-      return "the connection that shows that this process lives is being made again. Try again with the same data.";
-    default:
-      return "each request came after its time was up. Find out why they take so long, or raise requestTimeoutMs, and try again with the same data.";
-  }
+function notAdopted(key: string, why: string): UnavailableError {
+  return new UnavailableError({
+    outcome: "not-sent",
+    message: `The lock on ${quote(key)} could not be adopted: ${why}`,
+  });
 }

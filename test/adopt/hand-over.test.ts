@@ -397,7 +397,8 @@ test("an open transaction that guards the key is waited for, and named when it t
   const detached = await lock.detach();
 
   const refused = await second.adopt(detached).catch((error: unknown) => error);
-  expect(refused).toMatchObject({ code: "unavailable", outcome: "not-sent" });
+  // On a busy machine the last request may have had no answer any more: then its outcome is unknown.
+  expect(refused).toMatchObject({ code: "unavailable" });
   expect((refused as Error).message).toContain(
     `the open transaction of server process ${guarded.pid} has its row locked`,
   );
