@@ -459,15 +459,18 @@ test("close does not wait for ever for the last word behind an attempt that is n
   await clock.pass(1);
 });
 
-test("a grant that has expired when it arrives is no lock, and is freed", async () => {
-  const { locker, backend, close } = openFake({ ttlMs: 1_000 });
+test.each([
+  [{ ttlMs: 1_000 }, "longer than ttlMs, 1000 ms. It is released in the background. Raise ttlMs,"],
+  [{ maxHoldMs: 1_000 }, "longer than maxHoldMs, 1000 ms. It is released in the background. Raise maxHoldMs,"],
+])("a grant that has expired when it arrives is no lock, and is freed: %o", async (options, words) => {
+  const { locker, backend, close } = openFake(options);
   const call = watch(locker.acquire("a"));
   const grant = backend.granted(1_000);
   await clock.pass(1_000);
   backend.attempts.take().answer(grant);
   await settle();
 
-  expect(call.error).toMatchObject({ code: "unavailable", message: expect.stringContaining("had expired when") });
+  expect(call.error).toMatchObject({ code: "unavailable", message: expect.stringContaining(words) });
   expect(locker.locks()).toHaveLength(0);
   backend.abandons.take().answer({ outcome: "expired", reason: "expired" });
   await close();
