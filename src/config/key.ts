@@ -18,9 +18,9 @@ export function checkKey(key: unknown, prefix = ""): string {
     const expected = key.includes("\0") ? "text without NUL" : "text without lone surrogates";
     throw new InvalidKeyError({ expected, received: key });
   }
-  // No character of a JavaScript string takes more than 3 bytes.
-  const bytes = full.length * 3 <= MAX_KEY_BYTES ? 0 : Buffer.byteLength(full);
-  if (bytes > MAX_KEY_BYTES) {
+  // A unit of a JavaScript string takes 3 bytes at most: most keys are so short that they need not be counted.
+  if (full.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(full) > MAX_KEY_BYTES) {
+    const bytes = Buffer.byteLength(full);
     const expected = `at most ${MAX_KEY_BYTES} bytes in UTF-8${prefix === "" ? "" : ", the prefix included"}`;
     throw new InvalidKeyError({ expected, received: key, message: `key: expected ${expected}, got ${bytes}` });
   }

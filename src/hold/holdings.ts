@@ -239,9 +239,9 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 
   /** Called when the store says that a grant has ended. */
-  lose({ token, fence, key }: GrantId, reason: LossReason): void {
-    if (this.hasGrant({ token, fence, key })) {
-      this.#byKey[key]?.lose(reason);
+  lose(grant: GrantId, reason: LossReason): void {
+    if (this.hasGrant(grant)) {
+      this.#byKey[grant.key]?.lose(reason);
     }
   }
 
