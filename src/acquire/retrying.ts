@@ -79,7 +79,7 @@ async function gaveUp(
 }
 
 /** @throws InvalidOptionError */
-function checkDelay(value: unknown): number | null {
+export function checkDelay(value: unknown): number | null {
   if (value === null || (typeof value === "number" && Number.isFinite(value) && value >= 0)) return value;
   const expected = "null or a number of 0 and up (milliseconds) from the strategy";
   throw new InvalidOptionError({ option: "retry", expected, received: value });

@@ -16,6 +16,7 @@ import {
   checkText,
   checkTtlMs,
 } from "../errors/option-checks.js";
+import type { GrantTerms } from "../store/messages.js";
 import { checkClient } from "./check-client.js";
 import { checkConnectionOptions } from "./connection-options.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
@@ -205,7 +206,6 @@ export function resolveAcquireOptions(
   const inherited = locker.renewEveryMs !== null && locker.renewEveryMs < lease.ttlMs ? locker.renewEveryMs : null;
   const { waitMs, retry } = waits ? waiting(given, locker) : { waitMs: 0, retry: null };
   const queues = waitMs > 0 && retry === null;
-  const { owner, ttlMs, maxHoldMs, metadata } = lease;
   const minHoldMs = drawMinHoldMs(lease.minHoldMs);
   return {
     ...lease,
@@ -214,13 +214,19 @@ export function resolveAcquireOptions(
     retry: waitMs > 0 ? retry : null,
     queues,
     reentry: reentry(given.reentry, locker.reentry),
-    sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]),
+    sort: sortOf({ ...lease, minHoldMs, queues }),
     signal: signal === undefined ? null : checkSignal(signal),
     renewEveryMs:
       renewEveryMs === undefined
         ? (inherited ?? Math.floor(lease.ttlMs / 3))
         : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
   };
+}
+
+/** Equal for equal terms, see GrantTerms. */
+export function sortOf(terms: Omit<GrantTerms, "sort">): string {
+  const { owner, ttlMs, minHoldMs, maxHoldMs, metadata, queues } = terms;
+  return JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]);
 }
 
 function resolveLeaseOptions(given: Given, defaults: ResolvedLeaseOptions<MinHold>): ResolvedLeaseOptions<MinHold> {
