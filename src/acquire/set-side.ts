@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Claim } from "../claim/claim.js";
 import { type ResolvedAcquireOptions, sortOf } from "../config/resolve-options.js";
 import { UnavailableError } from "../errors/errors.js";
@@ -257,6 +258,7 @@ export class SetSide implements SetInProgress {
   }
 
   #hold(claim: Claim, grant: Grant): Lease {
+    claim.terms = { ...claim.terms }; // from now on its limit is fixed
     const lease = this.parts.init.parts.hold(claim, grant);
     this.#leases.push(lease);
     this.#asked.delete(claim);
@@ -277,18 +279,26 @@ export class SetSide implements SetInProgress {
     this.parts.init.background.add(work);
   }
 
-  /** Of a part. It is renewed whatever the caller wants for the lock, and its loss is the set's alone. */
+  /**
+   * Of a part. It is renewed whatever the caller wants for the lock, and its loss is the set's alone. `maxHoldMs` is what is left when a request
+   * is sent, so such terms are of no sort but their own.
+   */
   #terms(waitMs: number): ResolvedAcquireOptions {
-    const { terms, leftHoldMs, interrupted } = this.#set;
-    const part = { ...terms, waitMs, queues: waitMs > 0, maxHoldMs: leftHoldMs };
+    const set = this.#set;
+    const { terms, interrupted } = set;
+    const part = { ...terms, waitMs, queues: waitMs > 0 };
+    const isBounded = terms.maxHoldMs !== Number.POSITIVE_INFINITY;
     return {
       ...part,
-      sort: sortOf(part),
+      get maxHoldMs() {
+        return set.leftHoldMs;
+      },
+      sort: isBounded ? `${sortOf(part)} ${randomUUID()}` : sortOf(part),
       retry: null,
       signal: interrupted,
       keepAlive: true,
       renewEveryMs: Math.min(terms.renewEveryMs, Math.floor(terms.ttlMs / 3)),
-      onLost: (lock) => this.#set.partLost(lock.key),
+      onLost: (lock) => set.partLost(lock.key),
     };
   }
 }
