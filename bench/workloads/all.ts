@@ -13,6 +13,7 @@ import { memoryStore } from "./memory-store.js";
 import { newKeys } from "./new-keys.js";
 import { queue } from "./queue.js";
 import { routing } from "./routing.js";
+import { sets } from "./sets.js";
 import { takeover } from "./takeover.js";
 import { uncontended } from "./uncontended.js";
 import type { Workload } from "./workload.js";
@@ -32,6 +33,7 @@ export const workloads: readonly Workload[] = [
   memory,
   guardedTransactions,
   guardedRows,
+  sets,
   firstLock,
   counting,
   routing,
