@@ -265,12 +265,7 @@ export const sets: readonly Mutant[] = [
   one(
     "set: a transaction guards the first key alone",
     "src/guard/guard.ts",
-    [
-      [
-        '      guard: `select ${guards.join(", ")}`,',
-        '      guard: guards[0] === undefined ? "" : "select ".concat(guards[0]),',
-      ],
-    ],
+    [["guard: selectAll(guards),", "guard: selectAll(guards.slice(0, 1)),"]],
     lockSet,
   ),
   one(

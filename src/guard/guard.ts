@@ -40,6 +40,11 @@ export interface GuardStatements {
 
 const states = ["LH001", "LH005", "LH007", "25P01", "3F000", "42883", "42501"] as const;
 
+/** In this order: Postgres calls what it selects from left to right. */
+function selectAll(calls: readonly string[]): string {
+  return `select ${calls.join(", ")}`;
+}
+
 /** Makes a transaction fail unless its grants are still current, and keeps them current until the transaction ends. */
 export class Guard {
   /** The first, for what is said about the guard as a whole. */
@@ -67,8 +72,8 @@ export class Guard {
     );
     this.statements = {
       proof: "savepoint leasehold_guard; release savepoint leasehold_guard",
-      guard: `select ${guards.join(", ")}`,
-      check: `select ${checks.join(", ")}`,
+      guard: selectAll(guards),
+      check: selectAll(checks),
     };
   }
 
