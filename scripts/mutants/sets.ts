@@ -56,8 +56,8 @@ export const sets: readonly Mutant[] = [
     sql,
     [
       [
-        "       where pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key))\n",
-        "       where pg_advisory_xact_lock(leasehold_internal._key_lock(m.key)) is not null\n",
+        "       where pg_try_advisory_xact_lock(leasehold_internal._key_lock(n.key))\n",
+        "       where pg_advisory_xact_lock(leasehold_internal._key_lock(n.key)) is not null\n",
       ],
     ],
     atOnce,
@@ -108,7 +108,7 @@ export const sets: readonly Mutant[] = [
   one(
     "set: more than 100 new keys are inserted at once",
     sql,
-    [["           limit 100) m\n", "           limit 1000) m\n"]],
+    [["         limit 100) m;\n", "         limit 1000) m;\n"]],
     direct,
   ),
   one(

@@ -16,7 +16,6 @@ import {
   checkText,
   checkTtlMs,
 } from "../errors/option-checks.js";
-import type { GrantTerms } from "../store/messages.js";
 import { checkClient } from "./check-client.js";
 import { checkConnectionOptions } from "./connection-options.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
@@ -223,8 +222,10 @@ export function resolveAcquireOptions(
   };
 }
 
-/** Equal for equal terms, see GrantTerms. */
-export function sortOf(terms: Omit<GrantTerms, "sort">): string {
+/** Equal for equal terms. */
+export function sortOf(
+  terms: Omit<ResolvedAcquireOptions, "sort" | "waitMs" | "retry" | "reentry" | "signal" | "renewEveryMs">,
+): string {
   const { owner, ttlMs, minHoldMs, maxHoldMs, metadata, queues } = terms;
   return JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]);
 }

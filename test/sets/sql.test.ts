@@ -1,6 +1,8 @@
 // The function behind sets, called as a client calls it.
 import { randomUUID } from "node:crypto";
+import type postgres from "postgres";
 import { afterEach, expect, test } from "vitest";
+import { openClient } from "../support/client.js";
 import { startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
 
@@ -15,16 +17,25 @@ interface Call {
   readonly keys: readonly string[];
   readonly tokens?: readonly string[];
   readonly prefix?: boolean;
+  readonly careful?: boolean;
   readonly notAfterMs?: number;
   readonly ttlMs?: number;
-  readonly db?: typeof sql;
+  readonly db?: postgres.ISql;
 }
 
-async function acquireAll({ keys, tokens, prefix = false, notAfterMs = 9e15, ttlMs = 60_000, db = sql }: Call) {
+async function acquireAll({
+  keys,
+  tokens,
+  prefix = false,
+  careful = false,
+  notAfterMs = 9e15,
+  ttlMs = 60_000,
+  db = sql,
+}: Call) {
   const given = tokens ?? keys.map(() => randomUUID());
   const rows = await db`
     select item, outcome, fence::float8, expires from leasehold_internal.acquire_all(
-      null, null, null, 'me', ${ttlMs}, 0, null, null, ${prefix}, false, ${notAfterMs}::float8,
+      null, null, null, 'me', ${ttlMs}, 0, null, null, ${prefix}, ${careful}, ${notAfterMs}::float8,
       ${`{${keys.join()}}`}::text::text[], ${`{${given.join()}}`}::text::uuid[], null)
      order by item`;
   return rows.map((row) => ({ ...row }) as unknown as { item: number; outcome: string; fence: number });
@@ -45,6 +56,53 @@ test("a prefix is what can be granted before the first key that cannot", async (
     [3, "held"],
   ]);
   expect(row?.count).toBe(0);
+});
+
+test("what is locked is busy, and nothing is granted beside it, or what comes before it", async () => {
+  await acquireAll({ keys: ["b1", "b2", "b3"], ttlMs: 1 });
+  const seen: unknown[] = [];
+  await database.sql.begin(async (tx) => {
+    await tx`select from leasehold.leases where key = 'b2' for key share`;
+    const client = await openClient(database.url);
+    seen.push(outcomes(await acquireAll({ keys: ["b1", "b2", "b3"], db: client })));
+    const [row] = await client`select count(*)::int from leasehold.leases where key like 'b_' and acquisitions > 1`;
+    seen.push(row?.count);
+    seen.push(outcomes(await acquireAll({ keys: ["b1", "b2", "b3"], prefix: true, db: client })));
+    await client.end();
+  });
+  expect(seen).toEqual([
+    [[2, "busy"]],
+    0,
+    [
+      [1, "granted"],
+      [2, "busy"],
+    ],
+  ]);
+});
+
+test("a key whose first grant is not committed is busy, and is not waited for", async () => {
+  const client = await openClient(database.url);
+  const seen: unknown[] = [];
+  await database.sql.begin(async (tx) => {
+    await acquireAll({ keys: ["v1"], db: tx });
+    seen.push(outcomes(await acquireAll({ keys: ["v0", "v1", "v2"], db: client })));
+  });
+  await client.end();
+  expect(seen).toEqual([[[2, "busy"]]]);
+});
+
+test("more than a hundred new keys beside one whose insert is not committed are inserted one by one, and that one is busy", async () => {
+  const keys = Array.from({ length: 150 }, (_, index) => `u${String(index).padStart(3, "0")}`);
+  const client = await openClient(database.url);
+  const seen: unknown[] = [];
+  await database.sql.begin(async (tx) => {
+    await tx`insert into leasehold.leases (key, fence, ttl_ms) values ('u120', 0, 0)`;
+    for (let round = 0; round < 3; round += 1) {
+      seen.push((await acquireAll({ keys, careful: true, db: client })).map(({ item, outcome }) => [item, outcome]));
+    }
+  });
+  await client.end();
+  expect(seen).toEqual([[[null, "more"]], [[121, "busy"]], [[121, "busy"]]]);
 });
 
 test("asked again with the same tokens it is the same grants", async () => {

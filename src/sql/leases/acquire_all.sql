@@ -1,7 +1,7 @@
 -- Grants several keys at once: all or none, or, p_takes_prefix, the longest run of them from the first on that can be granted
 -- (decision 26). The keys are distinct, and come in the order of their bytes, each with a token of its own. One answer for each
--- grant, and one for the first key that was not granted: busy, if its row is locked, else held. outcome "more": so many keys had no row
--- that only some were inserted, and nothing was granted; ask again.
+-- grant, and one for the first key that was not granted: busy, if its row is locked, else held. outcome "more": so many keys had
+-- no row that only some were inserted, and nothing was granted; ask again. p_careful: as in acquire_one.
 --
 -- A key that somebody waits for is not granted: to ask for several is to try. Waits for nothing.
 create function leasehold_internal.acquire_all(
@@ -46,6 +46,7 @@ as $$
 declare
   size integer := cardinality(p_keys); -- how many are still to be granted: a prefix becomes shorter
   absent integer; -- how many have no row
+  new_keys text[]; -- some of these
   inserted integer;
   items integer[]; -- those that were locked
   doubtful record;
@@ -104,30 +105,34 @@ begin
   end if;
 
   if size > 0 and absent > 0 then
-    -- Whoever inserts a key holds this lock until its transaction ends: a twin that is not committed yet is not waited for. At most
-    -- 100 of them, for all advisory locks of a server share one small table (decision 20).
+    -- At most 100 of them, for all advisory locks of a server share one small table (decision 20).
+    select array_agg(m.key order by m.item)
+      into new_keys
+      from (
+        select w.key, w.item
+          from unnest(p_keys[1:size]) with ordinality as w (key, item)
+         where not exists (
+           select from leasehold.leases k where k.key >= w.key and k.key <= w.key order by k.key desc limit 1)
+         order by w.item
+         limit 100) m;
     if p_careful then
-      perform leasehold_internal._create_free_lease(p_keys[i]) from generate_series(1, least(size, 100)) as i;
+      perform leasehold_internal._create_free_lease(n.key) from unnest(new_keys) as n (key);
+      inserted := (select count(*) from leasehold.leases l where l.key = any (new_keys));
     else
+      -- Whoever inserts a key holds this lock until its transaction ends: a twin that is not committed yet is not waited for.
       insert into leasehold.leases (key, fence, ttl_ms, released_at)
-      select m.key, 0, 0, clock_timestamp()
-        from (
-          select w.key
-            from unnest(p_keys[1:size]) with ordinality as w (key, item)
-           where not exists (
-             select from leasehold.leases k where k.key >= w.key and k.key <= w.key order by k.key desc limit 1)
-           order by w.item
-           limit 100) m
-       where pg_try_advisory_xact_lock(leasehold_internal._key_lock(m.key))
+      select n.key, 0, 0, clock_timestamp()
+        from unnest(new_keys) as n (key)
+       where pg_try_advisory_xact_lock(leasehold_internal._key_lock(n.key))
       on conflict do nothing;
       get diagnostics inserted = row_count;
-      if absent > 100 and inserted > 0 then
-        outcome := 'more';
-        now := leasehold_internal._ms(clock_timestamp());
-        perform set_config('synchronous_commit', 'off', true);
-        return next;
-        return;
-      end if;
+    end if;
+    if absent > 100 and inserted > 0 then
+      outcome := 'more';
+      now := leasehold_internal._ms(clock_timestamp());
+      perform set_config('synchronous_commit', 'off', true);
+      return next;
+      return;
     end if;
   end if;
 
