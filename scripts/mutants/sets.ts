@@ -43,6 +43,7 @@ export const sets: readonly Mutant[] = [
         "      is_busy := true;\n      size := refused - 1;",
       ],
     ],
+    direct,
     atOnce,
   ),
   one(
@@ -60,6 +61,7 @@ export const sets: readonly Mutant[] = [
         "       where pg_advisory_xact_lock(leasehold_internal._key_lock(n.key)) is not null\n",
       ],
     ],
+    direct,
     atOnce,
   ),
   one(
