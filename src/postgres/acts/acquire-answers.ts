@@ -87,6 +87,7 @@ export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnsw
         until: localBound(expiresAtMs, { sentAt: answer.sentAt, serverMs: Number(row.now) }),
         expiresAtMs,
         incarnation,
+        ...(row.nextlook === 0 && { hasMore: true }),
       };
     }
     case "queued":

@@ -14,6 +14,12 @@ export const ACQUIRE_FIRST: string = `select fences, acquired, expires, others, 
     $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
     $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
+/** The same of acquires that share their keys. */
+export const ACQUIRE_SHARES: string = `select fences, acquired, expires, others, now
+  from leasehold_internal.acquire_shares($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text, $5::int, $6::int, $7::bigint,
+    $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
+    $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[], $14::int, $15::int), ${EXACT_TIMES}`;
+
 /** The columns of an answer to a look. */
 const ANSWER =
   "outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof";
@@ -25,13 +31,14 @@ export const ACQUIRE: string = `select item, ${ANSWER}
     $8::pg_catalog.text::int[],
     $9::pg_catalog.text::int[], $10::pg_catalog.text::bigint[], $11::pg_catalog.text::pg_catalog.text[],
     $12::pg_catalog.text::double precision[], $13::pg_catalog.text::boolean[], $14::pg_catalog.text::bigint[],
-    $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[]), ${EXACT_TIMES}`;
+    $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[], $17::pg_catalog.text::int[], $18::pg_catalog.text::int[]),
+    ${EXACT_TIMES}`;
 
 /** One look. */
 export const ACQUIRE_ONE: string = `select ${ANSWER}
   from leasehold_internal.acquire_one($1::int, $2::pg_catalog.uuid, $3::int, false, $4::pg_catalog.text, $5::pg_catalog.uuid,
     $6::pg_catalog.text, $7::int, $8::int, $9::bigint, $10::pg_catalog.text, $11::double precision,
-    $12::pg_catalog.text::boolean, $13::bigint, $14::bigint, $15::pg_catalog.text::int[]), ${EXACT_TIMES}`;
+    $12::pg_catalog.text::boolean, $13::bigint, $14::bigint, $15::pg_catalog.text::int[], true, $16::int, $17::int), ${EXACT_TIMES}`;
 
 type Look = Asked<AcquireRequest, AcquireAnswer>;
 
@@ -128,9 +135,11 @@ export class AcquireAct {
       keys += `${keys === "" ? "{" : ","}"${key.replace(/["\\]/g, "\\$&")}"`;
       tokens += `${tokens === "" ? "{" : ","}${token}`;
     }
+    const { share } = terms;
+    const shared = share === null ? [] : [share.weight, share.capacity];
     let proven: Proven | null;
     try {
-      proven = await this.#acts.askProven(connections.commands, ACQUIRE_FIRST, [
+      proven = await this.#acts.askProven(connections.commands, share === null ? ACQUIRE_FIRST : ACQUIRE_SHARES, [
         terms.owner,
         terms.ttlMs,
         terms.minHoldMs,
@@ -141,6 +150,7 @@ export class AcquireAct {
         `${keys}}`,
         `${tokens}}`,
         session?.presence.formerIds ?? null,
+        ...shared,
       ]);
     } catch (error) {
       if (troubleOf(error) !== "blocked") {
@@ -155,10 +165,21 @@ export class AcquireAct {
       }
       return;
     }
+    const sure = proven;
     const others = readOthers(proven);
     await this.#acts.sessionCheck.record(proven.session, others === null || others[0]?.outcome !== "unproven");
     answerFirst(items, proven, others);
+    if (share !== null) {
+      this.#tellOthers((others ?? []).map((row) => [items[Number(row.item) - 1]?.key ?? "", toAnswer(row, sure)]));
+    }
   };
+
+  /** Tells those that stand in the same queue, and fit beside what was granted. */
+  #tellOthers(answers: readonly (readonly [key: string, answer: AcquireAnswer])[]): void {
+    this.#acts.notifyNext(
+      answers.filter(([, answer]) => answer.outcome === "granted" && answer.hasMore).map(([key]) => key),
+    );
+  }
 
   /** An insert would have waited for a stranger's transaction: none of it was done. */
   #askCarefully(items: readonly FirstAttempt[]): void {
@@ -194,6 +215,7 @@ export class AcquireAct {
     const answers =
       looks.length === 1 ? [toAnswer(rows[0] as Row, sure)] : inOrder(looks.length, rows, (row) => toAnswer(row, sure));
     await this.#acts.sessionCheck.record(proven.session, answers[0]?.outcome !== "unproven");
+    this.#tellOthers(looks.map(({ request }, index) => [request.key, answers[index] as AcquireAnswer]));
     looks.forEach((look, index) => {
       look.onAnswer(answers[index] as AcquireAnswer); // every item has an answer
     });
@@ -219,6 +241,8 @@ export class AcquireAct {
       plainArray(requests, ({ ticket }) => ticket?.number ?? null),
       plainArray(requests, ({ ticket }) => ticket?.proof ?? null),
       this.#acts.session?.presence.formerIds ?? null,
+      plainArray(requests, ({ terms }) => terms.share?.weight ?? null),
+      plainArray(requests, ({ terms }) => terms.share?.capacity ?? null),
     ]);
   }
 
@@ -236,6 +260,8 @@ export class AcquireAct {
       ticket?.number.toString() ?? null,
       ticket?.proof.toString() ?? null,
       this.#acts.session?.presence.formerIds ?? null,
+      terms.share?.weight ?? null,
+      terms.share?.capacity ?? null,
     ]);
   }
 }

@@ -1,0 +1,254 @@
+-- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of its
+-- root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be granted now.
+create function leasehold_internal._acquire_shares(
+  p_session integer,
+  p_takeover_ms integer,
+  p_careful boolean,
+  p_is_alone boolean,
+  p_key text,
+  p_items integer[],
+  p_tokens uuid[],
+  p_owners text[],
+  p_ttls integer[],
+  p_min_holds integer[],
+  p_max_holds bigint[],
+  p_metadata text[],
+  p_not_after float8[],
+  p_waits boolean[],
+  p_tickets bigint[],
+  p_proofs bigint[],
+  p_weights integer[],
+  p_capacities integer[],
+  p_former integer[]
+) returns table (
+  item integer,
+  outcome text,
+  fence bigint,
+  acquired float8,
+  expires float8,
+  ticket bigint,
+  holder text,
+  holderfence bigint,
+  holdersession integer,
+  nextlook float8,
+  blocker integer,
+  takeover text,
+  since float8,
+  now float8,
+  proof bigint
+)
+language plpgsql volatile
+as $$
+#variable_conflict use_column
+declare
+  size integer := cardinality(p_tokens);
+  outcomes text[] := array_fill(null::text, array[size]); -- null: not decided yet
+  lease leasehold.leases;
+  locked record;
+  is_locked boolean := false;
+  counted record;
+  line record;
+  gone record;
+  lapsed leasehold.shares;
+  again record;
+  chosen integer[] := '{}'; -- what is granted, by its place in the arrays
+  given uuid[];
+  moment timestamptz;
+  drawn bigint;
+  last_fence bigint;
+  may_fit boolean := false;
+  has_more boolean;
+begin
+  if exists (
+    select from unnest(p_weights, p_capacities, p_tokens) t (weight, capacity, token)
+     where t.token is null or (t.weight >= 1 and t.weight <= coalesce(t.capacity, 1)) is not true) then
+    perform leasehold_internal._refuse_terms();
+  end if;
+
+  if p_careful then
+    perform leasehold_internal._create_free_lease(p_key);
+  end if;
+  select l.* into lease :newest_lease;
+  if lease.key is null and not p_careful and pg_try_advisory_xact_lock(leasehold_internal._key_lock(p_key)) then
+    -- A free root, in the same transaction as the grant. Whoever inserts a key holds this lock (decision 20).
+    insert into leasehold.leases (key, fence, ttl_ms, released_at) values (p_key, 0, 0, clock_timestamp()) on conflict do nothing;
+    select l.* into lease :newest_lease;
+  end if;
+
+  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy.
+  if lease.key is not null and leasehold_internal._is_root_free(lease) then
+    counted := leasehold_internal._count_shares(p_key, false);
+    line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+    may_fit := line.is_open or line.tokens && p_tokens;
+  end if;
+  if may_fit
+    or exists (
+      select from unnest(p_tokens) t (token)
+        join leasehold.shares s on s.key = p_key and s.token = t.token) then
+    select l.ctid as version, l as lease into locked :newest_lease for update skip locked;
+    is_locked := found;
+    if not is_locked and p_is_alone then
+      perform leasehold_internal._wait_for_lease(p_key, true);
+      select l.ctid as version, l as lease into locked :newest_lease for update skip locked;
+      is_locked := found;
+    end if;
+    if not is_locked then
+      outcomes := array_fill('busy'::text, array[size]);
+    end if;
+  elsif lease.key is null then
+    outcomes := array_fill('busy'::text, array[size]);
+  end if;
+
+  -- With the lock it is a decision, each part in a statement that begins after the lock (rule 3).
+  if is_locked then
+    lease := locked.lease;
+    for again in
+      select t.place::integer as place, s.released_at is not null or s.revoked_at is not null as has_ended
+        from unnest(p_tokens) with ordinality t (token, place)
+        join leasehold.shares s on s.key = p_key and s.token = t.token
+    loop
+      if again.has_ended then
+        outcomes[again.place] := 'late';
+        continue;
+      end if;
+      -- The same grant, asked for again: written once, so that this commit too waits until it is durable.
+      update leasehold.shares s
+         set session_id = case when s.session_id = any (p_former) then p_session else s.session_id end,
+             takeover_ms = case when s.session_id = any (p_former) then p_takeover_ms else s.takeover_ms end
+       where s.ctid = (
+               select k.ctid from leasehold.shares k
+                where k.key = p_key and k.token = p_tokens[again.place]
+                  for no key update skip locked)
+         and s.expires_at > clock_timestamp() and s.released_at is null and s.revoked_at is null;
+      outcomes[again.place] := case when found then 'granted' end;
+      if not found then
+        -- It has expired, and is granted anew: unless an open transaction still guards it, or a renewal is about to commit.
+        delete from leasehold.shares s
+         where s.ctid = (
+                 select k.ctid from leasehold.shares k
+                  where k.key = p_key and k.token = p_tokens[again.place] and k.expires_at <= clock_timestamp()
+                    for update skip locked);
+        outcomes[again.place] := case when not found then 'busy' end;
+      end if;
+    end loop;
+
+    if leasehold_internal._is_root_free(lease) then
+      counted := leasehold_internal._count_shares(p_key, true);
+      if counted.ended > 0 then
+        gone := leasehold_internal._remove_shares(p_key, greatest(10, size), false);
+        lapsed := gone.lapsed;
+        counted := leasehold_internal._count_shares(p_key, true);
+      end if;
+      line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+      if counted.counted > 0 and not line.is_open and not line.tokens && p_tokens then
+        gone := leasehold_internal._remove_shares(p_key, 1000, true);
+        if gone.removed > 0 then
+          lapsed := coalesce(gone.lapsed, lapsed);
+          counted := leasehold_internal._count_shares(p_key, true);
+          line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+        end if;
+      end if;
+      -- Those that stand in the part of the queue that fits; then, if all of it does, those that do not stand in it.
+      for place in 1..size loop
+        continue when outcomes[place] is not null;
+        if leasehold_internal._ms(clock_timestamp()) >= p_not_after[place] then
+          outcomes[place] := 'late';
+        elsif p_tokens[place] = any (line.tokens) then
+          outcomes[place] := 'granted';
+          chosen := chosen || place;
+        elsif line.is_open then
+          if line.taken + p_weights[place] <= coalesce(least(line.capacity, p_capacities[place]), 2147483647) then
+            line.taken := line.taken + p_weights[place];
+            line.capacity := least(line.capacity, p_capacities[place]);
+            outcomes[place] := 'granted';
+            chosen := chosen || place;
+          elsif p_waits[place] then
+            line.is_open := false; -- it stands in the queue from now on, ahead of the rest
+          end if;
+        end if;
+      end loop;
+    end if;
+
+    if cardinality(chosen) > 0 then
+      given := array(select p_tokens[c.place] from unnest(chosen) c (place));
+      moment := clock_timestamp();
+      drawn := greatest(lease.fence + 1, :fence);
+      last_fence := drawn + cardinality(chosen) - 1;
+      insert into leasehold.shares as s (
+        key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
+        acquired_at, renewed_at, expires_at, metadata)
+      select p_key, p_tokens[c.place], drawn + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
+             p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
+             moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
+             moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
+        from unnest(chosen) with ordinality c (place, number);
+      update leasehold.leases l
+         set token = null,
+             fence = last_fence,
+             owner = p_owners[chosen[1]],
+             session_id = null,
+             takeover_ms = null,
+             min_hold_ms = 0,
+             max_hold_until = null,
+             acquired_at = moment,
+             renewed_at = null,
+             expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
+             hold_until = null,
+             revoked_at = null,
+             queued = true,
+             metadata = null,
+             released_at = moment,
+             acquisitions = l.acquisitions + cardinality(chosen)
+       where l.ctid = locked.version;
+      if lease.queued then
+        delete from leasehold.waiters w
+         where w.ctid = any (array(
+           select d.ctid
+             from leasehold.waiters d
+            where d.key = p_key and d.token = any (given)
+              for update skip locked));
+        has_more := exists (select from unnest(line.tokens) t (token) where t.token <> all (given));
+      end if;
+    end if;
+  end if;
+
+  now := leasehold_internal._ms(clock_timestamp());
+  if 'granted' = any (outcomes) then
+    if lease.token is not null then
+      holder := lease.owner;
+      holderfence := lease.fence;
+      holdersession := lease.session_id;
+      takeover := case when lease.expires_at <= clock_timestamp() then 'expired' else 'orphaned' end;
+      since := leasehold_internal._ms(case takeover
+        when 'expired' then lease.expires_at
+        else (select s.seen_at from leasehold.sessions s where s.id = lease.session_id)
+      end);
+    elsif lapsed.key is not null then
+      :taken_over_share
+    end if;
+    for again in
+      select t.place::integer as place, s.fence, s.acquired_at, s.expires_at
+        from unnest(p_tokens) with ordinality t (token, place)
+        join leasehold.shares s on s.key = p_key and s.token = t.token
+       where outcomes[t.place] = 'granted'
+       order by s.fence
+    loop
+      item := p_items[again.place];
+      outcome := 'granted';
+      fence := again.fence;
+      acquired := leasehold_internal._ms(again.acquired_at);
+      expires := leasehold_internal._ms(again.expires_at);
+      nextlook := case when has_more then 0 end;
+      return next;
+      -- One of them took over.
+      takeover := null; holder := null; holderfence := null; holdersession := null; since := null;
+    end loop;
+  end if;
+  -- What is left is told who has the key, and those who wait join the queue.
+  if ('granted' = all (outcomes)) is not true then
+    return query select a.* from leasehold_internal._refuse_shares(
+      p_key, p_session, p_items, p_tokens, p_owners, p_not_after, p_waits, p_tickets, p_proofs, p_weights, p_capacities,
+      outcomes) a;
+  end if;
+end
+$$;

@@ -1,0 +1,26 @@
+-- Removes the shares of a key that have ended, for who wants it alone, and returns the newest that nobody had released. At most 1,000
+-- at a time: readers that asked for no capacity may have left more. The caller holds the lock of the root.
+create function leasehold_internal._clear_shares(p_key text) returns leasehold.shares
+language plpgsql volatile
+as $$
+declare
+  found record;
+  gone record;
+  lapsed leasehold.shares;
+begin
+  if not exists (select from leasehold.shares s where s.key = p_key) then
+    return null;
+  end if;
+  found := leasehold_internal._count_shares(p_key, true);
+  if found.ended > 0 then
+    gone := leasehold_internal._remove_shares(p_key, 1000, false);
+    lapsed := gone.lapsed;
+    found.counted := found.counted - gone.removed;
+  end if;
+  if found.counted > 0 then
+    gone := leasehold_internal._remove_shares(p_key, 1000, true);
+    lapsed := coalesce(gone.lapsed, lapsed);
+  end if;
+  return lapsed;
+end
+$$;

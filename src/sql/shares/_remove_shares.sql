@@ -1,0 +1,47 @@
+-- Deletes shares of a key that have ended, at most "most", and returns how many, and the newest that nobody had released: whom the
+-- grant takes over from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
+--
+-- for_dead: those of sessions that are confirmed dead, which costs a lock for each session: 100 at a time.
+create function leasehold_internal._remove_shares(
+  p_key text, most integer, for_dead boolean, out removed integer, out lapsed leasehold.shares)
+language plpgsql volatile
+as $$
+declare
+  dead integer[];
+  found record;
+begin
+  if for_dead then
+    dead := array(
+      select c.session_id
+        from (
+          select s.session_id, max(s.takeover_ms) as takeover_ms
+            from leasehold.shares s
+           where s.key = p_key and (:share_may_be_dead)
+           group by s.session_id
+           order by s.session_id
+           limit 100) c
+       where leasehold_internal._is_dead(c.session_id, c.takeover_ms));
+    if cardinality(dead) = 0 then
+      removed := 0;
+      return;
+    end if;
+  end if;
+  with gone as (
+    delete from leasehold.shares g
+     where g.ctid = any (array(
+       select s.ctid
+         from leasehold.shares s
+        where s.key = p_key
+          and case when for_dead then s.session_id = any (dead) and s.released_at is null else :share_has_ended end
+        limit most
+          for update skip locked))
+    returning g as share, g.fence, g.released_at
+  )
+  select count(*)::integer as removed,
+         (array_agg(g.share order by g.fence desc) filter (where g.released_at is null))[1] as lapsed
+    into found
+    from gone g;
+  removed := found.removed;
+  lapsed := found.lapsed;
+end
+$$;
