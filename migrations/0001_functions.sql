@@ -1101,17 +1101,16 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Deletes shares of a key that have ended, at most "most", and returns how many, and the newest that nobody had released: whom the
--- grant takes over from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
+-- Deletes shares of a key that have ended, at most "most", and returns the newest that nobody had released: whom the grant takes over
+-- from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
 --
 -- for_dead: those of sessions that are confirmed dead, which costs a lock for each session: 100 at a time.
-create function leasehold_internal._remove_shares(
-  p_key text, most integer, for_dead boolean, out removed integer, out lapsed leasehold.shares)
+create function leasehold_internal._remove_shares(p_key text, most integer, for_dead boolean) returns leasehold.shares
 language plpgsql volatile
 as $$
 declare
   dead integer[];
-  found record;
+  lapsed leasehold.shares;
 begin
   if for_dead then
     dead := array(
@@ -1130,8 +1129,7 @@ begin
            limit 100) c
        where leasehold_internal._is_dead(c.session_id, c.takeover_ms));
     if cardinality(dead) = 0 then
-      removed := 0;
-      return;
+      return null;
     end if;
   end if;
   with gone as (
@@ -1148,12 +1146,8 @@ begin
           for update skip locked))
     returning g as share, g.fence, g.released_at
   )
-  select count(*)::integer as removed,
-         (array_agg(g.share order by g.fence desc) filter (where g.released_at is null))[1] as lapsed
-    into found
-    from gone g;
-  removed := found.removed;
-  lapsed := found.lapsed;
+  select (g.share).* into lapsed from gone g where g.released_at is null order by g.fence desc limit 1;
+  return lapsed;
 end
 $$;
 --> statement-breakpoint
@@ -1163,22 +1157,13 @@ create function leasehold_internal._clear_shares(p_key text) returns leasehold.s
 language plpgsql volatile
 as $$
 declare
-  found record;
-  gone record;
   lapsed leasehold.shares;
 begin
-  if not exists (select from leasehold.shares s where s.key = p_key) then
-    return null;
-  end if;
-  found := leasehold_internal._count_shares(p_key, true);
-  if found.ended > 0 then
-    gone := leasehold_internal._remove_shares(p_key, 1000, false);
-    lapsed := gone.lapsed;
-    found.counted := found.counted - gone.removed;
-  end if;
-  if found.counted > 0 then
-    gone := leasehold_internal._remove_shares(p_key, 1000, true);
-    lapsed := coalesce(gone.lapsed, lapsed);
+  if exists (select from leasehold.shares s where s.key = p_key) then
+    lapsed := leasehold_internal._remove_shares(p_key, 1000, false);
+    if exists (select from leasehold.shares s where s.key = p_key) then
+      lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
+    end if;
   end if;
   return lapsed;
 end
@@ -1542,10 +1527,9 @@ declare
   is_locked boolean := false;
   counted record;
   line record;
-  gone record;
   lapsed leasehold.shares;
   again record;
-  chosen integer[] := '{}'; -- what is granted, by its place in the arrays
+  chosen integer[] := array[]::integer[]; -- what is granted, by its place in the arrays
   given uuid[];
   moment timestamptz;
   drawn bigint;
@@ -1641,18 +1625,14 @@ begin
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
       if counted.ended > 0 then
-        gone := leasehold_internal._remove_shares(p_key, greatest(10, size), false);
-        lapsed := gone.lapsed;
+        lapsed := leasehold_internal._remove_shares(p_key, greatest(10, size), false);
         counted := leasehold_internal._count_shares(p_key, true);
       end if;
       line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       if counted.counted > 0 and not line.is_open and not line.tokens && p_tokens then
-        gone := leasehold_internal._remove_shares(p_key, 1000, true);
-        if gone.removed > 0 then
-          lapsed := coalesce(gone.lapsed, lapsed);
-          counted := leasehold_internal._count_shares(p_key, true);
-          line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
-        end if;
+        lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
+        counted := leasehold_internal._count_shares(p_key, true);
+        line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       end if;
       -- Those that stand in the part of the queue that fits; then, if all of it does, those that do not stand in it.
       for place in 1..size loop
@@ -2038,8 +2018,8 @@ as $$
 declare
   asked text;
   next_session integer;
-  told integer[] := '{}';
-  own text[] := '{}';
+  told integer[] := array[]::integer[];
+  own text[] := array[]::text[];
 begin
   perform leasehold_internal._check_batch_size(cardinality(p_keys)),
           set_config('synchronous_commit', 'off', true),
@@ -3722,7 +3702,8 @@ begin
     reason := leasehold_internal._loss_reason(
       lease, case when lease.token = p_new_token then p_new_token else p_token end, p_fence);
     successor := case
-      when reason is null and is_locked then leasehold_internal._session_after_renewal(lease, p_session, p_former) end;
+      when reason is null and is_locked then leasehold_internal._session_after_renewal(
+        lease.session_id, lease.takeover_ms, p_session, p_former) end;
     if reason is not null then
       outcome := 'lost';
     elsif not is_locked then
@@ -4156,8 +4137,10 @@ begin
         format('The last fence of this key is %s: fence %s was never granted in this database.', lease.fence, p_fence)
       when lease.fence > p_fence and lease.token is not null and lease.expires_at > at
         then format('%s holds the key since %s, with fence %s.', holder, lease.acquired_at, lease.fence)
+      when lease.fence > p_fence and lease.expires_at is null -- the last grant was a share
+        then format('%s was granted a share of the key at %s, with fence %s.', holder, lease.acquired_at, lease.fence)
       when lease.fence > p_fence
-        then format('%s was granted the key at %s, with fence %s.', holder, lease.acquired_at, lease.fence)
+        then format('%s was granted the key at %s, with fence %s. Nobody holds it now.', holder, lease.acquired_at, lease.fence)
       when lease.revoked_at is not null then format('It was taken from %s by force at %s.', holder, lease.revoked_at)
       when lease.token is null then format('%s released it at %s. Nobody holds the key now.', holder, lease.released_at)
       else format('The lease of %s expired at %s. Nobody holds the key now.', holder, lease.expires_at)

@@ -20,8 +20,10 @@ begin
         format('The last fence of this key is %s: fence %s was never granted in this database.', lease.fence, p_fence)
       when lease.fence > p_fence and lease.token is not null and lease.expires_at > at
         then format('%s holds the key since %s, with fence %s.', holder, lease.acquired_at, lease.fence)
+      when lease.fence > p_fence and lease.expires_at is null -- the last grant was a share
+        then format('%s was granted a share of the key at %s, with fence %s.', holder, lease.acquired_at, lease.fence)
       when lease.fence > p_fence
-        then format('%s was granted the key at %s, with fence %s.', holder, lease.acquired_at, lease.fence)
+        then format('%s was granted the key at %s, with fence %s. Nobody holds it now.', holder, lease.acquired_at, lease.fence)
       when lease.revoked_at is not null then format('It was taken from %s by force at %s.', holder, lease.revoked_at)
       when lease.token is null then format('%s released it at %s. Nobody holds the key now.', holder, lease.released_at)
       else format('The lease of %s expired at %s. Nobody holds the key now.', holder, lease.expires_at)

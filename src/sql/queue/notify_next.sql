@@ -18,8 +18,8 @@ as $$
 declare
   asked text;
   next_session integer;
-  told integer[] := '{}';
-  own text[] := '{}';
+  told integer[] := array[]::integer[];
+  own text[] := array[]::text[];
 begin
   perform leasehold_internal._check_batch_size(cardinality(p_keys)),
           set_config('synchronous_commit', 'off', true),

@@ -48,10 +48,9 @@ declare
   is_locked boolean := false;
   counted record;
   line record;
-  gone record;
   lapsed leasehold.shares;
   again record;
-  chosen integer[] := '{}'; -- what is granted, by its place in the arrays
+  chosen integer[] := array[]::integer[]; -- what is granted, by its place in the arrays
   given uuid[];
   moment timestamptz;
   drawn bigint;
@@ -135,18 +134,14 @@ begin
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
       if counted.ended > 0 then
-        gone := leasehold_internal._remove_shares(p_key, greatest(10, size), false);
-        lapsed := gone.lapsed;
+        lapsed := leasehold_internal._remove_shares(p_key, greatest(10, size), false);
         counted := leasehold_internal._count_shares(p_key, true);
       end if;
       line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       if counted.counted > 0 and not line.is_open and not line.tokens && p_tokens then
-        gone := leasehold_internal._remove_shares(p_key, 1000, true);
-        if gone.removed > 0 then
-          lapsed := coalesce(gone.lapsed, lapsed);
-          counted := leasehold_internal._count_shares(p_key, true);
-          line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
-        end if;
+        lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
+        counted := leasehold_internal._count_shares(p_key, true);
+        line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       end if;
       -- Those that stand in the part of the queue that fits; then, if all of it does, those that do not stand in it.
       for place in 1..size loop

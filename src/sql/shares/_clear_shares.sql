@@ -4,22 +4,13 @@ create function leasehold_internal._clear_shares(p_key text) returns leasehold.s
 language plpgsql volatile
 as $$
 declare
-  found record;
-  gone record;
   lapsed leasehold.shares;
 begin
-  if not exists (select from leasehold.shares s where s.key = p_key) then
-    return null;
-  end if;
-  found := leasehold_internal._count_shares(p_key, true);
-  if found.ended > 0 then
-    gone := leasehold_internal._remove_shares(p_key, 1000, false);
-    lapsed := gone.lapsed;
-    found.counted := found.counted - gone.removed;
-  end if;
-  if found.counted > 0 then
-    gone := leasehold_internal._remove_shares(p_key, 1000, true);
-    lapsed := coalesce(gone.lapsed, lapsed);
+  if exists (select from leasehold.shares s where s.key = p_key) then
+    lapsed := leasehold_internal._remove_shares(p_key, 1000, false);
+    if exists (select from leasehold.shares s where s.key = p_key) then
+      lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
+    end if;
   end if;
   return lapsed;
 end

@@ -1,14 +1,13 @@
--- Deletes shares of a key that have ended, at most "most", and returns how many, and the newest that nobody had released: whom the
--- grant takes over from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
+-- Deletes shares of a key that have ended, at most "most", and returns the newest that nobody had released: whom the grant takes over
+-- from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
 --
 -- for_dead: those of sessions that are confirmed dead, which costs a lock for each session: 100 at a time.
-create function leasehold_internal._remove_shares(
-  p_key text, most integer, for_dead boolean, out removed integer, out lapsed leasehold.shares)
+create function leasehold_internal._remove_shares(p_key text, most integer, for_dead boolean) returns leasehold.shares
 language plpgsql volatile
 as $$
 declare
   dead integer[];
-  found record;
+  lapsed leasehold.shares;
 begin
   if for_dead then
     dead := array(
@@ -22,8 +21,7 @@ begin
            limit 100) c
        where leasehold_internal._is_dead(c.session_id, c.takeover_ms));
     if cardinality(dead) = 0 then
-      removed := 0;
-      return;
+      return null;
     end if;
   end if;
   with gone as (
@@ -37,11 +35,7 @@ begin
           for update skip locked))
     returning g as share, g.fence, g.released_at
   )
-  select count(*)::integer as removed,
-         (array_agg(g.share order by g.fence desc) filter (where g.released_at is null))[1] as lapsed
-    into found
-    from gone g;
-  removed := found.removed;
-  lapsed := found.lapsed;
+  select (g.share).* into lapsed from gone g where g.released_at is null order by g.fence desc limit 1;
+  return lapsed;
 end
 $$;
