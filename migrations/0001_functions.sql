@@ -873,7 +873,10 @@ begin
       get diagnostics joined = row_count;
       update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
     else
-      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      select l.* into lease from leasehold.leases l where l.key = p_key;
+      if not (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+        blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      end if;
     end if;
   end if;
 
@@ -1460,7 +1463,7 @@ begin
              -- Busy stays busy: it is to look again soon, from the queue.
              case when e.outcome = 'queued' then coalesce(outcomes[e.item], 'queued') else e.outcome end,
              null::bigint, null::float8, e.expires, e.ticket, e.holder, e.holderfence, e.holdersession,
-             e.nextlook, e.blocker, null::text, null::float8, now, e.proof
+             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0 else e.nextlook end, e.blocker, null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
                array(select p_tokens[p] from unnest(places) p), array(select p_owners[p] from unnest(places) p),
@@ -1470,7 +1473,7 @@ begin
   end if;
   return query
     select p_items[p.place], coalesce(outcomes[p.place], 'held'), null::bigint, null::float8, expires, null::bigint, holder,
-           holderfence, holdersession, null::float8, null::integer, null::text, null::float8, now, null::bigint
+           holderfence, holdersession, case when outcomes[p.place] = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0::float8 end, null::integer, null::text, null::float8, now, null::bigint
       from generate_subscripts(p_items, 1) p (place)
      where outcomes[p.place] is distinct from 'granted'
        and not (p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy'));
@@ -1920,6 +1923,65 @@ begin
     perform leasehold_internal._commit_durably();
   end if;
   now := leasehold_internal._ms(clock_timestamp());
+end
+$$;
+--> statement-breakpoint
+-- Looks at one key that is shared and whose root somebody else had locked: another grant that is being committed, for nobody can guard
+-- the root while shares are granted. Waits for it briefly. Under SKIP LOCKED alone 93 % of 64 readers that came together were refused,
+-- and a writer needed up to 6.6 s to join the queue. Holds nothing else meanwhile, so it keeps nobody waiting in turn.
+create function leasehold_internal.acquire_busy(
+  p_session integer,
+  p_nonce uuid,
+  p_takeover_ms integer,
+  p_keys text[],
+  p_tokens uuid[],
+  p_owners text[],
+  p_ttls integer[],
+  p_min_holds integer[],
+  p_max_holds bigint[],
+  p_metadata text[],
+  p_not_after float8[],
+  p_waits boolean[],
+  p_tickets bigint[],
+  p_proofs bigint[],
+  p_former integer[],
+  p_weights integer[],
+  p_capacities integer[]
+) returns table (
+  item integer,
+  outcome text,
+  fence bigint,
+  acquired float8,
+  expires float8,
+  ticket bigint,
+  holder text,
+  holderfence bigint,
+  holdersession integer,
+  nextlook float8,
+  blocker integer,
+  takeover text,
+  since float8,
+  now float8,
+  proof bigint
+)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+set lock_timeout = '200ms'
+as $$
+#variable_conflict use_column
+begin
+  perform leasehold_internal._check_transaction();
+  perform from leasehold.leases l where l.key = p_keys[1] and l.token is null and l.expires_at is null for update;
+  return query
+    select a.*
+      from leasehold_internal.acquire(
+        p_session, p_nonce, p_takeover_ms, false, p_keys, p_tokens, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata,
+        p_not_after, p_waits, p_tickets, p_proofs, p_former, p_weights, p_capacities) a;
 end
 $$;
 --> statement-breakpoint
@@ -2632,8 +2694,12 @@ begin
       holdersession := lease.session_id;
     end if;
     -- A try has nobody to tell it to.
-    if outcome = 'busy' and p_waits then
-      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+    if outcome = 'busy' then
+      if (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+        nextlook := 0; -- at once, by acquire_busy
+      elsif p_waits then
+        blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      end if;
     end if;
   end if;
 

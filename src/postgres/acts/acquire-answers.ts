@@ -3,6 +3,10 @@ import { localBound } from "../../store/server-clock.js";
 import type { Row } from "../connection/link.js";
 import type { Proven } from "./acts.js";
 
+/** The columns of an answer to a look. */
+export const ANSWER =
+  "outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof";
+
 /** An answer in `others`: the columns of acquire, without their names. */
 type OtherRow = readonly [
   item: number,
@@ -72,6 +76,11 @@ export function readOthers({ answer }: Proven): readonly Row[] | null {
         proof: row[13],
         now,
       }));
+}
+
+/** Whether another grant of a shared key was being committed, which is worth waiting for. */
+export function mayWait({ outcome, nextlook }: Row): boolean {
+  return outcome === "busy" && nextlook === 0;
 }
 
 /** Reads one row of acquire or acquire_one. */

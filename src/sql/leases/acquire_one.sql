@@ -295,8 +295,12 @@ begin
   else
     :in_the_way
     -- A try has nobody to tell it to.
-    if outcome = 'busy' and p_waits then
-      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+    if outcome = 'busy' then
+      if :last_was_shared then
+        nextlook := 0; -- at once, by acquire_busy
+      elsif p_waits then
+        blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      end if;
     end if;
   end if;
 

@@ -70,7 +70,10 @@ begin
       get diagnostics joined = row_count;
       update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
     else
-      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      select l.* into lease from leasehold.leases l where l.key = p_key;
+      if not :last_was_shared then
+        blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      end if;
     end if;
   end if;
 
