@@ -61,8 +61,6 @@ test("the oracle sees each kind of fault", () => {
   expect(found(enters(1, 1), enters(2, null))).toHaveLength(1);
   expect(found(enters(1, 1, 2), enters(2, 2, 3))).toEqual(["k: 3 of 2: 1 with 1 of 2, 2 with 2 of 3"]);
   expect(found(enters(1, 1), enters(1, 1))).toEqual(["k: fence 1 was given twice"]);
-  expect(found(enters(5, null), { ...enters(5, null), enters: false }, enters(4, 1))).toEqual([
-    "k: fence 4 after 5",
-  ]);
+  expect(found(enters(5, null), { ...enters(5, null), enters: false }, enters(4, 1))).toEqual(["k: fence 4 after 5"]);
   expect(found(enters(1, 1), { ...gone, enters: false }, enters(2, null))).toEqual([]);
 });
