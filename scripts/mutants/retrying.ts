@@ -140,7 +140,7 @@ export const retrying: readonly Mutant[] = [
   {
     name: "first attempts: one sort, whatever was drawn",
     file: "src/config/resolve-options.ts",
-    edits: [["sortOf({ ...lease, minHoldMs, queues })", "sortOf({ ...lease, queues } as never)"]],
+    edits: [["sortOf({ ...lease, minHoldMs, share, queues })", "sortOf({ ...lease, share, queues } as never)"]],
     tests: options,
   },
   {

@@ -69,13 +69,10 @@ export const sets: readonly Mutant[] = [
     sql,
     [
       [
-        "    if not (leasehold_internal._is_next(lease, doubtful.token) and leasehold_internal._is_grantable(lease)) then\n      refused := doubtful.item;\n      exit;",
-        "    if not leasehold_internal._is_grantable(lease) then\n      refused := doubtful.item;\n      exit;",
+        "    if not (leasehold_internal._is_next(lease, doubtful.token) and leasehold_internal._may_be_grantable(lease)) then",
+        "    if not leasehold_internal._may_be_grantable(lease) then",
       ],
-      [
-        "      if not (leasehold_internal._is_next(lease, doubtful.token) and leasehold_internal._is_grantable(lease)) then\n        refused",
-        "      if not leasehold_internal._is_grantable(lease) then\n        refused",
-      ],
+      ["      is_next := leasehold_internal._is_next(lease, doubtful.token);", "      is_next := true;"],
     ],
     atOnce,
   ),

@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.js";
 
 /** What first attempts of one statement have in common. */
-const terms = ["owner", "ttlMs", "minHoldMs", "maxHoldMs", "metadata.json", "queues"];
+const terms = ["owner", "ttlMs", "minHoldMs", "maxHoldMs", "metadata.json", "queues", "share"];
 
 const unit = (...names: string[]) => names.map((name) => `test/unit/${name}.test.ts`);
 
@@ -418,7 +418,7 @@ export const timing: readonly Mutant[] = [
       file: "src/config/resolve-options.ts",
       edits: [
         [
-          "return JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]);",
+          "return JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues, share]);",
           `return JSON.stringify([${terms.filter((other) => other !== term).join(", ")}]),`,
         ],
       ],

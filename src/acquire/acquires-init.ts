@@ -14,7 +14,7 @@ import type { NotGranted } from "./results.js";
 export interface AcquiresInit {
   readonly claims: ClaimContext;
   readonly queues: LocalQueues;
-  readonly holdings: Pick<Holdings, "hold" | "has" | "size">;
+  readonly holdings: Pick<Holdings, "hold" | "has" | "hasAlone" | "size">;
   readonly activity: Activity;
   readonly background: Pick<Background, "add">;
   readonly callbacks: Callbacks;

@@ -71,6 +71,7 @@ export class SetSide implements SetInProgress {
       holdings: {
         hold: (claim, grant) => this.#hold(claim, grant),
         has: (key) => init.holdings.has(key) || init.parts.has(key),
+        hasAlone: (key) => init.holdings.hasAlone(key) || init.parts.hasAlone(key),
         get size() {
           return init.holdings.size + init.parts.size;
         },
@@ -106,7 +107,8 @@ export class SetSide implements SetInProgress {
   /** Asks for all of them, or for the longest run from the first on, without queueing. @throws UnavailableError */
   async askAll(keys: readonly string[], takesPrefix: boolean, deadline: Instant): Promise<Asked> {
     const { clock, acquireAll } = this.parts.init.claims.backend;
-    if (acquireAll === null) {
+    // A share has no statement for several keys.
+    if (acquireAll === null || this.#set.terms.share !== null) {
       return await this.#askOneByOne(keys);
     }
     const claims = keys.map((key) => new Claim(this.parts.init.claims, key, this.#terms(0)));

@@ -53,7 +53,12 @@ declare
   refused integer; -- the first that is not granted
   is_busy boolean := false;
   ours integer[]; -- what these tokens hold already
-  taken integer[]; -- what is taken over, with how and since when
+  is_next boolean;
+  lapsed leasehold.shares;
+  taken integer[]; -- what is taken over, with from whom, how and since when
+  holders text[];
+  fences bigint[];
+  sessions integer[];
   reasons text[];
   sinces float8[];
   queued integer[]; -- those that had a queue
@@ -95,7 +100,7 @@ begin
     if lease.token = doubtful.token and lease.expires_at > clock_timestamp() and lease.revoked_at is null then
       continue;
     end if;
-    if not (leasehold_internal._is_next(lease, doubtful.token) and leasehold_internal._is_grantable(lease)) then
+    if not (leasehold_internal._is_next(lease, doubtful.token) and leasehold_internal._may_be_grantable(lease)) then
       refused := doubtful.item;
       exit;
     end if;
@@ -174,24 +179,43 @@ begin
         ours := ours || doubtful.item;
         continue;
       end if;
-      if not (leasehold_internal._is_next(lease, doubtful.token) and leasehold_internal._is_grantable(lease)) then
+      is_next := leasehold_internal._is_next(lease, doubtful.token);
+      lapsed := null;
+      if is_next and lease.queued and lease.token is null then
+        lapsed := leasehold_internal._clear_shares(lease.key);
+      end if;
+      if not (is_next and leasehold_internal._is_grantable(lease)) then
         refused := doubtful.item;
         is_busy := false;
         size := case when p_takes_prefix then refused - 1 else 0 end;
         exit;
       end if;
+      takeover := null;
       if lease.token is not null then
-        taken := taken || doubtful.item;
-        reasons := reasons || case when lease.expires_at <= clock_timestamp() then 'expired' else 'orphaned' end;
-        sinces := sinces || leasehold_internal._ms(case
-          when lease.expires_at <= clock_timestamp() then lease.expires_at
+        holder := lease.owner;
+        holderfence := lease.fence;
+        holdersession := lease.session_id;
+        takeover := case when lease.expires_at <= clock_timestamp() then 'expired' else 'orphaned' end;
+        since := leasehold_internal._ms(case takeover
+          when 'expired' then lease.expires_at
           else (select s.seen_at from leasehold.sessions s where s.id = lease.session_id)
         end);
+      elsif lapsed.key is not null then
+        :taken_over_share
+      end if;
+      if takeover is not null then
+        taken := taken || doubtful.item;
+        holders := holders || holder;
+        fences := fences || holderfence;
+        sessions := sessions || holdersession;
+        reasons := reasons || takeover;
+        sinces := sinces || since;
       end if;
       if lease.queued then
         queued := queued || doubtful.item;
       end if;
     end loop;
+    holder := null; holderfence := null; holdersession := null; takeover := null; since := null;
   end if;
 
   if size > 0 and leasehold_internal._ms(clock_timestamp()) >= p_not_after then
@@ -213,10 +237,10 @@ begin
     end if;
     return query
       with before as materialized (
-        select w.item::integer as item, w.key, w.token, l.version, l.owner, l.fence, l.session_id
+        select w.item::integer as item, w.key, w.token, l.version
           from unnest(p_keys[1:size], p_tokens[1:size]) with ordinality as w (key, token, item)
           join lateral (
-            select k.ctid as version, k.owner, k.fence, k.session_id
+            select k.ctid as version
               from leasehold.leases k
              where k.key >= w.key and k.key <= w.key
              order by k.key desc
@@ -240,11 +264,10 @@ begin
         returning x.item, l.fence, l.acquired_at, l.expires_at
       )
       select g.item, 'granted', g.fence, leasehold_internal._ms(g.acquired_at), leasehold_internal._ms(g.expires_at),
-             case when t.reason is not null then b.owner end, case when t.reason is not null then b.fence end,
-             case when t.reason is not null then b.session_id end, t.reason, t.since, leasehold_internal._ms(clock_timestamp())
+             t.holder, t.fence, t.session, t.reason, t.since, leasehold_internal._ms(clock_timestamp())
         from granted g
-        join before b on b.item = g.item
-        left join unnest(taken, reasons, sinces) as t (item, reason, since) on t.item = g.item
+        left join unnest(taken, holders, fences, sessions, reasons, sinces) as t (item, holder, fence, session, reason, since)
+          on t.item = g.item
       union all
       select w.item::integer, 'granted', l.fence, leasehold_internal._ms(l.acquired_at), leasehold_internal._ms(l.expires_at),
              null, null, null, null, null, leasehold_internal._ms(clock_timestamp())
