@@ -30,6 +30,7 @@ import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { sets } from "./mutants/sets.js";
+import { shares } from "./mutants/shares.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -77,6 +78,7 @@ const mutants = [
   ...retrying,
   ...rules,
   ...sets,
+  ...shares,
   ...sqlApi,
   ...stores,
   ...testing,
