@@ -28,8 +28,8 @@ export function numberOf(key: string): bigint {
  * The lock is taken by a `case`, whose conditions are evaluated in their order. What can be told without an error is told without one, so
  * that the transaction stays as it was.
  *
- * Each call has a mark of its own: with a constant one, a statement that postgres.js sends on another connection could find the mark of
- * another transaction there. A mark is added to those of the transaction, because several calls may run at once.
+ * Each call has a mark of its own: with a constant one, a statement that Kysely over postgres.js sends on another connection could find the
+ * mark of another transaction there. A mark is added to those of the transaction, because several calls may run at once.
  */
 export function lockQuestion(terms: Terms): LockQuestion {
   const mark = randomUUID();
