@@ -84,9 +84,9 @@ export const advisoryLocks: readonly Mutant[] = [
     tests: overLibraries,
   },
   {
-    name: "advisoryLock: a try waits",
+    name: "advisoryLock: a try that found it taken is granted",
     file,
-    edits: [["if (waitMs === 0) return", "if (waitMs === -1) return"]],
+    edits: [["then 'granted' else 'busy'", "then 'granted' else 'granted'"]],
     tests: overLibraries,
   },
   {

@@ -232,12 +232,20 @@ export function testAdvisoryLocks(libraries: readonly Library[], database: TestD
       await using one = open();
       await using two = open();
       const end = await hold(one, (tx) => lock(tx, "j"));
-      const refused: unknown[] = [];
+      const attempts: Promise<unknown>[] = [];
 
-      for (const waitMs of [0, 60_000, undefined])
-        refused.push(await lock(two.db as never, "j", { waitMs }).catch((error: unknown) => error));
+      for (const waitMs of [0, 60_000, undefined]) {
+        let isSettled = false;
+        const attempt = lock(two.db as never, "j", { waitMs }).catch((error: unknown) => error);
+        attempts.push(attempt.finally(() => (isSettled = true)));
+        // without this a wait, which would be wrong, would be for ever
+        await until("it has an answer, or waits", async () => isSettled || (await waitersOf(sql, "j")).length > 0);
+      }
+      const inTime = (await waitersOf(sql, "j")).length === 0;
       await end();
+      const refused = await Promise.all(attempts);
 
+      expect(inTime).toBe(true);
       expect(refused).toEqual(Array(3).fill(expect.any(InvalidOptionError)));
       for (const error of refused) expect(String(error)).toContain("no transaction is open there");
       expect(await lockedBy(sql, "j")).toEqual([]);
