@@ -13,6 +13,7 @@
 import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { advisoryLocks } from "./mutants/advisory-locks.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { config } from "./mutants/config.js";
@@ -87,6 +88,7 @@ const mutants = [
   ...views,
   ...watch,
   ...cli,
+  ...advisoryLocks,
   ...config,
   ...timing,
   ...tls,
