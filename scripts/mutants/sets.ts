@@ -231,6 +231,12 @@ export const sets: readonly Mutant[] = [
     unit,
   ),
   one(
+    "set: has the keys alone that it wants to share",
+    side,
+    [["if (acquireAll === null || this.#set.terms.share !== null) {", "if (acquireAll === null) {"]],
+    "test/sets/shares.test.ts",
+  ),
+  one(
     "set: users see its parts",
     "src/locker/parts.ts",
     [["  const parts = new Holdings({ ...keeping, observer: {} });", "  const parts = holdings;"]],
