@@ -198,7 +198,7 @@ export const sets: readonly Mutant[] = [
     "set: a part that was renewed long ago is renewed late",
     side,
     [["holdings.hold(claim, grant, Math.max(0, ttlMs - msLeft))", "holdings.hold(claim, grant)"]],
-    waiting,
+    unit,
   ),
   one(
     "set: maxHoldMs counts from each key",

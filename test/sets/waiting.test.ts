@@ -77,24 +77,6 @@ test("what it holds while it waits is renewed, whatever keepAlive says, for long
   expect(heldAtOnce).toBe(true);
 });
 
-test("a set that waited is renewed from then on by its own interval, in time for each key", async () => {
-  await using holder = openLocker(database);
-  const lost: string[] = [];
-  await using locker = openLocker(database, { onLost: ({ key }) => lost.push(key) });
-  const held = await holder.acquire("i:b");
-  // Its parts are renewed every 500 ms. With its own interval, a part that was renewed 400 ms ago has to be renewed in 950.
-  const waiting = locker.acquireAll(["i:a", "i:b"], { ttlMs: 1_500, renewEveryMs: 1_350 });
-  await untilQueued(database, "i:b", 1);
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  await held.release();
-  const set = await waiting;
-  const { acquiredAt } = await leaseRow(sql, "i:b");
-  await until("three TTLs have passed", async () => (await leaseRow(sql, "i:b")).now > acquiredAt + 4_500);
-  const isHeld = set.held;
-  await errorOf(set.release());
-  expect({ isHeld, lost }).toEqual({ isHeld: true, lost: [] });
-});
-
 test("the timeout names the key that was missing, and nothing is held when it comes", async () => {
   await using holder = openLocker(database, { owner: "the holder" });
   await using locker = openLocker(database);

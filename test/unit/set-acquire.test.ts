@@ -1,6 +1,12 @@
 // Several keys under a clock that the test moves: when they are given back, when they are asked for again, and how calls end.
 import { expect, test } from "vitest";
-import { LeaseLostError, type LockSet, UnavailableError, WaitTimeoutError } from "../../src/index.js";
+import {
+  LeaseLostError,
+  type LockerOptions,
+  type LockSet,
+  UnavailableError,
+  WaitTimeoutError,
+} from "../../src/index.js";
 import type { AcquireAllAnswer, AcquireAllRequest } from "../../src/store/messages.js";
 import { type FakeBackend, gone, holder, noAnswer, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
@@ -26,8 +32,8 @@ function keysOf({ items }: AcquireAllRequest): string[] {
 }
 
 /** A set that waits for `c`, with `a` and `b` held. */
-async function inLine(waitMs = 60_000) {
-  const opened = openFake({ ttlMs: 9_000, waitMs });
+async function inLine(waitMs = 60_000, options: LockerOptions = {}) {
+  const opened = openFake({ ttlMs: 9_000, waitMs, ...options });
   const { backend, locker } = opened;
   backend.abandons.reply = () => released;
   const set = watch(locker.acquireAll(["d", "c", "b", "a"]), "the set");
@@ -76,6 +82,22 @@ test("what it holds is renewed while it waits, every third of the TTL", async ()
   last.answer(backend.granted(9_000));
   await settle();
   expect(set.result.held).toBe(true);
+  await close();
+});
+
+test("a set that waited is renewed from then on by the caller's interval, counted from the last renewal of each key", async () => {
+  const { backend, set, waiting, close } = await inLine(60_000, { renewEveryMs: 8_100 });
+  waiting.answer(backend.queued());
+  backend.looks.reply = () => backend.queued();
+  backend.renewals.reply = () => backend.renewed(9_000);
+  await clock.pass(5_500); // the parts were renewed after 3,000 ms, and end 12,000 ms from the start
+  backend.looks.reply = () => backend.granted(9_000);
+  await clock.pass(1_500);
+  backend.attempts.take().answer(backend.granted(9_000));
+  await settle();
+  const { locks } = set.result;
+  await clock.pass(20_000);
+  expect(locks.map((lock) => lock.held)).toEqual([true, true, true, true]);
   await close();
 });
 
