@@ -98,20 +98,24 @@ export interface Locker extends AsyncDisposable {
    *
    * The body's `signal` fires when the lock is lost and when `options.signal` fires. While it leads, the body ends `lead` by returning (it resigns)
    * or by throwing: catch in it what may pass, such as a query that fails in an outage. After a loss both end the term alone; what it throws
-   * then, and is neither the loss nor an abort, goes to `onError`. An error that says that this very lock is not held counts as a loss.
+   * then, and is neither the loss nor an abort, goes to `onError`, or else becomes a process warning. An error that says that this very lock is
+   * not held counts as a loss. While the call lasts it keeps the process alive.
    *
    * ```ts
    * const stop = new AbortController();
    * process.once("SIGTERM", () => stop.abort());
    * await locker.lead("dispatcher", async (lock, signal) => {
-   *   while (!signal.aborted) await dispatch(lock);
+   *   console.log(`leads, with fence ${lock.fence}`);
+   *   while (!signal.aborted) await work(signal);
    * }, { signal: stop.signal });
    * ```
    * Resolves to what the body returned while it led; to undefined when `options.signal` has fired before that.
    * @throws what the body threw while it led
-   * @throws {RetriesExhaustedError} when `retry` gives up
+   * @throws {RetriesExhaustedError} when `retry` gives up; its `cause` is the loss or the outage
    * @throws {ClosedError} when the locker is closed, also during a term, once the body has ended
-   * @throws {UnavailableError} when Postgres refuses this locker that has never been connected: for a wrong password, say
+   * @throws {ReentryError} when the locker has `reentry: "throw"`, and the code that calls holds the key
+   * @throws {UnavailableError} when what is wrong will not pass: a wrong password, where this locker has never been connected, or a `client` that
+   * was ended. Any other outage is waited for.
    * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError} as `ready` does
    */
   lead<Value>(
