@@ -97,7 +97,7 @@ export const leading: readonly Mutant[] = [
   one(
     "an abort that nobody asked for is the end",
     term,
-    [["  if (isStopped && isEnd) {", "  if (isAbort(error, AbortSignal.abort())) {"]],
+    [["  if (isStopped && isEnd) {", "  if ((isStopped && isEnd) || isAbort(error, AbortSignal.abort())) {"]],
     terms,
   ),
   one(
@@ -175,6 +175,12 @@ export const leading: readonly Mutant[] = [
       ["inside : run, resolved));", "inside : run, resolved))();"],
     ],
     "test/api/process-end.test.ts",
+  ),
+  one(
+    "waits for the transaction that it is called from",
+    lead,
+    [["    if (refused !== null) {\n      throw refused;\n    }\n", ""]],
+    "test/api/given-client-exhausted.test.ts",
   ),
   one(
     "a wrong password ends it",

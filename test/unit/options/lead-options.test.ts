@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { expect, expectTypeOf, test } from "vitest";
 import { resolveLeadOptions } from "../../../src/config/lead-options.js";
 import { resolveAcquireOptions, resolveLockerOptions } from "../../../src/config/resolve-options.js";
 import { InvalidOptionError } from "../../../src/errors/errors.js";
+import type { Lock } from "../../../src/index.js";
 import { createTestLocker } from "../../../src/testing.js";
 
 const lockerWith = (options: object = {}) =>
@@ -65,6 +66,22 @@ test.each([
   expect(error).toBeInstanceOf(InvalidOptionError);
   expect(error).toMatchObject({ option, message: expect.stringContaining(message) });
   expect(locker.stats().acquired).toBe(0);
+  await locker.close();
+});
+
+test("the compiler knows what it resolves to, and refuses what is refused", async () => {
+  const { locker } = createTestLocker();
+  const led = locker.lead("a", async (lock, signal) => {
+    expectTypeOf(lock).toEqualTypeOf<Lock>();
+    expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+    return "x";
+  });
+  expectTypeOf(led).toEqualTypeOf<Promise<string | undefined>>();
+  expect(await led).toBe("x");
+  // @ts-expect-error a leader is alone
+  await expect(locker.lead("a", () => 1, { shared: true })).rejects.toThrow(InvalidOptionError);
+  // @ts-expect-error it waits until it leads
+  await expect(locker.lead("a", () => 1, { waitMs: 5 })).rejects.toThrow(InvalidOptionError);
   await locker.close();
 });
 
