@@ -5551,6 +5551,29 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Deletes shares that were released, or have expired, before that moment. Whoever wants room on a key removes those of that key itself; these
+-- are of keys that nobody asks for. One that is locked belongs to an open transaction, and stays. A root goes once its shares are gone.
+create function leasehold_internal._purge_shares(before timestamptz, most integer) returns integer
+language plpgsql volatile
+as $$
+declare
+  purged integer;
+begin
+  delete from leasehold.shares s
+   where s.ctid = any (array(
+     select d.ctid
+       from leasehold.shares d
+      where case
+              when d.released_at is not null then d.released_at < before and (d.hold_until is null or d.hold_until < before)
+              else d.expires_at < before
+            end
+      limit most
+        for update skip locked));
+  get diagnostics purged = row_count;
+  return purged;
+end
+$$;
+--> statement-breakpoint
 -- Deletes entries of waiters that have not looked for twenty times as long as an entry lasts. A waiter that comes back queues
 -- again with its old ticket.
 create function leasehold_internal._purge_waiters(most integer) returns integer
@@ -5611,6 +5634,7 @@ as $$
 declare
   state leasehold.sweeper;
   before timestamptz;
+  shares_purged integer;
 begin
   perform leasehold_internal._check_transaction();
   woken := 0; leases_purged := 0; waiters_purged := 0; sessions_purged := 0; counters_purged := 0;
@@ -5639,14 +5663,17 @@ begin
   end if;
   waiters_purged := leasehold_internal._purge_waiters(p_most);
   counters_purged := leasehold_internal._purge_counters(p_most);
+  shares_purged := leasehold_internal._purge_shares(before, p_most);
   -- Last, because others can run into its locks.
   select p.purged, p.reached into leases_purged, state.after_key
     from leasehold_internal._purge_leases(state.after_key, before, p_most) p;
+  leases_purged := leases_purged + shares_purged;
   -- Once per pass, because it reads every lease. At the end, when leases that nobody will renew are gone.
   if state.after_key is null then
     sessions_purged := leasehold_internal._purge_sessions(before);
   end if;
-  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100;
+  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100
+    or shares_purged = p_most;
   update leasehold.sweeper s set after_key = state.after_key, swept_at = clock_timestamp() where s.id;
   return next;
 end
