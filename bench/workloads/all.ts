@@ -14,6 +14,7 @@ import { newKeys } from "./new-keys.js";
 import { queue } from "./queue.js";
 import { routing } from "./routing.js";
 import { sets } from "./sets.js";
+import { shares } from "./shares.js";
 import { takeover } from "./takeover.js";
 import { uncontended } from "./uncontended.js";
 import type { Workload } from "./workload.js";
@@ -38,4 +39,5 @@ export const workloads: readonly Workload[] = [
   counting,
   routing,
   memoryStore,
+  shares,
 ];

@@ -78,7 +78,7 @@ async function gaveUp(
   return { outcome, holder: refused.holder, blockingPid, tries };
 }
 
-/** @throws InvalidOptionError */
+/** What a strategy has returned. @throws InvalidOptionError */
 export function checkDelay(value: unknown): number | null {
   if (value === null || (typeof value === "number" && Number.isFinite(value) && value >= 0)) return value;
   const expected = "null or a number of 0 and up (milliseconds) from the strategy";

@@ -19,6 +19,7 @@ import type { Backend, BackendEvents } from "../store/backend.js";
 import { Administration } from "./administration.js";
 import { Calls } from "./calls.js";
 import { Flushing } from "./flushing.js";
+import { Leading } from "./lead.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Sweeping } from "./sweeping.js";
 
@@ -36,6 +37,7 @@ export interface Parts {
   readonly acquires: Acquires;
   readonly sets: SetParts;
   readonly adoptions: Adoptions;
+  readonly leading: Leading;
   readonly administration: Administration;
   readonly lifecycle: Lifecycle;
 }
@@ -111,6 +113,7 @@ export function makeParts(
   const acquires = new Acquires({ ...acquiring, holdings });
   const sets = new SetParts({ ...acquiring, holdings, parts });
   const adoptions = new Adoptions({ claims, holdings, background, observer, isClosing: () => calls.isClosing });
+  const leading = new Leading({ options, backend, calls, acquires, holdings, publisher, callbacks });
   const administration = new Administration({
     backend,
     calls,
@@ -148,6 +151,7 @@ export function makeParts(
     acquires,
     sets,
     adoptions,
+    leading,
     administration,
     lifecycle,
   };

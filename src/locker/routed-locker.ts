@@ -1,6 +1,7 @@
 import type { Capabilities } from "../api/capabilities.js";
 import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
+import type { LeadOptions } from "../api/lead-options.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { LockSet } from "../api/lock-set.js";
@@ -17,6 +18,7 @@ import type { Locker, TryAllResult, TryResult } from "./locker.js";
 import { askAll, commonCapabilities, slowest, sumOfSweeps } from "./over-instances.js";
 import { Sets } from "./sets.js";
 import { isClosing, StoreLocker } from "./store-locker.js";
+import type { LeadBody } from "./term.js";
 import { unknownInstance } from "./unknown-instance.js";
 
 /** One of its instances. */
@@ -104,6 +106,10 @@ export class RoutedLocker implements Locker {
     options?: TryOptions,
   ): Promise<TryAllResult<Value>> {
     return this.#sets.tryWithLocks(keys, body, options);
+  }
+
+  lead<Value>(key: string, body: LeadBody<Value>, options?: LeadOptions): Promise<Value | undefined> {
+    return this.#router.of(key).lead(key, body, options);
   }
 
   /** On the instance that it names. One that names none, as it comes from SQL, is where its key belongs. */
