@@ -1,0 +1,98 @@
+-- One look of call leasehold.acquire(...): what a client asks, and, where the key was not granted, how long to sleep until the next
+-- one. All that the procedure must decide is decided here, because its own body runs under its caller's search_path (rule 11).
+--
+-- From the first look to the next ones: token, ticket and proof, as a client keeps them (decision 18); since, when the wait began;
+-- looked and grants, see _seconds_to_look. is_late: the wait is over, and its entry is gone.
+create function leasehold_internal.look(
+  key text,
+  wait interval,
+  ttl interval,
+  owner text,
+  metadata jsonb,
+  session integer,
+  inout token uuid,
+  inout ticket bigint,
+  inout proof bigint,
+  inout since float8,
+  inout looked float8,
+  inout grants bigint,
+  out fence bigint,
+  out expires_at timestamptz,
+  out is_done boolean,
+  out is_late boolean,
+  out seconds float8
+)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  now float8 := leasehold_internal._ms(clock_timestamp());
+  bound float8; -- when the wait is over
+  ttl_ms integer;
+  own leasehold.sessions;
+  is_careful boolean;
+  answer record;
+  lease leasehold.leases;
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_key(look.key);
+  ttl_ms := leasehold_internal._ttl_ms(ttl);
+  perform leasehold_internal._check_metadata(metadata);
+  own := leasehold_internal._own_session(look.session);
+  -- A key without a row that was not granted at the first look: somebody inserts it, and may take long.
+  is_careful := since is not null and not exists (select from leasehold.leases l where l.key = look.key collate "C");
+  since := coalesce(since, now);
+  bound := since + leasehold_internal._wait_ms(wait);
+  token := coalesce(token, gen_random_uuid());
+
+  -- Whoever waits should not fail because the table was locked for a moment: a client asks again.
+  begin
+    -- The last look is made when the wait is over. One that is held up for longer than a second is too late (rule 8).
+    select a.* into answer
+      from leasehold_internal.acquire_one(
+             own.id, own.nonce, case when own.id is not null then 5000 end, is_careful,
+             look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
+             metadata::text, bound + 1000, now < bound, ticket, proof, null) a;
+  exception when lock_not_available or deadlock_detected then
+    select 'busy' as outcome, null::bigint as ticket, null::float8 as nextlook into answer;
+  end;
+
+  is_done := false;
+  is_late := false;
+  if answer.outcome = 'granted' then
+    fence := answer.fence;
+    expires_at := to_timestamp(answer.expires / 1000);
+    is_done := true;
+  elsif now >= bound then
+    -- Not abandon: no look of this wait was granted, and a lease of this token is the caller's from before.
+    if leasehold_internal._remove_entry(look.key collate "C", token) then
+      select l.* into lease from leasehold.leases l where l.key = look.key collate "C";
+      if leasehold_internal._is_grantable(lease) then
+        perform leasehold_internal.notify_next(null, array[look.key collate "C"]);
+      end if;
+    end if;
+    is_done := true;
+    is_late := true;
+  else
+    if answer.ticket is not null then
+      ticket := answer.ticket;
+      proof := answer.proof;
+    end if;
+    select s.grants, s.seconds into grants, seconds
+      from leasehold_internal._seconds_to_look(look.key collate "C", ticket, since, looked, now, grants) s;
+    -- Sooner, where it is known when the key may be free: when a lease ends, or at once.
+    seconds := greatest(least(
+      seconds,
+      (bound - now) / 1000,
+      case when answer.nextlook = 0 or answer.nextlook > now then (answer.nextlook - now) / 1000 end), 0);
+    looked := now;
+  end if;
+end
+$$;
