@@ -29,7 +29,7 @@ export const sqlApi: readonly Mutant[] = [
   {
     name: "release in SQL: a row that is locked for a moment is given up",
     file: "src/sql/api/release.sql",
-    edits: [["exit when answer.outcome <> 'busy' or attempt = 3;", "exit;"]],
+    edits: [["exit when answer.outcome <> 'busy' or attempt = 10;", "exit;"]],
     tests: locks,
   },
   {

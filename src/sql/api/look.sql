@@ -38,7 +38,11 @@ declare
   ttl_ms integer;
   own leasehold.sessions;
   is_careful boolean;
-  answer record;
+  outcome text := 'busy';
+  expires float8;
+  place bigint;
+  place_proof bigint;
+  nextlook float8;
   lease leasehold.leases;
 begin
   perform leasehold_internal._check_transaction();
@@ -55,20 +59,20 @@ begin
   -- Whoever waits should not fail because the table was locked for a moment: a client asks again.
   begin
     -- The last look is made when the wait is over. One that is held up for longer than a second is too late (rule 8).
-    select a.* into answer
+    select a.outcome, a.fence, a.expires, a.ticket, a.proof, a.nextlook
+      into outcome, fence, expires, place, place_proof, nextlook
       from leasehold_internal.acquire_one(
              own.id, own.nonce, case when own.id is not null then 5000 end, is_careful,
              look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
              metadata::text, bound + 1000, now < bound, ticket, proof, null) a;
   exception when lock_not_available or deadlock_detected then
-    select 'busy' as outcome, null::bigint as ticket, null::float8 as nextlook into answer;
+    null; -- busy
   end;
 
   is_done := false;
   is_late := false;
-  if answer.outcome = 'granted' then
-    fence := answer.fence;
-    expires_at := to_timestamp(answer.expires / 1000);
+  if outcome = 'granted' then
+    expires_at := to_timestamp(expires / 1000);
     is_done := true;
   elsif now >= bound then
     -- Not abandon: no look of this wait was granted, and a lease of this token is the caller's from before.
@@ -81,9 +85,9 @@ begin
     is_done := true;
     is_late := true;
   else
-    if answer.ticket is not null then
-      ticket := answer.ticket;
-      proof := answer.proof;
+    if place is not null then
+      ticket := place;
+      proof := place_proof;
     end if;
     select s.grants, s.seconds into grants, seconds
       from leasehold_internal._seconds_to_look(look.key collate "C", ticket, since, looked, now, grants) s;
@@ -91,7 +95,7 @@ begin
     seconds := greatest(least(
       seconds,
       (bound - now) / 1000,
-      case when answer.nextlook = 0 or answer.nextlook > now then (answer.nextlook - now) / 1000 end), 0);
+      case when nextlook = 0 or nextlook > now then (nextlook - now) / 1000 end), 0);
     looked := now;
   end if;
 end
