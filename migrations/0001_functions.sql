@@ -4948,11 +4948,11 @@ begin
     expires_at := to_timestamp(expires / 1000);
     is_done := true;
   elsif now >= bound then
-    -- Not abandon: no look of this wait was granted, and a lease of this token is the caller's from before.
+    -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is the caller's from before.
     if leasehold_internal._remove_entry(look.key collate "C", token) then
       select l.* into lease from leasehold.leases l where l.key = look.key collate "C";
       if leasehold_internal._is_grantable(lease) then
-        perform leasehold_internal.notify_next(null, array[look.key collate "C"]);
+        perform leasehold_internal._wake(leasehold_internal._session_of_next_waiter(look.key collate "C", null));
       end if;
     end if;
     is_done := true;
