@@ -4910,7 +4910,6 @@ declare
   bound float8; -- when the wait is over
   ttl_ms integer;
   own leasehold.sessions;
-  is_careful boolean;
   outcome text := 'busy';
   expires float8;
   place bigint;
@@ -4923,19 +4922,17 @@ begin
   ttl_ms := leasehold_internal._ttl_ms(ttl);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(look.session);
-  -- A key without a row that was not granted at the first look: somebody inserts it, and may take long.
-  is_careful := since is not null and not exists (select from leasehold.leases l where l.key = look.key collate "C");
   since := coalesce(since, now);
   bound := since + leasehold_internal._wait_ms(wait);
   token := coalesce(token, gen_random_uuid());
 
-  -- Whoever waits should not fail because the table was locked for a moment: a client asks again.
+  -- A row or a table that somebody keeps locked, or a key that he has inserted and not committed, is waited for: ask again.
   begin
     -- The last look is made when the wait is over. One that is held up for longer than a second is too late (rule 8).
     select a.outcome, a.fence, a.expires, a.ticket, a.proof, a.nextlook
       into outcome, fence, expires, place, place_proof, nextlook
       from leasehold_internal.acquire_one(
-             own.id, own.nonce, case when own.id is not null then 5000 end, is_careful,
+             own.id, own.nonce, case when own.id is not null then 5000 end, false,
              look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
              metadata::text, bound + 1000, now < bound, ticket, proof, null) a;
   exception when lock_not_available or deadlock_detected then

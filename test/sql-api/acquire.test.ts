@@ -1,4 +1,5 @@
 // call leasehold.acquire(...): what it gives, and that it waits in the queue beside lockers.
+import pg from "pg";
 import { expect, test } from "vitest";
 import { openSession } from "../fencing/session.js";
 import { createDatabase } from "../support/database.js";
@@ -159,6 +160,19 @@ test("a long wait keeps no old snapshot: vacuum goes on", async () => {
   await passed;
   await lock.release();
   await releaseInSql(sql, "long", (await call.ended) as Grant);
+});
+
+test("node-postgres gets a row, with the arguments bound", async () => {
+  const client = new pg.Client(database.url);
+  await client.connect();
+  const { rows } = await client.query("call leasehold.acquire($1, wait => $2, metadata => $3)", [
+    "bound",
+    "5 s",
+    { a: 1 },
+  ]);
+  await client.query("select leasehold.release($1, $2)", ["bound", rows[0]?.token]);
+  await client.end();
+  expect(rows).toEqual([{ token: expect.any(String), fence: expect.any(String), expires_at: expect.any(Date) }]);
 });
 
 test("it waits through a transaction pooler", async ({ skip }) => {
