@@ -22,6 +22,7 @@ export type {
 export type { PostgresClient, PostgresJsClient } from "./api/postgres-client.js";
 export type { PingResult, SweepResult } from "./api/results.js";
 export type { BackoffOptions, RetryStrategy } from "./api/retry.js";
+export type { LockMode, ShareOptions } from "./api/share-options.js";
 export type { Store, StoreFactory } from "./api/store.js";
 export { backoff } from "./config/backoff.js";
 export { key } from "./config/key.js";

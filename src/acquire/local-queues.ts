@@ -131,15 +131,14 @@ export class LocalQueues implements ClaimQueues, HandOver {
   /** A NOTIFY does not say which key it is for, so the next waiter of every key looks. */
   wakeAll(): void {
     for (const queue of this.#queues.values()) {
-      wake(queue.next);
+      wakeNext(queue);
     }
   }
 
   /** Returns whether there was anybody to wake. */
   wakeKey(key: string): boolean {
-    const next = this.#queues.size === 0 ? null : (this.#queues.get(key)?.next ?? null);
-    wake(next);
-    return next !== null;
+    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
+    return queue !== undefined && wakeNext(queue);
   }
 
   /** The next waiter's look follows the release on the same connection, so it need not wait for the answer to the release. */
@@ -151,20 +150,19 @@ export class LocalQueues implements ClaimQueues, HandOver {
     if (queue.isBehindOthers) {
       return "elsewhere";
     }
-    wake(queue.next);
-    return queue.next === null ? null : "here";
+    return wakeNext(queue) ? "here" : null;
   }
 
-  releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | undefined): void {
+  releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | null | undefined): void {
     const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
-    if (queue === undefined) {
+    if (queue === undefined || isNextOurs === null) {
       return;
     }
     if (isNextOurs !== undefined) {
       queue.isBehindOthers = !isNextOurs;
     }
     if (!hasLooked && isNextOurs !== false) {
-      wake(queue.next);
+      wakeNext(queue);
     }
   }
 
@@ -264,10 +262,26 @@ export class LocalQueues implements ClaimQueues, HandOver {
   }
 }
 
-function wake(wait: Waiter | null): void {
-  if (wait?.resume === null) {
+/**
+ * Wakes who is next. Of readers all that stand next to each other, for they are granted together. Of those that want a part of a semaphore
+ * the first that is not awake yet: each that is let go makes room for one. Returns whether there was anybody.
+ */
+function wakeNext(queue: LocalQueue): boolean {
+  const { next } = queue;
+  for (let wait = next, left = AT_ONCE; wait !== null && left > 0; left -= 1) {
+    const { behind } = wait; // read first: a waiter that goes on may leave the queue
+    const isAwake = wait.isWoken || wait.resume === null;
+    wake(wait);
+    const goesOn = wait.isReader ? behind?.isReader === true : wait.isShared && isAwake && behind?.isShared === true;
+    wait = goesOn ? behind : null;
+  }
+  return next !== null;
+}
+
+function wake(wait: Waiter): void {
+  if (wait.resume === null) {
     wait.isWoken = true;
   } else {
-    wait?.resume();
+    wait.resume();
   }
 }

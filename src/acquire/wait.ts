@@ -16,6 +16,8 @@ const OUTAGE_MS = 500;
 export class Wait implements Waiter {
   readonly key: string;
   readonly token: string;
+  readonly isReader: boolean;
+  readonly isShared: boolean;
   readonly #looks: Looks;
   readonly #queues: LocalQueues;
   /** These fields belong to the queues that it is in, see Waiter. */
@@ -30,6 +32,9 @@ export class Wait implements Waiter {
   constructor(looks: Looks, queues: LocalQueues) {
     this.key = looks.claim.key;
     this.token = looks.claim.token;
+    const { share } = looks.claim.terms;
+    this.isShared = share !== null;
+    this.isReader = share !== null && share.capacity === null;
     this.#looks = looks;
     this.#queues = queues;
   }
@@ -47,10 +52,16 @@ export class Wait implements Waiter {
   async run(first: FirstResult): Promise<Granted | NotGranted> {
     this.#queues.join(this);
     this.#looks.onEnded = () => this.#queues.leave(this);
+    let hasMore = false;
     try {
-      return await this.#lookAgainAndAgain(first);
+      const result = await this.#lookAgainAndAgain(first);
+      hasMore = result.outcome === "granted" && result.hasMore === true;
+      return result;
     } finally {
       this.#queues.leave(this);
+      if (hasMore) {
+        this.#queues.wakeKey(this.key);
+      }
     }
   }
 

@@ -8,6 +8,7 @@ import type {
 } from "../guard/transaction-of.js";
 import type { DetachedLock } from "./detached-lock.js";
 import type { JsonValue } from "./metadata.js";
+import type { LockMode } from "./share-options.js";
 
 /** A lock as data: what `JSON.stringify(lock)` writes. The fence is a decimal number, times are in ISO 8601; there is no token. */
 export interface LockJson {
@@ -21,6 +22,10 @@ export interface LockJson {
   readonly ttlMs: number;
   /** The option `metadata`. */
   readonly metadata: JsonValue;
+  /** How it is held. */
+  readonly mode: LockMode;
+  /** The option `weight`; 1 without it. */
+  readonly weight: number;
   /** When it was granted, by the server's clock. */
   readonly acquiredAt: string;
   /** When it ends unless it is renewed, by the server's clock. */
@@ -60,7 +65,10 @@ export interface KeepAliveOptions {
 export interface Lock extends AsyncDisposable {
   /** The full key, prefix included. */
   readonly key: string;
-  /** The fencing token: larger than that of every earlier grant of this key. Store it with what you write. */
+  /**
+   * The fencing token: larger than that of every earlier grant of this key. Store it with what you write. Of locks that share a key at the same
+   * time, the order of the fences means nothing.
+   */
   readonly fence: bigint;
   /** The option `owner`, or its default `host name:process id`. */
   readonly owner: string;
@@ -68,6 +76,10 @@ export interface Lock extends AsyncDisposable {
   readonly ttlMs: number;
   /** The option `metadata`; null without it. */
   readonly metadata: JsonValue;
+  /** How it is held: exclusively, as a read lock (`shared`), or as a part of a semaphore (`capacity`). */
+  readonly mode: LockMode;
+  /** What it takes of a semaphore's capacity: the option `weight`; 1 without it. */
+  readonly weight: number;
   /** When it was granted, by the server's clock. For display. */
   readonly acquiredAt: Date;
   /** When it ends unless it is renewed, by the server's clock. For display. */

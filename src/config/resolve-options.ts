@@ -22,6 +22,7 @@ import { type CheckedMetadata, checkMetadata } from "./metadata.js";
 import { checkMinHold, drawMinHoldMs, type MinHold } from "./min-hold.js";
 import { resolveStore } from "./resolve-store.js";
 import { type Targets, targetsOf } from "./resolve-targets.js";
+import { checkShare, type ShareTerms } from "./share.js";
 
 /** How long one attempt to connect may take, unless an option or the address says otherwise. */
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -66,6 +67,8 @@ export interface ResolvedAcquireOptions extends ResolvedLeaseOptions<number> {
   readonly waitMs: number;
   /** Null: it stands in the queue, or does not wait. */
   readonly retry: RetryStrategy | null;
+  /** Null: it is exclusive. */
+  readonly share: ShareTerms | null;
   /** Whether it stands in the queue. */
   readonly queues: boolean;
   readonly reentry: "throw" | "wait";
@@ -102,7 +105,16 @@ const leaseNames: Names<LeaseOptions> = {
   owner: true,
   onLost: true,
 };
-const acquireNames: Names<AcquireOptions> = { waitMs: true, retry: true, reentry: true, signal: true, ...leaseNames };
+const acquireNames: Names<AcquireOptions> = {
+  waitMs: true,
+  retry: true,
+  reentry: true,
+  signal: true,
+  shared: true,
+  capacity: true,
+  weight: true,
+  ...leaseNames,
+};
 const acquireNameList = Object.keys(acquireNames);
 /** Those of one database, which an instance may have of its own. */
 export const backendNames: Names<BackendOptions> = {
@@ -207,14 +219,16 @@ export function resolveAcquireOptions(
   const queues = waitMs > 0 && retry === null;
   const { owner, ttlMs, maxHoldMs, metadata } = lease;
   const minHoldMs = drawMinHoldMs(lease.minHoldMs);
+  const share = checkShare(given);
   return {
     ...lease,
     minHoldMs,
     waitMs,
     retry: waitMs > 0 ? retry : null,
+    share,
     queues,
     reentry: reentry(given.reentry, locker.reentry),
-    sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]),
+    sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues, share]),
     signal: signal === undefined ? null : checkSignal(signal),
     renewEveryMs:
       renewEveryMs === undefined

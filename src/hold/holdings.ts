@@ -45,6 +45,8 @@ export class Holdings implements LockActions, LeaseOwner {
   readonly #leases: LinkedList<Lease> = new LinkedList();
   /** An object rather than a Map: see LinkedList. */
   readonly #byKey: Record<string, Lease | undefined> = Object.create(null);
+  /** Those of keys that are shared, the oldest first. */
+  readonly #shares: Record<string, Set<Lease> | undefined> = Object.create(null);
   readonly #expiries: Expiries;
   readonly #renewals: Renewals;
   readonly #releases: ReleaseContext;
@@ -89,18 +91,43 @@ export class Holdings implements LockActions, LeaseOwner {
     };
   }
 
+  /** Of several shares, the oldest. */
   get(key: string): Lock | undefined {
-    return this.#byKey[key]?.lock;
+    for (const lease of this.#of(key)) {
+      return lease.lock;
+    }
+    return undefined;
   }
 
   has(key: string): boolean {
+    return this.#byKey[key] !== undefined || this.#shares[key] !== undefined;
+  }
+
+  /** Whether it holds the key exclusively. */
+  hasAlone(key: string): boolean {
     return this.#byKey[key] !== undefined;
   }
 
   /** Whether it holds the key by this very grant, under this token. */
-  hasGrant({ key, token, fence }: GrantId): boolean {
-    const lease = this.#byKey[key];
-    return lease?.token === token && lease.fence === fence;
+  hasGrant(grant: GrantId): boolean {
+    return this.#find(grant) !== undefined;
+  }
+
+  #find({ key, token, fence }: GrantId): Lease | undefined {
+    for (const lease of this.#of(key)) {
+      if (lease.token === token && lease.fence === fence) {
+        return lease;
+      }
+    }
+    return undefined;
+  }
+
+  *#of(key: string): Iterable<Lease> {
+    const alone = this.#byKey[key];
+    if (alone !== undefined) {
+      yield alone;
+    }
+    yield* this.#shares[key] ?? [];
   }
 
   get size(): number {
@@ -231,7 +258,15 @@ export class Holdings implements LockActions, LeaseOwner {
 
   isOurs(key: string, fence: bigint | null, sessionId: number | null): boolean {
     const isOurSession = sessionId !== null && sessionId === this.#backend.presence.sessionId;
-    return isOurSession || (fence !== null && this.get(key)?.fence === fence);
+    if (isOurSession || fence === null) {
+      return isOurSession;
+    }
+    for (const lease of this.#of(key)) {
+      if (lease.fence === fence) {
+        return true;
+      }
+    }
+    return false;
   }
 
   reportError(error: unknown): void {
@@ -240,9 +275,7 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Called when the store says that a grant has ended. */
   lose(grant: GrantId, reason: LossReason): void {
-    if (this.hasGrant(grant)) {
-      this.#byKey[grant.key]?.lose(reason);
-    }
+    this.#find(grant)?.lose(reason);
   }
 
   /** Called when a new session is active: every lease must be proven under it. */
@@ -289,6 +322,10 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Two grants of one key in this process (after a forced release, or because the server's clock was set): the older one has ended. */
   #enter(lease: Lease): void {
+    if (lease.terms.share !== null || this.#shares[lease.key] !== undefined) {
+      this.#enterShared(lease);
+      return;
+    }
     const previous = this.#byKey[lease.key];
     const older = previous !== undefined && previous.fence > lease.fence ? lease : previous;
     if (older !== lease) {
@@ -299,10 +336,34 @@ export class Holdings implements LockActions, LeaseOwner {
     }
   }
 
+  /** The same where the key is shared: others that share it stand beside it. */
+  #enterShared(lease: Lease): void {
+    const { key, fence } = lease;
+    const isAlone = lease.terms.share === null;
+    const others = Array.from(this.#of(key), (other) => other).filter((other) => isAlone || other.terms.share === null);
+    if (isAlone) {
+      this.#byKey[key] = lease;
+    } else {
+      this.#shares[key] ??= new Set();
+      this.#shares[key].add(lease);
+    }
+    if (!this.#backend.excludes) {
+      return;
+    }
+    for (const other of others) {
+      const older = other.fence > fence ? lease : other;
+      older.lose("taken");
+    }
+  }
+
   #forget(lease: Lease): void {
     this.#leases.remove(lease);
     if (lease.expiryTimer !== null) {
       this.#expiries.drop(lease);
+    }
+    const shares = lease.terms.share === null ? undefined : this.#shares[lease.key];
+    if (shares?.delete(lease) && shares.size === 0) {
+      delete this.#shares[lease.key];
     }
     if (this.#byKey[lease.key] === lease) {
       delete this.#byKey[lease.key];

@@ -112,7 +112,7 @@ export class PostgresBackend implements Backend {
       session,
       sessionCheck: this.#sessionCheck,
       clock: this.#clock,
-      notifier: new Notifier(this.#connections.commands),
+      notifier: new Notifier(this.#connections.commands, (key) => events.onWake(key)),
       takeoverDelayMs: options.takeoverDelayMs,
       toPublicError: (error) => this.#failed(error),
     });

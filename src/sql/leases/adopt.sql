@@ -75,7 +75,8 @@ begin
     reason := leasehold_internal._loss_reason(
       lease, case when lease.token = p_new_token then p_new_token else p_token end, p_fence);
     successor := case
-      when reason is null and is_locked then leasehold_internal._session_after_renewal(lease, p_session, p_former) end;
+      when reason is null and is_locked then leasehold_internal._session_after_renewal(
+        lease.session_id, lease.takeover_ms, p_session, p_former) end;
     if reason is not null then
       outcome := 'lost';
     elsif not is_locked then
