@@ -6175,11 +6175,11 @@ comment on function leasehold.try_acquire(text, interval, text, jsonb, integer) 
   'then the key is kept from everybody; so commit first. Fails with LH003 if an argument is invalid, and with LH004 on a '
   'standby, under another isolation level than read committed, and if the session is not one of this connection.';
 --> statement-breakpoint
--- How long a waiter without a listener sleeps between two looks. Nobody wakes it: a key that is released while it is the first and
--- sleeps stays free until its next look. So it looks again after a twentieth of the time for which it has waited for the present
--- holder, which costs whoever waits for long jobs 5 % at most, and after 10 ms at least. Each waiter ahead adds up to 10 ms, less
--- where half a turn takes less: the grants since the last look tell. Never more than 1 s, which its entry outlasts three times.
--- To sleep for as long as the last turns took was tried: after a job of 30 s, 20 waiters took 6 s instead of 1 s.
+-- How long a waiter without a listener sleeps between two looks. Nobody wakes it: a key that is released while it is the first
+-- and sleeps stays free until its next look. So it looks again after a twentieth of the time for which it has waited for the
+-- present holder, which costs whoever waits for long jobs 5 % at most, and after 10 ms at least. Each waiter ahead adds up to
+-- 10 ms, less where half a turn takes less: the grants since the last look tell. Never more than 1 s, which its entry outlasts
+-- three times. To sleep for as long as the last turns took was tried: after a job of 30 s, 20 waiters took 6 s instead of 1 s.
 --
 -- ticket: null without an entry. since: when the wait began. looked and grants: the last look, and the key's grants until then.
 create function leasehold_internal._seconds_to_look(
@@ -6210,11 +6210,12 @@ begin
 end
 $$;
 --> statement-breakpoint
--- One look of call leasehold.acquire(...): what a client asks, and, where the key was not granted, how long to sleep until the next
--- one. All that the procedure must decide is decided here, because its own body runs under its caller's search_path (rule 11).
+-- One look of call leasehold.acquire(...): what a client asks, and, where the key was not granted, how long to sleep until the
+-- next one. All that the procedure must decide is decided here, because its own body runs under its caller's search_path
+-- (rule 11).
 --
--- From the first look to the next ones: token, ticket and proof, as a client keeps them (decision 18); since, when the wait began;
--- looked and grants, see _seconds_to_look. is_late: the wait is over, and its entry is gone.
+-- From one look to the next: token, ticket and proof, as a client keeps them (decision 18); since, when the wait began; looked
+-- and grants, see _seconds_to_look. is_late: the wait is over, and its entry is gone.
 create function leasehold_internal.look(
   key text,
   wait interval,
@@ -6284,11 +6285,12 @@ begin
     expires_at := to_timestamp(expires / 1000);
     is_done := true;
   elsif now >= bound then
-    -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is the caller's from before.
+    -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is from before.
     if leasehold_internal._remove_entry(look.key collate "C", token) then
       select l.* into lease from leasehold.leases l where l.key = look.key collate "C";
-      if leasehold_internal._is_grantable(lease) then
-        perform leasehold_internal._wake(leasehold_internal._session_of_next_waiter(look.key collate "C", null));
+      if leasehold_internal._is_root_free(lease) then
+        perform leasehold_internal._wake(s.session)
+           from unnest(leasehold_internal._sessions_to_wake(look.key collate "C")) s (session);
       end if;
     end if;
     is_done := true;
@@ -6339,12 +6341,13 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Waits in the queue, and commits between its looks: so its entry is seen, and no snapshot grows older than a second. Postgres lets
--- a procedure commit only if it has its caller's rights, no SET clause and no exception block, and not within a transaction. The
--- first commit refuses that (2D000): without it a key that is free at once would be granted there, and given back by a rollback.
+-- Waits in the queue, and commits between its looks: so its entry is seen, and no snapshot grows older than a second. Postgres
+-- lets a procedure commit only if it has its caller's rights, no SET clause and no exception block, and not within a transaction.
+-- The first commit refuses that (2D000): without it a key that is free at once would be granted there, and given back by a
+-- rollback.
 --
--- The body runs under whatever search_path its caller has (rule 11): no operator, no cast, no name without its schema. It only does
--- what look says. Its variables have the types of the columns, or an assignment would cast.
+-- The body runs under whatever search_path its caller has (rule 11): no operator, no cast, no name without its schema. It only
+-- does what look says. Its variables have the types of the columns, or an assignment would cast.
 create procedure leasehold.acquire(
   key text,
   wait interval default '10 s',
@@ -6385,15 +6388,15 @@ end
 $$;
 
 comment on procedure leasehold.acquire is
-  'Acquires the lock, and waits for it in the queue: call leasehold.acquire(''report:daily'', wait => ''1 min''); Answers one row: '
-  'token is the secret for renew and release, fence the fencing token for guard. Who waits is served in turn, beside the waiters of '
-  'clients. "wait": null waits without end. "token": a uuid of your own makes the call repeatable: called again with it, it gives '
-  'the same grant, so that an answer that was lost is found again, or released. "session": the number that attach() gave on this '
-  'connection. It commits while it waits, so it must be a statement of its own: in a transaction, in a statement with others, and '
-  'in a function it fails with 2D000, before anything is granted. When it is cancelled, its place in the queue is free within 3 s. '
-  'statement_timeout bounds the whole wait. Fails with LH009 if the lock was not free in time, with LH003 if an argument is '
-  'invalid, and with LH004 on a standby, under another isolation level than read committed, and if the session is not one of this '
-  'connection.';
+  'Acquires the lock, and waits for it in the queue: call leasehold.acquire(''report:daily'', wait => ''1 min''); Answers one '
+  'row: token is the secret for renew and release, fence the fencing token for guard. Who waits is served in turn, beside the '
+  'waiters of clients. "wait": null waits without end. "token": a uuid of your own makes the call repeatable: called again with '
+  'it, it gives the same grant, so that an answer that was lost is found again, or released. "session": the number that attach() '
+  'gave on this connection. It commits while it waits, so it must be a statement of its own: in a transaction, in a statement '
+  'with others, and in a function it fails with 2D000, before anything is granted. When it is cancelled, its place in the queue '
+  'is free within 3 s. statement_timeout bounds the whole wait. Fails with LH009 if the lock was not free in time, with LH003 if '
+  'an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the session is '
+  'not one of this connection.';
 --> statement-breakpoint
 create function leasehold.renew(key text, token uuid, ttl interval default null, session integer default null) returns timestamptz
 language plpgsql volatile security definer

@@ -181,7 +181,7 @@ export const sqlApi: readonly Mutant[] = [
   {
     name: "call acquire: who is next is not woken when a wait is over",
     file: "src/sql/api/look.sql",
-    edits: [["      if leasehold_internal._is_grantable(lease) then\n", "      if false then\n"]],
+    edits: [["      if leasehold_internal._is_root_free(lease) then\n", "      if false then\n"]],
     tests: acquireEnds,
   },
   {

@@ -1,8 +1,8 @@
--- How long a waiter without a listener sleeps between two looks. Nobody wakes it: a key that is released while it is the first and
--- sleeps stays free until its next look. So it looks again after a twentieth of the time for which it has waited for the present
--- holder, which costs whoever waits for long jobs 5 % at most, and after 10 ms at least. Each waiter ahead adds up to 10 ms, less
--- where half a turn takes less: the grants since the last look tell. Never more than 1 s, which its entry outlasts three times.
--- To sleep for as long as the last turns took was tried: after a job of 30 s, 20 waiters took 6 s instead of 1 s.
+-- How long a waiter without a listener sleeps between two looks. Nobody wakes it: a key that is released while it is the first
+-- and sleeps stays free until its next look. So it looks again after a twentieth of the time for which it has waited for the
+-- present holder, which costs whoever waits for long jobs 5 % at most, and after 10 ms at least. Each waiter ahead adds up to
+-- 10 ms, less where half a turn takes less: the grants since the last look tell. Never more than 1 s, which its entry outlasts
+-- three times. To sleep for as long as the last turns took was tried: after a job of 30 s, 20 waiters took 6 s instead of 1 s.
 --
 -- ticket: null without an entry. since: when the wait began. looked and grants: the last look, and the key's grants until then.
 create function leasehold_internal._seconds_to_look(

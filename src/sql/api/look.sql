@@ -1,8 +1,9 @@
--- One look of call leasehold.acquire(...): what a client asks, and, where the key was not granted, how long to sleep until the next
--- one. All that the procedure must decide is decided here, because its own body runs under its caller's search_path (rule 11).
+-- One look of call leasehold.acquire(...): what a client asks, and, where the key was not granted, how long to sleep until the
+-- next one. All that the procedure must decide is decided here, because its own body runs under its caller's search_path
+-- (rule 11).
 --
--- From the first look to the next ones: token, ticket and proof, as a client keeps them (decision 18); since, when the wait began;
--- looked and grants, see _seconds_to_look. is_late: the wait is over, and its entry is gone.
+-- From one look to the next: token, ticket and proof, as a client keeps them (decision 18); since, when the wait began; looked
+-- and grants, see _seconds_to_look. is_late: the wait is over, and its entry is gone.
 create function leasehold_internal.look(
   key text,
   wait interval,
@@ -72,11 +73,12 @@ begin
     expires_at := to_timestamp(expires / 1000);
     is_done := true;
   elsif now >= bound then
-    -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is the caller's from before.
+    -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is from before.
     if leasehold_internal._remove_entry(look.key collate "C", token) then
       select l.* into lease from leasehold.leases l where l.key = look.key collate "C";
-      if leasehold_internal._is_grantable(lease) then
-        perform leasehold_internal._wake(leasehold_internal._session_of_next_waiter(look.key collate "C", null));
+      if leasehold_internal._is_root_free(lease) then
+        perform leasehold_internal._wake(s.session)
+           from unnest(leasehold_internal._sessions_to_wake(look.key collate "C")) s (session);
       end if;
     end if;
     is_done := true;
