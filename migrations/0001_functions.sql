@@ -1489,7 +1489,7 @@ $$;
 --> statement-breakpoint
 -- Which of these tokens have a share of the key, by their places.
 create function leasehold_internal._places_of_shares(p_key text, tokens uuid[]) returns table (place integer)
-language plpgsql volatile
+language plpgsql stable
 as $$
 begin
   return query
@@ -6182,7 +6182,7 @@ as $$
     from pg_proc p join space n on n.oid = p.pronamespace
    where n.nspname = 'leasehold_internal' and left(p.proname, 1) <> '_' and left(p.proname, 6) <> 'admin_'
       or n.nspname = 'leasehold' and p.proname in (
-           'try_acquire', 'renew', 'release', 'check', 'attach', 'detach', 'detach_lock', 'adopt', 'force_release',
+           'try_acquire', 'acquire', 'renew', 'release', 'check', 'attach', 'detach', 'detach_lock', 'adopt', 'force_release',
            'sweep',
            'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
            'refuse_old_fence', 'require_guard') -- create trigger needs the right to execute its function
@@ -6361,6 +6361,23 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- The bounds of metadata, as an error that says them.
+create function leasehold_internal._check_metadata(metadata jsonb) returns void
+language plpgsql volatile
+as $$
+begin
+  if octet_length(metadata::text) > 65536 then
+    raise exception using errcode = 'LH003',
+      message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
+      hint = 'Store what is large elsewhere, and a reference to it here.';
+  end if;
+  if not leasehold_internal._are_terms_valid('-', 1, 0, null, metadata::text) then
+    raise exception using errcode = 'LH003', message = 'metadata has 100 levels at most, and numbers that can be written out',
+      hint = 'Store what is large elsewhere, and a reference to it here.';
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- The same bounds as the client's ttlMs.
 create function leasehold_internal._ttl_ms(ttl interval) returns integer
 language plpgsql immutable
@@ -6375,6 +6392,22 @@ begin
       hint = 'Give an interval such as ''30 s''. For more, renew.';
   end if;
   return ms;
+end
+$$;
+--> statement-breakpoint
+-- How long to wait, in milliseconds: infinity for null. Intervals have an infinity of their own since Postgres 17.
+create function leasehold_internal._wait_ms(wait interval) returns float8
+language plpgsql immutable
+as $$
+declare
+  ms float8 := extract(epoch from wait)::float8 * 1000;
+begin
+  if ms < 0 then
+    raise exception using errcode = 'LH003',
+      message = format('a wait is 0 or longer, not %s', wait),
+      hint = 'Give an interval such as ''10 s''. Null waits without end.';
+  end if;
+  return coalesce(ms, 'infinity');
 end
 $$;
 --> statement-breakpoint
@@ -6467,15 +6500,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(try_acquire.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
-  if octet_length(metadata::text) > 65536 then
-    raise exception using errcode = 'LH003',
-      message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
-      hint = 'Store what is large elsewhere, and a reference to it here.';
-  end if;
-  if not leasehold_internal._are_terms_valid('-', 1, 0, null, metadata::text) then
-    raise exception using errcode = 'LH003', message = 'metadata has 100 levels at most, and numbers that can be written out',
-      hint = 'Store what is large elsewhere, and a reference to it here.';
-  end if;
+  perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(try_acquire.session);
 
   token := gen_random_uuid();
@@ -6517,6 +6542,229 @@ comment on function leasehold.try_acquire(text, interval, text, jsonb, integer) 
   'row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and until '
   'then the key is kept from everybody; so commit first. Fails with LH003 if an argument is invalid, and with LH004 on a '
   'standby, under another isolation level than read committed, and if the session is not one of this connection.';
+--> statement-breakpoint
+-- How long a waiter without a listener sleeps between two looks. Nobody wakes it: a key that is released while it is the first
+-- and sleeps stays free until its next look. So it looks again after a twentieth of the time for which it has waited for the
+-- present holder, which costs whoever waits for long jobs 5 % at most, and after 10 ms at least. Each waiter ahead adds up to
+-- 10 ms, less where half a turn takes less: the grants since the last look tell. Never more than 1 s, which its entry outlasts
+-- three times. To sleep for as long as the last turns took was tried: after a job of 30 s, 20 waiters took 6 s instead of 1 s.
+--
+-- ticket: null without an entry. since: when the wait began. looked and grants: the last look, and the key's grants until then.
+create function leasehold_internal._seconds_to_look(
+  p_key text, p_ticket bigint, since float8, looked float8, now float8, inout grants bigint, out seconds float8)
+language plpgsql volatile
+as $$
+declare
+  lease record;
+  ahead integer;
+  place_ms float8 := 2;
+begin
+  select l.acquisitions, leasehold_internal._ms(greatest(l.acquired_at, l.released_at)) as changed into lease from leasehold.leases l
+                                                                                                              where l.key >= p_key and l.key <= p_key
+                                                                                                              order by l.key desc
+                                                                                                              limit 1;
+  if lease.acquisitions > grants then
+    place_ms := least((now - looked) / (lease.acquisitions - grants) / 2, 10);
+  end if;
+  ahead := (
+    select count(*)
+      from (
+        select from leasehold.waiters w
+         where w.key = p_key and w.ticket < p_ticket and w.alive_until > clock_timestamp()
+         order by w.ticket
+         limit 100) a);
+  seconds := least(greatest((now - greatest(since, lease.changed)) / 20, 10 + ahead * place_ms), 1000) / 1000;
+  grants := lease.acquisitions;
+end
+$$;
+--> statement-breakpoint
+-- One look of call leasehold.acquire(...): what a client asks, and, where the key was not granted, how long to sleep until the
+-- next one. All that the procedure must decide is decided here, because its own body runs under its caller's search_path
+-- (rule 11).
+--
+-- From one look to the next: token, ticket and proof, as a client keeps them (decision 18); since, when the wait began; looked
+-- and grants, see _seconds_to_look. is_late: the wait is over, and its entry is gone.
+create function leasehold_internal.look(
+  key text,
+  wait interval,
+  ttl interval,
+  owner text,
+  metadata jsonb,
+  session integer,
+  inout token uuid,
+  inout ticket bigint,
+  inout proof bigint,
+  inout since float8,
+  inout looked float8,
+  inout grants bigint,
+  out fence bigint,
+  out expires_at timestamptz,
+  out is_done boolean,
+  out is_late boolean,
+  out seconds float8
+)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  now float8 := leasehold_internal._ms(clock_timestamp());
+  bound float8; -- when the wait is over
+  ttl_ms integer;
+  own leasehold.sessions;
+  outcome text := 'busy';
+  expires float8;
+  place bigint;
+  place_proof bigint;
+  nextlook float8;
+  lease leasehold.leases;
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_key(look.key);
+  ttl_ms := leasehold_internal._ttl_ms(ttl);
+  perform leasehold_internal._check_metadata(metadata);
+  own := leasehold_internal._own_session(look.session);
+  since := coalesce(since, now);
+  bound := since + leasehold_internal._wait_ms(wait);
+  token := coalesce(token, gen_random_uuid());
+
+  -- A row or a table that somebody keeps locked, or a key that he has inserted and not committed, is waited for: ask again.
+  begin
+    -- The last look is made when the wait is over. One that is held up for longer than a second is too late (rule 8).
+    select a.outcome, a.fence, a.expires, a.ticket, a.proof, a.nextlook
+      into outcome, fence, expires, place, place_proof, nextlook
+      from leasehold_internal.acquire_one(
+             own.id, own.nonce, case when own.id is not null then 5000 end, false,
+             look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
+             metadata::text, bound + 1000, now < bound, ticket, proof, null) a;
+  exception when lock_not_available or deadlock_detected then
+    null; -- busy
+  end;
+
+  is_done := false;
+  is_late := false;
+  if outcome = 'granted' then
+    expires_at := to_timestamp(expires / 1000);
+    is_done := true;
+  elsif now >= bound then
+    -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is from before.
+    if leasehold_internal._remove_entry(look.key collate "C", token) then
+      select l.* into lease from leasehold.leases l where l.key = look.key collate "C";
+      if leasehold_internal._is_root_free(lease) then
+        perform leasehold_internal._wake(s.session)
+           from unnest(leasehold_internal._sessions_to_wake(look.key collate "C")) s (session);
+      end if;
+    end if;
+    is_done := true;
+    is_late := true;
+  else
+    if place is not null then
+      ticket := place;
+      proof := place_proof;
+    end if;
+    select s.grants, s.seconds into grants, seconds
+      from leasehold_internal._seconds_to_look(look.key collate "C", ticket, since, looked, now, grants) s;
+    -- Sooner, where it is known when the key may be free: when a lease ends, or at once.
+    seconds := greatest(least(
+      seconds,
+      (bound - now) / 1000,
+      case when nextlook = 0 or nextlook > now then (nextlook - now) / 1000 end), 0);
+    looked := now;
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- Raises the error of call leasehold.acquire(...) that did not get the key in time. A statement of its own, after the commit that
+-- removed the waiter's entry.
+create function leasehold_internal.refuse_wait(key text, wait interval) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+as $$
+#variable_conflict use_column
+declare
+  answer record;
+begin
+  perform leasehold_internal._check_key(refuse_wait.key);
+  select a.* into answer from leasehold_internal.inspect(refuse_wait.key collate "C") a;
+  raise exception using errcode = 'LH009',
+    message = format('the lock %L was not free within %s', refuse_wait.key, wait),
+    detail = concat_ws(' ',
+      case
+        when answer.state = 'blocked' or answer.blocked
+          then 'A transaction keeps it. ' || leasehold_internal._where_open(answer.blocked, answer.blocker, answer.gid)
+        when answer.state = 'free' then 'Nobody has it now.'
+        when answer.state = 'cooling' then
+          format('%s has released it, and its minimum hold ends at %s.', answer.owner, to_timestamp(answer.free / 1000))
+        else format('%s has it, with fence %s, until %s or longer.', answer.owner, answer.fence, to_timestamp(answer.free / 1000))
+      end,
+      case when answer.waiters > 0 then format('Others who wait for it: %s.', answer.waiters) end),
+    hint = 'Wait for longer, such as wait => ''1 min''; null waits without end. Nothing of this wait is left in the queue.';
+end
+$$;
+--> statement-breakpoint
+-- Waits in the queue, and commits between its looks: so its entry is seen, and no snapshot grows older than a second. Postgres
+-- lets a procedure commit only if it has its caller's rights, no SET clause and no exception block, and not within a transaction.
+-- The first commit refuses that (2D000): without it a key that is free at once would be granted there, and given back by a
+-- rollback.
+--
+-- The body runs under whatever search_path its caller has (rule 11): no operator, no cast, no name without its schema. It only
+-- does what look says. Its variables have the types of the columns, or an assignment would cast.
+create procedure leasehold.acquire(
+  key text,
+  wait interval default '10 s',
+  ttl interval default '30 s',
+  owner text default null,
+  metadata jsonb default null,
+  session integer default null,
+  inout token uuid default null,
+  inout fence bigint default null,
+  inout expires_at timestamptz default null
+)
+language plpgsql
+as $$
+declare
+  ticket bigint;
+  proof bigint;
+  since double precision;
+  looked double precision;
+  grants bigint;
+  is_done boolean;
+  is_late boolean;
+  seconds double precision;
+begin
+  commit;
+  loop
+    select l.token, l.ticket, l.proof, l.since, l.looked, l.grants, l.fence, l.expires_at, l.is_done, l.is_late, l.seconds
+      into token, ticket, proof, since, looked, grants, fence, expires_at, is_done, is_late, seconds
+      from leasehold_internal.look(key, wait, ttl, owner, metadata, session, token, ticket, proof, since, looked, grants) l;
+    commit;
+    exit when is_done;
+    perform pg_catalog.pg_sleep(seconds);
+    commit;
+  end loop;
+  if is_late then
+    perform leasehold_internal.refuse_wait(key, wait);
+  end if;
+end
+$$;
+
+comment on procedure leasehold.acquire is
+  'Acquires the lock, and waits for it in the queue: call leasehold.acquire(''report:daily'', wait => ''1 min''); Answers one '
+  'row: token is the secret for renew and release, fence the fencing token for guard. Who waits is served in turn, beside the '
+  'waiters of clients. "wait": null waits without end. "token": a uuid of your own makes the call repeatable: called again with '
+  'it, it gives the same grant, so that an answer that was lost is found again, or released. "session": the number that attach() '
+  'gave on this connection. It commits while it waits, so it must be a statement of its own: in a transaction, in a statement '
+  'with others, and in a function it fails with 2D000, before anything is granted. When it is cancelled, its place in the queue '
+  'is free within 3 s. statement_timeout bounds the whole wait. Fails with LH009 if the lock was not free in time, with LH003 if '
+  'an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the session is '
+  'not one of this connection.';
 --> statement-breakpoint
 create function leasehold.renew(key text, token uuid, ttl interval default null, session integer default null) returns timestamptz
 language plpgsql volatile security definer
@@ -6575,11 +6823,12 @@ declare
 begin
   perform leasehold_internal._check_key(release.key);
   perform leasehold_internal._check_token(release.token);
-  for attempt in 1..3 loop
+  -- For 0.2 s: others who join the queue one after the other may keep the row from one try, and from the next.
+  for attempt in 1..10 loop
     select coalesce(a.others::json #>> '{0,1}', 'released') as outcome, (a.others::json #>> '{0,3}')::integer as next
       into answer
       from leasehold_internal.release(false, array[release.key collate "C"], array[release.token], array[null::bigint]) a;
-    exit when answer.outcome <> 'busy' or attempt = 3;
+    exit when answer.outcome <> 'busy' or attempt = 10;
     perform pg_sleep(0.005 * attempt);
   end loop;
   if answer.outcome = 'busy' then
