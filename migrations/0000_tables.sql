@@ -94,6 +94,30 @@ CREATE TABLE "leasehold"."sessions" (
 	"seen_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "leasehold"."shares" (
+	"key" text COLLATE "C" NOT NULL,
+	"token" uuid NOT NULL,
+	"fence" bigint NOT NULL,
+	"weight" integer NOT NULL,
+	"capacity" integer,
+	"owner" text,
+	"session_id" integer,
+	"ttl_ms" integer NOT NULL,
+	"takeover_ms" integer,
+	"min_hold_ms" integer NOT NULL,
+	"max_hold_until" timestamp with time zone,
+	"acquired_at" timestamp with time zone NOT NULL,
+	"renewed_at" timestamp with time zone NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL,
+	"hold_until" timestamp with time zone,
+	"revoked_at" timestamp with time zone,
+	"released_at" timestamp with time zone,
+	"metadata" jsonb,
+	CONSTRAINT "shares_pkey" PRIMARY KEY("key","token"),
+	CONSTRAINT "shares_key_fence_unique" UNIQUE("key","fence"),
+	CONSTRAINT "shares_weight" CHECK ("leasehold"."shares"."weight" between 1 and coalesce("leasehold"."shares"."capacity", 1))
+);
+--> statement-breakpoint
 CREATE TABLE "leasehold"."sweeper" (
 	"id" boolean PRIMARY KEY DEFAULT true NOT NULL,
 	"after_key" text COLLATE "C",
@@ -107,6 +131,8 @@ CREATE TABLE "leasehold"."waiters" (
 	"token" uuid NOT NULL,
 	"session_id" integer,
 	"owner" text NOT NULL,
+	"weight" integer,
+	"capacity" integer,
 	"enqueued_at" timestamp with time zone NOT NULL,
 	"alive_until" timestamp with time zone NOT NULL,
 	CONSTRAINT "waiters_pkey" PRIMARY KEY("key","ticket"),

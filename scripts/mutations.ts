@@ -13,6 +13,7 @@
 import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { advisoryLocks } from "./mutants/advisory-locks.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { config } from "./mutants/config.js";
@@ -23,12 +24,15 @@ import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { handingOver } from "./mutants/handing-over.js";
 import { instances } from "./mutants/instances.js";
+import { leading } from "./mutants/leading.js";
 import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
+import { sets } from "./mutants/sets.js";
+import { shares } from "./mutants/shares.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -73,8 +77,11 @@ const mutants = [
   ...libraries,
   ...counters,
   ...handingOver,
+  ...leading,
   ...retrying,
   ...rules,
+  ...sets,
+  ...shares,
   ...sqlApi,
   ...stores,
   ...testing,
@@ -83,6 +90,7 @@ const mutants = [
   ...views,
   ...watch,
   ...cli,
+  ...advisoryLocks,
   ...config,
   ...timing,
   ...tls,

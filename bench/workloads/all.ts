@@ -13,6 +13,8 @@ import { memoryStore } from "./memory-store.js";
 import { newKeys } from "./new-keys.js";
 import { queue } from "./queue.js";
 import { routing } from "./routing.js";
+import { sets } from "./sets.js";
+import { shares } from "./shares.js";
 import { takeover } from "./takeover.js";
 import { uncontended } from "./uncontended.js";
 import type { Workload } from "./workload.js";
@@ -32,8 +34,10 @@ export const workloads: readonly Workload[] = [
   memory,
   guardedTransactions,
   guardedRows,
+  sets,
   firstLock,
   counting,
   routing,
   memoryStore,
+  shares,
 ];

@@ -96,7 +96,12 @@ export const client: readonly Mutant[] = [
   {
     name: "lock.transaction: sent for a lock that is known to be lost",
     file: "src/hold/guards.ts",
-    edits: [["    backend.refuseGuard();\n    lease.refuseUnlessHeld();\n", "    backend.refuseGuard();\n"]],
+    edits: [
+      [
+        "    backend.refuseGuard();\n    for (const lease of leases) {\n      lease.refuseUnlessHeld();\n    }\n",
+        "    backend.refuseGuard();\n",
+      ],
+    ],
     tests: libraries,
   },
   {
@@ -209,7 +214,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "reentry: any holder of this process counts as the caller",
-    file: "src/locker/store-locker.ts",
+    file: "src/locker/reentry.ts",
     edits: [["if (lock !== undefined && isInsideOf(lock)) {", "if (lock !== undefined) {"]],
     tests: ["test/api/reentry.test.ts"],
   },

@@ -138,7 +138,10 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     activity.beginCall();
     const { backend } = claims;
     // Behind waiters of this process an attempt could not be granted. Behind a holder of this process, a waiter queues at once.
-    const isBehind = (queues.size > 0 && queues.has(this.key)) || (this.terms.queues && holdings.has(this.key));
+    const { queues: isQueued, share } = this.terms;
+    const isBehind =
+      (queues.size > 0 && queues.has(this.key)) ||
+      (isQueued && (share === null ? holdings.has(this.key) : holdings.hasAlone(this.key)));
     if (backend.isReady && !isBehind && firstAttempts.size < MAX_FIRST_ATTEMPTS) {
       firstAttempts.add(this);
       this.claim.attemptSent();

@@ -131,15 +131,14 @@ export class LocalQueues implements ClaimQueues, HandOver {
   /** A NOTIFY does not say which key it is for, so the next waiter of every key looks. */
   wakeAll(): void {
     for (const queue of this.#queues.values()) {
-      wake(queue.next);
+      wakeNext(queue);
     }
   }
 
   /** Returns whether there was anybody to wake. */
   wakeKey(key: string): boolean {
-    const next = this.#queues.size === 0 ? null : (this.#queues.get(key)?.next ?? null);
-    wake(next);
-    return next !== null;
+    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
+    return queue !== undefined && wakeNext(queue);
   }
 
   /** The next waiter's look follows the release on the same connection, so it need not wait for the answer to the release. */
@@ -151,20 +150,19 @@ export class LocalQueues implements ClaimQueues, HandOver {
     if (queue.isBehindOthers) {
       return "elsewhere";
     }
-    wake(queue.next);
-    return queue.next === null ? null : "here";
+    return wakeNext(queue) ? "here" : null;
   }
 
-  releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | undefined): void {
+  releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | null | undefined): void {
     const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
-    if (queue === undefined) {
+    if (queue === undefined || isNextOurs === null) {
       return;
     }
     if (isNextOurs !== undefined) {
       queue.isBehindOthers = !isNextOurs;
     }
     if (!hasLooked && isNextOurs !== false) {
-      wake(queue.next);
+      wakeNext(queue);
     }
   }
 
@@ -264,10 +262,39 @@ export class LocalQueues implements ClaimQueues, HandOver {
   }
 }
 
-function wake(wait: Waiter | null): void {
-  if (wait?.resume === null) {
+/**
+ * Wakes who is next. Of readers all that stand next to each other, for they are granted together. Of those that want a part of a semaphore
+ * one more if the first is looking already: each part that is let go makes room for one. Returns whether there was anybody.
+ */
+function wakeNext(queue: LocalQueue): boolean {
+  const { next } = queue;
+  if (next === null) {
+    return false;
+  }
+  const isLooking = next.resume === null;
+  let { behind } = next; // read first: a waiter that goes on may leave the queue
+  wake(next);
+  if (next.isReader) {
+    for (let left = AT_ONCE; behind?.isReader === true && left > 0; left -= 1) {
+      const following: Waiter | null = behind.behind;
+      wake(behind);
+      behind = following;
+    }
+  } else if (next.isShared && isLooking) {
+    while (behind?.isShared === true && behind.resume === null) {
+      behind = behind.behind;
+    }
+    if (behind?.isShared === true) {
+      wake(behind);
+    }
+  }
+  return true;
+}
+
+function wake(wait: Waiter): void {
+  if (wait.resume === null) {
     wait.isWoken = true;
   } else {
-    wait?.resume();
+    wait.resume();
   }
 }

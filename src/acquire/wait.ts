@@ -9,13 +9,15 @@ import { type Granted, type NotGranted, refusal, type SettledAnswer, settled } f
 const POLL_MS = 1_000;
 const JITTER = 0.2;
 const BUSY_MS = 10;
-/** The pause after a look that Postgres has not answered. */
+/** The pause after a look that Postgres has not answered, unless the terms have a pace. */
 const OUTAGE_MS = 500;
 
 /** Looks again and again, in the queue of the key, until it is granted, timed out or ended. */
 export class Wait implements Waiter {
   readonly key: string;
   readonly token: string;
+  readonly isReader: boolean;
+  readonly isShared: boolean;
   readonly #looks: Looks;
   readonly #queues: LocalQueues;
   /** These fields belong to the queues that it is in, see Waiter. */
@@ -30,6 +32,9 @@ export class Wait implements Waiter {
   constructor(looks: Looks, queues: LocalQueues) {
     this.key = looks.claim.key;
     this.token = looks.claim.token;
+    const { share } = looks.claim.terms;
+    this.isShared = share !== null;
+    this.isReader = share !== null && share.capacity === null;
     this.#looks = looks;
     this.#queues = queues;
   }
@@ -47,10 +52,16 @@ export class Wait implements Waiter {
   async run(first: FirstResult): Promise<Granted | NotGranted> {
     this.#queues.join(this);
     this.#looks.onEnded = () => this.#queues.leave(this);
+    let hasMore = false;
     try {
-      return await this.#lookAgainAndAgain(first);
+      const result = await this.#lookAgainAndAgain(first);
+      hasMore = result.outcome === "granted" && result.hasMore === true;
+      return result;
     } finally {
       this.#queues.leave(this);
+      if (hasMore) {
+        this.#queues.wakeKey(this.key);
+      }
     }
   }
 
@@ -96,16 +107,18 @@ export class Wait implements Waiter {
   /** One look, asked again until it is answered, or `waitMs` is over. */
   async #lookThroughOutages(first?: FirstResult): Promise<SettledAnswer> {
     const looks = this.#looks;
+    const { pace } = looks.claim.terms;
     for (let given: Partial<FirstResult> | undefined = first; ; ) {
       try {
         const answer = await this.#queues.look(this, () => looks.look(given));
         if (given?.failure) {
           looks.onRecovered();
         }
+        pace?.answered();
         return answer;
       } catch (error) {
         const failure = looks.outlast(error);
-        await looks.pause(Math.min(OUTAGE_MS, looks.leftMs));
+        await looks.pause(Math.min(pace?.failed(failure) ?? OUTAGE_MS, looks.leftMs));
         given = { failure, deadline: after(looks.clock.now(), Math.min(looks.requestTimeoutMs, looks.leftMs)) };
       }
     }

@@ -4,6 +4,7 @@ import type { Lock } from "./lock.js";
 import type { JsonValue } from "./metadata.js";
 import type { PostgresClient } from "./postgres-client.js";
 import type { RetryStrategy } from "./retry.js";
+import type { ShareOptions } from "./share-options.js";
 import type { StoreFactory } from "./store.js";
 
 /** What a lock is acquired with, and what a locker may set for all of its locks. All durations are in milliseconds. */
@@ -82,7 +83,7 @@ export interface WaitOptions {
 }
 
 /** Options of `tryAcquire` and `tryWithLock`, which do not wait. What is left out comes from the locker. */
-export interface TryOptions extends LeaseOptions {
+export interface TryOptions extends LeaseOptions, ShareOptions {
   /** Cancels the call, not the lock: it rejects with `signal.reason`. A signal that is aborted already sends nothing. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -20,8 +20,10 @@ import { checkClient } from "./check-client.js";
 import { checkConnectionOptions } from "./connection-options.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
 import { checkMinHold, drawMinHoldMs, type MinHold } from "./min-hold.js";
+import type { OutagePace } from "./outage-pace.js";
 import { resolveStore } from "./resolve-store.js";
 import { type Targets, targetsOf } from "./resolve-targets.js";
+import { checkShare, type ShareTerms } from "./share.js";
 
 /** How long one attempt to connect may take, unless an option or the address says otherwise. */
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -66,6 +68,8 @@ export interface ResolvedAcquireOptions extends ResolvedLeaseOptions<number> {
   readonly waitMs: number;
   /** Null: it stands in the queue, or does not wait. */
   readonly retry: RetryStrategy | null;
+  /** Null: it is exclusive. */
+  readonly share: ShareTerms | null;
   /** Whether it stands in the queue. */
   readonly queues: boolean;
   readonly reentry: "throw" | "wait";
@@ -73,6 +77,8 @@ export interface ResolvedAcquireOptions extends ResolvedLeaseOptions<number> {
   readonly renewEveryMs: number;
   /** Equal for acquires with the same terms: they can share a statement. */
   readonly sort: string;
+  /** Absent: a wait has a pace of its own. */
+  readonly pace?: OutagePace;
 }
 
 interface ResolvedLeaseOptions<Hold extends MinHold> {
@@ -102,7 +108,16 @@ const leaseNames: Names<LeaseOptions> = {
   owner: true,
   onLost: true,
 };
-const acquireNames: Names<AcquireOptions> = { waitMs: true, retry: true, reentry: true, signal: true, ...leaseNames };
+const acquireNames: Names<AcquireOptions> = {
+  waitMs: true,
+  retry: true,
+  reentry: true,
+  signal: true,
+  shared: true,
+  capacity: true,
+  weight: true,
+  ...leaseNames,
+};
 const acquireNameList = Object.keys(acquireNames);
 /** Those of one database, which an instance may have of its own. */
 export const backendNames: Names<BackendOptions> = {
@@ -205,22 +220,31 @@ export function resolveAcquireOptions(
   const inherited = locker.renewEveryMs !== null && locker.renewEveryMs < lease.ttlMs ? locker.renewEveryMs : null;
   const { waitMs, retry } = waits ? waiting(given, locker) : { waitMs: 0, retry: null };
   const queues = waitMs > 0 && retry === null;
-  const { owner, ttlMs, maxHoldMs, metadata } = lease;
   const minHoldMs = drawMinHoldMs(lease.minHoldMs);
+  const share = checkShare(given);
   return {
     ...lease,
     minHoldMs,
     waitMs,
     retry: waitMs > 0 ? retry : null,
+    share,
     queues,
     reentry: reentry(given.reentry, locker.reentry),
-    sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]),
+    sort: sortOf({ ...lease, minHoldMs, share, queues }),
     signal: signal === undefined ? null : checkSignal(signal),
     renewEveryMs:
       renewEveryMs === undefined
         ? (inherited ?? Math.floor(lease.ttlMs / 3))
         : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
   };
+}
+
+/** Equal for equal terms. */
+export function sortOf(
+  terms: Omit<ResolvedAcquireOptions, "sort" | "waitMs" | "retry" | "reentry" | "signal" | "renewEveryMs">,
+): string {
+  const { owner, ttlMs, minHoldMs, maxHoldMs, metadata, queues, share } = terms;
+  return JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues, share]);
 }
 
 function resolveLeaseOptions(given: Given, defaults: ResolvedLeaseOptions<MinHold>): ResolvedLeaseOptions<MinHold> {

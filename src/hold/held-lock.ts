@@ -2,6 +2,8 @@ import { inspect } from "node:util";
 import type { DetachedLock } from "../api/detached-lock.js";
 import type { KeepAliveOptions, Lock, LockJson } from "../api/lock.js";
 import type { JsonValue } from "../api/metadata.js";
+import type { LockMode } from "../api/share-options.js";
+import { modeOf } from "../config/share.js";
 import { InvalidOptionError } from "../errors/errors.js";
 import { checkFunction } from "../errors/option-checks.js";
 import type { Guard } from "../guard/guard.js";
@@ -60,6 +62,14 @@ export class HeldLock implements Lock {
 
   get metadata(): JsonValue {
     return this.#lease.terms.metadata.value;
+  }
+
+  get mode(): LockMode {
+    return modeOf(this.#lease.terms.share);
+  }
+
+  get weight(): number {
+    return this.#lease.terms.share?.weight ?? 1;
   }
 
   get acquiredAt(): Date {
@@ -136,13 +146,15 @@ export class HeldLock implements Lock {
   }
 
   toJSON(): LockJson {
-    const { key, fence, owner, ttlMs, metadata, held, remainingMs, heldMs, instance } = this;
+    const { key, fence, owner, ttlMs, metadata, mode, weight, held, remainingMs, heldMs, instance } = this;
     return {
       key,
       fence: fence.toString(),
       owner,
       ttlMs,
       metadata,
+      mode,
+      weight,
       acquiredAt: this.acquiredAt.toISOString(),
       expiresAt: this.expiresAt.toISOString(),
       held,

@@ -45,6 +45,8 @@ export class Holdings implements LockActions, LeaseOwner {
   readonly #leases: LinkedList<Lease> = new LinkedList();
   /** An object rather than a Map: see LinkedList. */
   readonly #byKey: Record<string, Lease | undefined> = Object.create(null);
+  /** Those of keys that are shared, the oldest first. */
+  readonly #shares: Record<string, Set<Lease> | undefined> = Object.create(null);
   readonly #expiries: Expiries;
   readonly #renewals: Renewals;
   readonly #releases: ReleaseContext;
@@ -89,18 +91,43 @@ export class Holdings implements LockActions, LeaseOwner {
     };
   }
 
+  /** Of several shares, the oldest. */
   get(key: string): Lock | undefined {
-    return this.#byKey[key]?.lock;
+    for (const lease of this.#of(key)) {
+      return lease.lock;
+    }
+    return undefined;
   }
 
   has(key: string): boolean {
+    return this.#byKey[key] !== undefined || this.#shares[key] !== undefined;
+  }
+
+  /** Whether it holds the key exclusively. */
+  hasAlone(key: string): boolean {
     return this.#byKey[key] !== undefined;
   }
 
   /** Whether it holds the key by this very grant, under this token. */
-  hasGrant({ key, token, fence }: GrantId): boolean {
-    const lease = this.#byKey[key];
-    return lease?.token === token && lease.fence === fence;
+  hasGrant(grant: GrantId): boolean {
+    return this.#find(grant) !== undefined;
+  }
+
+  #find({ key, token, fence }: GrantId): Lease | undefined {
+    for (const lease of this.#of(key)) {
+      if (lease.token === token && lease.fence === fence) {
+        return lease;
+      }
+    }
+    return undefined;
+  }
+
+  *#of(key: string): Iterable<Lease> {
+    const alone = this.#byKey[key];
+    if (alone !== undefined) {
+      yield alone;
+    }
+    yield* this.#shares[key] ?? [];
   }
 
   get size(): number {
@@ -118,8 +145,11 @@ export class Holdings implements LockActions, LeaseOwner {
     return Array.from(this.#leases, ({ lock, grantedAt }) => ({ lock, grantedAtMs: grantedAt.monotonicMs }));
   }
 
-  /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
-  hold(claim: Claim, grant: Grant): Lease {
+  /**
+   * Turns a grant into a lock, and keeps it until it is released or lost. `renewedAgoMs`: how long ago it was granted or renewed elsewhere.
+   * @throws UnavailableError when the grant has already expired
+   */
+  hold(claim: Claim, grant: Grant, renewedAgoMs = 0): Lease {
     // Read once: each look at the clocks takes longer than most of what is done here.
     const at = this.#clock.now();
     const msLeft = msBetween(at, grant.until);
@@ -134,13 +164,21 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#enter(lease);
     const { keepAlive, renewEveryMs } = claim.terms;
     if (keepAlive) {
-      this.#renewals.keepAlive(lease, renewEveryMs, null, at.monotonicMs);
+      this.#renewals.keepAlive(lease, renewEveryMs, null, at.monotonicMs - renewedAgoMs);
     }
     // If the session was replaced before the answer came, the lease must be proven under the new one.
     if (!lease.isProven && lease.phase === "held") {
       this.#renewals.prove(lease);
     }
     return lease;
+  }
+
+  /** Ends a lease here without a word to anybody: it goes on in another handle, or its claim's last word ends it. */
+  drop(lease: Lease): void {
+    if (lease.phase === "held") {
+      this.#forget(lease);
+      lease.endDetached();
+    }
   }
 
   lost(lease: Lease, error: LeaseLostError): void {
@@ -215,7 +253,12 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 
   guard(lease: Lease): Guard {
-    return this.#guards.of(lease);
+    return this.#guards.of([lease]);
+  }
+
+  /** Of several leases, in the order of their keys. */
+  guardAll(leases: readonly [Lease, ...Lease[]]): Guard {
+    return this.#guards.of(leases);
   }
 
   holderInfo(key: string, holder: Holder | null): HolderInfo | null {
@@ -231,7 +274,15 @@ export class Holdings implements LockActions, LeaseOwner {
 
   isOurs(key: string, fence: bigint | null, sessionId: number | null): boolean {
     const isOurSession = sessionId !== null && sessionId === this.#backend.presence.sessionId;
-    return isOurSession || (fence !== null && this.get(key)?.fence === fence);
+    if (isOurSession || fence === null) {
+      return isOurSession;
+    }
+    for (const lease of this.#of(key)) {
+      if (lease.fence === fence) {
+        return true;
+      }
+    }
+    return false;
   }
 
   reportError(error: unknown): void {
@@ -240,9 +291,7 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Called when the store says that a grant has ended. */
   lose(grant: GrantId, reason: LossReason): void {
-    if (this.hasGrant(grant)) {
-      this.#byKey[grant.key]?.lose(reason);
-    }
+    this.#find(grant)?.lose(reason);
   }
 
   /** Called when a new session is active: every lease must be proven under it. */
@@ -289,6 +338,10 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Two grants of one key in this process (after a forced release, or because the server's clock was set): the older one has ended. */
   #enter(lease: Lease): void {
+    if (lease.terms.share !== null || this.#shares[lease.key] !== undefined) {
+      this.#enterShared(lease);
+      return;
+    }
     const previous = this.#byKey[lease.key];
     const older = previous !== undefined && previous.fence > lease.fence ? lease : previous;
     if (older !== lease) {
@@ -299,10 +352,34 @@ export class Holdings implements LockActions, LeaseOwner {
     }
   }
 
+  /** The same where the key is shared: others that share it stand beside it. */
+  #enterShared(lease: Lease): void {
+    const { key, fence } = lease;
+    const isAlone = lease.terms.share === null;
+    const others = Array.from(this.#of(key), (other) => other).filter((other) => isAlone || other.terms.share === null);
+    if (isAlone) {
+      this.#byKey[key] = lease;
+    } else {
+      this.#shares[key] ??= new Set();
+      this.#shares[key].add(lease);
+    }
+    if (!this.#backend.excludes) {
+      return;
+    }
+    for (const other of others) {
+      const older = other.fence > fence ? lease : other;
+      older.lose("taken");
+    }
+  }
+
   #forget(lease: Lease): void {
     this.#leases.remove(lease);
     if (lease.expiryTimer !== null) {
       this.#expiries.drop(lease);
+    }
+    const shares = lease.terms.share === null ? undefined : this.#shares[lease.key];
+    if (shares?.delete(lease) && shares.size === 0) {
+      delete this.#shares[lease.key];
     }
     if (this.#byKey[lease.key] === lease) {
       delete this.#byKey[lease.key];

@@ -20,7 +20,7 @@ export interface HandOver {
    */
   releaseSent(key: string): "here" | "elsewhere" | null;
   /** `hasLooked`: whether `releaseSent` returned "here". `isNextOurs`: see ReleaseAnswer. */
-  releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | undefined): void;
+  releaseAnswered(key: string, hasLooked: boolean, isNextOurs: boolean | null | undefined): void;
 }
 
 /** What all releases of a locker share. */
@@ -42,6 +42,7 @@ export class Release implements PendingRelease, Timed<Release> {
   readonly key: string;
   readonly token: string;
   readonly fence: bigint;
+  readonly isShared: boolean;
   readonly beganAtMs: number;
   previous: Release | null = null;
   next: Release | null = null;
@@ -64,6 +65,7 @@ export class Release implements PendingRelease, Timed<Release> {
     this.key = lease.key;
     this.token = lease.token;
     this.fence = lease.fence;
+    this.isShared = lease.terms.share !== null;
     this.beganAtMs = at.monotonicMs;
     this.#lease = lease;
     this.#context = context;
@@ -90,6 +92,10 @@ export class Release implements PendingRelease, Timed<Release> {
 
   /** The look of the next waiter of this process follows on the same connection, so it need not wait for our answer. */
   onSent(): boolean {
+    const { share } = this.#lease.terms;
+    if (share !== null && share.capacity === null) {
+      return false; // other readers may go on, and then nobody is next
+    }
     const looks = this.#context.handOver.releaseSent(this.key);
     this.#isWakeSent = looks === "here";
     return looks === "elsewhere";
@@ -160,9 +166,9 @@ export class Release implements PendingRelease, Timed<Release> {
     } else if (!claim.isCertain) {
       return claim.abandon();
     }
-    const { key, token, fence } = this;
+    const { key, token, fence, isShared } = this;
     return new Promise((resolve, reject) => {
-      backend.release({ key, token, fence, onSent: () => false, onAnswer: resolve, onFailure: reject });
+      backend.release({ key, token, fence, isShared, onSent: () => false, onAnswer: resolve, onFailure: reject });
     });
   }
 
@@ -193,7 +199,7 @@ export class Release implements PendingRelease, Timed<Release> {
     }
   }
 
-  #end(isNextOurs: boolean | undefined): void {
+  #end(isNextOurs: boolean | null | undefined): void {
     this.#context.ended(this.#lease, this.#heldMs);
     this.#context.handOver.releaseAnswered(this.key, this.#isWakeSent, isNextOurs);
   }

@@ -1,8 +1,10 @@
 import type { Capabilities } from "../api/capabilities.js";
 import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
+import type { LeadOptions } from "../api/lead-options.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
+import type { LockSet } from "../api/lock-set.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
 import type { AcquireOptions, AdoptOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
@@ -14,6 +16,11 @@ import type { DebugInfo } from "./debug.js";
 export type TryResult<Value> =
   | { readonly acquired: true; readonly value: Value; readonly heldMs: number }
   | { readonly acquired: false; readonly holder: HolderInfo | null };
+
+/** What `tryWithLocks` resolves to. `key` is the full key of the first that could not be granted. */
+export type TryAllResult<Value> =
+  | { readonly acquired: true; readonly value: Value; readonly heldMs: number }
+  | { readonly acquired: false; readonly key: string; readonly holder: HolderInfo | null };
 
 /**
  * Takes locks. One locker per process is enough: it holds any number of locks over three connections. An interface, so that a test can
@@ -90,6 +97,86 @@ export interface Locker extends AsyncDisposable {
     body: (lock: Lock) => Value | PromiseLike<Value>,
     options?: TryOptions,
   ): Promise<TryResult<Value>>;
+
+  /**
+   * Acquires all of these keys or none. If all are free that takes one statement. Otherwise it waits in the order of the keys, not in that of the call, so that
+   * sets and single acquires never wait for each other in a circle. `waitMs` bounds the whole call, `maxHoldMs` counts from the first key, and has to
+   * be the larger one. What it holds while it waits is renewed, and is not in `locks()`. A key named twice counts once; 1,000 keys at most.
+   *
+   * ```ts
+   * await using locks = await locker.acquireAll([key("account", 1), key("account", 2)]);
+   * ```
+   * @throws {WaitTimeoutError} after `waitMs`, with the key that was missing; nothing is held
+   * @throws {InvalidOptionError} for no keys, and where `waitMs` is not less than `maxHoldMs`
+   * @throws what `acquire` throws
+   */
+  acquireAll(keys: readonly string[], options?: AcquireOptions): Promise<LockSet>;
+
+  /**
+   * Resolves to all of the locks if the keys are free now and nobody waits for any of them, else to null, and nothing is held.
+   * @throws what `tryAcquire` throws
+   */
+  tryAcquireAll(keys: readonly string[], options?: TryOptions): Promise<LockSet | null>;
+
+  /**
+   * `withLock` for several keys.
+   *
+   * ```ts
+   * await locker.withLocks([key("account", 1), key("account", 2)], async (locks) => {
+   *   await charge(42, { signal: locks.signal });
+   * });
+   * ```
+   * @throws the body's own error
+   * @throws {LeaseLostError} when the body returned but one of the locks was lost meanwhile
+   * @throws what `acquireAll` throws
+   */
+  withLocks<Value>(
+    keys: readonly string[],
+    body: (locks: LockSet) => Value | PromiseLike<Value>,
+    options?: AcquireOptions,
+  ): Promise<Value>;
+
+  /**
+   * `tryWithLock` for several keys: if one is taken, the result says which, and who holds it.
+   * @throws what `withLocks` and `tryAcquireAll` throw
+   */
+  tryWithLocks<Value>(
+    keys: readonly string[],
+    body: (locks: LockSet) => Value | PromiseLike<Value>,
+    options?: TryOptions,
+  ): Promise<TryAllResult<Value>>;
+
+  /**
+   * Campaigns for the key in the queue, for as long as that takes; runs the body while it leads; and campaigns again when the lock is lost,
+   * whatever the body does about that, once the body has ended. An outage of Postgres, however long, does not end it.
+   *
+   * The body's `signal` fires when the lock is lost and when `options.signal` fires. While it leads, the body ends `lead` by returning (it resigns)
+   * or by throwing: catch in it what may pass, such as a query that fails in an outage. After a loss both end the term alone; what it throws
+   * then, and is neither the loss nor an abort, goes to `onError`, or else becomes a process warning. An error that says that this very lock is
+   * not held counts as a loss. While the call lasts it keeps the process alive.
+   *
+   * ```ts
+   * const stop = new AbortController();
+   * process.once("SIGTERM", () => stop.abort());
+   * await locker.lead("dispatcher", async (lock, signal) => {
+   *   console.log(`leads, with fence ${lock.fence}`);
+   *   while (!signal.aborted) await work(signal);
+   * }, { signal: stop.signal });
+   * ```
+   * Resolves to what the body returned while it led; to undefined when `options.signal` has fired before that.
+   * @throws what the body threw while it led
+   * @throws {RetriesExhaustedError} when `retry` gives up; its `cause` is the loss or the outage
+   * @throws {ClosedError} when the locker is closed, also during a term, once the body has ended
+   * @throws {ReentryError} when the locker has `reentry: "throw"`, and the code that calls holds the key
+   * @throws {UnavailableError} when what is wrong will not pass: a wrong password, where this locker has never been connected, or a `client` that
+   * was ended. Any other outage is waited for.
+   * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError} as `ready` does
+   */
+  lead<Value>(
+    key: string,
+    body: (lock: Lock, signal: AbortSignal) => Value | PromiseLike<Value>,
+    options?: LeadOptions,
+  ): Promise<Value | undefined>;
 
   /**
    * Goes on with a lock that `lock.detach` gave away elsewhere, or that the SQL API granted. The fence stays; the token is replaced, so that a

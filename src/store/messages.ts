@@ -1,4 +1,5 @@
 import type { SweepResult } from "../api/results.js";
+import type { ShareTerms } from "../config/share.js";
 import type { LeaseholdError, LossReason } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
 import type { TallyStats } from "./counts.js";
@@ -21,6 +22,8 @@ export interface GrantTerms {
   readonly maxHoldMs: number;
   /** JSON text in `json`. */
   readonly metadata: { readonly json: string | null };
+  /** Null: it has the key for itself. */
+  readonly share: ShareTerms | null;
   /** Whether it joins the queue when it is not granted. */
   readonly queues: boolean;
   /** Equal for equal terms: attempts of one sort share a statement that has a scalar for each term. */
@@ -46,6 +49,7 @@ export interface PendingRelease {
   readonly key: string;
   readonly token: string;
   readonly fence: bigint;
+  readonly isShared: boolean;
   /**
    * Called when it was sent and later requests are sure to reach the server after it. Not called where that is not sure. Returns whether
    * another process is believed to be next in the queue, and should be told at once.
@@ -87,6 +91,18 @@ export interface AcquireRequest {
   readonly ticket: Ticket | null;
 }
 
+/** Asks for several keys at once, each with a token of its own. */
+export interface AcquireAllRequest {
+  /** Different keys, in the order of their bytes (decision 26). */
+  readonly items: readonly QueueEntry[];
+  /** Of each. They do not queue. */
+  readonly terms: GrantTerms;
+  /** From this moment of its own clock on the server does nothing. */
+  readonly notAfterMs: number;
+  /** Whether the longest run from the first key on that can be granted is granted. Otherwise all are, or none. */
+  readonly takesPrefix: boolean;
+}
+
 /** An entry in the queue of a key. */
 export interface QueueEntry {
   readonly key: string;
@@ -126,6 +142,24 @@ export type AcquireAnswer =
   /** The session was not seen alive: nothing was done. */
   | { readonly outcome: "unproven" };
 
+/** The first of several keys that was not granted. */
+export interface Missing {
+  /** Its place among those that were asked for. */
+  readonly index: number;
+  readonly answer: Extract<AcquireAnswer, { outcome: "held" | "busy" }>;
+}
+
+export type AcquireAllAnswer =
+  | {
+      readonly outcome: "answered";
+      /** Those of the first keys; of all, or of none, unless a prefix would do. */
+      readonly grants: readonly Grant[];
+      /** Null: all were granted. */
+      readonly missing: Missing | null;
+    }
+  | { readonly outcome: "late" }
+  | { readonly outcome: "unproven" };
+
 export interface Proof {
   /** The local moment until which the lease is sure to last, less a margin for drift. */
   readonly until: Instant;
@@ -139,6 +173,8 @@ export interface Grant extends Proof {
   readonly acquiredAtMs: number;
   /** Null when the key was free, and in the answer to a repeated request. */
   readonly takeover: Takeover | null;
+  /** Of a share: others of the queue fit beside it, and may be granted theirs now. */
+  readonly hasMore?: boolean;
   /** How long ago it was granted, of one that was adopted. */
   readonly ageMs?: number;
 }
@@ -174,8 +210,11 @@ export interface AbandonRequest {
 export interface ReleaseAnswer {
   readonly outcome: "released" | "expired" | "gone" | "busy";
   readonly reason: LossReason | null;
-  /** Whether the next waiter is of this process, which has to wake it. Left out when there is none, or it is not known. */
-  readonly isNextOurs?: boolean;
+  /**
+   * Whether the next waiter is of this process, which has to wake it. Left out when there is none, or it is not known. Null: the backend finds
+   * out, and wakes it.
+   */
+  readonly isNextOurs?: boolean | null;
 }
 
 export type RenewAnswer =

@@ -49,6 +49,7 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
             minHoldMs,
             maxHoldMs: maxHoldMs ?? Number.POSITIVE_INFINITY,
             metadata: { json: metadata },
+            share: null,
             queues: waits,
             sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata, waits]),
           },
@@ -76,7 +77,7 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         untilFree(
           () =>
             new Promise<ReleaseAnswer>((onAnswer, onFailure) =>
-              backend.release({ key, token, fence, onSent: () => false, onAnswer, onFailure }),
+              backend.release({ key, token, fence, isShared: false, onSent: () => false, onAnswer, onFailure }),
             ),
         ),
       abandon: ({ key, token, wasHeld }) => untilFree(() => backend.abandon({ key, token, wasHeld, isDoubted: false })),

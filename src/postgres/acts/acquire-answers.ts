@@ -3,6 +3,10 @@ import { localBound } from "../../store/server-clock.js";
 import type { Row } from "../connection/link.js";
 import type { Proven } from "./acts.js";
 
+/** The columns of an answer to a look. */
+export const ANSWER =
+  "outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof";
+
 /** An answer in `others`: the columns of acquire, without their names. */
 type OtherRow = readonly [
   item: number,
@@ -74,6 +78,11 @@ export function readOthers({ answer }: Proven): readonly Row[] | null {
       }));
 }
 
+/** Whether another grant of a shared key was being committed, which is worth waiting for. */
+export function mayWait({ outcome, nextlook }: Row): boolean {
+  return outcome === "busy" && nextlook === 0;
+}
+
 /** Reads one row of acquire or acquire_one. */
 export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnswer {
   switch (row.outcome) {
@@ -87,6 +96,7 @@ export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnsw
         until: localBound(expiresAtMs, { sentAt: answer.sentAt, serverMs: Number(row.now) }),
         expiresAtMs,
         incarnation,
+        ...(row.nextlook === 0 && { hasMore: true }),
       };
     }
     case "queued":

@@ -2,9 +2,9 @@ import type { AcquireAnswer, AcquireRequest, FirstAttempt } from "../../store/me
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
-import { answerFirst, readOthers, toAnswer } from "./acquire-answers.js";
+import { ANSWER, answerFirst, mayWait, readOthers, toAnswer } from "./acquire-answers.js";
+import { busyLooks, type KeyAnswer, type Look, termsOf } from "./acquire-busy.js";
 import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES, type Proven } from "./acts.js";
-import { plainArray, textArray } from "./array-literal.js";
 
 // Columns have names of one lower-case word: a given client may rename all others (`transform: postgres.camel`).
 
@@ -14,9 +14,11 @@ export const ACQUIRE_FIRST: string = `select fences, acquired, expires, others, 
     $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
     $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[]), ${EXACT_TIMES}`;
 
-/** The columns of an answer to a look. */
-const ANSWER =
-  "outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now, proof";
+/** The same of acquires that share their keys. */
+export const ACQUIRE_SHARES: string = `select fences, acquired, expires, others, now
+  from leasehold_internal.acquire_shares($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text, $5::int, $6::int, $7::bigint,
+    $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
+    $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[], $14::int, $15::int), ${EXACT_TIMES}`;
 
 /** Several looks, each with its own terms. */
 export const ACQUIRE: string = `select item, ${ANSWER}
@@ -25,15 +27,14 @@ export const ACQUIRE: string = `select item, ${ANSWER}
     $8::pg_catalog.text::int[],
     $9::pg_catalog.text::int[], $10::pg_catalog.text::bigint[], $11::pg_catalog.text::pg_catalog.text[],
     $12::pg_catalog.text::double precision[], $13::pg_catalog.text::boolean[], $14::pg_catalog.text::bigint[],
-    $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[]), ${EXACT_TIMES}`;
+    $15::pg_catalog.text::bigint[], $16::pg_catalog.text::int[], $17::pg_catalog.text::int[], $18::pg_catalog.text::int[]),
+    ${EXACT_TIMES}`;
 
 /** One look. */
 export const ACQUIRE_ONE: string = `select ${ANSWER}
   from leasehold_internal.acquire_one($1::int, $2::pg_catalog.uuid, $3::int, false, $4::pg_catalog.text, $5::pg_catalog.uuid,
     $6::pg_catalog.text, $7::int, $8::int, $9::bigint, $10::pg_catalog.text, $11::double precision,
-    $12::pg_catalog.text::boolean, $13::bigint, $14::bigint, $15::pg_catalog.text::int[]), ${EXACT_TIMES}`;
-
-type Look = Asked<AcquireRequest, AcquireAnswer>;
+    $12::pg_catalog.text::boolean, $13::bigint, $14::bigint, $15::pg_catalog.text::int[], true, $16::int, $17::int), ${EXACT_TIMES}`;
 
 /** How many sorts of terms have statements of their own at once. */
 const MAX_SORTS = 8;
@@ -50,6 +51,8 @@ export class AcquireAct {
   readonly #joins: Batch<Look>;
   readonly #looks: Batch<Look>;
   readonly #careful: Batch<Look>;
+  /** Those that wait for their row, which is a shared key's. */
+  readonly #busy: Batch<Look>;
   /** Keys that are missing, and whose insert would wait for a stranger's transaction (rule 6): they go one by one. */
   readonly #stuckKeys = new Set<string>();
 
@@ -59,6 +62,7 @@ export class AcquireAct {
     this.#joins = new Batch({ send: (items) => this.#sendLooks(items), maxItems: MAX_BATCH, toPublicError });
     this.#looks = new Batch({ send: (items) => this.#sendLooks(items), maxItems: MAX_BATCH, toPublicError });
     this.#careful = new Batch({ send: (items) => this.#sendLooks(items, true), maxItems: MAX_BATCH, toPublicError });
+    this.#busy = busyLooks(acts, (answers) => this.#tellOthers(answers));
   }
 
   readonly attempt = (attempt: FirstAttempt): void => {
@@ -68,13 +72,19 @@ export class AcquireAct {
       batch.add(attempt);
       return;
     }
-    const { key, token, terms, deadline } = attempt;
-    const notAfterMs = this.#acts.clock.at(deadline) ?? 0;
-    this.look({ key, token, terms, notAfterMs, ticket: null }).then(
+    this.#settle(attempt, this.look(this.#toRequest(attempt)));
+  };
+
+  #toRequest({ key, token, terms, deadline }: FirstAttempt): AcquireRequest {
+    return { key, token, terms, notAfterMs: this.#acts.clock.at(deadline) ?? 0, ticket: null };
+  }
+
+  #settle(attempt: FirstAttempt, asking: Promise<AcquireAnswer>): void {
+    asking.then(
       (answer) => attempt.onAnswer(answer),
       (error) => attempt.onFailure(error),
     );
-  };
+  }
 
   async look(request: AcquireRequest): Promise<AcquireAnswer> {
     const { key } = request;
@@ -128,9 +138,11 @@ export class AcquireAct {
       keys += `${keys === "" ? "{" : ","}"${key.replace(/["\\]/g, "\\$&")}"`;
       tokens += `${tokens === "" ? "{" : ","}${token}`;
     }
+    const { share } = terms;
+    const shared = share === null ? [] : [share.weight, share.capacity];
     let proven: Proven | null;
     try {
-      proven = await this.#acts.askProven(connections.commands, ACQUIRE_FIRST, [
+      proven = await this.#acts.askProven(connections.commands, share === null ? ACQUIRE_FIRST : ACQUIRE_SHARES, [
         terms.owner,
         terms.ttlMs,
         terms.minHoldMs,
@@ -141,6 +153,7 @@ export class AcquireAct {
         `${keys}}`,
         `${tokens}}`,
         session?.presence.formerIds ?? null,
+        ...shared,
       ]);
     } catch (error) {
       if (troubleOf(error) !== "blocked") {
@@ -155,10 +168,27 @@ export class AcquireAct {
       }
       return;
     }
+    const sure = proven;
     const others = readOthers(proven);
     await this.#acts.sessionCheck.record(proven.session, others === null || others[0]?.outcome !== "unproven");
-    answerFirst(items, proven, others);
+    const again = (others ?? []).filter(mayWait);
+    const rest = again.length === 0 ? others : (others ?? []).filter((row) => !mayWait(row));
+    answerFirst(items, proven, rest);
+    for (const { item } of again) {
+      const attempt = items[Number(item) - 1] as FirstAttempt; // it is the number of one of them
+      this.#settle(attempt, Asked.in<AcquireRequest, AcquireAnswer>(this.#busy, this.#toRequest(attempt)));
+    }
+    if (share !== null) {
+      this.#tellOthers((rest ?? []).map((row) => [items[Number(row.item) - 1]?.key ?? "", toAnswer(row, sure)]));
+    }
   };
+
+  /** Tells those that stand in the same queue, and fit beside what was granted. */
+  #tellOthers(answers: readonly KeyAnswer[]): void {
+    this.#acts.notifyNext(
+      answers.filter(([, answer]) => answer.outcome === "granted" && answer.hasMore).map(([key]) => key),
+    );
+  }
 
   /** An insert would have waited for a stranger's transaction: none of it was done. */
   #askCarefully(items: readonly FirstAttempt[]): void {
@@ -194,8 +224,14 @@ export class AcquireAct {
     const answers =
       looks.length === 1 ? [toAnswer(rows[0] as Row, sure)] : inOrder(looks.length, rows, (row) => toAnswer(row, sure));
     await this.#acts.sessionCheck.record(proven.session, answers[0]?.outcome !== "unproven");
+    this.#tellOthers(looks.map(({ request }, index) => [request.key, answers[index] as AcquireAnswer]));
+    const again = new Set(rows.filter(mayWait).map(({ item }) => Number(item ?? 1) - 1));
     looks.forEach((look, index) => {
-      look.onAnswer(answers[index] as AcquireAnswer); // every item has an answer
+      if (again.has(index)) {
+        this.#busy.add(look);
+      } else {
+        look.onAnswer(answers[index] as AcquireAnswer); // every item has an answer
+      }
     });
   }
 
@@ -204,22 +240,8 @@ export class AcquireAct {
     if (only !== undefined && looks.length === 1 && !isCareful) {
       return this.#askOne(only.request);
     }
-    const requests = looks.map(({ request }) => request);
-    return this.#acts.askProven(this.#acts.connections.commands, ACQUIRE, [
-      String(isCareful),
-      textArray(requests, ({ key }) => key),
-      plainArray(requests, ({ token }) => token),
-      textArray(requests, ({ terms }) => terms.owner),
-      plainArray(requests, ({ terms }) => terms.ttlMs),
-      plainArray(requests, ({ terms }) => terms.minHoldMs),
-      plainArray(requests, ({ terms }) => (terms.maxHoldMs === Number.POSITIVE_INFINITY ? null : terms.maxHoldMs)),
-      textArray(requests, ({ terms }) => terms.metadata.json),
-      plainArray(requests, ({ notAfterMs }) => notAfterMs),
-      plainArray(requests, ({ terms }) => terms.queues),
-      plainArray(requests, ({ ticket }) => ticket?.number ?? null),
-      plainArray(requests, ({ ticket }) => ticket?.proof ?? null),
-      this.#acts.session?.presence.formerIds ?? null,
-    ]);
+    const terms = [String(isCareful), ...termsOf(looks, this.#acts)];
+    return this.#acts.askProven(this.#acts.connections.commands, ACQUIRE, terms);
   }
 
   #askOne({ key, token, terms, notAfterMs, ticket }: AcquireRequest): Promise<Proven | null> {
@@ -236,6 +258,8 @@ export class AcquireAct {
       ticket?.number.toString() ?? null,
       ticket?.proof.toString() ?? null,
       this.#acts.session?.presence.formerIds ?? null,
+      terms.share?.weight ?? null,
+      terms.share?.capacity ?? null,
     ]);
   }
 }

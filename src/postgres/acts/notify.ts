@@ -1,7 +1,8 @@
 import type { Lane } from "../connection/lane.js";
 import { textArray } from "./array-literal.js";
 
-export const NOTIFY_NEXT = "select leasehold_internal.notify_next($1::int, $2::pg_catalog.text::pg_catalog.text[])";
+export const NOTIFY_NEXT =
+  "select leasehold_internal.notify_next($1::int, $2::pg_catalog.text::pg_catalog.text[]) as keys";
 
 /**
  * Tells other processes that a waiter of theirs is next in the queues of keys that were released. In the background: it is a hint, and
@@ -9,11 +10,14 @@ export const NOTIFY_NEXT = "select leasehold_internal.notify_next($1::int, $2::p
  */
 export class Notifier {
   readonly #lane: Lane;
+  readonly #onOurs: (key: string) => void;
   readonly #keys = new Set<string>();
   #isSending = false;
 
-  constructor(lane: Lane) {
+  /** `onOurs`: called with each key for which a waiter of this process may be next. */
+  constructor(lane: Lane, onOurs: (key: string) => void) {
     this.#lane = lane;
+    this.#onOurs = onOurs;
   }
 
   /** `session`: ours, which need not be told. The statement is sent in this very turn, unless one is on its way. */
@@ -34,7 +38,15 @@ export class Notifier {
       for (const key of keys) {
         this.#keys.delete(key);
       }
-      await this.#lane.query(NOTIFY_NEXT, [session, textArray(keys, (key) => key)]).catch(() => undefined);
+      const answer = await this.#lane
+        .query(NOTIFY_NEXT, [session, textArray(keys, (key) => key)])
+        .catch(() => undefined);
+      const ours = answer?.rows[0]?.keys ?? null;
+      if (ours !== null) {
+        for (const key of JSON.parse(ours as string) as string[]) {
+          this.#onOurs(key);
+        }
+      }
     }
     this.#isSending = false;
   }

@@ -9,11 +9,17 @@ export const RELEASE: string = `select others, now
   from leasehold_internal.release(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
     $3::pg_catalog.text::bigint[]), ${EXACT_TIMES}`;
 
+/** The same of locks that share their keys. */
+export const RELEASE_SHARES: string = RELEASE.replace(".release(", ".release_shares(");
+
 export const ABANDON: string = `select item, outcome, reason, next, now
   from leasehold_internal.abandon(true, $1::pg_catalog.text::pg_catalog.text[], $2::pg_catalog.text::pg_catalog.uuid[],
     $3::pg_catalog.text::boolean[], $4::pg_catalog.text::boolean[]), ${EXACT_TIMES}`;
 
-/** A release that was not plain, or whose key somebody waits for: `next` is the session of who is next. */
+/**
+ * A release that was not plain, or whose key somebody waits for: `next` is the session of who is next; of a share 0 when that is found out by the
+ * statement that notifies.
+ */
 type OtherRow = readonly [
   item: number,
   outcome: ReleaseAnswer["outcome"],
@@ -22,6 +28,7 @@ type OtherRow = readonly [
 ];
 
 const RELEASED: ReleaseAnswer = { outcome: "released", reason: null };
+const SHARE_RELEASED: ReleaseAnswer = { ...RELEASED, isNextOurs: null };
 
 type Abandon = Asked<AbandonRequest, ReleaseAnswer>;
 
@@ -35,7 +42,18 @@ export class ReleaseAct {
   constructor(acts: Acts) {
     this.#acts = acts;
     const { toPublicError } = acts;
-    this.release = new Batch({ send: this.#sendReleases, maxItems: MAX_CYCLES, toPublicError }).add;
+    const alone = new Batch<PendingRelease>({
+      send: (items) => this.#sendReleases(RELEASE, RELEASED, items),
+      maxItems: MAX_CYCLES,
+      toPublicError,
+    });
+    const shared = new Batch<PendingRelease>({
+      // Without presence nobody is told, so waiters of this process look.
+      send: (items) => this.#sendReleases(RELEASE_SHARES, acts.session === null ? RELEASED : SHARE_RELEASED, items),
+      maxItems: MAX_BATCH,
+      toPublicError,
+    });
+    this.release = (release) => (release.isShared ? shared : alone).add(release);
     this.#abandons = new Batch({ send: (items) => this.#sendAbandons(items), maxItems: MAX_BATCH, toPublicError });
   }
 
@@ -44,7 +62,7 @@ export class ReleaseAct {
     return Asked.in<AbandonRequest, ReleaseAnswer>(this.#abandons, request);
   }
 
-  readonly #sendReleases = async (items: readonly PendingRelease[]): Promise<void> => {
+  async #sendReleases(text: string, plain: ReleaseAnswer, items: readonly PendingRelease[]): Promise<void> {
     const { commands } = this.#acts.connections;
     const { keepsOrder } = commands;
     let keys = "";
@@ -55,7 +73,7 @@ export class ReleaseAct {
       tokens += `${tokens === "" ? "{" : ","}${token}`;
       fences += `${fences === "" ? "{" : ","}${fence}`;
     }
-    const answering = commands.query(RELEASE, [`${keys}}`, `${tokens}}`, `${fences}}`]);
+    const answering = commands.query(text, [`${keys}}`, `${tokens}}`, `${fences}}`]);
     const told = keepsOrder ? items.filter((item) => item.onSent()).map(({ key }) => key) : [];
     this.#acts.notifyNext(told);
     const answer = await answering;
@@ -66,17 +84,19 @@ export class ReleaseAct {
     const ours = this.#acts.session?.id ?? null;
     const toTell: string[] = [];
     for (const [item, outcome, reason, next] of left) {
-      special[item - 1] = { outcome, reason, ...(next !== null && { isNextOurs: next === ours }) };
-      const key = (items[item - 1] as PendingRelease).key; // it is the number of one of them
+      const { key, isShared } = items[item - 1] as PendingRelease; // it is the number of one of them
+      const isNextOurs =
+        next !== null && next === ours ? true : isShared ? plain.isNextOurs : next === null ? undefined : false;
+      special[item - 1] = { outcome, reason, ...(isNextOurs !== undefined && { isNextOurs }) };
       if (next !== null && next !== ours && !told.includes(key)) {
         toTell.push(key);
       }
     }
     this.#acts.notifyNext(toTell);
     items.forEach((item, index) => {
-      item.onAnswer(special[index] ?? RELEASED);
+      item.onAnswer(special[index] ?? plain);
     });
-  };
+  }
 
   async #sendAbandons(abandons: readonly Abandon[]): Promise<void> {
     const requests = abandons.map(({ request }) => request);

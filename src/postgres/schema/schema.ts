@@ -82,12 +82,45 @@ export const waiters: PgTable = leasehold.table(
     token: uuid("token").notNull(),
     sessionId: integer("session_id"),
     owner: text("owner").notNull(),
+    weight: integer("weight"),
+    capacity: integer("capacity"),
     enqueuedAt: instant("enqueued_at").notNull(),
     aliveUntil: instant("alive_until").notNull(),
   },
   (table) => [
     primaryKey({ name: "waiters_pkey", columns: [table.key, table.ticket] }),
     unique("waiters_key_token_unique").on(table.key, table.token),
+  ],
+);
+
+// No third index, and none on a column that renewal, release or revocation changes: a release that set the token to null under a
+// unique index waited for an open guard (rule 2).
+export const shares: PgTable = leasehold.table(
+  "shares",
+  {
+    key: keyText("key").notNull(),
+    token: uuid("token").notNull(),
+    fence: bigint("fence", { mode: "bigint" }).notNull(),
+    weight: integer("weight").notNull(),
+    capacity: integer("capacity"),
+    owner: text("owner"),
+    sessionId: integer("session_id"),
+    ttlMs: integer("ttl_ms").notNull(),
+    takeoverMs: integer("takeover_ms"),
+    minHoldMs: integer("min_hold_ms").notNull(),
+    maxHoldUntil: instant("max_hold_until"),
+    acquiredAt: instant("acquired_at").notNull(),
+    renewedAt: instant("renewed_at").notNull(),
+    expiresAt: instant("expires_at").notNull(),
+    holdUntil: instant("hold_until"),
+    revokedAt: instant("revoked_at"),
+    releasedAt: instant("released_at"),
+    metadata: jsonb("metadata"),
+  },
+  (table) => [
+    primaryKey({ name: "shares_pkey", columns: [table.key, table.token] }),
+    unique("shares_key_fence_unique").on(table.key, table.fence),
+    check("shares_weight", sql`${table.weight} between 1 and coalesce(${table.capacity}, 1)`),
   ],
 );
 

@@ -14,7 +14,11 @@ begin
   if guarded is null then
     return false;
   end if;
-  select l.fence into current_fence from leasehold.leases l where l.key = is_guarded.key collate "C" for key share;
+  -- Without an expiry the last grant was a share.
+  select l.fence into current_fence
+    from leasehold.leases l
+   where l.key = is_guarded.key collate "C" and l.expires_at is not null
+     for key share;
   return coalesce(current_fence = guarded, false);
 end
 $$;

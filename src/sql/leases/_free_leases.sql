@@ -52,6 +52,21 @@ begin
   end loop;
 
   if not (true = all (is_done)) then
+    -- What is not in leases may be a share.
+    for item, outcome, reason, next, now in
+      with other as (
+        select array_agg(u.item::integer) as items, array_agg(u.key) as keys, array_agg(u.token) as tokens,
+               array_agg(u.fence) as fences, array_agg(u.held) as held
+          from unnest(p_keys, p_tokens, p_fences, p_held) with ordinality as u (key, token, fence, held, item)
+         where not is_done[u.item]
+      )
+      select o.items[s.item], s.outcome, s.reason, s.next, s.now
+        from other o
+       cross join lateral leasehold_internal._free_shares(o.keys, o.tokens, o.fences, o.held) s
+    loop
+      is_done[item] := true;
+      return next;
+    end loop;
     for asked in
       select u.* from unnest(p_keys, p_tokens, p_fences) with ordinality as u (key, token, fence, item)
     loop

@@ -1,12 +1,11 @@
--- Whether a key can be granted: the only predicate for that. It decides only on a row that the caller has locked (rule 3). On
--- any other it is a hint.
+-- Whether a key can be granted to who asks for it alone: the only predicate for that. It decides only on a row that the caller
+-- has locked (rule 3), and then counts every share that is still there (decision 27).
 create function leasehold_internal._is_grantable(lease leasehold.leases) returns boolean
 language plpgsql volatile
 as $$
 begin
-  if lease.token is null then
-    return lease.hold_until is null or lease.hold_until <= clock_timestamp();
-  end if;
-  return lease.expires_at <= clock_timestamp() or leasehold_internal._is_dead(lease.session_id, lease.takeover_ms);
+  return leasehold_internal._is_root_free(lease)
+     -- Without a queue there are no shares, either.
+     and not (lease.queued and exists (select from leasehold.shares s where s.key = lease.key));
 end
 $$;

@@ -38,7 +38,10 @@ begin
       end if;
       lease := null;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item] for no key update skip locked;
-      if lease.key is null or lease.token = p_tokens[item] and lease.expires_at > clock_timestamp() then
+      if lease.key is null or lease.token = p_tokens[item] and lease.expires_at > clock_timestamp()
+        or exists (
+          select from leasehold.shares s
+           where s.key = p_keys[item] and s.token = p_tokens[item] and s.released_at is null) then
         outcome := 'busy';
         reason := null;
       end if;
@@ -55,8 +58,8 @@ begin
     if has_left and not freed.has_next then
       has_left := false;
       select l.* into lease from leasehold.leases l where l.key = p_keys[item];
-      if leasehold_internal._is_grantable(lease) then
-        next := leasehold_internal._session_of_next_waiter(p_keys[item], null);
+      if leasehold_internal._is_root_free(lease) then
+        next := leasehold_internal._whom_to_tell(p_keys[item], null);
       end if;
     end if;
     return next;

@@ -1,4 +1,5 @@
--- Looks of several claims, each with its own terms. p_careful: see acquire_one.
+-- Looks of several claims, each with its own terms. p_careful: see acquire_one. p_weights, p_capacities: what is asked for of a
+-- key that is shared; null, or a null weight: the whole key.
 create function leasehold_internal.acquire(
   p_session integer,
   p_nonce uuid,
@@ -15,7 +16,9 @@ create function leasehold_internal.acquire(
   p_waits boolean[],
   p_tickets bigint[],
   p_proofs bigint[] default null,
-  p_former integer[] default null
+  p_former integer[] default null,
+  p_weights integer[] default null,
+  p_capacities integer[] default null
 ) returns table (
   item integer,
   outcome text,
@@ -57,6 +60,7 @@ declare
   not_afters float8[];
   tickets bigint[];
   proofs bigint[];
+  shared integer[]; -- who wants a share of that key
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_batch_size(cardinality(p_keys));
@@ -64,12 +68,31 @@ begin
   for asked in
     select u.*, lead(u.key) over (order by u.key, u.item) is not distinct from u.key as has_next
       from unnest(p_keys, p_tokens, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata, p_not_after, p_waits,
-                  p_tickets, p_proofs) with ordinality
-        as u (key, token, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, not_after, waits, ticket, proof, item)
+                  p_tickets, p_proofs, p_weights) with ordinality
+        as u (key, token, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, not_after, waits, ticket, proof, weight, item)
      order by u.key, u.item
   loop
+    if asked.weight is not null then
+      shared := shared || asked.item::integer;
+      is_done[asked.item] := true;
+    end if;
+    if shared is not null and not asked.has_next then
+      for item, outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since,
+          now, proof in
+        select a.item, a.outcome, a.fence, a.acquired, a.expires, a.ticket, a.holder, a.holderfence, a.holdersession, a.nextlook,
+               a.blocker, a.takeover, a.since, a.now, a.proof
+          from leasehold_internal._look_for_shares(
+                 p_session, p_nonce, p_takeover_ms, p_careful, asked.key, shared, p_tokens, p_owners, p_ttls, p_min_holds,
+                 p_max_holds, p_metadata, p_not_after, p_waits, p_tickets, p_proofs, p_weights, p_capacities, p_former) a
+      loop
+        has_grant := has_grant or outcome = 'granted';
+        return next;
+      end loop;
+      shared := null;
+    end if;
     -- Behind somebody who was told his position just now: with all the others of this key, at its end.
-    if head is not null and asked.waits and asked.token <> head and asked.token is distinct from holding then
+    if head is not null and asked.weight is null and asked.waits and asked.token <> head
+      and asked.token is distinct from holding then
       items := items || asked.item::integer;
       tokens := tokens || asked.token;
       owners := owners || asked.owner;

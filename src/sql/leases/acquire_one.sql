@@ -1,8 +1,8 @@
 -- One look at a key by a claim, with all that may come of it: the grant, a takeover, an entry in the queue. Reads before it
 -- writes: a try that fails leaves no trace in the WAL. Most looks come alone, and with a scalar for each term they cost the
--- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment.
--- p_careful: the key has no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries,
--- for 5 ms. nextlook: when a waiter should look again.
+-- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment. p_careful: the key has
+-- no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries, for 5 ms. nextlook:
+-- when a waiter should look again. p_weight, p_capacity: a share is asked for, see _acquire_shares; null: the whole key.
 create function leasehold_internal.acquire_one(
   p_session integer,
   p_nonce uuid,
@@ -21,6 +21,8 @@ create function leasehold_internal.acquire_one(
   p_proof bigint,
   p_former integer[],
   p_is_alone boolean default true,
+  p_weight integer default null,
+  p_capacity integer default null,
   out outcome text,
   out fence bigint,
   out acquired float8,
@@ -54,6 +56,7 @@ declare
   ignored text;
   won record;
   secret bytea;
+  lapsed leasehold.shares;
 begin
   if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() then
     perform leasehold_internal._check_transaction();
@@ -65,6 +68,23 @@ begin
   if not :session_is_alive then
     outcome := 'unproven';
     now := leasehold_internal._ms(clock_timestamp());
+    return;
+  end if;
+
+  if p_weight is not null then
+    select a.outcome, a.fence, a.acquired, a.expires, a.ticket, a.holder, a.holderfence, a.holdersession, a.nextlook, a.blocker,
+           a.takeover, a.since, a.now, a.proof
+      into outcome, fence, acquired, expires, ticket, holder, holderfence, holdersession, nextlook, blocker, takeover, since, now,
+           proof
+      from leasehold_internal._acquire_shares(
+             p_session, p_takeover_ms, p_careful, p_is_alone, p_key, array[1], array[p_token], array[p_owner], array[p_ttl_ms],
+             array[p_min_hold_ms], array[p_max_hold_ms], array[p_metadata], array[p_not_after], array[p_waits], array[p_ticket],
+             array[p_proof], array[p_weight], array[p_capacity], p_former) a;
+    if outcome <> 'granted' then
+      ignored := set_config('synchronous_commit', 'off', true);
+    elsif :is_commit_relaxed then
+      perform leasehold_internal._commit_durably();
+    end if;
     return;
   end if;
 
@@ -129,7 +149,7 @@ begin
     outcome := 'held';
     -- Without the lock this is a hint: who cannot be next leaves the row alone, so that looks never make the head find it
     -- busy.
-    if is_locked or leasehold_internal._is_next(lease, p_token) and leasehold_internal._is_grantable(lease) then
+    if is_locked or leasehold_internal._is_next(lease, p_token) and leasehold_internal._may_be_grantable(lease) then
       if not is_locked then
         select l.ctid as version, l as lease
           into locked
@@ -152,8 +172,15 @@ begin
       -- With the lock it is a decision, each part in a statement that begins after the lock (rule 3).
       elsif leasehold_internal._ms(clock_timestamp()) >= p_not_after then
         outcome := 'late';
-      elsif leasehold_internal._is_next(lease, p_token) and leasehold_internal._is_grantable(lease) then
-        outcome := 'granted';
+      elsif leasehold_internal._is_next(lease, p_token) then
+        if lease.queued and lease.token is null then
+          lapsed := leasehold_internal._clear_shares(p_key);
+        end if;
+        if leasehold_internal._is_grantable(lease) then
+          outcome := 'granted';
+        end if;
+      end if;
+      if outcome = 'granted' then
         if lease.queued then
           perform leasehold_internal._leave_queue(p_key, p_token);
         end if;
@@ -166,6 +193,8 @@ begin
             when 'expired' then lease.expires_at
             else (select s.seen_at from leasehold.sessions s where s.id = lease.session_id)
           end);
+        elsif lapsed.key is not null then
+          :taken_over_share
         end if;
         update leasehold.leases l
            set :grant
@@ -228,8 +257,11 @@ begin
             update leasehold.leases l set queued = true where l.key = p_key;
           end if;
           -- Freed since the hint was read: nobody was told to wake us, so we look again at once.
-          if outcome = 'held' and leasehold_internal._is_grantable(lease) then
+          if outcome = 'held' and leasehold_internal._may_be_grantable(lease) then
             nextlook := 0;
+          elsif lease.token is null then
+            -- A share that is being released may have been let go without seeing us.
+            nextlook := leasehold_internal._ms(clock_timestamp() + interval '50 milliseconds');
           end if;
         else
           outcome := 'busy';
@@ -244,7 +276,7 @@ begin
       end if;
       if outcome = 'held' then
         outcome := 'queued';
-        nextlook := coalesce(nextlook, leasehold_internal._next_look(lease));
+        nextlook := coalesce(nextlook, leasehold_internal._next_look(lease, true));
         -- A holder who chose no delay is dead as soon as its session is. Nothing tells us, so the head of the queue looks
         -- often: it takes over in 64 ms as a rule, instead of half a second. A look that changes nothing writes nothing.
         if lease.session_id is not null and lease.takeover_ms = 0 and leasehold_internal._is_next(lease, p_token) then
@@ -262,8 +294,12 @@ begin
   else
     :in_the_way
     -- A try has nobody to tell it to.
-    if outcome = 'busy' and p_waits then
-      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+    if outcome = 'busy' then
+      if :last_was_shared then
+        nextlook := 0; -- at once, by acquire_busy
+      elsif p_waits then
+        blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      end if;
     end if;
   end if;
 

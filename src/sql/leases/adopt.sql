@@ -2,8 +2,8 @@
 -- 25). So it can be handed over once, and nothing that was sent under the old token reaches it any more. Asked again with the
 -- same new token it is the same adoption. attached: its session is another's and not dead, so its holder has not let go.
 --
--- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there must
--- be done. A maximum hold counts from now on, and never beyond the one that the lease has.
+-- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there
+-- must be done. A maximum hold counts from now on, and never beyond the one that the lease has.
 create function leasehold_internal.adopt(
   p_session integer,
   p_nonce uuid,
@@ -75,7 +75,8 @@ begin
     reason := leasehold_internal._loss_reason(
       lease, case when lease.token = p_new_token then p_new_token else p_token end, p_fence);
     successor := case
-      when reason is null and is_locked then leasehold_internal._session_after_renewal(lease, p_session, p_former) end;
+      when reason is null and is_locked then leasehold_internal._session_after_renewal(
+        lease.session_id, lease.takeover_ms, p_session, p_former) end;
     if reason is not null then
       outcome := 'lost';
     elsif not is_locked then

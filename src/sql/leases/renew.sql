@@ -48,11 +48,10 @@ begin
   end if;
 
   with locked as materialized (
-    select w.item::integer, l.version, l.session_id, l.lease
+    select w.item::integer, l.version, l.session_id, l.takeover_ms
       from unnest(p_keys, p_tokens, p_fences) with ordinality as w (key, token, fence, item)
       join lateral (
-        select k.key, k.ctid as version, k.session_id,
-               case when k.session_id is null or k.session_id = p_session then null::leasehold.leases else k end as lease
+        select k.key, k.ctid as version, k.session_id, k.takeover_ms
           from leasehold.leases k
          where k.key >= w.key and k.key <= w.key and k.token = w.token and k.fence = w.fence
          order by k.key desc
@@ -78,7 +77,7 @@ begin
         select k.item, k.version, k.session_id,
                case
                  when k.session_id is null or k.session_id = p_session then k.session_id
-                 else leasehold_internal._session_after_renewal(k.lease, p_session, p_former)
+                 else leasehold_internal._session_after_renewal(k.session_id, k.takeover_ms, p_session, p_former)
                end as successor
           from locked k
          offset 0
@@ -98,18 +97,37 @@ begin
 
   if renewed < cardinality(p_keys) then
     missed := (
+      with missed as materialized (
+        select w.item::integer, w.key, w.token, w.fence, l.lease
+          from unnest(p_keys, p_tokens, p_fences) with ordinality as w (key, token, fence, item)
+          left join lateral (
+            select k as lease, k.renewed_at = moment and k.token = w.token and k.fence = w.fence as is_renewed
+              from leasehold.leases k
+             where k.key >= w.key and k.key <= w.key
+             order by k.key desc
+             limit 1) l on true
+         where l.is_renewed is not true
+      ),
+      -- What is not in leases may be a share.
+      other as materialized (
+        select array_agg(m.item order by m.item) as items, array_agg(m.key order by m.item) as keys,
+               array_agg(m.token order by m.item) as tokens, array_agg(m.fence order by m.item) as fences
+          from missed m
+         where m.lease is null or (m.lease).token is distinct from m.token
+      ),
+      shared as materialized (
+        select o.items[s.item] as item, s.outcome, s.expires, s.reason
+          from other o
+         cross join lateral leasehold_internal._renew_shares(
+           p_session, p_takeover_ms, p_ttl_ms, o.keys, o.tokens, o.fences, p_former) s
+         where o.items is not null
+      )
       select string_agg(
-               json_build_array(w.item, case when r.reason is null then 'busy' else 'lost' end, null, r.reason)::text, ','
-               order by w.item)
-        from unnest(p_keys, p_tokens, p_fences) with ordinality as w (key, token, fence, item)
-        left join lateral (
-          select k as lease, k.renewed_at = moment and k.token = w.token and k.fence = w.fence as is_renewed
-            from leasehold.leases k
-           where k.key >= w.key and k.key <= w.key
-           order by k.key desc
-           limit 1) l on true
-       cross join lateral (select leasehold_internal._loss_reason(l.lease, w.token, w.fence) as reason) r
-       where l.is_renewed is not true);
+               json_build_array(m.item, coalesce(s.outcome, case when r.reason is null then 'busy' else 'lost' end), s.expires,
+                                case when s.item is null then r.reason else s.reason end)::text, ',' order by m.item)
+        from missed m
+        left join shared s on s.item = m.item
+       cross join lateral (select leasehold_internal._loss_reason(m.lease, m.token, m.fence) as reason) r);
   end if;
   others := '[' || nullif(concat_ws(',', special, missed), '') || ']';
 

@@ -15,6 +15,7 @@ as $$
 begin
   perform leasehold_internal._check_transaction();
   perform from leasehold.leases l where l.key = p_key and l.token = p_token and l.fence = p_fence for no key update;
+  perform from leasehold.shares s where s.key = p_key and s.token = p_token and s.fence = p_fence for no key update;
   return query
     select 1,
            coalesce(r.others::json #>> '{0,1}', 'renewed'),

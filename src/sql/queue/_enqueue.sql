@@ -1,5 +1,6 @@
 -- Enters many waiters into the queue of one key, behind its head, or extends the entries that they have already. This is what
--- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may.
+-- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may. p_weights,
+-- p_capacities: of those that wait for shares; null, or null for one of them: it waits for the whole key.
 create function leasehold_internal._enqueue(
   p_key text,
   p_session integer,
@@ -8,7 +9,9 @@ create function leasehold_internal._enqueue(
   p_owners text[],
   p_not_after float8[],
   p_tickets bigint[],
-  p_proofs bigint[]
+  p_proofs bigint[],
+  p_weights integer[] default null,
+  p_capacities integer[] default null
 ) returns table (
   item integer,
   outcome text,
@@ -27,6 +30,7 @@ as $$
 declare
   lease leasehold.leases;
   secret bytea := leasehold_internal._ticket_secret();
+  joined integer := 0;
 begin
   with entry as materialized (
     select a.version
@@ -48,7 +52,7 @@ begin
   if exists (select from unnest(p_tokens) u (token) where leasehold_internal._ticket_of(p_key, u.token) is null) then
     perform from leasehold.leases l where l.key = p_key for no key update skip locked;
     if found then
-      insert into leasehold.waiters (key, ticket, token, session_id, owner, enqueued_at, alive_until)
+      insert into leasehold.waiters (key, ticket, token, session_id, owner, weight, capacity, enqueued_at, alive_until)
       select p_key,
              case
                when u.ticket is not null and u.proof = leasehold_internal._ticket_proof(secret, p_key, u.token, u.ticket)
@@ -57,20 +61,29 @@ begin
                then u.ticket
                else ((select leasehold_internal._epoch()) << 40) + nextval('leasehold.tickets')
              end,
-             u.token, p_session, u.owner, clock_timestamp(), clock_timestamp() + interval '3 seconds'
-        from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs) u (token, owner, not_after, ticket, proof)
+             u.token, p_session, u.owner, u.weight, u.capacity, clock_timestamp(), clock_timestamp() + interval '3 seconds'
+        from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs, p_weights, p_capacities)
+          u (token, owner, not_after, ticket, proof, weight, capacity)
        where leasehold_internal._ms(clock_timestamp()) < u.not_after
          and leasehold_internal._ticket_of(p_key, u.token) is null
       on conflict do nothing;
+      get diagnostics joined = row_count;
       update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
     else
-      blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      select l.* into lease from leasehold.leases l where l.key = p_key;
+      if not :last_was_shared then
+        blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
+      end if;
     end if;
   end if;
 
   select l.* into lease from leasehold.leases l where l.key = p_key;
   :in_the_way
-  nextlook := leasehold_internal._next_look(lease);
+  nextlook := leasehold_internal._next_look(lease, p_weights is null);
+  if joined > 0 and lease.token is null then
+    -- A share that is being released may have been let go without seeing them.
+    nextlook := leasehold_internal._ms(clock_timestamp() + interval '50 milliseconds');
+  end if;
   return query
     select u.item,
            case

@@ -44,7 +44,8 @@ begin
    where l.key = any (locked)
      and l.fence <= last
      and leasehold_internal._is_unused_since(l, before)
-     and not exists (select from leasehold.waiters w where w.key = l.key);
+     and not exists (select from leasehold.waiters w where w.key = l.key)
+     and not exists (select from leasehold.shares s where s.key = l.key);
   get diagnostics purged = row_count;
 end
 $$;

@@ -17,7 +17,10 @@ begin
     return 0;
   end if;
   silent := array(select s from unnest(silent) s where pg_try_advisory_xact_lock_shared(:presence_class, s));
-  named := array(select distinct l.session_id from leasehold.leases l where l.session_id = any (silent) and l.token is not null);
+  named := array(
+    select l.session_id from leasehold.leases l where l.session_id = any (silent) and l.token is not null
+    union
+    select s.session_id from leasehold.shares s where s.session_id = any (silent));
   delete from leasehold.sessions s
    where s.id = any (array(
      select d.id from leasehold.sessions d

@@ -20,10 +20,18 @@ begin
        order by w.key, w.ticket
        limit most
     )
-    select distinct h.session_id
+    select distinct coalesce(t.session, h.session_id)
       from heads h
       join leasehold_internal._leases l on l.key = h.key
-     where h.session_id is not null and l.state in ('free', 'expired', 'orphaned'));
+      -- A key that is shared is free for as many as fit.
+      left join lateral unnest(
+        case when exists (select from leasehold.shares s where s.key = h.key) then leasehold_internal._sessions_to_wake(h.key) end
+      ) t (session) on true
+     where l.state in ('free', 'expired', 'orphaned')
+       and case
+             when exists (select from leasehold.shares s where s.key = h.key) then t.session
+             else h.session_id
+           end is not null);
   perform leasehold_internal._restrict_views(restricted);
   perform pg_notify('leasehold_' || s, '') from unnest(sessions) s;
   return cardinality(sessions);

@@ -9,6 +9,7 @@ import { watch } from "../outcome.js";
 import { FakeActs, serverError } from "./fake-acts.js";
 
 class Pending<Answer> {
+  readonly isShared = false;
   readonly key: string;
   readonly token: string = crypto.randomUUID();
   readonly fence = 5n;

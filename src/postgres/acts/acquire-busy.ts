@@ -1,0 +1,83 @@
+import type { AcquireAnswer, AcquireRequest } from "../../store/messages.js";
+import { EXACT_TIMES } from "../connection/exact-times.js";
+import type { Parameter } from "../connection/link.js";
+import { troubleOf } from "../connection/server-errors.js";
+import { ANSWER, toAnswer } from "./acquire-answers.js";
+import { type Acts, type Asked, Batch, inOrder, MAX_BATCH, type Proven } from "./acts.js";
+import { plainArray, textArray } from "./array-literal.js";
+
+export type Look = Asked<AcquireRequest, AcquireAnswer>;
+export type KeyAnswer = readonly [key: string, answer: AcquireAnswer];
+
+/** Several looks at one key that is shared, and whose root another grant had locked. */
+export const ACQUIRE_BUSY: string = `select item, ${ANSWER}
+  from leasehold_internal.acquire_busy($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text::pg_catalog.text[],
+    $5::pg_catalog.text::pg_catalog.uuid[], $6::pg_catalog.text::pg_catalog.text[], $7::pg_catalog.text::int[],
+    $8::pg_catalog.text::int[], $9::pg_catalog.text::bigint[], $10::pg_catalog.text::pg_catalog.text[],
+    $11::pg_catalog.text::double precision[], $12::pg_catalog.text::boolean[], $13::pg_catalog.text::bigint[],
+    $14::pg_catalog.text::bigint[], $15::pg_catalog.text::int[], $16::pg_catalog.text::int[], $17::pg_catalog.text::int[]),
+    ${EXACT_TIMES}`;
+
+/**
+ * Looks that wait for their row, which is a shared key's. A statement for each key, on the connection of the renewals: it waits for up to 200 ms,
+ * and commands of other keys must not. `onAnswers` is told what was answered.
+ */
+export function busyLooks(acts: Acts, onAnswers: (answers: readonly KeyAnswer[]) => void): Batch<Look> {
+  const send = async (looks: readonly Look[]): Promise<void> => {
+    for (const key of new Set(looks.map(({ request }) => request.key))) {
+      const alike = looks.filter(({ request }) => request.key === key);
+      try {
+        const answers = await ask(acts, alike);
+        onAnswers(answers.map((answer) => [key, answer]));
+        alike.forEach((look, index) => {
+          look.onAnswer(answers[index] as AcquireAnswer); // every item has an answer
+        });
+      } catch (error) {
+        for (const look of alike) {
+          look.onFailure(acts.toPublicError(error));
+        }
+      }
+    }
+  };
+  return new Batch({ send, maxItems: MAX_BATCH, toPublicError: acts.toPublicError });
+}
+
+async function ask(acts: Acts, looks: readonly Look[]): Promise<readonly AcquireAnswer[]> {
+  let proven: Proven | null;
+  try {
+    proven = await acts.askProven(acts.connections.renewals, ACQUIRE_BUSY, termsOf(looks, acts));
+  } catch (error) {
+    if (troubleOf(error) !== "blocked") {
+      throw error;
+    }
+    return looks.map(({ request: { ticket } }) => ({ outcome: "busy", ticket, holder: null, blockingPid: null }));
+  }
+  if (proven === null) {
+    return looks.map(() => ({ outcome: "unproven" }));
+  }
+  const sure = proven;
+  const answers = inOrder(looks.length, proven.answer.rows, (row) => toAnswer(row, sure));
+  await acts.sessionCheck.record(proven.session, answers[0]?.outcome !== "unproven");
+  return answers;
+}
+
+/** What several looks are sent with: an array for each term. */
+export function termsOf(looks: readonly Look[], acts: Acts): readonly Parameter[] {
+  const requests = looks.map(({ request }) => request);
+  return [
+    textArray(requests, ({ key }) => key),
+    plainArray(requests, ({ token }) => token),
+    textArray(requests, ({ terms }) => terms.owner),
+    plainArray(requests, ({ terms }) => terms.ttlMs),
+    plainArray(requests, ({ terms }) => terms.minHoldMs),
+    plainArray(requests, ({ terms }) => (terms.maxHoldMs === Number.POSITIVE_INFINITY ? null : terms.maxHoldMs)),
+    textArray(requests, ({ terms }) => terms.metadata.json),
+    plainArray(requests, ({ notAfterMs }) => notAfterMs),
+    plainArray(requests, ({ terms }) => terms.queues),
+    plainArray(requests, ({ ticket }) => ticket?.number ?? null),
+    plainArray(requests, ({ ticket }) => ticket?.proof ?? null),
+    acts.session?.presence.formerIds ?? null,
+    plainArray(requests, ({ terms }) => terms.share?.weight ?? null),
+    plainArray(requests, ({ terms }) => terms.share?.capacity ?? null),
+  ];
+}

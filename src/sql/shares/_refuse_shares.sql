@@ -1,0 +1,68 @@
+-- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
+-- null, busy or late; those that are granted have their answer.
+create function leasehold_internal._refuse_shares(
+  p_key text,
+  p_session integer,
+  p_items integer[],
+  p_tokens uuid[],
+  p_owners text[],
+  p_not_after float8[],
+  p_waits boolean[],
+  p_tickets bigint[],
+  p_proofs bigint[],
+  p_weights integer[],
+  p_capacities integer[],
+  outcomes text[]
+) returns table (
+  item integer,
+  outcome text,
+  fence bigint,
+  acquired float8,
+  expires float8,
+  ticket bigint,
+  holder text,
+  holderfence bigint,
+  holdersession integer,
+  nextlook float8,
+  blocker integer,
+  takeover text,
+  since float8,
+  now float8,
+  proof bigint
+)
+language plpgsql volatile
+as $$
+#variable_conflict use_column
+declare
+  lease leasehold.leases;
+  places integer[] := array(
+    select p.place from generate_subscripts(p_items, 1) p (place)
+     where p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy') order by p.place);
+begin
+  select l.* into lease from leasehold.leases l where l.key = p_key;
+  :in_the_way
+  now := leasehold_internal._ms(clock_timestamp());
+  if cardinality(places) > 0 then
+    return query
+      select p_items[e.item],
+             -- Busy stays busy: it is to look again soon, from the queue.
+             case when e.outcome = 'queued' then coalesce(outcomes[e.item], 'queued') else e.outcome end,
+             null::bigint, null::float8, e.expires, e.ticket, e.holder, e.holderfence, e.holdersession,
+             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and :last_was_shared then 0 else e.nextlook end,
+             e.blocker, null::text, null::float8, now, e.proof
+        from leasehold_internal._enqueue(
+               p_key, p_session, places,
+               array(select p_tokens[p] from unnest(places) p), array(select p_owners[p] from unnest(places) p),
+               array(select p_not_after[p] from unnest(places) p), array(select p_tickets[p] from unnest(places) p),
+               array(select p_proofs[p] from unnest(places) p), array(select p_weights[p] from unnest(places) p),
+               array(select p_capacities[p] from unnest(places) p)) e;
+  end if;
+  return query
+    select p_items[p.place], coalesce(outcomes[p.place], 'held'), null::bigint, null::float8, expires, null::bigint, holder,
+           holderfence, holdersession, case when outcomes[p.place] = 'busy' and :last_was_shared then 0::float8 end,
+           null::integer, null::text, null::float8, now, null::bigint
+      from generate_subscripts(p_items, 1) p (place)
+     where outcomes[p.place] is distinct from 'granted'
+       and not (p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy'));
+end
+$$;
