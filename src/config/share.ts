@@ -44,3 +44,13 @@ function checkCount(option: string, value: unknown, largest: number, expected: s
 export function modeOf(share: ShareTerms | null): LockMode {
   return share === null ? "exclusive" : share.capacity === null ? "shared" : "semaphore";
 }
+
+/** Whether a call asks for a read lock and for nothing else. */
+export function isPlainRead(options: unknown): boolean {
+  return (
+    typeof options === "object" &&
+    options !== null &&
+    (options as { readonly shared?: unknown }).shared === true &&
+    Object.keys(options).length === 1
+  );
+}
