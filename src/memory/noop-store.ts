@@ -21,7 +21,7 @@ export function noopStore(): StoreFactory {
   const store: Store = {
     [locksNothing]: true,
     name: "noop",
-    features: {},
+    features: { "shared-locks": { isOn: true, why: "it grants everything, however it is asked for" } },
     open: async () => ({ nowMs: processNowMs() }),
     acquire: async ({ token, ttlMs, maxHoldMs }) => {
       fence += 1n;
@@ -53,7 +53,8 @@ export function noopStore(): StoreFactory {
     },
     check: async () => {
       const nowMs = processNowMs();
-      return { state: "free", holder: null, acquiredAtMs: null, freeAtMs: null, nowMs, metadata: null, waiters: 0 };
+      const nobody = { holders: [], acquiredAtMs: null, freeAtMs: null, metadata: null, waiters: 0 };
+      return { state: "free", mode: "exclusive", nowMs, ...nobody };
     },
     ping: async () => ({ ms: 0, serverVersion: "noop" }),
     close: async () => undefined,

@@ -227,6 +227,10 @@ export class FakeBackend implements Backend {
   describeServer = unexpected("describeServer");
   capabilities = unexpected("capabilities");
 
+  refusalOfShare(): null {
+    return null;
+  }
+
   refuseGuard(): void {}
 
   /** A grant from now on, with a new fence, as the server would give it. */
