@@ -76,3 +76,11 @@ export class Process {
     return answer.ticket;
   }
 }
+
+/** The terms of a read lock. */
+export const READ = { mode: "shared" } as const;
+
+/** The terms of a part of a semaphore. */
+export function slot(capacity: number, weight = 1): Terms {
+  return { mode: "semaphore", capacity, weight };
+}
