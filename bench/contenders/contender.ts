@@ -18,7 +18,8 @@ export type ContenderSpec =
       readonly entry: string;
       readonly options?: Readonly<Record<string, number>>;
     }
-  | { readonly kind: "memory-store"; readonly entry: string }
+  /** `reads`: all take read locks on this key. */
+  | { readonly kind: "memory-store"; readonly entry: string; readonly reads?: string }
   | { readonly kind: "redlock" | "redlock-universal" | "sesamecare"; readonly port: number }
   | { readonly kind: "etcd3"; readonly port: number }
   | { readonly kind: "advisory-lock" | "table-lock"; readonly url: string }
