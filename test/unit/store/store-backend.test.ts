@@ -286,7 +286,11 @@ describe("a store that fails", () => {
     ["acquire", { outcome: "held", holder: { weight: 0 } }, "holder.weight is 0 (number) and should be an integer"],
     ["check", null, "it answered null and should answer an object"],
     ["check", { ...freeKey, state: "taken" }, 'its state is "taken"'],
-    ["check", { ...freeKey, mode: "alone" }, 'mode is "alone" (string) and should be one of exclusive, shared, semaphore'],
+    [
+      "check",
+      { ...freeKey, mode: "alone" },
+      'mode is "alone" (string) and should be one of exclusive, shared, semaphore',
+    ],
     ["check", { ...freeKey, holders: null }, "holders is null and should be an array"],
     ["check", { ...freeKey, holders: [null] }, "one of holders is null and should be an object"],
     ["check", { ...freeKey, metadata: "{" }, "metadata is a string and should be JSON text, or null"],
