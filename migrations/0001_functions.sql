@@ -118,7 +118,8 @@ comment on column leasehold.shares.min_hold_ms is
 comment on column leasehold.shares.max_hold_until is 'No renewal goes beyond this time. Null: no bound. Chosen by the holder.';
 comment on column leasehold.shares.acquired_at is 'When it was granted.';
 comment on column leasehold.shares.renewed_at is 'When it was last renewed; the time of the grant if not since.';
-comment on column leasehold.shares.expires_at is 'It expires here unless it is renewed. From then on it is removed for the next who asks.';
+comment on column leasehold.shares.expires_at is
+  'It expires here unless it is renewed. From then on it is removed for the next who asks.';
 comment on column leasehold.shares.hold_until is
   'Set by a release before min_hold_ms had passed: its room is not given away before that.';
 comment on column leasehold.shares.revoked_at is 'When it was taken away by force. It can no longer be renewed.';
@@ -517,8 +518,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- When a session counts as dead unless it sends a heartbeat before. Null when that has passed: a session that has been silent for
--- longer and is not dead belongs to a frozen process. Then the expiry is next.
+-- When a session counts as dead unless it sends a heartbeat before. Null when that has passed: a session that has been silent
+-- for longer and is not dead belongs to a frozen process. Then the expiry is next.
 create function leasehold_internal._silent_until(session integer, takeover integer) returns timestamptz
 language plpgsql volatile
 as $$
@@ -802,8 +803,8 @@ end
 $$;
 --> statement-breakpoint
 -- Enters many waiters into the queue of one key, behind its head, or extends the entries that they have already. This is what
--- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may. p_weights, p_capacities:
--- of those that wait for shares; null, or null for one of them: it waits for the whole key.
+-- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may. p_weights,
+-- p_capacities: of those that wait for shares; null, or null for one of them: it waits for the whole key.
 create function leasehold_internal._enqueue(
   p_key text,
   p_session integer,
@@ -931,8 +932,9 @@ end
 $$;
 --> statement-breakpoint
 -- Extends the entries of waiters that are behind another waiter of their own process, as a look would (decision 19). Returns
--- those whose entry is gone (a crash, a sweep): they must look themselves. For a session that is not alive, or a call that comes
--- late, it changes nothing and returns item 0. Otherwise a queue would stall behind a waiter whose looks are refused (rule 7).
+-- those whose entry is gone (a crash, a sweep): they must look themselves. For a session that is not alive, or a call that
+-- comes late, it changes nothing and returns item 0. Otherwise a queue would stall behind a waiter whose looks are refused
+-- (rule 7).
 create function leasehold_internal.keep_entries(
   p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[]
 )
@@ -1071,9 +1073,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The shares of a key: how many rows, the sum of their weights, the smallest capacity (null: none has one), and how many have ended.
--- for_sure: counts every row, because one that has ended may belong to an open guarded transaction (decision 27); only true under
--- the lock of the root. Otherwise a hint, which counts those that nobody can remove.
+-- The shares of a key: how many rows, the sum of their weights, the smallest capacity (null: none has one), and how many have
+-- ended. for_sure: counts every row, because one that has ended may belong to an open guarded transaction (decision 27); only
+-- true under the lock of the root. Otherwise a hint, which counts those that nobody can remove.
 create function leasehold_internal._count_shares(
   p_key text, for_sure boolean, out counted bigint, out taken bigint, out capacity integer, out ended bigint)
 language plpgsql volatile
@@ -1104,8 +1106,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Deletes shares of a key that have ended, at most "most", and returns the newest that nobody had released: whom the grant takes over
--- from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
+-- Deletes shares of a key that have ended, at most "most", and returns the newest that nobody had released: whom the grant
+-- takes over from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
 --
 -- for_dead: those of sessions that are confirmed dead, which costs a lock for each session: 100 at a time.
 create function leasehold_internal._remove_shares(p_key text, most integer, for_dead boolean) returns leasehold.shares
@@ -1154,8 +1156,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Removes the shares of a key that have ended, for who wants it alone, and returns the newest that nobody had released. At most 1,000
--- at a time: readers that asked for no capacity may have left more. The caller holds the lock of the root.
+-- Removes the shares of a key that have ended, for who wants it alone, and returns the newest that nobody had released. At most
+-- 1,000 at a time: readers that asked for no capacity may have left more. The caller holds the lock of the root.
 create function leasehold_internal._clear_shares(p_key text) returns leasehold.shares
 language plpgsql volatile
 as $$
@@ -1172,9 +1174,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Who of a key's queue may be granted it now: the longest part of the queue, from its head, that fits beside the shares which were
--- counted (decision 27). taken and capacity: with those weights and capacities. is_open: the whole queue fits and may be joined by a
--- share, so that it depends on its own weight alone whether a newcomer may be granted one. "most" are told at most.
+-- Who of a key's queue may be granted it now: the longest part of the queue, from its head, that fits beside the shares which
+-- were counted (decision 27). taken and capacity: with those weights and capacities. is_open: the whole queue fits and may be
+-- joined by a share, so that it depends on its own weight alone whether a newcomer may be granted one. "most" are told at most.
 create function leasehold_internal._line(
   p_key text, p_counted bigint, p_taken bigint, p_capacity integer, most integer,
   out tokens uuid[], out sessions integer[], out taken bigint, out capacity integer, out is_open boolean)
@@ -1214,8 +1216,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The sessions of those that may be granted a key now, as far as can be told without a lock: who is next, or, where shares are waited
--- for, everybody who fits. Each once, and none for those without presence, who look by themselves.
+-- The sessions of those that may be granted a key now, as far as can be told without a lock: who is next, or, where shares are
+-- waited for, everybody who fits. Each once, and none for those without presence, who look by themselves.
 create function leasehold_internal._sessions_to_wake(p_key text) returns integer[]
 language plpgsql volatile
 as $$
@@ -1231,8 +1233,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Who may be next for a key of which a share was let go: the session of the first waiter, if it is surely next; 0 if somebody waits
--- and notify_next has to find out who is next, once the release has committed (decision 27); null if nobody waits.
+-- Who may be next for a key of which a share was let go: the session of the first waiter, if it is surely next; 0 if somebody
+-- waits and notify_next has to find out who is next, once the release has committed (decision 27); null if nobody waits.
 create function leasehold_internal._whom_to_tell(p_key text, leaving uuid) returns integer
 language plpgsql volatile
 as $$
@@ -1273,8 +1275,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Frees the shares that these tokens hold, also expired ones, one by one. A null fence matches any. A row that a guard or (p_held) a
--- minimum hold keeps is marked instead of deleted. No row for an item: it has no share, or none with that fence.
+-- Frees the shares that these tokens hold, also expired ones, one by one. A null fence matches any. A row that a guard or
+-- (p_held) a minimum hold keeps is marked instead of deleted. No row for an item: it has no share, or none with that fence.
 create function leasehold_internal._free_shares(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
 returns table (item integer, outcome text, reason text, next integer, now float8)
 language plpgsql volatile
@@ -1303,7 +1305,9 @@ begin
     if not found then
       -- A renewal is about to commit; or it was deleted just now.
       outcome := case
-        when exists (select from leasehold.shares s where s.key = asked.key and s.token = asked.token) then 'busy' else 'gone' end;
+        when exists (select from leasehold.shares s where s.key = asked.key and s.token = asked.token) then 'busy'
+        else 'gone'
+      end;
       reason := case when outcome = 'gone' then 'expired' end;
     else
       select s.* into share from leasehold.shares s where s.ctid = version;
@@ -1333,10 +1337,11 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The part of renew that is about shares: answers for those of these items that have one, and for no others. Strict, as renew is. Takes
--- no lock of the root.
+-- The part of renew that is about shares: answers for those of these items that have one, and for no others. Strict, as renew
+-- is. Takes no lock of the root.
 create function leasehold_internal._renew_shares(
-  p_session integer, p_takeover_ms integer, p_ttl_ms integer, p_keys text[], p_tokens uuid[], p_fences bigint[], p_former integer[])
+  p_session integer, p_takeover_ms integer, p_ttl_ms integer, p_keys text[], p_tokens uuid[], p_fences bigint[],
+  p_former integer[])
 returns table (item integer, outcome text, expires float8, reason text)
 language plpgsql volatile
 as $$
@@ -1393,8 +1398,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes: null,
--- busy or late; those that are granted have their answer.
+-- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
+-- null, busy or late; those that are granted have their answer.
 create function leasehold_internal._refuse_shares(
   p_key text,
   p_session integer,
@@ -1463,7 +1468,8 @@ begin
              -- Busy stays busy: it is to look again soon, from the queue.
              case when e.outcome = 'queued' then coalesce(outcomes[e.item], 'queued') else e.outcome end,
              null::bigint, null::float8, e.expires, e.ticket, e.holder, e.holderfence, e.holdersession,
-             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0 else e.nextlook end, e.blocker, null::text, null::float8, now, e.proof
+             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0 else e.nextlook end,
+             e.blocker, null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
                array(select p_tokens[p] from unnest(places) p), array(select p_owners[p] from unnest(places) p),
@@ -1473,15 +1479,69 @@ begin
   end if;
   return query
     select p_items[p.place], coalesce(outcomes[p.place], 'held'), null::bigint, null::float8, expires, null::bigint, holder,
-           holderfence, holdersession, case when outcomes[p.place] = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0::float8 end, null::integer, null::text, null::float8, now, null::bigint
+           holderfence, holdersession, case when outcomes[p.place] = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0::float8 end,
+           null::integer, null::text, null::float8, now, null::bigint
       from generate_subscripts(p_items, 1) p (place)
      where outcomes[p.place] is distinct from 'granted'
        and not (p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy'));
 end
 $$;
 --> statement-breakpoint
--- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of its
--- root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be granted now.
+-- Which of these tokens have a share of the key, by their places.
+create function leasehold_internal._places_of_shares(p_key text, tokens uuid[]) returns table (place integer)
+language plpgsql volatile
+as $$
+begin
+  return query
+    select t.place::integer
+      from unnest(tokens) with ordinality t (token, place)
+      join lateral (
+        select s.key
+          from leasehold.shares s
+         where s.key = p_key and s.token >= t.token and s.token <= t.token
+         order by s.token
+         limit 1) s on s.key = p_key;
+end
+$$;
+--> statement-breakpoint
+-- The same grant of a share, asked for again: written once, so that this commit too waits until it is durable. outcome null: it
+-- has expired, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
+create function leasehold_internal._repeat_share(
+  p_key text, p_token uuid, p_session integer, p_takeover_ms integer, p_former integer[],
+  out outcome text, out fence bigint, out acquired float8, out expires float8)
+language plpgsql volatile
+as $$
+#variable_conflict use_column
+declare
+  share leasehold.shares;
+begin
+  select s.* into share from leasehold.shares s where s.key = p_key and s.token = p_token for no key update skip locked;
+  if not found then
+    outcome := 'busy'; -- a renewal is about to commit
+  elsif share.released_at is not null or share.revoked_at is not null then
+    outcome := 'late';
+  elsif share.expires_at > clock_timestamp() then
+    outcome := 'granted';
+    fence := share.fence;
+    acquired := leasehold_internal._ms(share.acquired_at);
+    expires := leasehold_internal._ms(share.expires_at);
+    update leasehold.shares s
+       set session_id = case when s.session_id = any (p_former) then p_session else s.session_id end,
+           takeover_ms = case when s.session_id = any (p_former) then p_takeover_ms else s.takeover_ms end
+     where s.key = p_key and s.token = p_token;
+    perform leasehold_internal._remove_entry(p_key, p_token);
+  else
+    -- An open transaction may still guard it.
+    delete from leasehold.shares s
+     where s.ctid = (select k.ctid from leasehold.shares k where k.key = p_key and k.token = p_token for update skip locked);
+    outcome := case when not found then 'busy' end;
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of
+-- its root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be
+-- granted now.
 create function leasehold_internal._acquire_shares(
   p_session integer,
   p_takeover_ms integer,
@@ -1532,11 +1592,10 @@ declare
   line record;
   lapsed leasehold.shares;
   again record;
-  chosen integer[] := array[]::integer[]; -- what is granted, by its place in the arrays
-  given uuid[];
+  known integer[]; -- those whose token has a share already, by their place in the arrays
+  chosen integer[] := array[]::integer[]; -- those that are granted one now
   moment timestamptz;
-  drawn bigint;
-  last_fence bigint;
+  first_fence bigint;
   may_fit boolean := false;
   has_more boolean;
 begin
@@ -1562,16 +1621,19 @@ begin
                           limit 1;
   end if;
 
-  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy.
-  if lease.key is not null and leasehold_internal._is_root_free(lease) then
-    counted := leasehold_internal._count_shares(p_key, false);
-    line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
-    may_fit := line.is_open or line.tokens && p_tokens;
+  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy. Who joins the queue if
+  -- it is not granted has to lock it anyway.
+  if lease.key is null then
+    outcomes := array_fill('busy'::text, array[size]);
+  elsif leasehold_internal._is_root_free(lease) then
+    may_fit := not lease.queued or p_waits[1] and p_tickets[1] is null;
+    if not may_fit then
+      counted := leasehold_internal._count_shares(p_key, false);
+      line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+      may_fit := line.is_open or line.tokens && p_tokens;
+    end if;
   end if;
-  if may_fit
-    or exists (
-      select from unnest(p_tokens) t (token)
-        join leasehold.shares s on s.key = p_key and s.token = t.token) then
+  if may_fit or lease.queued and exists (select from leasehold_internal._places_of_shares(p_key, p_tokens)) then
     select l.ctid as version, l as lease into locked from leasehold.leases l
                                                      where l.key >= p_key and l.key <= p_key
                                                      order by l.key desc
@@ -1588,42 +1650,27 @@ begin
     if not is_locked then
       outcomes := array_fill('busy'::text, array[size]);
     end if;
-  elsif lease.key is null then
-    outcomes := array_fill('busy'::text, array[size]);
   end if;
 
   -- With the lock it is a decision, each part in a statement that begins after the lock (rule 3).
   if is_locked then
     lease := locked.lease;
-    for again in
-      select t.place::integer as place, s.released_at is not null or s.revoked_at is not null as has_ended
-        from unnest(p_tokens) with ordinality t (token, place)
-        join leasehold.shares s on s.key = p_key and s.token = t.token
-    loop
-      if again.has_ended then
-        outcomes[again.place] := 'late';
-        continue;
-      end if;
-      -- The same grant, asked for again: written once, so that this commit too waits until it is durable.
-      update leasehold.shares s
-         set session_id = case when s.session_id = any (p_former) then p_session else s.session_id end,
-             takeover_ms = case when s.session_id = any (p_former) then p_takeover_ms else s.takeover_ms end
-       where s.ctid = (
-               select k.ctid from leasehold.shares k
-                where k.key = p_key and k.token = p_tokens[again.place]
-                  for no key update skip locked)
-         and s.expires_at > clock_timestamp() and s.released_at is null and s.revoked_at is null;
-      outcomes[again.place] := case when found then 'granted' end;
-      if not found then
-        -- It has expired, and is granted anew: unless an open transaction still guards it, or a renewal is about to commit.
-        delete from leasehold.shares s
-         where s.ctid = (
-                 select k.ctid from leasehold.shares k
-                  where k.key = p_key and k.token = p_tokens[again.place] and k.expires_at <= clock_timestamp()
-                    for update skip locked);
-        outcomes[again.place] := case when not found then 'busy' end;
-      end if;
-    end loop;
+    now := leasehold_internal._ms(clock_timestamp());
+    if lease.queued then
+      known := array(select k.place from leasehold_internal._places_of_shares(p_key, p_tokens) k);
+      for again in
+        select k.place, r.outcome, r.fence, r.acquired, r.expires
+          from unnest(known) k (place)
+         cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[k.place], p_session, p_takeover_ms, p_former) r
+      loop
+        outcomes[again.place] := again.outcome;
+        if again.outcome = 'granted' then
+          item := p_items[again.place]; outcome := 'granted'; fence := again.fence;
+          acquired := again.acquired; expires := again.expires;
+          return next;
+        end if;
+      end loop;
+    end if;
 
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
@@ -1637,10 +1684,12 @@ begin
         counted := leasehold_internal._count_shares(p_key, true);
         line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       end if;
+      now := leasehold_internal._ms(clock_timestamp());
       -- Those that stand in the part of the queue that fits; then, if all of it does, those that do not stand in it.
       for place in 1..size loop
-        continue when outcomes[place] is not null;
-        if leasehold_internal._ms(clock_timestamp()) >= p_not_after[place] then
+        if outcomes[place] is not null then
+          continue;
+        elsif now >= p_not_after[place] then
           outcomes[place] := 'late';
         elsif p_tokens[place] = any (line.tokens) then
           outcomes[place] := 'granted';
@@ -1657,55 +1706,58 @@ begin
         end if;
       end loop;
     end if;
-
-    if cardinality(chosen) > 0 then
-      given := array(select p_tokens[c.place] from unnest(chosen) c (place));
-      moment := clock_timestamp();
-      drawn := greatest(lease.fence + 1, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
-                                                     from leasehold.fence_epoch e
-                                                    where e.id and e.server_start = pg_postmaster_start_time()
-                                                      and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()));
-      last_fence := drawn + cardinality(chosen) - 1;
-      insert into leasehold.shares as s (
-        key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
-        acquired_at, renewed_at, expires_at, metadata)
-      select p_key, p_tokens[c.place], drawn + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
-             p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
-             moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
-             moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
-        from unnest(chosen) with ordinality c (place, number);
-      update leasehold.leases l
-         set token = null,
-             fence = last_fence,
-             owner = p_owners[chosen[1]],
-             session_id = null,
-             takeover_ms = null,
-             min_hold_ms = 0,
-             max_hold_until = null,
-             acquired_at = moment,
-             renewed_at = null,
-             expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
-             hold_until = null,
-             revoked_at = null,
-             queued = true,
-             metadata = null,
-             released_at = moment,
-             acquisitions = l.acquisitions + cardinality(chosen)
-       where l.ctid = locked.version;
-      if lease.queued then
-        delete from leasehold.waiters w
-         where w.ctid = any (array(
-           select d.ctid
-             from leasehold.waiters d
-            where d.key = p_key and d.token = any (given)
-              for update skip locked));
-        has_more := exists (select from unnest(line.tokens) t (token) where t.token <> all (given));
-      end if;
-    end if;
   end if;
 
-  now := leasehold_internal._ms(clock_timestamp());
-  if 'granted' = any (outcomes) then
+  if cardinality(chosen) > 0 then
+    moment := clock_timestamp();
+    first_fence := greatest(lease.fence + 1, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
+                                                         from leasehold.fence_epoch e
+                                                        where e.id and e.server_start = pg_postmaster_start_time()
+                                                          and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()));
+    insert into leasehold.shares as s (
+      key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
+      acquired_at, renewed_at, expires_at, metadata)
+    select p_key, p_tokens[c.place], first_fence + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
+           p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
+           moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
+           moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
+      from unnest(chosen) with ordinality c (place, number);
+    update leasehold.leases l
+       set token = null,
+           fence = first_fence + cardinality(chosen) - 1,
+           owner = p_owners[chosen[1]],
+           session_id = null,
+           takeover_ms = null,
+           min_hold_ms = 0,
+           max_hold_until = null,
+           acquired_at = moment,
+           renewed_at = null,
+           expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
+           hold_until = null,
+           revoked_at = null,
+           queued = true,
+           metadata = null,
+           released_at = moment,
+           acquisitions = l.acquisitions + cardinality(chosen)
+     where l.ctid = locked.version;
+    if cardinality(line.tokens) > 0 then
+      delete from leasehold.waiters w
+       where w.ctid = any (array(
+         select d.version
+           from unnest(chosen) c (place)
+           join lateral (
+             select k.key, k.ctid as version
+               from leasehold.waiters k
+              where k.key = p_key and k.token >= p_tokens[c.place] and k.token <= p_tokens[c.place]
+              order by k.token
+              limit 1
+                for update skip locked) d on d.key = p_key));
+      has_more := exists (
+        select from unnest(line.tokens) t (token)
+         where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
+    end if;
+
+    now := leasehold_internal._ms(clock_timestamp());
     if lease.token is not null then
       holder := lease.owner;
       holderfence := lease.fence;
@@ -1725,23 +1777,15 @@ begin
         else (select s.seen_at from leasehold.sessions s where s.id = lapsed.session_id)
       end);
     end if;
-    for again in
-      select t.place::integer as place, s.fence, s.acquired_at, s.expires_at
-        from unnest(p_tokens) with ordinality t (token, place)
-        join leasehold.shares s on s.key = p_key and s.token = t.token
-       where outcomes[t.place] = 'granted'
-       order by s.fence
-    loop
-      item := p_items[again.place];
-      outcome := 'granted';
-      fence := again.fence;
-      acquired := leasehold_internal._ms(again.acquired_at);
-      expires := leasehold_internal._ms(again.expires_at);
-      nextlook := case when has_more then 0 end;
-      return next;
-      -- One of them took over.
-      takeover := null; holder := null; holderfence := null; holdersession := null; since := null;
-    end loop;
+    -- The first of them took over.
+    return query
+      select p_items[c.place], 'granted', first_fence + c.number - 1, leasehold_internal._ms(moment),
+             leasehold_internal._ms(moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond'),
+             null::bigint, f.holder, f.holderfence, f.holdersession, case when has_more then 0::float8 end, null::integer,
+             f.takeover, f.since, now, null::bigint
+        from unnest(chosen) with ordinality c (place, number)
+        left join (values (1, holder, holderfence, holdersession, takeover, since))
+          f (number, holder, holderfence, holdersession, takeover, since) on f.number = c.number;
   end if;
   -- What is left is told who has the key, and those who wait join the queue.
   if ('granted' = all (outcomes)) is not true then
@@ -1797,7 +1841,8 @@ begin
   if p_takeover_ms < 0 or exists (
     select from unnest(places) p (place)
      where leasehold_internal._are_terms_valid(
-             p_owners[p.place], p_ttls[p.place], p_min_holds[p.place], p_max_holds[p.place], p_metadata[p.place]) is not true) then
+             p_owners[p.place], p_ttls[p.place], p_min_holds[p.place], p_max_holds[p.place], p_metadata[p.place]) is not true
+  ) then
     perform leasehold_internal._refuse_terms();
   end if;
   if not (select p_session is null
@@ -1833,8 +1878,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The first attempts of a batch of claims that ask for shares on the same terms, answered as by acquire_first. One key as a rule: then
--- all are decided under one lock of its root.
+-- The first attempts of a batch of claims that ask for shares on the same terms, answered as by acquire_first. One key as a
+-- rule: then all are decided under one lock of its root.
 create function leasehold_internal.acquire_shares(
   p_session integer,
   p_nonce uuid,
@@ -1869,7 +1914,14 @@ set extra_float_digits = 1
 set lock_timeout = '100ms'
 as $$
 declare
-  has_grant boolean;
+  asked record;
+  items integer[];
+  drawn bigint[];
+  more text;
+  answers text;
+  given text[] := array_fill(null::text, array[cardinality(p_keys)]);
+  is_granted boolean;
+  has_grant boolean := false;
 begin
   perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(cardinality(p_keys));
   if p_takeover_ms < 0
@@ -1881,40 +1933,46 @@ begin
                     and (not pg_try_advisory_xact_lock_shared(1279480140, p_session)
                          or leasehold_internal._holds_presence(p_session))) then
     others := (
-      select '[' || string_agg('[' || i || ',"unproven",null,null,null,null,null,null,null,null,null,null,null,null]', ',' order by i)
-               || ']'
+      select '['
+             || string_agg('[' || i || ',"unproven",null,null,null,null,null,null,null,null,null,null,null,null]', ',' order by i)
+             || ']'
         from generate_subscripts(p_keys, 1) i);
     now := leasehold_internal._ms(clock_timestamp());
     return;
   end if;
 
-  with asked as (
+  -- Rule 5. Of grants of several keys, the earliest end.
+  for asked in
     select w.key, array_agg(w.item::integer order by w.item) as items, array_agg(w.token order by w.item) as tokens,
            array[count(*)::integer] as size
       from unnest(p_keys, p_tokens) with ordinality w (key, token, item)
      group by w.key
-  ),
-  answer as materialized (
-    select a.*, a.outcome = 'granted' and a.takeover is null and a.nextlook is null as is_plain
-      from (select * from asked order by key) k -- rule 5
-     cross join lateral leasehold_internal._acquire_shares(
-       p_session, p_takeover_ms, false, cardinality(p_keys) = 1, k.key, k.items, k.tokens,
-       array_fill(p_owner, k.size), array_fill(p_ttl_ms, k.size), array_fill(p_min_hold_ms, k.size),
-       array_fill(p_max_hold_ms, k.size), array_fill(p_metadata, k.size), array_fill(p_not_after, k.size),
-       array_fill(p_waits, k.size), array_fill(null::bigint, k.size), array_fill(null::bigint, k.size),
-       array_fill(p_weight, k.size), array_fill(p_capacity, k.size), p_former) a
-  )
-  -- Of grants of several keys, the earliest end.
-  select string_agg(case when a.is_plain then a.fence::text else '' end, ',' order by w.item),
-         min(a.acquired) filter (where a.is_plain),
-         min(a.expires) filter (where a.is_plain),
-         '[' || string_agg(json_build_array(a.item, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession, a.nextlook,
-                                                    a.blocker, a.takeover, a.since, a.proof::text)::text, ',' order by w.item)
-                  filter (where a.is_plain is not true) || ']',
-         bool_or(a.outcome = 'granted')
-    into fences, acquired, expires, others, has_grant
-    from generate_subscripts(p_keys, 1) w (item)
-    left join answer a on a.item = w.item;
+     order by w.key
+  loop
+    select array_agg(a.item) filter (where a.is_plain), array_agg(a.fence) filter (where a.is_plain),
+           least(acquire_shares.acquired, min(a.acquired) filter (where a.is_plain)),
+           least(acquire_shares.expires, min(a.expires) filter (where a.is_plain)),
+           string_agg(case when not a.is_plain then json_build_array(a.item, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession, a.nextlook,
+                                                                             a.blocker, a.takeover, a.since, a.proof::text)::text end, ','),
+           bool_or(a.outcome = 'granted')
+      into items, drawn, acquired, expires, more, is_granted
+      from (
+        select l.*, l.outcome = 'granted' and l.takeover is null and l.nextlook is null as is_plain
+          from leasehold_internal._acquire_shares(
+                 p_session, p_takeover_ms, false, cardinality(p_keys) = 1, asked.key, asked.items, asked.tokens,
+                 array_fill(p_owner, asked.size), array_fill(p_ttl_ms, asked.size), array_fill(p_min_hold_ms, asked.size),
+                 array_fill(p_max_hold_ms, asked.size), array_fill(p_metadata, asked.size), array_fill(p_not_after, asked.size),
+                 array_fill(p_waits, asked.size), array_fill(null::bigint, asked.size), array_fill(null::bigint, asked.size),
+                 array_fill(p_weight, asked.size), array_fill(p_capacity, asked.size), p_former) l
+        offset 0) a;
+    answers := nullif(concat_ws(',', answers, more), '');
+    has_grant := has_grant or is_granted;
+    for i in 1 .. coalesce(cardinality(items), 0) loop
+      given[items[i]] := drawn[i];
+    end loop;
+  end loop;
+  others := '[' || answers || ']';
+  fences := array_to_string(given, ',', '');
 
   -- Rule 9.
   if not has_grant then
@@ -1926,9 +1984,10 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Looks at one key that is shared and whose root somebody else had locked: another grant that is being committed, for nobody can guard
--- the root while shares are granted. Waits for it briefly. Under SKIP LOCKED alone 93 % of 64 readers that came together were refused,
--- and a writer needed up to 6.6 s to join the queue. Holds nothing else meanwhile, so it keeps nobody waiting in turn.
+-- Looks at one key that is shared and whose root somebody else had locked: another grant that is being committed, for nobody
+-- can guard the root while shares are granted. Waits for it briefly. Under SKIP LOCKED alone 93 % of 64 readers that came
+-- together were refused, and a writer needed up to 6.6 s to join the queue. Holds nothing else meanwhile, so it keeps nobody
+-- waiting in turn.
 create function leasehold_internal.acquire_busy(
   p_session integer,
   p_nonce uuid,
@@ -2060,10 +2119,10 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Notifies the sessions of those that may be granted each key now, with the commit (rule 10): of who is next, or, where shares are
--- waited for, of all that fit. It begins after the release has committed, so that of two who let go together one sees both
--- (decision 27). Not the session that asks: it is told
--- for which keys it is meant itself (JSON; null: none), and wakes its own waiters.
+-- Notifies the sessions of those that may be granted each key now, with the commit (rule 10): of who is next, or, where shares
+-- are waited for, of all that fit. It begins after the release has committed, so that of two who let go together one sees both
+-- (decision 27). Not the session that asks: it is told for which keys it is meant itself (JSON; null: none), and wakes its own
+-- waiters.
 --
 -- A transaction of its own. Commits that notify wait for each other over the whole server, also for one that waits for a
 -- standby which is away. So it waits for 100 ms at most, and nothing but a hint is lost with it.
@@ -2107,8 +2166,8 @@ create function leasehold_internal._key_lock(key text) returns bigint
 language sql immutable parallel safe
 return hashtextextended(key collate "C", 1279480141);
 --> statement-breakpoint
--- Whether a key can be granted to who asks for it alone: the only predicate for that. It decides only on a row that the caller has
--- locked (rule 3), and then counts every share that is still there (decision 27).
+-- Whether a key can be granted to who asks for it alone: the only predicate for that. It decides only on a row that the caller
+-- has locked (rule 3), and then counts every share that is still there (decision 27).
 create function leasehold_internal._is_grantable(lease leasehold.leases) returns boolean
 language plpgsql volatile
 as $$
@@ -2119,7 +2178,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The same on a row that is not locked, as a hint: shares that have ended do not count, for who locks the row removes them first.
+-- The same on a row that is not locked, as a hint: shares that have ended do not count, for who locks the row removes them
+-- first.
 create function leasehold_internal._may_be_grantable(lease leasehold.leases) returns boolean
 language plpgsql volatile
 as $$
@@ -2188,7 +2248,8 @@ end
 $$;
 --> statement-breakpoint
 -- When a waiter should look again without being woken: at the expiry, at the end of a minimum hold, or when a silent session
--- counts as dead. Where others share the key: who wants it alone, when the last of them may have ended, who wants a share, the first.
+-- counts as dead. Where others share the key: who wants it alone, when the last of them may have ended, who wants a share, the
+-- first.
 create function leasehold_internal._next_look(lease leasehold.leases, wants_all boolean) returns float8
 language plpgsql volatile
 as $$
@@ -2335,10 +2396,9 @@ $$;
 --> statement-breakpoint
 -- One look at a key by a claim, with all that may come of it: the grant, a takeover, an entry in the queue. Reads before it
 -- writes: a try that fails leaves no trace in the WAL. Most looks come alone, and with a scalar for each term they cost the
--- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment.
--- p_careful: the key has no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries,
--- for 5 ms. nextlook: when a waiter should look again. p_weight, p_capacity: a share is asked for, see _acquire_shares; null: the
--- whole key.
+-- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment. p_careful: the key has
+-- no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries, for 5 ms. nextlook:
+-- when a waiter should look again. p_weight, p_capacity: a share is asked for, see _acquire_shares; null: the whole key.
 create function leasehold_internal.acquire_one(
   p_session integer,
   p_nonce uuid,
@@ -2713,8 +2773,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Looks of several claims, each with its own terms. p_careful: see acquire_one. p_weights, p_capacities: what is asked for of a key
--- that is shared; null, or a null weight: the whole key.
+-- Looks of several claims, each with its own terms. p_careful: see acquire_one. p_weights, p_capacities: what is asked for of a
+-- key that is shared; null, or a null weight: the whole key.
 create function leasehold_internal.acquire(
   p_session integer,
   p_nonce uuid,
@@ -3692,8 +3752,8 @@ $$;
 -- 25). So it can be handed over once, and nothing that was sent under the old token reaches it any more. Asked again with the
 -- same new token it is the same adoption. attached: its session is another's and not dead, so its holder has not let go.
 --
--- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there must
--- be done. A maximum hold counts from now on, and never beyond the one that the lease has.
+-- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there
+-- must be done. A maximum hold counts from now on, and never beyond the one that the lease has.
 create function leasehold_internal.adopt(
   p_session integer,
   p_nonce uuid,
@@ -3861,9 +3921,9 @@ $$;
 comment on function leasehold_internal._open_transactions() is
   'Open transactions that have locked rows of leases, prepared ones too. All null on a standby.';
 --> statement-breakpoint
--- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot be
--- told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction has
--- ended, so most of them mean nothing.
+-- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot
+-- be told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction
+-- has ended, so most of them mean nothing.
 create function leasehold_internal._locker(locked xid, xids xid[], lone integer, multixacts integer) returns integer
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -4034,8 +4094,8 @@ $$;
 -- A minimum hold is ended by either: its holder has let go, so nobody believes to have the lock.
 --
 -- freeat: when the key is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps it beyond that, or
--- has its row locked (busy, detail). fence, owner, session, expires: whom it was taken from; null for the end of a minimum hold.
--- p_notifies: not for a client, which notifies in a statement of its own (rule 10).
+-- has its row locked (busy, detail). fence, owner, session, expires: whom it was taken from; null for the end of a minimum
+-- hold. p_notifies: not for a client, which notifies in a statement of its own (rule 10).
 create function leasehold_internal.admin_force_release(p_key text, p_fence bigint, p_immediate boolean, p_notifies boolean)
 returns table (
   outcome text, freeat float8, fence bigint, owner text, session integer, expires float8, next integer, blocked boolean,
@@ -4215,14 +4275,15 @@ begin
 end
 $$;
 --> statement-breakpoint
--- With one snapshot for the whole transaction, a row that was locked just now may still be read as it was. Postgres itself objects to
--- a grant since then, but not to a renewal, a release or a revocation: they change no key column, so a key share lock does not
--- conflict with them.
+-- With one snapshot for the whole transaction, a row that was locked just now may still be read as it was. Postgres itself
+-- objects to a grant since then, but not to a renewal, a release or a revocation: they change no key column, so a key share
+-- lock does not conflict with them.
 create function leasehold_internal._refuse_old_snapshot(relation regclass, version tid) returns void
 language plpgsql volatile
 as $$
 begin
-  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') and currtid2(relation::text, version) <> version then
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+    and currtid2(relation::text, version) <> version then
     raise exception using errcode = 'serialization_failure',
       message = 'could not serialize access: the lease was renewed, released or revoked since the snapshot of this transaction',
       hint = 'Repeat the transaction. As its first statement, a guard hardly ever meets this.';
@@ -4262,7 +4323,8 @@ begin
       hint = 'Leave it out for the TTL of the lease.';
   end if;
 
-  -- A share has a row of its own, and only that is locked: else each reader's transaction would block all later grants of the key.
+  -- A share has a row of its own, and only that is locked: else each reader's transaction would block all later grants of the
+  -- key.
   select s.ctid into version from leasehold.shares s where s.key = p_key and s.fence = p_fence for key share;
   if found then
     select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
@@ -4298,14 +4360,15 @@ begin
       'transaction_timeout', bound_ms, extract(epoch from at - transaction_timestamp()) * 1000);
   end if;
 
-  -- Tells the trigger of guard_table that this transaction has guards at all. A share's guard is recorded under a name that no key
-  -- has: two who share a key may not write what is guarded by it alone.
+  -- Tells the trigger of guard_table that this transaction has guards at all. A share's guard is recorded under a name that no
+  -- key has: two who share a key may not write what is guarded by it alone.
   perform set_config('leasehold.guards', pg_current_xact_id()::text, true);
   perform set_config(
     leasehold_internal._guards_setting(p_key),
     jsonb_build_object(
       'xid', pg_current_xact_id()::text,
-      'keys', leasehold_internal._guarded_keys(p_key) || jsonb_build_object(case when share.key is null then p_key else leasehold_internal._share_guard(p_key) end, p_fence))::text,
+      'keys', leasehold_internal._guarded_keys(p_key) || jsonb_build_object(
+        case when share.key is null then p_key else leasehold_internal._share_guard(p_key) end, p_fence))::text,
     true);
 end
 $$;
@@ -4340,7 +4403,8 @@ declare
   guarded jsonb;
 begin
   guarded := leasehold_internal._guarded_keys(p_key);
-  if ((guarded ->> p_key)::bigint = p_fence or (guarded ->> leasehold_internal._share_guard(p_key))::bigint = p_fence) is not true then
+  if ((guarded ->> p_key)::bigint = p_fence
+      or (guarded ->> leasehold_internal._share_guard(p_key))::bigint = p_fence) is not true then
     raise exception using errcode = 'LH005',
       message = format('the guard of %L has already ended: there is no open transaction', p_key),
       hint = 'Guard and write in one transaction: begin; select leasehold.guard(...); ...; commit;';
@@ -5445,7 +5509,10 @@ begin
         case when exists (select from leasehold.shares s where s.key = h.key) then leasehold_internal._sessions_to_wake(h.key) end
       ) t (session) on true
      where l.state in ('free', 'expired', 'orphaned')
-       and case when exists (select from leasehold.shares s where s.key = h.key) then t.session else h.session_id end is not null);
+       and case
+             when exists (select from leasehold.shares s where s.key = h.key) then t.session
+             else h.session_id
+           end is not null);
   perform leasehold_internal._restrict_views(restricted);
   perform pg_notify('leasehold_' || s, '') from unnest(sessions) s;
   return cardinality(sessions);
@@ -5501,6 +5568,30 @@ begin
      and not exists (select from leasehold.waiters w where w.key = l.key)
      and not exists (select from leasehold.shares s where s.key = l.key);
   get diagnostics purged = row_count;
+end
+$$;
+--> statement-breakpoint
+-- Deletes shares that were released, or have expired, before that moment. Whoever wants room on a key removes those of that key
+-- itself; these are of keys that nobody asks for. One that is locked belongs to an open transaction, and stays. A root goes
+-- once its shares are gone.
+create function leasehold_internal._purge_shares(before timestamptz, most integer) returns integer
+language plpgsql volatile
+as $$
+declare
+  purged integer;
+begin
+  delete from leasehold.shares s
+   where s.ctid = any (array(
+     select d.ctid
+       from leasehold.shares d
+      where case
+              when d.released_at is not null then d.released_at < before and (d.hold_until is null or d.hold_until < before)
+              else d.expires_at < before
+            end
+      limit most
+        for update skip locked));
+  get diagnostics purged = row_count;
+  return purged;
 end
 $$;
 --> statement-breakpoint
@@ -5564,6 +5655,7 @@ as $$
 declare
   state leasehold.sweeper;
   before timestamptz;
+  shares_purged integer;
 begin
   perform leasehold_internal._check_transaction();
   woken := 0; leases_purged := 0; waiters_purged := 0; sessions_purged := 0; counters_purged := 0;
@@ -5592,14 +5684,17 @@ begin
   end if;
   waiters_purged := leasehold_internal._purge_waiters(p_most);
   counters_purged := leasehold_internal._purge_counters(p_most);
+  shares_purged := leasehold_internal._purge_shares(before, p_most);
   -- Last, because others can run into its locks.
   select p.purged, p.reached into leases_purged, state.after_key
     from leasehold_internal._purge_leases(state.after_key, before, p_most) p;
+  leases_purged := leases_purged + shares_purged;
   -- Once per pass, because it reads every lease. At the end, when leases that nobody will renew are gone.
   if state.after_key is null then
     sessions_purged := leasehold_internal._purge_sessions(before);
   end if;
-  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100;
+  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100
+    or shares_purged = p_most;
   update leasehold.sweeper s set after_key = state.after_key, swept_at = clock_timestamp() where s.id;
   return next;
 end

@@ -13,6 +13,7 @@
 import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { advisoryLocks } from "./mutants/advisory-locks.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { config } from "./mutants/config.js";
@@ -29,6 +30,7 @@ import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
+import { shares } from "./mutants/shares.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -75,6 +77,7 @@ const mutants = [
   ...handingOver,
   ...retrying,
   ...rules,
+  ...shares,
   ...sqlApi,
   ...stores,
   ...testing,
@@ -83,6 +86,7 @@ const mutants = [
   ...views,
   ...watch,
   ...cli,
+  ...advisoryLocks,
   ...config,
   ...timing,
   ...tls,

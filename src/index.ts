@@ -1,3 +1,5 @@
+export { advisoryLock } from "./advisory-lock/advisory-lock.js";
+export type { AdvisoryLockOptions } from "./api/advisory-lock-options.js";
 export type { Capabilities, Feature, FeatureState } from "./api/capabilities.js";
 export type { ConnectionOptions } from "./api/connection-options.js";
 export type { DetachedLock } from "./api/detached-lock.js";

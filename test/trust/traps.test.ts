@@ -15,7 +15,7 @@ import {
   unfenceTable,
   unguardTable,
 } from "../../src/drizzle.js";
-import type { LockerOptions } from "../../src/index.js";
+import { advisoryLock, type LockerOptions } from "../../src/index.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
@@ -188,6 +188,21 @@ describe.each(places)("traps in $schema", ({ schema }) => {
       };
       expect(await sprungBy(act)).toEqual([]);
       await lock.release();
+    },
+  );
+
+  test.each(libraries.map((library) => [library.name, library] as const))(
+    "advisoryLock over %s springs none",
+    async (_, library) => {
+      await using opened = library.open(urlOf(schema));
+      const { acceptReconnect } = library;
+      const act = () =>
+        opened.plain(async (_run, tx) => {
+          for (const shared of [false, true])
+            for (const waitMs of [undefined, 0, 1_000])
+              await advisoryLock(tx, "a", { shared, waitMs, acceptReconnect });
+        });
+      expect(await sprungBy(act)).toEqual([]);
     },
   );
 

@@ -4,8 +4,8 @@
 -- A minimum hold is ended by either: its holder has let go, so nobody believes to have the lock.
 --
 -- freeat: when the key is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps it beyond that, or
--- has its row locked (busy, detail). fence, owner, session, expires: whom it was taken from; null for the end of a minimum hold.
--- p_notifies: not for a client, which notifies in a statement of its own (rule 10).
+-- has its row locked (busy, detail). fence, owner, session, expires: whom it was taken from; null for the end of a minimum
+-- hold. p_notifies: not for a client, which notifies in a statement of its own (rule 10).
 create function leasehold_internal.admin_force_release(p_key text, p_fence bigint, p_immediate boolean, p_notifies boolean)
 returns table (
   outcome text, freeat float8, fence bigint, owner text, session integer, expires float8, next integer, blocked boolean,
