@@ -24,6 +24,7 @@ import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { handingOver } from "./mutants/handing-over.js";
 import { instances } from "./mutants/instances.js";
+import { leading } from "./mutants/leading.js";
 import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
@@ -75,6 +76,7 @@ const mutants = [
   ...libraries,
   ...counters,
   ...handingOver,
+  ...leading,
   ...retrying,
   ...rules,
   ...shares,

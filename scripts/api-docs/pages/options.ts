@@ -12,6 +12,7 @@ export type {
   ConnectionOptions,
   ForceReleaseOptions,
   InstanceOptions,
+  LeadOptions,
   LeaseOptions,
   LockerOptions,
   LockMode,
