@@ -95,7 +95,7 @@ export class StoreLocker implements Locker {
         return Promise.reject(new ClosedError());
       }
       if (terms.reentry === "throw") {
-        refuseReentry(fullKey, this.#holdings.get(fullKey));
+        refuseReentry(fullKey, this.#holdings.on(fullKey));
       }
       return acquiring.hasSubscribers
         ? this.#publisher.traceAcquire(

@@ -38,7 +38,11 @@ class Side {
   readonly fences = new Map<string, bigint>();
   readonly tickets = new Map<string, bigint>();
 
-  constructor(readonly store: Store) {}
+  readonly store: Store;
+
+  constructor(store: Store) {
+    this.store = store;
+  }
 
   async ask(key: string, token: string, way: Way, waits: boolean): Promise<string> {
     const { nowMs } = await this.store.check("clock");

@@ -1,6 +1,6 @@
 // A backend whose every answer is the test's: what is asked waits until the test answers it, fails it, or leaves it.
 
-import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
+import { LeaseholdError, type LossReason, UnavailableError } from "../../src/errors/errors.js";
 import type { Instant } from "../../src/runtime/clock.js";
 import { after, now, systemClock } from "../../src/runtime/clock.js";
 import type { Backend, BackendEvents } from "../../src/store/backend.js";
@@ -14,6 +14,7 @@ import type {
   DetachRequest,
   FirstAttempt,
   Grant,
+  GrantId,
   Holder,
   KeepEntriesRequest,
   KeyState,
@@ -143,6 +144,11 @@ export class FakeBackend implements Backend {
   reconnect(): void {
     this.presence.incarnation += 1;
     this.#events?.onReconnected();
+  }
+
+  /** As a store tells it. */
+  lose(grant: GrantId, reason: LossReason): void {
+    this.#events?.onLost(grant, reason);
   }
 
   attempt(attempt: FirstAttempt): void {
