@@ -250,6 +250,23 @@ describe.each(places)("traps in $schema", ({ schema }) => {
     await sql.end();
   });
 
+  test("call leasehold.acquire springs none, with its caller's rights under its caller's path, while it waits", async () => {
+    await using locker = openLocker(urlOf(schema));
+    const lock = await locker.acquire("called");
+    const sql = postgres(urlOf(schema), { max: 2, onnotice: () => {}, fetch_types: false });
+    const act = async () => {
+      const late = sql.unsafe("call leasehold.acquire('called', wait => '200 ms')").catch((error) => error);
+      const call = sql.unsafe("call leasehold.acquire('called', wait => '1 min')").execute();
+      const refusal = await late;
+      expect(refusal).toMatchObject({ code: "LH009" });
+      await lock.release();
+      const [row] = await call;
+      await sql.unsafe("select leasehold.release('called', $1)", [row?.token]);
+    };
+    expect(await sprungBy(act)).toEqual([]);
+    await sql.end();
+  });
+
   test("the command line springs none", async () => {
     const cli = await buildCli();
     const held = openLocker(urlOf(schema));
