@@ -32,6 +32,7 @@ import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { sets } from "./mutants/sets.js";
+import { sharedStores } from "./mutants/shared-stores.js";
 import { shares } from "./mutants/shares.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
@@ -83,6 +84,7 @@ const mutants = [
   ...sets,
   ...shares,
   ...sqlApi,
+  ...sharedStores,
   ...stores,
   ...testing,
   ...sweeper,

@@ -95,7 +95,7 @@ export class StoreLocker implements Locker {
           throw new ClosedError();
         }
       },
-      refuseReentry: (fullKey) => refuseReentry(fullKey, parts.holdings.get(fullKey)),
+      refuseReentry: (fullKey) => refuseReentry(fullKey, parts.holdings.on(fullKey)),
     };
     this.#sets = new Sets(() => this.#setHome);
   }
