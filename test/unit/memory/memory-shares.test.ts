@@ -178,6 +178,17 @@ describe("a share", () => {
     expect(await one.store.renew({ ...lapsed, ttlMs: 1_000 })).toEqual({ outcome: "lost", reason: "taken" });
   });
 
+  test("keeps its part by its minimum hold also when another one has ended, and is not whom a grant takes over from", async () => {
+    const { world, one, other } = setUp();
+    const lapsed = await one.take("s1", { ...slot(2), ttlMs: 200 });
+    const released = await one.take("s2", { ...slot(2), minHoldMs: 500 });
+    await one.store.release(released);
+    world.pass(300);
+    expect(await outcomes([other.look("w"), other.look("s3", slot(2, 2))])).toEqual(["held", "held"]);
+    world.pass(200);
+    expect((await other.take("w")).takeover).toMatchObject({ fence: lapsed.fence, reason: "expired" });
+  });
+
   test("after an exclusive lock that has expired tells its holder that it was taken", async () => {
     const { world, one, other } = setUp();
     const writer = await one.take("w", { ttlMs: 1_000 });
@@ -201,6 +212,16 @@ describe("a share", () => {
     world.pass(5_000);
     const { takeover } = await other.take("w", { ...waits, ticket });
     expect(takeover).toMatchObject({ fence: lost.fence, reason: "orphaned" });
+  });
+
+  test("of a dead process is free then also when nobody has waited for it", async () => {
+    const { world, one, other } = setUp();
+    await one.take("r1", READ);
+    one.store.crash();
+    world.pass(4_999);
+    expect(await outcomes([other.look("w")])).toEqual(["held"]);
+    world.pass(1);
+    expect((await other.take("w")).takeover).toMatchObject({ reason: "orphaned" });
   });
 
   test("has a fence above all earlier ones of its key, and an exclusive lock after it has another above", async () => {
