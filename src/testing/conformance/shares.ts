@@ -6,7 +6,7 @@ import type { Tests } from "./tests.js";
 type Terms = Partial<AcquireRequest>;
 
 /** The terms of a read lock. */
-export const READ = { mode: "shared" } as const satisfies Terms;
+export const READ: Terms = { mode: "shared" };
 
 /** The terms of a part of a semaphore. */
 export function part(capacity: number, weight = 1): Terms {
