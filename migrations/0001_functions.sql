@@ -1035,7 +1035,7 @@ $$;
 create function leasehold_internal._queue()
 returns table (
   key text, "position" integer, ticket bigint, owner text, session_id integer, enqueued_at timestamptz, alive_until timestamptz,
-  is_alive boolean)
+  is_alive boolean, mode text, weight integer, capacity integer)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -1052,7 +1052,9 @@ begin
              when w.alive_until > now
              then (row_number() over (partition by w.key, w.alive_until > now order by w.ticket))::integer
            end,
-           w.ticket, w.owner, w.session_id, w.enqueued_at, w.alive_until, w.alive_until > now
+           w.ticket, w.owner, w.session_id, w.enqueued_at, w.alive_until, w.alive_until > now,
+           case when w.weight is null then 'exclusive' when w.capacity is null then 'shared' else 'semaphore' end,
+           w.weight, w.capacity
       from leasehold.waiters w;
 end
 $$;
@@ -3805,13 +3807,13 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The transactions that have locked rows of leases and are still open, as arrays with a place for each number that such a
+-- The transactions that have locked rows of leases or of shares and are still open, as arrays with a place for each number that such a
 -- transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared transaction
 -- (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All null when there
 -- is none, as on a standby.
 --
 -- lone: the place of the only transaction but our own; 0 if there are several, null if there is none. oldest: the age of the
--- oldest transaction that is open at all. multixacts: how many numbers of multixacts the table can have. One row, and one look
+-- oldest transaction that is open at all. multixacts: how many numbers of multixacts the tables can have. One row, and one look
 -- at the locks, for a view over all keys as for one key.
 create function leasehold_internal._open_transactions(
   out xids xid[], out pids integer[], out gids text[], out transactions text[], out lone integer, out oldest integer,
@@ -3829,7 +3831,7 @@ begin
      where k.granted
        and (k.locktype = 'transactionid'
             -- A transaction that has locked a row has also locked the table.
-            or k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass
+            or k.locktype = 'relation' and k.relation in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass)
                and k.mode in ('RowShareLock', 'RowExclusiveLock')
                and k.database = (select d.oid from pg_database d where d.datname = current_database()))
   ),
@@ -3853,13 +3855,16 @@ begin
     from open o;
   if xids is not null then
     oldest := age(pg_snapshot_xmin(pg_current_snapshot())::xid);
-    multixacts := mxid_age((select c.relminmxid from pg_class c where c.oid = 'leasehold.leases'::regclass));
+    multixacts := (
+      select max(mxid_age(c.relminmxid))
+        from pg_class c
+       where c.oid in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass));
   end if;
 end
 $$;
 
 comment on function leasehold_internal._open_transactions() is
-  'Open transactions that have locked rows of leases, prepared ones too. All null on a standby.';
+  'Open transactions that have locked rows of leases or of shares, prepared ones too. All null on a standby.';
 --> statement-breakpoint
 -- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot be
 -- told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction has
@@ -3924,8 +3929,8 @@ $$;
 comment on function leasehold_internal._locker(xid, xid[], integer, integer) is
   'Which of some open transactions has a row locked: its place among them, 0 if it is not known which, null if none has.';
 --> statement-breakpoint
--- Which open transaction keeps the row of a key locked, or has not committed its first grant: its server process, or the name
--- of a prepared transaction. Both null: it is not known which, or is_blocked is false.
+-- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant: its
+-- server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false.
 create function leasehold_internal._blocker(p_key text, out is_blocked boolean, out pid integer, out gid text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -3947,16 +3952,15 @@ begin
                                                          order by l.key desc
                                                          limit 1;
   -- Who has written the version that everybody sees has ended, or is this transaction.
-  if newest.locked in ('0'::xid, newest.version) then
+  if newest.locked in ('0'::xid, newest.version)
+    and not exists (select from leasehold.shares s where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) then
     return;
   end if;
   select o.* into open from leasehold_internal._open_transactions() o;
   if open.xids is null then
     return;
   end if;
-  if newest.version is not null then
-    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
-  else
+  if newest.version is null then
     -- A transaction that inserts a key holds its advisory lock until it ends (decision 20).
     place := (
       select min(array_position(open.transactions, k.virtualtransaction))
@@ -3965,6 +3969,14 @@ begin
          and k.objid = (leasehold_internal._key_lock(p_key) & 4294967295)::oid
          and k.classid = (leasehold_internal._key_lock(p_key) >> 32 & 4294967295)::oid
          and k.database = (select d.oid from pg_database d where d.datname = current_database()));
+  elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
+    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
+  end if;
+  if place is null then
+    place := (
+      select min(leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts))
+        from leasehold.shares s
+       where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin);
   end if;
   is_blocked := place is not null;
   pid := open.pids[place];
@@ -3984,10 +3996,14 @@ end;
 --> statement-breakpoint
 -- Only reads, and takes no lock that anybody could notice: whether a session is alive comes from pg_locks (see the view
 -- _leases).
+--
+-- Of several who share the key the first columns tell of one: the oldest that holds it, or else what keeps it (see the view _keys).
+-- free: when the last of them lets go at the latest. holders: JSON of all that hold it, the oldest first, or of those that held it
+-- when nobody has it any more.
 create function leasehold_internal.inspect(p_key text)
 returns table (
   state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, free float8,
-  ttl integer, metadata text, waiters integer, blocked boolean, blocker integer, gid text, now float8)
+  ttl integer, metadata text, waiters integer, blocked boolean, blocker integer, gid text, now float8, mode text, holders text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -3995,6 +4011,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
 set jit = off
+set extra_float_digits = 1
 as $$
 #variable_conflict use_column
 declare
@@ -4002,12 +4019,35 @@ declare
   restricted text;
 begin
   restricted := leasehold_internal._allow_views();
-  select k.* into key from leasehold_internal._keys k where k.key = p_key;
+  with known as materialized (
+    select k.* from leasehold_internal._keys k where k.key = p_key
+  )
+  select f.*, c.blocking_pid as pid_of_any, c.blocking_transaction as gid_of_any,
+         (select bool_or(k.is_blocked) from known k) as is_any_blocked,
+         (select max(case k.state when 'cooling' then k.hold_until else k.expires_at end) from known k where k.rank <= 2)
+           as kept_until,
+         (select json_agg(json_build_object(
+                   'owner', k.owner, 'fence', k.fence::text, 'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
+                   'session', k.session_id, 'alive', k.is_session_alive,
+                   'acquired', leasehold_internal._ms(k.acquired_at), 'expires', leasehold_internal._ms(k.expires_at)) order by k.fence)
+            from known k
+           where k.is_taken and (k.rank = 1) = (f.rank = 1) and f.state in ('held', 'revoked', 'orphaned', 'expired'))::text
+           as taken_by
+    into key
+    from (select k.* from known k order by k.rank, k.fence limit 1) f
+    left join (
+           select k.blocking_pid, k.blocking_transaction
+             from known k
+            where k.is_blocked
+            order by k.blocking_pid is null and k.blocking_transaction is null, k.rank, k.fence
+            limit 1) c on true;
   perform leasehold_internal._restrict_views(restricted);
   state := key.state;
-  blocked := key.is_blocked;
-  blocker := key.blocking_pid;
-  gid := key.blocking_transaction;
+  blocked := key.is_any_blocked;
+  blocker := key.pid_of_any;
+  gid := key.gid_of_any;
+  mode := key.mode;
+  holders := key.taken_by;
   if state is null then
     -- A key without a row: free, unless somebody's first grant of it is not committed.
     select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
@@ -4020,7 +4060,8 @@ begin
   alive := key.is_session_alive;
   acquired := leasehold_internal._ms(key.acquired_at);
   renewed := leasehold_internal._ms(key.renewed_at);
-  free := leasehold_internal._ms(case state when 'cooling' then key.hold_until when 'blocked' then null else key.expires_at end);
+  free := leasehold_internal._ms(
+    case when key.rank <= 2 then key.kept_until when state <> 'blocked' then key.expires_at end);
   ttl := key.ttl_ms;
   metadata := key.metadata::text;
   now := leasehold_internal._ms(clock_timestamp());
@@ -4939,16 +4980,15 @@ comment on function leasehold_internal._cycles(integer[], integer[]) is
   'Cycles in a graph that is given as its edges: a shortest one for each node that is in a cycle, beginning with its smallest '
   'node. The same cycle may be returned several times.';
 --> statement-breakpoint
--- Every lease with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once. The other
--- views are based on it.
+-- Every grant of a key with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once: a row for
+-- each lease, and one for each share. The other views are based on it. The row of a key that is shared is there, too, as one that is
+-- free: nobody shows those, unless a transaction has them locked.
 create view leasehold_internal._leases as
-select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at, l.renewed_at, l.expires_at,
-       l.max_hold_until,
-       l.hold_until, l.revoked_at, l.metadata, l.acquisitions,
-       l.token is not null as is_taken,
+select l.key, l.mode, l.weight, l.capacity, l.is_share, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at,
+       l.renewed_at, l.expires_at, l.max_hold_until, l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
        case
-         when l.token is null and l.hold_until > clock.now then 'cooling'
-         when l.token is null then 'free'
+         when not l.is_taken and l.hold_until > clock.now then 'cooling'
+         when not l.is_taken then 'free'
          when l.expires_at <= clock.now then 'expired'
          when l.session_id is not null and not clock.is_standby and not coalesce(p.is_connected, false)
           and (l.takeover_ms = 0
@@ -4962,24 +5002,41 @@ select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquire
          coalesce(p.is_connected and p.seen_at is not null, false) end as is_session_alive,
        p.pid, p.host, p.client_address, p.application_name,
        greatest(p.seen_at, pg_postmaster_start_time()) + l.takeover_ms * interval '1 millisecond' as takeover_at,
-       l.xmin as version, l.xmax as locked,
+       l.version, l.locked,
        clock.now, clock.is_standby
-  from leasehold.leases l
+  from (
+    -- Without an expiry there was no grant yet, or the last one was a share.
+    select e.key, case when e.expires_at is not null then 'exclusive' end as mode, null::integer as weight,
+           null::integer as capacity, false as is_share, e.fence, e.owner, e.session_id, e.ttl_ms, e.takeover_ms, e.acquired_at,
+           e.renewed_at, e.expires_at, e.max_hold_until, e.hold_until, e.revoked_at, e.metadata, e.acquisitions,
+           e.token is not null as is_taken, e.xmin as version, e.xmax as locked
+      from leasehold.leases e
+    union all
+    select s.key, case when s.capacity is null then 'shared' else 'semaphore' end, s.weight, s.capacity, true, s.fence, s.owner,
+           s.session_id, s.ttl_ms, s.takeover_ms, s.acquired_at, s.renewed_at, s.expires_at, s.max_hold_until, s.hold_until,
+           s.revoked_at, s.metadata, (select r.acquisitions from leasehold.leases r where r.key = s.key), s.released_at is null,
+           s.xmin, s.xmax
+      from leasehold.shares s
+  ) l
  cross join (select clock_timestamp() as now, pg_is_in_recovery() as is_standby) clock
   left join leasehold_internal._presence() p on p.id = l.session_id;
 
 comment on view leasehold_internal._leases is
-  'Every row of leases with its state, as a client would judge it. The other views are based on it.';
+  'Every row of leases and of shares with its state, as a client would judge it. The other views are based on it.';
 --> statement-breakpoint
--- Every lease with its state, and the open transaction that keeps its row locked. A free key whose row is locked is blocked.
+-- Every lease and share with its state, and the open transaction that keeps its row locked. What is free and has its row locked is
+-- blocked. rank: of the rows of one key, which says most about who keeps it: 1, a holder; 2, one that is cooling; 3, an open
+-- transaction; 4, what has ended; 5, what is free.
 --
 -- A row costs some comparisons of numbers: only one that may be locked asks _locker, which takes 8 us (0.8 s for 100,000
 -- leases). In most, the lock that is still noted is that of the transaction which wrote the version, and that has ended.
 -- "offset 0": or an expression is worked out anew for each column that needs it.
 create view leasehold_internal._keys as
-select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed_at, l.expires_at, l.max_hold_until,
+select l.key, l.mode, l.weight, l.capacity, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed_at, l.expires_at, l.max_hold_until,
        l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
        s.state,
+       case when s.state in ('held', 'revoked') then 1 when s.state = 'cooling' then 2 when b.place is not null then 3
+            when s.state = 'free' then 5 else 4 end as rank,
        b.place is not null as is_blocked,
        open.pids[b.place] as blocking_pid,
        open.gids[b.place] as blocking_transaction,
@@ -4997,10 +5054,10 @@ select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed
    select case when l.state = 'free' and b.place is not null then 'blocked' else l.state end as state offset 0) s;
 
 comment on view leasehold_internal._keys is
-  'Every row of leases with its state, and the open transaction that keeps it from being granted.';
+  'Every row of leases and of shares with its state, and the open transaction that keeps it from being granted.';
 --> statement-breakpoint
 create view leasehold.active_leases as
-select k.key, k.state,
+select k.key, k.state, k.mode, k.weight, k.capacity,
        nullif(k.fence, 0) as fence,
        k.owner, k.session_id, k.is_session_alive, k.acquired_at,
        case when k.is_taken then k.renewed_at end as renewed_at,
@@ -5024,7 +5081,8 @@ select k.key, k.state,
  where k.state in ('held', 'revoked', 'cooling') or k.is_blocked;
 
 comment on view leasehold.active_leases is
-  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A lease that has ended is '
+  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A key that is shared has a row '
+  'for each of its holders, and may be granted to others who share it. A lease that has ended is '
   'here while an open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not '
   'here, for nobody can see its name: ask leasehold.check(key).';
 comment on column leasehold.active_leases.key is 'What is locked, prefix included.';
@@ -5033,8 +5091,15 @@ comment on column leasehold.active_leases.state is
   'hold ends. blocked: released, and kept by an open transaction (blocking_pid, blocking_transaction), which guards it or is '
   'about to be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps '
   'it.';
+comment on column leasehold.active_leases.mode is
+  'exclusive: alone. shared: a read lock, beside any number of others. semaphore: beside others as long as their weights fit into the '
+  'capacity. Null: not known, for the grant is in an open transaction.';
+comment on column leasehold.active_leases.weight is
+  'What it takes of the capacity. Null: exclusive, which takes the whole key.';
+comment on column leasehold.active_leases.capacity is
+  'The capacity that it was acquired with. While several differ, the smallest counts. Null: not a semaphore.';
 comment on column leasehold.active_leases.fence is
-  'The fencing token of the last grant. A later grant of the key has a larger one. Null: there was none yet.';
+  'The fencing token of this grant. A later grant of the key has a larger one. Null: there was none yet.';
 comment on column leasehold.active_leases.owner is
   'Who holds it, as the client named itself (by default host:pid); while cooling or blocked, who held it last.';
 comment on column leasehold.active_leases.session_id is
@@ -5047,7 +5112,7 @@ comment on column leasehold.active_leases.renewed_at is
   'When it was last renewed; the time of the grant if not since. Null: it was released.';
 comment on column leasehold.active_leases.expires_at is 'When it expires unless it is renewed. Null: it was released.';
 comment on column leasehold.active_leases.free_at is
-  'When the key is free at the latest: a lease that is held unless it is renewed, one that is revoked for sure, and the end of a '
+  'When this ends at the latest: a lease that is held unless it is renewed, one that is revoked for sure, and the end of a '
   'minimum hold. Null: when the open transaction ends. One that is named keeps the key beyond this time, too.';
 comment on column leasehold.active_leases.remaining is 'Time until free_at.';
 comment on column leasehold.active_leases.held_for is 'Time since acquired_at. Null: it was released.';
@@ -5072,7 +5137,7 @@ comment on column leasehold.active_leases.metadata is 'Metadata from the holder,
 comment on column leasehold.active_leases.acquisitions is 'How many times the key was granted since its row was created.';
 --> statement-breakpoint
 create view leasehold.waiting as
-select w.key, w."position", w.ticket, w.owner, w.session_id,
+select w.key, w."position", w.mode, w.weight, w.capacity, w.ticket, w.owner, w.session_id,
        w.enqueued_at as waiting_since,
        clock.now - w.enqueued_at as waiting_for,
        w.alive_until, w.is_alive,
@@ -5083,16 +5148,24 @@ select w.key, w."position", w.ticket, w.owner, w.session_id,
        p.pid, p.host
   from leasehold_internal._queue() w
  cross join (select clock_timestamp() as now) clock
-  left join leasehold_internal._keys blocking
-    on blocking.key = w.key and (blocking.state in ('held', 'revoked', 'cooling') or blocking.is_blocked)
-   -- The same once more, as a list: or each waiter is joined with all sessions, to find that of the holder.
-   and blocking.key = any (array(select distinct q.key from leasehold_internal._queue() q))
+  left join (
+         select distinct on (k.key) k.key, k.owner, k.fence, k.acquired_at, k.blocking_pid, k.blocking_transaction
+           from leasehold_internal._keys k
+          where (k.state in ('held', 'revoked', 'cooling') or k.is_blocked)
+            -- As a list: or each waiter is joined with all sessions, to find that of the holder.
+            and k.key = any (array(select distinct q.key from leasehold_internal._queue() q))
+          order by k.key, k.rank, k.fence
+       ) blocking on blocking.key = w.key
   left join leasehold_internal._presence() p on p.id = w.session_id;
 
 comment on view leasehold.waiting is 'Who waits for what, behind how many others, and who is in the way. Empty on a standby.';
 comment on column leasehold.waiting.key is 'What is waited for, prefix included.';
 comment on column leasehold.waiting."position" is
   'Position in the queue of the key: 1 is next. Null for a waiter that is not alive: the others pass it.';
+comment on column leasehold.waiting.mode is
+  'What it waits for. exclusive: the key for itself. shared: a read lock. semaphore: a part of the capacity.';
+comment on column leasehold.waiting.weight is 'What it will take of the capacity. Null: exclusive, which takes the whole key.';
+comment on column leasehold.waiting.capacity is 'The capacity that it asks with. Null: not a semaphore.';
 comment on column leasehold.waiting.ticket is 'The number that orders the queue.';
 comment on column leasehold.waiting.owner is 'Who waits, as the client named itself.';
 comment on column leasehold.waiting.session_id is 'Its session, see live_sessions. Null without presence.';
@@ -5102,8 +5175,8 @@ comment on column leasehold.waiting.waiting_for is 'Time since waiting_since.';
 comment on column leasehold.waiting.alive_until is 'Each look of the waiting client extends this, every second or so.';
 comment on column leasehold.waiting.is_alive is 'Whether alive_until is in the future. False: the client is dead or frozen.';
 comment on column leasehold.waiting.blocked_by is
-  'Who keeps the key: its holder, or its last holder while the minimum hold lasts or an open transaction guards the key. Null: '
-  'the key is free for the head of the queue.';
+  'Who keeps the key: its holder (of several who share it, the oldest), or its last holder while the minimum hold lasts or an open '
+  'transaction guards the key. Null: the key is free for the head of the queue.';
 comment on column leasehold.waiting.blocked_by_fence is 'The fencing token of that grant.';
 comment on column leasehold.waiting.blocked_since is 'Since when that holder has kept this waiter waiting.';
 comment on column leasehold.waiting.blocking_pid is
@@ -5148,7 +5221,7 @@ comment on column leasehold.live_sessions.leases is 'How many leases it holds: i
 comment on column leasehold.live_sessions.waits is 'In how many queues it waits.';
 --> statement-breakpoint
 create view leasehold.expired_leases as
-select k.key, k.fence, k.owner, k.session_id,
+select k.key, k.mode, k.weight, k.capacity, k.fence, k.owner, k.session_id,
        k.state as reason,
        k.expires_at,
        k.now - case when k.state = 'expired' then k.expires_at else k.takeover_at end as expired_for,
@@ -5160,9 +5233,13 @@ select k.key, k.fence, k.owner, k.session_id,
  where k.state in ('expired', 'orphaned') and not k.is_blocked;
 
 comment on view leasehold.expired_leases is
-  'Leases that have ended without a release: expired, or their holder has died. Their keys are granted to the next who asks. '
+  'Leases that have ended without a release: expired, or their holder has died. Their keys are granted to the next who asks. A key '
+  'that was shared has a row for each share that has ended, while others may still hold theirs. '
   'While an open transaction keeps such a key, it is in active_leases.';
 comment on column leasehold.expired_leases.key is 'What was locked, prefix included.';
+comment on column leasehold.expired_leases.mode is 'exclusive, shared (a read lock) or semaphore.';
+comment on column leasehold.expired_leases.weight is 'What it took of the capacity. Null: exclusive.';
+comment on column leasehold.expired_leases.capacity is 'The capacity that it was acquired with. Null: not a semaphore.';
 comment on column leasehold.expired_leases.fence is 'The fencing token of that grant.';
 comment on column leasehold.expired_leases.owner is 'Who held it.';
 comment on column leasehold.expired_leases.session_id is 'Its session. Null without presence.';
@@ -5439,7 +5516,7 @@ begin
     )
     select distinct coalesce(t.session, h.session_id)
       from heads h
-      join leasehold_internal._leases l on l.key = h.key
+      join leasehold_internal._leases l on l.key = h.key and not l.is_share
       -- A key that is shared is free for as many as fit.
       left join lateral unnest(
         case when exists (select from leasehold.shares s where s.key = h.key) then leasehold_internal._sessions_to_wake(h.key) end
@@ -6161,7 +6238,7 @@ create function leasehold.check(key text)
 returns table (
   state text, owner text, fence bigint, session_id integer, is_session_alive boolean, acquired_at timestamptz,
   renewed_at timestamptz, expires_at timestamptz, remaining interval, ttl interval, metadata jsonb, waiters integer,
-  blocking_pid integer, blocking_transaction text)
+  blocking_pid integer, blocking_transaction text, mode text, holders jsonb)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -6182,6 +6259,17 @@ begin
     fence := answer.fence;
     acquired_at := to_timestamp(answer.acquired / 1000);
     metadata := answer.metadata::jsonb;
+    mode := answer.mode;
+    holders := (
+      select jsonb_agg(jsonb_build_object(
+               'owner', h.owner, 'fence', h.fence, 'mode', h.mode, 'weight', h.weight, 'capacity', h.capacity,
+               'session_id', h.session, 'is_session_alive', h.alive,
+               'acquired_at', to_timestamp(h.acquired / 1000), 'expires_at', to_timestamp(h.expires / 1000)) order by h.number)
+        from rows from (
+               json_to_recordset(answer.holders::json) as (
+                 owner text, fence text, mode text, weight integer, capacity integer, session integer, alive boolean,
+                 acquired float8, expires float8)) with ordinality
+          h (owner, fence, mode, weight, capacity, session, alive, acquired, expires, number));
   end if;
   if state not in ('free', 'blocked') then
     expires_at := to_timestamp(answer.free / 1000);
@@ -6203,7 +6291,10 @@ comment on function leasehold.check(text) is
   'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which '
   'it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is '
   'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
-  'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which.';
+  'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which. mode: exclusive, '
+  'shared (a read lock) or semaphore. Of several who share the key these columns tell of the oldest holder, and expires_at of the '
+  'last one to end; "holders" has all of them, the oldest first, each with owner, fence (as a text), mode, weight, capacity, '
+  'session_id, is_session_alive, acquired_at and expires_at. Null: nobody holds it.';
 --> statement-breakpoint
 create function leasehold.attach(owner text default null, session integer default null) returns integer
 language plpgsql volatile security definer

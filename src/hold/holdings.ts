@@ -251,6 +251,7 @@ export class Holdings implements LockActions, LeaseOwner {
       : {
           owner: holder.owner,
           fence: holder.fence,
+          weight: holder.weight,
           isThisProcess: this.isOurs(key, holder.fence, holder.sessionId),
           expiresAt: new Date(holder.expiresAtMs),
         };

@@ -23,7 +23,7 @@ import type { Tally } from "../observe/counters/tally.js";
 import { acquiring, type Publisher } from "../observe/hooks/publisher.js";
 import { Observers } from "../observe/observer.js";
 import type { Backend, BackendEvents } from "../store/backend.js";
-import type { KeyState } from "../store/messages.js";
+import type { Holder, KeyState } from "../store/messages.js";
 import type { Calls } from "./calls.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
@@ -166,8 +166,9 @@ export class StoreLocker implements Locker {
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
     const state = await this.#stateOf(fullKey);
-    const isOurs = this.#holdings.isOurs(fullKey, state.fence, state.sessionId);
-    return toLeaseInfo(fullKey, state, isOurs, this.#options.instance);
+    const isFirstOurs = this.#holdings.isOurs(fullKey, state.fence, state.sessionId);
+    const toInfo = (holder: Holder) => this.#holdings.holderInfo(fullKey, holder);
+    return toLeaseInfo(fullKey, state, isFirstOurs, toInfo, this.#options.instance);
   }
 
   async isLocked(key: string): Promise<boolean> {
@@ -277,8 +278,8 @@ export class StoreLocker implements Locker {
   #refuseReentry(key: string): void {
     const lock = this.#holdings.get(key);
     if (lock !== undefined && isInsideOf(lock)) {
-      const { owner, fence, expiresAt } = lock;
-      throw new ReentryError({ key, holder: { owner, fence, isThisProcess: true, expiresAt } });
+      const { owner, fence, weight, expiresAt } = lock;
+      throw new ReentryError({ key, holder: { owner, fence, weight, isThisProcess: true, expiresAt } });
     }
   }
 

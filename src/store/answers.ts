@@ -153,9 +153,11 @@ export function toKeyState(answer: port.KeyState): KeyState {
   const expiresAtMs = isOver ? (holder?.expiresAtMs ?? null) : freeAtMs;
   return {
     state,
+    mode: state === "free" ? null : "exclusive",
     owner: holder?.owner ?? null,
     fence: holder?.fence ?? null,
     sessionId: null,
+    holders: holder === null ? [] : [holder],
     isSessionAlive: state === "orphaned" ? false : null,
     acquiredAtMs,
     expiresAtMs,
@@ -241,6 +243,7 @@ function toHolder(holder: port.Holder | null): Holder | null {
   return {
     owner: holder.owner,
     fence: integer("fence", holder.fence),
+    weight: 1,
     sessionId: null,
     expiresAtMs: finiteMs("holder.expiresAtMs", holder.expiresAtMs),
   };

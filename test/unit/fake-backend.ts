@@ -274,7 +274,7 @@ export class FakeBackend implements Backend {
 }
 
 export function holder(): Holder {
-  return { owner: "somebody", fence: 1n, sessionId: 99, expiresAtMs: 0 };
+  return { owner: "somebody", fence: 1n, weight: null, sessionId: 99, expiresAtMs: 0 };
 }
 
 export const held: AcquireAnswer = { outcome: "held", holder: holder() };

@@ -37,6 +37,7 @@ function toHolder(row: Row): Holder {
   return {
     owner: row.owner as string | null,
     fence: BigInt(String(row.fence)),
+    weight: 1,
     sessionId: row.session as number | null,
     expiresAtMs: Number(row.expires),
   };

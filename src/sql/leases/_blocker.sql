@@ -1,5 +1,5 @@
--- Which open transaction keeps the row of a key locked, or has not committed its first grant: its server process, or the name
--- of a prepared transaction. Both null: it is not known which, or is_blocked is false.
+-- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant: its
+-- server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false.
 create function leasehold_internal._blocker(p_key text, out is_blocked boolean, out pid integer, out gid text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -18,16 +18,15 @@ begin
   is_blocked := false;
   select l.xmin as version, l.xmax as locked into newest :newest_lease;
   -- Who has written the version that everybody sees has ended, or is this transaction.
-  if newest.locked in ('0'::xid, newest.version) then
+  if newest.locked in ('0'::xid, newest.version)
+    and not exists (select from leasehold.shares s where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) then
     return;
   end if;
   select o.* into open from leasehold_internal._open_transactions() o;
   if open.xids is null then
     return;
   end if;
-  if newest.version is not null then
-    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
-  else
+  if newest.version is null then
     -- A transaction that inserts a key holds its advisory lock until it ends (decision 20).
     place := (
       select min(array_position(open.transactions, k.virtualtransaction))
@@ -36,6 +35,14 @@ begin
          and k.objid = (leasehold_internal._key_lock(p_key) & 4294967295)::oid
          and k.classid = (leasehold_internal._key_lock(p_key) >> 32 & 4294967295)::oid
          and k.database = (select d.oid from pg_database d where d.datname = current_database()));
+  elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
+    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
+  end if;
+  if place is null then
+    place := (
+      select min(leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts))
+        from leasehold.shares s
+       where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin);
   end if;
   is_blocked := place is not null;
   pid := open.pids[place];
