@@ -6,6 +6,9 @@ export const activeLeases: View = view("active_leases", {
   table: {
     key: { heading: "KEY", isElastic: true },
     state: { heading: "STATE" },
+    mode: { heading: "MODE" },
+    weight: { heading: "WEIGHT", isRare: true },
+    capacity: { heading: "CAPACITY", isRare: true },
     fence: { heading: "FENCE" },
     owner: { heading: "OWNER", isElastic: true },
     is_session_alive: { heading: "ALIVE" },
@@ -23,6 +26,9 @@ export const queuedWaiters: View = view("waiting", {
   table: {
     key: { heading: "KEY", isElastic: true },
     position: { heading: "#" },
+    mode: { heading: "MODE" },
+    weight: { heading: "WEIGHT", isRare: true },
+    capacity: { heading: "CAPACITY", isRare: true },
     owner: { heading: "OWNER", isElastic: true },
     waiting_for: { heading: "WAITING" },
     is_alive: { heading: "ALIVE" },
@@ -54,6 +60,7 @@ export const expiredLeases: View = view("expired_leases", {
   empty: "No lease is expired.",
   table: {
     key: { heading: "KEY", isElastic: true },
+    mode: { heading: "MODE" },
     fence: { heading: "FENCE" },
     owner: { heading: "OWNER", isElastic: true },
     reason: { heading: "REASON" },
