@@ -1335,6 +1335,57 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Takes the shares of a key from their holders: the one with that fence, or all of them (null). Part of admin_force_release, whose
+-- caller has the root locked, so that nobody is granted another meanwhile.
+--
+-- What is released is marked and not deleted, so that the next renewal of its holder is told why; whoever is granted the key next
+-- removes it. holders: JSON of whom it was taken from, the oldest first. is_released: whether anything is free now. free_at: when the
+-- last that was only revoked ends.
+create function leasehold_internal._force_shares(
+  p_key text, p_fence bigint, p_immediate boolean, out holders text, out is_released boolean, out free_at timestamptz)
+language plpgsql volatile
+-- Passes the key share of a guard. A renewal that is about to commit is waited for.
+set lock_timeout = '500ms'
+as $$
+declare
+  share leasehold.shares;
+  is_live boolean;
+  taken json[];
+begin
+  is_released := false;
+  perform
+     from leasehold.shares s
+    where s.key = p_key and (p_fence is null or s.fence = p_fence)
+    order by s.token
+      for no key update;
+  for share in
+    select s.* from leasehold.shares s where s.key = p_key and (p_fence is null or s.fence = p_fence) order by s.fence
+  loop
+    continue when share.released_at is not null and coalesce(share.hold_until <= clock_timestamp(), true);
+    -- Not one that was released, has expired, or is of a dead holder: there is nobody to wait for.
+    is_live := share.released_at is null and share.expires_at > clock_timestamp()
+      and not leasehold_internal._is_dead(share.session_id, share.takeover_ms);
+    if is_live and not p_immediate then
+      free_at := greatest(free_at, share.expires_at);
+    else
+      is_released := true;
+    end if;
+    update leasehold.shares s
+       set revoked_at = coalesce(s.revoked_at, clock_timestamp()),
+           session_id = case when is_live and not p_immediate then s.session_id end,
+           released_at = case when not is_live or p_immediate then clock_timestamp() end,
+           hold_until = null
+     where s.key = p_key and s.token = share.token;
+    if share.released_at is null then
+      taken := taken || json_build_object(
+        'owner', share.owner, 'fence', share.fence::text, 'weight', share.weight, 'session', share.session_id,
+        'expires', leasehold_internal._ms(share.expires_at));
+    end if;
+  end loop;
+  holders := array_to_json(taken)::text;
+end
+$$;
+--> statement-breakpoint
 -- The part of renew that is about shares: answers for those of these items that have one, and for no others. Strict, as renew is. Takes
 -- no lock of the root.
 create function leasehold_internal._renew_shares(
@@ -2059,6 +2110,20 @@ begin
     ignored := set_config('synchronous_commit', 'off', true);
   end if;
   now := leasehold_internal._ms(clock_timestamp());
+end
+$$;
+--> statement-breakpoint
+-- Notifies, with the commit, who is next after a release. next: what the release answered. 0 says that those have to be found who fit
+-- now; in the transaction that releases that may miss one (decision 27), who looks within a second.
+create function leasehold_internal._wake_next(p_key text, next integer) returns void
+language plpgsql volatile
+as $$
+begin
+  if next = 0 then
+    perform leasehold_internal._wake(s) from unnest(leasehold_internal._sessions_to_wake(p_key)) s;
+  else
+    perform leasehold_internal._wake(next);
+  end if;
 end
 $$;
 --> statement-breakpoint
@@ -3945,6 +4010,7 @@ declare
   newest record;
   open record;
   place integer;
+  places integer[];
 begin
   is_blocked := false;
   select l.xmin as version, l.xmax as locked into newest from leasehold.leases l
@@ -3972,12 +4038,16 @@ begin
   elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
     place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
   end if;
-  if place is null then
-    place := (
-      select min(leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts))
-        from leasehold.shares s
-       where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin);
-  end if;
+  places := place || array(
+    select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts)
+      from leasehold.shares s
+     where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin);
+  -- One that can be told, and our own transaction only if there is no other.
+  place := (
+    select p from unnest(places) p
+     where p is not null
+     order by open.pids[p] is not distinct from pg_backend_pid(), p = 0, p
+     limit 1);
   is_blocked := place is not null;
   pid := open.pids[place];
   gid := open.gids[place];
@@ -4074,13 +4144,14 @@ $$;
 --
 -- A minimum hold is ended by either: its holder has let go, so nobody believes to have the lock.
 --
--- freeat: when the key is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps it beyond that, or
--- has its row locked (busy, detail). fence, owner, session, expires: whom it was taken from; null for the end of a minimum hold.
+-- Of a key that is shared it takes the share with the fence, or all of them.
+--
+-- freeat: when what was taken is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps the key beyond
+-- that, or has its row locked (busy, detail). holders: JSON of whom it was taken from; null for the end of a minimum hold.
 -- p_notifies: not for a client, which notifies in a statement of its own (rule 10).
 create function leasehold_internal.admin_force_release(p_key text, p_fence bigint, p_immediate boolean, p_notifies boolean)
 returns table (
-  outcome text, freeat float8, fence bigint, owner text, session integer, expires float8, next integer, blocked boolean,
-  blocker integer, gid text, detail text)
+  outcome text, freeat float8, holders text, next integer, blocked boolean, blocker integer, gid text, detail text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -4088,11 +4159,13 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
 set jit = off
+set extra_float_digits = 1
 as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
   has_ended boolean;
+  forced record;
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(p_key);
@@ -4120,6 +4193,21 @@ begin
     else
       outcome := 'gone';
     end if;
+  elsif exists (select from leasehold.shares s where s.key = p_key and (p_fence is null or s.fence = p_fence)) then
+    begin
+      forced := leasehold_internal._force_shares(p_key, p_fence, p_immediate);
+      outcome := case when forced.free_at is not null then 'revoked' when forced.is_released then 'released' else 'gone' end;
+      holders := forced.holders;
+      freeat := leasehold_internal._ms(forced.free_at);
+      if forced.is_released then
+        next := leasehold_internal._whom_to_tell(p_key, null);
+        if p_notifies then
+          perform leasehold_internal._wake_next(p_key, next);
+        end if;
+      end if;
+    exception when lock_not_available or deadlock_detected then
+      outcome := 'busy';
+    end;
   elsif p_fence is not null and lease.fence <> p_fence then
     outcome := 'gone';
   else
@@ -4142,19 +4230,23 @@ begin
         next := leasehold_internal._session_of_next_waiter(p_key, null);
       end if;
       if lease.token is not null then
-        fence := lease.fence;
-        owner := lease.owner;
-        session := lease.session_id;
-        expires := leasehold_internal._ms(lease.expires_at);
+        holders := json_build_array(json_build_object(
+          'owner', lease.owner, 'fence', lease.fence::text, 'weight', null, 'session', lease.session_id,
+          'expires', leasehold_internal._ms(lease.expires_at)))::text;
       end if;
       if p_notifies then
         perform leasehold_internal._wake(next);
       end if;
     end if;
+  end if;
+  if lease.key is not null then
     select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
     if blocker = pg_backend_pid() then
       blocked := false;
       blocker := null;
+    end if;
+    if outcome = 'busy' then
+      detail := leasehold_internal._where_open(blocked, blocker, gid);
     end if;
   end if;
   return next;
@@ -6225,7 +6317,7 @@ begin
           from leasehold_internal._blocker(release.key collate "C") b),
       hint = 'Release it in the transaction that renewed it, or end that one first.';
   end if;
-  perform leasehold_internal._wake(answer.next);
+  perform leasehold_internal._wake_next(release.key collate "C", answer.next);
   return answer.outcome = 'released';
 end
 $$;
@@ -6482,7 +6574,8 @@ comment on function leasehold.adopt(text, uuid, interval, text, integer) is
 -- administrator's alone.
 create function leasehold.force_release(key text, fence bigint default null, immediate boolean default false)
 returns table (
-  outcome text, free_at timestamptz, holder text, holder_fence bigint, blocking_pid integer, blocking_transaction text)
+  outcome text, free_at timestamptz, holder text, holder_fence bigint, blocking_pid integer, blocking_transaction text,
+  holders jsonb)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -6502,8 +6595,16 @@ begin
   end if;
   outcome := answer.outcome;
   free_at := to_timestamp(answer.freeat / 1000);
-  holder := answer.owner;
-  holder_fence := answer.fence;
+  holder := answer.holders::json #>> '{0,owner}';
+  holder_fence := (answer.holders::json #>> '{0,fence}')::bigint;
+  holders := (
+    select jsonb_agg(jsonb_build_object(
+             'owner', h.owner, 'fence', h.fence, 'weight', h.weight, 'session_id', h.session,
+             'expires_at', to_timestamp(h.expires / 1000)) order by h.number)
+      from rows from (
+             json_to_recordset(answer.holders::json) as (
+               owner text, fence text, weight integer, session integer, expires float8)) with ordinality
+        h (owner, fence, weight, session, expires, number));
   blocking_pid := answer.blocker;
   blocking_transaction := answer.gid;
   return next;
@@ -6511,11 +6612,12 @@ end
 $$;
 
 comment on function leasehold.force_release(text, bigint, boolean) is
-  'Takes a lock from its holder: select * from leasehold.force_release(''report:daily''); outcome: revoked (its renewals fail '
+  'Takes a lock from its holders: select * from leasehold.force_release(''report:daily''); outcome: revoked (its renewals fail '
   'from now on; the key is free when its holder notices, at free_at at the latest); released (free now: immediate, although its '
   'holder may still believe that it has the lock, and only fences protect what it writes; or a lease that had ended, or a '
   'minimum hold); gone (nobody held it). An open transaction that guards the key keeps it beyond that: blocking_pid, or the '
-  'prepared transaction blocking_transaction. "fence": only that grant, and no later one. '
+  'prepared transaction blocking_transaction. "fence": only that grant, and no later one. Of a key that is shared it takes that '
+  'share, or all: "holders" lists whom it was taken from, the oldest first, and holder is the first of them. '
   'For administrators: leasehold.grant_admin().';
 --> statement-breakpoint
 -- With the rights of its caller, as force_release.

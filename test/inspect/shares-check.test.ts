@@ -151,7 +151,12 @@ test("an open transaction that guards a share is named, while it is held and whe
   await lock.release();
   await other.release();
 
-  expect(await operator.check("e")).toMatchObject({ state: "blocked", fence: other.fence, holders: [], expiresAt: null });
+  expect(await operator.check("e")).toMatchObject({
+    state: "blocked",
+    fence: other.fence,
+    holders: [],
+    expiresAt: null,
+  });
   expect(await operator.check("e")).toMatchObject({ blockingPid: session.pid });
   expect(await checked("e")).toMatchObject({ state: "blocked", blocking_pid: session.pid, holders: null });
   expect(await operator.isLocked("e")).toBe(true);

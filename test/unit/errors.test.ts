@@ -21,7 +21,13 @@ import {
   WaitTimeoutError,
 } from "../../src/errors/errors.js";
 
-const holder = { owner: "web-1:17", fence: 2n ** 60n, weight: 1, isThisProcess: false, expiresAt: new Date(1_700_000_000_000) };
+const holder = {
+  owner: "web-1:17",
+  fence: 2n ** 60n,
+  weight: 1,
+  isThisProcess: false,
+  expiresAt: new Date(1_700_000_000_000),
+};
 
 const all: readonly { error: LeaseholdError; name: string; code: string; says: string }[] = [
   {

@@ -4,6 +4,7 @@ import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Answer, Lane } from "../connection/lane.js";
 import type { Row } from "../connection/link.js";
 import type { Acts } from "./acts.js";
+import { toHolders } from "./holders.js";
 
 export const INSPECT: string = `select state, owner, fence, session, alive, acquired, free, metadata, waiters, blocked, blocker, gid, now,
     mode, holders
@@ -31,7 +32,7 @@ function toKeyState(answer: Answer): KeyState {
     owner: row.owner as string | null,
     fence: row.fence === null ? null : BigInt(String(row.fence)),
     sessionId: row.session as number | null,
-    holders: row.holders === null ? [] : (JSON.parse(String(row.holders)) as HolderRow[]).map(toHolder),
+    holders: toHolders(row.holders),
     isSessionAlive: row.alive as boolean | null,
     acquiredAtMs: row.acquired as number | null,
     expiresAtMs,
@@ -42,16 +43,4 @@ function toKeyState(answer: Answer): KeyState {
     blockingPid: row.blocker as number | null,
     blockingTransaction: row.gid as string | null,
   };
-}
-
-interface HolderRow {
-  readonly owner: string | null;
-  readonly fence: string;
-  readonly weight: number | null;
-  readonly session: number | null;
-  readonly expires: number;
-}
-
-function toHolder({ owner, fence, weight, session, expires }: HolderRow): Holder {
-  return { owner, fence: BigInt(fence), weight: weight ?? 1, sessionId: session, expiresAtMs: expires };
 }

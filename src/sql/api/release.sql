@@ -24,7 +24,7 @@ begin
           from leasehold_internal._blocker(release.key collate "C") b),
       hint = 'Release it in the transaction that renewed it, or end that one first.';
   end if;
-  perform leasehold_internal._wake(answer.next);
+  perform leasehold_internal._wake_next(release.key collate "C", answer.next);
   return answer.outcome = 'released';
 end
 $$;

@@ -14,6 +14,7 @@ declare
   newest record;
   open record;
   place integer;
+  places integer[];
 begin
   is_blocked := false;
   select l.xmin as version, l.xmax as locked into newest :newest_lease;
@@ -38,12 +39,16 @@ begin
   elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
     place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
   end if;
-  if place is null then
-    place := (
-      select min(leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts))
-        from leasehold.shares s
-       where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin);
-  end if;
+  places := place || array(
+    select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts)
+      from leasehold.shares s
+     where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin);
+  -- One that can be told, and our own transaction only if there is no other.
+  place := (
+    select p from unnest(places) p
+     where p is not null
+     order by open.pids[p] is not distinct from pg_backend_pid(), p = 0, p
+     limit 1);
   is_blocked := place is not null;
   pid := open.pids[place];
   gid := open.gids[place];
