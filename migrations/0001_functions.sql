@@ -1533,6 +1533,58 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Which of these tokens have a share of the key, by their places.
+create function leasehold_internal._places_of_shares(p_key text, tokens uuid[]) returns table (place integer)
+language plpgsql volatile
+as $$
+begin
+  return query
+    select t.place::integer
+      from unnest(tokens) with ordinality t (token, place)
+      join lateral (
+        select s.key
+          from leasehold.shares s
+         where s.key = p_key and s.token >= t.token and s.token <= t.token
+         order by s.token
+         limit 1) s on s.key = p_key;
+end
+$$;
+--> statement-breakpoint
+-- The same grant of a share, asked for again: written once, so that this commit too waits until it is durable. outcome null: it has
+-- expired, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
+create function leasehold_internal._repeat_share(
+  p_key text, p_token uuid, p_session integer, p_takeover_ms integer, p_former integer[],
+  out outcome text, out fence bigint, out acquired float8, out expires float8)
+language plpgsql volatile
+as $$
+#variable_conflict use_column
+declare
+  share leasehold.shares;
+begin
+  select s.* into share from leasehold.shares s where s.key = p_key and s.token = p_token for no key update skip locked;
+  if not found then
+    outcome := 'busy'; -- a renewal is about to commit
+  elsif share.released_at is not null or share.revoked_at is not null then
+    outcome := 'late';
+  elsif share.expires_at > clock_timestamp() then
+    outcome := 'granted';
+    fence := share.fence;
+    acquired := leasehold_internal._ms(share.acquired_at);
+    expires := leasehold_internal._ms(share.expires_at);
+    update leasehold.shares s
+       set session_id = case when s.session_id = any (p_former) then p_session else s.session_id end,
+           takeover_ms = case when s.session_id = any (p_former) then p_takeover_ms else s.takeover_ms end
+     where s.key = p_key and s.token = p_token;
+    perform leasehold_internal._remove_entry(p_key, p_token);
+  else
+    -- An open transaction may still guard it.
+    delete from leasehold.shares s
+     where s.ctid = (select k.ctid from leasehold.shares k where k.key = p_key and k.token = p_token for update skip locked);
+    outcome := case when not found then 'busy' end;
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of its
 -- root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be granted now.
 create function leasehold_internal._acquire_shares(
@@ -1585,11 +1637,10 @@ declare
   line record;
   lapsed leasehold.shares;
   again record;
-  chosen integer[] := array[]::integer[]; -- what is granted, by its place in the arrays
-  given uuid[];
+  known integer[]; -- those whose token has a share already, by their place in the arrays
+  chosen integer[] := array[]::integer[]; -- those that are granted one now
   moment timestamptz;
-  drawn bigint;
-  last_fence bigint;
+  first_fence bigint;
   may_fit boolean := false;
   has_more boolean;
 begin
@@ -1615,16 +1666,19 @@ begin
                           limit 1;
   end if;
 
-  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy.
-  if lease.key is not null and leasehold_internal._is_root_free(lease) then
-    counted := leasehold_internal._count_shares(p_key, false);
-    line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
-    may_fit := line.is_open or line.tokens && p_tokens;
+  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy. Who joins the queue if it is
+  -- not granted has to lock it anyway.
+  if lease.key is null then
+    outcomes := array_fill('busy'::text, array[size]);
+  elsif leasehold_internal._is_root_free(lease) then
+    may_fit := not lease.queued or p_waits[1] and p_tickets[1] is null;
+    if not may_fit then
+      counted := leasehold_internal._count_shares(p_key, false);
+      line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+      may_fit := line.is_open or line.tokens && p_tokens;
+    end if;
   end if;
-  if may_fit
-    or exists (
-      select from unnest(p_tokens) t (token)
-        join leasehold.shares s on s.key = p_key and s.token = t.token) then
+  if may_fit or lease.queued and exists (select from leasehold_internal._places_of_shares(p_key, p_tokens)) then
     select l.ctid as version, l as lease into locked from leasehold.leases l
                                                      where l.key >= p_key and l.key <= p_key
                                                      order by l.key desc
@@ -1641,42 +1695,27 @@ begin
     if not is_locked then
       outcomes := array_fill('busy'::text, array[size]);
     end if;
-  elsif lease.key is null then
-    outcomes := array_fill('busy'::text, array[size]);
   end if;
 
   -- With the lock it is a decision, each part in a statement that begins after the lock (rule 3).
   if is_locked then
     lease := locked.lease;
-    for again in
-      select t.place::integer as place, s.released_at is not null or s.revoked_at is not null as has_ended
-        from unnest(p_tokens) with ordinality t (token, place)
-        join leasehold.shares s on s.key = p_key and s.token = t.token
-    loop
-      if again.has_ended then
-        outcomes[again.place] := 'late';
-        continue;
-      end if;
-      -- The same grant, asked for again: written once, so that this commit too waits until it is durable.
-      update leasehold.shares s
-         set session_id = case when s.session_id = any (p_former) then p_session else s.session_id end,
-             takeover_ms = case when s.session_id = any (p_former) then p_takeover_ms else s.takeover_ms end
-       where s.ctid = (
-               select k.ctid from leasehold.shares k
-                where k.key = p_key and k.token = p_tokens[again.place]
-                  for no key update skip locked)
-         and s.expires_at > clock_timestamp() and s.released_at is null and s.revoked_at is null;
-      outcomes[again.place] := case when found then 'granted' end;
-      if not found then
-        -- It has expired, and is granted anew: unless an open transaction still guards it, or a renewal is about to commit.
-        delete from leasehold.shares s
-         where s.ctid = (
-                 select k.ctid from leasehold.shares k
-                  where k.key = p_key and k.token = p_tokens[again.place] and k.expires_at <= clock_timestamp()
-                    for update skip locked);
-        outcomes[again.place] := case when not found then 'busy' end;
-      end if;
-    end loop;
+    now := leasehold_internal._ms(clock_timestamp());
+    if lease.queued then
+      known := array(select k.place from leasehold_internal._places_of_shares(p_key, p_tokens) k);
+      for again in
+        select k.place, r.outcome, r.fence, r.acquired, r.expires
+          from unnest(known) k (place)
+         cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[k.place], p_session, p_takeover_ms, p_former) r
+      loop
+        outcomes[again.place] := again.outcome;
+        if again.outcome = 'granted' then
+          item := p_items[again.place]; outcome := 'granted'; fence := again.fence;
+          acquired := again.acquired; expires := again.expires;
+          return next;
+        end if;
+      end loop;
+    end if;
 
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
@@ -1690,10 +1729,12 @@ begin
         counted := leasehold_internal._count_shares(p_key, true);
         line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       end if;
+      now := leasehold_internal._ms(clock_timestamp());
       -- Those that stand in the part of the queue that fits; then, if all of it does, those that do not stand in it.
       for place in 1..size loop
-        continue when outcomes[place] is not null;
-        if leasehold_internal._ms(clock_timestamp()) >= p_not_after[place] then
+        if outcomes[place] is not null then
+          continue;
+        elsif now >= p_not_after[place] then
           outcomes[place] := 'late';
         elsif p_tokens[place] = any (line.tokens) then
           outcomes[place] := 'granted';
@@ -1710,55 +1751,57 @@ begin
         end if;
       end loop;
     end if;
-
-    if cardinality(chosen) > 0 then
-      given := array(select p_tokens[c.place] from unnest(chosen) c (place));
-      moment := clock_timestamp();
-      drawn := greatest(lease.fence + 1, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
-                                                     from leasehold.fence_epoch e
-                                                    where e.id and e.server_start = pg_postmaster_start_time()
-                                                      and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()));
-      last_fence := drawn + cardinality(chosen) - 1;
-      insert into leasehold.shares as s (
-        key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
-        acquired_at, renewed_at, expires_at, metadata)
-      select p_key, p_tokens[c.place], drawn + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
-             p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
-             moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
-             moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
-        from unnest(chosen) with ordinality c (place, number);
-      update leasehold.leases l
-         set token = null,
-             fence = last_fence,
-             owner = p_owners[chosen[1]],
-             session_id = null,
-             takeover_ms = null,
-             min_hold_ms = 0,
-             max_hold_until = null,
-             acquired_at = moment,
-             renewed_at = null,
-             expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
-             hold_until = null,
-             revoked_at = null,
-             queued = true,
-             metadata = null,
-             released_at = moment,
-             acquisitions = l.acquisitions + cardinality(chosen)
-       where l.ctid = locked.version;
-      if lease.queued then
-        delete from leasehold.waiters w
-         where w.ctid = any (array(
-           select d.ctid
-             from leasehold.waiters d
-            where d.key = p_key and d.token = any (given)
-              for update skip locked));
-        has_more := exists (select from unnest(line.tokens) t (token) where t.token <> all (given));
-      end if;
-    end if;
   end if;
 
-  now := leasehold_internal._ms(clock_timestamp());
-  if 'granted' = any (outcomes) then
+  if cardinality(chosen) > 0 then
+    moment := clock_timestamp();
+    first_fence := greatest(lease.fence + 1, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
+                                                         from leasehold.fence_epoch e
+                                                        where e.id and e.server_start = pg_postmaster_start_time()
+                                                          and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()));
+    insert into leasehold.shares as s (
+      key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
+      acquired_at, renewed_at, expires_at, metadata)
+    select p_key, p_tokens[c.place], first_fence + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
+           p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
+           moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
+           moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
+      from unnest(chosen) with ordinality c (place, number);
+    update leasehold.leases l
+       set token = null,
+           fence = first_fence + cardinality(chosen) - 1,
+           owner = p_owners[chosen[1]],
+           session_id = null,
+           takeover_ms = null,
+           min_hold_ms = 0,
+           max_hold_until = null,
+           acquired_at = moment,
+           renewed_at = null,
+           expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
+           hold_until = null,
+           revoked_at = null,
+           queued = true,
+           metadata = null,
+           released_at = moment,
+           acquisitions = l.acquisitions + cardinality(chosen)
+     where l.ctid = locked.version;
+    if cardinality(line.tokens) > 0 then
+      delete from leasehold.waiters w
+       where w.ctid = any (array(
+         select d.version
+           from unnest(chosen) c (place)
+           join lateral (
+             select k.key, k.ctid as version
+               from leasehold.waiters k
+              where k.key = p_key and k.token >= p_tokens[c.place] and k.token <= p_tokens[c.place]
+              order by k.token
+              limit 1
+                for update skip locked) d on d.key = p_key));
+      has_more := exists (
+        select from unnest(line.tokens) t (token) where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
+    end if;
+
+    now := leasehold_internal._ms(clock_timestamp());
     if lease.token is not null then
       holder := lease.owner;
       holderfence := lease.fence;
@@ -1778,23 +1821,15 @@ begin
         else (select s.seen_at from leasehold.sessions s where s.id = lapsed.session_id)
       end);
     end if;
-    for again in
-      select t.place::integer as place, s.fence, s.acquired_at, s.expires_at
-        from unnest(p_tokens) with ordinality t (token, place)
-        join leasehold.shares s on s.key = p_key and s.token = t.token
-       where outcomes[t.place] = 'granted'
-       order by s.fence
-    loop
-      item := p_items[again.place];
-      outcome := 'granted';
-      fence := again.fence;
-      acquired := leasehold_internal._ms(again.acquired_at);
-      expires := leasehold_internal._ms(again.expires_at);
-      nextlook := case when has_more then 0 end;
-      return next;
-      -- One of them took over.
-      takeover := null; holder := null; holderfence := null; holdersession := null; since := null;
-    end loop;
+    -- The first of them took over.
+    return query
+      select p_items[c.place], 'granted', first_fence + c.number - 1, leasehold_internal._ms(moment),
+             leasehold_internal._ms(moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond'),
+             null::bigint, f.holder, f.holderfence, f.holdersession, case when has_more then 0::float8 end, null::integer,
+             f.takeover, f.since, now, null::bigint
+        from unnest(chosen) with ordinality c (place, number)
+        left join (values (1, holder, holderfence, holdersession, takeover, since))
+          f (number, holder, holderfence, holdersession, takeover, since) on f.number = c.number;
   end if;
   -- What is left is told who has the key, and those who wait join the queue.
   if ('granted' = all (outcomes)) is not true then
@@ -1922,7 +1957,14 @@ set extra_float_digits = 1
 set lock_timeout = '100ms'
 as $$
 declare
-  has_grant boolean;
+  asked record;
+  items integer[];
+  drawn bigint[];
+  more text;
+  answers text;
+  given text[] := array_fill(null::text, array[cardinality(p_keys)]);
+  is_granted boolean;
+  has_grant boolean := false;
 begin
   perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(cardinality(p_keys));
   if p_takeover_ms < 0
@@ -1941,33 +1983,38 @@ begin
     return;
   end if;
 
-  with asked as (
+  -- Rule 5. Of grants of several keys, the earliest end.
+  for asked in
     select w.key, array_agg(w.item::integer order by w.item) as items, array_agg(w.token order by w.item) as tokens,
            array[count(*)::integer] as size
       from unnest(p_keys, p_tokens) with ordinality w (key, token, item)
      group by w.key
-  ),
-  answer as materialized (
-    select a.*, a.outcome = 'granted' and a.takeover is null and a.nextlook is null as is_plain
-      from (select * from asked order by key) k -- rule 5
-     cross join lateral leasehold_internal._acquire_shares(
-       p_session, p_takeover_ms, false, cardinality(p_keys) = 1, k.key, k.items, k.tokens,
-       array_fill(p_owner, k.size), array_fill(p_ttl_ms, k.size), array_fill(p_min_hold_ms, k.size),
-       array_fill(p_max_hold_ms, k.size), array_fill(p_metadata, k.size), array_fill(p_not_after, k.size),
-       array_fill(p_waits, k.size), array_fill(null::bigint, k.size), array_fill(null::bigint, k.size),
-       array_fill(p_weight, k.size), array_fill(p_capacity, k.size), p_former) a
-  )
-  -- Of grants of several keys, the earliest end.
-  select string_agg(case when a.is_plain then a.fence::text else '' end, ',' order by w.item),
-         min(a.acquired) filter (where a.is_plain),
-         min(a.expires) filter (where a.is_plain),
-         '[' || string_agg(json_build_array(a.item, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession, a.nextlook,
-                                                    a.blocker, a.takeover, a.since, a.proof::text)::text, ',' order by w.item)
-                  filter (where a.is_plain is not true) || ']',
-         bool_or(a.outcome = 'granted')
-    into fences, acquired, expires, others, has_grant
-    from generate_subscripts(p_keys, 1) w (item)
-    left join answer a on a.item = w.item;
+     order by w.key
+  loop
+    select array_agg(a.item) filter (where a.is_plain), array_agg(a.fence) filter (where a.is_plain),
+           least(acquire_shares.acquired, min(a.acquired) filter (where a.is_plain)),
+           least(acquire_shares.expires, min(a.expires) filter (where a.is_plain)),
+           string_agg(case when not a.is_plain then json_build_array(a.item, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession, a.nextlook,
+                                                                             a.blocker, a.takeover, a.since, a.proof::text)::text end, ','),
+           bool_or(a.outcome = 'granted')
+      into items, drawn, acquired, expires, more, is_granted
+      from (
+        select l.*, l.outcome = 'granted' and l.takeover is null and l.nextlook is null as is_plain
+          from leasehold_internal._acquire_shares(
+                 p_session, p_takeover_ms, false, cardinality(p_keys) = 1, asked.key, asked.items, asked.tokens,
+                 array_fill(p_owner, asked.size), array_fill(p_ttl_ms, asked.size), array_fill(p_min_hold_ms, asked.size),
+                 array_fill(p_max_hold_ms, asked.size), array_fill(p_metadata, asked.size), array_fill(p_not_after, asked.size),
+                 array_fill(p_waits, asked.size), array_fill(null::bigint, asked.size), array_fill(null::bigint, asked.size),
+                 array_fill(p_weight, asked.size), array_fill(p_capacity, asked.size), p_former) l
+        offset 0) a;
+    answers := nullif(concat_ws(',', answers, more), '');
+    has_grant := has_grant or is_granted;
+    for i in 1 .. coalesce(cardinality(items), 0) loop
+      given[items[i]] := drawn[i];
+    end loop;
+  end loop;
+  others := '[' || answers || ']';
+  fences := array_to_string(given, ',', '');
 
   -- Rule 9.
   if not has_grant then
@@ -5673,6 +5720,29 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Deletes shares that were released, or have expired, before that moment. Whoever wants room on a key removes those of that key itself; these
+-- are of keys that nobody asks for. One that is locked belongs to an open transaction, and stays. A root goes once its shares are gone.
+create function leasehold_internal._purge_shares(before timestamptz, most integer) returns integer
+language plpgsql volatile
+as $$
+declare
+  purged integer;
+begin
+  delete from leasehold.shares s
+   where s.ctid = any (array(
+     select d.ctid
+       from leasehold.shares d
+      where case
+              when d.released_at is not null then d.released_at < before and (d.hold_until is null or d.hold_until < before)
+              else d.expires_at < before
+            end
+      limit most
+        for update skip locked));
+  get diagnostics purged = row_count;
+  return purged;
+end
+$$;
+--> statement-breakpoint
 -- Deletes entries of waiters that have not looked for twenty times as long as an entry lasts. A waiter that comes back queues
 -- again with its old ticket.
 create function leasehold_internal._purge_waiters(most integer) returns integer
@@ -5733,6 +5803,7 @@ as $$
 declare
   state leasehold.sweeper;
   before timestamptz;
+  shares_purged integer;
 begin
   perform leasehold_internal._check_transaction();
   woken := 0; leases_purged := 0; waiters_purged := 0; sessions_purged := 0; counters_purged := 0;
@@ -5761,14 +5832,17 @@ begin
   end if;
   waiters_purged := leasehold_internal._purge_waiters(p_most);
   counters_purged := leasehold_internal._purge_counters(p_most);
+  shares_purged := leasehold_internal._purge_shares(before, p_most);
   -- Last, because others can run into its locks.
   select p.purged, p.reached into leases_purged, state.after_key
     from leasehold_internal._purge_leases(state.after_key, before, p_most) p;
+  leases_purged := leases_purged + shares_purged;
   -- Once per pass, because it reads every lease. At the end, when leases that nobody will renew are gone.
   if state.after_key is null then
     sessions_purged := leasehold_internal._purge_sessions(before);
   end if;
-  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100;
+  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100
+    or shares_purged = p_most;
   update leasehold.sweeper s set after_key = state.after_key, swept_at = clock_timestamp() where s.id;
   return next;
 end

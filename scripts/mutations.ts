@@ -29,6 +29,7 @@ import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
+import { shares } from "./mutants/shares.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -75,6 +76,7 @@ const mutants = [
   ...handingOver,
   ...retrying,
   ...rules,
+  ...shares,
   ...sqlApi,
   ...stores,
   ...testing,

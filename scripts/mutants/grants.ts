@@ -48,8 +48,12 @@ const lateLook =
   "if leasehold_internal._ms(clock_timestamp()) >= p_not_after then\n    outcome := 'late';\n  elsif lease.key is null";
 /** A look without the lock, and with it. */
 const hint =
-  "if is_locked or leasehold_internal._is_next(lease, p_token) and leasehold_internal._is_grantable(lease) then";
-const decision = "elsif leasehold_internal._is_next(lease, p_token) and leasehold_internal._is_grantable(lease) then";
+  "if is_locked or leasehold_internal._is_next(lease, p_token) and leasehold_internal._may_be_grantable(lease) then";
+/** The decision: nobody is ahead, and the key is free. */
+const next = "elsif leasehold_internal._is_next(lease, p_token) then\n        if lease.queued";
+const anybody = "elsif true then\n        if lease.queued";
+const free = "if leasehold_internal._is_grantable(lease) then\n          outcome := 'granted';";
+const always = "outcome := 'granted';\n        if false then";
 /** The lock of whoever was woken. */
 const head = `       and coalesce(
          (select w.token
@@ -78,7 +82,7 @@ export const grants: readonly Mutant[] = [
     {
       way: "look",
       file: look,
-      variable: "  secret bytea;\nbegin\n",
+      variable: "  lapsed leasehold.shares;\nbegin\n",
       use: "select p_token as token, clock_timestamp() as moment, :fence as drawn,",
     },
     {
@@ -109,7 +113,10 @@ export const grants: readonly Mutant[] = [
     name: "grant: fence drawn before the lock of a new key (look)",
     file: look,
     edits: [
-      ["  secret bytea;\nbegin\n", "  secret bytea;\n  early bigint := leasehold_internal._fence();\nbegin\n"],
+      [
+        "  lapsed leasehold.shares;\nbegin\n",
+        "  lapsed leasehold.shares;\n  early bigint := leasehold_internal._fence();\nbegin\n",
+      ],
       [
         "lease.fence := won.fences::bigint;",
         "update leasehold.leases l set fence = early where l.key = p_key;\n        lease.fence := early;",
@@ -187,19 +194,22 @@ export const grants: readonly Mutant[] = [
   {
     name: "grant: decided before the lock",
     file: look,
-    edits: [[decision, "elsif true then"]],
+    edits: [
+      [next, anybody],
+      [free, always],
+    ],
     tests: decided,
   },
   {
     name: "grant: decided before the lock that it is free",
     file: look,
-    edits: [[decision, "elsif leasehold_internal._is_next(lease, p_token) then"]],
+    edits: [[free, always]],
     tests: decided,
   },
   {
     name: "grant: decided before the lock that nobody is ahead",
     file: look,
-    edits: [[decision, "elsif leasehold_internal._is_grantable(lease) then"]],
+    edits: [[next, anybody]],
     tests: decided,
   },
   {
@@ -207,7 +217,7 @@ export const grants: readonly Mutant[] = [
     file: look,
     edits: [
       [head, ""],
-      [decision, "elsif leasehold_internal._is_grantable(lease) then"],
+      [next, anybody],
     ],
     tests: looks,
   },
@@ -231,7 +241,7 @@ export const grants: readonly Mutant[] = [
   {
     name: "look: locks the row although another is next",
     file: look,
-    edits: [[hint, "if is_locked or leasehold_internal._is_grantable(lease) then"]],
+    edits: [[hint, "if is_locked or leasehold_internal._may_be_grantable(lease) then"]],
     tests: looks,
   },
   {
@@ -305,13 +315,18 @@ export const grants: readonly Mutant[] = [
   {
     name: "look: a grant is not durable",
     file: look,
-    edits: [["elsif :is_commit_relaxed then", "elsif false then"]],
+    edits: [
+      [
+        "  elsif :is_commit_relaxed then\n    perform leasehold_internal._commit_durably();\n  end if;\nend",
+        "  end if;\nend",
+      ],
+    ],
     tests: looks,
   },
   {
     name: "look: one that is not granted waits for the disk",
     file: look,
-    edits: [["    ignored := set_config('synchronous_commit', 'off', true);\n", "    null;\n"]],
+    edits: [["\n    ignored := set_config('synchronous_commit', 'off', true);\n", "\n    null;\n"]],
     tests: looks,
   },
   {
@@ -345,7 +360,7 @@ export const grants: readonly Mutant[] = [
   },
   {
     name: "grant: a held lease counts as free",
-    file: "src/sql/leases/_is_grantable.sql",
+    file: "src/sql/shares/_is_root_free.sql",
     edits: [
       [
         "return lease.expires_at <= clock_timestamp() or leasehold_internal._is_dead(lease.session_id, lease.takeover_ms);",
@@ -450,7 +465,7 @@ begin\n`,
   {
     name: "renew: takes the presence along",
     file: "src/sql/leases/_session_after_renewal.sql",
-    edits: [["if lease.session_id = p_session or lease.session_id = any (p_former) then", "if true then"]],
+    edits: [["if session = p_session or session = any (p_former) then", "if true then"]],
     tests: ["test/presence/hands.test.ts"],
   },
   {
@@ -458,8 +473,8 @@ begin\n`,
     file: "src/sql/leases/_session_after_renewal.sql",
     edits: [
       [
-        "from leasehold.sessions s where s.id = lease.session_id and s.version = 'sql')",
-        "from leasehold.sessions s where s.id = lease.session_id)",
+        "from leasehold.sessions s where s.id = session and s.version = 'sql')",
+        "from leasehold.sessions s where s.id = session)",
       ],
     ],
     tests: ["test/sql-api/attach.test.ts"],

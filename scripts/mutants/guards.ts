@@ -5,7 +5,7 @@
 import type { Mutant } from "./mutant.js";
 
 const held =
-  "lease.fence = p_fence and lease.token is not null and lease.revoked_at is null and lease.expires_at > at, false";
+  "is_held := lease.fence = p_fence and lease.token is not null and lease.revoked_at is null and lease.expires_at > at;";
 const inGuard = ["test/fencing/guard.test.ts"];
 const inTables = ["test/fencing/guard-table.test.ts"];
 const inFenced = ["test/fencing/fence-table.test.ts"];
@@ -31,11 +31,7 @@ export const guards: readonly Mutant[] = [
         "select l.ctid into version from leasehold.leases l where l.key = p_key;",
       ],
       // else guard_table takes the lock in its place
-      [
-        'where l.key = is_guarded.key collate "C" for key share;',
-        'where l.key = is_guarded.key collate "C";',
-        "src/sql/api/is_guarded.sql",
-      ],
+      ["\n     for key share;", ";", "src/sql/api/is_guarded.sql"],
     ],
     tests: ["test/stale-writes/random.test.ts"],
   },
@@ -55,12 +51,12 @@ export const guards: readonly Mutant[] = [
     file: "src/sql/guards/_guard.sql",
     edits: [
       [
-        "  select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
-        "  select l.* into lease from leasehold.leases l where l.key = p_key;\n  select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
+        "    select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
+        "    select l.* into lease from leasehold.leases l where l.key = p_key;\n    select l.ctid into version from leasehold.leases l where l.key = p_key for key share;",
       ],
       [
-        "\n    select l.* into lease from leasehold.leases l where l.key = p_key;\n    -- With one snapshot",
-        "\n    -- With one snapshot",
+        "\n      select l.* into lease from leasehold.leases l where l.key = p_key;\n      perform leasehold_internal._refuse_old",
+        "\n      perform leasehold_internal._refuse_old",
       ],
     ],
     tests: inGuard,
@@ -68,23 +64,13 @@ export const guards: readonly Mutant[] = [
   {
     name: "guard: the clock read before the lock",
     file: "src/sql/guards/_guard.sql",
-    edits: [
-      [
-        `at := clock_timestamp();\n  if not coalesce(\n       ${held}`,
-        `at := statement_timestamp();\n  if not coalesce(\n       ${held}`,
-      ],
-    ],
+    edits: [[`at := clock_timestamp();\n    ${held}`, `at := statement_timestamp();\n    ${held}`]],
     tests: inGuard,
   },
   {
     name: "guard: the clock of the transaction",
     file: "src/sql/guards/_guard.sql",
-    edits: [
-      [
-        `at := clock_timestamp();\n  if not coalesce(\n       ${held}`,
-        `at := now();\n  if not coalesce(\n       ${held}`,
-      ],
-    ],
+    edits: [[`at := clock_timestamp();\n    ${held}`, `at := now();\n    ${held}`]],
     tests: inGuard,
   },
   {
@@ -131,8 +117,8 @@ export const guards: readonly Mutant[] = [
   },
   {
     name: "guard: an old snapshot is believed",
-    file: "src/sql/guards/_guard.sql",
-    edits: [["currtid2('leasehold.leases', version) <> version", "false"]],
+    file: "src/sql/guards/_refuse_old_snapshot.sql",
+    edits: [["currtid2(relation::text, version) <> version", "false"]],
     tests: ["test/fencing/isolation.test.ts"],
   },
   {
@@ -164,9 +150,7 @@ export const guards: readonly Mutant[] = [
   {
     name: "require_guard: outside a transaction it passes",
     file: "src/sql/guards/require_guard.sql",
-    edits: [
-      ["if ((leasehold_internal._guarded_keys(p_key) ->> p_key)::bigint = p_fence) is not true then", "if false then"],
-    ],
+    edits: [["::bigint = p_fence) is not true then", "::bigint = p_fence) is not true and false then"]],
     tests: inGuard,
   },
   {
@@ -183,12 +167,7 @@ export const guards: readonly Mutant[] = [
   {
     name: "guards noted: the last one alone",
     file: "src/sql/guards/_guard.sql",
-    edits: [
-      [
-        "leasehold_internal._guarded_keys(p_key) || jsonb_build_object(p_key, p_fence)",
-        "jsonb_build_object(p_key, p_fence)",
-      ],
-    ],
+    edits: [["leasehold_internal._guarded_keys(p_key) || jsonb_build_object(", "jsonb_build_object("]],
     tests: inGuard,
   },
   {
@@ -200,7 +179,7 @@ export const guards: readonly Mutant[] = [
   {
     name: "is_guarded: no lock of its own",
     file: "src/sql/api/is_guarded.sql",
-    edits: [['where l.key = is_guarded.key collate "C" for key share;', 'where l.key = is_guarded.key collate "C";']],
+    edits: [["\n     for key share;", ";"]],
     tests: ["test/fencing/attacks.test.ts"],
   },
   {

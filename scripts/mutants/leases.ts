@@ -90,7 +90,10 @@ export const leases: readonly Mutant[] = [
     ["test/presence/hands.test.ts"],
   ),
   renew("the presence never changes hands", [
-    ["else leasehold_internal._session_after_renewal(k.lease, p_session, p_former)", "else k.session_id"],
+    [
+      "else leasehold_internal._session_after_renewal(k.session_id, k.takeover_ms, p_session, p_former)",
+      "else k.session_id",
+    ],
   ]),
   renew("a bound or a longer lease counts as the time that was asked for", [
     [
@@ -103,7 +106,7 @@ export const leases: readonly Mutant[] = [
     [["if renewed < cardinality(p_keys) then", "if false then"]],
     staleToken,
   ),
-  renew("what others have is told of all", [["where l.is_renewed is not true);", ");"]]),
+  renew("what others have is told of all", [[XX]]),
   renew("not durable", [["  perform leasehold_internal._commit_durably();\n", ""]]),
   {
     name: "renew_busy: whatever it finds is renewed",
@@ -193,7 +196,7 @@ export const leases: readonly Mutant[] = [
   {
     name: "wake: the session that asks is notified, too",
     file: "src/sql/queue/notify_next.sql",
-    edits: [["if next_session is distinct from p_session then", "if true then"]],
+    edits: [["if next_session = p_session then", "if false then"]],
     tests: firstAttempt,
   },
   {

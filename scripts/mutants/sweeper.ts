@@ -41,7 +41,7 @@ export const sweeper: readonly Mutant[] = [
   {
     name: "sweep: the queue is not asked",
     file: "src/sql/sweeper/_purge_leases.sql",
-    edits: [["\n     and not exists (select from leasehold.waiters w where w.key = l.key);", ";"]],
+    edits: [["\n     and not exists (select from leasehold.waiters w where w.key = l.key)", ""]],
     tests: purge,
   },
   {
@@ -113,7 +113,7 @@ export const sweeper: readonly Mutant[] = [
   {
     name: "sweep: wakes where nothing moves",
     file: "src/sql/sweeper/_wake_heads.sql",
-    edits: [[" and l.state in ('free', 'expired', 'orphaned')", ""]],
+    edits: [["l.state in ('free', 'expired', 'orphaned')", "true"]],
     tests: purge,
   },
   {

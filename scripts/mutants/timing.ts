@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.js";
 
 /** What first attempts of one statement have in common. */
-const terms = ["owner", "ttlMs", "minHoldMs", "maxHoldMs", "metadata.json", "queues"];
+const terms = ["owner", "ttlMs", "minHoldMs", "maxHoldMs", "metadata.json", "queues", "share"];
 
 const unit = (...names: string[]) => names.map((name) => `test/unit/${name}.test.ts`);
 
@@ -38,19 +38,19 @@ export const timing: readonly Mutant[] = [
   {
     name: "acquire: a first attempt behind others of this process",
     file: "src/acquire/acquires.ts",
-    edits: [["(queues.size > 0 && queues.has(this.key)) || ", ""]],
+    edits: [["(queues.size > 0 && queues.has(this.key)) ||", "false ||"]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: a first attempt for what this process holds, although the call waits",
     file: "src/acquire/acquires.ts",
-    edits: [[" || (this.terms.queues && holdings.has(this.key))", ""]],
+    edits: [["share === null ? holdings.has(this.key)", "share === null ? false"]],
     tests: unit("acquire"),
   },
   {
     name: "acquire: no first attempt for what this process holds, although the call is a try",
     file: "src/acquire/acquires.ts",
-    edits: [["(this.terms.queues && holdings.has", "(holdings.has"]],
+    edits: [["(isQueued && (share", "((share"]],
     tests: unit("acquire"),
   },
   {
@@ -207,7 +207,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "hand-over: whoever is next is one of ours",
     file: "src/postgres/acts/release.ts",
-    edits: [["isNextOurs: next === ours", "isNextOurs: true"]],
+    edits: [["next !== null && next === ours", "next !== null"]],
     tests: unit("postgres/give-back"),
   },
   {
@@ -418,7 +418,7 @@ export const timing: readonly Mutant[] = [
       file: "src/config/resolve-options.ts",
       edits: [
         [
-          "sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues]),",
+          "sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues, share]),",
           `sort: JSON.stringify([${terms.filter((other) => other !== term).join(", ")}]),`,
         ],
       ],

@@ -6,6 +6,8 @@ export interface Waiter {
   readonly token: string;
   /** Whether it wants a read lock, which it may be granted together with those beside it. */
   readonly isReader: boolean;
+  /** Whether it wants a share: a read lock, or a part of a semaphore. */
+  readonly isShared: boolean;
   /** Its ticket, once an answer has given it one. */
   ticket: Ticket | null;
   before: Waiter | null;

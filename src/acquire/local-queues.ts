@@ -262,14 +262,18 @@ export class LocalQueues implements ClaimQueues, HandOver {
   }
 }
 
-/** Wakes who is next; of readers, all that stand next to each other, for they are granted together. Returns whether there was anybody. */
+/**
+ * Wakes who is next. Of readers all that stand next to each other, for they are granted together. Of those that want a part of a semaphore
+ * the first that is not awake yet: each that is let go makes room for one. Returns whether there was anybody.
+ */
 function wakeNext(queue: LocalQueue): boolean {
   const { next } = queue;
   for (let wait = next, left = AT_ONCE; wait !== null && left > 0; left -= 1) {
-    // Read first: a waiter that goes on may leave the queue.
-    const behind = wait.isReader && wait.behind?.isReader === true ? wait.behind : null;
+    const { behind } = wait; // read first: a waiter that goes on may leave the queue
+    const isAwake = wait.isWoken || wait.resume === null;
     wake(wait);
-    wait = behind;
+    const goesOn = wait.isReader ? behind?.isReader === true : wait.isShared && isAwake && behind?.isShared === true;
+    wait = goesOn ? behind : null;
   }
   return next !== null;
 }

@@ -17,6 +17,7 @@ export class Wait implements Waiter {
   readonly key: string;
   readonly token: string;
   readonly isReader: boolean;
+  readonly isShared: boolean;
   readonly #looks: Looks;
   readonly #queues: LocalQueues;
   /** These fields belong to the queues that it is in, see Waiter. */
@@ -32,6 +33,7 @@ export class Wait implements Waiter {
     this.key = looks.claim.key;
     this.token = looks.claim.token;
     const { share } = looks.claim.terms;
+    this.isShared = share !== null;
     this.isReader = share !== null && share.capacity === null;
     this.#looks = looks;
     this.#queues = queues;

@@ -4,7 +4,7 @@ import { databases, type TestDatabase } from "./database.js";
 import { openResources, type Resource } from "./resources.js";
 import { openHandles } from "./watch.js";
 
-export type Rows = "leases" | "waiters" | "sessions";
+export type Rows = "leases" | "shares" | "waiters" | "sessions";
 
 const expected = new Map<TestDatabase, Set<Rows>>();
 
@@ -51,7 +51,7 @@ export async function cleanUp(before: Baseline, all = false): Promise<void> {
   }
 }
 
-const tables: readonly Rows[] = ["leases", "waiters", "sessions"];
+const tables: readonly Rows[] = ["leases", "shares", "waiters", "sessions"];
 
 // the constants of the presence lock and of the guard of inserts, spelt out: a test that imports them would not see them change
 const lockClasses = [1279480140, 1279480141, 1279480142];
@@ -63,11 +63,15 @@ async function findRows(database: TestDatabase): Promise<string[]> {
   const note = (result: readonly { what?: string }[]) => void found.push(...result.map(({ what }) => `${what}`));
   const [has] =
     await sql`select to_regclass('leasehold.leases') is not null and to_regclass('leasehold.waiters') is not null
-    and to_regclass('leasehold.sessions') is not null as tables`;
+    and to_regclass('leasehold.sessions') is not null and to_regclass('leasehold.shares') is not null as tables`;
   if (has?.tables) {
     if (left("leases"))
       note(
         await sql`select format('lease %s of %s', key, owner) as what from leasehold.leases where token is not null`,
+      );
+    if (left("shares"))
+      note(
+        await sql`select format('share of %s of %s', key, owner) as what from leasehold.shares where released_at is null`,
       );
     if (left("waiters"))
       note(await sql`select format('waiter on %s of %s', key, owner) as what from leasehold.waiters`);

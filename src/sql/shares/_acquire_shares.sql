@@ -50,11 +50,10 @@ declare
   line record;
   lapsed leasehold.shares;
   again record;
-  chosen integer[] := array[]::integer[]; -- what is granted, by its place in the arrays
-  given uuid[];
+  known integer[]; -- those whose token has a share already, by their place in the arrays
+  chosen integer[] := array[]::integer[]; -- those that are granted one now
   moment timestamptz;
-  drawn bigint;
-  last_fence bigint;
+  first_fence bigint;
   may_fit boolean := false;
   has_more boolean;
 begin
@@ -74,16 +73,19 @@ begin
     select l.* into lease :newest_lease;
   end if;
 
-  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy.
-  if lease.key is not null and leasehold_internal._is_root_free(lease) then
-    counted := leasehold_internal._count_shares(p_key, false);
-    line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
-    may_fit := line.is_open or line.tokens && p_tokens;
+  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy. Who joins the queue if it is
+  -- not granted has to lock it anyway.
+  if lease.key is null then
+    outcomes := array_fill('busy'::text, array[size]);
+  elsif leasehold_internal._is_root_free(lease) then
+    may_fit := not lease.queued or p_waits[1] and p_tickets[1] is null;
+    if not may_fit then
+      counted := leasehold_internal._count_shares(p_key, false);
+      line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+      may_fit := line.is_open or line.tokens && p_tokens;
+    end if;
   end if;
-  if may_fit
-    or exists (
-      select from unnest(p_tokens) t (token)
-        join leasehold.shares s on s.key = p_key and s.token = t.token) then
+  if may_fit or lease.queued and exists (select from leasehold_internal._places_of_shares(p_key, p_tokens)) then
     select l.ctid as version, l as lease into locked :newest_lease for update skip locked;
     is_locked := found;
     if not is_locked and p_is_alone then
@@ -94,42 +96,27 @@ begin
     if not is_locked then
       outcomes := array_fill('busy'::text, array[size]);
     end if;
-  elsif lease.key is null then
-    outcomes := array_fill('busy'::text, array[size]);
   end if;
 
   -- With the lock it is a decision, each part in a statement that begins after the lock (rule 3).
   if is_locked then
     lease := locked.lease;
-    for again in
-      select t.place::integer as place, s.released_at is not null or s.revoked_at is not null as has_ended
-        from unnest(p_tokens) with ordinality t (token, place)
-        join leasehold.shares s on s.key = p_key and s.token = t.token
-    loop
-      if again.has_ended then
-        outcomes[again.place] := 'late';
-        continue;
-      end if;
-      -- The same grant, asked for again: written once, so that this commit too waits until it is durable.
-      update leasehold.shares s
-         set session_id = case when s.session_id = any (p_former) then p_session else s.session_id end,
-             takeover_ms = case when s.session_id = any (p_former) then p_takeover_ms else s.takeover_ms end
-       where s.ctid = (
-               select k.ctid from leasehold.shares k
-                where k.key = p_key and k.token = p_tokens[again.place]
-                  for no key update skip locked)
-         and s.expires_at > clock_timestamp() and s.released_at is null and s.revoked_at is null;
-      outcomes[again.place] := case when found then 'granted' end;
-      if not found then
-        -- It has expired, and is granted anew: unless an open transaction still guards it, or a renewal is about to commit.
-        delete from leasehold.shares s
-         where s.ctid = (
-                 select k.ctid from leasehold.shares k
-                  where k.key = p_key and k.token = p_tokens[again.place] and k.expires_at <= clock_timestamp()
-                    for update skip locked);
-        outcomes[again.place] := case when not found then 'busy' end;
-      end if;
-    end loop;
+    now := leasehold_internal._ms(clock_timestamp());
+    if lease.queued then
+      known := array(select k.place from leasehold_internal._places_of_shares(p_key, p_tokens) k);
+      for again in
+        select k.place, r.outcome, r.fence, r.acquired, r.expires
+          from unnest(known) k (place)
+         cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[k.place], p_session, p_takeover_ms, p_former) r
+      loop
+        outcomes[again.place] := again.outcome;
+        if again.outcome = 'granted' then
+          item := p_items[again.place]; outcome := 'granted'; fence := again.fence;
+          acquired := again.acquired; expires := again.expires;
+          return next;
+        end if;
+      end loop;
+    end if;
 
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
@@ -143,10 +130,12 @@ begin
         counted := leasehold_internal._count_shares(p_key, true);
         line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       end if;
+      now := leasehold_internal._ms(clock_timestamp());
       -- Those that stand in the part of the queue that fits; then, if all of it does, those that do not stand in it.
       for place in 1..size loop
-        continue when outcomes[place] is not null;
-        if leasehold_internal._ms(clock_timestamp()) >= p_not_after[place] then
+        if outcomes[place] is not null then
+          continue;
+        elsif now >= p_not_after[place] then
           outcomes[place] := 'late';
         elsif p_tokens[place] = any (line.tokens) then
           outcomes[place] := 'granted';
@@ -163,52 +152,54 @@ begin
         end if;
       end loop;
     end if;
-
-    if cardinality(chosen) > 0 then
-      given := array(select p_tokens[c.place] from unnest(chosen) c (place));
-      moment := clock_timestamp();
-      drawn := greatest(lease.fence + 1, :fence);
-      last_fence := drawn + cardinality(chosen) - 1;
-      insert into leasehold.shares as s (
-        key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
-        acquired_at, renewed_at, expires_at, metadata)
-      select p_key, p_tokens[c.place], drawn + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
-             p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
-             moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
-             moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
-        from unnest(chosen) with ordinality c (place, number);
-      update leasehold.leases l
-         set token = null,
-             fence = last_fence,
-             owner = p_owners[chosen[1]],
-             session_id = null,
-             takeover_ms = null,
-             min_hold_ms = 0,
-             max_hold_until = null,
-             acquired_at = moment,
-             renewed_at = null,
-             expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
-             hold_until = null,
-             revoked_at = null,
-             queued = true,
-             metadata = null,
-             released_at = moment,
-             acquisitions = l.acquisitions + cardinality(chosen)
-       where l.ctid = locked.version;
-      if lease.queued then
-        delete from leasehold.waiters w
-         where w.ctid = any (array(
-           select d.ctid
-             from leasehold.waiters d
-            where d.key = p_key and d.token = any (given)
-              for update skip locked));
-        has_more := exists (select from unnest(line.tokens) t (token) where t.token <> all (given));
-      end if;
-    end if;
   end if;
 
-  now := leasehold_internal._ms(clock_timestamp());
-  if 'granted' = any (outcomes) then
+  if cardinality(chosen) > 0 then
+    moment := clock_timestamp();
+    first_fence := greatest(lease.fence + 1, :fence);
+    insert into leasehold.shares as s (
+      key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
+      acquired_at, renewed_at, expires_at, metadata)
+    select p_key, p_tokens[c.place], first_fence + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
+           p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
+           moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
+           moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
+      from unnest(chosen) with ordinality c (place, number);
+    update leasehold.leases l
+       set token = null,
+           fence = first_fence + cardinality(chosen) - 1,
+           owner = p_owners[chosen[1]],
+           session_id = null,
+           takeover_ms = null,
+           min_hold_ms = 0,
+           max_hold_until = null,
+           acquired_at = moment,
+           renewed_at = null,
+           expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
+           hold_until = null,
+           revoked_at = null,
+           queued = true,
+           metadata = null,
+           released_at = moment,
+           acquisitions = l.acquisitions + cardinality(chosen)
+     where l.ctid = locked.version;
+    if cardinality(line.tokens) > 0 then
+      delete from leasehold.waiters w
+       where w.ctid = any (array(
+         select d.version
+           from unnest(chosen) c (place)
+           join lateral (
+             select k.key, k.ctid as version
+               from leasehold.waiters k
+              where k.key = p_key and k.token >= p_tokens[c.place] and k.token <= p_tokens[c.place]
+              order by k.token
+              limit 1
+                for update skip locked) d on d.key = p_key));
+      has_more := exists (
+        select from unnest(line.tokens) t (token) where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
+    end if;
+
+    now := leasehold_internal._ms(clock_timestamp());
     if lease.token is not null then
       holder := lease.owner;
       holderfence := lease.fence;
@@ -221,23 +212,15 @@ begin
     elsif lapsed.key is not null then
       :taken_over_share
     end if;
-    for again in
-      select t.place::integer as place, s.fence, s.acquired_at, s.expires_at
-        from unnest(p_tokens) with ordinality t (token, place)
-        join leasehold.shares s on s.key = p_key and s.token = t.token
-       where outcomes[t.place] = 'granted'
-       order by s.fence
-    loop
-      item := p_items[again.place];
-      outcome := 'granted';
-      fence := again.fence;
-      acquired := leasehold_internal._ms(again.acquired_at);
-      expires := leasehold_internal._ms(again.expires_at);
-      nextlook := case when has_more then 0 end;
-      return next;
-      -- One of them took over.
-      takeover := null; holder := null; holderfence := null; holdersession := null; since := null;
-    end loop;
+    -- The first of them took over.
+    return query
+      select p_items[c.place], 'granted', first_fence + c.number - 1, leasehold_internal._ms(moment),
+             leasehold_internal._ms(moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond'),
+             null::bigint, f.holder, f.holderfence, f.holdersession, case when has_more then 0::float8 end, null::integer,
+             f.takeover, f.since, now, null::bigint
+        from unnest(chosen) with ordinality c (place, number)
+        left join (values (1, holder, holderfence, holdersession, takeover, since))
+          f (number, holder, holderfence, holdersession, takeover, since) on f.number = c.number;
   end if;
   -- What is left is told who has the key, and those who wait join the queue.
   if ('granted' = all (outcomes)) is not true then

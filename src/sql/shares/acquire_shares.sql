@@ -34,7 +34,14 @@ set extra_float_digits = 1
 set lock_timeout = '100ms'
 as $$
 declare
-  has_grant boolean;
+  asked record;
+  items integer[];
+  drawn bigint[];
+  more text;
+  answers text;
+  given text[] := array_fill(null::text, array[cardinality(p_keys)]);
+  is_granted boolean;
+  has_grant boolean := false;
 begin
   perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(cardinality(p_keys));
   if p_takeover_ms < 0
@@ -50,32 +57,37 @@ begin
     return;
   end if;
 
-  with asked as (
+  -- Rule 5. Of grants of several keys, the earliest end.
+  for asked in
     select w.key, array_agg(w.item::integer order by w.item) as items, array_agg(w.token order by w.item) as tokens,
            array[count(*)::integer] as size
       from unnest(p_keys, p_tokens) with ordinality w (key, token, item)
      group by w.key
-  ),
-  answer as materialized (
-    select a.*, a.outcome = 'granted' and a.takeover is null and a.nextlook is null as is_plain
-      from (select * from asked order by key) k -- rule 5
-     cross join lateral leasehold_internal._acquire_shares(
-       p_session, p_takeover_ms, false, cardinality(p_keys) = 1, k.key, k.items, k.tokens,
-       array_fill(p_owner, k.size), array_fill(p_ttl_ms, k.size), array_fill(p_min_hold_ms, k.size),
-       array_fill(p_max_hold_ms, k.size), array_fill(p_metadata, k.size), array_fill(p_not_after, k.size),
-       array_fill(p_waits, k.size), array_fill(null::bigint, k.size), array_fill(null::bigint, k.size),
-       array_fill(p_weight, k.size), array_fill(p_capacity, k.size), p_former) a
-  )
-  -- Of grants of several keys, the earliest end.
-  select string_agg(case when a.is_plain then a.fence::text else '' end, ',' order by w.item),
-         min(a.acquired) filter (where a.is_plain),
-         min(a.expires) filter (where a.is_plain),
-         '[' || string_agg(json_build_array(a.item, :answer_columns)::text, ',' order by w.item)
-                  filter (where a.is_plain is not true) || ']',
-         bool_or(a.outcome = 'granted')
-    into fences, acquired, expires, others, has_grant
-    from generate_subscripts(p_keys, 1) w (item)
-    left join answer a on a.item = w.item;
+     order by w.key
+  loop
+    select array_agg(a.item) filter (where a.is_plain), array_agg(a.fence) filter (where a.is_plain),
+           least(acquire_shares.acquired, min(a.acquired) filter (where a.is_plain)),
+           least(acquire_shares.expires, min(a.expires) filter (where a.is_plain)),
+           string_agg(case when not a.is_plain then json_build_array(a.item, :answer_columns)::text end, ','),
+           bool_or(a.outcome = 'granted')
+      into items, drawn, acquired, expires, more, is_granted
+      from (
+        select l.*, l.outcome = 'granted' and l.takeover is null and l.nextlook is null as is_plain
+          from leasehold_internal._acquire_shares(
+                 p_session, p_takeover_ms, false, cardinality(p_keys) = 1, asked.key, asked.items, asked.tokens,
+                 array_fill(p_owner, asked.size), array_fill(p_ttl_ms, asked.size), array_fill(p_min_hold_ms, asked.size),
+                 array_fill(p_max_hold_ms, asked.size), array_fill(p_metadata, asked.size), array_fill(p_not_after, asked.size),
+                 array_fill(p_waits, asked.size), array_fill(null::bigint, asked.size), array_fill(null::bigint, asked.size),
+                 array_fill(p_weight, asked.size), array_fill(p_capacity, asked.size), p_former) l
+        offset 0) a;
+    answers := nullif(concat_ws(',', answers, more), '');
+    has_grant := has_grant or is_granted;
+    for i in 1 .. coalesce(cardinality(items), 0) loop
+      given[items[i]] := drawn[i];
+    end loop;
+  end loop;
+  others := '[' || answers || ']';
+  fences := array_to_string(given, ',', '');
 
   -- Rule 9.
   if not has_grant then

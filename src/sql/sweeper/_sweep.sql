@@ -9,6 +9,7 @@ as $$
 declare
   state leasehold.sweeper;
   before timestamptz;
+  shares_purged integer;
 begin
   perform leasehold_internal._check_transaction();
   woken := 0; leases_purged := 0; waiters_purged := 0; sessions_purged := 0; counters_purged := 0;
@@ -37,14 +38,17 @@ begin
   end if;
   waiters_purged := leasehold_internal._purge_waiters(p_most);
   counters_purged := leasehold_internal._purge_counters(p_most);
+  shares_purged := leasehold_internal._purge_shares(before, p_most);
   -- Last, because others can run into its locks.
   select p.purged, p.reached into leases_purged, state.after_key
     from leasehold_internal._purge_leases(state.after_key, before, p_most) p;
+  leases_purged := leases_purged + shares_purged;
   -- Once per pass, because it reads every lease. At the end, when leases that nobody will renew are gone.
   if state.after_key is null then
     sessions_purged := leasehold_internal._purge_sessions(before);
   end if;
-  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100;
+  has_more := state.after_key is not null or waiters_purged = p_most or counters_purged = p_most or sessions_purged = 100
+    or shares_purged = p_most;
   update leasehold.sweeper s set after_key = state.after_key, swept_at = clock_timestamp() where s.id;
   return next;
 end

@@ -1,0 +1,175 @@
+// Faults in how shares are granted beside each other and beside who has the key alone (decision 27).
+import type { Mutant } from "./mutant.js";
+
+const decided = ["test/shares/decided.test.ts"];
+const faults = ["test/shares/faults.test.ts"];
+const peers = ["test/shares/peers.test.ts"];
+const grant = "src/sql/shares/_acquire_shares.sql";
+
+export const shares: readonly Mutant[] = [
+  {
+    name: "shares: one that has ended does not count, though a guard keeps it",
+    file: "src/sql/shares/_count_shares.sql",
+    edits: [["     where s.key = p_key;", "     where s.key = p_key and not :share_has_ended;"]],
+    tests: decided,
+  },
+  {
+    name: "shares: who wants the key alone passes the shares that guards keep",
+    file: "src/sql/leases/_is_grantable.sql",
+    edits: [["where s.key = lease.key)", "where s.key = lease.key and not :share_has_ended)"]],
+    tests: decided,
+  },
+  {
+    name: "shares: removed although an open transaction guards them",
+    file: "src/sql/shares/_remove_shares.sql",
+    edits: [
+      [
+        "        limit most\n          for update skip locked",
+        "        limit most\n          for no key update skip locked",
+      ],
+    ],
+    tests: decided,
+  },
+  {
+    name: "shares: only the own capacity counts",
+    file: grant,
+    edits: [
+      ["coalesce(least(line.capacity, p_capacities[place]), 2147483647)", "coalesce(p_capacities[place], 2147483647)"],
+    ],
+    tests: peers,
+  },
+  {
+    name: "shares: the own capacity does not count",
+    file: grant,
+    edits: [["coalesce(least(line.capacity, p_capacities[place]), 2147483647)", "coalesce(line.capacity, 2147483647)"]],
+    tests: peers,
+  },
+  {
+    name: "shares: a newcomer passes a writer in line",
+    file: "src/sql/shares/_line.sql",
+    edits: [
+      [
+        "        sessions := array[waiter.session_id];\n      end if;\n      is_open := false;",
+        "        sessions := array[waiter.session_id];\n      end if;",
+      ],
+    ],
+    tests: peers,
+  },
+  {
+    name: "shares: a newcomer passes a waiter that is too heavy now",
+    file: "src/sql/shares/_line.sql",
+    edits: [
+      [
+        "> least(capacity, waiter.capacity) then\n      is_open := false;",
+        "> least(capacity, waiter.capacity) then\n      is_open := is_open;",
+      ],
+    ],
+    tests: peers,
+  },
+  {
+    name: "shares: a grant leaves the root as it was",
+    file: grant,
+    edits: [["       set token = null,\n           fence = first_fence", "       set fence = first_fence"]],
+    tests: faults,
+  },
+  {
+    name: "shares: the flag is not set, so the fast path grants the key beside them",
+    file: grant,
+    edits: [["           queued = true,", "           queued = l.queued,"]],
+    tests: peers,
+  },
+  {
+    name: "shares: a token that was released is granted again",
+    file: "src/sql/shares/_repeat_share.sql",
+    edits: [["    outcome := 'late';\n  elsif share.expires_at", "    outcome := null;\n  elsif share.expires_at"]],
+    tests: decided,
+  },
+  {
+    name: "shares: a renewal revives one that has expired",
+    file: "src/sql/shares/_renew_shares.sql",
+    edits: [["s.ctid = x.version and s.expires_at > d.at and", "s.ctid = x.version and"]],
+    tests: faults,
+  },
+  {
+    name: "shares: a release forgets the minimum hold",
+    file: "src/sql/shares/release_shares.sql",
+    edits: [
+      [
+        "           and (k.min_hold_ms = 0 or k.acquired_at + k.min_hold_ms * interval '1 millisecond' <= clock_timestamp())\n",
+        "",
+      ],
+    ],
+    tests: decided,
+  },
+  {
+    name: "shares: notifies a writer while readers are left",
+    file: "src/sql/shares/_line.sql",
+    edits: [["      if p_counted = 0 and tokens = '{}' then", "      if tokens = '{}' then"]],
+    tests: decided,
+  },
+  {
+    name: "shares: the sweeper deletes their root",
+    file: "src/sql/sweeper/_purge_leases.sql",
+    edits: [["\n     and not exists (select from leasehold.shares s where s.key = l.key)", ""]],
+    tests: decided,
+  },
+  {
+    name: "shares: the sweeper deletes those that are kept by a minimum hold",
+    file: "src/sql/sweeper/_purge_shares.sql",
+    edits: [[" and (d.hold_until is null or d.hold_until < before)", ""]],
+    tests: decided,
+  },
+  {
+    name: "shares: a dead holder's stays until its TTL",
+    file: grant,
+    edits: [["lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);", ""]],
+    tests: faults,
+  },
+  {
+    name: "shares: a dead reader keeps the writer out until its TTL",
+    file: "src/sql/shares/_clear_shares.sql",
+    edits: [["lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);", "null;"]],
+    tests: faults,
+  },
+  {
+    name: "shares: their guard is recorded as one of the key",
+    file: "src/sql/guards/_guard.sql",
+    edits: [["case when share.key is null then p_key else leasehold_internal._share_guard(p_key) end", "p_key"]],
+    tests: decided,
+  },
+  {
+    name: "shares: the last grant of a key counts as exclusive for its guard",
+    file: "src/sql/api/is_guarded.sql",
+    edits: [[" and l.expires_at is not null", ""]],
+    tests: decided,
+  },
+  {
+    name: "shares: a guard locks the root",
+    file: "src/sql/guards/_guard.sql",
+    edits: [
+      [
+        "where s.key = p_key and s.fence = p_fence for key share;\n  if found then",
+        "where s.key = p_key and s.fence = p_fence for key share;\n  perform from leasehold.leases l where l.key = p_key for key share;\n  if version is not null then",
+      ],
+    ],
+    tests: decided,
+  },
+  {
+    name: "shares: readers that stand next to each other are woken one by one, a poll apart",
+    file: "src/acquire/local-queues.ts",
+    edits: [["const goesOn = wait.isReader ? behind?.isReader === true :", "const goesOn ="]],
+    tests: ["test/shares/together.test.ts"],
+  },
+  {
+    name: "shares: nobody is told that others of the queue fit, too",
+    file: "src/postgres/acts/acquire-answers.ts",
+    edits: [["...(row.nextlook === 0 && { hasMore: true }),", ""]],
+    tests: ["test/shares/together.test.ts"],
+  },
+  {
+    name: "shares: what is busy on a shared key is refused",
+    file: "src/postgres/acts/acquire-answers.ts",
+    edits: [['return outcome === "busy" && nextlook === 0;', "return false;"]],
+    tests: ["test/shares/together.test.ts"],
+  },
+];

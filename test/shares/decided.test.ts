@@ -1,0 +1,221 @@
+// Races among grants, guards and releases of shares, each step in a transaction that the test holds open.
+import { describe, expect, test } from "vitest";
+import { openSession } from "../fencing/session.js";
+import { createDatabase } from "../support/database.js";
+import { leaseRow } from "../support/lease-row.js";
+import { openLocker } from "../support/lockers.js";
+import { until } from "../support/until.js";
+import { expireShare, shareRows } from "./share-row.js";
+
+const database = await createDatabase();
+const { sql } = database;
+const quiet = { presence: "off", keepAlive: false } as const;
+
+describe("the guarded transaction of a share that has ended", () => {
+  test.each(["expired", "released"] as const)("still counts in a semaphore and keeps a writer out: %s", async (way) => {
+    const key = `guard ${way}`;
+    await using locker = openLocker(database, quiet);
+    await using session = await openSession(database);
+    const lock = await locker.acquire(key, { capacity: 1 });
+    await session.begin();
+    await session.guard(key, lock.fence);
+    if (way === "expired") await expireShare(sql, key, lock.fence);
+    else await lock.release();
+
+    const during = [
+      await locker.tryAcquire(key, { capacity: 1 }),
+      await locker.tryAcquire(key),
+      (await locker.tryAcquire(key, { capacity: 2 }))?.fence ?? null,
+    ];
+    const waiting = locker.acquire(key);
+    await until("the writer waits", async () => (await sql`select from leasehold.waiters`).length === 1);
+    await session.commit();
+    const writer = await waiting;
+
+    expect(during).toEqual([null, null, null]);
+    expect(writer.fence).toBeGreaterThan(lock.fence);
+    expect(await shareRows(sql, key)).toEqual([]);
+    await writer.release();
+    await lock.release().catch(() => undefined);
+  });
+
+  test("holds up no grant of another share, no renewal and no release of its own", async () => {
+    await using locker = openLocker(database, quiet);
+    await using session = await openSession(database);
+    const lock = await locker.acquire("beside", { shared: true });
+    await session.begin();
+    await session.guard("beside", lock.fence);
+
+    const other = await locker.tryAcquire("beside", { shared: true });
+    await lock.renew();
+    await lock.release();
+    const rows = await shareRows(sql, "beside");
+    await session.commit();
+    await other?.release();
+    await using writer = await locker.acquire("beside");
+
+    expect(other).not.toBeNull();
+    expect(rows.map(({ isReleased }) => isReleased)).toEqual([true, false]);
+    expect(writer.held).toBe(true);
+  });
+
+  test("is refused as one that can be repeated when its snapshot is older than the share", async () => {
+    await using locker = openLocker(database, quiet);
+    await using session = await openSession(database);
+    await using first = await locker.acquire("snapshot", { shared: true });
+    await session.begin("repeatable read");
+    await session.run("select 1");
+    await using later = await locker.acquire("snapshot", { shared: true });
+    const unseen = await session.guard("snapshot", later.fence).catch((error: unknown) => error);
+    await session.rollback();
+    await session.begin("repeatable read");
+    await session.run("select 1");
+    await first.renew();
+    const renewed = await session.guard("snapshot", first.fence).catch((error: unknown) => error);
+    await session.rollback();
+
+    expect([unseen, renewed]).toMatchObject([{ code: "40001" }, { code: "40001" }]);
+  });
+
+  test("is no guard of the key: who shares it may not write what is guarded by the key alone", async () => {
+    await using locker = openLocker(database, quiet);
+    await using session = await openSession(database);
+    await using lock = await locker.acquire("alone", { shared: true });
+    await session.begin();
+    await session.guard("alone", lock.fence);
+    const byShare = await session.isGuarded("alone");
+    // any session may write the setting: what counts is the last grant
+    await session.run(
+      `select set_config(leasehold_internal._guards_setting('alone'),
+        json_build_object('xid', pg_current_xact_id()::text, 'keys', json_build_object('alone', ${lock.fence}))::text, true)`,
+    );
+    const forged = await session.isGuarded("alone");
+    await session.rollback();
+
+    expect([byShare, forged]).toEqual([false, false]);
+  });
+});
+
+test("a share that is released before its minimum hold keeps its room until then", async () => {
+  await using locker = openLocker(database, quiet);
+  const lock = await locker.acquire("cooling", { capacity: 2, minHoldMs: 60_000 });
+  await lock.release();
+
+  const writer = await locker.tryAcquire("cooling");
+  const second = await locker.tryAcquire("cooling", { capacity: 2 });
+  const third = await locker.tryAcquire("cooling", { capacity: 2 });
+  await second?.release();
+  await sql`update leasehold.shares set hold_until = clock_timestamp() where key = 'cooling'`;
+  const after = await locker.tryAcquire("cooling");
+
+  expect(writer).toBeNull();
+  expect(second).not.toBeNull();
+  expect(third).toBeNull();
+  expect(after).not.toBeNull();
+  await after?.release();
+});
+
+test("two last readers that release together each see the other, and the statement that notifies finds the writer", async () => {
+  await using locker = openLocker(database, { ...quiet, presence: "on" });
+  await using one = await openSession(database);
+  await using two = await openSession(database);
+  const readers = [await locker.acquire("last", { shared: true }), await locker.acquire("last", { shared: true })];
+  const waiting = locker.acquire("last");
+  await until("the writer waits", async () => (await sql`select from leasehold.waiters`).length === 1);
+  const rows = await shareRows(sql, "last");
+  const release = (row: (typeof rows)[number] | undefined) =>
+    `select others from leasehold_internal.release_shares(true, array['last'], array['${row?.token}'::uuid], array[${row?.fence}::bigint])`;
+  const [waiter] = await sql`select session_id from leasehold.waiters where key = 'last'`;
+  const told = async () =>
+    (await sql`select leasehold_internal.notify_next(${waiter?.session_id}::int, array['last']) as keys`)[0]?.keys;
+
+  await one.begin();
+  await two.begin();
+  const [first] = await one.run(release(rows[0]));
+  const [second] = await two.run(release(rows[1]));
+  const before = await told();
+  await one.commit();
+  const between = await told();
+  await two.commit();
+  const after = await told();
+  await using writer = await waiting;
+
+  // 0: somebody waits, and it has to be found out
+  expect([first?.others, second?.others].map((others) => JSON.parse(others)[0][3])).toEqual([0, 0]);
+  expect([before, between, after]).toEqual([null, null, '["last"]']);
+  expect(writer.held).toBe(true);
+  for (const reader of readers) await reader.release().catch(() => undefined);
+});
+
+test("the sweeper leaves the root of a key whose shares were renewed for longer than the retention", async () => {
+  await using locker = openLocker(database, quiet);
+  const lock = await locker.acquire("root", { shared: true });
+  await sql`update leasehold.leases set released_at = clock_timestamp() - interval '1 hour' where key = 'root'`;
+
+  await sql`select leasehold.sweep()`;
+  const writer = await locker.tryAcquire("root");
+  const root = await leaseRow(sql, "root");
+  await lock.release();
+
+  expect(writer).toBeNull();
+  expect(root.fence).toBe(lock.fence);
+});
+
+test("the sweeper purges shares that ended long ago, and no other", async () => {
+  await using locker = openLocker(database, quiet);
+  const kept = await locker.acquire("sweep", { shared: true });
+  const lapsed = await locker.acquire("sweep", { shared: true });
+  const cooling = await locker.acquire("sweep", { shared: true, minHoldMs: 3_600_000 });
+  await cooling.release();
+  await using session = await openSession(database);
+  const guarded = await locker.acquire("sweep", { shared: true });
+  await session.begin();
+  await session.guard("sweep", guarded.fence);
+  const old = "clock_timestamp() - interval '1 hour'";
+  await sql.unsafe(
+    `update leasehold.shares set expires_at = ${old} where fence in (${lapsed.fence}, ${guarded.fence})`,
+  );
+  await sql.unsafe(`update leasehold.shares set released_at = ${old} where fence = ${cooling.fence}`);
+
+  await sql`select leasehold.sweep()`;
+  const rows = await shareRows(sql, "sweep");
+  await session.commit();
+  await sql`update leasehold.shares set hold_until = null where key = 'sweep'`;
+  await sql`update leasehold.sweeper set swept_at = '-infinity'`;
+  await sql`select leasehold.sweep()`;
+  const after = await shareRows(sql, "sweep");
+  await kept.release();
+
+  expect(rows.map(({ fence }) => fence)).toEqual([kept.fence, cooling.fence, guarded.fence]);
+  expect(after.map(({ fence }) => fence)).toEqual([kept.fence]);
+  for (const lock of [lapsed, guarded]) await lock.release().catch(() => undefined);
+});
+
+test("the same token asked again is the same grant; one that was released is late; one that has expired is granted anew", async () => {
+  const ask = async (token: string) => {
+    const [row] = await sql`select outcome, fence::text from leasehold_internal.acquire_one(
+      null, null, null, false, 'again', ${token}::uuid, 'me', 60000, 3600000, null, null, 'infinity', false, null, null, null, true, 1, 5)`;
+    return row;
+  };
+  const [one, two] = [crypto.randomUUID(), crypto.randomUUID()];
+
+  const first = await ask(one);
+  const again = await ask(one);
+  const other = await ask(two);
+  await sql.unsafe(`select leasehold_internal.release_shares(
+    false, array['again'], array['${one}'::uuid], array[${first?.fence}::bigint])`);
+  const released = await ask(one);
+  await expireShare(sql, "again", BigInt(other?.fence));
+  const expired = await ask(two);
+  await sql`delete from leasehold.shares where key = 'again'`;
+
+  expect([first, again, other, released, expired].map((row) => row?.outcome)).toEqual([
+    "granted",
+    "granted",
+    "granted",
+    "late",
+    "granted",
+  ]);
+  expect(again?.fence).toBe(first?.fence);
+  expect(BigInt(expired?.fence)).toBeGreaterThan(BigInt(other?.fence));
+});
