@@ -4212,6 +4212,7 @@ as $$
 declare
   lease leasehold.leases;
   has_ended boolean;
+  is_meant boolean := true; -- whether there is a grant with that fence
   forced record;
 begin
   perform leasehold_internal._check_transaction();
@@ -4257,6 +4258,7 @@ begin
     end;
   elsif p_fence is not null and lease.fence <> p_fence then
     outcome := 'gone';
+    is_meant := false;
   else
     if lease.token is null and not coalesce(lease.hold_until > clock_timestamp(), false) then
       outcome := 'gone';
@@ -4286,7 +4288,7 @@ begin
       end if;
     end if;
   end if;
-  if lease.key is not null then
+  if lease.key is not null and is_meant then
     select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
     if blocker = pg_backend_pid() then
       blocked := false;

@@ -1,8 +1,9 @@
 // A key that is shared is taken from its holders by force: from all of them, or from the one with a fence.
 import { expect, test } from "vitest";
 import { type HolderInfo, LeaseLostError } from "../../src/index.js";
-import { openGuard } from "../fencing/session.js";
+import { openGuard, openSession } from "../fencing/session.js";
 import { createDatabase } from "../support/database.js";
+import { expectLeft } from "../support/leaks.js";
 import { openLockProcess } from "../support/lock-process.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -62,7 +63,8 @@ test("a fence names one share, and spares the others; one that nobody holds take
   await third?.renew();
   expect(await operator.forceRelease("b", { fence: 1n })).toBeNull();
 
-  // no room, and then as much as one took
+  // it lets go of what it has lost; then there is no room, and then as much as one took
+  const fourth = await operator.acquire("b", { capacity: 3 });
   expect(await operator.tryAcquire("b", { capacity: 3 })).toBeNull();
   const wait = operator.acquire("b", { capacity: 3, waitMs: 30_000 });
   await waits("b", 1);
@@ -71,8 +73,7 @@ test("a fence names one share, and spares the others; one that nobody holds take
   const next = await wait;
   // its mark is gone with the grant, and what it stood for is not given twice
   expect(await operator.tryAcquire("b", { capacity: 3 })).toBeNull();
-  await next.release();
-  await third?.release();
+  for (const lock of [next, fourth, third]) await lock?.release();
 });
 
 test("forced at once: the holders' next renewal hears why, and the marks are gone with the next grant", async () => {
@@ -90,6 +91,7 @@ test("forced at once: the holders' next renewal hears why, and the marks are gon
 });
 
 test("what has ended is released, also of who is dead; a minimum hold was nobody's; what is live is revoked", async () => {
+  expectLeft(database, "sessions");
   await using dying = await openLockProcess(database, { options: { takeoverDelayMs: 1_000, ttlMs: 600_000 } });
   await using holder = openLocker(database, { keepAlive: false });
   await using operator = openLocker(database);
@@ -140,20 +142,18 @@ test("a renewal that is about to commit is waited for; a transaction that renewe
   await using operator = openLocker(database);
   await operator.ready();
   const locks = [await holder.acquire("f", { shared: true }), await holder.acquire("f", { shared: true })];
-  const renewing = await sql.reserve();
-  const [backend] = await renewing`select pg_backend_pid() as pid`;
-  await renewing`begin`;
-  await renewing`select from leasehold.shares where fence = ${String(locks[1]?.fence)} for no key update`;
+  await using renewing = await openSession(database);
+  await renewing.begin();
+  await renewing.run(`select from leasehold.shares where fence = ${locks[1]?.fence} for no key update`);
 
   const refused = await operator.forceRelease("f").catch((error: unknown) => error);
   // all or none: the first is as it was
   const states = await sql`select distinct state from leasehold.active_leases where key = 'f'`;
   const forcing = operator.forceRelease("f");
   await until("it waits", async () => (await sql`select from pg_locks where not granted`).length > 0);
-  await renewing`rollback`;
-  renewing.release();
+  await renewing.rollback();
 
-  expect(refused).toMatchObject({ name: "NotAcquiredError", blockingPid: backend?.pid });
+  expect(refused).toMatchObject({ name: "NotAcquiredError", blockingPid: renewing.pid });
   expect([...states]).toEqual([{ state: "held" }]);
   expect(fencesOf(await forcing)).toEqual(locks.map(({ fence }) => fence));
   for (const lock of locks) await lock.release().catch(() => undefined);
