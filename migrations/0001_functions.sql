@@ -1386,6 +1386,113 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- The part of detach_lock that is about a share. Changes no key column, so it passes the guards of the share.
+create function leasehold_internal._detach_share(
+  p_key text, p_token uuid, p_fence bigint, p_ttl_ms integer, out outcome text, out expires float8, out reason text)
+language plpgsql volatile
+as $$
+declare
+  share leasehold.shares;
+  version tid;
+  moment timestamptz;
+begin
+  -- A renewal that is about to commit has it locked for a moment.
+  for attempt in 1..3 loop
+    select s.ctid into version
+      from leasehold.shares s
+     where s.key = p_key and s.token = p_token and s.fence = p_fence
+       for no key update skip locked;
+    exit when found or attempt = 3;
+    perform pg_sleep(0.002);
+  end loop;
+  select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
+  reason := case when share.token is distinct from p_token then 'taken' else leasehold_internal._share_loss(share, null, p_fence) end;
+  if reason is not null then
+    outcome := 'lost';
+  elsif version is null then
+    outcome := 'busy';
+  else
+    moment := clock_timestamp();
+    update leasehold.shares s
+       set session_id = null,
+           takeover_ms = null,
+           ttl_ms = p_ttl_ms,
+           renewed_at = moment,
+           expires_at = greatest(s.expires_at, least(moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until))
+     where s.ctid = version
+    returning leasehold_internal._ms(s.expires_at) into expires;
+    outcome := 'renewed';
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- The part of adopt that is about a share. Its token is part of a key, so the row is locked as for a deletion: whoever guards the share
+-- in an open transaction is waited for.
+create function leasehold_internal._adopt_share(
+  p_session integer,
+  p_takeover_ms integer,
+  p_key text,
+  p_token uuid,
+  p_fence bigint,
+  p_new_token uuid,
+  p_owner text,
+  p_ttl_ms integer,
+  p_max_hold_ms bigint,
+  p_not_after float8,
+  p_former integer[],
+  out outcome text,
+  out reason text,
+  out share leasehold.shares
+)
+language plpgsql volatile
+as $$
+declare
+  version tid;
+  successor integer;
+  moment timestamptz;
+begin
+  -- A renewal that is about to commit has it locked for a moment.
+  for attempt in 1..3 loop
+    select s.ctid into version from leasehold.shares s where s.key = p_key and s.fence = p_fence for update skip locked;
+    exit when found or attempt = 3;
+    perform pg_sleep(0.002);
+  end loop;
+  select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
+  reason := case
+    when share.token in (p_token, p_new_token) then leasehold_internal._share_loss(share, null, p_fence)
+    else 'taken' -- by another who has adopted it
+  end;
+  successor := case
+    when reason is null and version is not null then leasehold_internal._session_after_renewal(
+      share.session_id, share.takeover_ms, p_session, p_former) end;
+  if leasehold_internal._ms(clock_timestamp()) >= p_not_after then
+    outcome := 'late';
+    reason := null;
+  elsif reason is not null then
+    outcome := 'lost';
+  elsif version is null then
+    outcome := 'busy';
+  elsif successor <> p_session or successor is not null and p_session is null then
+    outcome := 'attached';
+  else
+    outcome := 'adopted';
+    moment := clock_timestamp();
+    update leasehold.shares s
+       set token = p_new_token,
+           owner = p_owner,
+           session_id = p_session,
+           takeover_ms = case when p_session is not null then p_takeover_ms end,
+           ttl_ms = p_ttl_ms,
+           renewed_at = moment,
+           max_hold_until = least(s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'),
+           expires_at = least(
+             moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond')
+     where s.ctid = version
+    returning s.* into share;
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- The part of renew that is about shares: answers for those of these items that have one, and for no others. Strict, as renew is. Takes
 -- no lock of the root.
 create function leasehold_internal._renew_shares(
@@ -3558,6 +3665,9 @@ begin
     when lease.token is null and lease.fence = held_fence and lease.revoked_at is not null then 'forced'
     -- Released in time: by another who has the token, or has adopted it.
     when lease.token is null and lease.fence = held_fence and lease.released_at < lease.expires_at then 'taken'
+    -- A share that is still there has another token: it was adopted.
+    when lease.token is null and lease.expires_at is null
+      and exists (select from leasehold.shares s where s.key = lease.key and s.fence = held_fence) then 'taken'
     when lease.token is null and coalesce(lease.fence = held_fence, true) then 'expired'
     else 'taken'
   end;
@@ -3765,6 +3875,15 @@ begin
     return;
   end if;
 
+  if exists (select from leasehold.shares s where s.key = p_key and s.fence = p_fence) then
+    select s.outcome, s.expires, s.reason
+      into outcome, expires, reason
+      from leasehold_internal._detach_share(p_key, p_token, p_fence, p_ttl_ms) s;
+    perform leasehold_internal._commit_durably();
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
   for attempt in 1..2 loop
     select l.* into lease
       from leasehold.leases l
@@ -3808,6 +3927,8 @@ $$;
 --
 -- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there must
 -- be done. A maximum hold counts from now on, and never beyond the one that the lease has.
+--
+-- weight: of a share; null: the lock is exclusive.
 create function leasehold_internal.adopt(
   p_session integer,
   p_nonce uuid,
@@ -3830,7 +3951,9 @@ create function leasehold_internal.adopt(
   expires float8,
   maxhold float8,
   metadata text,
-  now float8
+  now float8,
+  weight integer,
+  capacity integer
 )
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -3843,6 +3966,7 @@ as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
+  adopted record;
   is_locked boolean;
   successor integer;
   moment timestamptz;
@@ -3862,6 +3986,28 @@ begin
     return;
   end if;
 
+  if exists (select from leasehold.shares s where s.key = p_key and s.fence = p_fence) then
+    adopted := leasehold_internal._adopt_share(
+      p_session, p_takeover_ms, p_key, p_token, p_fence, p_new_token, p_owner, p_ttl_ms, p_max_hold_ms, p_not_after, p_former);
+    outcome := adopted.outcome;
+    reason := adopted.reason;
+    if outcome = 'busy' then
+      blocker := (select b.pid from leasehold_internal._blocker(p_key, p_fence) b);
+    elsif outcome = 'attached' then
+      holder := (adopted.share).owner;
+    elsif outcome = 'adopted' then
+      acquired := leasehold_internal._ms((adopted.share).acquired_at);
+      expires := leasehold_internal._ms((adopted.share).expires_at);
+      maxhold := leasehold_internal._ms((adopted.share).max_hold_until);
+      metadata := (adopted.share).metadata::text;
+      weight := (adopted.share).weight;
+      capacity := (adopted.share).capacity;
+    end if;
+    perform leasehold_internal._commit_durably();
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
   for attempt in 1..2 loop
     select l.* into lease
       from leasehold.leases l
@@ -4042,8 +4188,9 @@ comment on function leasehold_internal._locker(xid, xid[], integer, integer) is
   'Which of some open transactions has a row locked: its place among them, 0 if it is not known which, null if none has.';
 --> statement-breakpoint
 -- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant: its
--- server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false.
-create function leasehold_internal._blocker(p_key text, out is_blocked boolean, out pid integer, out gid text)
+-- server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false. p_fence: of a share;
+-- then it is asked about that share alone.
+create function leasehold_internal._blocker(p_key text, p_fence bigint default null, out is_blocked boolean, out pid integer, out gid text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -4060,20 +4207,25 @@ declare
   places integer[];
 begin
   is_blocked := false;
-  select l.xmin as version, l.xmax as locked into newest from leasehold.leases l
-                                                         where l.key >= p_key and l.key <= p_key
-                                                         order by l.key desc
-                                                         limit 1;
+  if p_fence is not null then
+    select s.xmin as version, s.xmax as locked into newest from leasehold.shares s where s.key = p_key and s.fence = p_fence;
+  else
+    select l.xmin as version, l.xmax as locked into newest from leasehold.leases l
+                                                           where l.key >= p_key and l.key <= p_key
+                                                           order by l.key desc
+                                                           limit 1;
+  end if;
   -- Who has written the version that everybody sees has ended, or is this transaction.
   if newest.locked in ('0'::xid, newest.version)
-    and not exists (select from leasehold.shares s where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) then
+    and (p_fence is not null
+         or not exists (select from leasehold.shares s where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin)) then
     return;
   end if;
   select o.* into open from leasehold_internal._open_transactions() o;
   if open.xids is null then
     return;
   end if;
-  if newest.version is null then
+  if newest.version is null and p_fence is null then
     -- A transaction that inserts a key holds its advisory lock until it ends (decision 20).
     place := (
       select min(array_position(open.transactions, k.virtualtransaction))
@@ -4085,10 +4237,10 @@ begin
   elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
     place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
   end if;
-  places := place || array(
+  places := place || case when p_fence is null then array(
     select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts)
       from leasehold.shares s
-     where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin);
+     where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) end;
   -- One that can be told, and our own transaction only if there is no other.
   place := (
     select p from unnest(places) p
@@ -4144,7 +4296,7 @@ begin
          (select max(case k.state when 'cooling' then k.hold_until else k.expires_at end) from known k where k.rank <= 2)
            as kept_until,
          (select json_agg(json_build_object(
-                   'owner', k.owner, 'fence', k.fence::text, 'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
+                   'state', k.state, 'owner', k.owner, 'fence', k.fence::text, 'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
                    'session', k.session_id, 'alive', k.is_session_alive,
                    'acquired', leasehold_internal._ms(k.acquired_at), 'expires', leasehold_internal._ms(k.expires_at)) order by k.fence)
             from known k
@@ -6181,6 +6333,33 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Refuses what is no way to share a key, with an error that says what is.
+create function leasehold_internal._check_share(shared boolean, capacity integer, weight integer) returns void
+language plpgsql immutable
+as $$
+begin
+  if shared is null then
+    raise exception using errcode = 'LH003',
+      message = 'shared is null', hint = 'Give true for a read lock, or false, or leave it out for false.';
+  elsif shared and capacity is not null then
+    raise exception using errcode = 'LH003',
+      message = 'a lock is either shared or has a capacity, not both',
+      hint = 'Give shared => true for a read lock, or capacity for a part of a semaphore.';
+  elsif weight is not null and capacity is null then
+    raise exception using errcode = 'LH003',
+      message = 'a weight is a part of a capacity, and there is none',
+      hint = 'Give capacity too. A read lock and an exclusive lock have no weight.';
+  elsif capacity < 1 then
+    raise exception using errcode = 'LH003',
+      message = format('a capacity is 1 to 2147483647, not %s', capacity), hint = 'Give the same to all who ask for the key.';
+  elsif weight < 1 or weight > capacity then
+    raise exception using errcode = 'LH003',
+      message = format('a weight is 1 up to the capacity (%s), not %s', capacity, weight),
+      hint = 'Leave it out for 1.';
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- How others see a holder: by the name it gives itself, else by what the server knows about it.
 create function leasehold_internal._owner(given text) returns text
 language plpgsql stable
@@ -6217,6 +6396,18 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- The fence and the TTL of what this token holds, a lease or a share; null: it holds nothing.
+create function leasehold_internal._grant_of(p_key text, p_token uuid, out fence bigint, out ttl_ms integer)
+language plpgsql volatile
+as $$
+begin
+  select l.fence, l.ttl_ms into fence, ttl_ms from leasehold.leases l where l.key = p_key and l.token = p_token;
+  if not found then
+    select s.fence, s.ttl_ms into fence, ttl_ms from leasehold.shares s where s.key = p_key and s.token = p_token;
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- Raises the error that explains why the key is not held with this token.
 create function leasehold_internal._refuse_renewal(p_key text, reason text) returns void
 language plpgsql volatile
@@ -6234,27 +6425,32 @@ begin
       when reason = 'expired' then 'It was not renewed in time: it has expired.'
       when lease.token is not null and lease.expires_at > clock_timestamp()
         then format('%s holds the key since %s, with fence %s.', lease.owner, lease.acquired_at, lease.fence)
+      when (select c.counted > 0 from leasehold_internal._count_shares(p_key, false) c)
+        then 'It was released, or it expired. Others share the key now.'
       else 'It was released, or it expired and others have had the key since. Nobody holds it now.'
     end,
     hint = 'Stop what the lock was for. To go on, take it again: select * from leasehold.try_acquire(...);';
 end
 $$;
 --> statement-breakpoint
--- Raises the error that explains why nothing can be done with a lease now.
-create function leasehold_internal._refuse_busy(p_key text, what text) returns void
+-- Raises the error that explains why nothing can be done with a lease now, or with the share that has this fence.
+create function leasehold_internal._refuse_busy(p_key text, p_fence bigint, what text) returns void
 language plpgsql volatile
 as $$
 begin
   raise exception using errcode = 'lock_not_available',
     message = format('the lease of %L cannot be %s now: a transaction keeps its row locked', p_key, what),
     detail = (
-      select leasehold_internal._where_open(b.is_blocked, b.pid, b.gid) from leasehold_internal._blocker(p_key) b),
+      select leasehold_internal._where_open(b.is_blocked, b.pid, b.gid)
+        from leasehold_internal._blocker(
+               p_key, (select s.fence from leasehold.shares s where s.key = p_key and s.fence = p_fence)) b),
     hint = 'Ask again once that transaction has ended.';
 end
 $$;
 --> statement-breakpoint
 create function leasehold.try_acquire(
-  key text, ttl interval default '30 s', owner text default null, metadata jsonb default null, session integer default null)
+  key text, ttl interval default '30 s', owner text default null, metadata jsonb default null, session integer default null,
+  shared boolean default false, capacity integer default null, weight integer default null)
 returns table (acquired boolean, token uuid, fence bigint, expires_at timestamptz, holder text, holder_expires_at timestamptz)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -6270,6 +6466,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(try_acquire.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
+  perform leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
   if octet_length(metadata::text) > 65536 then
     raise exception using errcode = 'LH003',
       message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
@@ -6292,7 +6489,10 @@ begin
              array[try_acquire.key collate "C"], array[token],
              array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
-             array[false], array[null::bigint]) a;
+             array[false], array[null::bigint],
+             p_weights => array[
+               case when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1) when try_acquire.shared then 1 end],
+             p_capacities => array[try_acquire.capacity]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
   end loop;
@@ -6312,13 +6512,15 @@ begin
 end
 $$;
 
-comment on function leasehold.try_acquire(text, interval, text, jsonb, integer) is
+comment on function leasehold.try_acquire(text, interval, text, jsonb, integer, boolean, integer, integer) is
   'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 '
   'min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the connection. '
   'acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
   'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps its '
   'row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and until '
-  'then the key is kept from everybody; so commit first. Fails with LH003 if an argument is invalid, and with LH004 on a '
+  'then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: shared => true. '
+  '"capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a larger part than 1. Both are '
+  'held beside others who share the key, never beside one who has it alone. Fails with LH003 if an argument is invalid, and with LH004 on a '
   'standby, under another isolation level than read committed, and if the session is not one of this connection.';
 --> statement-breakpoint
 create function leasehold.renew(key text, token uuid, ttl interval default null, session integer default null) returns timestamptz
@@ -6333,7 +6535,7 @@ as $$
 #variable_conflict use_column
 declare
   own leasehold.sessions;
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -6345,8 +6547,8 @@ begin
   end if;
   own := leasehold_internal._own_session(renew.session);
 
-  select l.* into lease from leasehold.leases l where l.key = renew.key collate "C" and l.token = renew.token;
-  if not found then
+  lease := leasehold_internal._grant_of(renew.key collate "C", renew.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(renew.key collate "C", null);
   end if;
   select a.* into answer
@@ -6400,7 +6602,7 @@ $$;
 
 comment on function leasehold.release(text, uuid) is
   'Releases a lock: select leasehold.release(''report:daily'', ''<token>''); True if it was held until now. False if it had '
-  'ended before; then what was done since was not protected. The next waiter is woken when the transaction commits.';
+  'ended before; then what was done since was not protected. Whoever is next is woken when the transaction commits.';
 --> statement-breakpoint
 create function leasehold.check(key text)
 returns table (
@@ -6430,14 +6632,14 @@ begin
     mode := answer.mode;
     holders := (
       select jsonb_agg(jsonb_build_object(
-               'owner', h.owner, 'fence', h.fence, 'mode', h.mode, 'weight', h.weight, 'capacity', h.capacity,
+               'state', h.state, 'owner', h.owner, 'fence', h.fence, 'mode', h.mode, 'weight', h.weight, 'capacity', h.capacity,
                'session_id', h.session, 'is_session_alive', h.alive,
                'acquired_at', to_timestamp(h.acquired / 1000), 'expires_at', to_timestamp(h.expires / 1000)) order by h.number)
         from rows from (
                json_to_recordset(answer.holders::json) as (
-                 owner text, fence text, mode text, weight integer, capacity integer, session integer, alive boolean,
+                 state text, owner text, fence text, mode text, weight integer, capacity integer, session integer, alive boolean,
                  acquired float8, expires float8)) with ordinality
-          h (owner, fence, mode, weight, capacity, session, alive, acquired, expires, number));
+          h (state, owner, fence, mode, weight, capacity, session, alive, acquired, expires, number));
   end if;
   if state not in ('free', 'blocked') then
     expires_at := to_timestamp(answer.free / 1000);
@@ -6461,7 +6663,7 @@ comment on function leasehold.check(text) is
   'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
   'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which. mode: exclusive, '
   'shared (a read lock) or semaphore. Of several who share the key these columns tell of the oldest holder, and expires_at of the '
-  'last one to end; "holders" has all of them, the oldest first, each with owner, fence (as a text), mode, weight, capacity, '
+  'last one to end; "holders" has all of them, the oldest first, each with state, owner, fence (as a text), mode, weight, capacity, '
   'session_id, is_session_alive, acquired_at and expires_at. Null: nobody holds it.';
 --> statement-breakpoint
 create function leasehold.attach(owner text default null, session integer default null) returns integer
@@ -6540,7 +6742,7 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -6551,8 +6753,8 @@ begin
     ttl_ms := leasehold_internal._ttl_ms(ttl);
   end if;
 
-  select l.* into lease from leasehold.leases l where l.key = detach_lock.key collate "C" and l.token = detach_lock.token;
-  if not found then
+  lease := leasehold_internal._grant_of(detach_lock.key collate "C", detach_lock.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(detach_lock.key collate "C", null);
   end if;
   for attempt in 1..3 loop
@@ -6563,7 +6765,7 @@ begin
     perform pg_sleep(0.005 * attempt);
   end loop;
   if answer.outcome = 'busy' then
-    perform leasehold_internal._refuse_busy(detach_lock.key collate "C", 'handed over');
+    perform leasehold_internal._refuse_busy(detach_lock.key collate "C", lease.fence, 'handed over');
   elsif answer.outcome <> 'renewed' then
     perform leasehold_internal._refuse_renewal(detach_lock.key collate "C", answer.reason);
   end if;
@@ -6592,7 +6794,7 @@ as $$
 #variable_conflict use_column
 declare
   own leasehold.sessions;
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -6604,8 +6806,8 @@ begin
   end if;
   own := leasehold_internal._own_session(adopt.session);
 
-  select l.* into lease from leasehold.leases l where l.key = adopt.key collate "C" and l.token = adopt.token;
-  if not found then
+  lease := leasehold_internal._grant_of(adopt.key collate "C", adopt.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(adopt.key collate "C", null);
   end if;
   new_token := gen_random_uuid();
@@ -6621,7 +6823,7 @@ begin
   end loop;
 
   if answer.outcome = 'busy' then
-    perform leasehold_internal._refuse_busy(adopt.key collate "C", 'adopted');
+    perform leasehold_internal._refuse_busy(adopt.key collate "C", lease.fence, 'adopted');
   elsif answer.outcome = 'attached' then
     raise exception using
       errcode = 'LH004',
@@ -6641,7 +6843,7 @@ comment on function leasehold.adopt(text, uuid, interval, text, integer) is
   'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and token '
   'come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: new_token '
   'is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the fence stays. '
-  '"ttl": counted from now, instead of the one it has. "owner": how others see the new holder. "session": the number that '
+  '"ttl": counted from now, instead of the one it has. "owner": how others see the new holder. What shares the key goes on to share it. "session": the number that '
   'attach() gave on this connection, which ties the lock to the connection. Fails with LH002 if the lock is no longer held with '
   'this token, with LH004 if it is tied to a session that is alive, and with 55P03 if a transaction keeps the row locked, such '
   'as one that guards the key.';

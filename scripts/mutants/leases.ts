@@ -106,7 +106,7 @@ export const leases: readonly Mutant[] = [
     [["if renewed < cardinality(p_keys) then", "if false then"]],
     staleToken,
   ),
-  renew("what others have is told of all", [[XX]]),
+  renew("what others have is told of all", [["         where l.is_renewed is not true\n", ""]]),
   renew("not durable", [["  perform leasehold_internal._commit_durably();\n", ""]]),
   {
     name: "renew_busy: whatever it finds is renewed",

@@ -1,12 +1,12 @@
 import { type View, view } from "./view.js";
 
 export const activeLeases: View = view("active_leases", {
-  orderBy: "v.key",
+  orderBy: "v.key, v.fence",
   empty: "No key is held.",
   table: {
     key: { heading: "KEY", isElastic: true },
     state: { heading: "STATE" },
-    mode: { heading: "MODE" },
+    mode: { heading: "MODE", isRare: true, usual: "exclusive" },
     weight: { heading: "WEIGHT", isRare: true },
     capacity: { heading: "CAPACITY", isRare: true },
     fence: { heading: "FENCE" },
@@ -26,7 +26,7 @@ export const queuedWaiters: View = view("waiting", {
   table: {
     key: { heading: "KEY", isElastic: true },
     position: { heading: "#" },
-    mode: { heading: "MODE" },
+    mode: { heading: "MODE", isRare: true, usual: "exclusive" },
     weight: { heading: "WEIGHT", isRare: true },
     capacity: { heading: "CAPACITY", isRare: true },
     owner: { heading: "OWNER", isElastic: true },
@@ -56,11 +56,11 @@ export const liveSessions: View = view("live_sessions", {
 });
 
 export const expiredLeases: View = view("expired_leases", {
-  orderBy: "v.key",
+  orderBy: "v.key, v.fence",
   empty: "No lease is expired.",
   table: {
     key: { heading: "KEY", isElastic: true },
-    mode: { heading: "MODE" },
+    mode: { heading: "MODE", isRare: true, usual: "exclusive" },
     fence: { heading: "FENCE" },
     owner: { heading: "OWNER", isElastic: true },
     reason: { heading: "REASON" },

@@ -111,6 +111,7 @@ export function toAdoptAnswer(answer: port.AdoptAnswer, asked: Asked): AdoptAnsw
         outcome: "adopted",
         acquiredAtMs,
         ageMs: answer.nowMs - acquiredAtMs,
+        share: null,
         maxHoldUntilMs: maxHoldUntilMs === null ? null : finiteMs("maxHoldUntilMs", maxHoldUntilMs),
         metadata: json(metadata),
         ...toProof(answer, asked),

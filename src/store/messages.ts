@@ -211,6 +211,8 @@ export interface AdoptedAnswer extends Proof {
   readonly acquiredAtMs: number;
   /** How long ago that was, by the server's clock. */
   readonly ageMs: number;
+  /** How it shares the key; null: it is exclusive. */
+  readonly share: ShareTerms | null;
   /** When it ends, renewed or not; null: no limit. */
   readonly maxHoldUntilMs: number | null;
   /** JSON text. */

@@ -72,6 +72,7 @@ test("in SQL one row, with all holders as JSON and without their tokens", async 
   expect(row).toMatchObject({ state: "held", mode: "shared", owner: "one", fence: String(reading.fence) });
   expect(row?.holders).toEqual([
     {
+      state: "held",
       owner: "one",
       fence: String(reading.fence),
       mode: "shared",

@@ -255,6 +255,7 @@ export class FakeBackend implements Backend {
     const at = now();
     return {
       outcome: "adopted",
+      share: null,
       acquiredAtMs: at.wallMs - 5_000,
       ageMs: 5_000,
       maxHoldUntilMs: null,

@@ -26,14 +26,14 @@ begin
     mode := answer.mode;
     holders := (
       select jsonb_agg(jsonb_build_object(
-               'owner', h.owner, 'fence', h.fence, 'mode', h.mode, 'weight', h.weight, 'capacity', h.capacity,
+               'state', h.state, 'owner', h.owner, 'fence', h.fence, 'mode', h.mode, 'weight', h.weight, 'capacity', h.capacity,
                'session_id', h.session, 'is_session_alive', h.alive,
                'acquired_at', to_timestamp(h.acquired / 1000), 'expires_at', to_timestamp(h.expires / 1000)) order by h.number)
         from rows from (
                json_to_recordset(answer.holders::json) as (
-                 owner text, fence text, mode text, weight integer, capacity integer, session integer, alive boolean,
+                 state text, owner text, fence text, mode text, weight integer, capacity integer, session integer, alive boolean,
                  acquired float8, expires float8)) with ordinality
-          h (owner, fence, mode, weight, capacity, session, alive, acquired, expires, number));
+          h (state, owner, fence, mode, weight, capacity, session, alive, acquired, expires, number));
   end if;
   if state not in ('free', 'blocked') then
     expires_at := to_timestamp(answer.free / 1000);
@@ -57,5 +57,5 @@ comment on function leasehold.check(text) is
   'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
   'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which. mode: exclusive, '
   'shared (a read lock) or semaphore. Of several who share the key these columns tell of the oldest holder, and expires_at of the '
-  'last one to end; "holders" has all of them, the oldest first, each with owner, fence (as a text), mode, weight, capacity, '
+  'last one to end; "holders" has all of them, the oldest first, each with state, owner, fence (as a text), mode, weight, capacity, '
   'session_id, is_session_alive, acquired_at and expires_at. Null: nobody holds it.';

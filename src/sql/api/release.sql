@@ -31,4 +31,4 @@ $$;
 
 comment on function leasehold.release(text, uuid) is
   'Releases a lock: select leasehold.release(''report:daily'', ''<token>''); True if it was held until now. False if it had '
-  'ended before; then what was done since was not protected. The next waiter is woken when the transaction commits.';
+  'ended before; then what was done since was not protected. Whoever is next is woken when the transaction commits.';

@@ -1,6 +1,7 @@
 -- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant: its
--- server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false.
-create function leasehold_internal._blocker(p_key text, out is_blocked boolean, out pid integer, out gid text)
+-- server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false. p_fence: of a share;
+-- then it is asked about that share alone.
+create function leasehold_internal._blocker(p_key text, p_fence bigint default null, out is_blocked boolean, out pid integer, out gid text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -17,17 +18,22 @@ declare
   places integer[];
 begin
   is_blocked := false;
-  select l.xmin as version, l.xmax as locked into newest :newest_lease;
+  if p_fence is not null then
+    select s.xmin as version, s.xmax as locked into newest from leasehold.shares s where s.key = p_key and s.fence = p_fence;
+  else
+    select l.xmin as version, l.xmax as locked into newest :newest_lease;
+  end if;
   -- Who has written the version that everybody sees has ended, or is this transaction.
   if newest.locked in ('0'::xid, newest.version)
-    and not exists (select from leasehold.shares s where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) then
+    and (p_fence is not null
+         or not exists (select from leasehold.shares s where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin)) then
     return;
   end if;
   select o.* into open from leasehold_internal._open_transactions() o;
   if open.xids is null then
     return;
   end if;
-  if newest.version is null then
+  if newest.version is null and p_fence is null then
     -- A transaction that inserts a key holds its advisory lock until it ends (decision 20).
     place := (
       select min(array_position(open.transactions, k.virtualtransaction))
@@ -39,10 +45,10 @@ begin
   elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
     place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
   end if;
-  places := place || array(
+  places := place || case when p_fence is null then array(
     select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts)
       from leasehold.shares s
-     where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin);
+     where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) end;
   -- One that can be told, and our own transaction only if there is no other.
   place := (
     select p from unnest(places) p

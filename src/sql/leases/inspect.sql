@@ -31,7 +31,7 @@ begin
          (select max(case k.state when 'cooling' then k.hold_until else k.expires_at end) from known k where k.rank <= 2)
            as kept_until,
          (select json_agg(json_build_object(
-                   'owner', k.owner, 'fence', k.fence::text, 'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
+                   'state', k.state, 'owner', k.owner, 'fence', k.fence::text, 'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
                    'session', k.session_id, 'alive', k.is_session_alive,
                    'acquired', leasehold_internal._ms(k.acquired_at), 'expires', leasehold_internal._ms(k.expires_at)) order by k.fence)
             from known k
