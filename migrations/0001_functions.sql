@@ -1442,11 +1442,18 @@ create function leasehold_internal._adopt_share(
   p_former integer[],
   out outcome text,
   out reason text,
-  out share leasehold.shares
+  out holder text,
+  out acquired float8,
+  out expires float8,
+  out maxhold float8,
+  out metadata text,
+  out weight integer,
+  out capacity integer
 )
 language plpgsql volatile
 as $$
 declare
+  share leasehold.shares;
   version tid;
   successor integer;
   moment timestamptz;
@@ -1474,6 +1481,7 @@ begin
     outcome := 'busy';
   elsif successor <> p_session or successor is not null and p_session is null then
     outcome := 'attached';
+    holder := share.owner;
   else
     outcome := 'adopted';
     moment := clock_timestamp();
@@ -1489,6 +1497,12 @@ begin
              moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond')
      where s.ctid = version
     returning s.* into share;
+    acquired := leasehold_internal._ms(share.acquired_at);
+    expires := leasehold_internal._ms(share.expires_at);
+    maxhold := leasehold_internal._ms(share.max_hold_until);
+    metadata := share.metadata::text;
+    weight := share.weight;
+    capacity := share.capacity;
   end if;
 end
 $$;
@@ -3966,7 +3980,6 @@ as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
-  adopted record;
   is_locked boolean;
   successor integer;
   moment timestamptz;
@@ -3987,21 +4000,13 @@ begin
   end if;
 
   if exists (select from leasehold.shares s where s.key = p_key and s.fence = p_fence) then
-    adopted := leasehold_internal._adopt_share(
-      p_session, p_takeover_ms, p_key, p_token, p_fence, p_new_token, p_owner, p_ttl_ms, p_max_hold_ms, p_not_after, p_former);
-    outcome := adopted.outcome;
-    reason := adopted.reason;
+    select s.outcome, s.reason, s.holder, s.acquired, s.expires, s.maxhold, s.metadata, s.weight, s.capacity
+      into outcome, reason, holder, acquired, expires, maxhold, metadata, weight, capacity
+      from leasehold_internal._adopt_share(
+             p_session, p_takeover_ms, p_key, p_token, p_fence, p_new_token, p_owner, p_ttl_ms, p_max_hold_ms, p_not_after,
+             p_former) s;
     if outcome = 'busy' then
       blocker := (select b.pid from leasehold_internal._blocker(p_key, p_fence) b);
-    elsif outcome = 'attached' then
-      holder := (adopted.share).owner;
-    elsif outcome = 'adopted' then
-      acquired := leasehold_internal._ms((adopted.share).acquired_at);
-      expires := leasehold_internal._ms((adopted.share).expires_at);
-      maxhold := leasehold_internal._ms((adopted.share).max_hold_until);
-      metadata := (adopted.share).metadata::text;
-      weight := (adopted.share).weight;
-      capacity := (adopted.share).capacity;
     end if;
     perform leasehold_internal._commit_durably();
     now := leasehold_internal._ms(clock_timestamp());
@@ -6398,7 +6403,7 @@ $$;
 --> statement-breakpoint
 -- The fence and the TTL of what this token holds, a lease or a share; null: it holds nothing.
 create function leasehold_internal._grant_of(p_key text, p_token uuid, out fence bigint, out ttl_ms integer)
-language plpgsql volatile
+language plpgsql stable
 as $$
 begin
   select l.fence, l.ttl_ms into fence, ttl_ms from leasehold.leases l where l.key = p_key and l.token = p_token;

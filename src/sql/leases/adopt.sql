@@ -43,7 +43,6 @@ as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
-  adopted record;
   is_locked boolean;
   successor integer;
   moment timestamptz;
@@ -61,21 +60,13 @@ begin
   end if;
 
   if exists (select from leasehold.shares s where s.key = p_key and s.fence = p_fence) then
-    adopted := leasehold_internal._adopt_share(
-      p_session, p_takeover_ms, p_key, p_token, p_fence, p_new_token, p_owner, p_ttl_ms, p_max_hold_ms, p_not_after, p_former);
-    outcome := adopted.outcome;
-    reason := adopted.reason;
+    select s.outcome, s.reason, s.holder, s.acquired, s.expires, s.maxhold, s.metadata, s.weight, s.capacity
+      into outcome, reason, holder, acquired, expires, maxhold, metadata, weight, capacity
+      from leasehold_internal._adopt_share(
+             p_session, p_takeover_ms, p_key, p_token, p_fence, p_new_token, p_owner, p_ttl_ms, p_max_hold_ms, p_not_after,
+             p_former) s;
     if outcome = 'busy' then
       blocker := (select b.pid from leasehold_internal._blocker(p_key, p_fence) b);
-    elsif outcome = 'attached' then
-      holder := (adopted.share).owner;
-    elsif outcome = 'adopted' then
-      acquired := leasehold_internal._ms((adopted.share).acquired_at);
-      expires := leasehold_internal._ms((adopted.share).expires_at);
-      maxhold := leasehold_internal._ms((adopted.share).max_hold_until);
-      metadata := (adopted.share).metadata::text;
-      weight := (adopted.share).weight;
-      capacity := (adopted.share).capacity;
     end if;
     perform leasehold_internal._commit_durably();
     now := leasehold_internal._ms(clock_timestamp());

@@ -14,11 +14,18 @@ create function leasehold_internal._adopt_share(
   p_former integer[],
   out outcome text,
   out reason text,
-  out share leasehold.shares
+  out holder text,
+  out acquired float8,
+  out expires float8,
+  out maxhold float8,
+  out metadata text,
+  out weight integer,
+  out capacity integer
 )
 language plpgsql volatile
 as $$
 declare
+  share leasehold.shares;
   version tid;
   successor integer;
   moment timestamptz;
@@ -46,6 +53,7 @@ begin
     outcome := 'busy';
   elsif successor <> p_session or successor is not null and p_session is null then
     outcome := 'attached';
+    holder := share.owner;
   else
     outcome := 'adopted';
     moment := clock_timestamp();
@@ -61,6 +69,12 @@ begin
              moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond')
      where s.ctid = version
     returning s.* into share;
+    acquired := leasehold_internal._ms(share.acquired_at);
+    expires := leasehold_internal._ms(share.expires_at);
+    maxhold := leasehold_internal._ms(share.max_hold_until);
+    metadata := share.metadata::text;
+    weight := share.weight;
+    capacity := share.capacity;
   end if;
 end
 $$;
