@@ -5201,23 +5201,105 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Cycles in a graph of who waits for whom. Listing all of them would take for ever in a dense graph, so return a shortest one
--- for each node that is in a cycle. A breadth-first search from each node: in a dense graph cycles are short and soon found.
-create function leasehold_internal._cycles(waiting integer[], holding integer[])
-returns table (sessions integer[])
+-- Which waits cannot end before one of the sessions that are stuck in such a wait gives up something: a deadlock, and who waits for it.
+-- Returned as places in the arrays of waits, which are in the order of the queues. Weight null: an exclusive wait or holder. Holders
+-- without a session are left out of the arrays: nobody knows that they wait.
+--
+-- Assume of everybody who waits and holds that he is stuck, then take out whose wait could end if all others let go: until nobody is
+-- left to take out. A wait is blocked if what the stuck holders have leaves no room for it: one of them is enough for an exclusive
+-- wait, or if it is an exclusive holder. For a part of a semaphore it takes as many as leave too little, so that a holder who is not
+-- stuck and could make room ends it. Whoever stands behind a wait that is blocked is blocked with it. What a session has itself counts
+-- only beside what others have: who waits for himself may be doing two things at once.
+create function leasehold_internal._stuck_waits(
+  wait_sessions integer[],
+  wait_keys integer[],
+  wait_weights integer[],
+  wait_capacities integer[],
+  hold_sessions integer[],
+  hold_keys integer[],
+  hold_weights integer[],
+  hold_capacities integer[]
+) returns table (place integer)
+language plpgsql immutable rows 1
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  sessions integer[];
+  places integer[];
+  before integer;
+  -- Where each holder is enough to block, a cycle is one whoever is left in: a few rounds leave fewer to look at.
+  rounds integer := case when exists (select from unnest(wait_weights) w (weight) where w.weight is not null) then 1000000 else 3 end;
+begin
+  sessions := array(select unnest(wait_sessions) intersect select unnest(hold_sessions));
+  for round in 1 .. rounds loop
+    exit when cardinality(sessions) < 2;
+    before := cardinality(sessions);
+    with held as materialized (
+      select h.key, bool_or(h.weight is null) as is_exclusive, sum(h.weight) as taken, min(h.capacity) as capacity,
+             min(h.session) as lowest, max(h.session) as highest
+        from unnest(hold_sessions, hold_keys, hold_weights, hold_capacities) h (session, key, weight, capacity)
+        join unnest(sessions) s (session) on s.session = h.session
+       group by h.key
+    ),
+    wait as (
+      select w.place, w.session,
+             bool_or(case
+               when h.lowest is not distinct from w.session and h.highest is not distinct from w.session then false
+               when w.weight is null or h.is_exclusive then true
+               else h.taken + w.weight > least(h.capacity, w.capacity)
+             end) over (partition by w.key order by w.place) as is_blocked,
+             h.lowest <> w.session or h.highest <> w.session as is_of_others
+        from unnest(wait_sessions, wait_keys, wait_weights, wait_capacities) with ordinality
+          w (session, key, weight, capacity, place)
+        join held h on h.key = w.key
+    )
+    select array_agg(w.place::integer order by w.place), array_agg(distinct w.session)
+      into places, sessions
+      from wait w
+      join unnest(sessions) s (session) on s.session = w.session
+     where w.is_blocked and w.is_of_others;
+    exit when cardinality(sessions) = before or sessions is null;
+  end loop;
+  return query select p from unnest(places) p where cardinality(sessions) >= 2;
+end
+$$;
+
+comment on function leasehold_internal._stuck_waits(
+  integer[], integer[], integer[], integer[], integer[], integer[], integer[], integer[]) is
+  'The waits that are part of a deadlock, or wait for one, as places in the arrays of waits.';
+--> statement-breakpoint
+-- Cycles in a graph of who waits for what and who holds it. A key may have several holders, and who waits for it waits for each of
+-- them. Listing all cycles would take for ever in a dense graph, so return a shortest one for each session that is in one. A
+-- breadth-first search from each session: in a dense graph cycles are short and soon found. Over the keys, of which each is followed
+-- once: with 1,000 who wait for a key that 1,000 share there are a million pairs.
+--
+-- Keys are numbers from 1. The order of waiting is that in which the waits of a session are followed.
+create function leasehold_internal._cycles(waiting integer[], wanted integer[], holding integer[], held integer[])
+returns table (sessions integer[], keys integer[])
 language plpgsql immutable rows 1
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   nodes integer[];
-  targets integer[]; -- the end of each edge, as an index into nodes, in the order of where the edges begin
-  first integer[]; -- for each node, the index in targets of its first edge
+  size integer; -- of the keys
+  wants integer[]; -- the keys that are waited for, in the order of the nodes that wait
+  first_want integer[]; -- for each node, the index in wants of its first
+  holders integer[]; -- the nodes that hold, as indexes into nodes, in the order of the keys
+  first_holder integer[]; -- for each key
+  owned integer[]; -- the keys that are held, in the order of the nodes that hold
+  first_owned integer[]; -- for each node
+  is_own boolean[]; -- whether a key is held by the node from which the search began
+  is_followed boolean[];
   reached_from integer[];
+  reached_by integer[];
   queue integer[];
   looked integer;
   node integer;
   next integer;
+  key integer;
   cycle integer[];
+  path integer[];
   least integer;
 begin
   -- A node that waits for nobody, or that nobody waits for, is in no cycle. Usually no node is left.
@@ -5225,58 +5307,88 @@ begin
   if cardinality(nodes) < 2 then
     return;
   end if;
+  size := (select max(k) from unnest(wanted || held) k);
   with number as materialized (
     select n.id, n.number from unnest(nodes) with ordinality n (id, number)
   ),
-  edge as materialized (
-    select distinct w.number as origin, h.number as target
-      from unnest(waiting, holding) e (waiter, holder)
-      join number w on w.id = e.waiter
-      join number h on h.id = e.holder
+  want as materialized (
+    select n.number, w.key, min(w.place) as place
+      from unnest(waiting, wanted) with ordinality w (session, key, place)
+      join number n on n.id = w.session
+     group by n.number, w.key
+  ),
+  hold as materialized (
+    select distinct n.number, h.key
+      from unnest(holding, held) h (session, key)
+      join number n on n.id = h.session
   )
-  select array(select e.target from edge e order by e.origin, e.target),
-         array(select 1 + sum(count(e.origin)) over (order by p.number) - count(e.origin)
-                 from number p left join edge e on e.origin = p.number group by p.number order by p.number)
-    into targets, first;
-  first := first || cardinality(targets) + 1;
+  select array(select w.key from want w order by w.number, w.place),
+         array(select 1 + sum(count(w.number)) over (order by n.number) - count(w.number)
+                 from number n left join want w on w.number = n.number group by n.number order by n.number),
+         array(select h.number from hold h order by h.key, h.number),
+         array(select 1 + sum(count(h.key)) over (order by k) - count(h.key)
+                 from generate_series(1, size) k left join hold h on h.key = k group by k order by k),
+         array(select h.key from hold h order by h.number, h.key),
+         array(select 1 + sum(count(h.number)) over (order by n.number) - count(h.number)
+                 from number n left join hold h on h.number = n.number group by n.number order by n.number)
+    into wants, first_want, holders, first_holder, owned, first_owned;
+  first_want := first_want || cardinality(wants) + 1;
+  first_holder := first_holder || cardinality(holders) + 1;
+  first_owned := first_owned || cardinality(owned) + 1;
 
   for start in 1 .. cardinality(nodes) loop
     reached_from := array_fill(0, array[cardinality(nodes)]);
+    reached_by := reached_from;
+    is_followed := array_fill(false, array[size]);
+    is_own := is_followed;
+    for place in first_owned[start] .. first_owned[start + 1] - 1 loop
+      is_own[owned[place]] := true;
+    end loop;
     queue := array[start];
     looked := 0;
     cycle := null;
     while cycle is null and looked < cardinality(queue) loop
       looked := looked + 1;
       node := queue[looked];
-      for edge in first[node] .. first[node + 1] - 1 loop
-        next := targets[edge];
-        if next = start then
+      for place in first_want[node] .. first_want[node + 1] - 1 loop
+        key := wants[place];
+        -- Who waits for himself alone may be doing two things at once.
+        if is_own[key] and node <> start then
           cycle := array[nodes[node]];
+          path := array[key];
           while node <> start loop
+            path := reached_by[node] || path;
             node := reached_from[node];
             cycle := nodes[node] || cycle;
           end loop;
           exit;
-        elsif reached_from[next] = 0 then
-          reached_from[next] := node;
-          queue := queue || next;
         end if;
+        continue when is_followed[key];
+        is_followed[key] := true;
+        for holder in first_holder[key] .. first_holder[key + 1] - 1 loop
+          next := holders[holder];
+          if next <> start and reached_from[next] = 0 then
+            reached_from[next] := node;
+            reached_by[next] := key;
+            queue := queue || next;
+          end if;
+        end loop;
       end loop;
     end loop;
     -- Begin with the smallest node, so that the same cycle is always the same array.
     if cycle is not null then
       least := array_position(cycle, (select min(c) from unnest(cycle) c));
-      cycle := cycle[least:] || cycle[:least - 1];
-      sessions := cycle;
+      sessions := cycle[least:] || cycle[:least - 1];
+      keys := path[least:] || path[:least - 1];
       return next;
     end if;
   end loop;
 end
 $$;
 
-comment on function leasehold_internal._cycles(integer[], integer[]) is
-  'Cycles in a graph that is given as its edges: a shortest one for each node that is in a cycle, beginning with its smallest '
-  'node. The same cycle may be returned several times.';
+comment on function leasehold_internal._cycles(integer[], integer[], integer[], integer[]) is
+  'Cycles in a graph that is given as who waits for which key, and who holds it: a shortest one for each session that is in one, '
+  'beginning with its smallest number, and the keys that they wait for. The same cycle may be returned several times.';
 --> statement-breakpoint
 -- Every grant of a key with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once: a row for
 -- each lease, and one for each share. The other views are based on it. The row of a key that is shared is there, too, as one that is
@@ -5548,40 +5660,65 @@ comment on column leasehold.expired_leases.expired_for is 'Time since it ended.'
 comment on column leasehold.expired_leases.waiters is 'How many wait for the key. Null on a standby.';
 --> statement-breakpoint
 create view leasehold.deadlocks as
-with edge as materialized (
-  select distinct on (w.session_id, l.session_id)
-         w.session_id as waiter, l.session_id as holder, coalesce(p.owner, w.owner) as owner, w.key, w.enqueued_at
+with wait as materialized (
+  select w.session_id, coalesce(p.owner, w.owner) as owner, w.key, w.ticket, w.enqueued_at, w.weight, w.capacity,
+         dense_rank() over (order by w.key)::integer as number,
+         row_number() over (order by w.key, w.ticket)::integer as place
     from leasehold_internal._queue() w
-    join leasehold_internal._leases l on l.key = w.key
     left join leasehold_internal._presence() p on p.id = w.session_id
-   where w.is_alive and l.state in ('held', 'revoked') and l.session_id <> w.session_id
-   order by w.session_id, l.session_id, w.ticket
+   where w.is_alive
+),
+hold as materialized (
+  select k.number, l.session_id, l.weight, l.capacity
+    from (select distinct w.key, w.number from wait w) k
+    join leasehold_internal._leases l on l.key = k.key
+   where l.state in ('held', 'revoked') and l.session_id is not null
+),
+stuck as materialized (
+  select w.*
+    from leasehold_internal._stuck_waits(
+           array(select w.session_id from wait w order by w.place),
+           array(select w.number from wait w order by w.place),
+           array(select w.weight from wait w order by w.place),
+           array(select w.capacity from wait w order by w.place),
+           array(select h.session_id from hold h order by h.number, h.session_id, h.weight, h.capacity),
+           array(select h.number from hold h order by h.number, h.session_id, h.weight, h.capacity),
+           array(select h.weight from hold h order by h.number, h.session_id, h.weight, h.capacity),
+           array(select h.capacity from hold h order by h.number, h.session_id, h.weight, h.capacity)) s
+    join wait w on w.place = s.place
 )
 select step.keys, step.owners, c.sessions as session_ids, step.path, step.since
   from (
-    select distinct found.sessions
+    select distinct found.sessions, found.keys
       from leasehold_internal._cycles(
-             array(select e.waiter from edge e order by e.waiter, e.holder),
-             array(select e.holder from edge e order by e.waiter, e.holder)) found
+             array(select s.session_id from stuck s order by s.session_id, s.ticket),
+             array(select s.number from stuck s order by s.session_id, s.ticket),
+             array(select h.session_id from hold h order by h.number, h.session_id),
+             array(select h.number from hold h order by h.number, h.session_id)) found
   ) c
  cross join lateral (
-   select array_agg(e.key order by s.number) as keys,
-          array_agg(e.owner order by s.number) as owners,
-          string_agg(format('%s waits for %s, held by %s', e.owner, e.key, holder.owner), '; ' order by s.number) as path,
-          max(e.enqueued_at) as since
-     from unnest(c.sessions) with ordinality s (id, number)
+   select array_agg(w.key order by s.number) as keys,
+          array_agg(w.owner order by s.number) as owners,
+          string_agg(format('%s waits for %s, held by %s', w.owner, w.key, holder.owner), '; ' order by s.number) as path,
+          max(w.enqueued_at) as since
+     from unnest(c.sessions, c.keys) with ordinality s (id, key, number)
     cross join lateral (select c.sessions[s.number % cardinality(c.sessions) + 1] as id) follower
-     join edge e on e.waiter = s.id and e.holder = follower.id
-     join lateral (select h.owner from edge h where h.waiter = follower.id limit 1) holder on true
+     join lateral (
+            select w.key, w.owner, w.enqueued_at
+              from stuck w where w.session_id = s.id and w.number = s.key order by w.ticket limit 1) w on true
+     join lateral (select h.owner from stuck h where h.session_id = follower.id limit 1) holder on true
  ) step;
 
 comment on view leasehold.deadlocks is
   'Sessions that hold a key and wait for another in a cycle. A process may do several things at once, so a cycle that comes and '
-  'goes need not be a deadlock; one that stays is. Contains a shortest cycle for each session that is in one. Only sessions: '
+  'goes need not be a deadlock; one that stays is. Who waits for a key that is shared waits for all who hold it; for a part of a '
+  'semaphore only if all are stuck that leave too little room for it, so that nobody of a cycle goes on before somebody of a cycle '
+  'gives up. Who stands in the queue behind another waits for what that one waits for: a reader behind a writer for the other '
+  'readers. Contains a shortest cycle for each session that is in one. Only sessions: '
   'without presence it is not known which holder is which waiter. Empty on a standby.';
 comment on column leasehold.deadlocks.keys is
-  'What is waited for: the first session waits for the first key, which the second session holds, and so on; the last key is '
-  'held by the first session.';
+  'What is waited for: the first session waits for the first key, which the second session holds, alone or with others, and so '
+  'on; the last key is held by the first session.';
 comment on column leasehold.deadlocks.owners is 'The sessions as they named themselves.';
 comment on column leasehold.deadlocks.session_ids is 'The sessions, beginning with the smallest number.';
 comment on column leasehold.deadlocks.path is 'The cycle in words.';
