@@ -1,3 +1,4 @@
+-- The keys in the collation of the table: only then a condition on the key is one on the key of who keeps it, too.
 create view leasehold.waiting as
 select w.key, w."position", w.mode, w.weight, w.capacity, w.ticket, w.owner, w.session_id,
        w.enqueued_at as waiting_since,
@@ -8,7 +9,9 @@ select w.key, w."position", w.mode, w.weight, w.capacity, w.ticket, w.owner, w.s
        case when blocking.key is not null then greatest(blocking.acquired_at, w.enqueued_at) end as blocked_since,
        blocking.blocking_pid, blocking.blocking_transaction,
        p.pid, p.host
-  from leasehold_internal._queue() w
+  from (select q.key collate "C" as key, q."position", q.mode, q.weight, q.capacity, q.ticket, q.owner, q.session_id, q.enqueued_at,
+               q.alive_until, q.is_alive
+          from leasehold_internal._queue() q) w
  cross join (select clock_timestamp() as now) clock
   left join (
          select distinct on (k.key) k.key, k.owner, k.fence, k.acquired_at, k.blocking_pid, k.blocking_transaction
