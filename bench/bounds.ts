@@ -10,6 +10,7 @@ import { KEEP_ALIVE } from "./workloads/keep-alive.js";
 import { manyRowsCase, manyRowsName } from "./workloads/many-rows.js";
 import { MEMORY_STORE } from "./workloads/memory-store.js";
 import { ROUTING } from "./workloads/routing.js";
+import { CROWDED, EXCLUSIVE, READERS, SLOT_GAP, WRITERS } from "./workloads/shares.js";
 import { TAKEOVER } from "./workloads/takeover.js";
 import { uncontendedCase } from "./workloads/uncontended.js";
 
@@ -146,6 +147,19 @@ const bounds: readonly Bound[] = [
     600_000,
     (rows, of) => medianOf(findRow(rows, "memory-store", MEMORY_STORE, of)),
     "cycles/s",
+  ),
+  atLeast("readers of one key, 128 in flight: rate, to exclusive locks of a key each", 0.5, 0.7, (rows) =>
+    ratioOf(findRow(rows, "shares", READERS, "readers"), findRow(rows, "shares", READERS, WRITERS)),
+  ),
+  atMost("semaphore of 8, 128 workers: gap until a place is taken again, to an exclusive hot key", 1, 0.8, (rows) =>
+    ratioOf(findRow(rows, "shares", SLOT_GAP, "semaphore of 8"), findRow(rows, "shares", SLOT_GAP, EXCLUSIVE)),
+  ),
+  atMost(
+    "a reader beside 1,000 others of its key: acquire and release",
+    5,
+    2,
+    (rows) => medianOf(findRow(rows, "shares", CROWDED, "leasehold")),
+    "ms",
   ),
   atMost("import: to the other build", 1.1, 1, besideOther(IMPORT)),
   atMost("first lock: to the other build", 1.1, 1, besideOther(FIRST_LOCK)),

@@ -6,8 +6,12 @@ import { serve } from "../test/support/worker.js";
 import type { ContenderSpec } from "./contenders/contender.js";
 import { openContender } from "./contenders/open.js";
 
-/** Which keys the workers of a window take: one each, again and again; never one twice; or, of so many, any that is no other worker's. */
+/**
+ * Which keys the workers of a window take: one each, again and again; all the same; never one twice; or, of so many, any that is no other
+ * worker's.
+ */
 export type Keys =
+  | { readonly kind: "one"; readonly key: string }
   | { readonly kind: "own"; readonly first: number }
   | { readonly kind: "fresh"; readonly prefix: string }
   | { readonly kind: "random"; readonly count: number };
@@ -52,6 +56,7 @@ serve<ContenderSpec>(async (spec) => {
   return {
     async window({ inFlight, ms, keys }: WindowArgs): Promise<WindowResult> {
       const keyOf = (worker: number): string => {
+        if (keys.kind === "one") return keys.key;
         if (keys.kind === "own") return `bench:${keys.first + worker}`;
         if (keys.kind === "random") {
           // of every so many keys one is this worker's: no two of them meet
@@ -119,6 +124,11 @@ serve<ContenderSpec>(async (spec) => {
       }
       const { user, system } = process.cpuUsage(before);
       return { cycles, ms: performance.now() - start, processorUs: user + system };
+    },
+
+    /** Holds so many locks on one key, which it shares. */
+    async share({ key, count }: { key: string; count: number }): Promise<void> {
+      held.push(...(await Promise.all(Array.from({ length: count }, () => contender.acquire(key)))));
     },
 
     async hold({ prefix, count }: { prefix: string; count: number }): Promise<void> {

@@ -11,27 +11,16 @@ import postgres from "postgres";
 const sql = postgres(process.env.DATABASE_URL ?? "", { onnotice: () => {}, types: { bigint: postgres.BigInt } });
 const name = `process ${cluster.worker?.id}`;
 const onLost = (_: Lock, { reason }: { reason: string }) => console.log(`${name} has lost the lead (${reason})`);
+const onError = (error: unknown) => console.log(`${name} could not write: ${error}`);
 // Short, so that you need not wait: a crashed leader is replaced after 1 s, a frozen one after 2 s.
-const locker = createLocker({ takeoverDelayMs: 1_000, ttlMs: 2_000, onLost });
+const locker = createLocker({ takeoverDelayMs: 1_000, ttlMs: 2_000, onLost, onError });
 
-/** Stands for election, leads, and stands again after a loss, until it is told to stop. */
-async function campaign(stop: AbortSignal): Promise<void> {
-  const options = { waitMs: Number.POSITIVE_INFINITY, signal: stop };
-  for (;;) {
-    const lock = await locker.acquire("example:leader", options).catch((error) => {
-      if (!stop.aborted) throw error;
-    });
-    if (lock === undefined) return;
-    console.log(`${name} leads, with fence ${lock.fence}`);
-    try {
-      await write(lock);
-      process.send?.("has written");
-      while (!stop.aborted) await write(lock);
-    } catch (error) {
-      console.log(`${name} could not write: ${error}`);
-    }
-    await lock.release().catch(() => {}); // after a loss there is nothing to release
-  }
+/** What the leader does, until it is told to stop or has lost the lead. */
+async function work(lock: Lock, signal: AbortSignal): Promise<void> {
+  console.log(`${name} leads, with fence ${lock.fence}`);
+  await write(lock);
+  process.send?.("has written");
+  while (!signal.aborted) await write(lock);
 }
 
 /** One piece of the work: Postgres takes it from the leader alone. */
@@ -73,7 +62,7 @@ async function main(): Promise<void> {
 
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
-await (cluster.isPrimary ? main() : campaign(stop.signal));
+await (cluster.isPrimary ? main() : locker.lead("example:leader", work, { signal: stop.signal }));
 // With a limit: postgres.js waits for ever for a transaction whose connection was lost in the freeze.
 await Promise.all([locker.close(), sql.end({ timeout: 1 })]);
 cluster.worker?.disconnect();

@@ -118,7 +118,8 @@ comment on column leasehold.shares.min_hold_ms is
 comment on column leasehold.shares.max_hold_until is 'No renewal goes beyond this time. Null: no bound. Chosen by the holder.';
 comment on column leasehold.shares.acquired_at is 'When it was granted.';
 comment on column leasehold.shares.renewed_at is 'When it was last renewed; the time of the grant if not since.';
-comment on column leasehold.shares.expires_at is 'It expires here unless it is renewed. From then on it is removed for the next who asks.';
+comment on column leasehold.shares.expires_at is
+  'It expires here unless it is renewed. From then on it is removed for the next who asks.';
 comment on column leasehold.shares.hold_until is
   'Set by a release before min_hold_ms had passed: its room is not given away before that.';
 comment on column leasehold.shares.revoked_at is 'When it was taken away by force. It can no longer be renewed.';
@@ -517,8 +518,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- When a session counts as dead unless it sends a heartbeat before. Null when that has passed: a session that has been silent for
--- longer and is not dead belongs to a frozen process. Then the expiry is next.
+-- When a session counts as dead unless it sends a heartbeat before. Null when that has passed: a session that has been silent
+-- for longer and is not dead belongs to a frozen process. Then the expiry is next.
 create function leasehold_internal._silent_until(session integer, takeover integer) returns timestamptz
 language plpgsql volatile
 as $$
@@ -802,8 +803,8 @@ end
 $$;
 --> statement-breakpoint
 -- Enters many waiters into the queue of one key, behind its head, or extends the entries that they have already. This is what
--- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may. p_weights, p_capacities:
--- of those that wait for shares; null, or null for one of them: it waits for the whole key.
+-- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may. p_weights,
+-- p_capacities: of those that wait for shares; null, or null for one of them: it waits for the whole key.
 create function leasehold_internal._enqueue(
   p_key text,
   p_session integer,
@@ -931,8 +932,9 @@ end
 $$;
 --> statement-breakpoint
 -- Extends the entries of waiters that are behind another waiter of their own process, as a look would (decision 19). Returns
--- those whose entry is gone (a crash, a sweep): they must look themselves. For a session that is not alive, or a call that comes
--- late, it changes nothing and returns item 0. Otherwise a queue would stall behind a waiter whose looks are refused (rule 7).
+-- those whose entry is gone (a crash, a sweep): they must look themselves. For a session that is not alive, or a call that
+-- comes late, it changes nothing and returns item 0. Otherwise a queue would stall behind a waiter whose looks are refused
+-- (rule 7).
 create function leasehold_internal.keep_entries(
   p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[]
 )
@@ -1073,9 +1075,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The shares of a key: how many rows, the sum of their weights, the smallest capacity (null: none has one), and how many have ended.
--- for_sure: counts every row, because one that has ended may belong to an open guarded transaction (decision 27); only true under
--- the lock of the root. Otherwise a hint, which counts those that nobody can remove.
+-- The shares of a key: how many rows, the sum of their weights, the smallest capacity (null: none has one), and how many have
+-- ended. for_sure: counts every row, because one that has ended may belong to an open guarded transaction (decision 27); only
+-- true under the lock of the root. Otherwise a hint, which counts those that nobody can remove.
 create function leasehold_internal._count_shares(
   p_key text, for_sure boolean, out counted bigint, out taken bigint, out capacity integer, out ended bigint)
 language plpgsql volatile
@@ -1106,8 +1108,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Deletes shares of a key that have ended, at most "most", and returns the newest that nobody had released: whom the grant takes over
--- from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
+-- Deletes shares of a key that have ended, at most "most", and returns the newest that nobody had released: whom the grant
+-- takes over from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
 --
 -- for_dead: those of sessions that are confirmed dead, which costs a lock for each session: 100 at a time.
 create function leasehold_internal._remove_shares(p_key text, most integer, for_dead boolean) returns leasehold.shares
@@ -1156,8 +1158,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Removes the shares of a key that have ended, for who wants it alone, and returns the newest that nobody had released. At most 1,000
--- at a time: readers that asked for no capacity may have left more. The caller holds the lock of the root.
+-- Removes the shares of a key that have ended, for who wants it alone, and returns the newest that nobody had released. At most
+-- 1,000 at a time: readers that asked for no capacity may have left more. The caller holds the lock of the root.
 create function leasehold_internal._clear_shares(p_key text) returns leasehold.shares
 language plpgsql volatile
 as $$
@@ -1174,9 +1176,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Who of a key's queue may be granted it now: the longest part of the queue, from its head, that fits beside the shares which were
--- counted (decision 27). taken and capacity: with those weights and capacities. is_open: the whole queue fits and may be joined by a
--- share, so that it depends on its own weight alone whether a newcomer may be granted one. "most" are told at most.
+-- Who of a key's queue may be granted it now: the longest part of the queue, from its head, that fits beside the shares which
+-- were counted (decision 27). taken and capacity: with those weights and capacities. is_open: the whole queue fits and may be
+-- joined by a share, so that it depends on its own weight alone whether a newcomer may be granted one. "most" are told at most.
 create function leasehold_internal._line(
   p_key text, p_counted bigint, p_taken bigint, p_capacity integer, most integer,
   out tokens uuid[], out sessions integer[], out taken bigint, out capacity integer, out is_open boolean)
@@ -1216,8 +1218,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The sessions of those that may be granted a key now, as far as can be told without a lock: who is next, or, where shares are waited
--- for, everybody who fits. Each once, and none for those without presence, who look by themselves.
+-- The sessions of those that may be granted a key now, as far as can be told without a lock: who is next, or, where shares are
+-- waited for, everybody who fits. Each once, and none for those without presence, who look by themselves.
 create function leasehold_internal._sessions_to_wake(p_key text) returns integer[]
 language plpgsql volatile
 as $$
@@ -1233,8 +1235,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Who may be next for a key of which a share was let go: the session of the first waiter, if it is surely next; 0 if somebody waits
--- and notify_next has to find out who is next, once the release has committed (decision 27); null if nobody waits.
+-- Who may be next for a key of which a share was let go: the session of the first waiter, if it is surely next; 0 if somebody
+-- waits and notify_next has to find out who is next, once the release has committed (decision 27); null if nobody waits.
 create function leasehold_internal._whom_to_tell(p_key text, leaving uuid) returns integer
 language plpgsql volatile
 as $$
@@ -1275,8 +1277,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Frees the shares that these tokens hold, also expired ones, one by one. A null fence matches any. A row that a guard or (p_held) a
--- minimum hold keeps is marked instead of deleted. No row for an item: it has no share, or none with that fence.
+-- Frees the shares that these tokens hold, also expired ones, one by one. A null fence matches any. A row that a guard or
+-- (p_held) a minimum hold keeps is marked instead of deleted. No row for an item: it has no share, or none with that fence.
 create function leasehold_internal._free_shares(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
 returns table (item integer, outcome text, reason text, next integer, now float8)
 language plpgsql volatile
@@ -1305,7 +1307,9 @@ begin
     if not found then
       -- A renewal is about to commit; or it was deleted just now.
       outcome := case
-        when exists (select from leasehold.shares s where s.key = asked.key and s.token = asked.token) then 'busy' else 'gone' end;
+        when exists (select from leasehold.shares s where s.key = asked.key and s.token = asked.token) then 'busy'
+        else 'gone'
+      end;
       reason := case when outcome = 'gone' then 'expired' end;
     else
       select s.* into share from leasehold.shares s where s.ctid = version;
@@ -1507,10 +1511,11 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The part of renew that is about shares: answers for those of these items that have one, and for no others. Strict, as renew is. Takes
--- no lock of the root.
+-- The part of renew that is about shares: answers for those of these items that have one, and for no others. Strict, as renew
+-- is. Takes no lock of the root.
 create function leasehold_internal._renew_shares(
-  p_session integer, p_takeover_ms integer, p_ttl_ms integer, p_keys text[], p_tokens uuid[], p_fences bigint[], p_former integer[])
+  p_session integer, p_takeover_ms integer, p_ttl_ms integer, p_keys text[], p_tokens uuid[], p_fences bigint[],
+  p_former integer[])
 returns table (item integer, outcome text, expires float8, reason text)
 language plpgsql volatile
 as $$
@@ -1567,8 +1572,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes: null,
--- busy or late; those that are granted have their answer.
+-- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
+-- null, busy or late; those that are granted have their answer.
 create function leasehold_internal._refuse_shares(
   p_key text,
   p_session integer,
@@ -1637,7 +1642,8 @@ begin
              -- Busy stays busy: it is to look again soon, from the queue.
              case when e.outcome = 'queued' then coalesce(outcomes[e.item], 'queued') else e.outcome end,
              null::bigint, null::float8, e.expires, e.ticket, e.holder, e.holderfence, e.holdersession,
-             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0 else e.nextlook end, e.blocker, null::text, null::float8, now, e.proof
+             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0 else e.nextlook end,
+             e.blocker, null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
                array(select p_tokens[p] from unnest(places) p), array(select p_owners[p] from unnest(places) p),
@@ -1647,7 +1653,8 @@ begin
   end if;
   return query
     select p_items[p.place], coalesce(outcomes[p.place], 'held'), null::bigint, null::float8, expires, null::bigint, holder,
-           holderfence, holdersession, case when outcomes[p.place] = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0::float8 end, null::integer, null::text, null::float8, now, null::bigint
+           holderfence, holdersession, case when outcomes[p.place] = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0::float8 end,
+           null::integer, null::text, null::float8, now, null::bigint
       from generate_subscripts(p_items, 1) p (place)
      where outcomes[p.place] is distinct from 'granted'
        and not (p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy'));
@@ -1656,7 +1663,7 @@ $$;
 --> statement-breakpoint
 -- Which of these tokens have a share of the key, by their places.
 create function leasehold_internal._places_of_shares(p_key text, tokens uuid[]) returns table (place integer)
-language plpgsql volatile
+language plpgsql stable
 as $$
 begin
   return query
@@ -1671,8 +1678,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The same grant of a share, asked for again: written once, so that this commit too waits until it is durable. outcome null: it has
--- expired, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
+-- The same grant of a share, asked for again: written once, so that this commit too waits until it is durable. outcome null: it
+-- has expired, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
 create function leasehold_internal._repeat_share(
   p_key text, p_token uuid, p_session integer, p_takeover_ms integer, p_former integer[],
   out outcome text, out fence bigint, out acquired float8, out expires float8)
@@ -1706,8 +1713,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of its
--- root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be granted now.
+-- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of
+-- its root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be
+-- granted now.
 create function leasehold_internal._acquire_shares(
   p_session integer,
   p_takeover_ms integer,
@@ -1787,8 +1795,8 @@ begin
                           limit 1;
   end if;
 
-  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy. Who joins the queue if it is
-  -- not granted has to lock it anyway.
+  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy. Who joins the queue if
+  -- it is not granted has to lock it anyway.
   if lease.key is null then
     outcomes := array_fill('busy'::text, array[size]);
   elsif leasehold_internal._is_root_free(lease) then
@@ -1919,7 +1927,8 @@ begin
               limit 1
                 for update skip locked) d on d.key = p_key));
       has_more := exists (
-        select from unnest(line.tokens) t (token) where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
+        select from unnest(line.tokens) t (token)
+         where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
     end if;
 
     now := leasehold_internal._ms(clock_timestamp());
@@ -2006,7 +2015,8 @@ begin
   if p_takeover_ms < 0 or exists (
     select from unnest(places) p (place)
      where leasehold_internal._are_terms_valid(
-             p_owners[p.place], p_ttls[p.place], p_min_holds[p.place], p_max_holds[p.place], p_metadata[p.place]) is not true) then
+             p_owners[p.place], p_ttls[p.place], p_min_holds[p.place], p_max_holds[p.place], p_metadata[p.place]) is not true
+  ) then
     perform leasehold_internal._refuse_terms();
   end if;
   if not (select p_session is null
@@ -2042,8 +2052,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The first attempts of a batch of claims that ask for shares on the same terms, answered as by acquire_first. One key as a rule: then
--- all are decided under one lock of its root.
+-- The first attempts of a batch of claims that ask for shares on the same terms, answered as by acquire_first. One key as a
+-- rule: then all are decided under one lock of its root.
 create function leasehold_internal.acquire_shares(
   p_session integer,
   p_nonce uuid,
@@ -2097,8 +2107,9 @@ begin
                     and (not pg_try_advisory_xact_lock_shared(1279480140, p_session)
                          or leasehold_internal._holds_presence(p_session))) then
     others := (
-      select '[' || string_agg('[' || i || ',"unproven",null,null,null,null,null,null,null,null,null,null,null,null]', ',' order by i)
-               || ']'
+      select '['
+             || string_agg('[' || i || ',"unproven",null,null,null,null,null,null,null,null,null,null,null,null]', ',' order by i)
+             || ']'
         from generate_subscripts(p_keys, 1) i);
     now := leasehold_internal._ms(clock_timestamp());
     return;
@@ -2147,9 +2158,10 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Looks at one key that is shared and whose root somebody else had locked: another grant that is being committed, for nobody can guard
--- the root while shares are granted. Waits for it briefly. Under SKIP LOCKED alone 93 % of 64 readers that came together were refused,
--- and a writer needed up to 6.6 s to join the queue. Holds nothing else meanwhile, so it keeps nobody waiting in turn.
+-- Looks at one key that is shared and whose root somebody else had locked: another grant that is being committed, for nobody
+-- can guard the root while shares are granted. Waits for it briefly. Under SKIP LOCKED alone 93 % of 64 readers that came
+-- together were refused, and a writer needed up to 6.6 s to join the queue. Holds nothing else meanwhile, so it keeps nobody
+-- waiting in turn.
 create function leasehold_internal.acquire_busy(
   p_session integer,
   p_nonce uuid,
@@ -2295,10 +2307,10 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Notifies the sessions of those that may be granted each key now, with the commit (rule 10): of who is next, or, where shares are
--- waited for, of all that fit. It begins after the release has committed, so that of two who let go together one sees both
--- (decision 27). Not the session that asks: it is told
--- for which keys it is meant itself (JSON; null: none), and wakes its own waiters.
+-- Notifies the sessions of those that may be granted each key now, with the commit (rule 10): of who is next, or, where shares
+-- are waited for, of all that fit. It begins after the release has committed, so that of two who let go together one sees both
+-- (decision 27). Not the session that asks: it is told for which keys it is meant itself (JSON; null: none), and wakes its own
+-- waiters.
 --
 -- A transaction of its own. Commits that notify wait for each other over the whole server, also for one that waits for a
 -- standby which is away. So it waits for 100 ms at most, and nothing but a hint is lost with it.
@@ -2342,8 +2354,8 @@ create function leasehold_internal._key_lock(key text) returns bigint
 language sql immutable parallel safe
 return hashtextextended(key collate "C", 1279480141);
 --> statement-breakpoint
--- Whether a key can be granted to who asks for it alone: the only predicate for that. It decides only on a row that the caller has
--- locked (rule 3), and then counts every share that is still there (decision 27).
+-- Whether a key can be granted to who asks for it alone: the only predicate for that. It decides only on a row that the caller
+-- has locked (rule 3), and then counts every share that is still there (decision 27).
 create function leasehold_internal._is_grantable(lease leasehold.leases) returns boolean
 language plpgsql volatile
 as $$
@@ -2354,7 +2366,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The same on a row that is not locked, as a hint: shares that have ended do not count, for who locks the row removes them first.
+-- The same on a row that is not locked, as a hint: shares that have ended do not count, for who locks the row removes them
+-- first.
 create function leasehold_internal._may_be_grantable(lease leasehold.leases) returns boolean
 language plpgsql volatile
 as $$
@@ -2423,7 +2436,8 @@ end
 $$;
 --> statement-breakpoint
 -- When a waiter should look again without being woken: at the expiry, at the end of a minimum hold, or when a silent session
--- counts as dead. Where others share the key: who wants it alone, when the last of them may have ended, who wants a share, the first.
+-- counts as dead. Where others share the key: who wants it alone, when the last of them may have ended, who wants a share, the
+-- first.
 create function leasehold_internal._next_look(lease leasehold.leases, wants_all boolean) returns float8
 language plpgsql volatile
 as $$
@@ -2570,10 +2584,9 @@ $$;
 --> statement-breakpoint
 -- One look at a key by a claim, with all that may come of it: the grant, a takeover, an entry in the queue. Reads before it
 -- writes: a try that fails leaves no trace in the WAL. Most looks come alone, and with a scalar for each term they cost the
--- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment.
--- p_careful: the key has no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries,
--- for 5 ms. nextlook: when a waiter should look again. p_weight, p_capacity: a share is asked for, see _acquire_shares; null: the
--- whole key.
+-- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment. p_careful: the key has
+-- no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries, for 5 ms. nextlook:
+-- when a waiter should look again. p_weight, p_capacity: a share is asked for, see _acquire_shares; null: the whole key.
 create function leasehold_internal.acquire_one(
   p_session integer,
   p_nonce uuid,
@@ -2948,8 +2961,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Looks of several claims, each with its own terms. p_careful: see acquire_one. p_weights, p_capacities: what is asked for of a key
--- that is shared; null, or a null weight: the whole key.
+-- Looks of several claims, each with its own terms. p_careful: see acquire_one. p_weights, p_capacities: what is asked for of a
+-- key that is shared; null, or a null weight: the whole key.
 create function leasehold_internal.acquire(
   p_session integer,
   p_nonce uuid,
@@ -3939,8 +3952,8 @@ $$;
 -- 25). So it can be handed over once, and nothing that was sent under the old token reaches it any more. Asked again with the
 -- same new token it is the same adoption. attached: its session is another's and not dead, so its holder has not let go.
 --
--- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there must
--- be done. A maximum hold counts from now on, and never beyond the one that the lease has.
+-- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there
+-- must be done. A maximum hold counts from now on, and never beyond the one that the lease has.
 --
 -- weight: of a share; null: the lock is exclusive.
 create function leasehold_internal.adopt(
@@ -4129,9 +4142,9 @@ $$;
 comment on function leasehold_internal._open_transactions() is
   'Open transactions that have locked rows of leases or of shares, prepared ones too. All null on a standby.';
 --> statement-breakpoint
--- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot be
--- told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction has
--- ended, so most of them mean nothing.
+-- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot
+-- be told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction
+-- has ended, so most of them mean nothing.
 create function leasehold_internal._locker(locked xid, xids xid[], lone integer, multixacts integer) returns integer
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -4554,14 +4567,15 @@ begin
 end
 $$;
 --> statement-breakpoint
--- With one snapshot for the whole transaction, a row that was locked just now may still be read as it was. Postgres itself objects to
--- a grant since then, but not to a renewal, a release or a revocation: they change no key column, so a key share lock does not
--- conflict with them.
+-- With one snapshot for the whole transaction, a row that was locked just now may still be read as it was. Postgres itself
+-- objects to a grant since then, but not to a renewal, a release or a revocation: they change no key column, so a key share
+-- lock does not conflict with them.
 create function leasehold_internal._refuse_old_snapshot(relation regclass, version tid) returns void
 language plpgsql volatile
 as $$
 begin
-  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') and currtid2(relation::text, version) <> version then
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable')
+    and currtid2(relation::text, version) <> version then
     raise exception using errcode = 'serialization_failure',
       message = 'could not serialize access: the lease was renewed, released or revoked since the snapshot of this transaction',
       hint = 'Repeat the transaction. As its first statement, a guard hardly ever meets this.';
@@ -4601,7 +4615,8 @@ begin
       hint = 'Leave it out for the TTL of the lease.';
   end if;
 
-  -- A share has a row of its own, and only that is locked: else each reader's transaction would block all later grants of the key.
+  -- A share has a row of its own, and only that is locked: else each reader's transaction would block all later grants of the
+  -- key.
   select s.ctid into version from leasehold.shares s where s.key = p_key and s.fence = p_fence for key share;
   if found then
     select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
@@ -4637,14 +4652,15 @@ begin
       'transaction_timeout', bound_ms, extract(epoch from at - transaction_timestamp()) * 1000);
   end if;
 
-  -- Tells the trigger of guard_table that this transaction has guards at all. A share's guard is recorded under a name that no key
-  -- has: two who share a key may not write what is guarded by it alone.
+  -- Tells the trigger of guard_table that this transaction has guards at all. A share's guard is recorded under a name that no
+  -- key has: two who share a key may not write what is guarded by it alone.
   perform set_config('leasehold.guards', pg_current_xact_id()::text, true);
   perform set_config(
     leasehold_internal._guards_setting(p_key),
     jsonb_build_object(
       'xid', pg_current_xact_id()::text,
-      'keys', leasehold_internal._guarded_keys(p_key) || jsonb_build_object(case when share.key is null then p_key else leasehold_internal._share_guard(p_key) end, p_fence))::text,
+      'keys', leasehold_internal._guarded_keys(p_key) || jsonb_build_object(
+        case when share.key is null then p_key else leasehold_internal._share_guard(p_key) end, p_fence))::text,
     true);
 end
 $$;
@@ -4679,7 +4695,8 @@ declare
   guarded jsonb;
 begin
   guarded := leasehold_internal._guarded_keys(p_key);
-  if ((guarded ->> p_key)::bigint = p_fence or (guarded ->> leasehold_internal._share_guard(p_key))::bigint = p_fence) is not true then
+  if ((guarded ->> p_key)::bigint = p_fence
+      or (guarded ->> leasehold_internal._share_guard(p_key))::bigint = p_fence) is not true then
     raise exception using errcode = 'LH005',
       message = format('the guard of %L has already ended: there is no open transaction', p_key),
       hint = 'Guard and write in one transaction: begin; select leasehold.guard(...); ...; commit;';
@@ -4898,6 +4915,7 @@ declare
   keys text[];
   key text;
   is_guarded boolean;
+  guards_share boolean;
 begin
   if tg_op = 'TRUNCATE' then
     raise exception using errcode = 'LH005',
@@ -4928,14 +4946,23 @@ begin
     end if;
     -- A writer without guards may lack the right to call is_guarded. Then its name must not even be resolved.
     is_guarded := false;
+    guards_share := false;
     if coalesce(current_setting('leasehold.guards', true), '') <> '' then
-      is_guarded := leasehold.is_guarded(key);
+      is_guarded := leasehold.is_guarded(key, tg_nargs > 2);
+      if not is_guarded then
+        guards_share := leasehold.is_guarded(key, true);
+      end if;
     end if;
     if not is_guarded then
       raise exception using errcode = 'LH005',
         message = format('a row of %I.%I cannot be written: this transaction does not guard the key %L',
                          tg_table_schema, tg_table_name, key),
-        hint = format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key),
+        detail = case when guards_share then 'It guards a share of the key. Others who share it may write this row, too.' end,
+        hint = case
+          when guards_share then 'Acquire the lock without shared or capacity. If each who shares the key writes rows of its own: '
+            || format('select leasehold.guard_table(%L, %L, shared => true);', format('%I.%I', tg_table_schema, tg_table_name), tg_argv[0])
+          else format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key)
+        end,
         schema = tg_table_schema, table = tg_table_name;
     end if;
   end loop;
@@ -5960,7 +5987,10 @@ begin
         case when exists (select from leasehold.shares s where s.key = h.key) then leasehold_internal._sessions_to_wake(h.key) end
       ) t (session) on true
      where l.state in ('free', 'expired', 'orphaned')
-       and case when exists (select from leasehold.shares s where s.key = h.key) then t.session else h.session_id end is not null);
+       and case
+             when exists (select from leasehold.shares s where s.key = h.key) then t.session
+             else h.session_id
+           end is not null);
   perform leasehold_internal._restrict_views(restricted);
   perform pg_notify('leasehold_' || s, '') from unnest(sessions) s;
   return cardinality(sessions);
@@ -6019,8 +6049,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Deletes shares that were released, or have expired, before that moment. Whoever wants room on a key removes those of that key itself; these
--- are of keys that nobody asks for. One that is locked belongs to an open transaction, and stays. A root goes once its shares are gone.
+-- Deletes shares that were released, or have expired, before that moment. Whoever wants room on a key removes those of that key
+-- itself; these are of keys that nobody asks for. One that is locked belongs to an open transaction, and stays. A root goes
+-- once its shares are gone.
 create function leasehold_internal._purge_shares(before timestamptz, most integer) returns integer
 language plpgsql volatile
 as $$
@@ -6282,7 +6313,7 @@ as $$
     from pg_proc p join space n on n.oid = p.pronamespace
    where n.nspname = 'leasehold_internal' and left(p.proname, 1) <> '_' and left(p.proname, 6) <> 'admin_'
       or n.nspname = 'leasehold' and p.proname in (
-           'try_acquire', 'renew', 'release', 'check', 'attach', 'detach', 'detach_lock', 'adopt', 'force_release',
+           'try_acquire', 'acquire', 'renew', 'release', 'check', 'attach', 'detach', 'detach_lock', 'adopt', 'force_release',
            'sweep',
            'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
            'refuse_old_fence', 'require_guard') -- create trigger needs the right to execute its function
@@ -6461,6 +6492,23 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- The bounds of metadata, as an error that says them.
+create function leasehold_internal._check_metadata(metadata jsonb) returns void
+language plpgsql volatile
+as $$
+begin
+  if octet_length(metadata::text) > 65536 then
+    raise exception using errcode = 'LH003',
+      message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
+      hint = 'Store what is large elsewhere, and a reference to it here.';
+  end if;
+  if not leasehold_internal._are_terms_valid('-', 1, 0, null, metadata::text) then
+    raise exception using errcode = 'LH003', message = 'metadata has 100 levels at most, and numbers that can be written out',
+      hint = 'Store what is large elsewhere, and a reference to it here.';
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- The same bounds as the client's ttlMs.
 create function leasehold_internal._ttl_ms(ttl interval) returns integer
 language plpgsql immutable
@@ -6475,6 +6523,22 @@ begin
       hint = 'Give an interval such as ''30 s''. For more, renew.';
   end if;
   return ms;
+end
+$$;
+--> statement-breakpoint
+-- How long to wait, in milliseconds: infinity for null. Intervals have an infinity of their own since Postgres 17.
+create function leasehold_internal._wait_ms(wait interval) returns float8
+language plpgsql immutable
+as $$
+declare
+  ms float8 := extract(epoch from wait)::float8 * 1000;
+begin
+  if ms < 0 then
+    raise exception using errcode = 'LH003',
+      message = format('a wait is 0 or longer, not %s', wait),
+      hint = 'Give an interval such as ''10 s''. Null waits without end.';
+  end if;
+  return coalesce(ms, 'infinity');
 end
 $$;
 --> statement-breakpoint
@@ -6612,15 +6676,7 @@ begin
   perform leasehold_internal._check_key(try_acquire.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
   perform leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
-  if octet_length(metadata::text) > 65536 then
-    raise exception using errcode = 'LH003',
-      message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
-      hint = 'Store what is large elsewhere, and a reference to it here.';
-  end if;
-  if not leasehold_internal._are_terms_valid('-', 1, 0, null, metadata::text) then
-    raise exception using errcode = 'LH003', message = 'metadata has 100 levels at most, and numbers that can be written out',
-      hint = 'Store what is large elsewhere, and a reference to it here.';
-  end if;
+  perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(try_acquire.session);
 
   token := gen_random_uuid();
@@ -6667,6 +6723,229 @@ comment on function leasehold.try_acquire(text, interval, text, jsonb, integer, 
   '"capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a larger part than 1. Both are '
   'held beside others who share the key, never beside one who has it alone. Fails with LH003 if an argument is invalid, and with LH004 on a '
   'standby, under another isolation level than read committed, and if the session is not one of this connection.';
+--> statement-breakpoint
+-- How long a waiter without a listener sleeps between two looks. Nobody wakes it: a key that is released while it is the first
+-- and sleeps stays free until its next look. So it looks again after a twentieth of the time for which it has waited for the
+-- present holder, which costs whoever waits for long jobs 5 % at most, and after 10 ms at least. Each waiter ahead adds up to
+-- 10 ms, less where half a turn takes less: the grants since the last look tell. Never more than 1 s, which its entry outlasts
+-- three times. To sleep for as long as the last turns took was tried: after a job of 30 s, 20 waiters took 6 s instead of 1 s.
+--
+-- ticket: null without an entry. since: when the wait began. looked and grants: the last look, and the key's grants until then.
+create function leasehold_internal._seconds_to_look(
+  p_key text, p_ticket bigint, since float8, looked float8, now float8, inout grants bigint, out seconds float8)
+language plpgsql volatile
+as $$
+declare
+  lease record;
+  ahead integer;
+  place_ms float8 := 2;
+begin
+  select l.acquisitions, leasehold_internal._ms(greatest(l.acquired_at, l.released_at)) as changed into lease from leasehold.leases l
+                                                                                                              where l.key >= p_key and l.key <= p_key
+                                                                                                              order by l.key desc
+                                                                                                              limit 1;
+  if lease.acquisitions > grants then
+    place_ms := least((now - looked) / (lease.acquisitions - grants) / 2, 10);
+  end if;
+  ahead := (
+    select count(*)
+      from (
+        select from leasehold.waiters w
+         where w.key = p_key and w.ticket < p_ticket and w.alive_until > clock_timestamp()
+         order by w.ticket
+         limit 100) a);
+  seconds := least(greatest((now - greatest(since, lease.changed)) / 20, 10 + ahead * place_ms), 1000) / 1000;
+  grants := lease.acquisitions;
+end
+$$;
+--> statement-breakpoint
+-- One look of call leasehold.acquire(...): what a client asks, and, where the key was not granted, how long to sleep until the
+-- next one. All that the procedure must decide is decided here, because its own body runs under its caller's search_path
+-- (rule 11).
+--
+-- From one look to the next: token, ticket and proof, as a client keeps them (decision 18); since, when the wait began; looked
+-- and grants, see _seconds_to_look. is_late: the wait is over, and its entry is gone.
+create function leasehold_internal.look(
+  key text,
+  wait interval,
+  ttl interval,
+  owner text,
+  metadata jsonb,
+  session integer,
+  inout token uuid,
+  inout ticket bigint,
+  inout proof bigint,
+  inout since float8,
+  inout looked float8,
+  inout grants bigint,
+  out fence bigint,
+  out expires_at timestamptz,
+  out is_done boolean,
+  out is_late boolean,
+  out seconds float8
+)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+  now float8 := leasehold_internal._ms(clock_timestamp());
+  bound float8; -- when the wait is over
+  ttl_ms integer;
+  own leasehold.sessions;
+  outcome text := 'busy';
+  expires float8;
+  place bigint;
+  place_proof bigint;
+  nextlook float8;
+  lease leasehold.leases;
+begin
+  perform leasehold_internal._check_transaction();
+  perform leasehold_internal._check_key(look.key);
+  ttl_ms := leasehold_internal._ttl_ms(ttl);
+  perform leasehold_internal._check_metadata(metadata);
+  own := leasehold_internal._own_session(look.session);
+  since := coalesce(since, now);
+  bound := since + leasehold_internal._wait_ms(wait);
+  token := coalesce(token, gen_random_uuid());
+
+  -- A row or a table that somebody keeps locked, or a key that he has inserted and not committed, is waited for: ask again.
+  begin
+    -- The last look is made when the wait is over. One that is held up for longer than a second is too late (rule 8).
+    select a.outcome, a.fence, a.expires, a.ticket, a.proof, a.nextlook
+      into outcome, fence, expires, place, place_proof, nextlook
+      from leasehold_internal.acquire_one(
+             own.id, own.nonce, case when own.id is not null then 5000 end, false,
+             look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
+             metadata::text, bound + 1000, now < bound, ticket, proof, null) a;
+  exception when lock_not_available or deadlock_detected then
+    null; -- busy
+  end;
+
+  is_done := false;
+  is_late := false;
+  if outcome = 'granted' then
+    expires_at := to_timestamp(expires / 1000);
+    is_done := true;
+  elsif now >= bound then
+    -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is from before.
+    if leasehold_internal._remove_entry(look.key collate "C", token) then
+      select l.* into lease from leasehold.leases l where l.key = look.key collate "C";
+      if leasehold_internal._is_root_free(lease) then
+        perform leasehold_internal._wake(s.session)
+           from unnest(leasehold_internal._sessions_to_wake(look.key collate "C")) s (session);
+      end if;
+    end if;
+    is_done := true;
+    is_late := true;
+  else
+    if place is not null then
+      ticket := place;
+      proof := place_proof;
+    end if;
+    select s.grants, s.seconds into grants, seconds
+      from leasehold_internal._seconds_to_look(look.key collate "C", ticket, since, looked, now, grants) s;
+    -- Sooner, where it is known when the key may be free: when a lease ends, or at once.
+    seconds := greatest(least(
+      seconds,
+      (bound - now) / 1000,
+      case when nextlook = 0 or nextlook > now then (nextlook - now) / 1000 end), 0);
+    looked := now;
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- Raises the error of call leasehold.acquire(...) that did not get the key in time. A statement of its own, after the commit that
+-- removed the waiter's entry.
+create function leasehold_internal.refuse_wait(key text, wait interval) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set debug_print_plan = off
+as $$
+#variable_conflict use_column
+declare
+  answer record;
+begin
+  perform leasehold_internal._check_key(refuse_wait.key);
+  select a.* into answer from leasehold_internal.inspect(refuse_wait.key collate "C") a;
+  raise exception using errcode = 'LH009',
+    message = format('the lock %L was not free within %s', refuse_wait.key, wait),
+    detail = concat_ws(' ',
+      case
+        when answer.state = 'blocked' or answer.blocked
+          then 'A transaction keeps it. ' || leasehold_internal._where_open(answer.blocked, answer.blocker, answer.gid)
+        when answer.state = 'free' then 'Nobody has it now.'
+        when answer.state = 'cooling' then
+          format('%s has released it, and its minimum hold ends at %s.', answer.owner, to_timestamp(answer.free / 1000))
+        else format('%s has it, with fence %s, until %s or longer.', answer.owner, answer.fence, to_timestamp(answer.free / 1000))
+      end,
+      case when answer.waiters > 0 then format('Others who wait for it: %s.', answer.waiters) end),
+    hint = 'Wait for longer, such as wait => ''1 min''; null waits without end. Nothing of this wait is left in the queue.';
+end
+$$;
+--> statement-breakpoint
+-- Waits in the queue, and commits between its looks: so its entry is seen, and no snapshot grows older than a second. Postgres
+-- lets a procedure commit only if it has its caller's rights, no SET clause and no exception block, and not within a transaction.
+-- The first commit refuses that (2D000): without it a key that is free at once would be granted there, and given back by a
+-- rollback.
+--
+-- The body runs under whatever search_path its caller has (rule 11): no operator, no cast, no name without its schema. It only
+-- does what look says. Its variables have the types of the columns, or an assignment would cast.
+create procedure leasehold.acquire(
+  key text,
+  wait interval default '10 s',
+  ttl interval default '30 s',
+  owner text default null,
+  metadata jsonb default null,
+  session integer default null,
+  inout token uuid default null,
+  inout fence bigint default null,
+  inout expires_at timestamptz default null
+)
+language plpgsql
+as $$
+declare
+  ticket bigint;
+  proof bigint;
+  since double precision;
+  looked double precision;
+  grants bigint;
+  is_done boolean;
+  is_late boolean;
+  seconds double precision;
+begin
+  commit;
+  loop
+    select l.token, l.ticket, l.proof, l.since, l.looked, l.grants, l.fence, l.expires_at, l.is_done, l.is_late, l.seconds
+      into token, ticket, proof, since, looked, grants, fence, expires_at, is_done, is_late, seconds
+      from leasehold_internal.look(key, wait, ttl, owner, metadata, session, token, ticket, proof, since, looked, grants) l;
+    commit;
+    exit when is_done;
+    perform pg_catalog.pg_sleep(seconds);
+    commit;
+  end loop;
+  if is_late then
+    perform leasehold_internal.refuse_wait(key, wait);
+  end if;
+end
+$$;
+
+comment on procedure leasehold.acquire is
+  'Acquires the lock, and waits for it in the queue: call leasehold.acquire(''report:daily'', wait => ''1 min''); Answers one '
+  'row: token is the secret for renew and release, fence the fencing token for guard. Who waits is served in turn, beside the '
+  'waiters of clients. "wait": null waits without end. "token": a uuid of your own makes the call repeatable: called again with '
+  'it, it gives the same grant, so that an answer that was lost is found again, or released. "session": the number that attach() '
+  'gave on this connection. It commits while it waits, so it must be a statement of its own: in a transaction, in a statement '
+  'with others, and in a function it fails with 2D000, before anything is granted. When it is cancelled, its place in the queue '
+  'is free within 3 s. statement_timeout bounds the whole wait. Fails with LH009 if the lock was not free in time, with LH003 if '
+  'an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the session is '
+  'not one of this connection.';
 --> statement-breakpoint
 create function leasehold.renew(key text, token uuid, ttl interval default null, session integer default null) returns timestamptz
 language plpgsql volatile security definer
@@ -6725,11 +7004,12 @@ declare
 begin
   perform leasehold_internal._check_key(release.key);
   perform leasehold_internal._check_token(release.token);
-  for attempt in 1..3 loop
+  -- For 0.2 s: others who join the queue one after the other may keep the row from one try, and from the next.
+  for attempt in 1..10 loop
     select coalesce(a.others::json #>> '{0,1}', 'released') as outcome, (a.others::json #>> '{0,3}')::integer as next
       into answer
       from leasehold_internal.release(false, array[release.key collate "C"], array[release.token], array[null::bigint]) a;
-    exit when answer.outcome <> 'busy' or attempt = 3;
+    exit when answer.outcome <> 'busy' or attempt = 10;
     perform pg_sleep(0.005 * attempt);
   end loop;
   if answer.outcome = 'busy' then
@@ -7087,7 +7367,7 @@ comment on function leasehold.guard(text, bigint, interval) is
 --> statement-breakpoint
 -- For guard_table, and for triggers and policies of your own. The setting proves nothing, because anybody can set it: compare
 -- the fence under a lock on the row (decision 21). A lease that has expired or was released since its guard is still guarded.
-create function leasehold.is_guarded(key text) returns boolean
+create function leasehold.is_guarded(key text, shared boolean default false) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -7095,9 +7375,22 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-  guarded bigint := (leasehold_internal._guarded_keys(is_guarded.key) ->> is_guarded.key)::bigint;
+  keys jsonb := leasehold_internal._guarded_keys(is_guarded.key);
+  guarded bigint := (keys ->> is_guarded.key)::bigint;
+  guarded_share bigint;
   current_fence bigint;
 begin
+  if is_guarded.shared then
+    -- One share is guarded at a time: of two of a key the later one is recorded.
+    guarded_share := (keys ->> leasehold_internal._share_guard(is_guarded.key))::bigint;
+    if guarded_share is not null then
+      -- Whoever guards it keeps its row, also when it has ended.
+      perform from leasehold.shares s where s.key = is_guarded.key collate "C" and s.fence = guarded_share for key share;
+      if found then
+        return true;
+      end if;
+    end if;
+  end if;
   if guarded is null then
     return false;
   end if;
@@ -7110,9 +7403,10 @@ begin
 end
 $$;
 
-comment on function leasehold.is_guarded(text) is
+comment on function leasehold.is_guarded(text, boolean) is
   'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, nobody else has been granted '
-  'the key since leasehold.guard passed, and nobody will be until the transaction ends.';
+  'the key since leasehold.guard passed, and nobody will be until the transaction ends. The guard of a share does not count, for others '
+  'who share the key may guard it, too; with shared => true it does. Then nobody has been granted the key alone since.';
 --> statement-breakpoint
 create function leasehold.fence_table(target regclass, column_name name) returns void
 language plpgsql volatile
@@ -7179,7 +7473,7 @@ $$;
 comment on function leasehold.unfence_table(regclass, name) is
   'Undoes fence_table: select leasehold.unfence_table(''public.accounts'', ''fence''); The column stays.';
 --> statement-breakpoint
-create function leasehold.guard_table(target regclass, key text) returns void
+create function leasehold.guard_table(target regclass, key text, shared boolean default false) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -7188,7 +7482,13 @@ declare
   table_name name := (select c.relname from pg_class c where c.oid = target);
   parent regclass;
   partition regclass;
+  arguments text[]; -- of the trigger
 begin
+  if guard_table.shared is null then
+    raise exception using errcode = 'LH003',
+      message = 'shared is null', hint = 'Give true to accept the guards of shares, or false, or leave it out for false.';
+  end if;
+  arguments := array[key, table_name] || case when guard_table.shared then array['shared'] end;
   perform leasehold_internal.check_key_expression(target, key);
   perform leasehold_internal.warn_of_children(target);
   for attempt in 1..2 loop
@@ -7203,8 +7503,8 @@ begin
     if exists (
          select from leasehold_internal.guard_triggers(target) t
           where t.tgrelid = target and t.tgname = 'zz_leasehold_guard' and t.tgenabled in ('O', 'A')
-            and t.tgargs = convert_to(key, getdatabaseencoding()) || E'\\000'
-                          || convert_to(table_name, getdatabaseencoding()) || E'\\000')
+            and t.tgargs = (select string_agg(convert_to(a, getdatabaseencoding()) || E'\\000', '' order by n)
+                              from unnest(arguments) with ordinality a (a, n)))
        and not exists (
          select from (select s.relid from pg_partition_tree(target) s union select target) s
           where not exists (
@@ -7221,8 +7521,8 @@ begin
   perform leasehold.unguard_table(target);
   execute format(
     'create trigger zz_leasehold_guard after insert or update or delete on %s for each row
-     execute function leasehold.require_guard(%L, %L)',
-    quoted, key, table_name);
+     execute function leasehold.require_guard(%s)',
+    quoted, (select string_agg(quote_literal(a), ', ' order by n) from unnest(arguments) with ordinality a (a, n)));
   for partition in
     select s.relid from (select s.relid from pg_partition_tree(target) s union select target) s
      where not exists (select from pg_trigger t where t.tgrelid = s.relid and t.tgname = 'zz_leasehold_guard_truncate')
@@ -7236,11 +7536,12 @@ begin
 end
 $$;
 
-comment on function leasehold.guard_table(regclass, text) is
+comment on function leasehold.guard_table(regclass, text, boolean) is
   'Lets a table be written only in transactions that guard the key of the row: select '
   'leasehold.guard_table(''public.accounts'', $$''account:'' || id$$); "key" is an SQL expression over the columns that gives '
   'the full key of the lock. Other writes fail with LH005, and so does every truncate. Call it again to change the expression, '
-  'and after creating a partition, to protect that from truncate.';
+  'and after creating a partition, to protect that from truncate. The guard of a share does not count, for two who share a key would '
+  'write the same row; with shared => true it does, for tables in which those who share a key write rows of their own.';
 --> statement-breakpoint
 create function leasehold.unguard_table(target regclass) returns void
 language plpgsql volatile

@@ -13,6 +13,7 @@
 import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { advisoryLocks } from "./mutants/advisory-locks.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { config } from "./mutants/config.js";
@@ -23,6 +24,7 @@ import { grants } from "./mutants/grants.js";
 import { guards } from "./mutants/guards.js";
 import { handingOver } from "./mutants/handing-over.js";
 import { instances } from "./mutants/instances.js";
+import { leading } from "./mutants/leading.js";
 import { leases } from "./mutants/leases.js";
 import { libraries } from "./mutants/libraries.js";
 import { loading } from "./mutants/loading.js";
@@ -74,6 +76,7 @@ const mutants = [
   ...libraries,
   ...counters,
   ...handingOver,
+  ...leading,
   ...retrying,
   ...rules,
   ...shares,
@@ -85,6 +88,7 @@ const mutants = [
   ...views,
   ...watch,
   ...cli,
+  ...advisoryLocks,
   ...config,
   ...timing,
   ...tls,

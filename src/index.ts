@@ -1,7 +1,10 @@
+export { advisoryLock } from "./advisory-lock/advisory-lock.js";
+export type { AdvisoryLockOptions } from "./api/advisory-lock-options.js";
 export type { Capabilities, Feature, FeatureState } from "./api/capabilities.js";
 export type { ConnectionOptions } from "./api/connection-options.js";
 export type { DetachedLock } from "./api/detached-lock.js";
 export type { ForceReleaseResult } from "./api/force-release.js";
+export type { LeadOptions } from "./api/lead-options.js";
 export type { LeaseInfo } from "./api/lease-info.js";
 export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
 export type { JsonObject, JsonValue } from "./api/metadata.js";

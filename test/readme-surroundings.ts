@@ -55,7 +55,7 @@ declare global {
   const knex: Knex;
   const orm: { readonly em: Em };
   const sequelize: Sequelize;
-  const { createLocker, getLocker, key, LeaseholdError, StaleFenceError }: typeof leasehold;
+  const { advisoryLock, createLocker, getLocker, key, LeaseholdError, StaleFenceError }: typeof leasehold;
   const { activeLeases, fencedBy, fenceTable, guardTable, stats, waiting }: typeof leaseholdDrizzle;
   const { createTestLocker, storeConformance }: typeof leaseholdTesting;
   const { memoryStore }: typeof leaseholdStore;

@@ -1,3 +1,5 @@
+import type { ShareOptions } from "../../src/index.js";
+
 /** What takes part: in a process of its own, so that no contender's garbage or code shapes another's figures. */
 export interface Contender {
   /** Waits until it is granted. */
@@ -17,6 +19,8 @@ export type ContenderSpec =
       readonly url: string;
       readonly entry: string;
       readonly options?: Readonly<Record<string, number>>;
+      /** What is asked for with each acquire. */
+      readonly share?: ShareOptions;
     }
   | { readonly kind: "memory-store"; readonly entry: string }
   | { readonly kind: "redlock" | "redlock-universal" | "sesamecare"; readonly port: number }

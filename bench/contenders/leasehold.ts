@@ -11,7 +11,7 @@ export async function openLeasehold(spec: Extract<ContenderSpec, { kind: "leaseh
   await locker.ready();
   return {
     locker,
-    acquire: (key) => locker.acquire(key),
+    acquire: (key) => locker.acquire(key, spec.share),
     release: (lock) => (lock as Lock).release(),
     tryOnce: async (key) => (await locker.tryAcquire(key)) !== null,
     end: () => locker.close(),

@@ -13,6 +13,7 @@ import { memoryStore } from "./memory-store.js";
 import { newKeys } from "./new-keys.js";
 import { queue } from "./queue.js";
 import { routing } from "./routing.js";
+import { shares } from "./shares.js";
 import { takeover } from "./takeover.js";
 import { uncontended } from "./uncontended.js";
 import type { Workload } from "./workload.js";
@@ -36,4 +37,5 @@ export const workloads: readonly Workload[] = [
   counting,
   routing,
   memoryStore,
+  shares,
 ];

@@ -9,25 +9,21 @@ other processes do, without losing one. When this process dies, its lock is free
 import contextlib
 import os
 import sys
-import time
 
 import psycopg
 
 
 @contextlib.contextmanager
-def locked(connection, session, key, ttl="1 min", wait_s=30.0):
+def locked(connection, session, key, ttl="1 min", wait="30 s"):
     """Holds the lock, and gives its fence for leasehold.guard. The connection must be in autocommit mode, the session attached on it."""
-    deadline = time.monotonic() + wait_s
-    while True:
-        acquired, token, fence, holder = connection.execute(
-            "select acquired, token, fence, holder from leasehold.try_acquire(%s, %s::interval, session => %s)",
-            (key, ttl, session),
+    try:
+        token, fence, _ = connection.execute(
+            "call leasehold.acquire(%s, wait => %s, ttl => %s, session => %s)", (key, wait, ttl, session)
         ).fetchone()
-        if acquired:
-            break
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{key} was not free within {wait_s} s: {holder or 'others'} had it")
-        time.sleep(0.05)
+    except psycopg.Error as error:
+        if error.sqlstate != "LH009":
+            raise
+        raise TimeoutError(f"{key} was not free within {wait}: {error.diag.message_detail}") from error
     try:
         yield fence
     finally:

@@ -209,7 +209,7 @@ export const client: readonly Mutant[] = [
   },
   {
     name: "reentry: any holder of this process counts as the caller",
-    file: "src/locker/store-locker.ts",
+    file: "src/locker/reentry.ts",
     edits: [["if (lock !== undefined && isInsideOf(lock)) {", "if (lock !== undefined) {"]],
     tests: ["test/api/reentry.test.ts"],
   },

@@ -3,6 +3,10 @@ import type { Mutant } from "./mutant.js";
 
 const attach = ["test/sql-api/attach.test.ts"];
 const locks = ["test/sql-api/locks.test.ts"];
+const acquire = ["test/sql-api/acquire.test.ts"];
+const acquireEnds = ["test/sql-api/acquire-ends.test.ts"];
+const acquirePlaces = ["test/sql-api/acquire-places.test.ts"];
+const acquireTurns = ["test/sql-api/acquire-turns.test.ts"];
 const forced = "test/loss/force-release.test.ts";
 
 export const sqlApi: readonly Mutant[] = [
@@ -29,7 +33,7 @@ export const sqlApi: readonly Mutant[] = [
   {
     name: "release in SQL: a row that is locked for a moment is given up",
     file: "src/sql/api/release.sql",
-    edits: [["exit when answer.outcome <> 'busy' or attempt = 3;", "exit;"]],
+    edits: [["exit when answer.outcome <> 'busy' or attempt = 10;", "exit;"]],
     tests: locks,
   },
   {
@@ -131,5 +135,100 @@ export const sqlApi: readonly Mutant[] = [
     file: "src/sql/rights/_profiles.sql",
     edits: [[" and left(p.proname, 6) <> 'admin_'\n", "\n"]],
     tests: ["test/sql-api/rights.test.ts", "test/migrate/rights.test.ts"],
+  },
+  {
+    name: "call acquire: granted inside of a transaction, where a rollback takes it back",
+    file: "src/sql/api/acquire.sql",
+    edits: [
+      ["begin\n  commit;\n  loop\n", "begin\n  loop\n"],
+      ["    commit;\n    exit when is_done;\n", "    exit when is_done;\n    commit;\n"],
+    ],
+    tests: acquirePlaces,
+  },
+  {
+    name: "call acquire: the grant waits for what its caller does next",
+    file: "src/sql/api/acquire.sql",
+    edits: [["    commit;\n    exit when is_done;\n", "    exit when is_done;\n    commit;\n"]],
+    tests: acquirePlaces,
+  },
+  {
+    name: "call acquire: keeps its snapshot while it waits",
+    file: "src/sql/api/acquire.sql",
+    edits: [
+      ["    commit;\n    exit when is_done;\n", "    exit when is_done;\n"],
+      ["    perform pg_catalog.pg_sleep(seconds);\n    commit;\n", "    perform pg_catalog.pg_sleep(seconds);\n"],
+    ],
+    tests: acquire,
+  },
+  {
+    name: "paths: a procedure compares by whoever's operator",
+    file: "src/sql/api/acquire.sql",
+    edits: [["exit when is_done;", "exit when is_done = true;"]],
+    tests: ["test/trust/bodies.test.ts", "test/trust/traps.test.ts"],
+  },
+  {
+    name: "call acquire: does not join the queue",
+    file: "src/sql/api/look.sql",
+    edits: [["bound + 1000, now < bound, ticket", "bound + 1000, false, ticket"]],
+    tests: [...acquire, ...acquireTurns],
+  },
+  {
+    name: "call acquire: stays in the queue when its wait is over",
+    file: "src/sql/api/look.sql",
+    edits: [['if leasehold_internal._remove_entry(look.key collate "C", token) then', "if false then"]],
+    tests: acquireEnds,
+  },
+  {
+    name: "call acquire: who is next is not woken when a wait is over",
+    file: "src/sql/api/look.sql",
+    edits: [["      if leasehold_internal._is_root_free(lease) then\n", "      if false then\n"]],
+    tests: acquireEnds,
+  },
+  {
+    name: "call acquire: a wait that is over frees the lease of its token",
+    file: "src/sql/api/look.sql",
+    edits: [
+      [
+        'if leasehold_internal._remove_entry(look.key collate "C", token) then',
+        "perform leasehold_internal.abandon(true, array[look.key], array[token], array[false], array[false]);\n    if false then",
+      ],
+    ],
+    tests: acquire,
+  },
+  {
+    name: "call acquire: a look that comes too late is granted",
+    file: "src/sql/api/look.sql",
+    edits: [["metadata::text, bound + 1000, now", "metadata::text, 'infinity', now"]],
+    tests: acquireEnds,
+  },
+  {
+    name: "call acquire: a stranger's insert is an error",
+    file: "src/sql/api/look.sql",
+    edits: [["exception when lock_not_available or deadlock_detected then", "exception when division_by_zero then"]],
+    tests: acquire,
+  },
+  {
+    name: "call acquire: the token of its caller is not used",
+    file: "src/sql/api/look.sql",
+    edits: [["token := coalesce(token, gen_random_uuid());", "token := gen_random_uuid();"]],
+    tests: acquire,
+  },
+  {
+    name: "call acquire: who waits for long looks as often as who has just come",
+    file: "src/sql/api/_seconds_to_look.sql",
+    edits: [["(now - greatest(since, lease.changed)) / 20,", "0,"]],
+    tests: acquireTurns,
+  },
+  {
+    name: "call acquire: who is far behind looks as often as the first",
+    file: "src/sql/api/_seconds_to_look.sql",
+    edits: [["10 + ahead * place_ms)", "10)"]],
+    tests: acquireTurns,
+  },
+  {
+    name: "call acquire: the dead ahead count",
+    file: "src/sql/api/_seconds_to_look.sql",
+    edits: [[" and w.alive_until > clock_timestamp()\n", "\n"]],
+    tests: acquireTurns,
   },
 ];

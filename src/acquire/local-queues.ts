@@ -264,18 +264,31 @@ export class LocalQueues implements ClaimQueues, HandOver {
 
 /**
  * Wakes who is next. Of readers all that stand next to each other, for they are granted together. Of those that want a part of a semaphore
- * the first that is not awake yet: each that is let go makes room for one. Returns whether there was anybody.
+ * one more if the first is looking already: each part that is let go makes room for one. Returns whether there was anybody.
  */
 function wakeNext(queue: LocalQueue): boolean {
   const { next } = queue;
-  for (let wait = next, left = AT_ONCE; wait !== null && left > 0; left -= 1) {
-    const { behind } = wait; // read first: a waiter that goes on may leave the queue
-    const isAwake = wait.isWoken || wait.resume === null;
-    wake(wait);
-    const goesOn = wait.isReader ? behind?.isReader === true : wait.isShared && isAwake && behind?.isShared === true;
-    wait = goesOn ? behind : null;
+  if (next === null) {
+    return false;
   }
-  return next !== null;
+  const isLooking = next.resume === null;
+  let { behind } = next; // read first: a waiter that goes on may leave the queue
+  wake(next);
+  if (next.isReader) {
+    for (let left = AT_ONCE; behind?.isReader === true && left > 0; left -= 1) {
+      const following: Waiter | null = behind.behind;
+      wake(behind);
+      behind = following;
+    }
+  } else if (next.isShared && isLooking) {
+    while (behind?.isShared === true && behind.resume === null) {
+      behind = behind.behind;
+    }
+    if (behind?.isShared === true) {
+      wake(behind);
+    }
+  }
+  return true;
 }
 
 function wake(wait: Waiter): void {

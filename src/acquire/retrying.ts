@@ -78,8 +78,8 @@ async function gaveUp(
   return { outcome, holder: refused.holder, blockingPid, tries };
 }
 
-/** @throws InvalidOptionError */
-function checkDelay(value: unknown): number | null {
+/** What a strategy has returned. @throws InvalidOptionError */
+export function checkDelay(value: unknown): number | null {
   if (value === null || (typeof value === "number" && Number.isFinite(value) && value >= 0)) return value;
   const expected = "null or a number of 0 and up (milliseconds) from the strategy";
   throw new InvalidOptionError({ option: "retry", expected, received: value });

@@ -9,7 +9,7 @@ import { type Granted, type NotGranted, refusal, type SettledAnswer, settled } f
 const POLL_MS = 1_000;
 const JITTER = 0.2;
 const BUSY_MS = 10;
-/** The pause after a look that Postgres has not answered. */
+/** The pause after a look that Postgres has not answered, unless the terms have a pace. */
 const OUTAGE_MS = 500;
 
 /** Looks again and again, in the queue of the key, until it is granted, timed out or ended. */
@@ -107,16 +107,18 @@ export class Wait implements Waiter {
   /** One look, asked again until it is answered, or `waitMs` is over. */
   async #lookThroughOutages(first?: FirstResult): Promise<SettledAnswer> {
     const looks = this.#looks;
+    const { pace } = looks.claim.terms;
     for (let given: Partial<FirstResult> | undefined = first; ; ) {
       try {
         const answer = await this.#queues.look(this, () => looks.look(given));
         if (given?.failure) {
           looks.onRecovered();
         }
+        pace?.answered();
         return answer;
       } catch (error) {
         const failure = looks.outlast(error);
-        await looks.pause(Math.min(OUTAGE_MS, looks.leftMs));
+        await looks.pause(Math.min(pace?.failed(failure) ?? OUTAGE_MS, looks.leftMs));
         given = { failure, deadline: after(looks.clock.now(), Math.min(looks.requestTimeoutMs, looks.leftMs)) };
       }
     }

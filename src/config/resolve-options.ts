@@ -20,6 +20,7 @@ import { checkClient } from "./check-client.js";
 import { checkConnectionOptions } from "./connection-options.js";
 import { type CheckedMetadata, checkMetadata } from "./metadata.js";
 import { checkMinHold, drawMinHoldMs, type MinHold } from "./min-hold.js";
+import type { OutagePace } from "./outage-pace.js";
 import { resolveStore } from "./resolve-store.js";
 import { type Targets, targetsOf } from "./resolve-targets.js";
 import { checkShare, type ShareTerms } from "./share.js";
@@ -76,6 +77,8 @@ export interface ResolvedAcquireOptions extends ResolvedLeaseOptions<number> {
   readonly renewEveryMs: number;
   /** Equal for acquires with the same terms: they can share a statement. */
   readonly sort: string;
+  /** Absent: a wait has a pace of its own. */
+  readonly pace?: OutagePace;
 }
 
 interface ResolvedLeaseOptions<Hold extends MinHold> {

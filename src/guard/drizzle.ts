@@ -1,10 +1,13 @@
 import {
+  askInOne,
+  askInTwo,
   type Enter,
   hasMethods,
   inOne,
   inTwo,
   membersOf,
   type Recognised,
+  type Run,
   type Transact,
   type Unfit,
 } from "./library.js";
@@ -40,6 +43,7 @@ export function recogniseDrizzle(value: unknown): Recognised | Unfit | null {
   return {
     transact: transact(drizzle, isOpen),
     enter: isPool ? null : enter(drizzle),
+    ask: isPool ? null : (isSimple(drizzle) ? askInOne : askInTwo)(runOn(drizzle)),
     reconnects: () => reconnects(drizzle),
     client: membersOf(client) ?? undefined,
   };
@@ -83,8 +87,15 @@ function transact(database: DrizzleDatabase, isOpen: boolean): Transact {
 }
 
 function enter(tx: DrizzleDatabase): Enter {
-  const run = (text: string) => Promise.resolve(tx.execute(text));
-  return simple.has(driverOf(tx)) ? inOne(run) : inTwo(run);
+  return (isSimple(tx) ? inOne : inTwo)(runOn(tx));
+}
+
+function isSimple(database: DrizzleDatabase): boolean {
+  return simple.has(driverOf(database));
+}
+
+function runOn(tx: DrizzleDatabase): Run {
+  return (text) => Promise.resolve(tx.execute(text));
 }
 
 function driverOf(database: DrizzleDatabase): string {

@@ -1,4 +1,14 @@
-import { type Enter, hasMethods, inOne, membersOf, type Recognised, type Transact, type Unfit } from "./library.js";
+import {
+  askInOne,
+  type Enter,
+  hasMethods,
+  inOne,
+  membersOf,
+  type Recognised,
+  type Run,
+  type Transact,
+  type Unfit,
+} from "./library.js";
 import { listenForErrors } from "./node-postgres.js";
 
 /** The shape of what `knex()` returns, and of its transactions. */
@@ -32,7 +42,11 @@ export function recogniseKnex(value: unknown): Recognised | Unfit | null {
   const { dialect } = knex.client;
   if (dialect !== "postgresql") return { why: `a Knex database for ${String(dialect ?? "no server")}` };
   const isOpen = hasMethods(members, "isCompleted") && !(value as KnexTransaction).isCompleted();
-  return { transact: transact(knex), enter: isOpen ? enter(knex.client) : null };
+  return {
+    transact: transact(knex),
+    enter: isOpen ? enter(knex.client) : null,
+    ask: isOpen ? askInOne(runOn(knex.client)) : null,
+  };
 }
 
 /** In a transaction of Knex, a nested one: a savepoint. */
@@ -50,7 +64,11 @@ function transact(knex: Knex): Transact {
   };
 }
 
-/** Bypasses `postProcessResponse`, which must not see our answers. Knex refuses it once the transaction has ended. */
 function enter(client: Client): Enter {
-  return inOne(async (text) => await client.query(await client.acquireConnection(), text));
+  return inOne(runOn(client));
+}
+
+/** Bypasses `postProcessResponse`, which must not see our answers. Knex refuses it once the transaction has ended. */
+function runOn(client: Client): Run {
+  return async (text) => await client.query(await client.acquireConnection(), text);
 }

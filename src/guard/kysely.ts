@@ -1,10 +1,13 @@
 import {
+  type Ask,
+  askInTwo,
   type Enter,
   hasMethods,
   inOne,
   inTwo,
   membersOf,
   type Recognised,
+  type Run,
   type Transact,
   type Unfit,
 } from "./library.js";
@@ -51,6 +54,7 @@ export function recogniseKysely(value: unknown): Recognised | Unfit | null {
   return {
     transact: members.isTransaction ? null : transact(database),
     enter: enter(database),
+    ask: ask(database),
     reconnects: () => reconnects(database),
   };
 }
@@ -69,13 +73,18 @@ function transact(database: KyselyDatabase): Transact {
   };
 }
 
-/** Bypasses the plugins, which must not change our statements. */
 function enter(database: KyselyDatabase): Enter {
   return (statements) =>
     executorOf(database).provideConnection(async (connection) => {
-      const run = (text: string) => connection.executeQuery(rawQuery(text));
+      const run = runOn(connection);
       await (simple.has(connection.constructor.name) ? inOne(run) : inTwo(run))(statements);
     });
+}
+
+/** Of a message with several statements Kysely gives no rows. */
+function ask(database: KyselyDatabase): Ask {
+  return (question) =>
+    executorOf(database).provideConnection(async (connection) => await askInTwo(runOn(connection))(question));
 }
 
 /**
@@ -87,6 +96,11 @@ function reconnects(database: KyselyDatabase): Promise<boolean> {
     const { name, prototype } = connection.constructor as { name: string; prototype: Partial<Connection> };
     return /postgres-?js/i.test(name) || /\.unsafe\(/.test(String(prototype.executeQuery));
   });
+}
+
+/** Bypasses the plugins, which must not change our statements. */
+function runOn(connection: Connection): Run {
+  return (text) => connection.executeQuery(rawQuery(text));
 }
 
 function executorOf(database: KyselyDatabase): Executor {

@@ -9,6 +9,8 @@ export interface Recognised {
   readonly transact: Transact | null;
   /** Guards what may be an open transaction. Null: it cannot be one (a pool, for example). */
   readonly enter: Enter | null;
+  /** Asks in what may be an open transaction. Null: it cannot be one. */
+  readonly ask: Ask | null;
   /**
    * Whether the library goes on on a new connection when this one dies, outside of the transaction and unguarded, without
    * a word to anybody. Only postgres.js does.
@@ -29,6 +31,17 @@ export type Transact = (guard: Guard, body: (tx: unknown) => unknown, options: u
 /** Sends a guard into a transaction, with a statement that fails if no transaction is open. */
 export type Enter = (statements: GuardStatements) => PromiseLike<unknown>;
 
+/** Sends a statement that has an answer into a transaction. Resolves to the answer in the form that the library gives it. */
+export type Ask = (question: Question) => PromiseLike<unknown>;
+
+export interface Question {
+  /** Fails (25P01) if no transaction is open, or only an implicit one around several statements. Leaves nothing behind. */
+  readonly proof: string;
+  /** Leaves in the transaction what `statement` looks for. Outside of one, it is gone when `statement` comes. */
+  readonly mark: string;
+  readonly statement: string;
+}
+
 /** Sends a statement without parameters, at once. */
 export type Run = (text: string) => PromiseLike<unknown>;
 
@@ -44,6 +57,22 @@ export function inTwo(run: Run): Enter {
     for (const answer of answers) {
       if (answer.status === "rejected") throw answer.reason;
     }
+  };
+}
+
+/** As `inOne`, for libraries that give the answers of all statements in a message. */
+export function askInOne(run: Run): Ask {
+  return ({ proof, mark, statement }) => run(`${proof}; ${mark}; ${statement}`);
+}
+
+/**
+ * As `inTwo`, for libraries that give the answer of one statement at a time. The second is sent after the first answer: node-postgres
+ * warns of a statement that is sent while another runs.
+ */
+export function askInTwo(run: Run): Ask {
+  return async ({ mark, statement }) => {
+    await run(mark);
+    return await run(statement);
   };
 }
 

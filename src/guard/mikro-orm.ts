@@ -31,7 +31,8 @@ export function recogniseMikroOrm(value: unknown): Recognised | Unfit | null {
   if (/mysql|mariadb|sqlite|libsql|mssql|mongo|oracle/i.test(name)) {
     return { why: `a MikroORM database for another kind of server (${name})` };
   }
-  return { transact: transact(manager), enter: openIn(manager)?.enter ?? null };
+  const open = openIn(manager);
+  return { transact: transact(manager), enter: open?.enter ?? null, ask: open?.ask ?? null };
 }
 
 /** The body's writes are flushed after it, in the same transaction. */

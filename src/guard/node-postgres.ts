@@ -2,7 +2,7 @@ import { InvalidOptionError, UnsupportedError } from "../errors/errors.js";
 import { checkBoolean, checkNames, checkOneOf } from "../errors/option-checks.js";
 import { processWide } from "../runtime/process-wide.js";
 import type { Guard } from "./guard.js";
-import { hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
+import { askInOne, hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
 import { alreadyOpen } from "./refusals.js";
 
 /** The shape of a `Client` of node-postgres, or of a client of its pool. */
@@ -46,13 +46,20 @@ export function recogniseNodePostgres(value: unknown): Recognised | null {
   const members = membersOf(value);
   if (members === null || !hasMethods(members, "connect", "query", "on")) return null;
   if (typeof members.totalCount === "number" && typeof members.waitingCount === "number") {
-    return { transact: transactOnPool(members as unknown as NodePostgresPool), enter: null, client: members };
+    return {
+      transact: transactOnPool(members as unknown as NodePostgresPool),
+      enter: null,
+      ask: null,
+      client: members,
+    };
   }
   if (!hasMethods(members, "getTypeParser")) return null;
   const client = members as unknown as NodePostgresClient;
+  const run = (text: string) => client.query(text);
   return {
     transact: (guard, body, options) => transact(client, guard, body, beginWith(options)),
-    enter: inOne((text) => client.query(text)),
+    enter: inOne(run),
+    ask: askInOne(run),
   };
 }
 

@@ -1,4 +1,13 @@
-import { type Enter, hasMethods, inOne, membersOf, type Recognised, type Transact } from "./library.js";
+import {
+  askInOne,
+  type Enter,
+  hasMethods,
+  inOne,
+  membersOf,
+  type Recognised,
+  type Run,
+  type Transact,
+} from "./library.js";
 import { isFenced, PostgresJsScope } from "./postgres-js-scope.js";
 
 /** The shape of a client made with `postgres()`. */
@@ -21,10 +30,11 @@ export function recognisePostgresJs(value: unknown): Recognised | null {
   const members = typeof value === "function" ? membersOf(value) : null;
   if (members === null || !hasMethods(members, "unsafe")) return null;
   if (hasMethods(members, "begin"))
-    return { transact: transact(members as unknown as PostgresJsDatabase), enter: null, client: members };
+    return { transact: transact(members as unknown as PostgresJsDatabase), enter: null, ask: null, client: members };
   if (!hasMethods(members, "savepoint") && !hasMethods(members, "release")) return null;
   const reconnects = () => !isFenced(value);
-  return { transact: null, enter: enter(members as unknown as PostgresJsTransaction), reconnects };
+  const tx = members as unknown as PostgresJsTransaction;
+  return { transact: null, enter: enter(tx), ask: askInOne(runOn(tx)), reconnects };
 }
 
 function transact(sql: PostgresJsDatabase): Transact {
@@ -41,7 +51,11 @@ function transact(sql: PostgresJsDatabase): Transact {
   };
 }
 
-/** Without parameters, postgres.js uses the simple protocol. */
 function enter(tx: PostgresJsTransaction): Enter {
-  return inOne((text) => tx.unsafe(text));
+  return inOne(runOn(tx));
+}
+
+/** Without parameters, postgres.js uses the simple protocol. */
+function runOn(tx: PostgresJsTransaction): Run {
+  return (text) => tx.unsafe(text);
 }

@@ -1,4 +1,13 @@
-import { hasMethods, inTwo, membersOf, type Recognised, type Run, type Transact, type Unfit } from "./library.js";
+import {
+  askInTwo,
+  hasMethods,
+  inTwo,
+  membersOf,
+  type Recognised,
+  type Run,
+  type Transact,
+  type Unfit,
+} from "./library.js";
 
 /** The shape of a Prisma client, also of one extended with `$extends`. */
 export interface PrismaDatabase {
@@ -11,16 +20,22 @@ export interface PrismaTransaction {
   $executeRawUnsafe(query: string): PromiseLike<unknown>;
 }
 
+interface Queries {
+  $queryRawUnsafe(query: string): PromiseLike<unknown>;
+}
+
 export function recognisePrisma(value: unknown): Recognised | Unfit | null {
   const members = membersOf(value);
   if (members === null || !hasMethods(members, "$executeRawUnsafe", "$queryRawUnsafe")) return null;
   const { _activeProvider: provider } = members;
   if (typeof provider === "string" && !/postgres/i.test(provider)) return { why: `a Prisma client for ${provider}` };
+  const tx = members as unknown as PrismaTransaction & Queries;
   // The transaction that a body gets has no `$connect`. Since Prisma 7 it can open a nested transaction.
   const isOpen = !hasMethods(members, "$connect");
   return {
     transact: hasMethods(members, "$transaction") ? transact(members as unknown as PrismaDatabase) : null,
-    enter: isOpen ? inTwo(runOn(members as unknown as PrismaTransaction)) : null,
+    enter: isOpen ? inTwo(runOn(tx)) : null,
+    ask: isOpen ? askInTwo((text) => Promise.resolve(tx.$queryRawUnsafe(text))) : null,
   };
 }
 

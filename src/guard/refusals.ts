@@ -16,7 +16,7 @@ export function notATransaction({ key, fence }: Subject, cause?: unknown): Inval
     option: "tx",
     expected: "an open transaction",
     received: undefined,
-    message: `tx: no transaction is open there, and outside of one a guard protects nothing. Use lock.transaction(db, async (tx) => ...), which opens one, or pass the transaction itself. ${line({ key, fence })}`,
+    message: `tx: no transaction is open there, and outside of one a guard protects nothing. Use lock.transaction(db, async (tx) => ...), which opens one, or pass the transaction itself. ${guardLine({ key, fence })}`,
     cause,
   });
 }
@@ -27,7 +27,7 @@ export function alreadyOpen(subject: Subject): InvalidOptionError {
     option: "db",
     expected: "a database or a pool",
     received: undefined,
-    message: `db: this is a transaction already, or a connection in one. Guard it with: await lock.guard(tx). ${line(subject)}`,
+    message: `db: this is a transaction already, or a connection in one. Guard it with: await lock.guard(tx). ${guardLine(subject)}`,
   });
 }
 
@@ -54,28 +54,24 @@ export function elsewhere(subject: Subject, why: string, cause: unknown): Invali
     option: "db",
     expected: "a transaction in the database of the lock",
     received: undefined,
-    message: `db: ${why}. A guard can only protect writes to the database that the lock is in: pass a connection to that one. ${line(subject)} For writes elsewhere, compare lock.fence there, or use locker.checkFence().`,
+    message: `db: ${why}. A guard can only protect writes to the database that the lock is in: pass a connection to that one. ${guardLine(subject)} For writes elsewhere, compare lock.fence there, or use locker.checkFence().`,
     cause,
   });
 }
 
-/** A value that no supported library made. */
-export function unknownDatabase(
-  option: "db" | "tx",
-  value: unknown,
-  subject: Subject,
-  why?: string,
-): InvalidOptionError {
+/** A value that no supported library made. `advice` says what to do with it. */
+export function unknownDatabase(option: "db" | "tx", value: unknown, advice: string, why?: string): InvalidOptionError {
   const received = why ?? nameOf(value);
   return new InvalidOptionError({
     option,
     expected: `a ${option === "db" ? "database" : "transaction"} of ${known}`,
     received: value,
-    message: `${option}: expected a Postgres ${option === "db" ? "database" : "transaction"} of ${known}, got ${received}. ${line(subject)}`,
+    message: `${option}: expected a Postgres ${option === "db" ? "database" : "transaction"} of ${known}, got ${received}. ${advice}`,
   });
 }
 
-function line({ key, fence }: Subject): string {
+/** What guards a transaction that is of none of these libraries. */
+export function guardLine({ key, fence }: Subject): string {
   return `With anything else that speaks to Postgres, run this in the transaction, first: select leasehold.guard(${quoteLiteral(key)}, ${fence});`;
 }
 

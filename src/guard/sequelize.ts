@@ -1,4 +1,14 @@
-import { type Enter, hasMethods, inOne, membersOf, type Recognised, type Transact, type Unfit } from "./library.js";
+import {
+  askInOne,
+  type Enter,
+  hasMethods,
+  inOne,
+  membersOf,
+  type Recognised,
+  type Run,
+  type Transact,
+  type Unfit,
+} from "./library.js";
 
 /** The shape of a `Sequelize` instance. */
 export interface SequelizeDatabase {
@@ -29,13 +39,14 @@ export function recogniseSequelize(value: unknown): Recognised | Unfit | null {
   if (members === null) return null;
   if (hasMethods(members, "afterCommit", "rollback") && membersOf(members.sequelize) !== null) {
     const tx = members as unknown as Transaction;
-    return { transact: null, enter: tx.finished === undefined ? enter(tx) : null };
+    const isOpen = tx.finished === undefined;
+    return { transact: null, enter: isOpen ? enter(tx) : null, ask: isOpen ? askInOne(runOn(tx)) : null };
   }
   if (!hasMethods(members, "transaction", "authenticate", "getDialect", "query")) return null;
   const sequelize = members as unknown as Sequelize;
   const dialect = sequelize.getDialect();
   if (dialect !== "postgres") return { why: `a Sequelize database for ${dialect}` };
-  return { transact: transact(sequelize), enter: null };
+  return { transact: transact(sequelize), enter: null, ask: null };
 }
 
 /** With a callback, so that `Sequelize.useCLS` works in the body, too. */
@@ -47,7 +58,11 @@ function transact(sequelize: Sequelize): Transact {
     });
 }
 
-/** `raw`, because there is nothing to make models of. Without replacements the text is sent as it is. */
 function enter(transaction: Transaction): Enter {
-  return inOne((text) => transaction.sequelize.query(text, { transaction, raw: true }));
+  return inOne(runOn(transaction));
+}
+
+/** `raw`, because there is nothing to make models of. Without replacements the text is sent as it is. */
+function runOn(transaction: Transaction): Run {
+  return (text) => transaction.sequelize.query(text, { transaction, raw: true });
 }

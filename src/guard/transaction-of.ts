@@ -25,7 +25,7 @@ export type GuardedDatabase =
   | NodePostgresPool
   | NodePostgresClient;
 
-/** What `lock.guard` accepts: an open transaction of one of these libraries. */
+/** What `lock.guard` and `advisoryLock` accept: an open transaction of one of these libraries. */
 export type GuardedTransaction =
   | DrizzleDatabase
   | KyselyDatabase

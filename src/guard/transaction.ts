@@ -1,20 +1,12 @@
 import { checkBoolean, checkNames } from "../errors/option-checks.js";
-import { recogniseDrizzle } from "./drizzle.js";
 import { runEnclosed } from "./enclosing.js";
 import { exhaustedBy } from "./exhausted.js";
 import type { Guard } from "./guard.js";
-import { recogniseKnex } from "./knex.js";
-import { recogniseKysely } from "./kysely.js";
-import { hasMethods, membersOf, type Recognise, type Recognised } from "./library.js";
-import { recogniseMikroOrm } from "./mikro-orm.js";
-import { recogniseNodePostgres } from "./node-postgres.js";
-import { recognisePostgresJs } from "./postgres-js.js";
-import { recognisePrisma } from "./prisma.js";
-import { alreadyOpen, notATransaction, reconnecting, unknownDatabase } from "./refusals.js";
-import { recogniseSequelize } from "./sequelize.js";
+import { recognise } from "./libraries.js";
+import { hasMethods, membersOf } from "./library.js";
+import { alreadyOpen, guardLine, notATransaction, reconnecting } from "./refusals.js";
 import { findSqlState } from "./sql-state.js";
 import type { Settled } from "./transaction-of.js";
-import { recogniseTypeOrm } from "./typeorm.js";
 
 /** Options of `lock.guard`. */
 export interface GuardOptions {
@@ -24,18 +16,6 @@ export interface GuardOptions {
    */
   readonly acceptReconnect?: boolean | undefined;
 }
-
-const libraries: readonly Recognise[] = [
-  recognisePostgresJs,
-  recogniseDrizzle,
-  recogniseKysely,
-  recognisePrisma,
-  recogniseTypeOrm,
-  recogniseKnex,
-  recogniseMikroOrm,
-  recogniseSequelize,
-  recogniseNodePostgres,
-];
 
 /**
  * Opens a transaction with the user's library, guards it, and runs the body in it.
@@ -48,7 +28,7 @@ export async function runGuarded<Value>(
   body: (tx: never) => Value | PromiseLike<Value>,
   options: unknown,
 ): Promise<Settled<Value>> {
-  const { transact, reconnects, client } = recognise("db", database, guard);
+  const { transact, reconnects, client } = recognise("db", database, () => guardLine(guard));
   if (transact === null) throw (await reconnects?.()) ? reconnecting(guard) : alreadyOpen(guard);
   const exhausted = client === undefined ? null : exhaustedBy(client);
   if (exhausted !== null) throw exhausted;
@@ -79,20 +59,10 @@ export async function runGuarded<Value>(
 export async function guardOpen(guard: Guard, transaction: unknown, options: GuardOptions | undefined): Promise<void> {
   const { acceptReconnect = false } = checkNames("guard's options", options, ["acceptReconnect"]);
   const isAccepted = checkBoolean("acceptReconnect", acceptReconnect);
-  const { enter, reconnects } = recognise("tx", transaction, guard);
+  const { enter, reconnects } = recognise("tx", transaction, () => guardLine(guard));
   if (enter === null) throw notATransaction(guard);
   if (!isAccepted && (await reconnects?.())) throw reconnecting(guard);
   await guard.confirm(enter(guard.statements));
-}
-
-function recognise(option: "db" | "tx", value: unknown, guard: Guard): Recognised {
-  for (const one of libraries) {
-    const recognised = one(value);
-    if (recognised === null) continue;
-    if ("why" in recognised) throw unknownDatabase(option, value, guard, recognised.why);
-    return recognised;
-  }
-  throw unknownDatabase(option, value, guard);
 }
 
 function isThenable(value: unknown): boolean {

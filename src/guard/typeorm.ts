@@ -1,5 +1,6 @@
 import { checkNames } from "../errors/option-checks.js";
 import {
+  askInTwo,
   type Enter,
   hasMethods,
   inOne,
@@ -54,6 +55,8 @@ export function recogniseTypeOrm(value: unknown): Recognised | Unfit | null {
   return {
     transact: transact(manager, type),
     enter: isOpen ? enter(queryRunner, type) : null,
+    // Of a message with several statements TypeORM gives no rows.
+    ask: isOpen ? askInTwo((text) => queryRunner.query(text)) : null,
   };
 }
 

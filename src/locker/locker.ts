@@ -1,6 +1,7 @@
 import type { Capabilities } from "../api/capabilities.js";
 import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
+import type { LeadOptions } from "../api/lead-options.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
@@ -90,6 +91,38 @@ export interface Locker extends AsyncDisposable {
     body: (lock: Lock) => Value | PromiseLike<Value>,
     options?: TryOptions,
   ): Promise<TryResult<Value>>;
+
+  /**
+   * Campaigns for the key in the queue, for as long as that takes; runs the body while it leads; and campaigns again when the lock is lost,
+   * whatever the body does about that, once the body has ended. An outage of Postgres, however long, does not end it.
+   *
+   * The body's `signal` fires when the lock is lost and when `options.signal` fires. While it leads, the body ends `lead` by returning (it resigns)
+   * or by throwing: catch in it what may pass, such as a query that fails in an outage. After a loss both end the term alone; what it throws
+   * then, and is neither the loss nor an abort, goes to `onError`, or else becomes a process warning. An error that says that this very lock is
+   * not held counts as a loss. While the call lasts it keeps the process alive.
+   *
+   * ```ts
+   * const stop = new AbortController();
+   * process.once("SIGTERM", () => stop.abort());
+   * await locker.lead("dispatcher", async (lock, signal) => {
+   *   console.log(`leads, with fence ${lock.fence}`);
+   *   while (!signal.aborted) await work(signal);
+   * }, { signal: stop.signal });
+   * ```
+   * Resolves to what the body returned while it led; to undefined when `options.signal` has fired before that.
+   * @throws what the body threw while it led
+   * @throws {RetriesExhaustedError} when `retry` gives up; its `cause` is the loss or the outage
+   * @throws {ClosedError} when the locker is closed, also during a term, once the body has ended
+   * @throws {ReentryError} when the locker has `reentry: "throw"`, and the code that calls holds the key
+   * @throws {UnavailableError} when what is wrong will not pass: a wrong password, where this locker has never been connected, or a `client` that
+   * was ended. Any other outage is waited for.
+   * @throws {UnsafeBackendError} @throws {NotMigratedError} @throws {NotPermittedError} as `ready` does
+   */
+  lead<Value>(
+    key: string,
+    body: (lock: Lock, signal: AbortSignal) => Value | PromiseLike<Value>,
+    options?: LeadOptions,
+  ): Promise<Value | undefined>;
 
   /**
    * Goes on with a lock that `lock.detach` gave away elsewhere, or that the SQL API granted. The fence stays; the token is replaced, so that a

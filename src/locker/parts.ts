@@ -18,6 +18,7 @@ import type { Backend, BackendEvents } from "../store/backend.js";
 import { Administration } from "./administration.js";
 import { Calls } from "./calls.js";
 import { Flushing } from "./flushing.js";
+import { Leading } from "./lead.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Sweeping } from "./sweeping.js";
 
@@ -34,6 +35,7 @@ export interface Parts {
   readonly holdings: Holdings;
   readonly acquires: Acquires;
   readonly adoptions: Adoptions;
+  readonly leading: Leading;
   readonly administration: Administration;
   readonly lifecycle: Lifecycle;
 }
@@ -101,6 +103,7 @@ export function makeParts(
     toError: refusalBy(holdings),
   });
   const adoptions = new Adoptions({ claims, holdings, background, observer, isClosing: () => calls.isClosing });
+  const leading = new Leading({ options, backend, calls, acquires, holdings, publisher, callbacks });
   const administration = new Administration({
     backend,
     calls,
@@ -135,6 +138,7 @@ export function makeParts(
     holdings,
     acquires,
     adoptions,
+    leading,
     administration,
     lifecycle,
   };

@@ -1,4 +1,5 @@
 import type { Lock } from "../api/lock.js";
+import { ReentryError } from "../errors/errors.js";
 import { Surroundings } from "../runtime/surroundings.js";
 
 /** The locks under whose bodies the running code is. */
@@ -12,8 +13,19 @@ export function runInside<Value>(lock: Lock, body: () => Value): Value {
   return bodies.run(lock, body);
 }
 
+/**
+ * `lock`: what this locker holds on the key.
+ * @throws {ReentryError} when the caller runs in the body of that lock
+ */
+export function refuseReentry(key: string, lock: Lock | undefined): void {
+  if (lock !== undefined && isInsideOf(lock)) {
+    const { owner, fence, weight, expiresAt } = lock;
+    throw new ReentryError({ key, holder: { owner, fence, weight, isThisProcess: true, expiresAt } });
+  }
+}
+
 /** Whether the running code was called from the body of this lock, which therefore cannot end before it does, if it is awaited. */
-export function isInsideOf(lock: Lock): boolean {
+function isInsideOf(lock: Lock): boolean {
   for (const body of bodies) {
     if (body === lock) {
       return true;

@@ -1,6 +1,7 @@
 import type { Capabilities } from "../api/capabilities.js";
 import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
+import type { LeadOptions } from "../api/lead-options.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
@@ -15,6 +16,7 @@ import { describeInstances } from "./debug-instances.js";
 import type { Locker, TryResult } from "./locker.js";
 import { askAll, commonCapabilities, slowest, sumOfSweeps } from "./over-instances.js";
 import { isClosing, StoreLocker } from "./store-locker.js";
+import type { LeadBody } from "./term.js";
 import { unknownInstance } from "./unknown-instance.js";
 
 /** One of its instances. */
@@ -77,6 +79,10 @@ export class RoutedLocker implements Locker {
     options?: TryOptions,
   ): Promise<TryResult<Value>> {
     return this.#router.of(key).tryWithLock(key, body, options);
+  }
+
+  lead<Value>(key: string, body: LeadBody<Value>, options?: LeadOptions): Promise<Value | undefined> {
+    return this.#router.of(key).lead(key, body, options);
   }
 
   /** On the instance that it names. One that names none, as it comes from SQL, is where its key belongs. */

@@ -3,6 +3,7 @@ import type { NotGranted } from "../acquire/results.js";
 import type { Capabilities } from "../api/capabilities.js";
 import type { DetachedLock } from "../api/detached-lock.js";
 import type { ForceReleaseResult } from "../api/force-release.js";
+import type { LeadOptions } from "../api/lead-options.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
@@ -15,7 +16,7 @@ import {
   type ResolvedLockerOptions,
   resolveAcquireOptions,
 } from "../config/resolve-options.js";
-import { ClosedError, InvalidOptionError, ReentryError } from "../errors/errors.js";
+import { ClosedError, InvalidOptionError } from "../errors/errors.js";
 import { checkFunction, checkMs, checkNames } from "../errors/option-checks.js";
 import type { Holdings } from "../hold/holdings.js";
 import type { LockerStats } from "../observe/counters/counters.js";
@@ -29,7 +30,8 @@ import { type DebugInfo, describeLocker } from "./debug.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
 import type { Locker, TryResult } from "./locker.js";
 import { makeParts, type Parts } from "./parts.js";
-import { isInsideOf, runInside } from "./reentry.js";
+import { refuseReentry, runInside } from "./reentry.js";
+import type { LeadBody } from "./term.js";
 import { unknownInstance } from "./unknown-instance.js";
 import { runUnder } from "./with-lock.js";
 
@@ -93,7 +95,7 @@ export class StoreLocker implements Locker {
         return Promise.reject(new ClosedError());
       }
       if (terms.reentry === "throw") {
-        this.#refuseReentry(fullKey);
+        refuseReentry(fullKey, this.#holdings.get(fullKey));
       }
       return acquiring.hasSubscribers
         ? this.#publisher.traceAcquire(
@@ -141,6 +143,10 @@ export class StoreLocker implements Locker {
       return { acquired: true, value, heldMs: result.heldMs };
     };
     return await this.#publisher.traceWithLock(fullKey, trying, ({ acquired }) => acquired);
+  }
+
+  lead<Value>(key: string, body: LeadBody<Value>, options?: LeadOptions): Promise<Value | undefined> {
+    return this.#parts.leading.lead(key, body, options);
   }
 
   async adopt(detached: DetachedLock, options?: AdoptOptions): Promise<Lock> {
@@ -272,15 +278,6 @@ export class StoreLocker implements Locker {
     return acquiring.hasSubscribers
       ? this.#publisher.traceAcquire(key, terms, () => this.#acquires.tryAcquire(key, terms), toLock)
       : this.#acquires.tryAcquire(key, terms);
-  }
-
-  /** @throws {ReentryError} when the caller runs in the body of this locker's own lock on the key */
-  #refuseReentry(key: string): void {
-    const lock = this.#holdings.get(key);
-    if (lock !== undefined && isInsideOf(lock)) {
-      const { owner, fence, weight, expiresAt } = lock;
-      throw new ReentryError({ key, holder: { owner, fence, weight, isThisProcess: true, expiresAt } });
-    }
   }
 
   #run<Value>(

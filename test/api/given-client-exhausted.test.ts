@@ -39,6 +39,7 @@ const calls: Readonly<Record<string, (locker: Locker) => Promise<unknown>>> = {
   "acquire, without waiting": (locker) => locker.tryAcquire("b"),
   withLock: (locker) => locker.withLock("b", () => {}),
   tryWithLock: (locker) => locker.tryWithLock("b", () => {}),
+  lead: (locker) => locker.lead("b", () => {}),
   check: (locker) => locker.check("b"),
   isLocked: (locker) => locker.isLocked("b"),
   forceRelease: (locker) => locker.forceRelease("b"),

@@ -62,6 +62,12 @@ test("a script goes on while a call that it awaits pauses between two tries", as
   expect(end).toEqual({ code: 0, signal: null, stdout: "retries-exhausted\nend of script\n", stderr: "" });
 });
 
+test("a script goes on while it leads, also with a body that only waits for its signal", async () => {
+  const end = await run(database.url, "leading");
+  expectLeft(database, "sessions");
+  expect(end).toEqual({ code: 0, signal: null, stdout: "has led\nend of script\n", stderr: "" });
+});
+
 test("a script goes on until every call that it awaits has an end, whatever the server does", async () => {
   expectLeft(database, "leases", "sessions");
   await using proxy = await startProxy(database.url);

@@ -97,7 +97,7 @@ test("no trojan horse is run with other rights, and no token is seen, whatever f
   };
 
   const callable = await attacker`
-    select p.oid::regprocedure::text as name, format('%I.%I', n.nspname, p.proname) as function, p.prorettype = 'trigger'::regtype as is_trigger,
+    select p.oid::regprocedure::text as name, format('%I.%I', n.nspname, p.proname) as function, p.prorettype = 'trigger'::regtype as is_trigger, p.prokind = 'p' as is_procedure,
            array_to_json(array(select format_type(t.oid, null) from unnest(p.proargtypes) with ordinality a (oid, place) join pg_type t on t.oid = a.oid order by a.place)) as arguments
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      where n.nspname in ('leasehold', 'leasehold_internal') and has_function_privilege(p.oid, 'execute')
@@ -109,15 +109,25 @@ test("no trojan horse is run with other rights, and no token is seen, whatever f
     "pg_temp, evil, leasehold_internal, leasehold",
     "leasehold, evil",
   ]) {
-    for (const { function: name, arguments: types, is_trigger: isTrigger } of callable) {
+    for (const { function: name, arguments: types, is_trigger: isTrigger, is_procedure: isProcedure } of callable) {
       for (const values of [valuesOf(lock.fence), valuesOf(lock.fence, { integer: "null" }), nullsOf()]) {
+        const call = `${name}(${types.map((type: string) => values(type)).join(", ")})`;
+        if (isProcedure) {
+          // It commits, so not in a transaction.
+          await run(`set search_path = ${path}`);
+          await run(
+            "set client_min_messages = debug5; set debug_print_plan = on; set plpgsql.print_strict_params = on",
+          );
+          await run(`call ${call}`);
+          await run("reset all");
+          continue;
+        }
         await run("begin");
         await run(`set local search_path = ${path}`);
         await run(
           "set local client_min_messages = debug5; set local debug_print_plan = on; set local debug_print_parse = on",
         );
         await run("set local plpgsql.extra_errors = 'all'; set local plpgsql.print_strict_params = on");
-        const call = `${name}(${types.map((type: string) => values(type)).join(", ")})`;
         await run(
           isTrigger
             ? `create trigger t before insert or update or delete on evil.bait for each row execute function ${name}('evil.note(''argument'')::text', 'bait');
@@ -463,6 +473,7 @@ function valuesOf(fence: bigint, others: Readonly<Record<string, string>> = {}):
       boolean: "false",
       "boolean[]": "'{true}'",
       interval: "'1 s'",
+      "timestamp with time zone": "'2026-01-01'",
       jsonb: "'{}'",
       regclass: "'evil.bait'",
       name: "'fence'",
@@ -479,6 +490,7 @@ function pgName(type: string): string {
     integer: "int4",
     "double precision": "float8",
     boolean: "bool",
+    "timestamp with time zone": "timestamptz",
   };
   const base = type.replace("[]", "");
   return `${names[base] ?? base}${type.endsWith("[]") ? "[]" : ""}`;

@@ -74,7 +74,7 @@ test("a leader: the next one takes over after a crash, stands again after a loss
 
   const before = await fence();
   await locker.forceRelease("leader:scheduler");
-  await second.wrote(/^does not lead: Lost the lock .*\nleads, with fence \d+$/m);
+  await second.wrote(/^leads no more: Lost the lock .*\nleads, with fence \d+$/m);
   expect(await fence()).toBeGreaterThan(before ?? 0n);
 
   second.kill("SIGTERM");

@@ -63,7 +63,7 @@ async function functions({ name }: TestRole): Promise<{ callable: string[]; refu
 async function callsOf(names: readonly string[]): Promise<string[]> {
   const rows = await sql`
     select p.oid::regprocedure::text as told,
-           format('select %I.%I(%s)', n.nspname, p.proname,
+           format('%s %I.%I(%s)', case p.prokind when 'p' then 'call' else 'select' end, n.nspname, p.proname,
              (select string_agg(format('null::%s', type::regtype), ', ' order by place) from unnest(p.proargtypes) with ordinality a (type, place))) as call
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      where n.nspname like 'leasehold%' and p.prorettype <> 'trigger'::regtype`;

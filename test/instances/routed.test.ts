@@ -82,6 +82,8 @@ describe("what is about a key", () => {
       expect(await locker.forceRelease(key, { immediate: true })).toMatchObject({ outcome: "released" });
       expect(lock.held).toBe(false);
       expect(await locker.withLock(key, (inner) => inner.instance)).toBe(name);
+      expect(await locker.lead(key, (inner) => inner.instance)).toBe(name);
+      for (const one of elsewhere) expect(await one.lead(key, (inner) => inner.instance)).toBe(one.instances[0]);
       expect(await other.isLocked(key)).toBe(false); // stores of its own
     }
   });
@@ -92,6 +94,7 @@ describe("what is about a key", () => {
     for (const bad of ["", 5, undefined, ["a"], "x".repeat(600)] as string[]) {
       const errors = await Promise.all(calls.map((call) => locker[call](bad).catch((error: unknown) => error)));
       expect(errors.map((error) => error instanceof InvalidKeyError)).toEqual(calls.map(() => true));
+      await expect(locker.lead(bad, () => 1)).rejects.toThrow(InvalidKeyError);
       expect(() => locker.get(bad)).toThrow(InvalidKeyError);
       expect(() => locker.fullKey(bad)).toThrow(InvalidKeyError);
     }

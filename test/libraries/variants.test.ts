@@ -8,7 +8,7 @@ import postgres from "postgres";
 import { Sequelize } from "sequelize";
 import { EntitySchema } from "typeorm";
 import { beforeEach, describe, expect, test } from "vitest";
-import { InvalidOptionError, type Lock, UnsupportedError } from "../../src/index.js";
+import { advisoryLock, InvalidOptionError, type Lock, UnsupportedError } from "../../src/index.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { startProxy } from "../support/proxy.js";
@@ -367,6 +367,23 @@ describe("Kysely over postgres.js, whose connection it hides", () => {
     await db.transaction().execute(async (trx) => {
       await expect(lock.guard(trx)).rejects.toThrow(UnsupportedError);
     });
+  });
+
+  test("advisoryLock is refused as well, unless the risk is taken", async () => {
+    await using db = open();
+    let refused: unknown;
+
+    const granted = await db.transaction().execute(async (trx) => {
+      refused = await advisoryLock(trx, "k").catch((error: unknown) => error);
+      await advisoryLock(trx, "k", { acceptReconnect: true, waitMs: 1_000 });
+      const locks = "select mode from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()";
+      return (await kyselySql.raw(locks).execute(trx)).rows;
+    });
+    const outside = await refusal(advisoryLock(db, "k", { acceptReconnect: true }));
+
+    expect(refused).toBeInstanceOf(UnsupportedError);
+    expect(granted).toEqual([{ mode: "ExclusiveLock" }]);
+    expect(outside.message).toContain("no transaction is open there");
   });
 
   test("the risk can be taken", async () => {

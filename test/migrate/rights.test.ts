@@ -113,7 +113,8 @@ test("what a role may call runs under a search path of its own, with whose right
     where p.pronamespace in ('leasehold'::regnamespace, 'leasehold_internal'::regnamespace)
       and has_function_privilege(${APP}::text, p.oid, 'execute')
       and not coalesce(p.proconfig && array['search_path=pg_catalog, pg_temp'], false)`;
-  expect([...open]).toEqual([]);
+  // A procedure that commits may have none: test/trust/texts.test.ts reads its body.
+  expect(open.map(({ name }) => name)).toEqual([expect.stringMatching(/^leasehold\.acquire\(/)]);
   // an expression or a name of the caller's is only ever executed with the caller's rights
   const dynamic = await admin`
     select p.oid::regprocedure::text as name from pg_proc p

@@ -26,7 +26,7 @@ test("a fresh database has the schema that the checked-in text tells", async () 
 
 test("each function and each view stands in a file of its name, the function's body verbatim", async () => {
   const found = await database.sql<{ kind: string; schema: string; name: string; body: string | null }[]>`
-    select 'function' as kind, n.nspname as schema, p.proname as name,
+    select case p.prokind when 'p' then 'procedure' else 'function' end as kind, n.nspname as schema, p.proname as name,
            -- one in plain SQL may have its body as a parsed query, which has no text of its own
            case when p.prosqlbody is null then p.prosrc end as body
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace

@@ -33,8 +33,9 @@ test.each([replay, ...(programs === undefined ? [] : [programs])])(
       await expect(locker.acquire("a")).rejects.toMatchObject(refusal);
     }
     await inside(to, async (sql) => {
-      for (const call of ["try_acquire('a')", "bump_epoch()", "sweep()", "check_fence('r', 1)"]) {
-        await expect(sql.unsafe(`select leasehold.${call}`), call).rejects.toMatchObject({
+      const functions = ["try_acquire('a')", "bump_epoch()", "sweep()", "check_fence('r', 1)"];
+      for (const call of [...functions.map((one) => `select leasehold.${one}`), "call leasehold.acquire('a')"]) {
+        await expect(sql.unsafe(call), call).rejects.toMatchObject({
           code: "LH008",
           hint: expect.stringContaining("leasehold migrate"),
         });

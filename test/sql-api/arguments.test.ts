@@ -97,6 +97,22 @@ describe("LH003, with what was expected and what came", () => {
   });
 });
 
+test.each([
+  ["null", "a key has 1 to 512 bytes, this one has none: it is null"],
+  ["repeat('x', 513)", "a key has 1 to 512 bytes, this one has 513"],
+  ["'a', wait => '-1 s'", "a wait is 0 or longer, not -00:00:01"],
+  ["'a', ttl => null", "a TTL is 100 ms to 2147483647 ms (24 days), not null"],
+  ["'a', owner => ''", "an owner has 1 to 256 bytes, this one has 0"],
+  ["'a', metadata => to_jsonb(repeat('x', 65535))", "metadata has at most 65536 bytes as JSON, not 65537"],
+])("LH003 of call leasehold.acquire(%s)", async (given, message) => {
+  await expect(sql.unsafe(`call leasehold.acquire(${given})`)).rejects.toMatchObject({
+    code: "LH003",
+    message,
+    hint: expect.stringMatching(/.\.$|;$/),
+  });
+  expect(await sql`select from leasehold.leases`).toHaveLength(0);
+});
+
 test("what is not of the type at all is refused by Postgres", async () => {
   const refusals: [string, string][] = [
     ["try_acquire(42)", "42883"],
@@ -125,6 +141,10 @@ test("a key, or an owner, may come from a column with a collation of its own", a
   expect(grant).toMatchObject({ acquired: true });
   expect(await call(`try_acquire(${given("collated")})`)).toMatchObject({ acquired: false, holder: "me" });
   expect(await call(`check(${given("collated")})`)).toMatchObject({ state: "held" });
+  const [again] = await sql.unsafe(
+    `call leasehold.acquire(${given("collated")}, owner => ${given("me")}, token => '${grant?.token}')`,
+  );
+  expect(again?.fence).toBe(grant?.fence);
   await call(`renew(${given("collated")}, '${grant?.token}')`);
   await expect(call(`renew(${given("collated")}, gen_random_uuid())`)).rejects.toMatchObject({ code: "LH002" });
   expect(await call(`force_release(${given("collated")})`)).toMatchObject({ outcome: "revoked" });

@@ -8,8 +8,8 @@ export interface Exchange {
   readonly output: string;
 }
 
-const prompt = /^(\w+)=\*?[>#] /;
-const continuation = /^\w+-\*?[>#] /;
+const prompt = /^(\w+)=[*!]?[>#] /;
+const continuation = /^\w+[-$][*!]?[>#] /;
 
 /** All blocks of that language in the order of the page, as one session of each person. */
 export function readTranscript(page: string, language = "psql"): Exchange[] {

@@ -10,6 +10,7 @@ const order = [
   "guard",
   "api",
   "config",
+  "advisory-lock",
   "store",
   "observe",
   "claim",

@@ -6,7 +6,7 @@ import { Kysely, PostgresDialect, type Transaction } from "kysely";
 import pg from "pg";
 import postgres from "postgres";
 import { describe, expectTypeOf, test } from "vitest";
-import type { Lock } from "../../src/index.js";
+import type { advisoryLock, Lock } from "../../src/index.js";
 import type { PrismaClient } from "./prisma-stand-in.js";
 
 const accounts = pgTable("accounts", { id: integer().primaryKey(), fence: bigint({ mode: "bigint" }).notNull() });
@@ -90,6 +90,10 @@ test("Prisma: tx has the type that the generated client gives, and the options a
   );
   // @ts-expect-error: no such level
   compiled((lock) => lock.transaction(prisma, async () => {}, { isolationLevel: "unsafe" }));
+});
+
+test("advisoryLock takes the transactions that a guard takes", () => {
+  expectTypeOf<Parameters<typeof advisoryLock>[0]>().toEqualTypeOf<Parameters<Lock["guard"]>[0]>();
 });
 
 describe("the result is what the body returned", () => {

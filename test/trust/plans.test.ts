@@ -44,6 +44,10 @@ test("the plans that an application role can have printed show neither a token n
       .unsafe(`select * from ${call} a`)
       .catch((error: unknown) => expect(error).toMatchObject({ code: /^LH00/ }));
   }
+  // Under its caller's settings, as it has none of its own.
+  await spy.unsafe("call leasehold.acquire('payroll', wait => '100 ms')").catch((error: unknown) => {
+    expect(error).toMatchObject({ code: "LH009" });
+  });
   await spy.end();
   await sql`delete from leasehold.waiters`;
 

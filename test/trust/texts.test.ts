@@ -5,7 +5,7 @@ import pg from "pg";
 import postgres from "postgres";
 import { expect, test } from "vitest";
 import { fencedBy, fenceTable, unfenceTable, unguardTable } from "../../src/drizzle.js";
-import type { LockerOptions, PostgresClient } from "../../src/index.js";
+import { advisoryLock, type LockerOptions, type PostgresClient } from "../../src/index.js";
 import * as acquire from "../../src/postgres/acts/acquire.js";
 import * as check from "../../src/postgres/acts/check.js";
 import * as checkFence from "../../src/postgres/acts/check-fence.js";
@@ -128,6 +128,24 @@ test.each(libraries.map((library) => [library.name, library] as const))(
     const texts = textsOf(proxy);
     expect(texts.join("\n")).toContain("leasehold_internal.guard(");
     expect(faultsOf(texts.map((text) => text.replace(/^begin[^;]*;/, "")))).toEqual([]);
+  },
+);
+
+test.each(libraries.map((library) => [library.name, library] as const))(
+  "what advisoryLock sends into a transaction of %s",
+  async (_, library) => {
+    await using proxy = await startProxy(database.url);
+    await using opened = library.open(proxy.url(database.url));
+    const { acceptReconnect } = library;
+    await opened.plain(async (_run, tx) => {
+      for (const shared of [false, true])
+        for (const waitMs of [undefined, 0, 1_000]) await advisoryLock(tx, "it's", { shared, waitMs, acceptReconnect });
+    });
+    const texts = textsOf(proxy);
+    for (const form of ["pg_advisory_xact_lock", "pg_try_advisory_xact_lock_shared"])
+      expect(texts.join("\n")).toContain(`pg_catalog.${form}(`);
+    expect(texts.filter((text) => text.includes("xact_lock"))).toHaveLength(6);
+    expect(faultsOf(texts)).toEqual([]);
   },
 );
 

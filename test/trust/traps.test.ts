@@ -15,7 +15,7 @@ import {
   unfenceTable,
   unguardTable,
 } from "../../src/drizzle.js";
-import type { LockerOptions } from "../../src/index.js";
+import { advisoryLock, type LockerOptions } from "../../src/index.js";
 import { buildCli, runCli } from "../support/cli.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
@@ -191,6 +191,21 @@ describe.each(places)("traps in $schema", ({ schema }) => {
     },
   );
 
+  test.each(libraries.map((library) => [library.name, library] as const))(
+    "advisoryLock over %s springs none",
+    async (_, library) => {
+      await using opened = library.open(urlOf(schema));
+      const { acceptReconnect } = library;
+      const act = () =>
+        opened.plain(async (_run, tx) => {
+          for (const shared of [false, true])
+            for (const waitMs of [undefined, 0, 1_000])
+              await advisoryLock(tx, "a", { shared, waitMs, acceptReconnect });
+        });
+      expect(await sprungBy(act)).toEqual([]);
+    },
+  );
+
   test("triggers, views, and Drizzle's words for them spring none", async () => {
     const sql = postgres(urlOf(schema), { max: 1, onnotice: () => {}, fetch_types: false });
     const table = pgTable("accounts", {
@@ -232,6 +247,23 @@ describe.each(places)("traps in $schema", ({ schema }) => {
     };
     expect(await sprungBy(act)).toEqual([]);
     await lock.release();
+    await sql.end();
+  });
+
+  test("call leasehold.acquire springs none, with its caller's rights under its caller's path, while it waits", async () => {
+    await using locker = openLocker(urlOf(schema));
+    const lock = await locker.acquire("called");
+    const sql = postgres(urlOf(schema), { max: 2, onnotice: () => {}, fetch_types: false });
+    const act = async () => {
+      const late = sql.unsafe("call leasehold.acquire('called', wait => '200 ms')").catch((error) => error);
+      const call = sql.unsafe("call leasehold.acquire('called', wait => '1 min')").execute();
+      const refusal = await late;
+      expect(refusal).toMatchObject({ code: "LH009" });
+      await lock.release();
+      const [row] = await call;
+      await sql.unsafe("select leasehold.release('called', $1)", [row?.token]);
+    };
+    expect(await sprungBy(act)).toEqual([]);
     await sql.end();
   });
 

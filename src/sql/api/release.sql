@@ -9,11 +9,12 @@ declare
 begin
   perform leasehold_internal._check_key(release.key);
   perform leasehold_internal._check_token(release.token);
-  for attempt in 1..3 loop
+  -- For 0.2 s: others who join the queue one after the other may keep the row from one try, and from the next.
+  for attempt in 1..10 loop
     select coalesce(a.others::json #>> '{0,1}', 'released') as outcome, (a.others::json #>> '{0,3}')::integer as next
       into answer
       from leasehold_internal.release(false, array[release.key collate "C"], array[release.token], array[null::bigint]) a;
-    exit when answer.outcome <> 'busy' or attempt = 3;
+    exit when answer.outcome <> 'busy' or attempt = 10;
     perform pg_sleep(0.005 * attempt);
   end loop;
   if answer.outcome = 'busy' then

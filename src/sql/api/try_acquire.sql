@@ -17,15 +17,7 @@ begin
   perform leasehold_internal._check_key(try_acquire.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
   perform leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
-  if octet_length(metadata::text) > 65536 then
-    raise exception using errcode = 'LH003',
-      message = format('metadata has at most 65536 bytes as JSON, not %s', octet_length(metadata::text)),
-      hint = 'Store what is large elsewhere, and a reference to it here.';
-  end if;
-  if not leasehold_internal._are_terms_valid('-', 1, 0, null, metadata::text) then
-    raise exception using errcode = 'LH003', message = 'metadata has 100 levels at most, and numbers that can be written out',
-      hint = 'Store what is large elsewhere, and a reference to it here.';
-  end if;
+  perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(try_acquire.session);
 
   token := gen_random_uuid();

@@ -25,7 +25,8 @@ begin
       hint = 'Leave it out for the TTL of the lease.';
   end if;
 
-  -- A share has a row of its own, and only that is locked: else each reader's transaction would block all later grants of the key.
+  -- A share has a row of its own, and only that is locked: else each reader's transaction would block all later grants of the
+  -- key.
   select s.ctid into version from leasehold.shares s where s.key = p_key and s.fence = p_fence for key share;
   if found then
     select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
@@ -61,14 +62,15 @@ begin
       'transaction_timeout', bound_ms, extract(epoch from at - transaction_timestamp()) * 1000);
   end if;
 
-  -- Tells the trigger of guard_table that this transaction has guards at all. A share's guard is recorded under a name that no key
-  -- has: two who share a key may not write what is guarded by it alone.
+  -- Tells the trigger of guard_table that this transaction has guards at all. A share's guard is recorded under a name that no
+  -- key has: two who share a key may not write what is guarded by it alone.
   perform set_config('leasehold.guards', pg_current_xact_id()::text, true);
   perform set_config(
     leasehold_internal._guards_setting(p_key),
     jsonb_build_object(
       'xid', pg_current_xact_id()::text,
-      'keys', leasehold_internal._guarded_keys(p_key) || jsonb_build_object(case when share.key is null then p_key else leasehold_internal._share_guard(p_key) end, p_fence))::text,
+      'keys', leasehold_internal._guarded_keys(p_key) || jsonb_build_object(
+        case when share.key is null then p_key else leasehold_internal._share_guard(p_key) end, p_fence))::text,
     true);
 end
 $$;

@@ -9,7 +9,8 @@ declare
   guarded jsonb;
 begin
   guarded := leasehold_internal._guarded_keys(p_key);
-  if ((guarded ->> p_key)::bigint = p_fence or (guarded ->> leasehold_internal._share_guard(p_key))::bigint = p_fence) is not true then
+  if ((guarded ->> p_key)::bigint = p_fence
+      or (guarded ->> leasehold_internal._share_guard(p_key))::bigint = p_fence) is not true then
     raise exception using errcode = 'LH005',
       message = format('the guard of %L has already ended: there is no open transaction', p_key),
       hint = 'Guard and write in one transaction: begin; select leasehold.guard(...); ...; commit;';

@@ -1,5 +1,5 @@
--- Whether a key can be granted to who asks for it alone: the only predicate for that. It decides only on a row that the caller has
--- locked (rule 3), and then counts every share that is still there (decision 27).
+-- Whether a key can be granted to who asks for it alone: the only predicate for that. It decides only on a row that the caller
+-- has locked (rule 3), and then counts every share that is still there (decision 27).
 create function leasehold_internal._is_grantable(lease leasehold.leases) returns boolean
 language plpgsql volatile
 as $$

@@ -1,6 +1,6 @@
--- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot be
--- told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction has
--- ended, so most of them mean nothing.
+-- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot
+-- be told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction
+-- has ended, so most of them mean nothing.
 create function leasehold_internal._locker(locked xid, xids xid[], lone integer, multixacts integer) returns integer
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

@@ -1,4 +1,5 @@
--- The same on a row that is not locked, as a hint: shares that have ended do not count, for who locks the row removes them first.
+-- The same on a row that is not locked, as a hint: shares that have ended do not count, for who locks the row removes them
+-- first.
 create function leasehold_internal._may_be_grantable(lease leasehold.leases) returns boolean
 language plpgsql volatile
 as $$

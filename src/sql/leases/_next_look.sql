@@ -1,5 +1,6 @@
 -- When a waiter should look again without being woken: at the expiry, at the end of a minimum hold, or when a silent session
--- counts as dead. Where others share the key: who wants it alone, when the last of them may have ended, who wants a share, the first.
+-- counts as dead. Where others share the key: who wants it alone, when the last of them may have ended, who wants a share, the
+-- first.
 create function leasehold_internal._next_look(lease leasehold.leases, wants_all boolean) returns float8
 language plpgsql volatile
 as $$

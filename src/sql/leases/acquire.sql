@@ -1,5 +1,5 @@
--- Looks of several claims, each with its own terms. p_careful: see acquire_one. p_weights, p_capacities: what is asked for of a key
--- that is shared; null, or a null weight: the whole key.
+-- Looks of several claims, each with its own terms. p_careful: see acquire_one. p_weights, p_capacities: what is asked for of a
+-- key that is shared; null, or a null weight: the whole key.
 create function leasehold_internal.acquire(
   p_session integer,
   p_nonce uuid,

@@ -1,9 +1,8 @@
 -- One look at a key by a claim, with all that may come of it: the grant, a takeover, an entry in the queue. Reads before it
 -- writes: a try that fails leaves no trace in the WAL. Most looks come alone, and with a scalar for each term they cost the
--- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment.
--- p_careful: the key has no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries,
--- for 5 ms. nextlook: when a waiter should look again. p_weight, p_capacity: a share is asked for, see _acquire_shares; null: the
--- whole key.
+-- server half as much. p_is_alone: there are no others in this transaction, so it may wait for a moment. p_careful: the key has
+-- no row, and to insert one would wait for another transaction (rule 6): only _create_free_lease tries, for 5 ms. nextlook:
+-- when a waiter should look again. p_weight, p_capacity: a share is asked for, see _acquire_shares; null: the whole key.
 create function leasehold_internal.acquire_one(
   p_session integer,
   p_nonce uuid,

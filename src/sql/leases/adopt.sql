@@ -2,8 +2,8 @@
 -- 25). So it can be handed over once, and nothing that was sent under the old token reaches it any more. Asked again with the
 -- same new token it is the same adoption. attached: its session is another's and not dead, so its holder has not let go.
 --
--- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there must
--- be done. A maximum hold counts from now on, and never beyond the one that the lease has.
+-- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there
+-- must be done. A maximum hold counts from now on, and never beyond the one that the lease has.
 --
 -- weight: of a share; null: the lock is exclusive.
 create function leasehold_internal.adopt(

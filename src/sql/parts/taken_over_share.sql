@@ -1,4 +1,5 @@
--- Fills the columns of an answer that say whom a grant has taken over from: the share that has lapsed, as _remove_shares returned it.
+-- Fills the columns of an answer that say whom a grant has taken over from: the share that has lapsed, as _remove_shares
+-- returned it.
 holder := lapsed.owner;
 holderfence := lapsed.fence;
 holdersession := lapsed.session_id;

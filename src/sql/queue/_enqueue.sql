@@ -1,6 +1,6 @@
 -- Enters many waiters into the queue of one key, behind its head, or extends the entries that they have already. This is what
--- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may. p_weights, p_capacities:
--- of those that wait for shares; null, or null for one of them: it waits for the whole key.
+-- acquire_one does for each of them, in four statements: one by one, 10,000 took longer than a request may. p_weights,
+-- p_capacities: of those that wait for shares; null, or null for one of them: it waits for the whole key.
 create function leasehold_internal._enqueue(
   p_key text,
   p_session integer,

@@ -1,6 +1,7 @@
 -- Extends the entries of waiters that are behind another waiter of their own process, as a look would (decision 19). Returns
--- those whose entry is gone (a crash, a sweep): they must look themselves. For a session that is not alive, or a call that comes
--- late, it changes nothing and returns item 0. Otherwise a queue would stall behind a waiter whose looks are refused (rule 7).
+-- those whose entry is gone (a crash, a sweep): they must look themselves. For a session that is not alive, or a call that
+-- comes late, it changes nothing and returns item 0. Otherwise a queue would stall behind a waiter whose looks are refused
+-- (rule 7).
 create function leasehold_internal.keep_entries(
   p_session integer, p_nonce uuid, p_not_after float8, p_keys text[], p_tokens uuid[]
 )

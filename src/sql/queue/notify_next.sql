@@ -1,7 +1,7 @@
--- Notifies the sessions of those that may be granted each key now, with the commit (rule 10): of who is next, or, where shares are
--- waited for, of all that fit. It begins after the release has committed, so that of two who let go together one sees both
--- (decision 27). Not the session that asks: it is told
--- for which keys it is meant itself (JSON; null: none), and wakes its own waiters.
+-- Notifies the sessions of those that may be granted each key now, with the commit (rule 10): of who is next, or, where shares
+-- are waited for, of all that fit. It begins after the release has committed, so that of two who let go together one sees both
+-- (decision 27). Not the session that asks: it is told for which keys it is meant itself (JSON; null: none), and wakes its own
+-- waiters.
 --
 -- A transaction of its own. Commits that notify wait for each other over the whole server, also for one that waits for a
 -- standby which is away. So it waits for 100 ms at most, and nothing but a hint is lost with it.

@@ -20,7 +20,7 @@ as $$
     from pg_proc p join space n on n.oid = p.pronamespace
    where n.nspname = 'leasehold_internal' and left(p.proname, 1) <> '_' and left(p.proname, 6) <> 'admin_'
       or n.nspname = 'leasehold' and p.proname in (
-           'try_acquire', 'renew', 'release', 'check', 'attach', 'detach', 'detach_lock', 'adopt', 'force_release',
+           'try_acquire', 'acquire', 'renew', 'release', 'check', 'attach', 'detach', 'detach_lock', 'adopt', 'force_release',
            'sweep',
            'guard', 'is_guarded', 'check_fence', 'fence_table', 'unfence_table', 'guard_table', 'unguard_table',
            'refuse_old_fence', 'require_guard') -- create trigger needs the right to execute its function

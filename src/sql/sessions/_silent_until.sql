@@ -1,5 +1,5 @@
--- When a session counts as dead unless it sends a heartbeat before. Null when that has passed: a session that has been silent for
--- longer and is not dead belongs to a frozen process. Then the expiry is next.
+-- When a session counts as dead unless it sends a heartbeat before. Null when that has passed: a session that has been silent
+-- for longer and is not dead belongs to a frozen process. Then the expiry is next.
 create function leasehold_internal._silent_until(session integer, takeover integer) returns timestamptz
 language plpgsql volatile
 as $$

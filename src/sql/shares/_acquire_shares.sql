@@ -1,5 +1,6 @@
--- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of its
--- root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be granted now.
+-- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of
+-- its root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be
+-- granted now.
 create function leasehold_internal._acquire_shares(
   p_session integer,
   p_takeover_ms integer,
@@ -73,8 +74,8 @@ begin
     select l.* into lease :newest_lease;
   end if;
 
-  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy. Who joins the queue if it is
-  -- not granted has to lock it anyway.
+  -- A hint: who cannot be granted leaves the root alone, so that looks never make others find it busy. Who joins the queue if
+  -- it is not granted has to lock it anyway.
   if lease.key is null then
     outcomes := array_fill('busy'::text, array[size]);
   elsif leasehold_internal._is_root_free(lease) then
@@ -196,7 +197,8 @@ begin
               limit 1
                 for update skip locked) d on d.key = p_key));
       has_more := exists (
-        select from unnest(line.tokens) t (token) where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
+        select from unnest(line.tokens) t (token)
+         where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
     end if;
 
     now := leasehold_internal._ms(clock_timestamp());

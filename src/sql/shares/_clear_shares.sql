@@ -1,5 +1,5 @@
--- Removes the shares of a key that have ended, for who wants it alone, and returns the newest that nobody had released. At most 1,000
--- at a time: readers that asked for no capacity may have left more. The caller holds the lock of the root.
+-- Removes the shares of a key that have ended, for who wants it alone, and returns the newest that nobody had released. At most
+-- 1,000 at a time: readers that asked for no capacity may have left more. The caller holds the lock of the root.
 create function leasehold_internal._clear_shares(p_key text) returns leasehold.shares
 language plpgsql volatile
 as $$

@@ -1,5 +1,5 @@
--- Frees the shares that these tokens hold, also expired ones, one by one. A null fence matches any. A row that a guard or (p_held) a
--- minimum hold keeps is marked instead of deleted. No row for an item: it has no share, or none with that fence.
+-- Frees the shares that these tokens hold, also expired ones, one by one. A null fence matches any. A row that a guard or
+-- (p_held) a minimum hold keeps is marked instead of deleted. No row for an item: it has no share, or none with that fence.
 create function leasehold_internal._free_shares(p_keys text[], p_tokens uuid[], p_fences bigint[], p_held boolean[])
 returns table (item integer, outcome text, reason text, next integer, now float8)
 language plpgsql volatile
@@ -28,7 +28,9 @@ begin
     if not found then
       -- A renewal is about to commit; or it was deleted just now.
       outcome := case
-        when exists (select from leasehold.shares s where s.key = asked.key and s.token = asked.token) then 'busy' else 'gone' end;
+        when exists (select from leasehold.shares s where s.key = asked.key and s.token = asked.token) then 'busy'
+        else 'gone'
+      end;
       reason := case when outcome = 'gone' then 'expired' end;
     else
       select s.* into share from leasehold.shares s where s.ctid = version;

@@ -1,6 +1,6 @@
--- Who of a key's queue may be granted it now: the longest part of the queue, from its head, that fits beside the shares which were
--- counted (decision 27). taken and capacity: with those weights and capacities. is_open: the whole queue fits and may be joined by a
--- share, so that it depends on its own weight alone whether a newcomer may be granted one. "most" are told at most.
+-- Who of a key's queue may be granted it now: the longest part of the queue, from its head, that fits beside the shares which
+-- were counted (decision 27). taken and capacity: with those weights and capacities. is_open: the whole queue fits and may be
+-- joined by a share, so that it depends on its own weight alone whether a newcomer may be granted one. "most" are told at most.
 create function leasehold_internal._line(
   p_key text, p_counted bigint, p_taken bigint, p_capacity integer, most integer,
   out tokens uuid[], out sessions integer[], out taken bigint, out capacity integer, out is_open boolean)

@@ -43,7 +43,8 @@ begin
   if p_takeover_ms < 0 or exists (
     select from unnest(places) p (place)
      where leasehold_internal._are_terms_valid(
-             p_owners[p.place], p_ttls[p.place], p_min_holds[p.place], p_max_holds[p.place], p_metadata[p.place]) is not true) then
+             p_owners[p.place], p_ttls[p.place], p_min_holds[p.place], p_max_holds[p.place], p_metadata[p.place]) is not true
+  ) then
     perform leasehold_internal._refuse_terms();
   end if;
   if not :session_is_alive then

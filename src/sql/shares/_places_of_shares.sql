@@ -1,6 +1,6 @@
 -- Which of these tokens have a share of the key, by their places.
 create function leasehold_internal._places_of_shares(p_key text, tokens uuid[]) returns table (place integer)
-language plpgsql volatile
+language plpgsql stable
 as $$
 begin
   return query

@@ -1,5 +1,5 @@
--- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes: null,
--- busy or late; those that are granted have their answer.
+-- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
+-- null, busy or late; those that are granted have their answer.
 create function leasehold_internal._refuse_shares(
   p_key text,
   p_session integer,
@@ -48,7 +48,8 @@ begin
              -- Busy stays busy: it is to look again soon, from the queue.
              case when e.outcome = 'queued' then coalesce(outcomes[e.item], 'queued') else e.outcome end,
              null::bigint, null::float8, e.expires, e.ticket, e.holder, e.holderfence, e.holdersession,
-             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and :last_was_shared then 0 else e.nextlook end, e.blocker, null::text, null::float8, now, e.proof
+             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and :last_was_shared then 0 else e.nextlook end,
+             e.blocker, null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
                array(select p_tokens[p] from unnest(places) p), array(select p_owners[p] from unnest(places) p),
@@ -58,7 +59,8 @@ begin
   end if;
   return query
     select p_items[p.place], coalesce(outcomes[p.place], 'held'), null::bigint, null::float8, expires, null::bigint, holder,
-           holderfence, holdersession, case when outcomes[p.place] = 'busy' and :last_was_shared then 0::float8 end, null::integer, null::text, null::float8, now, null::bigint
+           holderfence, holdersession, case when outcomes[p.place] = 'busy' and :last_was_shared then 0::float8 end,
+           null::integer, null::text, null::float8, now, null::bigint
       from generate_subscripts(p_items, 1) p (place)
      where outcomes[p.place] is distinct from 'granted'
        and not (p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy'));

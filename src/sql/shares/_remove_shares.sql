@@ -1,5 +1,5 @@
--- Deletes shares of a key that have ended, at most "most", and returns the newest that nobody had released: whom the grant takes over
--- from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
+-- Deletes shares of a key that have ended, at most "most", and returns the newest that nobody had released: whom the grant
+-- takes over from. The caller holds the lock of the root. What is locked belongs to an open transaction, and stays.
 --
 -- for_dead: those of sessions that are confirmed dead, which costs a lock for each session: 100 at a time.
 create function leasehold_internal._remove_shares(p_key text, most integer, for_dead boolean) returns leasehold.shares

@@ -1,7 +1,8 @@
--- The part of renew that is about shares: answers for those of these items that have one, and for no others. Strict, as renew is. Takes
--- no lock of the root.
+-- The part of renew that is about shares: answers for those of these items that have one, and for no others. Strict, as renew
+-- is. Takes no lock of the root.
 create function leasehold_internal._renew_shares(
-  p_session integer, p_takeover_ms integer, p_ttl_ms integer, p_keys text[], p_tokens uuid[], p_fences bigint[], p_former integer[])
+  p_session integer, p_takeover_ms integer, p_ttl_ms integer, p_keys text[], p_tokens uuid[], p_fences bigint[],
+  p_former integer[])
 returns table (item integer, outcome text, expires float8, reason text)
 language plpgsql volatile
 as $$

@@ -1,5 +1,5 @@
--- The same grant of a share, asked for again: written once, so that this commit too waits until it is durable. outcome null: it has
--- expired, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
+-- The same grant of a share, asked for again: written once, so that this commit too waits until it is durable. outcome null: it
+-- has expired, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
 create function leasehold_internal._repeat_share(
   p_key text, p_token uuid, p_session integer, p_takeover_ms integer, p_former integer[],
   out outcome text, out fence bigint, out acquired float8, out expires float8)

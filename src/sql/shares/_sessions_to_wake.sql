@@ -1,5 +1,5 @@
--- The sessions of those that may be granted a key now, as far as can be told without a lock: who is next, or, where shares are waited
--- for, everybody who fits. Each once, and none for those without presence, who look by themselves.
+-- The sessions of those that may be granted a key now, as far as can be told without a lock: who is next, or, where shares are
+-- waited for, everybody who fits. Each once, and none for those without presence, who look by themselves.
 create function leasehold_internal._sessions_to_wake(p_key text) returns integer[]
 language plpgsql volatile
 as $$

@@ -1,5 +1,5 @@
--- Who may be next for a key of which a share was let go: the session of the first waiter, if it is surely next; 0 if somebody waits
--- and notify_next has to find out who is next, once the release has committed (decision 27); null if nobody waits.
+-- Who may be next for a key of which a share was let go: the session of the first waiter, if it is surely next; 0 if somebody
+-- waits and notify_next has to find out who is next, once the release has committed (decision 27); null if nobody waits.
 create function leasehold_internal._whom_to_tell(p_key text, leaving uuid) returns integer
 language plpgsql volatile
 as $$

@@ -1,5 +1,5 @@
--- The first attempts of a batch of claims that ask for shares on the same terms, answered as by acquire_first. One key as a rule: then
--- all are decided under one lock of its root.
+-- The first attempts of a batch of claims that ask for shares on the same terms, answered as by acquire_first. One key as a
+-- rule: then all are decided under one lock of its root.
 create function leasehold_internal.acquire_shares(
   p_session integer,
   p_nonce uuid,
@@ -50,8 +50,9 @@ begin
   end if;
   if not :session_is_alive then
     others := (
-      select '[' || string_agg('[' || i || ',"unproven",null,null,null,null,null,null,null,null,null,null,null,null]', ',' order by i)
-               || ']'
+      select '['
+             || string_agg('[' || i || ',"unproven",null,null,null,null,null,null,null,null,null,null,null,null]', ',' order by i)
+             || ']'
         from generate_subscripts(p_keys, 1) i);
     now := leasehold_internal._ms(clock_timestamp());
     return;

@@ -1,5 +1,6 @@
--- Deletes shares that were released, or have expired, before that moment. Whoever wants room on a key removes those of that key itself; these
--- are of keys that nobody asks for. One that is locked belongs to an open transaction, and stays. A root goes once its shares are gone.
+-- Deletes shares that were released, or have expired, before that moment. Whoever wants room on a key removes those of that key
+-- itself; these are of keys that nobody asks for. One that is locked belongs to an open transaction, and stays. A root goes
+-- once its shares are gone.
 create function leasehold_internal._purge_shares(before timestamptz, most integer) returns integer
 language plpgsql volatile
 as $$

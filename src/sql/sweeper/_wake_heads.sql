@@ -28,7 +28,10 @@ begin
         case when exists (select from leasehold.shares s where s.key = h.key) then leasehold_internal._sessions_to_wake(h.key) end
       ) t (session) on true
      where l.state in ('free', 'expired', 'orphaned')
-       and case when exists (select from leasehold.shares s where s.key = h.key) then t.session else h.session_id end is not null);
+       and case
+             when exists (select from leasehold.shares s where s.key = h.key) then t.session
+             else h.session_id
+           end is not null);
   perform leasehold_internal._restrict_views(restricted);
   perform pg_notify('leasehold_' || s, '') from unnest(sessions) s;
   return cardinality(sessions);

@@ -30,7 +30,8 @@ comment on column leasehold.shares.min_hold_ms is
 comment on column leasehold.shares.max_hold_until is 'No renewal goes beyond this time. Null: no bound. Chosen by the holder.';
 comment on column leasehold.shares.acquired_at is 'When it was granted.';
 comment on column leasehold.shares.renewed_at is 'When it was last renewed; the time of the grant if not since.';
-comment on column leasehold.shares.expires_at is 'It expires here unless it is renewed. From then on it is removed for the next who asks.';
+comment on column leasehold.shares.expires_at is
+  'It expires here unless it is renewed. From then on it is removed for the next who asks.';
 comment on column leasehold.shares.hold_until is
   'Set by a release before min_hold_ms had passed: its room is not given away before that.';
 comment on column leasehold.shares.revoked_at is 'When it was taken away by force. It can no longer be renewed.';

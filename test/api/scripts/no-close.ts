@@ -1,4 +1,5 @@
 // A script that forgets close(). It must end by itself, with code 0. `mode` says where it stops.
+import { once } from "node:events";
 import { backoff, createLocker } from "../../../src/index.js";
 
 const [url = "", mode = ""] = process.argv.slice(2);
@@ -44,6 +45,11 @@ switch (mode) {
     await locker.acquire("held", { retry: backoff.fixed(300, { retries: 3 }) }).catch((error: { code?: string }) => {
       process.stdout.write(`${error.code}\n`);
     });
+    break;
+  case "leading":
+    // nothing goes on but the call: the timer of the signal keeps nothing alive
+    await locker.lead("script", (_, signal) => once(signal, "abort"), { signal: AbortSignal.timeout(1_500) });
+    process.stdout.write("has led\n");
     break;
   case "presence-off": {
     const stateless = createLocker({ url, presence: "off" });
