@@ -4957,10 +4957,11 @@ begin
       raise exception using errcode = 'LH005',
         message = format('a row of %I.%I cannot be written: this transaction does not guard the key %L',
                          tg_table_schema, tg_table_name, key),
-        detail = case when guards_share then 'It guards a share of the key. Others who share it may write this row, too.' end,
         hint = case
-          when guards_share then 'Acquire the lock without shared or capacity. If each who shares the key writes rows of its own: '
-            || format('select leasehold.guard_table(%L, %L, shared => true);', format('%I.%I', tg_table_schema, tg_table_name), tg_argv[0])
+          when guards_share then format(
+            'It guards a share of the key, and others who share it may write this row, too: acquire the key alone. Where each of them '
+            'writes rows of its own: select leasehold.guard_table(%L, %L, shared => true);',
+            format('%I.%I', tg_table_schema, tg_table_name), tg_argv[0])
           else format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key)
         end,
         schema = tg_table_schema, table = tg_table_name;

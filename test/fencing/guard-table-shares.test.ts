@@ -16,8 +16,9 @@ test("a guard of a share does not write what is guarded by the key alone, and th
   expect(await session.isGuarded("account:1")).toBe(false);
   await expect(session.run("insert into accounts values (1)")).rejects.toMatchObject({
     code: "LH005",
-    detail: "It guards a share of the key. Others who share it may write this row, too.",
-    hint: expect.stringContaining("select leasehold.guard_table('public.accounts', '''account:'' || id', shared => true);"),
+    hint: expect.stringContaining(
+      "select leasehold.guard_table('public.accounts', '''account:'' || id', shared => true);",
+    ),
   });
   await session.rollback();
   await shared.release();
@@ -35,7 +36,9 @@ test("asked for by name it does, beside others who share the key, and not withou
   const [one, two] = [await locker.acquire("p", { capacity: 2 }), await locker.acquire("p", { capacity: 2 })];
   await using first = await openGuard(database, one);
   await using second = await openGuard(database, two);
-  const [row] = await first.run("select leasehold.is_guarded('p', shared => true) as shared, leasehold.is_guarded('p') as alone");
+  const [row] = await first.run(
+    "select leasehold.is_guarded('p', shared => true) as shared, leasehold.is_guarded('p') as alone",
+  );
   expect(row).toEqual({ shared: true, alone: false });
   await first.run("insert into parts values ('p', 1)");
   await second.run("insert into parts values ('p', 2)");
@@ -88,14 +91,16 @@ test("a savepoint that was rolled back, and a setting that somebody wrote, guard
 test("called again it changes what counts; null is refused", async () => {
   await sql`create table changing (key text)`;
   const arguments_ = async () =>
-    (await sql`select tgargs from pg_trigger where tgrelid = 'changing'::regclass and tgname = 'zz_leasehold_guard'`).map(({ tgargs }) =>
-      String(tgargs).split("\0").filter(Boolean),
-    );
+    (
+      await sql`select tgargs from pg_trigger where tgrelid = 'changing'::regclass and tgname = 'zz_leasehold_guard'`
+    ).map(({ tgargs }) => String(tgargs).split("\0").filter(Boolean));
   await sql`select leasehold.guard_table('changing', 'key', true)`;
   expect(await arguments_()).toEqual([["key", "changing", "shared"]]);
-  const [before] = await sql`select oid from pg_trigger where tgrelid = 'changing'::regclass and tgname = 'zz_leasehold_guard'`;
+  const [before] =
+    await sql`select oid from pg_trigger where tgrelid = 'changing'::regclass and tgname = 'zz_leasehold_guard'`;
   await sql`select leasehold.guard_table('changing', 'key', true)`;
-  const [after] = await sql`select oid from pg_trigger where tgrelid = 'changing'::regclass and tgname = 'zz_leasehold_guard'`;
+  const [after] =
+    await sql`select oid from pg_trigger where tgrelid = 'changing'::regclass and tgname = 'zz_leasehold_guard'`;
   expect(after).toEqual(before);
   await sql`select leasehold.guard_table('changing', 'key')`;
   expect(await arguments_()).toEqual([["key", "changing"]]);

@@ -38,7 +38,13 @@ async function lookAtViews(database: Database, key: string): Promise<Shown> {
   const [ended = null] = await readView(database, expiredLeases, filter);
   const waiters = await readView(database, queuedWaiters, filter);
   const first = leases.length === 0 && ended === null ? await firstGrant(database, key) : null;
-  return { leases: first === null ? leases : [first], ended, waiters, isFirstGrant: first !== null, missingRight: null };
+  return {
+    leases: first === null ? leases : [first],
+    ended,
+    waiters,
+    isFirstGrant: first !== null,
+    missingRight: null,
+  };
 }
 
 /** What no view can show, as a row of `active_leases`. On a standby nothing is known of transactions. */
