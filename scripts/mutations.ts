@@ -32,6 +32,7 @@ import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { shares } from "./mutants/shares.js";
+import { sharing } from "./mutants/sharing.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -80,6 +81,7 @@ const mutants = [
   ...retrying,
   ...rules,
   ...shares,
+  ...sharing,
   ...sqlApi,
   ...stores,
   ...testing,

@@ -56,6 +56,7 @@ test("a ring, a star, a chain, two rings that share a node, everybody waiting fo
   const eight: Edge[] = [[1, 2], [2, 1], [2, 3], [3, 4], [4, 2]]; // biome-ignore format: one line a shape
   expect((await findCycles(eight)).sort()).toEqual([[1, 2], [2, 3, 4]]); // biome-ignore format: one line a shape
   expect(await findCycles([])).toEqual([]);
+  expect(await findCycles([[1, 1], [2, 2], [1, 2], [2, 3], [3, 1]])).toEqual([[1, 2, 3]]); // biome-ignore format: one line a shape
   const all = nodes.flatMap((from) => nodes.filter((to) => to !== from).map((to): Edge => [from, to]));
   expectCycles(await findCycles(all), all);
 });
