@@ -10,6 +10,7 @@ import { KEEP_ALIVE } from "./workloads/keep-alive.js";
 import { manyRowsCase, manyRowsName } from "./workloads/many-rows.js";
 import { MEMORY_STORE } from "./workloads/memory-store.js";
 import { ROUTING } from "./workloads/routing.js";
+import { SET_OF_MANY, SET_OF_ONE } from "./workloads/sets.js";
 import { CROWDED, EXCLUSIVE, READERS, SLOT_GAP, WRITERS } from "./workloads/shares.js";
 import { TAKEOVER } from "./workloads/takeover.js";
 import { uncontendedCase } from "./workloads/uncontended.js";
@@ -133,6 +134,9 @@ const bounds: readonly Bound[] = [
         return also && (also["at the end"] as number) / (also["after 20 %"] as number);
       }),
     ),
+  ),
+  atMost("20 free keys at once: time, to one key", 3, 2, (rows, of) =>
+    ratioOf(findRow(rows, "sets", SET_OF_MANY, of), findRow(rows, "sets", SET_OF_ONE, of)),
   ),
   atMost(
     "a key's instance of 8: time",

@@ -31,6 +31,7 @@ import { loading } from "./mutants/loading.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
+import { sets } from "./mutants/sets.js";
 import { shares } from "./mutants/shares.js";
 import { sharing } from "./mutants/sharing.js";
 import { sqlApi } from "./mutants/sql-api.js";
@@ -80,6 +81,7 @@ const mutants = [
   ...leading,
   ...retrying,
   ...rules,
+  ...sets,
   ...shares,
   ...sharing,
   ...sqlApi,

@@ -4,9 +4,11 @@ export type { Capabilities, Feature, FeatureState } from "./api/capabilities.js"
 export type { ConnectionOptions } from "./api/connection-options.js";
 export type { DetachedLock } from "./api/detached-lock.js";
 export type { ForceReleaseResult } from "./api/force-release.js";
+export type { Hold } from "./api/hold.js";
 export type { LeadOptions } from "./api/lead-options.js";
 export type { LeaseInfo } from "./api/lease-info.js";
 export type { KeepAliveOptions, Lock, LockJson } from "./api/lock.js";
+export type { LockSet } from "./api/lock-set.js";
 export type { JsonObject, JsonValue } from "./api/metadata.js";
 export type { MigrateOptions } from "./api/migrate-options.js";
 export type {
@@ -73,7 +75,7 @@ export type {
   DebugWait,
 } from "./locker/debug.js";
 export { getLocker } from "./locker/get-locker.js";
-export type { Locker, TryResult } from "./locker/locker.js";
+export type { Locker, TryAllResult, TryResult } from "./locker/locker.js";
 export type { LockerStats } from "./observe/counters/counters.js";
 export type {
   AcquireMessage,

@@ -13,6 +13,7 @@ import { memoryStore } from "./memory-store.js";
 import { newKeys } from "./new-keys.js";
 import { queue } from "./queue.js";
 import { routing } from "./routing.js";
+import { sets } from "./sets.js";
 import { shares } from "./shares.js";
 import { takeover } from "./takeover.js";
 import { uncontended } from "./uncontended.js";
@@ -33,6 +34,7 @@ export const workloads: readonly Workload[] = [
   memory,
   guardedTransactions,
   guardedRows,
+  sets,
   firstLock,
   counting,
   routing,

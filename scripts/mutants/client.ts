@@ -96,7 +96,12 @@ export const client: readonly Mutant[] = [
   {
     name: "lock.transaction: sent for a lock that is known to be lost",
     file: "src/hold/guards.ts",
-    edits: [["    backend.refuseGuard();\n    lease.refuseUnlessHeld();\n", "    backend.refuseGuard();\n"]],
+    edits: [
+      [
+        "    backend.refuseGuard();\n    for (const lease of leases) {\n      lease.refuseUnlessHeld();\n    }\n",
+        "    backend.refuseGuard();\n",
+      ],
+    ],
     tests: libraries,
   },
   {

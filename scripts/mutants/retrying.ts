@@ -140,7 +140,7 @@ export const retrying: readonly Mutant[] = [
   {
     name: "first attempts: one sort, whatever was drawn",
     file: "src/config/resolve-options.ts",
-    edits: [["sort: JSON.stringify([owner, ttlMs, minHoldMs,", "sort: JSON.stringify([owner, ttlMs, lease.minHoldMs,"]],
+    edits: [["sortOf({ ...lease, minHoldMs, share, queues })", "sortOf({ ...lease, share, queues } as never)"]],
     tests: options,
   },
   {

@@ -418,8 +418,8 @@ export const timing: readonly Mutant[] = [
       file: "src/config/resolve-options.ts",
       edits: [
         [
-          "sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues, share]),",
-          `sort: JSON.stringify([${terms.filter((other) => other !== term).join(", ")}]),`,
+          "return JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues, share]);",
+          `return JSON.stringify([${terms.filter((other) => other !== term).join(", ")}]);`,
         ],
       ],
       tests: unit("options/acquire-options"),

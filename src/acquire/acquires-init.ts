@@ -14,11 +14,11 @@ import type { NotGranted } from "./results.js";
 export interface AcquiresInit {
   readonly claims: ClaimContext;
   readonly queues: LocalQueues;
-  readonly holdings: Holdings;
+  readonly holdings: Pick<Holdings, "hold" | "has" | "hasAlone" | "size">;
   readonly activity: Activity;
-  readonly background: Background;
+  readonly background: Pick<Background, "add">;
   readonly callbacks: Callbacks;
-  readonly observer: Required<Observer>;
+  readonly observer: Pick<Required<Observer>, "acquireEnded">;
   readonly onAcquired: ((lock: Lock) => void) | null;
   /** Called with what a call that waits outlasts: Postgres cannot be reached for now. */
   readonly onOutage: (error: UnavailableError) => void;

@@ -1,12 +1,5 @@
-import type { GuardOptions } from "../guard/transaction.js";
-import type {
-  GuardedDatabase,
-  GuardedTransaction,
-  Settled,
-  TransactionOf,
-  TransactionOptionsOf,
-} from "../guard/transaction-of.js";
 import type { DetachedLock } from "./detached-lock.js";
+import type { Hold } from "./hold.js";
 import type { JsonValue } from "./metadata.js";
 import type { LockMode } from "./share-options.js";
 
@@ -62,7 +55,7 @@ export interface KeepAliveOptions {
  * }
  * ```
  */
-export interface Lock extends AsyncDisposable {
+export interface Lock extends Hold {
   /** The full key, prefix included. */
   readonly key: string;
   /**
@@ -84,34 +77,8 @@ export interface Lock extends AsyncDisposable {
   readonly acquiredAt: Date;
   /** When it ends unless it is renewed, by the server's clock. For display. */
   readonly expiresAt: Date;
-  /** Milliseconds for which the lock is sure to be held without another renewal; 0 when it is not held. */
-  readonly remainingMs: number;
-  /** Whether nobody else can have the lock now. Computed from the clocks, so it is right even when no timer could run. */
-  readonly held: boolean;
-  /** Milliseconds since the grant. */
-  readonly heldMs: number;
   /** The name of the instance that it is on, in whose database it can guard transactions; null without the option `instances`. */
   readonly instance: string | null;
-  /** Fires when the lock is lost, with the LeaseLostError as its reason; never on an ordinary release. */
-  readonly signal: AbortSignal;
-  /**
-   * Throws unless the lock is held. Call it before what must not happen without the lock.
-   * @throws {LeaseLostError} when it was lost
-   * @throws {NotHeldError} when it was released, or while it cannot be known whether it is still held
-   */
-  assertHeld(): void;
-  /**
-   * Renews now. Never shortens: the later of the two expiries counts. An integer of 100 ms and up; default: `ttlMs`.
-   * @throws {LeaseLostError} when it was lost @throws {NotHeldError} when it was released
-   * @throws {UnavailableError} when there was no answer; the lock may still be held
-   */
-  renew(ttlMs?: number): Promise<void>;
-  /**
-   * Releases the lock. It is not held from this call on, whatever the answer is.
-   * @throws {LeaseLostError} when it had been lost @throws {NotHeldError} when it was released already
-   * @throws {UnavailableError} when there was no answer; it is retried in the background, and ends at its TTL at the latest
-   */
-  release(): Promise<void>;
   /**
    * Renews in the background until release or loss, in place of what has renewed it so far. Returns a function that stops it, and resolves
    * when no renewal is in flight any more. Calling that again does no harm, nor after a later `keepAlive`, which goes on.
@@ -134,43 +101,6 @@ export interface Lock extends AsyncDisposable {
    * @throws {UnsupportedError} over a store whose locks cannot be handed over
    */
   detach(): Promise<DetachedLock>;
-  /**
-   * Opens a transaction by your library's own means, guards it, and runs `body` with the library's own `tx`. What it writes
-   * is committed only if this grant is the current one when the guard runs; from then until the transaction ends nobody else is granted
-   * the key, whatever happens to this process. `guardTimeoutMs` bounds it. `options` are the library's own: an isolation level, say.
-   *
-   * ```ts
-   * await lock.transaction(db, async (tx) => {
-   *   await tx.insert(accounts).values({ id: 7, balance: 0n });
-   * });
-   * ```
-   * @throws the body's own error, after the rollback
-   * @throws what the library throws
-   * @throws {StaleFenceError} when the lock was taken over, was released or has expired: nothing was written
-   * @throws {LeaseLostError} @throws {NotHeldError} when that is known already: nothing was sent
-   * @throws {InvalidOptionError} for a database of an unknown library, or another one than the lock is in
-   */
-  transaction<Database extends GuardedDatabase, Value>(
-    database: Database,
-    body: (tx: TransactionOf<Database>) => Value | PromiseLike<Value>,
-    options?: TransactionOptionsOf<Database>,
-  ): Promise<Settled<Value>>;
-  /**
-   * Guards an open transaction, as `lock.transaction` does, including what was written in it before. Once Postgres
-   * has refused, the whole transaction fails, even if the error is swallowed.
-   *
-   * ```ts
-   * await db.transaction(async (tx) => {
-   *   await lock.guard(tx);
-   *   await tx.update(accounts).set({ balance: 0n });
-   * });
-   * ```
-   * @throws {InvalidOptionError} when no transaction is open there
-   * @throws {UnsupportedError} for a transaction of postgres.js that `lock.transaction` has not opened, also under Drizzle
-   * and Kysely, unless `acceptReconnect`
-   * @throws what `lock.transaction` throws
-   */
-  guard(tx: GuardedTransaction, options?: GuardOptions): Promise<void>;
   /** JSON-safe, and without the token. */
   toJSON(): LockJson;
 }

@@ -8,7 +8,7 @@ export const MAX_KEY_BYTES = 512;
 export function checkKey(key: unknown, prefix = ""): string {
   if (Array.isArray(key)) {
     const expected =
-      "one string: join parts that name one thing with key(...parts), and acquire several keys one after the other, always in the same order";
+      "one string: join parts that name one thing with key(...parts), and acquire several keys with acquireAll(keys)";
     throw new InvalidKeyError({ expected, received: key });
   }
   if (typeof key !== "string") throw new InvalidKeyError({ expected: "a string", received: key });

@@ -220,7 +220,6 @@ export function resolveAcquireOptions(
   const inherited = locker.renewEveryMs !== null && locker.renewEveryMs < lease.ttlMs ? locker.renewEveryMs : null;
   const { waitMs, retry } = waits ? waiting(given, locker) : { waitMs: 0, retry: null };
   const queues = waitMs > 0 && retry === null;
-  const { owner, ttlMs, maxHoldMs, metadata } = lease;
   const minHoldMs = drawMinHoldMs(lease.minHoldMs);
   const share = checkShare(given);
   return {
@@ -231,13 +230,21 @@ export function resolveAcquireOptions(
     share,
     queues,
     reentry: reentry(given.reentry, locker.reentry),
-    sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues, share]),
+    sort: sortOf({ ...lease, minHoldMs, share, queues }),
     signal: signal === undefined ? null : checkSignal(signal),
     renewEveryMs:
       renewEveryMs === undefined
         ? (inherited ?? Math.floor(lease.ttlMs / 3))
         : checkRenewEveryMs(renewEveryMs, lease.ttlMs),
   };
+}
+
+/** Equal for equal terms. */
+export function sortOf(
+  terms: Omit<ResolvedAcquireOptions, "sort" | "waitMs" | "retry" | "reentry" | "signal" | "renewEveryMs">,
+): string {
+  const { owner, ttlMs, minHoldMs, maxHoldMs, metadata, queues, share } = terms;
+  return JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata.json, queues, share]);
 }
 
 function resolveLeaseOptions(given: Given, defaults: ResolvedLeaseOptions<MinHold>): ResolvedLeaseOptions<MinHold> {

@@ -3,15 +3,29 @@ import { interpolate } from "./interpolate.js";
 import { elsewhere, notATransaction } from "./refusals.js";
 import { findSqlState } from "./sql-state.js";
 
-export interface GuardInit {
+/** A grant that a transaction depends on. */
+export interface GuardedGrant {
   readonly key: string;
   readonly fence: bigint;
   /** Null: the `ttlMs` of the lease's row, at least 1,000. */
   readonly timeoutMs: number | null;
-  /** The database that the lease is in. */
+}
+
+/** A grant that has ended. */
+export interface Stale {
+  readonly key: string;
+  readonly fence: bigint;
+  /** Who holds the key now, if that is known. */
+  readonly holder: HolderInfo | null;
+}
+
+export interface GuardInit {
+  /** All of them, in the order of their keys: one statement takes their locks in this order. */
+  readonly grants: readonly [GuardedGrant, ...GuardedGrant[]];
+  /** The database that the leases are in. */
   readonly databaseId: string | null;
-  /** Called when the grant has ended. Resolves to who holds the key now, if that is known. */
-  readonly onStale: () => Promise<HolderInfo | null>;
+  /** Called when a grant has ended. Finds out which one. */
+  readonly onStale: () => Promise<Stale>;
   /** Called when the transaction is not in the database that `databaseId` names. */
   readonly onElsewhere: () => void;
 }
@@ -26,29 +40,40 @@ export interface GuardStatements {
 
 const states = ["LH001", "LH005", "LH007", "25P01", "3F000", "42883", "42501"] as const;
 
-/** Makes a transaction fail unless a grant is still current, and keeps the grant current until the transaction ends. */
+/** In this order: Postgres calls what it selects from left to right. */
+function selectAll(calls: readonly string[]): string {
+  return `select ${calls.join(", ")}`;
+}
+
+/** Makes a transaction fail unless its grants are still current, and keeps them current until the transaction ends. */
 export class Guard {
+  /** The first, for what is said about the guard as a whole. */
   readonly key: string;
   readonly fence: bigint;
   readonly statements: GuardStatements;
   readonly #init: GuardInit;
 
   constructor(init: GuardInit) {
-    const { key, fence, timeoutMs, databaseId } = init;
+    const { grants, databaseId } = init;
     this.#init = init;
-    this.key = key;
-    this.fence = fence;
+    this.key = grants[0].key;
+    this.fence = grants[0].fence;
     // With literals instead of parameters, one message can carry them through any library and any pooler.
-    this.statements = {
-      proof: "savepoint leasehold_guard; release savepoint leasehold_guard",
-      guard: interpolate(
-        "select leasehold_internal.guard($1::pg_catalog.text, $2::bigint, $3::int, $4::pg_catalog.text)",
-        [key, String(fence), timeoutMs, databaseId],
-      ),
-      check: interpolate("select leasehold_internal.require_guard($1::pg_catalog.text, $2::bigint)", [
+    const guards = grants.map(({ key, fence, timeoutMs }) =>
+      interpolate("leasehold_internal.guard($1::pg_catalog.text, $2::bigint, $3::int, $4::pg_catalog.text)", [
         key,
         String(fence),
+        timeoutMs,
+        databaseId,
       ]),
+    );
+    const checks = grants.map(({ key, fence }) =>
+      interpolate("leasehold_internal.require_guard($1::pg_catalog.text, $2::bigint)", [key, String(fence)]),
+    );
+    this.statements = {
+      proof: "savepoint leasehold_guard; release savepoint leasehold_guard",
+      guard: selectAll(guards),
+      check: selectAll(checks),
     };
   }
 
@@ -63,11 +88,10 @@ export class Guard {
 
   /** Passes on other errors unchanged, such as a serialization failure or a lost connection. */
   async #explain(error: unknown): Promise<unknown> {
-    const { key, fence } = this;
     const { onStale, onElsewhere } = this.#init;
     switch (findSqlState(error, states)) {
       case "LH001":
-        return new StaleFenceError({ key, fence, holder: await onStale(), cause: error });
+        return new StaleFenceError({ ...(await onStale()), cause: error });
       case "LH005":
       case "25P01":
         return notATransaction(this, error);

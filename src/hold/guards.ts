@@ -1,5 +1,5 @@
 import type { HolderInfo } from "../errors/errors.js";
-import { Guard } from "../guard/guard.js";
+import { Guard, type GuardedGrant, type Stale } from "../guard/guard.js";
 import type { Activity } from "../runtime/activity.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend } from "../store/backend.js";
@@ -27,33 +27,46 @@ export class Guards {
     this.#init = init;
   }
 
-  /** @throws {LeaseLostError} @throws {NotHeldError} when the lease is known to have ended @throws {UnsupportedError} over a store without transactions */
-  of(lease: Lease): Guard {
+  /**
+   * Of all these leases, in the order of their keys.
+   * @throws {LeaseLostError} @throws {NotHeldError} when one is known to have ended @throws {UnsupportedError} over a store without transactions
+   */
+  of(leases: readonly [Lease, ...Lease[]]): Guard {
     const { backend, addLookup } = this.#init;
     backend.refuseGuard();
-    lease.refuseUnlessHeld();
-    const { key, fence, terms } = lease;
+    for (const lease of leases) {
+      lease.refuseUnlessHeld();
+    }
+    const [first, ...others] = leases.map(({ key, fence, terms }) => ({ key, fence, timeoutMs: terms.guardTimeoutMs }));
     return new Guard({
-      key,
-      fence,
-      timeoutMs: terms.guardTimeoutMs,
+      grants: [first as GuardedGrant, ...others], // there is at least one lease
       databaseId: backend.databaseId,
-      onStale: () => this.#findHolder(lease),
+      onStale: () => this.#findStale(leases),
       onElsewhere: () => addLookup(backend.findDatabaseId()),
     });
   }
 
-  /** A guard was refused, so the lease has ended. Asks Postgres now, so that the signal fires before the next renewal. */
-  async #findHolder(lease: Lease): Promise<HolderInfo | null> {
-    const { backend, activity, renewals, toInfo } = this.#init;
+  /** Which one has ended. After a forced release the row may still name our own grant. */
+  async #findStale(leases: readonly [Lease, ...Lease[]]): Promise<Stale> {
+    const holders = await Promise.all(leases.map((lease) => this.#findHolder(lease)));
+    const isOthers = (lease: Lease, index: number): boolean =>
+      holders[index] !== undefined && holders[index]?.fence !== lease.fence;
+    const taken = leases.findIndex(isOthers);
+    const index = Math.max(0, taken === -1 ? leases.findIndex(({ phase }) => phase !== "held") : taken);
+    const { key, fence } = leases[index] as Lease;
+    const holder = holders[index] ?? null;
+    return { key, fence, holder: holder?.fence === fence ? null : this.#init.toInfo(key, holder) };
+  }
+
+  /** A guard was refused, so a lease has ended. Asks Postgres now, so that its signal fires before the next renewal. Undefined: not known. */
+  async #findHolder(lease: Lease): Promise<Holder | null | undefined> {
+    const { backend, activity, renewals } = this.#init;
     renewals.prove(lease);
     try {
       const ask = () => withTimeoutOf(backend.clock, backend.holderOf(lease.key), HOLDER_MS);
-      const holder = await activity.during(ask, { isUse: false });
-      // After a forced release the row may still name our own grant.
-      return holder?.fence === lease.fence ? null : toInfo(lease.key, holder);
+      return await activity.during(ask, { isUse: false });
     } catch {
-      return null;
+      return undefined;
     }
   }
 }

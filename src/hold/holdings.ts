@@ -145,8 +145,11 @@ export class Holdings implements LockActions, LeaseOwner {
     return Array.from(this.#leases, ({ lock, grantedAt }) => ({ lock, grantedAtMs: grantedAt.monotonicMs }));
   }
 
-  /** Turns a grant into a lock, and keeps it until it is released or lost. @throws UnavailableError when the grant has already expired */
-  hold(claim: Claim, grant: Grant): Lease {
+  /**
+   * Turns a grant into a lock, and keeps it until it is released or lost. `renewedAgoMs`: how long ago it was granted or renewed elsewhere.
+   * @throws UnavailableError when the grant has already expired
+   */
+  hold(claim: Claim, grant: Grant, renewedAgoMs = 0): Lease {
     // Read once: each look at the clocks takes longer than most of what is done here.
     const at = this.#clock.now();
     const msLeft = msBetween(at, grant.until);
@@ -161,13 +164,21 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#enter(lease);
     const { keepAlive, renewEveryMs } = claim.terms;
     if (keepAlive) {
-      this.#renewals.keepAlive(lease, renewEveryMs, null, at.monotonicMs);
+      this.#renewals.keepAlive(lease, renewEveryMs, null, at.monotonicMs - renewedAgoMs);
     }
     // If the session was replaced before the answer came, the lease must be proven under the new one.
     if (!lease.isProven && lease.phase === "held") {
       this.#renewals.prove(lease);
     }
     return lease;
+  }
+
+  /** Ends a lease here without a word to anybody: it goes on in another handle, or its claim's last word ends it. */
+  drop(lease: Lease): void {
+    if (lease.phase === "held") {
+      this.#forget(lease);
+      lease.endDetached();
+    }
   }
 
   lost(lease: Lease, error: LeaseLostError): void {
@@ -242,7 +253,12 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 
   guard(lease: Lease): Guard {
-    return this.#guards.of(lease);
+    return this.#guards.of([lease]);
+  }
+
+  /** Of several leases, in the order of their keys. */
+  guardAll(leases: readonly [Lease, ...Lease[]]): Guard {
+    return this.#guards.of(leases);
   }
 
   holderInfo(key: string, holder: Holder | null): HolderInfo | null {

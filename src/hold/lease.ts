@@ -102,6 +102,19 @@ export class Lease implements Linked<Lease> {
     return this.isHeld ? Math.max(0, this.#clock.msUntil(this.#until)) : 0;
   }
 
+  /** What it is now, as a grant to another handle. */
+  get grant(): Grant {
+    return {
+      fence: this.fence,
+      acquiredAtMs: this.acquiredAtMs,
+      takeover: this.claim.takeover,
+      until: this.#until,
+      expiresAtMs: this.#expiresAtMs,
+      incarnation: this.#incarnation,
+      ageMs: this.heldMs,
+    };
+  }
+
   /** Milliseconds since the grant. */
   get heldMs(): number {
     return this.#clock.elapsedMs(this.grantedAt);

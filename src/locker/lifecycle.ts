@@ -1,4 +1,5 @@
 import type { Acquires } from "../acquire/acquires.js";
+import type { SetParts } from "../acquire/set-parts.js";
 import { ClosedError } from "../errors/errors.js";
 import type { Holdings } from "../hold/holdings.js";
 import type { Activity } from "../runtime/activity.js";
@@ -15,7 +16,10 @@ const LAST_WORD_MS = 250;
 export interface LifecycleInit {
   readonly backend: Backend;
   readonly acquires: Acquires;
+  readonly sets: SetParts;
   readonly holdings: Holdings;
+  /** Of sets that are not whole. */
+  readonly parts: Holdings;
   readonly activity: Activity;
   readonly background: Background;
   readonly sweeping: Sweeping;
@@ -57,9 +61,11 @@ export class Lifecycle {
   }
 
   async #close(drainMs: number): Promise<void> {
-    const { backend, acquires, holdings, activity, background, sweeping, flushing, calls } = this.#parts;
+    const { backend, acquires, sets, holdings, activity, background, sweeping, flushing, calls } = this.#parts;
     const { clock } = backend;
-    acquires.end(new ClosedError({ message: "The locker was closed while this call waited." }));
+    const closed = new ClosedError({ message: "The locker was closed while this call waited." });
+    acquires.end(closed);
+    sets.end(closed);
     holdings.announceClosing();
     // In this turn of the event loop each acquire starts its last word, or delivers a grant that has just arrived.
     await clock.sleep(0);
@@ -79,5 +85,6 @@ export class Lifecycle {
   #stopTimers(): void {
     this.#parts.acquires.stopTimers();
     this.#parts.holdings.stopTimers();
+    this.#parts.parts.stopTimers();
   }
 }

@@ -4,6 +4,7 @@ import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeadOptions } from "../api/lead-options.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
+import type { LockSet } from "../api/lock-set.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
 import type { AcquireOptions, AdoptOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
@@ -15,6 +16,11 @@ import type { DebugInfo } from "./debug.js";
 export type TryResult<Value> =
   | { readonly acquired: true; readonly value: Value; readonly heldMs: number }
   | { readonly acquired: false; readonly holder: HolderInfo | null };
+
+/** What `tryWithLocks` resolves to. `key` is the full key of the first that could not be granted. */
+export type TryAllResult<Value> =
+  | { readonly acquired: true; readonly value: Value; readonly heldMs: number }
+  | { readonly acquired: false; readonly key: string; readonly holder: HolderInfo | null };
 
 /**
  * Takes locks. One locker per process is enough: it holds any number of locks over three connections. An interface, so that a test can
@@ -91,6 +97,54 @@ export interface Locker extends AsyncDisposable {
     body: (lock: Lock) => Value | PromiseLike<Value>,
     options?: TryOptions,
   ): Promise<TryResult<Value>>;
+
+  /**
+   * Acquires all of these keys or none. If all are free that takes one statement. Otherwise it waits in the order of the keys, not in that of the call, so that
+   * sets and single acquires never wait for each other in a circle. `waitMs` bounds the whole call, `maxHoldMs` counts from the first key, and has to
+   * be the larger one. What it holds while it waits is renewed, and is not in `locks()`. A key named twice counts once; 1,000 keys at most.
+   *
+   * ```ts
+   * await using locks = await locker.acquireAll([key("account", 1), key("account", 2)]);
+   * ```
+   * @throws {WaitTimeoutError} after `waitMs`, with the key that was missing; nothing is held
+   * @throws {InvalidOptionError} for no keys, and where `waitMs` is not less than `maxHoldMs`
+   * @throws what `acquire` throws
+   */
+  acquireAll(keys: readonly string[], options?: AcquireOptions): Promise<LockSet>;
+
+  /**
+   * Resolves to all of the locks if the keys are free now and nobody waits for any of them, else to null, and nothing is held.
+   * @throws what `tryAcquire` throws
+   */
+  tryAcquireAll(keys: readonly string[], options?: TryOptions): Promise<LockSet | null>;
+
+  /**
+   * `withLock` for several keys.
+   *
+   * ```ts
+   * await locker.withLocks([key("account", 1), key("account", 2)], async (locks) => {
+   *   await charge(42, { signal: locks.signal });
+   * });
+   * ```
+   * @throws the body's own error
+   * @throws {LeaseLostError} when the body returned but one of the locks was lost meanwhile
+   * @throws what `acquireAll` throws
+   */
+  withLocks<Value>(
+    keys: readonly string[],
+    body: (locks: LockSet) => Value | PromiseLike<Value>,
+    options?: AcquireOptions,
+  ): Promise<Value>;
+
+  /**
+   * `tryWithLock` for several keys: if one is taken, the result says which, and who holds it.
+   * @throws what `withLocks` and `tryAcquireAll` throw
+   */
+  tryWithLocks<Value>(
+    keys: readonly string[],
+    body: (locks: LockSet) => Value | PromiseLike<Value>,
+    options?: TryOptions,
+  ): Promise<TryAllResult<Value>>;
 
   /**
    * Campaigns for the key in the queue, for as long as that takes; runs the body while it leads; and campaigns again when the lock is lost,

@@ -3,6 +3,7 @@ import type { AcquiresInit } from "../acquire/acquires-init.js";
 import { Adoptions } from "../acquire/adopt.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
+import { SetParts } from "../acquire/set-parts.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { RetriesExhaustedError, WaitTimeoutError } from "../errors/errors.js";
 import { Holdings } from "../hold/holdings.js";
@@ -34,6 +35,7 @@ export interface Parts {
   readonly calls: Calls;
   readonly holdings: Holdings;
   readonly acquires: Acquires;
+  readonly sets: SetParts;
   readonly adoptions: Adoptions;
   readonly leading: Leading;
   readonly administration: Administration;
@@ -60,9 +62,13 @@ export function makeParts(
     onReconnected: () => {
       callbacks.answered();
       holdings.proveAll();
+      parts.proveAll();
       queues.keepEntriesNow();
     },
-    onLost: (grant, reason) => holdings.lose(grant, reason),
+    onLost: (grant, reason) => {
+      holdings.lose(grant, reason);
+      parts.lose(grant, reason);
+    },
     onError,
     onWait: (error) => callbacks.tell(error),
     onNotice: (notice) => callbacks.call(() => options.connection.onnotice?.(notice)),
@@ -87,12 +93,14 @@ export function makeParts(
   const sweeping = new Sweeping({ backend, observer, everyMs: options.sweepEveryMs, onError });
   const background = new Background(clock, activity);
   const calls = new Calls({ backend, activity, requestTimeoutMs });
-  const holdings = new Holdings({ options, backend, activity, background, callbacks, observer, handOver: queues });
+  const keeping = { options, backend, activity, background, callbacks, handOver: queues };
+  const holdings = new Holdings({ ...keeping, observer });
+  // Nobody is told of what a set holds before it is whole.
+  const parts = new Holdings({ ...keeping, observer: {} });
   const claims = { backend, queues, requestTimeoutMs, closed: calls.closed };
-  const acquires = new Acquires({
+  const acquiring: Omit<AcquiresInit, "holdings"> = {
     claims,
     queues,
-    holdings,
     activity,
     background,
     callbacks,
@@ -101,7 +109,9 @@ export function makeParts(
     onOutage: (error) => callbacks.report(error, (late) => backend.explain(late)),
     onRecovered: () => callbacks.answered(),
     toError: refusalBy(holdings),
-  });
+  };
+  const acquires = new Acquires({ ...acquiring, holdings });
+  const sets = new SetParts({ ...acquiring, holdings, parts });
   const adoptions = new Adoptions({ claims, holdings, background, observer, isClosing: () => calls.isClosing });
   const leading = new Leading({ options, backend, calls, acquires, holdings, publisher, callbacks });
   const administration = new Administration({
@@ -115,7 +125,9 @@ export function makeParts(
   const lifecycle = new Lifecycle({
     backend,
     acquires,
+    sets,
     holdings,
+    parts,
     activity,
     background,
     sweeping,
@@ -137,6 +149,7 @@ export function makeParts(
     calls,
     holdings,
     acquires,
+    sets,
     adoptions,
     leading,
     administration,

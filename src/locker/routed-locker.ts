@@ -4,6 +4,7 @@ import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeadOptions } from "../api/lead-options.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
+import type { LockSet } from "../api/lock-set.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
 import type { AcquireOptions, AdoptOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
@@ -13,8 +14,9 @@ import type { LockerStats } from "../observe/counters/counters.js";
 import { Tally } from "../observe/counters/tally.js";
 import type { DebugInfo } from "./debug.js";
 import { describeInstances } from "./debug-instances.js";
-import type { Locker, TryResult } from "./locker.js";
+import type { Locker, TryAllResult, TryResult } from "./locker.js";
 import { askAll, commonCapabilities, slowest, sumOfSweeps } from "./over-instances.js";
+import { Sets } from "./sets.js";
 import { isClosing, StoreLocker } from "./store-locker.js";
 import type { LeadBody } from "./term.js";
 import { unknownInstance } from "./unknown-instance.js";
@@ -33,6 +35,7 @@ export class RoutedLocker implements Locker {
   readonly #weights: ReadonlyMap<string, number>;
   readonly #router: Router<StoreLocker>;
   readonly #first: StoreLocker;
+  readonly #sets: Sets = new Sets((key) => StoreLocker.setHomeOf(this.#router.of(key)));
 
   /** There is at least one, and one has a weight above 0. `prefix`: of them all. */
   constructor(instances: readonly Instance[], prefix: string) {
@@ -79,6 +82,30 @@ export class RoutedLocker implements Locker {
     options?: TryOptions,
   ): Promise<TryResult<Value>> {
     return this.#router.of(key).tryWithLock(key, body, options);
+  }
+
+  acquireAll(keys: readonly string[], options?: AcquireOptions): Promise<LockSet> {
+    return this.#sets.acquire(keys, options);
+  }
+
+  tryAcquireAll(keys: readonly string[], options?: TryOptions): Promise<LockSet | null> {
+    return this.#sets.tryAcquire(keys, options);
+  }
+
+  withLocks<Value>(
+    keys: readonly string[],
+    body: (locks: LockSet) => Value | PromiseLike<Value>,
+    options?: AcquireOptions,
+  ): Promise<Value> {
+    return this.#sets.withLocks(keys, body, options);
+  }
+
+  tryWithLocks<Value>(
+    keys: readonly string[],
+    body: (locks: LockSet) => Value | PromiseLike<Value>,
+    options?: TryOptions,
+  ): Promise<TryAllResult<Value>> {
+    return this.#sets.tryWithLocks(keys, body, options);
   }
 
   lead<Value>(key: string, body: LeadBody<Value>, options?: LeadOptions): Promise<Value | undefined> {

@@ -6,6 +6,7 @@ import type { ForceReleaseResult } from "../api/force-release.js";
 import type { LeadOptions } from "../api/lead-options.js";
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { Lock } from "../api/lock.js";
+import type { LockSet } from "../api/lock-set.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
 import type { AcquireOptions, AdoptOptions, CloseOptions, ForceReleaseOptions, TryOptions } from "../api/options.js";
 import type { PingResult, SweepResult } from "../api/results.js";
@@ -28,9 +29,10 @@ import type { Holder, KeyState } from "../store/messages.js";
 import type { Calls } from "./calls.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
-import type { Locker, TryResult } from "./locker.js";
+import type { Locker, TryAllResult, TryResult } from "./locker.js";
 import { makeParts, type Parts } from "./parts.js";
 import { refuseReentry, runInside } from "./reentry.js";
+import { type SetHome, Sets } from "./sets.js";
 import type { LeadBody } from "./term.js";
 import { unknownInstance } from "./unknown-instance.js";
 import { runUnder } from "./with-lock.js";
@@ -48,6 +50,8 @@ export class StoreLocker implements Locker {
   readonly #calls: Calls;
   readonly #acquires: Acquires;
   readonly #holdings: Holdings;
+  readonly #setHome: SetHome;
+  readonly #sets: Sets;
   /** The terms of `acquire(key)` and `tryAcquire(key)` without options. Null: they are drawn for each call. */
   readonly #waitTerms: ResolvedAcquireOptions | null;
   readonly #tryTerms: ResolvedAcquireOptions | null;
@@ -60,6 +64,11 @@ export class StoreLocker implements Locker {
   /** The locks that it holds, and since when by the clock of this process: by that they are in one order with those of other instances. */
   static grantsOf(locker: StoreLocker): { readonly lock: Lock; readonly grantedAtMs: number }[] {
     return locker.#holdings.grants();
+  }
+
+  /** How several keys are locked here. */
+  static setHomeOf(locker: StoreLocker): SetHome {
+    return locker.#setHome;
   }
 
   /** `lockerId`: of the locker over several instances, of which this is one. */
@@ -75,6 +84,20 @@ export class StoreLocker implements Locker {
     this.#calls = parts.calls;
     this.#acquires = parts.acquires;
     this.#holdings = parts.holdings;
+    this.#setHome = {
+      parts: parts.sets,
+      publisher: parts.publisher,
+      instance: options.instance,
+      prefixed: (key) => this.fullKey(key),
+      resolve: (given, waits) => resolveAcquireOptions(options, given, { waits }),
+      refuseIfClosing: () => {
+        if (parts.calls.isClosing) {
+          throw new ClosedError();
+        }
+      },
+      refuseReentry: (fullKey) => refuseReentry(fullKey, parts.holdings.get(fullKey)),
+    };
+    this.#sets = new Sets(() => this.#setHome);
   }
 
   ready(): Promise<void> {
@@ -143,6 +166,30 @@ export class StoreLocker implements Locker {
       return { acquired: true, value, heldMs: result.heldMs };
     };
     return await this.#publisher.traceWithLock(fullKey, trying, ({ acquired }) => acquired);
+  }
+
+  acquireAll(keys: readonly string[], options?: AcquireOptions): Promise<LockSet> {
+    return this.#sets.acquire(keys, options);
+  }
+
+  tryAcquireAll(keys: readonly string[], options?: TryOptions): Promise<LockSet | null> {
+    return this.#sets.tryAcquire(keys, options);
+  }
+
+  withLocks<Value>(
+    keys: readonly string[],
+    body: (locks: LockSet) => Value | PromiseLike<Value>,
+    options?: AcquireOptions,
+  ): Promise<Value> {
+    return this.#sets.withLocks(keys, body, options);
+  }
+
+  tryWithLocks<Value>(
+    keys: readonly string[],
+    body: (locks: LockSet) => Value | PromiseLike<Value>,
+    options?: TryOptions,
+  ): Promise<TryAllResult<Value>> {
+    return this.#sets.tryWithLocks(keys, body, options);
   }
 
   lead<Value>(key: string, body: LeadBody<Value>, options?: LeadOptions): Promise<Value | undefined> {
@@ -235,14 +282,14 @@ export class StoreLocker implements Locker {
   }
 
   async debug(): Promise<DebugInfo> {
-    const { activity, acquires, backend, calls, holdings, publisher, recent } = this.#parts;
+    const { activity, acquires, backend, calls, holdings, publisher, recent, sets } = this.#parts;
     const parts = {
       lockerId: publisher.lockerId,
       options: this.#options,
       state: calls.state,
       backend,
       holdings,
-      claims: acquires,
+      claims: [...acquires, ...sets],
       recent,
     };
     return await activity.during(() => describeLocker(parts), { isUse: false });

@@ -1,13 +1,13 @@
-import type { Lock } from "../api/lock.js";
+import type { Hold } from "../api/hold.js";
 import { LeaseLostError, NotHeldError } from "../errors/errors.js";
 
 /**
- * Runs the body under a lock that is held. Waits for the body, then releases.
+ * Runs the body under a lock, or several, that are held. Waits for the body, then releases.
  * @throws the body's own error; LeaseLostError when the body returned but the lock was lost meanwhile
  */
-export async function runUnder<Value>(
-  lock: Lock,
-  body: (lock: Lock) => Value | PromiseLike<Value>,
+export async function runUnder<Held extends Hold, Value>(
+  lock: Held,
+  body: (lock: Held) => Value | PromiseLike<Value>,
   onError: (error: unknown) => void,
 ): Promise<Value> {
   let value: Value;
@@ -25,7 +25,7 @@ export async function runUnder<Value>(
 }
 
 /** Releases without throwing. Resolves to the loss, if the lock was lost. It is no failure if the body has released the lock itself. */
-async function letGo(lock: Lock, onError: (error: unknown) => void): Promise<LeaseLostError | null> {
+async function letGo(lock: Hold, onError: (error: unknown) => void): Promise<LeaseLostError | null> {
   try {
     await lock.release();
   } catch (error) {

@@ -12,6 +12,8 @@ import type { Backend, BackendEvents, Presence, Right } from "../store/backend.j
 import type { ConnectionStates, ServerState } from "../store/backend-state.js";
 import type {
   AbandonRequest,
+  AcquireAllAnswer,
+  AcquireAllRequest,
   AcquireAnswer,
   AcquireRequest,
   AdoptAnswer,
@@ -33,6 +35,7 @@ import type {
 } from "../store/messages.js";
 import { ServerClock } from "../store/server-clock.js";
 import { AcquireAct } from "./acts/acquire.js";
+import { acquireAll } from "./acts/acquire-all.js";
 import { Acts } from "./acts/acts.js";
 import { check, holderOf } from "./acts/check.js";
 import { checkFence } from "./acts/check-fence.js";
@@ -189,6 +192,10 @@ export class PostgresBackend implements Backend {
 
   acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     return this.#acquires.look(request);
+  }
+
+  acquireAll(request: AcquireAllRequest): Promise<AcquireAllAnswer> {
+    return this.#publicly(() => acquireAll(this.#acts, request));
   }
 
   keepEntries(request: KeepEntriesRequest): Promise<readonly QueueEntry[] | null> {

@@ -6,6 +6,8 @@ import type { Clock, Instant } from "../runtime/clock.js";
 import type { ConnectionStates, ServerState, StoreState } from "./backend-state.js";
 import type {
   AbandonRequest,
+  AcquireAllAnswer,
+  AcquireAllRequest,
   AcquireAnswer,
   AcquireRequest,
   AdoptAnswer,
@@ -57,6 +59,8 @@ export interface Backend {
   attempt(attempt: FirstAttempt): void;
   /** Sends a later attempt of an acquire, or the look of a waiter. */
   acquire(request: AcquireRequest): Promise<AcquireAnswer>;
+  /** Asks for several keys at once, without queueing for them. Null: one after the other is all that can be asked here. */
+  readonly acquireAll: ((request: AcquireAllRequest) => Promise<AcquireAllAnswer>) | null;
   /**
    * Keeps entries in queues for as long as a look does (3 s). Resolves to the entries that are gone, or to null when the session was not
    * seen alive and nothing was done. Bounded by `notAfterMs`, like an acquire.

@@ -92,6 +92,18 @@ export interface AcquireRequest {
   readonly ticket: Ticket | null;
 }
 
+/** Asks for several keys at once, each with a token of its own. */
+export interface AcquireAllRequest {
+  /** Different keys, in the order of their bytes (decision 26). */
+  readonly items: readonly QueueEntry[];
+  /** Of each. They do not queue. */
+  readonly terms: GrantTerms;
+  /** From this moment of its own clock on the server does nothing. */
+  readonly notAfterMs: number;
+  /** Whether the longest run from the first key on that can be granted is granted. Otherwise all are, or none. */
+  readonly takesPrefix: boolean;
+}
+
 /** An entry in the queue of a key. */
 export interface QueueEntry {
   readonly key: string;
@@ -129,6 +141,24 @@ export type AcquireAnswer =
   /** Arrived after `notAfterMs`. */
   | { readonly outcome: "late" }
   /** The session was not seen alive: nothing was done. */
+  | { readonly outcome: "unproven" };
+
+/** The first of several keys that was not granted. */
+export interface Missing {
+  /** Its place among those that were asked for. */
+  readonly index: number;
+  readonly answer: Extract<AcquireAnswer, { outcome: "held" | "busy" }>;
+}
+
+export type AcquireAllAnswer =
+  | {
+      readonly outcome: "answered";
+      /** Those of the first keys; of all, or of none, unless a prefix would do. */
+      readonly grants: readonly Grant[];
+      /** Null: all were granted. */
+      readonly missing: Missing | null;
+    }
+  | { readonly outcome: "late" }
   | { readonly outcome: "unproven" };
 
 export interface Proof {

@@ -48,6 +48,8 @@ export class StoreBackend implements Backend {
   readonly connections = null;
   /** There are no transactions here that a call could wait for. */
   readonly refuseHere = null;
+  /** The port asks for one key at a time. */
+  readonly acquireAll = null;
   readonly databaseId = null;
   /** `incarnation`: how often what stood for this process was replaced. */
   readonly presence = { incarnation: 0, isBelieved: true, sessionId: null };

@@ -47,6 +47,17 @@ describe("cron", () => {
   });
 });
 
+test("several keys: two transfers in opposite directions both end, and the money is all there", async () => {
+  await database.sql`create table accounts (id integer primary key, balance integer not null)`;
+  await database.sql`insert into accounts values (1, 100), (2, 100)`;
+  const start = await prepareProgram("transfer.ts");
+  const results = await Promise.all([start(database.url), start(database.url)].map(({ result }) => result));
+  const balances = await database.sql`select balance from accounts order by id`;
+  await database.sql`drop table accounts`;
+  for (const result of results) expect(result).toEqual({ code: 0, stdout: "both are done\n", stderr: "" });
+  expect(balances).toEqual([{ balance: 90 }, { balance: 110 }]);
+});
+
 test("handing over: the child goes on with the fence of its parent, which has closed its locker", async () => {
   const start = await prepareProgram("import.ts");
   const { code, stdout, stderr } = await start(database.url).result;

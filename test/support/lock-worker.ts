@@ -1,7 +1,15 @@
 // A process that holds locks, for tests to kill and to freeze: `openLockWorker` of lock-process.ts starts it.
 import { existsSync } from "node:fs";
 import postgres from "postgres";
-import type { AcquireOptions, AdoptOptions, DetachedLock, Lock, LockerOptions, TryOptions } from "../../src/index.js";
+import type {
+  AcquireOptions,
+  AdoptOptions,
+  DetachedLock,
+  Lock,
+  LockerOptions,
+  LockSet,
+  TryOptions,
+} from "../../src/index.js";
 import { emit, serve } from "./worker.js";
 
 export interface LockWorkerArgs {
@@ -60,6 +68,7 @@ serve<LockWorkerArgs>(({ url, options, lockers = {} }) => {
   const main = open(options ?? {});
   const others = new Map(Object.entries(lockers).map(([name, own]) => [name, open(own)]));
   const locks = new Map<string, Lock>();
+  const sets: LockSet[] = [];
   const sql = postgres(url, { max: 1, onnotice: () => {} });
 
   const lockerOf = ({ locker }: On) => (locker === undefined ? main : (others.get(locker) ?? main));
@@ -96,6 +105,17 @@ serve<LockWorkerArgs>(({ url, options, lockers = {} }) => {
         );
       }
     },
+    /** Begins to wait for a set; the event `set` tells when it is held. */
+    waitForSet: ({ keys, options }: { keys: readonly string[]; options?: AcquireOptions }) => {
+      main.acquireAll(keys, options).then(
+        (all) => {
+          sets.push(all);
+          emit("set", { held: all.held, fences: all.locks.map(({ fence }) => fence) });
+        },
+        (error) => emit("refused", { keys, name: error.name }),
+      );
+    },
+    releaseSet: async () => sets.pop()?.release(),
     state: (args: On) => look(lockOf(args)),
     renew: async (args: On & { ttlMs?: number }) => lockOf(args).renew(args.ttlMs),
     release: async (args: On) => lockOf(args).release(),

@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { fencedBy, fenceTable, unfenceTable, unguardTable } from "../../src/drizzle.js";
 import { advisoryLock, type LockerOptions, type PostgresClient } from "../../src/index.js";
 import * as acquire from "../../src/postgres/acts/acquire.js";
+import * as acquireAll from "../../src/postgres/acts/acquire-all.js";
 import * as check from "../../src/postgres/acts/check.js";
 import * as checkFence from "../../src/postgres/acts/check-fence.js";
 import * as flushCounters from "../../src/postgres/acts/flush-counters.js";
@@ -34,6 +35,7 @@ import { lint } from "./lint.js";
 /** The modules that have texts of statements. */
 const acts: readonly object[] = [
   acquire,
+  acquireAll,
   check,
   checkFence,
   flushCounters,

@@ -6,6 +6,8 @@ import { after, now, systemClock } from "../../src/runtime/clock.js";
 import type { Backend, BackendEvents } from "../../src/store/backend.js";
 import type {
   AbandonRequest,
+  AcquireAllAnswer,
+  AcquireAllRequest,
   AcquireAnswer,
   AcquireRequest,
   AdoptAnswer,
@@ -109,6 +111,7 @@ export class FakeBackend implements Backend {
   readonly clock = systemClock;
   readonly attempts = new Requests<FirstAttempt, AcquireAnswer>("attempt");
   readonly looks = new Requests<AcquireRequest, AcquireAnswer>("acquire");
+  readonly sets = new Requests<AcquireAllRequest, AcquireAllAnswer>("acquireAll");
   readonly keeps = new Requests<KeepEntriesRequest, readonly QueueEntry[] | null>("keepEntries");
   readonly releases = new Requests<PendingRelease, ReleaseAnswer>("release");
   readonly abandons = new Requests<AbandonRequest, ReleaseAnswer>("abandon");
@@ -153,6 +156,8 @@ export class FakeBackend implements Backend {
   acquire(request: AcquireRequest): Promise<AcquireAnswer> {
     return this.looks.promise(request);
   }
+
+  readonly acquireAll = (request: AcquireAllRequest): Promise<AcquireAllAnswer> => this.sets.promise(request);
 
   keepEntries(request: KeepEntriesRequest): Promise<readonly QueueEntry[] | null> {
     return this.keeps.promise(request);

@@ -19,7 +19,7 @@ describe("checkKey", () => {
     ["a\ud800", "without lone surrogates"],
     ["\udc00a", "without lone surrogates"],
     [42, "expected a string, got 42 (number)"],
-    [["a", "b"], "join parts that name one thing with key(...parts), and acquire several keys one after the other"],
+    [["a", "b"], "join parts that name one thing with key(...parts), and acquire several keys with acquireAll"],
     [null, "got null"],
     [undefined, "got undefined"],
     [Symbol("a"), "got a symbol"],

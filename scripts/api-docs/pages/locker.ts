@@ -14,6 +14,7 @@ export type {
   Locker,
   PingResult,
   SweepResult,
+  TryAllResult,
   TryResult,
 } from "../../../src/index.js";
 export { createLocker, getLocker, key } from "../../../src/index.js";

@@ -113,13 +113,16 @@ export interface AcquireTrace extends LockMessage, Trace {
   error?: unknown;
 }
 
-/** On the channels of `tracing:leasehold:with-lock`: `withLock` or `tryWithLock`, with its acquire, its body and its release. */
+/**
+ * On the channels of `tracing:leasehold:with-lock`: `withLock` or `tryWithLock`, with its acquire, its body and its release; `withLocks` and
+ * `tryWithLocks`, too.
+ */
 export interface WithLockTrace extends Trace {
   /** Number of the locker in its process: 1 for the first that was made. */
   readonly lockerId: number;
-  /** The full keys, prefix included. */
+  /** The full keys, prefix included: several for `withLocks`. */
   readonly keys: readonly string[];
-  /** The name of the instance that they are on; null without the option `instances`. */
+  /** The name of the instance that they are on; null without the option `instances`, and for keys on several. */
   readonly instance: string | null;
   /** Whether the body ran, set from `asyncStart` on unless the call failed. */
   result?: { readonly isAcquired: boolean };

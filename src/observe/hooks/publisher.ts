@@ -125,8 +125,15 @@ export class Publisher implements Observer {
   }
 
   /** Runs a call that locks and runs a body as an operation of the tracing channel `leasehold:with-lock`. */
-  traceWithLock<Value>(key: string, work: () => Promise<Value>, isAcquired: (value: Value) => boolean): Promise<Value> {
-    const makeContext = (): WithLockTrace => ({ lockerId: this.lockerId, keys: [key], instance: this.#instance });
+  traceWithLock<Value>(
+    key: string | readonly string[],
+    work: () => Promise<Value>,
+    isAcquired: (value: Value) => boolean,
+    instance: string | null = this.#instance,
+  ): Promise<Value> {
+    const makeContext = (): WithLockTrace => {
+      return { lockerId: this.lockerId, keys: typeof key === "string" ? [key] : key, instance };
+    };
     return traced(withLock, makeContext, work, (value) => {
       return { isAcquired: isAcquired(value) } satisfies WithLockTrace["result"];
     });

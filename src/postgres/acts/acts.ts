@@ -141,7 +141,7 @@ export interface BatchInit<Item> {
 }
 
 /** How often a batch is sent again after a deadlock (rule 5). Tokens come from the client, so that is safe. */
-const MAX_CONFLICTS = 10;
+export const MAX_CONFLICTS = 10;
 
 /**
  * One statement in flight; what is asked for meanwhile goes into the next. No timer: when idle, an item waits for the end of the current

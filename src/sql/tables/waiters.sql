@@ -20,6 +20,10 @@ comment on column leasehold.waiters.token is 'The token that the grant will have
 comment on column leasehold.waiters.session_id is
   'The session of the waiting client, which is notified when the key becomes free. Null: it only polls.';
 comment on column leasehold.waiters.owner is 'Who waits, as the client named itself.';
+comment on column leasehold.waiters.weight is
+  'What the share takes that is waited for: 1 of a read lock. Null: the whole key is waited for.';
+comment on column leasehold.waiters.capacity is
+  'The capacity that the share is waited for under. Null: a read lock, or the whole key.';
 comment on column leasehold.waiters.enqueued_at is
   'When the wait began, or when it was queued again after a crash of the server.';
 comment on column leasehold.waiters.alive_until is

@@ -1,0 +1,316 @@
+import { randomUUID } from "node:crypto";
+import { Claim } from "../claim/claim.js";
+import { type ResolvedAcquireOptions, sortOf } from "../config/resolve-options.js";
+import { UnavailableError } from "../errors/errors.js";
+import type { Lease } from "../hold/lease.js";
+import type { ObservedClaim } from "../observe/observer.js";
+import type { Instant } from "../runtime/clock.js";
+import { quote } from "../runtime/describe.js";
+import { withTimeoutOf } from "../runtime/timeout.js";
+import type { AcquireAllAnswer, AcquireAllRequest, Grant } from "../store/messages.js";
+import { retry } from "../store/retry.js";
+import { Acquires } from "./acquires.js";
+import type { AcquiresInit } from "./acquires-init.js";
+import { type NotGranted, refusal } from "./results.js";
+import type { SetInProgress, SetParts } from "./set-parts.js";
+
+const FIRST_RETRY_MS = 10;
+const MAX_RETRY_MS = 500;
+/** A try asks again while a row is locked (rule 6): as a single one does, but not at the same moments as another set. */
+const TRY_BUSY_MS = [5, 10] as const;
+const JITTER = 0.5;
+/** How long a try waits at most for waiters of this process that are leaving a queue. */
+const LEAVERS_MS = 1_000;
+
+/** The set that a side belongs to. */
+export interface SetOfSide {
+  /** As the caller gave them. */
+  readonly terms: ResolvedAcquireOptions;
+  /** What is left of `waitMs`. */
+  readonly leftMs: number;
+  /** What is left of `maxHoldMs`, which counts from the first key. */
+  readonly leftHoldMs: number;
+  /** Ends what waits: a part was lost, or the set has ended. */
+  readonly interrupted: AbortSignal;
+  refuseIfEnded(): void;
+  end(error: unknown): void;
+  partLost(key: string): void;
+  /** The claim whose answer was the last one. */
+  asked(claim: ObservedClaim): void;
+  readonly toError: AcquiresInit["toError"];
+}
+
+/** The first key that was not granted. */
+export interface SetRefused extends NotGranted {
+  readonly key: string;
+}
+
+/** How far a request for several keys came. */
+export interface Asked {
+  readonly granted: number;
+  /** Null: all were granted. */
+  readonly refused: SetRefused | null;
+}
+
+/** One set in one locker: its parts there, and the claims that are under way (decision 26). */
+export class SetSide implements SetInProgress {
+  readonly parts: SetParts;
+  readonly #set: SetOfSide;
+  readonly #acquires: Acquires;
+  #leases: Lease[] = [];
+  /** Claims of requests for several keys that are not parts: not answered, or in doubt. */
+  readonly #asked = new Set<Claim>();
+  #leaving: Promise<void>[] = [];
+
+  constructor(parts: SetParts, set: SetOfSide) {
+    this.parts = parts;
+    this.#set = set;
+    const { init } = parts;
+    this.#acquires = new Acquires({
+      ...init,
+      holdings: {
+        hold: (claim, grant) => this.#hold(claim, grant),
+        has: (key) => init.holdings.has(key) || init.parts.has(key),
+        hasAlone: (key) => init.holdings.hasAlone(key) || init.parts.hasAlone(key),
+        get size() {
+          return init.holdings.size + init.parts.size;
+        },
+      },
+      background: { add: (work) => this.#leave(work) },
+      observer: { acquireEnded: (claim) => set.asked(claim) },
+      onAcquired: null,
+      toError: set.toError,
+    });
+    parts.inProgress.add(this);
+  }
+
+  /** Its parts, in the order in which they were granted. */
+  get leases(): readonly Lease[] {
+    return this.#leases;
+  }
+
+  *claims(): Iterable<Claim> {
+    yield* this.#asked;
+    yield* this.#acquires;
+  }
+
+  end(error: unknown): void {
+    this.#set.end(error);
+  }
+
+  /** No more will be asked. */
+  close(): void {
+    this.#acquires.stopTimers();
+    this.parts.inProgress.delete(this);
+  }
+
+  /** Asks for all of them, or for the longest run from the first on, without queueing. @throws UnavailableError */
+  async askAll(keys: readonly string[], takesPrefix: boolean, deadline: Instant): Promise<Asked> {
+    const { clock, acquireAll } = this.parts.init.claims.backend;
+    // A share has no statement for several keys.
+    if (acquireAll === null || this.#set.terms.share !== null) {
+      return await this.#askOneByOne(keys);
+    }
+    const claims = keys.map((key) => new Claim(this.parts.init.claims, key, this.#terms(0)));
+    for (const claim of claims) {
+      this.#asked.add(claim);
+    }
+    let hasWaited = false;
+    for (let tries = 0; ; tries += 1) {
+      const { grants, missing } = await this.#ask(claims, takesPrefix, deadline);
+      this.#set.refuseIfEnded();
+      this.#set.asked(claims[missing?.index ?? 0] as Claim);
+      const leftMs = clock.msUntil(deadline);
+      const pauseMs = (TRY_BUSY_MS[tries] ?? 0) * (1 + JITTER * Math.random());
+      if (missing === null) {
+        return await this.#take(claims, grants, null);
+      }
+      const { answer, index } = missing;
+      const key = keys[index] as string;
+      const refused = { ...refusal(answer.outcome, answer), key };
+      if (takesPrefix) {
+        return await this.#take(claims, grants, refused);
+      }
+      const isFree = answer.outcome === "held" && answer.holder === null && !hasWaited;
+      // It is free but has a queue. If that is of waiters of this process that have given up, wait until they have left.
+      if (isFree && (await this.parts.init.queues.leavers(key, Math.min(LEAVERS_MS, leftMs / 2)))) {
+        hasWaited = true;
+      } else if (answer.outcome !== "busy" || pauseMs === 0 || leftMs <= pauseMs) {
+        return await this.#take(claims, grants, refused);
+      } else {
+        await clock.sleep(pauseMs, { signal: this.#set.interrupted });
+      }
+      this.#set.refuseIfEnded();
+    }
+  }
+
+  /** Waits for one key, in its queue. @throws what `acquire` throws, but for its signal */
+  async wait(key: string): Promise<void> {
+    await this.#acquires.acquire(key, this.#terms(Math.max(1, this.#set.leftMs)));
+  }
+
+  /** Gives back all that it has here. Resolves when nothing is left. Never rejects. */
+  async giveBack(): Promise<void> {
+    for (const lease of this.#leases.splice(0)) {
+      this.parts.init.parts.drop(lease);
+      this.#leave(lease.claim.lastWord());
+    }
+    this.#abandonAsked();
+    await Promise.all(this.#leaving.splice(0));
+  }
+
+  /** Makes locks of its parts, which it keeps until `done`. @throws UnavailableError when one has just expired */
+  complete(): Lease[] {
+    const { holdings, parts } = this.parts.init;
+    return this.#leases.map((part) => {
+      const { claim, grant, ttlMs, msLeft } = part;
+      parts.drop(part);
+      claim.terms = { ...this.#set.terms, maxHoldMs: part.terms.maxHoldMs };
+      return holdings.hold(claim, grant, Math.max(0, ttlMs - msLeft));
+    });
+  }
+
+  /** Its locks are the caller's. */
+  done(): void {
+    this.#leases = [];
+  }
+
+  /** One request, asked again until it is answered. */
+  async #ask(claims: readonly Claim[], takesPrefix: boolean, deadline: Instant): Promise<Answered> {
+    const { backend } = this.parts.init.claims;
+    const { clock } = backend;
+    const { terms } = this.#set;
+    return await retry({
+      clock,
+      attempt: async (leftMs) => {
+        await backend.open(leftMs);
+        this.#set.refuseIfEnded();
+        const asking = this.#send(claims, takesPrefix, deadline);
+        const answer = await withTimeoutOf(clock, asking, Math.max(1, clock.msUntil(deadline)));
+        return answer.outcome === "answered" ? answer : undefined;
+      },
+      deadline,
+      firstMs: FIRST_RETRY_MS,
+      maxMs: MAX_RETRY_MS,
+      refuse: () => this.#set.refuseIfEnded(),
+      interrupt: () => this.#set.interrupted,
+      giveUp: ({ outcome }) =>
+        outcome === "not-sent" && (terms.waitMs === 0 ? !backend.wasReady : this.#set.leftMs <= 0),
+      exhausted: (failure) => failure ?? unsettled(claims),
+    });
+  }
+
+  async #send(claims: readonly Claim[], takesPrefix: boolean, deadline: Instant): Promise<AcquireAllAnswer> {
+    const { backend } = this.parts.init.claims;
+    for (const claim of claims) {
+      claim.attemptSent();
+    }
+    try {
+      const request: AcquireAllRequest = {
+        items: claims,
+        terms: (claims[0] as Claim).terms,
+        // `open` has had an answer from the server, so the server's time is known.
+        notAfterMs: backend.serverTimeAt(deadline) ?? 0,
+        takesPrefix,
+      };
+      const answer = await (backend.acquireAll?.(request) as Promise<AcquireAllAnswer>);
+      claims.forEach((claim, index) => {
+        const grant = answer.outcome === "answered" ? answer.grants[index] : undefined;
+        const missing = answer.outcome === "answered" && answer.missing?.index === index ? answer.missing : null;
+        if (grant !== undefined) {
+          claim.take({ outcome: "granted", ...grant });
+        } else if (missing !== null) {
+          claim.take(missing.answer);
+        } else {
+          claim.attemptEnded();
+        }
+      });
+      return answer;
+    } catch (error) {
+      for (const claim of claims) {
+        claim.attemptFailed(error, deadline);
+      }
+      throw error;
+    }
+  }
+
+  /** Makes parts of what was granted. What an earlier attempt without an answer may have been granted besides is given back first. */
+  async #take(claims: readonly Claim[], grants: readonly Grant[], refused: SetRefused | null): Promise<Asked> {
+    for (const [index, grant] of grants.entries()) {
+      this.#hold(claims[index] as Claim, grant);
+    }
+    this.#abandonAsked();
+    if (this.#leaving.length > 0) {
+      await Promise.all(this.#leaving.splice(0));
+      this.#set.refuseIfEnded();
+    }
+    return { granted: grants.length, refused };
+  }
+
+  /** One after the other, as many as are granted. */
+  async #askOneByOne(keys: readonly string[]): Promise<Asked> {
+    for (const [index, key] of keys.entries()) {
+      const result = await this.#acquires.tryAcquire(key, this.#terms(0));
+      this.#set.refuseIfEnded();
+      if ("outcome" in result) {
+        return { granted: index, refused: { ...result, key } };
+      }
+    }
+    return { granted: keys.length, refused: null };
+  }
+
+  #hold(claim: Claim, grant: Grant): Lease {
+    claim.terms = { ...claim.terms }; // from now on its limit is fixed
+    const lease = this.parts.init.parts.hold(claim, grant);
+    this.#leases.push(lease);
+    this.#asked.delete(claim);
+    return lease;
+  }
+
+  #abandonAsked(): void {
+    for (const claim of this.#asked) {
+      this.#asked.delete(claim);
+      if (claim.isUnfinished) {
+        this.#leave(claim.lastWord());
+      }
+    }
+  }
+
+  #leave(work: Promise<void>): void {
+    this.#leaving.push(work);
+    this.parts.init.background.add(work);
+  }
+
+  /**
+   * Of a part. It is renewed whatever the caller wants for the lock, and its loss is the set's alone. `maxHoldMs` is what is left when a request
+   * is sent, so such terms are of no sort but their own.
+   */
+  #terms(waitMs: number): ResolvedAcquireOptions {
+    const set = this.#set;
+    const { terms, interrupted } = set;
+    const part = { ...terms, waitMs, queues: waitMs > 0 };
+    const isBounded = terms.maxHoldMs !== Number.POSITIVE_INFINITY;
+    return {
+      ...part,
+      get maxHoldMs() {
+        return set.leftHoldMs;
+      },
+      sort: isBounded ? `${sortOf(part)} ${randomUUID()}` : sortOf(part),
+      retry: null,
+      signal: interrupted,
+      keepAlive: true,
+      renewEveryMs: Math.min(terms.renewEveryMs, Math.floor(terms.ttlMs / 3)),
+      onLost: (lock) => set.partLost(lock.key),
+    };
+  }
+}
+
+type Answered = Extract<AcquireAllAnswer, { outcome: "answered" }>;
+
+function unsettled(claims: readonly Claim[]): UnavailableError {
+  const first = quote(claims[0]?.key ?? "");
+  return new UnavailableError({
+    outcome: "unknown",
+    message: `The locks on ${claims.length} keys, the first of which is ${first}, were not granted in time: each request came after its time was up, or while the connection that shows that this process lives was being made again. Try again.`,
+  });
+}
