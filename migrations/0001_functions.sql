@@ -1343,12 +1343,12 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Takes the shares of a key from their holders: the one with that fence, or all of them (null). Part of admin_force_release, whose
--- caller has the root locked, so that nobody is granted another meanwhile.
+-- Takes the shares of a key from their holders: the one with that fence, or all of them (null). Part of admin_force_release,
+-- whose caller has the root locked, so that nobody is granted another meanwhile.
 --
--- What is released is marked and not deleted, so that the next renewal of its holder is told why; whoever is granted the key next
--- removes it. holders: JSON of whom it was taken from, the oldest first. is_released: whether anything is free now. free_at: when the
--- last that was only revoked ends.
+-- What is released is marked and not deleted, so that the next renewal of its holder is told why; whoever is granted the key
+-- next removes it. holders: JSON of whom it was taken from, the oldest first. is_released: whether anything is free now.
+-- free_at: when the last that was only revoked ends.
 create function leasehold_internal._force_shares(
   p_key text, p_fence bigint, p_immediate boolean, out holders text, out is_released boolean, out free_at timestamptz)
 language plpgsql volatile
@@ -1414,7 +1414,10 @@ begin
     perform pg_sleep(0.002);
   end loop;
   select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
-  reason := case when share.token is distinct from p_token then 'taken' else leasehold_internal._share_loss(share, null, p_fence) end;
+  reason := case
+    when share.token is distinct from p_token then 'taken'
+    else leasehold_internal._share_loss(share, null, p_fence)
+  end;
   if reason is not null then
     outcome := 'lost';
   elsif version is null then
@@ -1434,8 +1437,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The part of adopt that is about a share. Its token is part of a key, so the row is locked as for a deletion: whoever guards the share
--- in an open transaction is waited for.
+-- The part of adopt that is about a share. Its token is part of a key, so the row is locked as for a deletion: whoever guards
+-- the share in an open transaction is waited for.
 create function leasehold_internal._adopt_share(
   p_session integer,
   p_takeover_ms integer,
@@ -2297,8 +2300,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Notifies, with the commit, who is next after a release. next: what the release answered. 0 says that those have to be found who fit
--- now; in the transaction that releases that may miss one (decision 27), who looks within a second.
+-- Notifies, with the commit, who is next after a release. next: what the release answered. 0 says that those have to be found
+-- who fit now; in the transaction that releases that may miss one (decision 27), who looks within a second.
 create function leasehold_internal._wake_next(p_key text, next integer) returns void
 language plpgsql volatile
 as $$
@@ -4434,10 +4437,10 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The transactions that have locked rows of leases or of shares and are still open, as arrays with a place for each number that such a
--- transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared transaction
--- (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All null when there
--- is none, as on a standby.
+-- The transactions that have locked rows of leases or of shares and are still open, as arrays with a place for each number
+-- that such a transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared
+-- transaction (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All
+-- null when there is none, as on a standby.
 --
 -- lone: the place of the only transaction but our own; 0 if there are several, null if there is none. oldest: the age of the
 -- oldest transaction that is open at all. multixacts: how many numbers of multixacts the tables can have. One row, and one look
@@ -4556,10 +4559,11 @@ $$;
 comment on function leasehold_internal._locker(xid, xid[], integer, integer) is
   'Which of some open transactions has a row locked: its place among them, 0 if it is not known which, null if none has.';
 --> statement-breakpoint
--- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant: its
--- server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false. p_fence: of a share;
--- then it is asked about that share alone.
-create function leasehold_internal._blocker(p_key text, p_fence bigint default null, out is_blocked boolean, out pid integer, out gid text)
+-- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant:
+-- its server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false.
+-- p_fence: of a share; then it is asked about that share alone.
+create function leasehold_internal._blocker(
+  p_key text, p_fence bigint default null, out is_blocked boolean, out pid integer, out gid text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -4635,9 +4639,9 @@ end;
 -- Only reads, and takes no lock that anybody could notice: whether a session is alive comes from pg_locks (see the view
 -- _leases).
 --
--- Of several who share the key the first columns tell of one: the oldest that holds it, or else what keeps it (see the view _keys).
--- free: when the last of them lets go at the latest. holders: JSON of all that hold it, the oldest first, or of those that held it
--- when nobody has it any more.
+-- Of several who share the key the first columns tell of one: the oldest that holds it, or else what keeps it (see the view
+-- _keys). free: when the last of them lets go at the latest. holders: JSON of all that hold it, the oldest first, or of those
+-- that held it when nobody has it any more.
 create function leasehold_internal.inspect(p_key text)
 returns table (
   state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, free float8,
@@ -4665,9 +4669,11 @@ begin
          (select max(case k.state when 'cooling' then k.hold_until else k.expires_at end) from known k where k.rank <= 2)
            as kept_until,
          (select json_agg(json_build_object(
-                   'state', k.state, 'owner', k.owner, 'fence', k.fence::text, 'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
+                   'state', k.state, 'owner', k.owner, 'fence', k.fence::text,
+                   'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
                    'session', k.session_id, 'alive', k.is_session_alive,
-                   'acquired', leasehold_internal._ms(k.acquired_at), 'expires', leasehold_internal._ms(k.expires_at)) order by k.fence)
+                   'acquired', leasehold_internal._ms(k.acquired_at),
+                   'expires', leasehold_internal._ms(k.expires_at)) order by k.fence)
             from known k
            where k.is_taken and (k.rank = 1) = (f.rank = 1) and f.state in ('held', 'revoked', 'orphaned', 'expired'))::text
            as taken_by
@@ -5310,7 +5316,8 @@ begin
                          tg_table_schema, tg_table_name, key),
         hint = case
           when guards_share then format(
-            'It guards a share of the key, and others who share it may write this row, too: acquire the key alone. Where each of them '
+            'It guards a share of the key, and others who share it may write this row, too: acquire the key alone. Where '
+            'each of them '
             'writes rows of its own: select leasehold.guard_table(%L, %L, shared => true);',
             format('%I.%I', tg_table_schema, tg_table_name), tg_argv[0])
           else format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key)
@@ -5580,15 +5587,15 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Which waits cannot end before one of the sessions that are stuck in such a wait gives up something: a deadlock, and who waits for it.
--- Returned as places in the arrays of waits, which are in the order of the queues. Weight null: an exclusive wait or holder. Holders
--- without a session are left out of the arrays: nobody knows that they wait.
+-- Which waits cannot end before one of the sessions that are stuck in such a wait gives up something: a deadlock, and who
+-- waits for it. Returned as places in the arrays of waits, which are in the order of the queues. Weight null: an exclusive
+-- wait or holder. Holders without a session are left out of the arrays: nobody knows that they wait.
 --
--- Assume of everybody who waits and holds that he is stuck, then take out whose wait could end if all others let go: until nobody is
--- left to take out. A wait is blocked if what the stuck holders have leaves no room for it: one of them is enough for an exclusive
--- wait, or if it is an exclusive holder. For a part of a semaphore it takes as many as leave too little, so that a holder who is not
--- stuck and could make room ends it. Whoever stands behind a wait that is blocked is blocked with it. What a session has itself counts
--- only beside what others have: who waits for himself may be doing two things at once.
+-- Assume of everybody who waits and holds that he is stuck, then take out whose wait could end if all others let go: until
+-- nobody is left to take out. A wait is blocked if what the stuck holders have leaves no room for it: one of them is enough
+-- for an exclusive wait, or if it is an exclusive holder. For a part of a semaphore it takes as many as leave too little, so
+-- that a holder who is not stuck and could make room ends it. Whoever stands behind a wait that is blocked is blocked with
+-- it. What a session has itself counts only beside what others have: who waits for himself may be doing two things at once.
 create function leasehold_internal._stuck_waits(
   wait_sessions integer[],
   wait_keys integer[],
@@ -5608,7 +5615,8 @@ declare
   places integer[];
   before integer;
   -- Where each holder is enough to block, a cycle is one whoever is left in: a few rounds leave fewer to look at.
-  rounds integer := case when exists (select from unnest(wait_weights) w (weight) where w.weight is not null) then 1000000 else 3 end;
+  rounds integer := case
+    when exists (select from unnest(wait_weights) w (weight) where w.weight is not null) then 1000000 else 3 end;
 begin
   sessions := array(select unnest(wait_sessions) intersect select unnest(hold_sessions));
   for round in 1 .. rounds loop
@@ -5648,10 +5656,10 @@ comment on function leasehold_internal._stuck_waits(
   integer[], integer[], integer[], integer[], integer[], integer[], integer[], integer[]) is
   'The waits that are part of a deadlock, or wait for one, as places in the arrays of waits.';
 --> statement-breakpoint
--- Cycles in a graph of who waits for what and who holds it. A key may have several holders, and who waits for it waits for each of
--- them. Listing all cycles would take for ever in a dense graph, so return a shortest one for each session that is in one. A
--- breadth-first search from each session: in a dense graph cycles are short and soon found. Over the keys, of which each is followed
--- once: with 1,000 who wait for a key that 1,000 share there are a million pairs.
+-- Cycles in a graph of who waits for what and who holds it. A key may have several holders, and who waits for it waits for
+-- each of them. Listing all cycles would take for ever in a dense graph, so return a shortest one for each session that is in
+-- one. A breadth-first search from each session: in a dense graph cycles are short and soon found. Over the keys, of which
+-- each is followed once: with 1,000 who wait for a key that 1,000 share there are a million pairs.
 --
 -- Keys are numbers from 1. The order of waiting is that in which the waits of a session are followed.
 create function leasehold_internal._cycles(waiting integer[], wanted integer[], holding integer[], held integer[])
@@ -5769,9 +5777,9 @@ comment on function leasehold_internal._cycles(integer[], integer[], integer[], 
   'Cycles in a graph that is given as who waits for which key, and who holds it: a shortest one for each session that is in one, '
   'beginning with its smallest number, and the keys that they wait for. The same cycle may be returned several times.';
 --> statement-breakpoint
--- Every grant of a key with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once: a row for
--- each lease, and one for each share. The other views are based on it. The row of a key that is shared is there, too, as one that is
--- free: nobody shows those, unless a transaction has them locked.
+-- Every grant of a key with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once:
+-- a row for each lease, and one for each share. The other views are based on it. The row of a key that is shared is there,
+-- too, as one that is free: nobody shows those, unless a transaction has them locked.
 create view leasehold_internal._leases as
 select l.key, l.mode, l.weight, l.capacity, l.is_share, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at,
        l.renewed_at, l.expires_at, l.max_hold_until, l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
@@ -5813,16 +5821,16 @@ select l.key, l.mode, l.weight, l.capacity, l.is_share, l.fence, l.owner, l.sess
 comment on view leasehold_internal._leases is
   'Every row of leases and of shares with its state, as a client would judge it. The other views are based on it.';
 --> statement-breakpoint
--- Every lease and share with its state, and the open transaction that keeps its row locked. What is free and has its row locked is
--- blocked. rank: of the rows of one key, which says most about who keeps it: 1, a holder; 2, one that is cooling; 3, an open
--- transaction; 4, what has ended; 5, what is free.
+-- Every lease and share with its state, and the open transaction that keeps its row locked. What is free and has its row
+-- locked is blocked. rank: of the rows of one key, which says most about who keeps it: 1, a holder; 2, one that is cooling;
+-- 3, an open transaction; 4, what has ended; 5, what is free.
 --
 -- A row costs some comparisons of numbers: only one that may be locked asks _locker, which takes 8 us (0.8 s for 100,000
 -- leases). In most, the lock that is still noted is that of the transaction which wrote the version, and that has ended.
 -- "offset 0": or an expression is worked out anew for each column that needs it.
 create view leasehold_internal._keys as
-select l.key, l.mode, l.weight, l.capacity, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed_at, l.expires_at, l.max_hold_until,
-       l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
+select l.key, l.mode, l.weight, l.capacity, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed_at,
+       l.expires_at, l.max_hold_until, l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
        s.state,
        case when s.state in ('held', 'revoked') then 1 when s.state = 'cooling' then 2 when b.place is not null then 3
             when s.state = 'free' then 5 else 4 end as rank,
@@ -5870,10 +5878,10 @@ select k.key, k.state, k.mode, k.weight, k.capacity,
  where k.state in ('held', 'revoked', 'cooling') or k.is_blocked;
 
 comment on view leasehold.active_leases is
-  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A key that is shared has a row '
-  'for each of its holders, and may be granted to others who share it. A lease that has ended is '
-  'here while an open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not '
-  'here, for nobody can see its name: ask leasehold.check(key).';
+  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A key that is shared '
+  'has a row for each of its holders, and may be granted to others who share it. A lease that has ended is here while an '
+  'open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not here, for '
+  'nobody can see its name: ask leasehold.check(key).';
 comment on column leasehold.active_leases.key is 'What is locked, prefix included.';
 comment on column leasehold.active_leases.state is
   'held. revoked: an operator took it away, and its holder has not let go yet. cooling: released, and kept until its minimum '
@@ -5881,8 +5889,8 @@ comment on column leasehold.active_leases.state is
   'about to be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps '
   'it.';
 comment on column leasehold.active_leases.mode is
-  'exclusive: alone. shared: a read lock, beside any number of others. semaphore: beside others as long as their weights fit into the '
-  'capacity. Null: not known, for the grant is in an open transaction.';
+  'exclusive: alone. shared: a read lock, beside any number of others. semaphore: beside others as long as their weights '
+  'fit into the capacity. Null: not known, for the grant is in an open transaction.';
 comment on column leasehold.active_leases.weight is
   'What it takes of the capacity. Null: exclusive, which takes the whole key.';
 comment on column leasehold.active_leases.capacity is
@@ -5936,8 +5944,8 @@ select w.key, w."position", w.mode, w.weight, w.capacity, w.ticket, w.owner, w.s
        case when blocking.key is not null then greatest(blocking.acquired_at, w.enqueued_at) end as blocked_since,
        blocking.blocking_pid, blocking.blocking_transaction,
        p.pid, p.host
-  from (select q.key collate "C" as key, q."position", q.mode, q.weight, q.capacity, q.ticket, q.owner, q.session_id, q.enqueued_at,
-               q.alive_until, q.is_alive
+  from (select q.key collate "C" as key, q."position", q.mode, q.weight, q.capacity, q.ticket, q.owner, q.session_id,
+               q.enqueued_at, q.alive_until, q.is_alive
           from leasehold_internal._queue() q) w
  cross join (select clock_timestamp() as now) clock
   left join (
@@ -5967,8 +5975,8 @@ comment on column leasehold.waiting.waiting_for is 'Time since waiting_since.';
 comment on column leasehold.waiting.alive_until is 'Each look of the waiting client extends this, every second or so.';
 comment on column leasehold.waiting.is_alive is 'Whether alive_until is in the future. False: the client is dead or frozen.';
 comment on column leasehold.waiting.blocked_by is
-  'Who keeps the key: its holder (of several who share it, the oldest), or its last holder while the minimum hold lasts or an open '
-  'transaction guards the key. Null: the key is free for the head of the queue.';
+  'Who keeps the key: its holder (of several who share it, the oldest), or its last holder while the minimum hold lasts or '
+  'an open transaction guards the key. Null: the key is free for the head of the queue.';
 comment on column leasehold.waiting.blocked_by_fence is 'The fencing token of that grant.';
 comment on column leasehold.waiting.blocked_since is 'Since when that holder has kept this waiter waiting.';
 comment on column leasehold.waiting.blocking_pid is
@@ -6025,9 +6033,9 @@ select k.key, k.mode, k.weight, k.capacity, k.fence, k.owner, k.session_id,
  where k.state in ('expired', 'orphaned') and not k.is_blocked;
 
 comment on view leasehold.expired_leases is
-  'Leases that have ended without a release: expired, or their holder has died. Their keys are granted to the next who asks. A key '
-  'that was shared has a row for each share that has ended, while others may still hold theirs. '
-  'While an open transaction keeps such a key, it is in active_leases.';
+  'Leases that have ended without a release: expired, or their holder has died. Their keys are granted to the next who '
+  'asks. A key that was shared has a row for each share that has ended, while others may still hold theirs. While an open '
+  'transaction keeps such a key, it is in active_leases.';
 comment on column leasehold.expired_leases.key is 'What was locked, prefix included.';
 comment on column leasehold.expired_leases.mode is 'exclusive, shared (a read lock) or semaphore.';
 comment on column leasehold.expired_leases.weight is 'What it took of the capacity. Null: exclusive.';
@@ -6092,12 +6100,12 @@ select step.keys, step.owners, c.sessions as session_ids, step.path, step.since
  ) step;
 
 comment on view leasehold.deadlocks is
-  'Sessions that hold a key and wait for another in a cycle. A process may do several things at once, so a cycle that comes and '
-  'goes need not be a deadlock; one that stays is. Who waits for a key that is shared waits for all who hold it; for a part of a '
-  'semaphore only if all are stuck that leave too little room for it, so that nobody of a cycle goes on before somebody of a cycle '
-  'gives up. Who stands in the queue behind another waits for what that one waits for: a reader behind a writer for the other '
-  'readers. Contains a shortest cycle for each session that is in one. Only sessions: '
-  'without presence it is not known which holder is which waiter. Empty on a standby.';
+  'Sessions that hold a key and wait for another in a cycle. A process may do several things at once, so a cycle that comes '
+  'and goes need not be a deadlock; one that stays is. Who waits for a key that is shared waits for all who hold it; for a '
+  'part of a semaphore only if all are stuck that leave too little room for it, so that nobody of a cycle goes on before '
+  'somebody of a cycle gives up. Who stands in the queue behind another waits for what that one waits for: a reader behind '
+  'a writer for the other readers. Contains a shortest cycle for each session that is in one. Only sessions: without '
+  'presence it is not known which holder is which waiter. Empty on a standby.';
 comment on column leasehold.deadlocks.keys is
   'What is waited for: the first session waits for the first key, which the second session holds, alone or with others, and so '
   'on; the last key is held by the first session.';
@@ -7044,7 +7052,10 @@ begin
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
              array[false], array[null::bigint],
              p_weights => array[
-               case when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1) when try_acquire.shared then 1 end],
+               case
+                 when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1)
+                 when try_acquire.shared then 1
+               end],
              p_capacities => array[try_acquire.capacity]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
@@ -7066,15 +7077,16 @@ end
 $$;
 
 comment on function leasehold.try_acquire(text, interval, text, jsonb, integer, boolean, integer, integer) is
-  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 '
-  'min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the connection. '
-  'acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
-  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps its '
-  'row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and until '
-  'then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: shared => true. '
-  '"capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a larger part than 1. Both are '
-  'held beside others who share the key, never beside one who has it alone. Fails with LH003 if an argument is invalid, and with LH004 on a '
-  'standby, under another isolation level than read committed, and if the session is not one of this connection.';
+  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => '
+  '''5 min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the '
+  'connection. acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
+  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps '
+  'its row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and '
+  'until then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: '
+  'shared => true. "capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a '
+  'larger part than 1. Both are held beside others who share the key, never beside one who has it alone. Fails with LH003 '
+  'if an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the '
+  'session is not one of this connection.';
 --> statement-breakpoint
 -- How long a waiter without a listener sleeps between two looks. Nobody wakes it: a key that is released while it is the first
 -- and sleeps stays free until its next look. So it looks again after a twentieth of the time for which it has waited for the
@@ -7433,15 +7445,16 @@ end
 $$;
 
 comment on function leasehold.check(text) is
-  'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: free; '
-  'held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to anybody '
-  'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which '
-  'it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is '
-  'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
-  'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which. mode: exclusive, '
-  'shared (a read lock) or semaphore. Of several who share the key these columns tell of the oldest holder, and expires_at of the '
-  'last one to end; "holders" has all of them, the oldest first, each with state, owner, fence (as a text), mode, weight, capacity, '
-  'session_id, is_session_alive, acquired_at and expires_at. Null: nobody holds it.';
+  'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: '
+  'free; held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to '
+  'anybody until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or '
+  'one in which it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A '
+  'key that is orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open '
+  'transaction that keeps the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot '
+  'be told which. mode: exclusive, shared (a read lock) or semaphore. Of several who share the key these columns tell of '
+  'the oldest holder, and expires_at of the last one to end; "holders" has all of them, the oldest first, each with state, '
+  'owner, fence (as a text), mode, weight, capacity, session_id, is_session_alive, acquired_at and expires_at. Null: nobody '
+  'holds it.';
 --> statement-breakpoint
 create function leasehold.attach(owner text default null, session integer default null) returns integer
 language plpgsql volatile security definer
@@ -7617,13 +7630,13 @@ end
 $$;
 
 comment on function leasehold.adopt(text, uuid, interval, text, integer) is
-  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and token '
-  'come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: new_token '
-  'is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the fence stays. '
-  '"ttl": counted from now, instead of the one it has. "owner": how others see the new holder. What shares the key goes on to share it. "session": the number that '
-  'attach() gave on this connection, which ties the lock to the connection. Fails with LH002 if the lock is no longer held with '
-  'this token, with LH004 if it is tied to a session that is alive, and with 55P03 if a transaction keeps the row locked, such '
-  'as one that guards the key.';
+  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and '
+  'token come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: '
+  'new_token is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the '
+  'fence stays. "ttl": counted from now, instead of the one it has. "owner": how others see the new holder. What shares the '
+  'key goes on to share it. "session": the number that attach() gave on this connection, which ties the lock to the '
+  'connection. Fails with LH002 if the lock is no longer held with this token, with LH004 if it is tied to a session that '
+  'is alive, and with 55P03 if a transaction keeps the row locked, such as one that guards the key.';
 --> statement-breakpoint
 -- Runs with the rights of its caller, so that it can tell a role without the right which one that is. What it calls is an
 -- administrator's alone.
@@ -7756,9 +7769,10 @@ end
 $$;
 
 comment on function leasehold.is_guarded(text, boolean) is
-  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, nobody else has been granted '
-  'the key since leasehold.guard passed, and nobody will be until the transaction ends. The guard of a share does not count, for others '
-  'who share the key may guard it, too; with shared => true it does. Then nobody has been granted the key alone since.';
+  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, nobody else has been '
+  'granted the key since leasehold.guard passed, and nobody will be until the transaction ends. The guard of a share does '
+  'not count, for others who share the key may guard it, too; with shared => true it does. Then nobody has been granted the '
+  'key alone since.';
 --> statement-breakpoint
 create function leasehold.fence_table(target regclass, column_name name) returns void
 language plpgsql volatile
@@ -7890,10 +7904,11 @@ $$;
 
 comment on function leasehold.guard_table(regclass, text, boolean) is
   'Lets a table be written only in transactions that guard the key of the row: select '
-  'leasehold.guard_table(''public.accounts'', $$''account:'' || id$$); "key" is an SQL expression over the columns that gives '
-  'the full key of the lock. Other writes fail with LH005, and so does every truncate. Call it again to change the expression, '
-  'and after creating a partition, to protect that from truncate. The guard of a share does not count, for two who share a key would '
-  'write the same row; with shared => true it does, for tables in which those who share a key write rows of their own.';
+  'leasehold.guard_table(''public.accounts'', $$''account:'' || id$$); "key" is an SQL expression over the columns that '
+  'gives the full key of the lock. Other writes fail with LH005, and so does every truncate. Call it again to change the '
+  'expression, and after creating a partition, to protect that from truncate. The guard of a share does not count, for two '
+  'who share a key would write the same row; with shared => true it does, for tables in which those who share a key write '
+  'rows of their own.';
 --> statement-breakpoint
 create function leasehold.unguard_table(target regclass) returns void
 language plpgsql volatile

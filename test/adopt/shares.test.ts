@@ -21,7 +21,12 @@ test("it stays what it is: a part of a semaphore, a read lock", async () => {
   const beside = await first.acquire("a", { capacity: 5 });
   const detached = await part.detach();
   expect(part.held).toBe(false);
-  expect(await rowOf(part.fence)).toMatchObject({ owner: "first", session_id: null, takeover_ms: null, ttl_ms: 50_000 });
+  expect(await rowOf(part.fence)).toMatchObject({
+    owner: "first",
+    session_id: null,
+    takeover_ms: null,
+    ttl_ms: 50_000,
+  });
   expect(await first.tryAcquire("a", { capacity: 5, weight: 2 })).toBeNull();
 
   const lock = await second.adopt(detached);

@@ -22,7 +22,8 @@ async function tryAcquire(key: string, more: string, on?: Session): Promise<Answ
 }
 const release = async (key: string, { token }: Answer) =>
   (await sql`select leasehold.release(${key}, ${token}) as released`)[0]?.released;
-const rowsOf = (key: string) => sql`select mode, weight, capacity from leasehold.active_leases where key = ${key} order by fence`;
+const rowsOf = (key: string) =>
+  sql`select mode, weight, capacity from leasehold.active_leases where key = ${key} order by fence`;
 
 test("readers together, never beside a writer; parts of a semaphore as long as they fit", async () => {
   const readers = [await tryAcquire("a", "shared => true"), await tryAcquire("a", "shared => true, owner => 'two'")];

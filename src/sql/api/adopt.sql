@@ -58,10 +58,10 @@ end
 $$;
 
 comment on function leasehold.adopt(text, uuid, interval, text, integer) is
-  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and token '
-  'come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: new_token '
-  'is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the fence stays. '
-  '"ttl": counted from now, instead of the one it has. "owner": how others see the new holder. What shares the key goes on to share it. "session": the number that '
-  'attach() gave on this connection, which ties the lock to the connection. Fails with LH002 if the lock is no longer held with '
-  'this token, with LH004 if it is tied to a session that is alive, and with 55P03 if a transaction keeps the row locked, such '
-  'as one that guards the key.';
+  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and '
+  'token come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: '
+  'new_token is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the '
+  'fence stays. "ttl": counted from now, instead of the one it has. "owner": how others see the new holder. What shares the '
+  'key goes on to share it. "session": the number that attach() gave on this connection, which ties the lock to the '
+  'connection. Fails with LH002 if the lock is no longer held with this token, with LH004 if it is tied to a session that '
+  'is alive, and with 55P03 if a transaction keeps the row locked, such as one that guards the key.';

@@ -50,12 +50,13 @@ end
 $$;
 
 comment on function leasehold.check(text) is
-  'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: free; '
-  'held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to anybody '
-  'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which '
-  'it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is '
-  'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
-  'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which. mode: exclusive, '
-  'shared (a read lock) or semaphore. Of several who share the key these columns tell of the oldest holder, and expires_at of the '
-  'last one to end; "holders" has all of them, the oldest first, each with state, owner, fence (as a text), mode, weight, capacity, '
-  'session_id, is_session_alive, acquired_at and expires_at. Null: nobody holds it.';
+  'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: '
+  'free; held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to '
+  'anybody until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or '
+  'one in which it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A '
+  'key that is orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open '
+  'transaction that keeps the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot '
+  'be told which. mode: exclusive, shared (a read lock) or semaphore. Of several who share the key these columns tell of '
+  'the oldest holder, and expires_at of the last one to end; "holders" has all of them, the oldest first, each with state, '
+  'owner, fence (as a text), mode, weight, capacity, session_id, is_session_alive, acquired_at and expires_at. Null: nobody '
+  'holds it.';

@@ -63,7 +63,8 @@ $$;
 
 comment on function leasehold.guard_table(regclass, text, boolean) is
   'Lets a table be written only in transactions that guard the key of the row: select '
-  'leasehold.guard_table(''public.accounts'', $$''account:'' || id$$); "key" is an SQL expression over the columns that gives '
-  'the full key of the lock. Other writes fail with LH005, and so does every truncate. Call it again to change the expression, '
-  'and after creating a partition, to protect that from truncate. The guard of a share does not count, for two who share a key would '
-  'write the same row; with shared => true it does, for tables in which those who share a key write rows of their own.';
+  'leasehold.guard_table(''public.accounts'', $$''account:'' || id$$); "key" is an SQL expression over the columns that '
+  'gives the full key of the lock. Other writes fail with LH005, and so does every truncate. Call it again to change the '
+  'expression, and after creating a partition, to protect that from truncate. The guard of a share does not count, for two '
+  'who share a key would write the same row; with shared => true it does, for tables in which those who share a key write '
+  'rows of their own.';

@@ -37,6 +37,7 @@ end
 $$;
 
 comment on function leasehold.is_guarded(text, boolean) is
-  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, nobody else has been granted '
-  'the key since leasehold.guard passed, and nobody will be until the transaction ends. The guard of a share does not count, for others '
-  'who share the key may guard it, too; with shared => true it does. Then nobody has been granted the key alone since.';
+  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, nobody else has been '
+  'granted the key since leasehold.guard passed, and nobody will be until the transaction ends. The guard of a share does '
+  'not count, for others who share the key may guard it, too; with shared => true it does. Then nobody has been granted the '
+  'key alone since.';

@@ -61,7 +61,8 @@ begin
                          tg_table_schema, tg_table_name, key),
         hint = case
           when guards_share then format(
-            'It guards a share of the key, and others who share it may write this row, too: acquire the key alone. Where each of them '
+            'It guards a share of the key, and others who share it may write this row, too: acquire the key alone. Where '
+            'each of them '
             'writes rows of its own: select leasehold.guard_table(%L, %L, shared => true);',
             format('%I.%I', tg_table_schema, tg_table_name), tg_argv[0])
           else format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key)

@@ -33,7 +33,10 @@ begin
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
              array[false], array[null::bigint],
              p_weights => array[
-               case when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1) when try_acquire.shared then 1 end],
+               case
+                 when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1)
+                 when try_acquire.shared then 1
+               end],
              p_capacities => array[try_acquire.capacity]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
@@ -55,12 +58,13 @@ end
 $$;
 
 comment on function leasehold.try_acquire(text, interval, text, jsonb, integer, boolean, integer, integer) is
-  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 '
-  'min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the connection. '
-  'acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
-  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps its '
-  'row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and until '
-  'then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: shared => true. '
-  '"capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a larger part than 1. Both are '
-  'held beside others who share the key, never beside one who has it alone. Fails with LH003 if an argument is invalid, and with LH004 on a '
-  'standby, under another isolation level than read committed, and if the session is not one of this connection.';
+  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => '
+  '''5 min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the '
+  'connection. acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
+  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps '
+  'its row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and '
+  'until then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: '
+  'shared => true. "capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a '
+  'larger part than 1. Both are held beside others who share the key, never beside one who has it alone. Fails with LH003 '
+  'if an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the '
+  'session is not one of this connection.';

@@ -1,7 +1,8 @@
--- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant: its
--- server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false. p_fence: of a share;
--- then it is asked about that share alone.
-create function leasehold_internal._blocker(p_key text, p_fence bigint default null, out is_blocked boolean, out pid integer, out gid text)
+-- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant:
+-- its server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false.
+-- p_fence: of a share; then it is asked about that share alone.
+create function leasehold_internal._blocker(
+  p_key text, p_fence bigint default null, out is_blocked boolean, out pid integer, out gid text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off

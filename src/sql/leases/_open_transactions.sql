@@ -1,7 +1,7 @@
--- The transactions that have locked rows of leases or of shares and are still open, as arrays with a place for each number that such a
--- transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared transaction
--- (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All null when there
--- is none, as on a standby.
+-- The transactions that have locked rows of leases or of shares and are still open, as arrays with a place for each number
+-- that such a transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared
+-- transaction (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All
+-- null when there is none, as on a standby.
 --
 -- lone: the place of the only transaction but our own; 0 if there are several, null if there is none. oldest: the age of the
 -- oldest transaction that is open at all. multixacts: how many numbers of multixacts the tables can have. One row, and one look

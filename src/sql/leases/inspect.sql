@@ -1,9 +1,9 @@
 -- Only reads, and takes no lock that anybody could notice: whether a session is alive comes from pg_locks (see the view
 -- _leases).
 --
--- Of several who share the key the first columns tell of one: the oldest that holds it, or else what keeps it (see the view _keys).
--- free: when the last of them lets go at the latest. holders: JSON of all that hold it, the oldest first, or of those that held it
--- when nobody has it any more.
+-- Of several who share the key the first columns tell of one: the oldest that holds it, or else what keeps it (see the view
+-- _keys). free: when the last of them lets go at the latest. holders: JSON of all that hold it, the oldest first, or of those
+-- that held it when nobody has it any more.
 create function leasehold_internal.inspect(p_key text)
 returns table (
   state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, free float8,
@@ -31,9 +31,11 @@ begin
          (select max(case k.state when 'cooling' then k.hold_until else k.expires_at end) from known k where k.rank <= 2)
            as kept_until,
          (select json_agg(json_build_object(
-                   'state', k.state, 'owner', k.owner, 'fence', k.fence::text, 'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
+                   'state', k.state, 'owner', k.owner, 'fence', k.fence::text,
+                   'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
                    'session', k.session_id, 'alive', k.is_session_alive,
-                   'acquired', leasehold_internal._ms(k.acquired_at), 'expires', leasehold_internal._ms(k.expires_at)) order by k.fence)
+                   'acquired', leasehold_internal._ms(k.acquired_at),
+                   'expires', leasehold_internal._ms(k.expires_at)) order by k.fence)
             from known k
            where k.is_taken and (k.rank = 1) = (f.rank = 1) and f.state in ('held', 'revoked', 'orphaned', 'expired'))::text
            as taken_by

@@ -1,5 +1,5 @@
--- Notifies, with the commit, who is next after a release. next: what the release answered. 0 says that those have to be found who fit
--- now; in the transaction that releases that may miss one (decision 27), who looks within a second.
+-- Notifies, with the commit, who is next after a release. next: what the release answered. 0 says that those have to be found
+-- who fit now; in the transaction that releases that may miss one (decision 27), who looks within a second.
 create function leasehold_internal._wake_next(p_key text, next integer) returns void
 language plpgsql volatile
 as $$

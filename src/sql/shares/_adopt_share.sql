@@ -1,5 +1,5 @@
--- The part of adopt that is about a share. Its token is part of a key, so the row is locked as for a deletion: whoever guards the share
--- in an open transaction is waited for.
+-- The part of adopt that is about a share. Its token is part of a key, so the row is locked as for a deletion: whoever guards
+-- the share in an open transaction is waited for.
 create function leasehold_internal._adopt_share(
   p_session integer,
   p_takeover_ms integer,

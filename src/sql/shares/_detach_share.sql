@@ -18,7 +18,10 @@ begin
     perform pg_sleep(0.002);
   end loop;
   select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
-  reason := case when share.token is distinct from p_token then 'taken' else leasehold_internal._share_loss(share, null, p_fence) end;
+  reason := case
+    when share.token is distinct from p_token then 'taken'
+    else leasehold_internal._share_loss(share, null, p_fence)
+  end;
   if reason is not null then
     outcome := 'lost';
   elsif version is null then

@@ -1,9 +1,9 @@
--- Takes the shares of a key from their holders: the one with that fence, or all of them (null). Part of admin_force_release, whose
--- caller has the root locked, so that nobody is granted another meanwhile.
+-- Takes the shares of a key from their holders: the one with that fence, or all of them (null). Part of admin_force_release,
+-- whose caller has the root locked, so that nobody is granted another meanwhile.
 --
--- What is released is marked and not deleted, so that the next renewal of its holder is told why; whoever is granted the key next
--- removes it. holders: JSON of whom it was taken from, the oldest first. is_released: whether anything is free now. free_at: when the
--- last that was only revoked ends.
+-- What is released is marked and not deleted, so that the next renewal of its holder is told why; whoever is granted the key
+-- next removes it. holders: JSON of whom it was taken from, the oldest first. is_released: whether anything is free now.
+-- free_at: when the last that was only revoked ends.
 create function leasehold_internal._force_shares(
   p_key text, p_fence bigint, p_immediate boolean, out holders text, out is_released boolean, out free_at timestamptz)
 language plpgsql volatile

@@ -1,7 +1,7 @@
--- Cycles in a graph of who waits for what and who holds it. A key may have several holders, and who waits for it waits for each of
--- them. Listing all cycles would take for ever in a dense graph, so return a shortest one for each session that is in one. A
--- breadth-first search from each session: in a dense graph cycles are short and soon found. Over the keys, of which each is followed
--- once: with 1,000 who wait for a key that 1,000 share there are a million pairs.
+-- Cycles in a graph of who waits for what and who holds it. A key may have several holders, and who waits for it waits for
+-- each of them. Listing all cycles would take for ever in a dense graph, so return a shortest one for each session that is in
+-- one. A breadth-first search from each session: in a dense graph cycles are short and soon found. Over the keys, of which
+-- each is followed once: with 1,000 who wait for a key that 1,000 share there are a million pairs.
 --
 -- Keys are numbers from 1. The order of waiting is that in which the waits of a session are followed.
 create function leasehold_internal._cycles(waiting integer[], wanted integer[], holding integer[], held integer[])

@@ -1,6 +1,6 @@
--- Every grant of a key with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once: a row for
--- each lease, and one for each share. The other views are based on it. The row of a key that is shared is there, too, as one that is
--- free: nobody shows those, unless a transaction has them locked.
+-- Every grant of a key with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once:
+-- a row for each lease, and one for each share. The other views are based on it. The row of a key that is shared is there,
+-- too, as one that is free: nobody shows those, unless a transaction has them locked.
 create view leasehold_internal._leases as
 select l.key, l.mode, l.weight, l.capacity, l.is_share, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at,
        l.renewed_at, l.expires_at, l.max_hold_until, l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,

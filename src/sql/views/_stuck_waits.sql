@@ -1,12 +1,12 @@
--- Which waits cannot end before one of the sessions that are stuck in such a wait gives up something: a deadlock, and who waits for it.
--- Returned as places in the arrays of waits, which are in the order of the queues. Weight null: an exclusive wait or holder. Holders
--- without a session are left out of the arrays: nobody knows that they wait.
+-- Which waits cannot end before one of the sessions that are stuck in such a wait gives up something: a deadlock, and who
+-- waits for it. Returned as places in the arrays of waits, which are in the order of the queues. Weight null: an exclusive
+-- wait or holder. Holders without a session are left out of the arrays: nobody knows that they wait.
 --
--- Assume of everybody who waits and holds that he is stuck, then take out whose wait could end if all others let go: until nobody is
--- left to take out. A wait is blocked if what the stuck holders have leaves no room for it: one of them is enough for an exclusive
--- wait, or if it is an exclusive holder. For a part of a semaphore it takes as many as leave too little, so that a holder who is not
--- stuck and could make room ends it. Whoever stands behind a wait that is blocked is blocked with it. What a session has itself counts
--- only beside what others have: who waits for himself may be doing two things at once.
+-- Assume of everybody who waits and holds that he is stuck, then take out whose wait could end if all others let go: until
+-- nobody is left to take out. A wait is blocked if what the stuck holders have leaves no room for it: one of them is enough
+-- for an exclusive wait, or if it is an exclusive holder. For a part of a semaphore it takes as many as leave too little, so
+-- that a holder who is not stuck and could make room ends it. Whoever stands behind a wait that is blocked is blocked with
+-- it. What a session has itself counts only beside what others have: who waits for himself may be doing two things at once.
 create function leasehold_internal._stuck_waits(
   wait_sessions integer[],
   wait_keys integer[],
@@ -26,7 +26,8 @@ declare
   places integer[];
   before integer;
   -- Where each holder is enough to block, a cycle is one whoever is left in: a few rounds leave fewer to look at.
-  rounds integer := case when exists (select from unnest(wait_weights) w (weight) where w.weight is not null) then 1000000 else 3 end;
+  rounds integer := case
+    when exists (select from unnest(wait_weights) w (weight) where w.weight is not null) then 1000000 else 3 end;
 begin
   sessions := array(select unnest(wait_sessions) intersect select unnest(hold_sessions));
   for round in 1 .. rounds loop

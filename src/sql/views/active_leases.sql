@@ -23,10 +23,10 @@ select k.key, k.state, k.mode, k.weight, k.capacity,
  where k.state in ('held', 'revoked', 'cooling') or k.is_blocked;
 
 comment on view leasehold.active_leases is
-  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A key that is shared has a row '
-  'for each of its holders, and may be granted to others who share it. A lease that has ended is '
-  'here while an open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not '
-  'here, for nobody can see its name: ask leasehold.check(key).';
+  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A key that is shared '
+  'has a row for each of its holders, and may be granted to others who share it. A lease that has ended is here while an '
+  'open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not here, for '
+  'nobody can see its name: ask leasehold.check(key).';
 comment on column leasehold.active_leases.key is 'What is locked, prefix included.';
 comment on column leasehold.active_leases.state is
   'held. revoked: an operator took it away, and its holder has not let go yet. cooling: released, and kept until its minimum '
@@ -34,8 +34,8 @@ comment on column leasehold.active_leases.state is
   'about to be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps '
   'it.';
 comment on column leasehold.active_leases.mode is
-  'exclusive: alone. shared: a read lock, beside any number of others. semaphore: beside others as long as their weights fit into the '
-  'capacity. Null: not known, for the grant is in an open transaction.';
+  'exclusive: alone. shared: a read lock, beside any number of others. semaphore: beside others as long as their weights '
+  'fit into the capacity. Null: not known, for the grant is in an open transaction.';
 comment on column leasehold.active_leases.weight is
   'What it takes of the capacity. Null: exclusive, which takes the whole key.';
 comment on column leasehold.active_leases.capacity is

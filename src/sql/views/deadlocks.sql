@@ -49,12 +49,12 @@ select step.keys, step.owners, c.sessions as session_ids, step.path, step.since
  ) step;
 
 comment on view leasehold.deadlocks is
-  'Sessions that hold a key and wait for another in a cycle. A process may do several things at once, so a cycle that comes and '
-  'goes need not be a deadlock; one that stays is. Who waits for a key that is shared waits for all who hold it; for a part of a '
-  'semaphore only if all are stuck that leave too little room for it, so that nobody of a cycle goes on before somebody of a cycle '
-  'gives up. Who stands in the queue behind another waits for what that one waits for: a reader behind a writer for the other '
-  'readers. Contains a shortest cycle for each session that is in one. Only sessions: '
-  'without presence it is not known which holder is which waiter. Empty on a standby.';
+  'Sessions that hold a key and wait for another in a cycle. A process may do several things at once, so a cycle that comes '
+  'and goes need not be a deadlock; one that stays is. Who waits for a key that is shared waits for all who hold it; for a '
+  'part of a semaphore only if all are stuck that leave too little room for it, so that nobody of a cycle goes on before '
+  'somebody of a cycle gives up. Who stands in the queue behind another waits for what that one waits for: a reader behind '
+  'a writer for the other readers. Contains a shortest cycle for each session that is in one. Only sessions: without '
+  'presence it is not known which holder is which waiter. Empty on a standby.';
 comment on column leasehold.deadlocks.keys is
   'What is waited for: the first session waits for the first key, which the second session holds, alone or with others, and so '
   'on; the last key is held by the first session.';

@@ -11,9 +11,9 @@ select k.key, k.mode, k.weight, k.capacity, k.fence, k.owner, k.session_id,
  where k.state in ('expired', 'orphaned') and not k.is_blocked;
 
 comment on view leasehold.expired_leases is
-  'Leases that have ended without a release: expired, or their holder has died. Their keys are granted to the next who asks. A key '
-  'that was shared has a row for each share that has ended, while others may still hold theirs. '
-  'While an open transaction keeps such a key, it is in active_leases.';
+  'Leases that have ended without a release: expired, or their holder has died. Their keys are granted to the next who '
+  'asks. A key that was shared has a row for each share that has ended, while others may still hold theirs. While an open '
+  'transaction keeps such a key, it is in active_leases.';
 comment on column leasehold.expired_leases.key is 'What was locked, prefix included.';
 comment on column leasehold.expired_leases.mode is 'exclusive, shared (a read lock) or semaphore.';
 comment on column leasehold.expired_leases.weight is 'What it took of the capacity. Null: exclusive.';

@@ -9,8 +9,8 @@ select w.key, w."position", w.mode, w.weight, w.capacity, w.ticket, w.owner, w.s
        case when blocking.key is not null then greatest(blocking.acquired_at, w.enqueued_at) end as blocked_since,
        blocking.blocking_pid, blocking.blocking_transaction,
        p.pid, p.host
-  from (select q.key collate "C" as key, q."position", q.mode, q.weight, q.capacity, q.ticket, q.owner, q.session_id, q.enqueued_at,
-               q.alive_until, q.is_alive
+  from (select q.key collate "C" as key, q."position", q.mode, q.weight, q.capacity, q.ticket, q.owner, q.session_id,
+               q.enqueued_at, q.alive_until, q.is_alive
           from leasehold_internal._queue() q) w
  cross join (select clock_timestamp() as now) clock
   left join (
@@ -40,8 +40,8 @@ comment on column leasehold.waiting.waiting_for is 'Time since waiting_since.';
 comment on column leasehold.waiting.alive_until is 'Each look of the waiting client extends this, every second or so.';
 comment on column leasehold.waiting.is_alive is 'Whether alive_until is in the future. False: the client is dead or frozen.';
 comment on column leasehold.waiting.blocked_by is
-  'Who keeps the key: its holder (of several who share it, the oldest), or its last holder while the minimum hold lasts or an open '
-  'transaction guards the key. Null: the key is free for the head of the queue.';
+  'Who keeps the key: its holder (of several who share it, the oldest), or its last holder while the minimum hold lasts or '
+  'an open transaction guards the key. Null: the key is free for the head of the queue.';
 comment on column leasehold.waiting.blocked_by_fence is 'The fencing token of that grant.';
 comment on column leasehold.waiting.blocked_since is 'Since when that holder has kept this waiter waiting.';
 comment on column leasehold.waiting.blocking_pid is
