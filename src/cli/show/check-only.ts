@@ -44,9 +44,10 @@ interface Share {
 /** One for each who shares the key: of the oldest all that is told of a key, of the others less. */
 function toLeases(key: string, row: Row): readonly Data[] {
   const first = toLease(key, row);
-  if (row.holders === null || row.mode === "exclusive") return [first];
+  const shares = toShares(row);
+  if (shares.length === 0 || row.mode === "exclusive") return [first];
   const nothing = Object.fromEntries(Object.keys(first).map((name) => [name, null]));
-  return (JSON.parse(String(row.holders)) as Share[]).map((share, index) => ({
+  return shares.map((share, index) => ({
     ...(index === 0 ? first : { ...nothing, key, mode: row.mode, waiters: row.waiters }),
     state: share.state,
     weight: share.weight,
@@ -61,6 +62,10 @@ function toLeases(key: string, row: Row): readonly Data[] {
     remaining_ms: rounded(share.expires - Number(row.now)),
     held_for_ms: rounded(Number(row.now) - share.acquired),
   }));
+}
+
+function toShares({ holders }: Row): readonly Share[] {
+  return holders === null ? [] : (JSON.parse(String(holders)) as Share[]);
 }
 
 /** A row of `active_leases` without what is known of the session. */
@@ -94,9 +99,12 @@ function toLease(key: string, row: Row): Data {
 
 /** A row of `expired_leases`. When a dead holder's process ended is not told. */
 function toEnded(key: string, row: Row): Data {
+  const [share = null] = toShares(row);
   return {
     key,
     mode: row.mode,
+    weight: share?.weight ?? null,
+    capacity: share?.capacity ?? null,
     fence: row.fence,
     owner: row.owner,
     session_id: row.session,
