@@ -34,6 +34,7 @@ import { rules } from "./mutants/rules.js";
 import { sets } from "./mutants/sets.js";
 import { sharedStores } from "./mutants/shared-stores.js";
 import { shares } from "./mutants/shares.js";
+import { sharing } from "./mutants/sharing.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -83,6 +84,7 @@ const mutants = [
   ...rules,
   ...sets,
   ...shares,
+  ...sharing,
   ...sqlApi,
   ...sharedStores,
   ...stores,

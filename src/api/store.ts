@@ -281,6 +281,12 @@ export type AdoptAnswer =
 export interface AdoptedAnswer extends Validity {
   /** Under its new token, and no other. */
   readonly outcome: "adopted";
+  /** How it was asked for. */
+  readonly mode: LockMode;
+  /** Of a semaphore; null of the other two. */
+  readonly capacity: number | null;
+  /** 1 unless it is a semaphore. */
+  readonly weight: number;
   /** When it was granted, by the store's clock. */
   readonly acquiredAtMs: number;
   /** When it ends, renewed or not, by the store's clock; null: no limit. */

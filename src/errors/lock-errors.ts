@@ -7,6 +7,8 @@ export interface HolderInfo {
   readonly owner: string | null;
   /** The fence of the holder's grant. */
   readonly fence: bigint;
+  /** What it takes of the key's capacity; 1 unless it is part of a semaphore. Null when that was not told: `check` tells it. */
+  readonly weight: number | null;
   /** Whether the holder is this very locker's process. */
   readonly isThisProcess: boolean;
   /** When the lease ends unless it is renewed, by the server's clock; null when that is not known. */

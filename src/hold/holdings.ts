@@ -274,6 +274,7 @@ export class Holdings implements LockActions, LeaseOwner {
       : {
           owner: holder.owner,
           fence: holder.fence,
+          weight: holder.weight,
           isThisProcess: this.isOurs(key, holder.fence, holder.sessionId),
           expiresAt: new Date(holder.expiresAtMs),
         };

@@ -20,8 +20,8 @@ export function runInside<Value>(lock: Lock, body: () => Value): Value {
 export function refuseReentry(key: string, locks: Iterable<Lock>): void {
   for (const lock of locks) {
     if (isInsideOf(lock)) {
-      const { owner, fence, expiresAt } = lock;
-      throw new ReentryError({ key, holder: { owner, fence, isThisProcess: true, expiresAt } });
+      const { owner, fence, weight, expiresAt } = lock;
+      throw new ReentryError({ key, holder: { owner, fence, weight, isThisProcess: true, expiresAt } });
     }
   }
 }

@@ -25,7 +25,7 @@ import type { Tally } from "../observe/counters/tally.js";
 import { acquiring, type Publisher } from "../observe/hooks/publisher.js";
 import { Observers } from "../observe/observer.js";
 import type { Backend, BackendEvents } from "../store/backend.js";
-import type { KeyState } from "../store/messages.js";
+import type { Holder, KeyState } from "../store/messages.js";
 import type { Calls } from "./calls.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
@@ -219,8 +219,9 @@ export class StoreLocker implements Locker {
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
     const state = await this.#stateOf(fullKey);
-    const isOurs = this.#holdings.isOurs(fullKey, state.fence, state.sessionId);
-    return toLeaseInfo(fullKey, state, isOurs, this.#options.instance);
+    const isFirstOurs = this.#holdings.isOurs(fullKey, state.fence, state.sessionId);
+    const toInfo = (holder: Holder) => this.#holdings.holderInfo(fullKey, holder);
+    return toLeaseInfo(fullKey, state, isFirstOurs, toInfo, this.#options.instance);
   }
 
   async isLocked(key: string): Promise<boolean> {

@@ -91,8 +91,8 @@ export function stateOf(lease: MemoryLease, nowMs: number): KeyState["state"] {
 }
 
 export function adopted(lease: MemoryLease, nowMs: number): AdoptedAnswer {
-  const { acquiredAtMs, expiresAtMs, maxHoldUntilMs, metadata } = lease;
-  return { outcome: "adopted", acquiredAtMs, nowMs, expiresAtMs, maxHoldUntilMs, metadata };
+  const { mode, capacity, weight, acquiredAtMs, expiresAtMs, maxHoldUntilMs, metadata } = lease;
+  return { outcome: "adopted", mode, capacity, weight, acquiredAtMs, nowMs, expiresAtMs, maxHoldUntilMs, metadata };
 }
 
 export function granted(

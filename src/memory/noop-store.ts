@@ -49,7 +49,9 @@ export function noopStore(): StoreFactory {
       }
       const adopted = validity(ttlMs, newToken);
       const maxHoldUntilMs = limits.get(newToken) ?? null;
-      return { outcome: "adopted", acquiredAtMs: adopted.nowMs, maxHoldUntilMs, metadata: null, ...adopted };
+      // It remembers nothing of a grant, and does not know how it was asked for.
+      const asked = { mode: "exclusive", capacity: null, weight: 1 } as const;
+      return { outcome: "adopted", ...asked, acquiredAtMs: adopted.nowMs, maxHoldUntilMs, metadata: null, ...adopted };
     },
     check: async () => {
       const nowMs = processNowMs();

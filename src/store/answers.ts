@@ -1,6 +1,6 @@
 import type { PingResult, SweepResult } from "../api/results.js";
 import type * as port from "../api/store.js";
-import { modeOf } from "../config/share.js";
+import { modeOf, type ShareTerms } from "../config/share.js";
 import type { Instant } from "../runtime/clock.js";
 import { describe } from "../runtime/describe.js";
 import {
@@ -129,6 +129,7 @@ export function toAdoptAnswer(answer: port.AdoptAnswer, asked: Asked): AdoptAnsw
         outcome: "adopted",
         acquiredAtMs,
         ageMs: answer.nowMs - acquiredAtMs,
+        share: toShare(answer),
         maxHoldUntilMs: maxHoldUntilMs === null ? null : finiteMs("maxHoldUntilMs", maxHoldUntilMs),
         metadata: json(metadata),
         ...toProof(answer, asked),
@@ -168,18 +169,21 @@ export function toKeyState(answer: port.KeyState): KeyState {
   if (!Object.hasOwn(keyStates, state)) {
     throw new TypeError(`its state is ${describe(state)}`);
   }
-  lockMode("mode", answer.mode);
+  const mode = lockMode("mode", answer.mode);
   const nowMs = finiteMs("nowMs", answer.nowMs);
-  const [holder = null] = toHolders(answer.holders);
+  const holders = toHolders(answer.holders);
+  const [holder = null] = holders;
   const acquiredAtMs = msOrNull("acquiredAtMs", answer.acquiredAtMs);
   const freeAtMs = msOrNull("freeAtMs", answer.freeAtMs);
   const isOver = state === "expired" || state === "orphaned";
   const expiresAtMs = isOver ? (holder?.expiresAtMs ?? null) : freeAtMs;
   return {
     state,
+    mode: state === "free" ? null : mode,
     owner: holder?.owner ?? null,
     fence: holder?.fence ?? null,
     sessionId: null,
+    holders,
     isSessionAlive: state === "orphaned" ? false : null,
     acquiredAtMs,
     expiresAtMs,
@@ -254,6 +258,18 @@ function localEnd({ expiresAtMs, nowMs }: port.Validity, { sentAt }: Asked): Ins
   return localBound(finiteMs("expiresAtMs", expiresAtMs), { sentAt, serverMs: finiteMs("nowMs", nowMs) });
 }
 
+/** Null: it is exclusive. */
+function toShare({ mode, capacity, weight }: port.AdoptedAnswer): ShareTerms | null {
+  switch (lockMode("mode", mode)) {
+    case "exclusive":
+      return null;
+    case "shared":
+      return { weight: 1, capacity: null };
+    case "semaphore":
+      return { weight: weightOf("weight", weight), capacity: weightOf("capacity", capacity) };
+  }
+}
+
 function toHolders(holders: readonly port.Holder[]): readonly Holder[] {
   return listOf("holders", holders).map((holder) => {
     const known = toHolder(holder);
@@ -269,10 +285,10 @@ function toHolder(holder: port.Holder | null): Holder | null {
   if (typeof holder !== "object") {
     throw new TypeError(`holder is ${describe(holder)} and should be an object, or null`);
   }
-  weightOf("holder.weight", holder.weight);
   return {
     owner: holder.owner,
     fence: integer("fence", holder.fence),
+    weight: weightOf("holder.weight", holder.weight),
     sessionId: null,
     expiresAtMs: finiteMs("holder.expiresAtMs", holder.expiresAtMs),
   };

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KeyState, Holder as PortHolder, Store, StoreFactory, Validity } from "../../src/api/store.js";
 import { resolveLockerOptions } from "../../src/config/resolve-options.js";
+import { modeOf } from "../../src/config/share.js";
 import type { LockerOptions, LockMode } from "../../src/index.js";
 import { PostgresBackend } from "../../src/postgres/postgres-backend.js";
 import type { Holder, ReleaseAnswer, RenewAnswer, Ticket } from "../../src/store/messages.js";
@@ -110,8 +111,17 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         for (; answer.outcome === "busy"; answer = await backend.adopt({ ...request, terms })) await sleep(5);
         switch (answer.outcome) {
           case "adopted": {
-            const { acquiredAtMs, maxHoldUntilMs, metadata, expiresAtMs } = answer;
-            return { outcome: "adopted", acquiredAtMs, maxHoldUntilMs, metadata, ...(await validity(expiresAtMs)) };
+            const { acquiredAtMs, maxHoldUntilMs, metadata, expiresAtMs, share } = answer;
+            const asked = { mode: modeOf(share), capacity: share?.capacity ?? null, weight: share?.weight ?? 1 };
+            modes.set(request.newToken, asked.mode);
+            return {
+              outcome: "adopted",
+              ...asked,
+              acquiredAtMs,
+              maxHoldUntilMs,
+              metadata,
+              ...(await validity(expiresAtMs)),
+            };
           }
           case "attached":
             return { outcome: "attached", holder: null };
@@ -124,17 +134,16 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         }
       },
       check: async (key) => {
-        const { state, owner, fence, acquiredAtMs, expiresAtMs, metadata, waiters } = await backend.check(key);
-        const isHeld = state !== "free" && state !== "cooling" && fence !== null && expiresAtMs !== null;
+        const { state, mode, holders, acquiredAtMs, expiresAtMs, metadata, waiters } = await backend.check(key);
         const isOver = state === "expired" || state === "orphaned" || state === "free";
         return {
           state: state as KeyState["state"],
-          mode: "exclusive",
-          holders: isHeld ? [{ owner, fence, weight: 1, expiresAtMs }] : [],
+          mode: mode ?? "exclusive",
+          holders: holders.map((holder) => toHolder(holder)),
           acquiredAtMs: state === "free" ? null : acquiredAtMs,
           freeAtMs: isOver ? null : expiresAtMs,
           nowMs: await serverMs(),
-          metadata: isHeld ? metadata : null,
+          metadata: holders.length > 0 ? metadata : null,
           waiters,
         };
       },
@@ -160,7 +169,9 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
 function toHolder(holder: Holder): PortHolder;
 function toHolder(holder: Holder | null): PortHolder | null;
 function toHolder(holder: Holder | null): PortHolder | null {
-  return holder && { owner: holder.owner, fence: holder.fence, weight: 1, expiresAtMs: holder.expiresAtMs };
+  return (
+    holder && { owner: holder.owner, fence: holder.fence, weight: holder.weight ?? 1, expiresAtMs: holder.expiresAtMs }
+  );
 }
 
 /** Asks again while somebody has the row locked, as a locker does. */

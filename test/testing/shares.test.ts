@@ -148,11 +148,43 @@ test("a wait for a key that this process shares says that nothing is upgraded", 
   await reader.release();
 });
 
+test("a share that is handed over goes on beside the others, with its mode and weight", async () => {
+  const { locker, otherProcess } = open();
+  await using other = otherProcess();
+  const beside = await locker.acquire("a", { capacity: 3 });
+  const detached = await (await locker.acquire("a", { capacity: 3, weight: 2 })).detach();
+  const adopted = await other.adopt(detached);
+  expect([adopted.mode, adopted.weight, `${adopted.fence}`]).toEqual(["semaphore", 2, detached.fence]);
+  expect(other.locks("a")).toEqual([adopted]);
+  expect([beside.held, await locker.tryAcquire("a", { capacity: 3 })]).toEqual([true, null]);
+  await adopted.release();
+  for (const lock of [beside, await locker.tryAcquire("a", { capacity: 3, weight: 2 })]) await lock?.release();
+});
+
 test("check tells who shares the key", async () => {
   const { locker, otherProcess } = open();
   await using other = otherProcess({ owner: "other" });
-  const locks = [await other.acquire("a", READ), await locker.acquire("a", READ)];
-  expect(await locker.check("a")).toMatchObject({ state: "held", owner: "other", fence: locks[0]?.fence });
+  const locks = [await other.acquire("a", READ), await locker.acquire("a", { capacity: 5, weight: 2 })];
+  expect(await locker.check("a")).toMatchObject({
+    state: "held",
+    mode: "shared",
+    owner: "other",
+    fence: locks[0]?.fence,
+    isThisProcess: true,
+    holders: [
+      { owner: "other", fence: locks[0]?.fence, weight: 1, isThisProcess: false },
+      { fence: locks[1]?.fence, weight: 2, isThisProcess: true },
+    ],
+  });
+  const taken = await locker.forceRelease("a", { immediate: true });
+  expect(taken).toMatchObject({ outcome: "released", holders: [{ weight: 1 }, { weight: 2 }] });
+  for (const lock of locks) await lock.release().catch(() => undefined);
+  expect(await locker.check("a")).toBeNull();
+});
+
+test("a check of a free key, asked of the memory, is null", async () => {
+  const { locker } = open();
+  const locks = [await locker.acquire("a", READ)];
   for (const lock of locks) await lock.release();
   expect(await locker.check("a")).toBeNull();
 });

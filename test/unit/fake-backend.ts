@@ -270,6 +270,7 @@ export class FakeBackend implements Backend {
     const at = now();
     return {
       outcome: "adopted",
+      share: null,
       acquiredAtMs: at.wallMs - 5_000,
       ageMs: 5_000,
       maxHoldUntilMs: null,
@@ -289,7 +290,7 @@ export class FakeBackend implements Backend {
 }
 
 export function holder(): Holder {
-  return { owner: "somebody", fence: 1n, sessionId: 99, expiresAtMs: 0 };
+  return { owner: "somebody", fence: 1n, weight: null, sessionId: 99, expiresAtMs: 0 };
 }
 
 export const held: AcquireAnswer = { outcome: "held", holder: holder() };

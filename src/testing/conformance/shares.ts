@@ -145,6 +145,30 @@ export const shares: Tests = {
   },
 };
 
+/** For stores in which keys can be shared, and grants handed over. */
+export const adoptedShares: Tests = {
+  "who adopts a share has it beside the others, with its fence and its part": async ({ one, other }) => {
+    const held = await one.take("a", part(3, 2));
+    const beside = await one.take("a", part(3));
+    await one.detach(held);
+    const adopted = await other.takeOver(held, { owner: "second" });
+    const { mode, capacity, weight } = adopted;
+    same({ mode, capacity, weight }, part(3, 2), "it says how the grant was asked for");
+    same((await one.store.release(held)).outcome, "gone", "the old token is worth nothing any more");
+    same((await one.store.renew({ ...beside, ttlMs: 0 })).outcome, "renewed", "the others are left alone");
+    const { holders } = await one.store.check("a");
+    const told = holders.map(({ owner, fence, weight: taken }) => [owner, fence, taken]);
+    const expected = [
+      ["second", held.fence, 2],
+      ["conformance", beside.fence, 1],
+    ];
+    same(told, expected, "others see the new owner, with the fence of the grant");
+    await one.refused("a", part(3));
+    same(await other.store.release(adopted), { outcome: "released", reason: null }, "the new token releases");
+    await one.take("a", part(3, 2));
+  },
+};
+
 /** For stores in which keys can be shared, and taken by force. */
 export const forcedShares: Tests = {
   "a release by force takes the share with the fence, or all": async ({ one, other }) => {

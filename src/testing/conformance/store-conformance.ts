@@ -9,7 +9,7 @@ import { noQueue, queues, wakes } from "./queues.js";
 import { randomRun } from "./random-run.js";
 import { randomShares } from "./random-shares.js";
 import { renewals } from "./renewals.js";
-import { forcedShares, shares } from "./shares.js";
+import { adoptedShares, forcedShares, shares } from "./shares.js";
 import { sharedWakes, sharesInLine } from "./shares-in-line.js";
 import type { StoreSuite } from "./suite.js";
 import type { Tests } from "./tests.js";
@@ -33,6 +33,7 @@ const parts: readonly (readonly [name: string, tests: Tests, applies: (process: 
     sharedWakes,
     (process) => canShare(process) && process.has("queue") && process.has("wake-ups"),
   ],
+  ["shared keys and handing over", adoptedShares, (process) => canShare(process) && process.store.adopt !== undefined],
   ["shared keys and force", forcedShares, (process) => canShare(process) && process.store.forceRelease !== undefined],
   ["force", force, ({ store }) => store.forceRelease !== undefined],
   ["marks of resources", marks, ({ store }) => store.checkFence !== undefined],

@@ -157,6 +157,16 @@ export const shares: readonly BrokenStore[] = [
     })),
   ),
   broken(
+    "an adopted share takes all that there is",
+    "who adopts a share has it beside the others, with its fence and its part",
+    over((store) => ({
+      adopt: async (request) => {
+        const answer = (await store.adopt?.(request)) ?? never();
+        return answer.outcome === "adopted" ? { ...answer, mode: "exclusive", capacity: null, weight: 1 } : answer;
+      },
+    })),
+  ),
+  broken(
     "a release by force takes all shares, whichever is named",
     "a release by force takes the share with the fence, or all",
     over((store) => ({

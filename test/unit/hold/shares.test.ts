@@ -113,7 +113,7 @@ test("a timeout names each holder of this process as its own", async () => {
   for (const fence of [...readers.map((lock) => lock.fence), 7n]) {
     const tried = watch(locker.tryWithLock("a", () => undefined));
     await settle();
-    const holder = { owner: "x", fence, sessionId: 99, expiresAtMs: 0 };
+    const holder = { owner: "x", fence, weight: 1, sessionId: 99, expiresAtMs: 0 };
     backend.attempts.take().answer({ outcome: "held", holder });
     await settle();
     const result = tried.result;

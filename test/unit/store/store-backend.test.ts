@@ -303,11 +303,17 @@ describe("a store that fails", () => {
     ["forceRelease", { outcome: "done", freeAtMs: null, holders: [] }, 'its outcome is "done"'],
     ["forceRelease", { outcome: "revoked", freeAtMs: "soon", holders: [] }, 'freeAtMs is "soon"'],
     ["forceRelease", { outcome: "revoked", freeAtMs: null }, "holders is undefined and should be an"],
+    ["adopt", { mode: undefined }, "mode is undefined and should be one of exclusive, shared, semaphore"],
+    ["adopt", { capacity: null }, "capacity is null and should be an integer of 1 and up"],
+    ["adopt", { weight: 1.5 }, "weight is 1.5 (number) and should be an integer of 1 and up"],
     ["adopt", { metadata: "{" }, "metadata is a string and should be JSON text, or null"],
   ])("of %s, the answer %j is none, and the error says what is wrong with it", async (call, answer, message) => {
     const { store, locker, close } = open({ requestTimeoutMs: 500 });
     const grant = {
       outcome: "adopted",
+      mode: "semaphore",
+      capacity: 3,
+      weight: 1,
       acquiredAtMs: store.nowMs,
       nowMs: store.nowMs,
       expiresAtMs: store.nowMs + 5_000,
