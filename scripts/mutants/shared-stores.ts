@@ -131,4 +131,16 @@ export const sharedStores: readonly Mutant[] = [
     edits: [["mode: modeOf(terms.share),", 'mode: "exclusive",']],
     tests: ["test/inspect/hooks.test.ts"],
   },
+  {
+    name: "shares: who obeys a release by force has lost its share",
+    file: "src/sql/shares/_free_shares.sql",
+    edits: [["share.released_at is not null or share.expires_at <= clock_timestamp()", "true"]],
+    tests: ["test/stores/postgres.test.ts"],
+  },
+  {
+    name: "shares, adapter: an adopted share is exclusive",
+    file: "src/store/answers.ts",
+    edits: [["        share: toShare(answer),", "        share: null,"]],
+    tests: ["test/testing/shares.test.ts"],
+  },
 ];

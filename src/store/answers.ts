@@ -287,8 +287,8 @@ function toHolder(holder: port.Holder | null): Holder | null {
   }
   return {
     owner: holder.owner,
-    fence: integer("fence", holder.fence),
     weight: weightOf("holder.weight", holder.weight),
+    fence: integer("fence", holder.fence),
     sessionId: null,
     expiresAtMs: finiteMs("holder.expiresAtMs", holder.expiresAtMs),
   };
