@@ -1041,7 +1041,7 @@ $$;
 create function leasehold_internal._queue()
 returns table (
   key text, "position" integer, ticket bigint, owner text, session_id integer, enqueued_at timestamptz, alive_until timestamptz,
-  is_alive boolean)
+  is_alive boolean, mode text, weight integer, capacity integer)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -1058,7 +1058,9 @@ begin
              when w.alive_until > now
              then (row_number() over (partition by w.key, w.alive_until > now order by w.ticket))::integer
            end,
-           w.ticket, w.owner, w.session_id, w.enqueued_at, w.alive_until, w.alive_until > now
+           w.ticket, w.owner, w.session_id, w.enqueued_at, w.alive_until, w.alive_until > now,
+           case when w.weight is null then 'exclusive' when w.capacity is null then 'shared' else 'semaphore' end,
+           w.weight, w.capacity
       from leasehold.waiters w;
 end
 $$;
@@ -1315,7 +1317,11 @@ begin
       reason := case when outcome = 'gone' then 'expired' end;
     else
       select s.* into share from leasehold.shares s where s.ctid = version;
-      reason := leasehold_internal._share_loss(share, null, share.fence);
+      -- Whoever obeys a release by force before its share ends has let go in time.
+      reason := case
+        when share.released_at is not null or share.expires_at <= clock_timestamp()
+        then leasehold_internal._share_loss(share, null, share.fence)
+      end;
       if share.released_at is not null then
         outcome := 'gone';
       else
@@ -1338,6 +1344,181 @@ begin
     now := leasehold_internal._ms(clock_timestamp());
     return next;
   end loop;
+end
+$$;
+--> statement-breakpoint
+-- Takes the shares of a key from their holders: the one with that fence, or all of them (null). Part of admin_force_release,
+-- whose caller has the root locked, so that nobody is granted another meanwhile.
+--
+-- What is released is marked and not deleted, so that the next renewal of its holder is told why; whoever is granted the key
+-- next removes it. holders: JSON of whom it was taken from, the oldest first. is_released: whether anything is free now.
+-- free_at: when the last that was only revoked ends.
+create function leasehold_internal._force_shares(
+  p_key text, p_fence bigint, p_immediate boolean, out holders text, out is_released boolean, out free_at timestamptz)
+language plpgsql volatile
+-- Passes the key share of a guard. A renewal that is about to commit is waited for.
+set lock_timeout = '500ms'
+as $$
+declare
+  share leasehold.shares;
+  is_live boolean;
+  taken json[];
+begin
+  is_released := false;
+  perform
+     from leasehold.shares s
+    where s.key = p_key and (p_fence is null or s.fence = p_fence)
+    order by s.token
+      for no key update;
+  for share in
+    select s.* from leasehold.shares s where s.key = p_key and (p_fence is null or s.fence = p_fence) order by s.fence
+  loop
+    continue when share.released_at is not null and coalesce(share.hold_until <= clock_timestamp(), true);
+    -- Not one that was released, has expired, or is of a dead holder: there is nobody to wait for.
+    is_live := share.released_at is null and share.expires_at > clock_timestamp()
+      and not leasehold_internal._is_dead(share.session_id, share.takeover_ms);
+    if is_live and not p_immediate then
+      free_at := greatest(free_at, share.expires_at);
+    else
+      is_released := true;
+    end if;
+    update leasehold.shares s
+       set revoked_at = coalesce(s.revoked_at, clock_timestamp()),
+           session_id = case when is_live and not p_immediate then s.session_id end,
+           released_at = case when not is_live or p_immediate then clock_timestamp() end,
+           hold_until = null
+     where s.key = p_key and s.token = share.token;
+    if share.released_at is null then
+      taken := taken || json_build_object(
+        'owner', share.owner, 'fence', share.fence::text, 'weight', share.weight, 'session', share.session_id,
+        'expires', leasehold_internal._ms(share.expires_at));
+    end if;
+  end loop;
+  holders := array_to_json(taken)::text;
+end
+$$;
+--> statement-breakpoint
+-- The part of detach_lock that is about a share. Changes no key column, so it passes the guards of the share.
+create function leasehold_internal._detach_share(
+  p_key text, p_token uuid, p_fence bigint, p_ttl_ms integer, out outcome text, out expires float8, out reason text)
+language plpgsql volatile
+as $$
+declare
+  share leasehold.shares;
+  version tid;
+  moment timestamptz;
+begin
+  -- A renewal that is about to commit has it locked for a moment.
+  for attempt in 1..3 loop
+    select s.ctid into version
+      from leasehold.shares s
+     where s.key = p_key and s.token = p_token and s.fence = p_fence
+       for no key update skip locked;
+    exit when found or attempt = 3;
+    perform pg_sleep(0.002);
+  end loop;
+  select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
+  reason := case
+    when share.token is distinct from p_token then 'taken'
+    else leasehold_internal._share_loss(share, null, p_fence)
+  end;
+  if reason is not null then
+    outcome := 'lost';
+  elsif version is null then
+    outcome := 'busy';
+  else
+    moment := clock_timestamp();
+    update leasehold.shares s
+       set session_id = null,
+           takeover_ms = null,
+           ttl_ms = p_ttl_ms,
+           renewed_at = moment,
+           expires_at = greatest(s.expires_at, least(moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until))
+     where s.ctid = version
+    returning leasehold_internal._ms(s.expires_at) into expires;
+    outcome := 'renewed';
+  end if;
+end
+$$;
+--> statement-breakpoint
+-- The part of adopt that is about a share. Its token is part of a key, so the row is locked as for a deletion: whoever guards
+-- the share in an open transaction is waited for.
+create function leasehold_internal._adopt_share(
+  p_session integer,
+  p_takeover_ms integer,
+  p_key text,
+  p_token uuid,
+  p_fence bigint,
+  p_new_token uuid,
+  p_owner text,
+  p_ttl_ms integer,
+  p_max_hold_ms bigint,
+  p_not_after float8,
+  p_former integer[],
+  out outcome text,
+  out reason text,
+  out holder text,
+  out acquired float8,
+  out expires float8,
+  out maxhold float8,
+  out metadata text,
+  out weight integer,
+  out capacity integer
+)
+language plpgsql volatile
+as $$
+declare
+  share leasehold.shares;
+  version tid;
+  successor integer;
+  moment timestamptz;
+begin
+  -- A renewal that is about to commit has it locked for a moment.
+  for attempt in 1..3 loop
+    select s.ctid into version from leasehold.shares s where s.key = p_key and s.fence = p_fence for update skip locked;
+    exit when found or attempt = 3;
+    perform pg_sleep(0.002);
+  end loop;
+  select s.* into share from leasehold.shares s where s.key = p_key and s.fence = p_fence;
+  reason := case
+    when share.token in (p_token, p_new_token) then leasehold_internal._share_loss(share, null, p_fence)
+    else 'taken' -- by another who has adopted it
+  end;
+  successor := case
+    when reason is null and version is not null then leasehold_internal._session_after_renewal(
+      share.session_id, share.takeover_ms, p_session, p_former) end;
+  if leasehold_internal._ms(clock_timestamp()) >= p_not_after then
+    outcome := 'late';
+    reason := null;
+  elsif reason is not null then
+    outcome := 'lost';
+  elsif version is null then
+    outcome := 'busy';
+  elsif successor <> p_session or successor is not null and p_session is null then
+    outcome := 'attached';
+    holder := share.owner;
+  else
+    outcome := 'adopted';
+    moment := clock_timestamp();
+    update leasehold.shares s
+       set token = p_new_token,
+           owner = p_owner,
+           session_id = p_session,
+           takeover_ms = case when p_session is not null then p_takeover_ms end,
+           ttl_ms = p_ttl_ms,
+           renewed_at = moment,
+           max_hold_until = least(s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'),
+           expires_at = least(
+             moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond')
+     where s.ctid = version
+    returning s.* into share;
+    acquired := leasehold_internal._ms(share.acquired_at);
+    expires := leasehold_internal._ms(share.expires_at);
+    maxhold := leasehold_internal._ms(share.max_hold_until);
+    metadata := share.metadata::text;
+    weight := share.weight;
+    capacity := share.capacity;
+  end if;
 end
 $$;
 --> statement-breakpoint
@@ -2139,6 +2320,20 @@ begin
     ignored := set_config('synchronous_commit', 'off', true);
   end if;
   now := leasehold_internal._ms(clock_timestamp());
+end
+$$;
+--> statement-breakpoint
+-- Notifies, with the commit, who is next after a release. next: what the release answered. 0 says that those have to be found
+-- who fit now; in the transaction that releases that may miss one (decision 27), who looks within a second.
+create function leasehold_internal._wake_next(p_key text, next integer) returns void
+language plpgsql volatile
+as $$
+begin
+  if next = 0 then
+    perform leasehold_internal._wake(s) from unnest(leasehold_internal._sessions_to_wake(p_key)) s;
+  else
+    perform leasehold_internal._wake(next);
+  end if;
 end
 $$;
 --> statement-breakpoint
@@ -3914,6 +4109,9 @@ begin
     when lease.token is null and lease.fence = held_fence and lease.revoked_at is not null then 'forced'
     -- Released in time: by another who has the token, or has adopted it.
     when lease.token is null and lease.fence = held_fence and lease.released_at < lease.expires_at then 'taken'
+    -- A share that is still there has another token: it was adopted.
+    when lease.token is null and lease.expires_at is null
+      and exists (select from leasehold.shares s where s.key = lease.key and s.fence = held_fence) then 'taken'
     when lease.token is null and coalesce(lease.fence = held_fence, true) then 'expired'
     else 'taken'
   end;
@@ -4121,6 +4319,15 @@ begin
     return;
   end if;
 
+  if exists (select from leasehold.shares s where s.key = p_key and s.fence = p_fence) then
+    select s.outcome, s.expires, s.reason
+      into outcome, expires, reason
+      from leasehold_internal._detach_share(p_key, p_token, p_fence, p_ttl_ms) s;
+    perform leasehold_internal._commit_durably();
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
   for attempt in 1..2 loop
     select l.* into lease
       from leasehold.leases l
@@ -4164,6 +4371,8 @@ $$;
 --
 -- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there
 -- must be done. A maximum hold counts from now on, and never beyond the one that the lease has.
+--
+-- weight: of a share; null: the lock is exclusive.
 create function leasehold_internal.adopt(
   p_session integer,
   p_nonce uuid,
@@ -4186,7 +4395,9 @@ create function leasehold_internal.adopt(
   expires float8,
   maxhold float8,
   metadata text,
-  now float8
+  now float8,
+  weight integer,
+  capacity integer
 )
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4218,6 +4429,20 @@ begin
     return;
   end if;
 
+  if exists (select from leasehold.shares s where s.key = p_key and s.fence = p_fence) then
+    select s.outcome, s.reason, s.holder, s.acquired, s.expires, s.maxhold, s.metadata, s.weight, s.capacity
+      into outcome, reason, holder, acquired, expires, maxhold, metadata, weight, capacity
+      from leasehold_internal._adopt_share(
+             p_session, p_takeover_ms, p_key, p_token, p_fence, p_new_token, p_owner, p_ttl_ms, p_max_hold_ms, p_not_after,
+             p_former) s;
+    if outcome = 'busy' then
+      blocker := (select b.pid from leasehold_internal._blocker(p_key, p_fence) b);
+    end if;
+    perform leasehold_internal._commit_durably();
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
   for attempt in 1..2 loop
     select l.* into lease
       from leasehold.leases l
@@ -4275,13 +4500,13 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The transactions that have locked rows of leases and are still open, as arrays with a place for each number that such a
--- transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared transaction
--- (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All null when there
--- is none, as on a standby.
+-- The transactions that have locked rows of leases or of shares and are still open, as arrays with a place for each number
+-- that such a transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared
+-- transaction (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All
+-- null when there is none, as on a standby.
 --
 -- lone: the place of the only transaction but our own; 0 if there are several, null if there is none. oldest: the age of the
--- oldest transaction that is open at all. multixacts: how many numbers of multixacts the table can have. One row, and one look
+-- oldest transaction that is open at all. multixacts: how many numbers of multixacts the tables can have. One row, and one look
 -- at the locks, for a view over all keys as for one key.
 create function leasehold_internal._open_transactions(
   out xids xid[], out pids integer[], out gids text[], out transactions text[], out lone integer, out oldest integer,
@@ -4299,7 +4524,7 @@ begin
      where k.granted
        and (k.locktype = 'transactionid'
             -- A transaction that has locked a row has also locked the table.
-            or k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass
+            or k.locktype = 'relation' and k.relation in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass)
                and k.mode in ('RowShareLock', 'RowExclusiveLock')
                and k.database = (select d.oid from pg_database d where d.datname = current_database()))
   ),
@@ -4323,13 +4548,16 @@ begin
     from open o;
   if xids is not null then
     oldest := age(pg_snapshot_xmin(pg_current_snapshot())::xid);
-    multixacts := mxid_age((select c.relminmxid from pg_class c where c.oid = 'leasehold.leases'::regclass));
+    multixacts := (
+      select max(mxid_age(c.relminmxid))
+        from pg_class c
+       where c.oid in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass));
   end if;
 end
 $$;
 
 comment on function leasehold_internal._open_transactions() is
-  'Open transactions that have locked rows of leases, prepared ones too. All null on a standby.';
+  'Open transactions that have locked rows of leases or of shares, prepared ones too. All null on a standby.';
 --> statement-breakpoint
 -- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot
 -- be told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction
@@ -4394,9 +4622,11 @@ $$;
 comment on function leasehold_internal._locker(xid, xid[], integer, integer) is
   'Which of some open transactions has a row locked: its place among them, 0 if it is not known which, null if none has.';
 --> statement-breakpoint
--- Which open transaction keeps the row of a key locked, or has not committed its first grant: its server process, or the name
--- of a prepared transaction. Both null: it is not known which, or is_blocked is false.
-create function leasehold_internal._blocker(p_key text, out is_blocked boolean, out pid integer, out gid text)
+-- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant:
+-- its server process, or the name of a prepared transaction. Both null: it is not known which, or is_blocked is false.
+-- p_fence: of a share; then it is asked about that share alone.
+create function leasehold_internal._blocker(
+  p_key text, p_fence bigint default null, out is_blocked boolean, out pid integer, out gid text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -4410,23 +4640,28 @@ declare
   newest record;
   open record;
   place integer;
+  places integer[];
 begin
   is_blocked := false;
-  select l.xmin as version, l.xmax as locked into newest from leasehold.leases l
-                                                         where l.key >= p_key and l.key <= p_key
-                                                         order by l.key desc
-                                                         limit 1;
+  if p_fence is not null then
+    select s.xmin as version, s.xmax as locked into newest from leasehold.shares s where s.key = p_key and s.fence = p_fence;
+  else
+    select l.xmin as version, l.xmax as locked into newest from leasehold.leases l
+                                                           where l.key >= p_key and l.key <= p_key
+                                                           order by l.key desc
+                                                           limit 1;
+  end if;
   -- Who has written the version that everybody sees has ended, or is this transaction.
-  if newest.locked in ('0'::xid, newest.version) then
+  if newest.locked in ('0'::xid, newest.version)
+    and (p_fence is not null
+         or not exists (select from leasehold.shares s where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin)) then
     return;
   end if;
   select o.* into open from leasehold_internal._open_transactions() o;
   if open.xids is null then
     return;
   end if;
-  if newest.version is not null then
-    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
-  else
+  if newest.version is null and p_fence is null then
     -- A transaction that inserts a key holds its advisory lock until it ends (decision 20).
     place := (
       select min(array_position(open.transactions, k.virtualtransaction))
@@ -4435,7 +4670,19 @@ begin
          and k.objid = (leasehold_internal._key_lock(p_key) & 4294967295)::oid
          and k.classid = (leasehold_internal._key_lock(p_key) >> 32 & 4294967295)::oid
          and k.database = (select d.oid from pg_database d where d.datname = current_database()));
+  elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
+    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
   end if;
+  places := place || case when p_fence is null then array(
+    select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts)
+      from leasehold.shares s
+     where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) end;
+  -- One that can be told, and our own transaction only if there is no other.
+  place := (
+    select p from unnest(places) p
+     where p is not null
+     order by open.pids[p] is not distinct from pg_backend_pid(), p = 0, p
+     limit 1);
   is_blocked := place is not null;
   pid := open.pids[place];
   gid := open.gids[place];
@@ -4454,10 +4701,14 @@ end;
 --> statement-breakpoint
 -- Only reads, and takes no lock that anybody could notice: whether a session is alive comes from pg_locks (see the view
 -- _leases).
+--
+-- Of several who share the key the first columns tell of one: the oldest that holds it, or else what keeps it (see the view
+-- _keys). free: when the last of them lets go at the latest. holders: JSON of all that hold it, the oldest first, or of those
+-- that held it when nobody has it any more.
 create function leasehold_internal.inspect(p_key text)
 returns table (
   state text, owner text, fence bigint, session integer, alive boolean, acquired float8, renewed float8, free float8,
-  ttl integer, metadata text, waiters integer, blocked boolean, blocker integer, gid text, now float8)
+  ttl integer, metadata text, waiters integer, blocked boolean, blocker integer, gid text, now float8, mode text, holders text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -4465,6 +4716,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
 set jit = off
+set extra_float_digits = 1
 as $$
 #variable_conflict use_column
 declare
@@ -4472,12 +4724,37 @@ declare
   restricted text;
 begin
   restricted := leasehold_internal._allow_views();
-  select k.* into key from leasehold_internal._keys k where k.key = p_key;
+  with known as materialized (
+    select k.* from leasehold_internal._keys k where k.key = p_key
+  )
+  select f.*, c.blocking_pid as pid_of_any, c.blocking_transaction as gid_of_any,
+         (select bool_or(k.is_blocked) from known k) as is_any_blocked,
+         (select max(case k.state when 'cooling' then k.hold_until else k.expires_at end) from known k where k.rank <= 2)
+           as kept_until,
+         (select json_agg(json_build_object(
+                   'state', k.state, 'owner', k.owner, 'fence', k.fence::text,
+                   'mode', k.mode, 'weight', k.weight, 'capacity', k.capacity,
+                   'session', k.session_id, 'alive', k.is_session_alive,
+                   'acquired', leasehold_internal._ms(k.acquired_at),
+                   'expires', leasehold_internal._ms(k.expires_at)) order by k.fence)
+            from known k
+           where k.is_taken and (k.rank = 1) = (f.rank = 1) and f.state in ('held', 'revoked', 'orphaned', 'expired'))::text
+           as taken_by
+    into key
+    from (select k.* from known k order by k.rank, k.fence limit 1) f
+    left join (
+           select k.blocking_pid, k.blocking_transaction
+             from known k
+            where k.is_blocked
+            order by k.blocking_pid is null and k.blocking_transaction is null, k.rank, k.fence
+            limit 1) c on true;
   perform leasehold_internal._restrict_views(restricted);
   state := key.state;
-  blocked := key.is_blocked;
-  blocker := key.blocking_pid;
-  gid := key.blocking_transaction;
+  blocked := key.is_any_blocked;
+  blocker := key.pid_of_any;
+  gid := key.gid_of_any;
+  mode := key.mode;
+  holders := key.taken_by;
   if state is null then
     -- A key without a row: free, unless somebody's first grant of it is not committed.
     select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
@@ -4490,7 +4767,8 @@ begin
   alive := key.is_session_alive;
   acquired := leasehold_internal._ms(key.acquired_at);
   renewed := leasehold_internal._ms(key.renewed_at);
-  free := leasehold_internal._ms(case state when 'cooling' then key.hold_until when 'blocked' then null else key.expires_at end);
+  free := leasehold_internal._ms(
+    case when key.rank <= 2 then key.kept_until when state <> 'blocked' then key.expires_at end);
   ttl := key.ttl_ms;
   metadata := key.metadata::text;
   now := leasehold_internal._ms(clock_timestamp());
@@ -4503,13 +4781,14 @@ $$;
 --
 -- A minimum hold is ended by either: its holder has let go, so nobody believes to have the lock.
 --
--- freeat: when the key is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps it beyond that, or
--- has its row locked (busy, detail). fence, owner, session, expires: whom it was taken from; null for the end of a minimum
--- hold. p_notifies: not for a client, which notifies in a statement of its own (rule 10).
+-- Of a key that is shared it takes the share with the fence, or all of them.
+--
+-- freeat: when what was taken is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps the key beyond
+-- that, or has its row locked (busy, detail). holders: JSON of whom it was taken from; null for the end of a minimum hold.
+-- p_notifies: not for a client, which notifies in a statement of its own (rule 10).
 create function leasehold_internal.admin_force_release(p_key text, p_fence bigint, p_immediate boolean, p_notifies boolean)
 returns table (
-  outcome text, freeat float8, fence bigint, owner text, session integer, expires float8, next integer, blocked boolean,
-  blocker integer, gid text, detail text)
+  outcome text, freeat float8, holders text, next integer, blocked boolean, blocker integer, gid text, detail text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -4517,11 +4796,14 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
 set jit = off
+set extra_float_digits = 1
 as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
   has_ended boolean;
+  is_meant boolean := true; -- whether there is a grant with that fence
+  forced record;
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(p_key);
@@ -4549,8 +4831,24 @@ begin
     else
       outcome := 'gone';
     end if;
+  elsif exists (select from leasehold.shares s where s.key = p_key and (p_fence is null or s.fence = p_fence)) then
+    begin
+      forced := leasehold_internal._force_shares(p_key, p_fence, p_immediate);
+      outcome := case when forced.free_at is not null then 'revoked' when forced.is_released then 'released' else 'gone' end;
+      holders := forced.holders;
+      freeat := leasehold_internal._ms(forced.free_at);
+      if forced.is_released then
+        next := leasehold_internal._whom_to_tell(p_key, null);
+        if p_notifies then
+          perform leasehold_internal._wake_next(p_key, next);
+        end if;
+      end if;
+    exception when lock_not_available or deadlock_detected then
+      outcome := 'busy';
+    end;
   elsif p_fence is not null and lease.fence <> p_fence then
     outcome := 'gone';
+    is_meant := false;
   else
     if lease.token is null and not coalesce(lease.hold_until > clock_timestamp(), false) then
       outcome := 'gone';
@@ -4571,19 +4869,23 @@ begin
         next := leasehold_internal._session_of_next_waiter(p_key, null);
       end if;
       if lease.token is not null then
-        fence := lease.fence;
-        owner := lease.owner;
-        session := lease.session_id;
-        expires := leasehold_internal._ms(lease.expires_at);
+        holders := json_build_array(json_build_object(
+          'owner', lease.owner, 'fence', lease.fence::text, 'weight', null, 'session', lease.session_id,
+          'expires', leasehold_internal._ms(lease.expires_at)))::text;
       end if;
       if p_notifies then
         perform leasehold_internal._wake(next);
       end if;
     end if;
+  end if;
+  if lease.key is not null and is_meant then
     select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
     if blocker = pg_backend_pid() then
       blocked := false;
       blocker := null;
+    end if;
+    if outcome = 'busy' then
+      detail := leasehold_internal._where_open(blocked, blocker, gid);
     end if;
   end if;
   return next;
@@ -5033,6 +5335,7 @@ declare
   keys text[];
   key text;
   is_guarded boolean;
+  guards_share boolean;
 begin
   if tg_op = 'TRUNCATE' then
     raise exception using errcode = 'LH005',
@@ -5063,14 +5366,25 @@ begin
     end if;
     -- A writer without guards may lack the right to call is_guarded. Then its name must not even be resolved.
     is_guarded := false;
+    guards_share := false;
     if coalesce(current_setting('leasehold.guards', true), '') <> '' then
-      is_guarded := leasehold.is_guarded(key);
+      is_guarded := leasehold.is_guarded(key, tg_nargs > 2);
+      if not is_guarded then
+        guards_share := leasehold.is_guarded(key, true);
+      end if;
     end if;
     if not is_guarded then
       raise exception using errcode = 'LH005',
         message = format('a row of %I.%I cannot be written: this transaction does not guard the key %L',
                          tg_table_schema, tg_table_name, key),
-        hint = format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key),
+        hint = case
+          when guards_share then format(
+            'It guards a share of the key, and others who share it may write this row, too: acquire the key alone. Where '
+            'each of them '
+            'writes rows of its own: select leasehold.guard_table(%L, %L, shared => true);',
+            format('%I.%I', tg_table_schema, tg_table_name), tg_argv[0])
+          else format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key)
+        end,
         schema = tg_table_schema, table = tg_table_name;
     end if;
   end loop;
@@ -5336,23 +5650,106 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Cycles in a graph of who waits for whom. Listing all of them would take for ever in a dense graph, so return a shortest one
--- for each node that is in a cycle. A breadth-first search from each node: in a dense graph cycles are short and soon found.
-create function leasehold_internal._cycles(waiting integer[], holding integer[])
-returns table (sessions integer[])
+-- Which waits cannot end before one of the sessions that are stuck in such a wait gives up something: a deadlock, and who
+-- waits for it. Returned as places in the arrays of waits, which are in the order of the queues. Weight null: an exclusive
+-- wait or holder. Holders without a session are left out of the arrays: nobody knows that they wait.
+--
+-- Assume of everybody who waits and holds that he is stuck, then take out whose wait could end if all others let go: until
+-- nobody is left to take out. A wait is blocked if what the stuck holders have leaves no room for it: one of them is enough
+-- for an exclusive wait, or if it is an exclusive holder. For a part of a semaphore it takes as many as leave too little, so
+-- that a holder who is not stuck and could make room ends it. Whoever stands behind a wait that is blocked is blocked with
+-- it. What a session has itself counts only beside what others have: who waits for himself may be doing two things at once.
+create function leasehold_internal._stuck_waits(
+  wait_sessions integer[],
+  wait_keys integer[],
+  wait_weights integer[],
+  wait_capacities integer[],
+  hold_sessions integer[],
+  hold_keys integer[],
+  hold_weights integer[],
+  hold_capacities integer[]
+) returns table (place integer)
+language plpgsql immutable rows 1
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  sessions integer[];
+  places integer[];
+  before integer;
+  -- Where each holder is enough to block, a cycle is one whoever is left in: a few rounds leave fewer to look at.
+  rounds integer := case
+    when exists (select from unnest(wait_weights) w (weight) where w.weight is not null) then 1000000 else 3 end;
+begin
+  sessions := array(select unnest(wait_sessions) intersect select unnest(hold_sessions));
+  for round in 1 .. rounds loop
+    exit when cardinality(sessions) < 2;
+    before := cardinality(sessions);
+    with held as materialized (
+      select h.key, bool_or(h.weight is null) as is_exclusive, sum(h.weight) as taken, min(h.capacity) as capacity,
+             min(h.session) as lowest, max(h.session) as highest
+        from unnest(hold_sessions, hold_keys, hold_weights, hold_capacities) h (session, key, weight, capacity)
+        join unnest(sessions) s (session) on s.session = h.session
+       group by h.key
+    ),
+    wait as (
+      select w.place, w.session,
+             bool_or(case
+               when h.lowest is not distinct from w.session and h.highest is not distinct from w.session then false
+               when w.weight is null or h.is_exclusive then true
+               else h.taken + w.weight > least(h.capacity, w.capacity)
+             end) over (partition by w.key order by w.place) as is_blocked,
+             h.lowest <> w.session or h.highest <> w.session as is_of_others
+        from unnest(wait_sessions, wait_keys, wait_weights, wait_capacities) with ordinality
+          w (session, key, weight, capacity, place)
+        join held h on h.key = w.key
+    )
+    select array_agg(w.place::integer order by w.place), array_agg(distinct w.session)
+      into places, sessions
+      from wait w
+      join unnest(sessions) s (session) on s.session = w.session
+     where w.is_blocked and w.is_of_others;
+    exit when cardinality(sessions) = before or sessions is null;
+  end loop;
+  return query select p from unnest(places) p where cardinality(sessions) >= 2;
+end
+$$;
+
+comment on function leasehold_internal._stuck_waits(
+  integer[], integer[], integer[], integer[], integer[], integer[], integer[], integer[]) is
+  'The waits that are part of a deadlock, or wait for one, as places in the arrays of waits.';
+--> statement-breakpoint
+-- Cycles in a graph of who waits for what and who holds it. A key may have several holders, and who waits for it waits for
+-- each of them. Listing all cycles would take for ever in a dense graph, so return a shortest one for each session that is in
+-- one. A breadth-first search from each session: in a dense graph cycles are short and soon found. Over the keys, of which
+-- each is followed once: with 1,000 who wait for a key that 1,000 share there are a million pairs.
+--
+-- Keys are numbers from 1. The order of waiting is that in which the waits of a session are followed.
+create function leasehold_internal._cycles(waiting integer[], wanted integer[], holding integer[], held integer[])
+returns table (sessions integer[], keys integer[])
 language plpgsql immutable rows 1
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   nodes integer[];
-  targets integer[]; -- the end of each edge, as an index into nodes, in the order of where the edges begin
-  first integer[]; -- for each node, the index in targets of its first edge
+  size integer; -- of the keys
+  wants integer[]; -- the keys that are waited for, in the order of the nodes that wait
+  first_want integer[]; -- for each node, the index in wants of its first
+  holders integer[]; -- the nodes that hold, as indexes into nodes, in the order of the keys
+  first_holder integer[]; -- for each key
+  owned integer[]; -- the keys that are held, in the order of the nodes that hold
+  first_owned integer[]; -- for each node
+  is_own boolean[]; -- whether a key is held by the node from which the search began
+  is_followed boolean[];
   reached_from integer[];
+  reached_by integer[];
   queue integer[];
   looked integer;
   node integer;
   next integer;
+  key integer;
   cycle integer[];
+  path integer[];
   least integer;
 begin
   -- A node that waits for nobody, or that nobody waits for, is in no cycle. Usually no node is left.
@@ -5360,69 +5757,98 @@ begin
   if cardinality(nodes) < 2 then
     return;
   end if;
+  size := (select max(k) from unnest(wanted || held) k);
   with number as materialized (
     select n.id, n.number from unnest(nodes) with ordinality n (id, number)
   ),
-  edge as materialized (
-    select distinct w.number as origin, h.number as target
-      from unnest(waiting, holding) e (waiter, holder)
-      join number w on w.id = e.waiter
-      join number h on h.id = e.holder
+  want as materialized (
+    select n.number, w.key, min(w.place) as place
+      from unnest(waiting, wanted) with ordinality w (session, key, place)
+      join number n on n.id = w.session
+     group by n.number, w.key
+  ),
+  hold as materialized (
+    select distinct n.number, h.key
+      from unnest(holding, held) h (session, key)
+      join number n on n.id = h.session
   )
-  select array(select e.target from edge e order by e.origin, e.target),
-         array(select 1 + sum(count(e.origin)) over (order by p.number) - count(e.origin)
-                 from number p left join edge e on e.origin = p.number group by p.number order by p.number)
-    into targets, first;
-  first := first || cardinality(targets) + 1;
+  select array(select w.key from want w order by w.number, w.place),
+         array(select 1 + sum(count(w.number)) over (order by n.number) - count(w.number)
+                 from number n left join want w on w.number = n.number group by n.number order by n.number),
+         array(select h.number from hold h order by h.key, h.number),
+         array(select 1 + sum(count(h.key)) over (order by k) - count(h.key)
+                 from generate_series(1, size) k left join hold h on h.key = k group by k order by k),
+         array(select h.key from hold h order by h.number, h.key),
+         array(select 1 + sum(count(h.number)) over (order by n.number) - count(h.number)
+                 from number n left join hold h on h.number = n.number group by n.number order by n.number)
+    into wants, first_want, holders, first_holder, owned, first_owned;
+  first_want := first_want || cardinality(wants) + 1;
+  first_holder := first_holder || cardinality(holders) + 1;
+  first_owned := first_owned || cardinality(owned) + 1;
 
   for start in 1 .. cardinality(nodes) loop
     reached_from := array_fill(0, array[cardinality(nodes)]);
+    reached_by := reached_from;
+    is_followed := array_fill(false, array[size]);
+    is_own := is_followed;
+    for place in first_owned[start] .. first_owned[start + 1] - 1 loop
+      is_own[owned[place]] := true;
+    end loop;
     queue := array[start];
     looked := 0;
     cycle := null;
     while cycle is null and looked < cardinality(queue) loop
       looked := looked + 1;
       node := queue[looked];
-      for edge in first[node] .. first[node + 1] - 1 loop
-        next := targets[edge];
-        if next = start then
+      for place in first_want[node] .. first_want[node + 1] - 1 loop
+        key := wants[place];
+        -- Who waits for himself alone may be doing two things at once.
+        if is_own[key] and node <> start then
           cycle := array[nodes[node]];
+          path := array[key];
           while node <> start loop
+            path := reached_by[node] || path;
             node := reached_from[node];
             cycle := nodes[node] || cycle;
           end loop;
           exit;
-        elsif reached_from[next] = 0 then
-          reached_from[next] := node;
-          queue := queue || next;
         end if;
+        continue when is_followed[key];
+        is_followed[key] := true;
+        for holder in first_holder[key] .. first_holder[key + 1] - 1 loop
+          next := holders[holder];
+          if next <> start and reached_from[next] = 0 then
+            reached_from[next] := node;
+            reached_by[next] := key;
+            queue := queue || next;
+          end if;
+        end loop;
       end loop;
     end loop;
     -- Begin with the smallest node, so that the same cycle is always the same array.
     if cycle is not null then
       least := array_position(cycle, (select min(c) from unnest(cycle) c));
-      cycle := cycle[least:] || cycle[:least - 1];
-      sessions := cycle;
+      sessions := cycle[least:] || cycle[:least - 1];
+      keys := path[least:] || path[:least - 1];
       return next;
     end if;
   end loop;
 end
 $$;
 
-comment on function leasehold_internal._cycles(integer[], integer[]) is
-  'Cycles in a graph that is given as its edges: a shortest one for each node that is in a cycle, beginning with its smallest '
-  'node. The same cycle may be returned several times.';
+comment on function leasehold_internal._cycles(integer[], integer[], integer[], integer[]) is
+  'Cycles in a graph that is given as who waits for which key, and who holds it: a shortest one for each session that is in one, '
+  'beginning with its smallest number, and the keys that they wait for. The same cycle may be returned several times.';
 --> statement-breakpoint
--- Every lease with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once. The other
--- views are based on it.
+-- Every grant of a key with its state, by the predicates of the protocol (_is_grantable, _is_dead) but for all rows at once:
+-- a row for each lease, and one for each share. The other views are based on it. The row of a key that is shared is there,
+-- too, as one that is free: nobody shows those, unless a transaction has them locked.
 create view leasehold_internal._leases as
-select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at, l.renewed_at, l.expires_at,
-       l.max_hold_until,
-       l.hold_until, l.revoked_at, l.metadata, l.acquisitions,
-       l.token is not null as is_taken,
+select l.key, l.mode, l.weight, l.capacity, l.is_share, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquired_at,
+       l.renewed_at, l.expires_at, l.max_hold_until, l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
        case
-         when l.token is null and l.hold_until > clock.now then 'cooling'
-         when l.token is null then 'free'
+         when not l.is_taken and l.hold_until > clock.now then 'cooling'
+         when not l.is_taken then 'free'
          when l.expires_at <= clock.now then 'expired'
          when l.session_id is not null and not clock.is_standby and not coalesce(p.is_connected, false)
           and (l.takeover_ms = 0
@@ -5436,24 +5862,41 @@ select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.takeover_ms, l.acquire
          coalesce(p.is_connected and p.seen_at is not null, false) end as is_session_alive,
        p.pid, p.host, p.client_address, p.application_name,
        greatest(p.seen_at, pg_postmaster_start_time()) + l.takeover_ms * interval '1 millisecond' as takeover_at,
-       l.xmin as version, l.xmax as locked,
+       l.version, l.locked,
        clock.now, clock.is_standby
-  from leasehold.leases l
+  from (
+    -- Without an expiry there was no grant yet, or the last one was a share.
+    select e.key, case when e.expires_at is not null then 'exclusive' end as mode, null::integer as weight,
+           null::integer as capacity, false as is_share, e.fence, e.owner, e.session_id, e.ttl_ms, e.takeover_ms, e.acquired_at,
+           e.renewed_at, e.expires_at, e.max_hold_until, e.hold_until, e.revoked_at, e.metadata, e.acquisitions,
+           e.token is not null as is_taken, e.xmin as version, e.xmax as locked
+      from leasehold.leases e
+    union all
+    select s.key, case when s.capacity is null then 'shared' else 'semaphore' end, s.weight, s.capacity, true, s.fence, s.owner,
+           s.session_id, s.ttl_ms, s.takeover_ms, s.acquired_at, s.renewed_at, s.expires_at, s.max_hold_until, s.hold_until,
+           s.revoked_at, s.metadata, (select r.acquisitions from leasehold.leases r where r.key = s.key), s.released_at is null,
+           s.xmin, s.xmax
+      from leasehold.shares s
+  ) l
  cross join (select clock_timestamp() as now, pg_is_in_recovery() as is_standby) clock
   left join leasehold_internal._presence() p on p.id = l.session_id;
 
 comment on view leasehold_internal._leases is
-  'Every row of leases with its state, as a client would judge it. The other views are based on it.';
+  'Every row of leases and of shares with its state, as a client would judge it. The other views are based on it.';
 --> statement-breakpoint
--- Every lease with its state, and the open transaction that keeps its row locked. A free key whose row is locked is blocked.
+-- Every lease and share with its state, and the open transaction that keeps its row locked. What is free and has its row
+-- locked is blocked. rank: of the rows of one key, which says most about who keeps it: 1, a holder; 2, one that is cooling;
+-- 3, an open transaction; 4, what has ended; 5, what is free.
 --
 -- A row costs some comparisons of numbers: only one that may be locked asks _locker, which takes 8 us (0.8 s for 100,000
 -- leases). In most, the lock that is still noted is that of the transaction which wrote the version, and that has ended.
 -- "offset 0": or an expression is worked out anew for each column that needs it.
 create view leasehold_internal._keys as
-select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed_at, l.expires_at, l.max_hold_until,
-       l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
+select l.key, l.mode, l.weight, l.capacity, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed_at,
+       l.expires_at, l.max_hold_until, l.hold_until, l.revoked_at, l.metadata, l.acquisitions, l.is_taken,
        s.state,
+       case when s.state in ('held', 'revoked') then 1 when s.state = 'cooling' then 2 when b.place is not null then 3
+            when s.state = 'free' then 5 else 4 end as rank,
        b.place is not null as is_blocked,
        open.pids[b.place] as blocking_pid,
        open.gids[b.place] as blocking_transaction,
@@ -5471,10 +5914,10 @@ select l.key, l.fence, l.owner, l.session_id, l.ttl_ms, l.acquired_at, l.renewed
    select case when l.state = 'free' and b.place is not null then 'blocked' else l.state end as state offset 0) s;
 
 comment on view leasehold_internal._keys is
-  'Every row of leases with its state, and the open transaction that keeps it from being granted.';
+  'Every row of leases and of shares with its state, and the open transaction that keeps it from being granted.';
 --> statement-breakpoint
 create view leasehold.active_leases as
-select k.key, k.state,
+select k.key, k.state, k.mode, k.weight, k.capacity,
        nullif(k.fence, 0) as fence,
        k.owner, k.session_id, k.is_session_alive, k.acquired_at,
        case when k.is_taken then k.renewed_at end as renewed_at,
@@ -5498,17 +5941,25 @@ select k.key, k.state,
  where k.state in ('held', 'revoked', 'cooling') or k.is_blocked;
 
 comment on view leasehold.active_leases is
-  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A lease that has ended is '
-  'here while an open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not '
-  'here, for nobody can see its name: ask leasehold.check(key).';
+  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A key that is shared '
+  'has a row for each of its holders, and may be granted to others who share it. A lease that has ended is here while an '
+  'open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not here, for '
+  'nobody can see its name: ask leasehold.check(key).';
 comment on column leasehold.active_leases.key is 'What is locked, prefix included.';
 comment on column leasehold.active_leases.state is
   'held. revoked: an operator took it away, and its holder has not let go yet. cooling: released, and kept until its minimum '
   'hold ends. blocked: released, and kept by an open transaction (blocking_pid, blocking_transaction), which guards it or is '
   'about to be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps '
   'it.';
+comment on column leasehold.active_leases.mode is
+  'exclusive: alone. shared: a read lock, beside any number of others. semaphore: beside others as long as their weights '
+  'fit into the capacity. Null: not known, for the grant is in an open transaction.';
+comment on column leasehold.active_leases.weight is
+  'What it takes of the capacity. Null: exclusive, which takes the whole key.';
+comment on column leasehold.active_leases.capacity is
+  'The capacity that it was acquired with. While several differ, the smallest counts. Null: not a semaphore.';
 comment on column leasehold.active_leases.fence is
-  'The fencing token of the last grant. A later grant of the key has a larger one. Null: there was none yet.';
+  'The fencing token of this grant. A later grant of the key has a larger one. Null: there was none yet.';
 comment on column leasehold.active_leases.owner is
   'Who holds it, as the client named itself (by default host:pid); while cooling or blocked, who held it last.';
 comment on column leasehold.active_leases.session_id is
@@ -5521,7 +5972,7 @@ comment on column leasehold.active_leases.renewed_at is
   'When it was last renewed; the time of the grant if not since. Null: it was released.';
 comment on column leasehold.active_leases.expires_at is 'When it expires unless it is renewed. Null: it was released.';
 comment on column leasehold.active_leases.free_at is
-  'When the key is free at the latest: a lease that is held unless it is renewed, one that is revoked for sure, and the end of a '
+  'When this ends at the latest: a lease that is held unless it is renewed, one that is revoked for sure, and the end of a '
   'minimum hold. Null: when the open transaction ends. One that is named keeps the key beyond this time, too.';
 comment on column leasehold.active_leases.remaining is 'Time until free_at.';
 comment on column leasehold.active_leases.held_for is 'Time since acquired_at. Null: it was released.';
@@ -5545,8 +5996,9 @@ comment on column leasehold.active_leases.application_name is 'application_name 
 comment on column leasehold.active_leases.metadata is 'Metadata from the holder, or the last one.';
 comment on column leasehold.active_leases.acquisitions is 'How many times the key was granted since its row was created.';
 --> statement-breakpoint
+-- The keys in the collation of the table: only then a condition on the key is one on the key of who keeps it, too.
 create view leasehold.waiting as
-select w.key, w."position", w.ticket, w.owner, w.session_id,
+select w.key, w."position", w.mode, w.weight, w.capacity, w.ticket, w.owner, w.session_id,
        w.enqueued_at as waiting_since,
        clock.now - w.enqueued_at as waiting_for,
        w.alive_until, w.is_alive,
@@ -5555,18 +6007,28 @@ select w.key, w."position", w.ticket, w.owner, w.session_id,
        case when blocking.key is not null then greatest(blocking.acquired_at, w.enqueued_at) end as blocked_since,
        blocking.blocking_pid, blocking.blocking_transaction,
        p.pid, p.host
-  from leasehold_internal._queue() w
+  from (select q.key collate "C" as key, q."position", q.mode, q.weight, q.capacity, q.ticket, q.owner, q.session_id,
+               q.enqueued_at, q.alive_until, q.is_alive
+          from leasehold_internal._queue() q) w
  cross join (select clock_timestamp() as now) clock
-  left join leasehold_internal._keys blocking
-    on blocking.key = w.key and (blocking.state in ('held', 'revoked', 'cooling') or blocking.is_blocked)
-   -- The same once more, as a list: or each waiter is joined with all sessions, to find that of the holder.
-   and blocking.key = any (array(select distinct q.key from leasehold_internal._queue() q))
+  left join (
+         select distinct on (k.key) k.key, k.owner, k.fence, k.acquired_at, k.blocking_pid, k.blocking_transaction
+           from leasehold_internal._keys k
+          where (k.state in ('held', 'revoked', 'cooling') or k.is_blocked)
+            -- As a list: or each waiter is joined with all sessions, to find that of the holder.
+            and k.key = any (array(select distinct q.key from leasehold_internal._queue() q))
+          order by k.key, k.rank, k.fence
+       ) blocking on blocking.key = w.key
   left join leasehold_internal._presence() p on p.id = w.session_id;
 
 comment on view leasehold.waiting is 'Who waits for what, behind how many others, and who is in the way. Empty on a standby.';
 comment on column leasehold.waiting.key is 'What is waited for, prefix included.';
 comment on column leasehold.waiting."position" is
   'Position in the queue of the key: 1 is next. Null for a waiter that is not alive: the others pass it.';
+comment on column leasehold.waiting.mode is
+  'What it waits for. exclusive: the key for itself. shared: a read lock. semaphore: a part of the capacity.';
+comment on column leasehold.waiting.weight is 'What it will take of the capacity. Null: exclusive, which takes the whole key.';
+comment on column leasehold.waiting.capacity is 'The capacity that it asks with. Null: not a semaphore.';
 comment on column leasehold.waiting.ticket is 'The number that orders the queue.';
 comment on column leasehold.waiting.owner is 'Who waits, as the client named itself.';
 comment on column leasehold.waiting.session_id is 'Its session, see live_sessions. Null without presence.';
@@ -5576,8 +6038,8 @@ comment on column leasehold.waiting.waiting_for is 'Time since waiting_since.';
 comment on column leasehold.waiting.alive_until is 'Each look of the waiting client extends this, every second or so.';
 comment on column leasehold.waiting.is_alive is 'Whether alive_until is in the future. False: the client is dead or frozen.';
 comment on column leasehold.waiting.blocked_by is
-  'Who keeps the key: its holder, or its last holder while the minimum hold lasts or an open transaction guards the key. Null: '
-  'the key is free for the head of the queue.';
+  'Who keeps the key: its holder (of several who share it, the oldest), or its last holder while the minimum hold lasts or '
+  'an open transaction guards the key. Null: the key is free for the head of the queue.';
 comment on column leasehold.waiting.blocked_by_fence is 'The fencing token of that grant.';
 comment on column leasehold.waiting.blocked_since is 'Since when that holder has kept this waiter waiting.';
 comment on column leasehold.waiting.blocking_pid is
@@ -5622,7 +6084,7 @@ comment on column leasehold.live_sessions.leases is 'How many leases it holds: i
 comment on column leasehold.live_sessions.waits is 'In how many queues it waits.';
 --> statement-breakpoint
 create view leasehold.expired_leases as
-select k.key, k.fence, k.owner, k.session_id,
+select k.key, k.mode, k.weight, k.capacity, k.fence, k.owner, k.session_id,
        k.state as reason,
        k.expires_at,
        k.now - case when k.state = 'expired' then k.expires_at else k.takeover_at end as expired_for,
@@ -5634,9 +6096,13 @@ select k.key, k.fence, k.owner, k.session_id,
  where k.state in ('expired', 'orphaned') and not k.is_blocked;
 
 comment on view leasehold.expired_leases is
-  'Leases that have ended without a release: expired, or their holder has died. Their keys are granted to the next who asks. '
-  'While an open transaction keeps such a key, it is in active_leases.';
+  'Leases that have ended without a release: expired, or their holder has died. Their keys are granted to the next who '
+  'asks. A key that was shared has a row for each share that has ended, while others may still hold theirs. While an open '
+  'transaction keeps such a key, it is in active_leases.';
 comment on column leasehold.expired_leases.key is 'What was locked, prefix included.';
+comment on column leasehold.expired_leases.mode is 'exclusive, shared (a read lock) or semaphore.';
+comment on column leasehold.expired_leases.weight is 'What it took of the capacity. Null: exclusive.';
+comment on column leasehold.expired_leases.capacity is 'The capacity that it was acquired with. Null: not a semaphore.';
 comment on column leasehold.expired_leases.fence is 'The fencing token of that grant.';
 comment on column leasehold.expired_leases.owner is 'Who held it.';
 comment on column leasehold.expired_leases.session_id is 'Its session. Null without presence.';
@@ -5647,40 +6113,65 @@ comment on column leasehold.expired_leases.expired_for is 'Time since it ended.'
 comment on column leasehold.expired_leases.waiters is 'How many wait for the key. Null on a standby.';
 --> statement-breakpoint
 create view leasehold.deadlocks as
-with edge as materialized (
-  select distinct on (w.session_id, l.session_id)
-         w.session_id as waiter, l.session_id as holder, coalesce(p.owner, w.owner) as owner, w.key, w.enqueued_at
+with wait as materialized (
+  select w.session_id, coalesce(p.owner, w.owner) as owner, w.key, w.ticket, w.enqueued_at, w.weight, w.capacity,
+         dense_rank() over (order by w.key)::integer as number,
+         row_number() over (order by w.key, w.ticket)::integer as place
     from leasehold_internal._queue() w
-    join leasehold_internal._leases l on l.key = w.key
     left join leasehold_internal._presence() p on p.id = w.session_id
-   where w.is_alive and l.state in ('held', 'revoked') and l.session_id <> w.session_id
-   order by w.session_id, l.session_id, w.ticket
+   where w.is_alive
+),
+hold as materialized (
+  select k.number, l.session_id, l.weight, l.capacity
+    from (select distinct w.key, w.number from wait w) k
+    join leasehold_internal._leases l on l.key = k.key
+   where l.state in ('held', 'revoked') and l.session_id is not null
+),
+stuck as materialized (
+  select w.*
+    from leasehold_internal._stuck_waits(
+           array(select w.session_id from wait w order by w.place),
+           array(select w.number from wait w order by w.place),
+           array(select w.weight from wait w order by w.place),
+           array(select w.capacity from wait w order by w.place),
+           array(select h.session_id from hold h order by h.number, h.session_id, h.weight, h.capacity),
+           array(select h.number from hold h order by h.number, h.session_id, h.weight, h.capacity),
+           array(select h.weight from hold h order by h.number, h.session_id, h.weight, h.capacity),
+           array(select h.capacity from hold h order by h.number, h.session_id, h.weight, h.capacity)) s
+    join wait w on w.place = s.place
 )
 select step.keys, step.owners, c.sessions as session_ids, step.path, step.since
   from (
-    select distinct found.sessions
+    select distinct found.sessions, found.keys
       from leasehold_internal._cycles(
-             array(select e.waiter from edge e order by e.waiter, e.holder),
-             array(select e.holder from edge e order by e.waiter, e.holder)) found
+             array(select s.session_id from stuck s order by s.session_id, s.ticket),
+             array(select s.number from stuck s order by s.session_id, s.ticket),
+             array(select h.session_id from hold h order by h.number, h.session_id),
+             array(select h.number from hold h order by h.number, h.session_id)) found
   ) c
  cross join lateral (
-   select array_agg(e.key order by s.number) as keys,
-          array_agg(e.owner order by s.number) as owners,
-          string_agg(format('%s waits for %s, held by %s', e.owner, e.key, holder.owner), '; ' order by s.number) as path,
-          max(e.enqueued_at) as since
-     from unnest(c.sessions) with ordinality s (id, number)
+   select array_agg(w.key order by s.number) as keys,
+          array_agg(w.owner order by s.number) as owners,
+          string_agg(format('%s waits for %s, held by %s', w.owner, w.key, holder.owner), '; ' order by s.number) as path,
+          max(w.enqueued_at) as since
+     from unnest(c.sessions, c.keys) with ordinality s (id, key, number)
     cross join lateral (select c.sessions[s.number % cardinality(c.sessions) + 1] as id) follower
-     join edge e on e.waiter = s.id and e.holder = follower.id
-     join lateral (select h.owner from edge h where h.waiter = follower.id limit 1) holder on true
+     join lateral (
+            select w.key, w.owner, w.enqueued_at
+              from stuck w where w.session_id = s.id and w.number = s.key order by w.ticket limit 1) w on true
+     join lateral (select h.owner from stuck h where h.session_id = follower.id limit 1) holder on true
  ) step;
 
 comment on view leasehold.deadlocks is
-  'Sessions that hold a key and wait for another in a cycle. A process may do several things at once, so a cycle that comes and '
-  'goes need not be a deadlock; one that stays is. Contains a shortest cycle for each session that is in one. Only sessions: '
-  'without presence it is not known which holder is which waiter. Empty on a standby.';
+  'Sessions that hold a key and wait for another in a cycle. A process may do several things at once, so a cycle that comes '
+  'and goes need not be a deadlock; one that stays is. Who waits for a key that is shared waits for all who hold it; for a '
+  'part of a semaphore only if all are stuck that leave too little room for it, so that nobody of a cycle goes on before '
+  'somebody of a cycle gives up. Who stands in the queue behind another waits for what that one waits for: a reader behind '
+  'a writer for the other readers. Contains a shortest cycle for each session that is in one. Only sessions: without '
+  'presence it is not known which holder is which waiter. Empty on a standby.';
 comment on column leasehold.deadlocks.keys is
-  'What is waited for: the first session waits for the first key, which the second session holds, and so on; the last key is '
-  'held by the first session.';
+  'What is waited for: the first session waits for the first key, which the second session holds, alone or with others, and so '
+  'on; the last key is held by the first session.';
 comment on column leasehold.deadlocks.owners is 'The sessions as they named themselves.';
 comment on column leasehold.deadlocks.session_ids is 'The sessions, beginning with the smallest number.';
 comment on column leasehold.deadlocks.path is 'The cycle in words.';
@@ -5913,7 +6404,7 @@ begin
     )
     select distinct coalesce(t.session, h.session_id)
       from heads h
-      join leasehold_internal._leases l on l.key = h.key
+      join leasehold_internal._leases l on l.key = h.key and not l.is_share
       -- A key that is shared is free for as many as fit.
       left join lateral unnest(
         case when exists (select from leasehold.shares s where s.key = h.key) then leasehold_internal._sessions_to_wake(h.key) end
@@ -6474,6 +6965,33 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Refuses what is no way to share a key, with an error that says what is.
+create function leasehold_internal._check_share(shared boolean, capacity integer, weight integer) returns void
+language plpgsql immutable
+as $$
+begin
+  if shared is null then
+    raise exception using errcode = 'LH003',
+      message = 'shared is null', hint = 'Give true for a read lock, or false, or leave it out for false.';
+  elsif shared and capacity is not null then
+    raise exception using errcode = 'LH003',
+      message = 'a lock is either shared or has a capacity, not both',
+      hint = 'Give shared => true for a read lock, or capacity for a part of a semaphore.';
+  elsif weight is not null and capacity is null then
+    raise exception using errcode = 'LH003',
+      message = 'a weight is a part of a capacity, and there is none',
+      hint = 'Give capacity too. A read lock and an exclusive lock have no weight.';
+  elsif capacity < 1 then
+    raise exception using errcode = 'LH003',
+      message = format('a capacity is 1 to 2147483647, not %s', capacity), hint = 'Give the same to all who ask for the key.';
+  elsif weight < 1 or weight > capacity then
+    raise exception using errcode = 'LH003',
+      message = format('a weight is 1 up to the capacity (%s), not %s', capacity, weight),
+      hint = 'Leave it out for 1.';
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- How others see a holder: by the name it gives itself, else by what the server knows about it.
 create function leasehold_internal._owner(given text) returns text
 language plpgsql stable
@@ -6510,6 +7028,18 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- The fence and the TTL of what this token holds, a lease or a share; null: it holds nothing.
+create function leasehold_internal._grant_of(p_key text, p_token uuid, out fence bigint, out ttl_ms integer)
+language plpgsql stable
+as $$
+begin
+  select l.fence, l.ttl_ms into fence, ttl_ms from leasehold.leases l where l.key = p_key and l.token = p_token;
+  if not found then
+    select s.fence, s.ttl_ms into fence, ttl_ms from leasehold.shares s where s.key = p_key and s.token = p_token;
+  end if;
+end
+$$;
+--> statement-breakpoint
 -- Raises the error that explains why the key is not held with this token.
 create function leasehold_internal._refuse_renewal(p_key text, reason text) returns void
 language plpgsql volatile
@@ -6527,27 +7057,32 @@ begin
       when reason = 'expired' then 'It was not renewed in time: it has expired.'
       when lease.token is not null and lease.expires_at > clock_timestamp()
         then format('%s holds the key since %s, with fence %s.', lease.owner, lease.acquired_at, lease.fence)
+      when (select c.counted > 0 from leasehold_internal._count_shares(p_key, false) c)
+        then 'It was released, or it expired. Others share the key now.'
       else 'It was released, or it expired and others have had the key since. Nobody holds it now.'
     end,
     hint = 'Stop what the lock was for. To go on, take it again: select * from leasehold.try_acquire(...);';
 end
 $$;
 --> statement-breakpoint
--- Raises the error that explains why nothing can be done with a lease now.
-create function leasehold_internal._refuse_busy(p_key text, what text) returns void
+-- Raises the error that explains why nothing can be done with a lease now, or with the share that has this fence.
+create function leasehold_internal._refuse_busy(p_key text, p_fence bigint, what text) returns void
 language plpgsql volatile
 as $$
 begin
   raise exception using errcode = 'lock_not_available',
     message = format('the lease of %L cannot be %s now: a transaction keeps its row locked', p_key, what),
     detail = (
-      select leasehold_internal._where_open(b.is_blocked, b.pid, b.gid) from leasehold_internal._blocker(p_key) b),
+      select leasehold_internal._where_open(b.is_blocked, b.pid, b.gid)
+        from leasehold_internal._blocker(
+               p_key, (select s.fence from leasehold.shares s where s.key = p_key and s.fence = p_fence)) b),
     hint = 'Ask again once that transaction has ended.';
 end
 $$;
 --> statement-breakpoint
 create function leasehold.try_acquire(
-  key text, ttl interval default '30 s', owner text default null, metadata jsonb default null, session integer default null)
+  key text, ttl interval default '30 s', owner text default null, metadata jsonb default null, session integer default null,
+  shared boolean default false, capacity integer default null, weight integer default null)
 returns table (acquired boolean, token uuid, fence bigint, expires_at timestamptz, holder text, holder_expires_at timestamptz)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -6563,6 +7098,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(try_acquire.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
+  perform leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(try_acquire.session);
 
@@ -6577,7 +7113,13 @@ begin
              array[try_acquire.key collate "C"], array[token],
              array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
-             array[false], array[null::bigint]) a;
+             array[false], array[null::bigint],
+             p_weights => array[
+               case
+                 when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1)
+                 when try_acquire.shared then 1
+               end],
+             p_capacities => array[try_acquire.capacity]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
   end loop;
@@ -6597,14 +7139,17 @@ begin
 end
 $$;
 
-comment on function leasehold.try_acquire(text, interval, text, jsonb, integer) is
-  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 '
-  'min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the connection. '
-  'acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
-  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps its '
-  'row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and until '
-  'then the key is kept from everybody; so commit first. Fails with LH003 if an argument is invalid, and with LH004 on a '
-  'standby, under another isolation level than read committed, and if the session is not one of this connection.';
+comment on function leasehold.try_acquire(text, interval, text, jsonb, integer, boolean, integer, integer) is
+  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => '
+  '''5 min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the '
+  'connection. acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
+  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps '
+  'its row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and '
+  'until then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: '
+  'shared => true. "capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a '
+  'larger part than 1. Both are held beside others who share the key, never beside one who has it alone. Fails with LH003 '
+  'if an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the '
+  'session is not one of this connection.';
 --> statement-breakpoint
 -- How long a waiter without a listener sleeps between two looks. Nobody wakes it: a key that is released while it is the first
 -- and sleeps stays free until its next look. So it looks again after a twentieth of the time for which it has waited for the
@@ -6841,7 +7386,7 @@ as $$
 #variable_conflict use_column
 declare
   own leasehold.sessions;
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -6853,8 +7398,8 @@ begin
   end if;
   own := leasehold_internal._own_session(renew.session);
 
-  select l.* into lease from leasehold.leases l where l.key = renew.key collate "C" and l.token = renew.token;
-  if not found then
+  lease := leasehold_internal._grant_of(renew.key collate "C", renew.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(renew.key collate "C", null);
   end if;
   select a.* into answer
@@ -6902,20 +7447,20 @@ begin
           from leasehold_internal._blocker(release.key collate "C") b),
       hint = 'Release it in the transaction that renewed it, or end that one first.';
   end if;
-  perform leasehold_internal._wake(answer.next);
+  perform leasehold_internal._wake_next(release.key collate "C", answer.next);
   return answer.outcome = 'released';
 end
 $$;
 
 comment on function leasehold.release(text, uuid) is
   'Releases a lock: select leasehold.release(''report:daily'', ''<token>''); True if it was held until now. False if it had '
-  'ended before; then what was done since was not protected. The next waiter is woken when the transaction commits.';
+  'ended before; then what was done since was not protected. Whoever is next is woken when the transaction commits.';
 --> statement-breakpoint
 create function leasehold.check(key text)
 returns table (
   state text, owner text, fence bigint, session_id integer, is_session_alive boolean, acquired_at timestamptz,
   renewed_at timestamptz, expires_at timestamptz, remaining interval, ttl interval, metadata jsonb, waiters integer,
-  blocking_pid integer, blocking_transaction text)
+  blocking_pid integer, blocking_transaction text, mode text, holders jsonb)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -6936,6 +7481,17 @@ begin
     fence := answer.fence;
     acquired_at := to_timestamp(answer.acquired / 1000);
     metadata := answer.metadata::jsonb;
+    mode := answer.mode;
+    holders := (
+      select jsonb_agg(jsonb_build_object(
+               'state', h.state, 'owner', h.owner, 'fence', h.fence, 'mode', h.mode, 'weight', h.weight, 'capacity', h.capacity,
+               'session_id', h.session, 'is_session_alive', h.alive,
+               'acquired_at', to_timestamp(h.acquired / 1000), 'expires_at', to_timestamp(h.expires / 1000)) order by h.number)
+        from rows from (
+               json_to_recordset(answer.holders::json) as (
+                 state text, owner text, fence text, mode text, weight integer, capacity integer, session integer, alive boolean,
+                 acquired float8, expires float8)) with ordinality
+          h (state, owner, fence, mode, weight, capacity, session, alive, acquired, expires, number));
   end if;
   if state not in ('free', 'blocked') then
     expires_at := to_timestamp(answer.free / 1000);
@@ -6952,12 +7508,16 @@ end
 $$;
 
 comment on function leasehold.check(text) is
-  'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: free; '
-  'held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to anybody '
-  'until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or one in which '
-  'it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A key that is '
-  'orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open transaction that keeps '
-  'the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot be told which.';
+  'Who holds the key: select * from leasehold.check(''report:daily''); Returns one row; locks and changes nothing. state: '
+  'free; held; revoked (an operator took it away, and its holder has not let go yet); cooling (released, but not granted to '
+  'anybody until its minimum hold ends); blocked (kept by an open transaction: one that guarded it before its release, or '
+  'one in which it was granted and that is not committed); orphaned (its holder has died); expired (nobody renewed it). A '
+  'key that is orphaned or expired is granted to the next who asks. blocking_pid is the server process of the open '
+  'transaction that keeps the key, blocking_transaction the name of a prepared one; both null: there is none, or it cannot '
+  'be told which. mode: exclusive, shared (a read lock) or semaphore. Of several who share the key these columns tell of '
+  'the oldest holder, and expires_at of the last one to end; "holders" has all of them, the oldest first, each with state, '
+  'owner, fence (as a text), mode, weight, capacity, session_id, is_session_alive, acquired_at and expires_at. Null: nobody '
+  'holds it.';
 --> statement-breakpoint
 create function leasehold.attach(owner text default null, session integer default null) returns integer
 language plpgsql volatile security definer
@@ -7035,7 +7595,7 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -7046,8 +7606,8 @@ begin
     ttl_ms := leasehold_internal._ttl_ms(ttl);
   end if;
 
-  select l.* into lease from leasehold.leases l where l.key = detach_lock.key collate "C" and l.token = detach_lock.token;
-  if not found then
+  lease := leasehold_internal._grant_of(detach_lock.key collate "C", detach_lock.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(detach_lock.key collate "C", null);
   end if;
   for attempt in 1..3 loop
@@ -7058,7 +7618,7 @@ begin
     perform pg_sleep(0.005 * attempt);
   end loop;
   if answer.outcome = 'busy' then
-    perform leasehold_internal._refuse_busy(detach_lock.key collate "C", 'handed over');
+    perform leasehold_internal._refuse_busy(detach_lock.key collate "C", lease.fence, 'handed over');
   elsif answer.outcome <> 'renewed' then
     perform leasehold_internal._refuse_renewal(detach_lock.key collate "C", answer.reason);
   end if;
@@ -7087,7 +7647,7 @@ as $$
 #variable_conflict use_column
 declare
   own leasehold.sessions;
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -7099,8 +7659,8 @@ begin
   end if;
   own := leasehold_internal._own_session(adopt.session);
 
-  select l.* into lease from leasehold.leases l where l.key = adopt.key collate "C" and l.token = adopt.token;
-  if not found then
+  lease := leasehold_internal._grant_of(adopt.key collate "C", adopt.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(adopt.key collate "C", null);
   end if;
   new_token := gen_random_uuid();
@@ -7116,7 +7676,7 @@ begin
   end loop;
 
   if answer.outcome = 'busy' then
-    perform leasehold_internal._refuse_busy(adopt.key collate "C", 'adopted');
+    perform leasehold_internal._refuse_busy(adopt.key collate "C", lease.fence, 'adopted');
   elsif answer.outcome = 'attached' then
     raise exception using
       errcode = 'LH004',
@@ -7133,19 +7693,20 @@ end
 $$;
 
 comment on function leasehold.adopt(text, uuid, interval, text, integer) is
-  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and token '
-  'come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: new_token '
-  'is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the fence stays. '
-  '"ttl": counted from now, instead of the one it has. "owner": how others see the new holder. "session": the number that '
-  'attach() gave on this connection, which ties the lock to the connection. Fails with LH002 if the lock is no longer held with '
-  'this token, with LH004 if it is tied to a session that is alive, and with 55P03 if a transaction keeps the row locked, such '
-  'as one that guards the key.';
+  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and '
+  'token come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: '
+  'new_token is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the '
+  'fence stays. "ttl": counted from now, instead of the one it has. "owner": how others see the new holder. What shares the '
+  'key goes on to share it. "session": the number that attach() gave on this connection, which ties the lock to the '
+  'connection. Fails with LH002 if the lock is no longer held with this token, with LH004 if it is tied to a session that '
+  'is alive, and with 55P03 if a transaction keeps the row locked, such as one that guards the key.';
 --> statement-breakpoint
 -- Runs with the rights of its caller, so that it can tell a role without the right which one that is. What it calls is an
 -- administrator's alone.
 create function leasehold.force_release(key text, fence bigint default null, immediate boolean default false)
 returns table (
-  outcome text, free_at timestamptz, holder text, holder_fence bigint, blocking_pid integer, blocking_transaction text)
+  outcome text, free_at timestamptz, holder text, holder_fence bigint, blocking_pid integer, blocking_transaction text,
+  holders jsonb)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -7165,8 +7726,16 @@ begin
   end if;
   outcome := answer.outcome;
   free_at := to_timestamp(answer.freeat / 1000);
-  holder := answer.owner;
-  holder_fence := answer.fence;
+  holder := answer.holders::json #>> '{0,owner}';
+  holder_fence := (answer.holders::json #>> '{0,fence}')::bigint;
+  holders := (
+    select jsonb_agg(jsonb_build_object(
+             'owner', h.owner, 'fence', h.fence, 'weight', h.weight, 'session_id', h.session,
+             'expires_at', to_timestamp(h.expires / 1000)) order by h.number)
+      from rows from (
+             json_to_recordset(answer.holders::json) as (
+               owner text, fence text, weight integer, session integer, expires float8)) with ordinality
+        h (owner, fence, weight, session, expires, number));
   blocking_pid := answer.blocker;
   blocking_transaction := answer.gid;
   return next;
@@ -7174,11 +7743,12 @@ end
 $$;
 
 comment on function leasehold.force_release(text, bigint, boolean) is
-  'Takes a lock from its holder: select * from leasehold.force_release(''report:daily''); outcome: revoked (its renewals fail '
+  'Takes a lock from its holders: select * from leasehold.force_release(''report:daily''); outcome: revoked (its renewals fail '
   'from now on; the key is free when its holder notices, at free_at at the latest); released (free now: immediate, although its '
   'holder may still believe that it has the lock, and only fences protect what it writes; or a lease that had ended, or a '
   'minimum hold); gone (nobody held it). An open transaction that guards the key keeps it beyond that: blocking_pid, or the '
-  'prepared transaction blocking_transaction. "fence": only that grant, and no later one. '
+  'prepared transaction blocking_transaction. "fence": only that grant, and no later one. Of a key that is shared it takes that '
+  'share, or all: "holders" lists whom it was taken from, the oldest first, and holder is the first of them. '
   'For administrators: leasehold.grant_admin().';
 --> statement-breakpoint
 -- With the rights of its caller, as force_release.
@@ -7225,7 +7795,7 @@ comment on function leasehold.guard(text, bigint, interval) is
 --> statement-breakpoint
 -- For guard_table, and for triggers and policies of your own. The setting proves nothing, because anybody can set it: compare
 -- the fence under a lock on the row (decision 21). A lease that has expired or was released since its guard is still guarded.
-create function leasehold.is_guarded(key text) returns boolean
+create function leasehold.is_guarded(key text, shared boolean default false) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -7233,9 +7803,22 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-  guarded bigint := (leasehold_internal._guarded_keys(is_guarded.key) ->> is_guarded.key)::bigint;
+  keys jsonb := leasehold_internal._guarded_keys(is_guarded.key);
+  guarded bigint := (keys ->> is_guarded.key)::bigint;
+  guarded_share bigint;
   current_fence bigint;
 begin
+  if is_guarded.shared then
+    -- One share is guarded at a time: of two of a key the later one is recorded.
+    guarded_share := (keys ->> leasehold_internal._share_guard(is_guarded.key))::bigint;
+    if guarded_share is not null then
+      -- Whoever guards it keeps its row, also when it has ended.
+      perform from leasehold.shares s where s.key = is_guarded.key collate "C" and s.fence = guarded_share for key share;
+      if found then
+        return true;
+      end if;
+    end if;
+  end if;
   if guarded is null then
     return false;
   end if;
@@ -7248,9 +7831,11 @@ begin
 end
 $$;
 
-comment on function leasehold.is_guarded(text) is
-  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, nobody else has been granted '
-  'the key since leasehold.guard passed, and nobody will be until the transaction ends.';
+comment on function leasehold.is_guarded(text, boolean) is
+  'Whether this transaction guards the key: select leasehold.is_guarded(''account:42''); If so, nobody else has been '
+  'granted the key since leasehold.guard passed, and nobody will be until the transaction ends. The guard of a share does '
+  'not count, for others who share the key may guard it, too; with shared => true it does. Then nobody has been granted the '
+  'key alone since.';
 --> statement-breakpoint
 create function leasehold.fence_table(target regclass, column_name name) returns void
 language plpgsql volatile
@@ -7317,7 +7902,7 @@ $$;
 comment on function leasehold.unfence_table(regclass, name) is
   'Undoes fence_table: select leasehold.unfence_table(''public.accounts'', ''fence''); The column stays.';
 --> statement-breakpoint
-create function leasehold.guard_table(target regclass, key text) returns void
+create function leasehold.guard_table(target regclass, key text, shared boolean default false) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -7326,7 +7911,13 @@ declare
   table_name name := (select c.relname from pg_class c where c.oid = target);
   parent regclass;
   partition regclass;
+  arguments text[]; -- of the trigger
 begin
+  if guard_table.shared is null then
+    raise exception using errcode = 'LH003',
+      message = 'shared is null', hint = 'Give true to accept the guards of shares, or false, or leave it out for false.';
+  end if;
+  arguments := array[key, table_name] || case when guard_table.shared then array['shared'] end;
   perform leasehold_internal.check_key_expression(target, key);
   perform leasehold_internal.warn_of_children(target);
   for attempt in 1..2 loop
@@ -7341,8 +7932,8 @@ begin
     if exists (
          select from leasehold_internal.guard_triggers(target) t
           where t.tgrelid = target and t.tgname = 'zz_leasehold_guard' and t.tgenabled in ('O', 'A')
-            and t.tgargs = convert_to(key, getdatabaseencoding()) || E'\\000'
-                          || convert_to(table_name, getdatabaseencoding()) || E'\\000')
+            and t.tgargs = (select string_agg(convert_to(a, getdatabaseencoding()) || E'\\000', '' order by n)
+                              from unnest(arguments) with ordinality a (a, n)))
        and not exists (
          select from (select s.relid from pg_partition_tree(target) s union select target) s
           where not exists (
@@ -7359,8 +7950,8 @@ begin
   perform leasehold.unguard_table(target);
   execute format(
     'create trigger zz_leasehold_guard after insert or update or delete on %s for each row
-     execute function leasehold.require_guard(%L, %L)',
-    quoted, key, table_name);
+     execute function leasehold.require_guard(%s)',
+    quoted, (select string_agg(quote_literal(a), ', ' order by n) from unnest(arguments) with ordinality a (a, n)));
   for partition in
     select s.relid from (select s.relid from pg_partition_tree(target) s union select target) s
      where not exists (select from pg_trigger t where t.tgrelid = s.relid and t.tgname = 'zz_leasehold_guard_truncate')
@@ -7374,11 +7965,13 @@ begin
 end
 $$;
 
-comment on function leasehold.guard_table(regclass, text) is
+comment on function leasehold.guard_table(regclass, text, boolean) is
   'Lets a table be written only in transactions that guard the key of the row: select '
-  'leasehold.guard_table(''public.accounts'', $$''account:'' || id$$); "key" is an SQL expression over the columns that gives '
-  'the full key of the lock. Other writes fail with LH005, and so does every truncate. Call it again to change the expression, '
-  'and after creating a partition, to protect that from truncate.';
+  'leasehold.guard_table(''public.accounts'', $$''account:'' || id$$); "key" is an SQL expression over the columns that '
+  'gives the full key of the lock. Other writes fail with LH005, and so does every truncate. Call it again to change the '
+  'expression, and after creating a partition, to protect that from truncate. The guard of a share does not count, for two '
+  'who share a key would write the same row; with shared => true it does, for tables in which those who share a key write '
+  'rows of their own.';
 --> statement-breakpoint
 create function leasehold.unguard_table(target regclass) returns void
 language plpgsql volatile

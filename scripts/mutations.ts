@@ -32,7 +32,9 @@ import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { sets } from "./mutants/sets.js";
+import { sharedStores } from "./mutants/shared-stores.js";
 import { shares } from "./mutants/shares.js";
+import { sharing } from "./mutants/sharing.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -82,7 +84,9 @@ const mutants = [
   ...rules,
   ...sets,
   ...shares,
+  ...sharing,
   ...sqlApi,
+  ...sharedStores,
   ...stores,
   ...testing,
   ...sweeper,

@@ -12,6 +12,7 @@ export {
   type FenceColumnOf,
   fencedBy,
   fenceTable,
+  type GuardTableOptions,
   guardTable,
   unfenceTable,
   unguardTable,

@@ -128,7 +128,7 @@ export const handingOver: readonly Mutant[] = [
   one(
     "adopt: not on disk when it is answered",
     adopt,
-    [["  perform leasehold_internal._commit_durably();\n", ""]],
+    [["  end if;\n  perform leasehold_internal._commit_durably();\n", "  end if;\n"]],
     sql,
   ),
   one(

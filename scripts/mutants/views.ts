@@ -62,7 +62,7 @@ export const views: readonly Mutant[] = [
   {
     name: "views: blocked by who let go",
     file: "src/sql/views/waiting.sql",
-    edits: [[" and (blocking.state in ('held', 'revoked', 'cooling') or blocking.is_blocked)", ""]],
+    edits: [["(k.state in ('held', 'revoked', 'cooling') or k.is_blocked)", "true"]],
     tests: states,
   },
   {
@@ -149,13 +149,13 @@ export const views: readonly Mutant[] = [
   {
     name: "views: a key that is guarded and released is free for who waits",
     file: "src/sql/views/waiting.sql",
-    edits: [[" or blocking.is_blocked)", ")"]],
+    edits: [[" or k.is_blocked)", ")"]],
     tests: states,
   },
   {
     name: "views: a process that waits for itself is a cycle",
-    file: "src/sql/views/deadlocks.sql",
-    edits: [[" and l.session_id <> w.session_id\n", " and l.session_id is not null and w.session_id is not null\n"]],
+    file: "src/sql/views/_cycles.sql",
+    edits: [["if is_own[key] and node <> start then", "if is_own[key] then"]],
     tests: cycles,
   },
   {
@@ -167,7 +167,10 @@ export const views: readonly Mutant[] = [
   {
     name: "views: a cycle begins where it was found",
     file: "src/sql/views/_cycles.sql",
-    edits: [["cycle := cycle[least:] || cycle[:least - 1];", "cycle := cycle;"]],
+    edits: [
+      ["sessions := cycle[least:] || cycle[:least - 1];", "sessions := cycle;"],
+      ["keys := path[least:] || path[:least - 1];", "keys := path;"],
+    ],
     tests: cycles,
   },
 ];

@@ -127,10 +127,11 @@ function isSettled(answer: AdoptAnswer): answer is Settled {
 /** What the lock was acquired with elsewhere takes the place of what this locker would have given it. */
 function termsOf(
   terms: ResolvedAcquireOptions,
-  { metadata, maxHoldUntilMs, acquiredAtMs }: AdoptedAnswer,
+  { metadata, share, maxHoldUntilMs, acquiredAtMs }: AdoptedAnswer,
 ): ResolvedAcquireOptions {
   return {
     ...terms,
+    share,
     metadata: { json: metadata, value: metadata === null ? null : (JSON.parse(metadata) as JsonValue) },
     maxHoldMs: maxHoldUntilMs === null ? Number.POSITIVE_INFINITY : maxHoldUntilMs - acquiredAtMs,
   };

@@ -1,5 +1,6 @@
 import type { HolderInfo } from "../errors/errors.js";
 import type { JsonValue } from "./metadata.js";
+import type { LockMode } from "./share-options.js";
 
 /**
  * What `check` says about a key that is not free. `held`: granted. `revoked`: an operator took it away with `forceRelease`, and
@@ -13,13 +14,18 @@ export interface LeaseInfo {
   readonly key: string;
   /** What keeps the key, see above. */
   readonly state: "held" | "revoked" | "cooling" | "blocked" | "orphaned" | "expired";
-  /** The holder as it named itself; while cooling or blocked, the last one. */
+  /** How it is held, or was last. Null when that is not known: while its grant is in an open transaction. */
+  readonly mode: LockMode | null;
+  /**
+   * The holder as it named itself; while cooling or blocked, the last one. Of several who share the key, the oldest: `fence`, `acquiredAt`,
+   * `isSessionAlive` and `metadata` are of the same one.
+   */
   readonly owner: string | null;
-  /** Who holds it, or held it until it expired or died; empty while cooling or blocked. */
+  /** All who hold it, the oldest first; when nobody does any more, those who held it until they expired or died. Empty while cooling or blocked. */
   readonly holders: readonly HolderInfo[];
-  /** Whether it is this very process. */
+  /** Whether this very process is among them. */
   readonly isThisProcess: boolean;
-  /** Null while the key's first grant is in an open transaction. */
+  /** The fencing token of that grant. Null while the key's first one is in an open transaction. */
   readonly fence: bigint | null;
   /** When it was granted, by the server's clock; null when there is no grant. */
   readonly acquiredAt: Date | null;

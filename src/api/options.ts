@@ -221,7 +221,7 @@ export interface LockerOptions extends LeaseOptions, WaitOptions, BackendOptions
 
 /** Options of `forceRelease`. */
 export interface ForceReleaseOptions {
-  /** Only if the key is held with this fence, so that a newer grant is not taken away by mistake. */
+  /** Only the grant with this fence, so that a newer one is not taken away by mistake. Of several who share the key, only that one. */
   readonly fence?: bigint | undefined;
   /**
    * Frees the key now, although its holder may still believe that it holds: exclusion is broken on purpose, and only fences

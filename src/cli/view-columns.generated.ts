@@ -5,6 +5,9 @@ export const viewColumns = {
   active_leases: {
     key: "text",
     state: "text",
+    mode: "text",
+    weight: "integer",
+    capacity: "integer",
     fence: "bigint",
     owner: "text",
     session_id: "integer",
@@ -37,6 +40,9 @@ export const viewColumns = {
   },
   expired_leases: {
     key: "text",
+    mode: "text",
+    weight: "integer",
+    capacity: "integer",
     fence: "bigint",
     owner: "text",
     session_id: "integer",
@@ -115,6 +121,9 @@ export const viewColumns = {
   waiting: {
     key: "text",
     position: "integer",
+    mode: "text",
+    weight: "integer",
+    capacity: "integer",
     ticket: "bigint",
     owner: "text",
     session_id: "integer",

@@ -17,6 +17,8 @@ interface Look {
   readonly isElastic?: boolean;
   /** The column is left out of a table in which no row has a value. */
   readonly isRare?: boolean;
+  /** This counts as no value then. */
+  readonly usual?: string;
 }
 
 /** A column without a heading appears only in the JSON. */
@@ -136,7 +138,8 @@ export function printRows(view: View, rows: readonly Data[], isJson: boolean): v
 }
 
 export function viewLines(view: View, rows: readonly Data[], options: TableOptions): string[] {
-  const hasValue = (column: ViewColumn): boolean => rows.some((row) => row[nameOf(column)] !== null);
+  const hasValue = (column: ViewColumn): boolean =>
+    rows.some((row) => ![null, undefined, column.usual].includes(row[nameOf(column)] as string | null | undefined));
   const shown = view.columns.filter((column) => column.heading !== undefined && (!column.isRare || hasValue(column)));
   const columns = shown.map(
     ({ heading = "", kind, isElastic = false }): TableColumn => ({

@@ -1,11 +1,14 @@
 import { type View, view } from "./view.js";
 
 export const activeLeases: View = view("active_leases", {
-  orderBy: "v.key",
+  orderBy: "v.key, v.fence",
   empty: "No key is held.",
   table: {
     key: { heading: "KEY", isElastic: true },
     state: { heading: "STATE" },
+    mode: { heading: "MODE", isRare: true, usual: "exclusive" },
+    weight: { heading: "WEIGHT", isRare: true },
+    capacity: { heading: "CAPACITY", isRare: true },
     fence: { heading: "FENCE" },
     owner: { heading: "OWNER", isElastic: true },
     is_session_alive: { heading: "ALIVE" },
@@ -23,6 +26,9 @@ export const queuedWaiters: View = view("waiting", {
   table: {
     key: { heading: "KEY", isElastic: true },
     position: { heading: "#" },
+    mode: { heading: "MODE", isRare: true, usual: "exclusive" },
+    weight: { heading: "WEIGHT", isRare: true },
+    capacity: { heading: "CAPACITY", isRare: true },
     owner: { heading: "OWNER", isElastic: true },
     waiting_for: { heading: "WAITING" },
     is_alive: { heading: "ALIVE" },
@@ -50,10 +56,11 @@ export const liveSessions: View = view("live_sessions", {
 });
 
 export const expiredLeases: View = view("expired_leases", {
-  orderBy: "v.key",
+  orderBy: "v.key, v.fence",
   empty: "No lease is expired.",
   table: {
     key: { heading: "KEY", isElastic: true },
+    mode: { heading: "MODE", isRare: true, usual: "exclusive" },
     fence: { heading: "FENCE" },
     owner: { heading: "OWNER", isElastic: true },
     reason: { heading: "REASON" },

@@ -47,9 +47,19 @@ export function unfenceTable<Table extends PgTable>(table: Table, column: FenceC
  * ```ts
  * await db.execute(guardTable(accounts, sql`'account:' || ${accounts.id}`));
  * ```
+ * With `shared` the guards of shares (`acquire` with `shared` or `capacity`) count, too: for tables in which those who share a key write rows of
+ * their own. Else two of them could write the same row.
  */
-export function guardTable(table: PgTable, key: SQL | PgColumn): SQL {
-  return sql`select leasehold.guard_table(${nameOfTable(table)}, ${quoted(sql`${withoutSchema(key)}`.inlineParams())})`;
+export function guardTable(table: PgTable, key: SQL | PgColumn, options: GuardTableOptions = {}): SQL {
+  const expression = quoted(sql`${withoutSchema(key)}`.inlineParams());
+  const shared = options.shared === true ? sql`, shared => true` : sql``;
+  return sql`select leasehold.guard_table(${nameOfTable(table)}, ${expression}${shared})`;
+}
+
+/** Options of `guardTable`. */
+export interface GuardTableOptions {
+  /** Whether the guard of a share counts. Default false. */
+  readonly shared?: boolean | undefined;
 }
 
 /** Removes the trigger that `guardTable` added, if it is there. */

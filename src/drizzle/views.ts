@@ -14,6 +14,7 @@ import {
   timestamp,
 } from "drizzle-orm/pg-core";
 import type { JsonValue } from "../api/metadata.js";
+import type { LockMode } from "../api/share-options.js";
 
 /**
  * A view of the schema `leasehold`, of which each row is a `Row`. What the columns mean is said by their comments in the database
@@ -44,11 +45,15 @@ const leasehold: PgSchema<"leasehold"> = pgSchema("leasehold");
 
 const instant = (name: string) => timestamp(name, { withTimezone: true });
 const number64 = (name: string) => bigint(name, { mode: "bigint" });
+const lockMode = (name: string) => text(name, { enum: ["exclusive", "shared", "semaphore"] });
 
 /** A row of `activeLeases`. */
 export interface ActiveLease {
   key: string;
   state: "held" | "revoked" | "cooling" | "blocked" | "orphaned" | "expired";
+  mode: LockMode | null;
+  weight: number | null;
+  capacity: number | null;
   fence: bigint | null;
   owner: string | null;
   sessionId: number | null;
@@ -84,6 +89,9 @@ export const activeLeases: View<"active_leases", ActiveLease> = leasehold
   .view("active_leases", {
     key: text("key").notNull(),
     state: text("state", { enum: ["held", "revoked", "cooling", "blocked", "orphaned", "expired"] }).notNull(),
+    mode: lockMode("mode"),
+    weight: integer("weight"),
+    capacity: integer("capacity"),
     fence: number64("fence"),
     owner: text("owner"),
     sessionId: integer("session_id"),
@@ -113,6 +121,9 @@ export const activeLeases: View<"active_leases", ActiveLease> = leasehold
 export interface Waiting {
   key: string;
   position: number | null;
+  mode: LockMode;
+  weight: number | null;
+  capacity: number | null;
   ticket: bigint;
   owner: string;
   sessionId: number | null;
@@ -140,6 +151,9 @@ export const waiting: View<"waiting", Waiting> = leasehold
   .view("waiting", {
     key: text("key").notNull(),
     position: integer("position"),
+    mode: lockMode("mode").notNull(),
+    weight: integer("weight"),
+    capacity: integer("capacity"),
     ticket: number64("ticket").notNull(),
     owner: text("owner").notNull(),
     sessionId: integer("session_id"),
@@ -196,6 +210,9 @@ export const liveSessions: View<"live_sessions", LiveSession> = leasehold
 /** A row of `expiredLeases`. */
 export interface ExpiredLease {
   key: string;
+  mode: LockMode;
+  weight: number | null;
+  capacity: number | null;
   fence: bigint;
   owner: string;
   sessionId: number | null;
@@ -209,6 +226,9 @@ export interface ExpiredLease {
 export const expiredLeases: View<"expired_leases", ExpiredLease> = leasehold
   .view("expired_leases", {
     key: text("key").notNull(),
+    mode: lockMode("mode").notNull(),
+    weight: integer("weight"),
+    capacity: integer("capacity"),
     fence: number64("fence").notNull(),
     owner: text("owner").notNull(),
     sessionId: integer("session_id"),

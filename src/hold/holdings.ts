@@ -99,6 +99,13 @@ export class Holdings implements LockActions, LeaseOwner {
     return undefined;
   }
 
+  /** All on a key. */
+  *on(key: string): Iterable<Lock> {
+    for (const { lock } of this.#of(key)) {
+      yield lock;
+    }
+  }
+
   has(key: string): boolean {
     return this.#byKey[key] !== undefined || this.#shares[key] !== undefined;
   }
@@ -267,6 +274,7 @@ export class Holdings implements LockActions, LeaseOwner {
       : {
           owner: holder.owner,
           fence: holder.fence,
+          weight: holder.weight,
           isThisProcess: this.isOurs(key, holder.fence, holder.sessionId),
           expiresAt: new Date(holder.expiresAtMs),
         };

@@ -1,24 +1,27 @@
 import type { LeaseInfo } from "../api/lease-info.js";
 import type { JsonValue } from "../api/metadata.js";
 import type { HolderInfo } from "../errors/errors.js";
-import type { KeyState } from "../store/messages.js";
+import type { Holder, KeyState } from "../store/messages.js";
 
-/** Null when the key is free. */
+/** Null when the key is free. isFirstOurs: whether the grant that it tells of first is one of this process. */
 export function toLeaseInfo(
   key: string,
   state: KeyState,
-  isThisProcess: boolean,
+  isFirstOurs: boolean,
+  toInfo: (holder: Holder) => HolderInfo | null,
   instance: string | null,
 ): LeaseInfo | null {
   if (state.state === "free") {
     return null;
   }
+  const holders: readonly HolderInfo[] = state.holders.flatMap((holder) => toInfo(holder) ?? []);
   const data = {
     key,
     state: state.state,
+    mode: state.mode,
     owner: state.owner,
-    holders: holdersOf(state, isThisProcess),
-    isThisProcess,
+    holders,
+    isThisProcess: isFirstOurs || holders.some(({ isThisProcess }) => isThisProcess),
     fence: state.fence,
     acquiredAt: toDate(state.acquiredAtMs),
     expiresAt: toDate(state.expiresAtMs),
@@ -39,12 +42,7 @@ export function toLeaseInfo(
   }) as LeaseInfo;
 }
 
-function holdersOf({ state, owner, fence, expiresAtMs }: KeyState, isThisProcess: boolean): readonly HolderInfo[] {
-  const isGranted = state !== "cooling" && state !== "blocked" && fence !== null;
-  return isGranted ? [{ owner, fence, isThisProcess, expiresAt: toDate(expiresAtMs) }] : [];
-}
-
-/** Whether an acquire would have to wait. */
+/** Whether an acquire without `shared` or `capacity` would have to wait. */
 export function isKept({ state, isBlocked }: KeyState): boolean {
   return isBlocked || state === "held" || state === "revoked" || state === "cooling";
 }

@@ -240,7 +240,8 @@ export interface Locker extends AsyncDisposable {
   fullKey(key: string): string;
 
   /**
-   * Takes a lock away from its holder, whoever that is, and says when the key will be free. A minimum hold is ended.
+   * Takes a lock away from its holder, whoever that is, and says when the key will be free; of a key that is shared, from all who share it. A
+   * minimum hold is ended.
    * Resolves to null when nothing kept the key, or when nobody holds it with that `fence`.
    *
    * ```ts

@@ -26,7 +26,7 @@ import type { Tally } from "../observe/counters/tally.js";
 import { acquiring, type Publisher } from "../observe/hooks/publisher.js";
 import { Observers } from "../observe/observer.js";
 import type { Backend, BackendEvents } from "../store/backend.js";
-import type { KeyState } from "../store/messages.js";
+import type { Holder, KeyState } from "../store/messages.js";
 import type { Calls } from "./calls.js";
 import { type DebugInfo, describeLocker } from "./debug.js";
 import { isKept, toLeaseInfo } from "./lease-info.js";
@@ -98,7 +98,7 @@ export class StoreLocker implements Locker {
           throw new ClosedError();
         }
       },
-      refuseReentry: (fullKey) => refuseReentry(fullKey, parts.holdings.get(fullKey)),
+      refuseReentry: (fullKey) => refuseReentry(fullKey, parts.holdings.on(fullKey)),
     };
     this.#sets = new Sets(() => this.#setHome);
   }
@@ -121,7 +121,7 @@ export class StoreLocker implements Locker {
         return Promise.reject(new ClosedError());
       }
       if (terms.reentry === "throw") {
-        refuseReentry(fullKey, this.#holdings.get(fullKey));
+        refuseReentry(fullKey, this.#holdings.on(fullKey));
       }
       return acquiring.hasSubscribers
         ? this.#publisher.traceAcquire(
@@ -222,8 +222,9 @@ export class StoreLocker implements Locker {
   async check(key: string): Promise<LeaseInfo | null> {
     const fullKey = this.fullKey(key);
     const state = await this.#stateOf(fullKey);
-    const isOurs = this.#holdings.isOurs(fullKey, state.fence, state.sessionId);
-    return toLeaseInfo(fullKey, state, isOurs, this.#options.instance);
+    const isFirstOurs = this.#holdings.isOurs(fullKey, state.fence, state.sessionId);
+    const toInfo = (holder: Holder) => this.#holdings.holderInfo(fullKey, holder);
+    return toLeaseInfo(fullKey, state, isFirstOurs, toInfo, this.#options.instance);
   }
 
   async isLocked(key: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { SweepResult } from "../api/results.js";
+import type { LockMode } from "../api/share-options.js";
 import type { ShareTerms } from "../config/share.js";
 import type { LeaseholdError, LossReason } from "../errors/errors.js";
 import type { Instant } from "../runtime/clock.js";
@@ -193,6 +194,8 @@ export interface Takeover {
 export interface Holder {
   readonly owner: string | null;
   readonly fence: bigint;
+  /** What it takes of the key's capacity; null: not told. */
+  readonly weight: number | null;
   readonly sessionId: number | null;
   readonly expiresAtMs: number;
 }
@@ -238,6 +241,8 @@ export interface AdoptedAnswer extends Proof {
   readonly acquiredAtMs: number;
   /** How long ago that was, by the server's clock. */
   readonly ageMs: number;
+  /** How it shares the key; null: it is exclusive. */
+  readonly share: ShareTerms | null;
   /** When it ends, renewed or not; null: no limit. */
   readonly maxHoldUntilMs: number | null;
   /** JSON text. */
@@ -246,9 +251,14 @@ export interface AdoptedAnswer extends Proof {
 
 export interface KeyState {
   readonly state: "free" | "held" | "revoked" | "cooling" | "blocked" | "orphaned" | "expired";
+  /** Null: it is free, or the grant is in an open transaction. */
+  readonly mode: LockMode | null;
+  /** This and what follows is of the first of its holders, or of who had it last. */
   readonly owner: string | null;
   readonly fence: bigint | null;
   readonly sessionId: number | null;
+  /** The oldest first: who holds it, or held it until that ended. Empty when it was released. */
+  readonly holders: readonly Holder[];
   readonly isSessionAlive: boolean | null;
   readonly acquiredAtMs: number | null;
   /** When the key is free at the latest; null while an open transaction is all that keeps it. */

@@ -32,7 +32,7 @@ describe("check says who has a key", () => {
       key: "a",
       state: "held",
       owner: "holder",
-      holders: [{ owner: "holder", fence: lock.fence, isThisProcess: false, expiresAt: lock.expiresAt }],
+      holders: [{ owner: "holder", fence: lock.fence, weight: 1, isThisProcess: false, expiresAt: lock.expiresAt }],
       isThisProcess: false,
       fence: lock.fence,
       acquiredAt: lock.acquiredAt,

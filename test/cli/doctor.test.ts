@@ -37,6 +37,7 @@ const healthy: Facts = {
   clock: { aheadMs: 3, uncertaintyMs: 1, stepMs: 0.2, grantAheadMs: -40_000 },
   transactions: { horizons: [], maySee: true, inactiveSlots: 0 },
   deadlocks: [],
+  mixedCapacities: [],
   fences: { source: "auto", knowsCluster: true, areLeasesLogged: true, ahead: null },
 };
 
@@ -244,6 +245,13 @@ test.each<[what: string, change: Partial<Facts>, check: string, level: string, s
     "deadlocks",
     "warning",
     /a waits for k/,
+  ],
+  [
+    "capacities that differ",
+    { mixedCapacities: [{ key: "api", least: 2, most: 5 }] },
+    "capacities",
+    "warning",
+    /api \(2 to 5\).*the same capacity/,
   ],
 ])("%s", (_, change, check, level, says) => {
   const findings = findingsIn({ ...healthy, ...change });

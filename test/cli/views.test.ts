@@ -222,6 +222,7 @@ test("show tells all about a key, and who waits in its queue", async () => {
     key: "nobody's",
     is_free: true,
     lease: null,
+    leases: [],
     expired_lease: null,
     waiting: [],
   });
@@ -482,7 +483,7 @@ test("release --force takes a lock, the one with the fence that was meant, at on
     key: "mine",
     outcome: "released",
     free_at: null,
-    holders: [{ owner: "victim", fence: `${lock.fence}`, expires_at: expect.any(String) }],
+    holders: [{ owner: "victim", fence: `${lock.fence}`, weight: 1, expires_at: expect.any(String) }],
     blocking_pid: null,
     blocking_transaction: null,
   });

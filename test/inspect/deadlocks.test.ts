@@ -12,13 +12,23 @@ const database = await createDatabase();
 const { sql } = database;
 const literal = (numbers: readonly number[]) => `{${numbers.join(",")}}`;
 
-/** What leasehold_internal._cycles finds, each once. */
-async function findCycles(edges: readonly Edge[]): Promise<number[][]> {
+/** What leasehold_internal._cycles finds, each once. Each edge is a key of its own, or (byHolder) one for all who wait for a holder. */
+async function findCycles(edges: readonly Edge[], byHolder = false): Promise<number[][]> {
+  const holders = [...new Set(edges.map(([, holder]) => holder))];
+  const keys = edges.map(([, holder], index) => (byHolder ? holders.indexOf(holder) : index) + 1);
   const rows = await sql`
-    select distinct to_jsonb(sessions) as cycle
-      from leasehold_internal._cycles(${literal(edges.map(([waiter]) => waiter))}::text::integer[],
-                                      ${literal(edges.map(([, holder]) => holder))}::text::integer[])`;
-  return rows.map(({ cycle }) => cycle);
+    select distinct to_jsonb(sessions) as cycle, to_jsonb(keys) as keys
+      from leasehold_internal._cycles(${literal(edges.map(([waiter]) => waiter))}::text::integer[], ${literal(keys)}::text::integer[],
+                                      ${literal(edges.map(([, holder]) => holder))}::text::integer[], ${literal(keys)}::text::integer[])`;
+  for (const { cycle, keys: path } of rows) {
+    for (const [place, node] of cycle.entries()) {
+      const next = cycle[(place + 1) % cycle.length];
+      expect(
+        edges.some(([waiter, holder], index) => waiter === node && holder === next && keys[index] === path[place]),
+      ).toBe(true);
+    }
+  }
+  return [...new Set(rows.map(({ cycle }) => JSON.stringify(cycle)))].map((cycle) => JSON.parse(cycle));
 }
 
 test("in random graphs the cycles that are found are real, and every node of one is in a shortest", async () => {
@@ -33,6 +43,7 @@ test("in random graphs the cycles that are found are real, and every node of one
       if (edge[0] !== edge[1]) edges.push(edge);
     }
     expectCycles(await findCycles(edges), edges);
+    expectCycles(await findCycles(edges, true), edges);
   }
 });
 
@@ -45,6 +56,7 @@ test("a ring, a star, a chain, two rings that share a node, everybody waiting fo
   const eight: Edge[] = [[1, 2], [2, 1], [2, 3], [3, 4], [4, 2]]; // biome-ignore format: one line a shape
   expect((await findCycles(eight)).sort()).toEqual([[1, 2], [2, 3, 4]]); // biome-ignore format: one line a shape
   expect(await findCycles([])).toEqual([]);
+  expect(await findCycles([[1, 1], [2, 2], [1, 2], [2, 3], [3, 1]])).toEqual([[1, 2, 3]]); // biome-ignore format: one line a shape
   const all = nodes.flatMap((from) => nodes.filter((to) => to !== from).map((to): Edge => [from, to]));
   expectCycles(await findCycles(all), all);
 });

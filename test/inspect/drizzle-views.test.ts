@@ -75,6 +75,9 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
     expect(lease).toEqual({
       key: a,
       state: "held",
+      mode: "exclusive",
+      weight: null,
+      capacity: null,
       fence: held.fence,
       owner: `${driver}:first`,
       sessionId: session,
@@ -101,6 +104,9 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
     expect(wait).toEqual({
       key: a,
       position: 1,
+      mode: "exclusive",
+      weight: null,
+      capacity: null,
       ticket: expect.any(BigInt),
       owner: `${driver}:second`,
       sessionId: expect.any(Number),
@@ -135,6 +141,9 @@ describe.each(["postgres.js", "node-postgres"] as const)("over %s", (driver) => 
     ]);
     expect(over).toEqual({
       key: gone,
+      mode: "exclusive",
+      weight: null,
+      capacity: null,
       fence: expect.any(BigInt),
       owner: `${driver}:passing`,
       sessionId: null,

@@ -10,6 +10,8 @@ import { openMetered } from "../support/processor-time.js";
 const LEASES = 100_000;
 const WAITERS = 5_000;
 const SESSIONS = 500;
+/** Of one key, which as many wait for. */
+const SHARES = 1_000;
 
 const database = await createDatabase();
 const { sql } = database;
@@ -17,10 +19,13 @@ const views = (
   await sql`select relname::text as name from pg_class where relnamespace = 'leasehold'::regnamespace and relkind = 'v' order by 1`
 ).map(({ name }) => name as string);
 
-/** Every second lease has expired; those who wait do so for live ones, four of them for each. */
+/**
+ * Every second lease has expired; those who wait do so for live ones, four of them for each. Besides, a tenth as many keys have two shares each,
+ * and one has many, and many who wait for it.
+ */
 async function fill(leases: number): Promise<void> {
   await sql.begin(async (tx) => {
-    await tx`truncate leasehold.leases, leasehold.waiters, leasehold.sessions`;
+    await tx`truncate leasehold.leases, leasehold.shares, leasehold.waiters, leasehold.sessions`;
     await tx`
       insert into leasehold.sessions (id, nonce, owner, pid, host, application_name, version, started_at, seen_at)
       select n, gen_random_uuid(), 'owner-' || n, n, 'host', '', '0.0.0', clock_timestamp(), clock_timestamp() from generate_series(1, ${SESSIONS}) n`;
@@ -30,11 +35,23 @@ async function fill(leases: number): Promise<void> {
              clock_timestamp() + case when n % 2 = 0 then interval '1 hour' else interval '-1 minute' end, 1
         from generate_series(1, ${leases}) n`;
     await tx`
+      insert into leasehold.leases (key, fence, ttl_ms, queued, acquired_at, released_at)
+      select 'shared-' || n, 1, 30000, true, clock_timestamp(), clock_timestamp() from generate_series(1, ${leases / 10}) n`;
+    await tx`
+      insert into leasehold.shares (key, token, fence, weight, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, acquired_at, renewed_at, expires_at)
+      select 'shared-' || case when n > ${leases / 5} then 1 else n / 2 + 1 end, gen_random_uuid(), n, 1, 'owner-' || n % ${SESSIONS} + 1, n % ${SESSIONS} + 1,
+             30000, 3600000, 0, clock_timestamp(), clock_timestamp(), clock_timestamp() + interval '1 hour'
+        from generate_series(1, ${leases / 5 + SHARES}) n`;
+    await tx`
+      insert into leasehold.waiters (key, ticket, token, session_id, owner, enqueued_at, alive_until)
+      select 'shared-1', 1000000 + n, gen_random_uuid(), n % ${SESSIONS} + 1, 'waiter', clock_timestamp(), clock_timestamp() + interval '1 hour'
+        from generate_series(1, ${SHARES}) n`;
+    await tx`
       insert into leasehold.waiters (key, ticket, token, session_id, owner, enqueued_at, alive_until)
       select 'key-' || 2 * (n / 4 + 1), n, gen_random_uuid(), n % ${SESSIONS} + 1, 'waiter', clock_timestamp(), clock_timestamp() + interval '1 hour'
         from generate_series(1, ${WAITERS}) n`;
   });
-  await sql`vacuum analyze leasehold.leases`;
+  await sql`vacuum analyze leasehold.leases, leasehold.shares`;
 }
 
 /** The pages that a query looks at, those in the functions that it calls included. */
@@ -94,15 +111,17 @@ async function processorTimeOf(query: string): Promise<number> {
 
 for (const leases of [LEASES / 10, LEASES]) {
   test(`with ${leases} leases a view does a few things for each row, and asks for locks and sessions a few times`, async () => {
-    expectLeft(database, "leases", "waiters", "sessions");
+    expectLeft(database, "leases", "shares", "waiters", "sessions");
     await fill(leases);
     const client = await openClient(database.url);
     // somebody guards a key: else nobody would have to look for whom
     const guarding = await openClient(database.url);
     onTestFinished(() => guarding.end());
-    await guarding.unsafe("begin; select from leasehold.leases where key in ('key-4', 'key-5') for key share");
+    await guarding.unsafe(
+      "begin; select from leasehold.leases where key in ('key-4', 'key-5') for key share; select from leasehold.shares where fence in (4, 5) for key share",
+    );
     await client.unsafe("set track_functions = 'all'");
-    const rows = leases + WAITERS + SESSIONS;
+    const rows = 1.3 * leases + WAITERS + SESSIONS + 2 * SHARES;
 
     for (const view of views) {
       const query = `select * from leasehold.${view}`;
@@ -117,14 +136,14 @@ for (const leases of [LEASES / 10, LEASES]) {
       expect(Number(plan["Shared Hit Blocks"]) + Number(plan["Shared Read Blocks"]), view).toBeLessThan(20 * rows);
     }
     expect(
-      await sql`select blocking_pid is not null as named from leasehold.active_leases where key = 'key-5'`,
-    ).toEqual([{ named: true }]);
+      await sql`select blocking_pid is not null as named from leasehold.active_leases where key = 'key-5' or fence = 4 and mode = 'shared'`,
+    ).toEqual([{ named: true }, { named: true }]);
     await client.end();
   });
 }
 
 test("one key is looked up, not searched for", async () => {
-  expectLeft(database, "leases", "waiters", "sessions");
+  expectLeft(database, "leases", "shares", "waiters", "sessions");
   await fill(LEASES);
   // also while somebody guards a key
   const guarding = await openClient(database.url);
@@ -136,6 +155,7 @@ test("one key is looked up, not searched for", async () => {
     "select * from leasehold.active_leases where key = 'key-4000'",
     "select * from leasehold.expired_leases where key = 'key-4001'",
     "select * from leasehold.waiting where key = 'key-1000'",
+    "select * from leasehold.active_leases where key = 'shared-4000'",
   ]) {
     expect(await sql.unsafe(query), query).not.toHaveLength(0);
     expect(await pagesOf(query), query).toBeLessThan(300);
@@ -143,11 +163,12 @@ test("one key is looked up, not searched for", async () => {
 });
 
 test("a cycle is found among sessions that all wait for all, in a time that grows as the waits do", async () => {
-  expectLeft(database, "leases", "waiters", "sessions");
+  expectLeft(database, "leases", "shares", "waiters", "sessions");
   await fill(SESSIONS);
   /** Each of so many holds two keys, and waits for a key of every other. */
   const crowd = async (size: number) => {
     await sql`delete from leasehold.waiters`;
+    await sql`delete from leasehold.shares`;
     await sql`
       insert into leasehold.waiters (key, ticket, token, session_id, owner, enqueued_at, alive_until)
       select 'key-' || 2 * b, a * 1000 + b, gen_random_uuid(), 2 * a + 1, 'waiter', clock_timestamp(), clock_timestamp() + interval '1 hour'

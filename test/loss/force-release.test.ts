@@ -43,7 +43,7 @@ test("a holder that is forced out and does not listen keeps the key until the ex
   expect(await operator.forceRelease("deaf")).toEqual({
     outcome: "revoked",
     freeAt: expiresAt,
-    holders: [{ owner: expect.any(String), fence: first.fence, isThisProcess: false, expiresAt }],
+    holders: [{ owner: expect.any(String), fence: first.fence, weight: 1, isThisProcess: false, expiresAt }],
     blockingPid: null,
     blockingTransaction: null,
   });

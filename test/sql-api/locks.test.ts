@@ -229,7 +229,14 @@ test("check shows each state a key can be in, and no token", async () => {
 
 test("force_release takes a lock from its holder: at its next renewal, or at once; or says that there is nothing to take", async () => {
   const force = async (rest = "") => (await sql.unsafe(`select * from leasehold.force_release('f'${rest})`))[0];
-  const nobody = { holder: null, holder_fence: null, free_at: null, blocking_pid: null, blocking_transaction: null };
+  const nobody = {
+    holder: null,
+    holder_fence: null,
+    holders: null,
+    free_at: null,
+    blocking_pid: null,
+    blocking_transaction: null,
+  };
   expect(await force()).toEqual({ outcome: "gone", ...nobody });
   await using locker = openLocker(database, { owner: "its holder", ttlMs: 60_000, keepAlive: false });
   const first = await locker.acquire("f");
@@ -240,6 +247,7 @@ test("force_release takes a lock from its holder: at its next renewal, or at onc
     outcome: "revoked",
     holder: "its holder",
     holder_fence: String(first.fence),
+    holders: [expect.objectContaining({ owner: "its holder", fence: String(first.fence), weight: null })],
     free_at: first.expiresAt,
   });
   expect((await sql`select state, expires_at from leasehold.check('f')`)[0]).toEqual({
@@ -256,6 +264,7 @@ test("force_release takes a lock from its holder: at its next renewal, or at onc
     outcome: "released",
     holder: "its holder",
     holder_fence: String(second.fence),
+    holders: [expect.objectContaining({ fence: String(second.fence) })],
   });
   await (await wait).release();
   await expect(second.release()).rejects.toMatchObject({ name: "LeaseLostError" });

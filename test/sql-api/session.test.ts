@@ -51,5 +51,5 @@ test.each(runs)("%s shows what happens, %s", async (name, _, open) => {
   }
 
   for (const console of consoles.values()) await console.end();
-  expectLeft(database, "sessions");
+  expectLeft(database, "sessions", "shares");
 });

@@ -21,7 +21,13 @@ import {
   WaitTimeoutError,
 } from "../../src/errors/errors.js";
 
-const holder = { owner: "web-1:17", fence: 2n ** 60n, isThisProcess: false, expiresAt: new Date(1_700_000_000_000) };
+const holder = {
+  owner: "web-1:17",
+  fence: 2n ** 60n,
+  weight: 1,
+  isThisProcess: false,
+  expiresAt: new Date(1_700_000_000_000),
+};
 
 const all: readonly { error: LeaseholdError; name: string; code: string; says: string }[] = [
   {
@@ -148,6 +154,7 @@ describe("as JSON", () => {
       holder: {
         owner: "web-1:17",
         fence: "1152921504606846976",
+        weight: 1,
         isThisProcess: false,
         expiresAt: "2023-11-14T22:13:20.000Z",
       },

@@ -1,6 +1,6 @@
 // A backend whose every answer is the test's: what is asked waits until the test answers it, fails it, or leaves it.
 
-import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
+import { LeaseholdError, type LossReason, UnavailableError } from "../../src/errors/errors.js";
 import type { Instant } from "../../src/runtime/clock.js";
 import { after, now, systemClock } from "../../src/runtime/clock.js";
 import type { Backend, BackendEvents } from "../../src/store/backend.js";
@@ -16,6 +16,7 @@ import type {
   DetachRequest,
   FirstAttempt,
   Grant,
+  GrantId,
   Holder,
   KeepEntriesRequest,
   KeyState,
@@ -148,6 +149,11 @@ export class FakeBackend implements Backend {
     this.#events?.onReconnected();
   }
 
+  /** As a store tells it. */
+  lose(grant: GrantId, reason: LossReason): void {
+    this.#events?.onLost(grant, reason);
+  }
+
   attempt(attempt: FirstAttempt): void {
     const { onAnswer, onFailure } = bound(attempt);
     this.attempts.add(new Asked(attempt, onAnswer, onFailure));
@@ -232,6 +238,10 @@ export class FakeBackend implements Backend {
   describeServer = unexpected("describeServer");
   capabilities = unexpected("capabilities");
 
+  refusalOfShare(): null {
+    return null;
+  }
+
   refuseGuard(): void {}
 
   /** A grant from now on, with a new fence, as the server would give it. */
@@ -260,6 +270,7 @@ export class FakeBackend implements Backend {
     const at = now();
     return {
       outcome: "adopted",
+      share: null,
       acquiredAtMs: at.wallMs - 5_000,
       ageMs: 5_000,
       maxHoldUntilMs: null,
@@ -279,7 +290,7 @@ export class FakeBackend implements Backend {
 }
 
 export function holder(): Holder {
-  return { owner: "somebody", fence: 1n, sessionId: 99, expiresAtMs: 0 };
+  return { owner: "somebody", fence: 1n, weight: null, sessionId: 99, expiresAtMs: 0 };
 }
 
 export const held: AcquireAnswer = { outcome: "held", holder: holder() };

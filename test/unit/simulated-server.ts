@@ -130,7 +130,13 @@ export class SimulatedServer {
       this.#leave(key, token);
       return this.#grant(granted, sentAt);
     }
-    const holder = lease && { owner: "o", fence: lease.fence, sessionId: null, expiresAtMs: lease.expiresAtMs };
+    const holder = lease && {
+      owner: "o",
+      fence: lease.fence,
+      weight: null,
+      sessionId: null,
+      expiresAtMs: lease.expiresAtMs,
+    };
     if (!terms.queues) return { outcome: "held", holder };
     let own = queue.find((waiter) => waiter.token === token);
     if (own === undefined) {

@@ -11,11 +11,12 @@ import { withLocker } from "../with-locker.js";
 
 export const release: Command = {
   name: "release",
-  summary: "take a lock from its holder (--force)",
+  summary: "take a lock from its holders (--force)",
   usage: "--force <key> [--fence <number>] [--immediate] [--wait [duration]] [options]",
   notes: `Without --immediate the holder is told at its next renewal, and the key is free when it lets go or when its lease ends.
 --immediate frees the key now, although its holder may still work: two may then believe that they hold it.
 --wait waits until its holder has let go, or whatever else keeps the key, for so long at most: --wait 30s. Default: as long as it takes.
+A key that is shared is taken from all who share it; --fence names one of them.
 Exit code 1 when nobody held the key, or not with that fence, or when it is not free after --wait.
 For the owner of the schema, and administrators (leasehold.grant_admin).`,
   options: {
@@ -64,8 +65,8 @@ For the owner of the schema, and administrators (leasehold.grant_admin).`,
       const isKept = info?.state === "blocked";
       say(isKept ? nothingTaken(key, fence, info) : taken(key, result, isImmediate));
       const waited = waitMs === null ? null : await waitUntilFree(locker, key, result, waitMs);
-      if (waited?.isFree) say(afterwards(key, waited.info));
-      else if (waited) process.stderr.write(`leasehold release: ${stillKept(key, waited.info)}\n`);
+      if (waited?.isFree) say(afterwards(key, result, waited.info));
+      else if (waited) process.stderr.write(`leasehold release: ${stillKept(key, result, waited.info)}\n`);
       const data = { ...toData(result), ...(isKept ? { outcome: null, state: info.state } : {}) };
       if (isJson) writeJson({ key, ...data, ...(waited === null ? {} : { is_free: waited.isFree }) });
       return waited?.isFree === false || (waited === null && isKept) ? FAILURE : SUCCESS;
@@ -78,7 +79,12 @@ function toData({ outcome, freeAt, holders, blockingPid, blockingTransaction }: 
   return {
     outcome,
     free_at: freeAt,
-    holders: holders.map(({ owner, fence, expiresAt }) => ({ owner, fence: fence.toString(), expires_at: expiresAt })),
+    holders: holders.map(({ owner, fence, weight, expiresAt }) => ({
+      owner,
+      fence: fence.toString(),
+      weight,
+      expires_at: expiresAt,
+    })),
     blocking_pid: blockingPid,
     blocking_transaction: blockingTransaction,
   };

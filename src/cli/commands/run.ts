@@ -1,4 +1,5 @@
 import type { Lock } from "../../api/lock.js";
+import type { ShareOptions } from "../../api/share-options.js";
 import { NotAcquiredError } from "../../errors/errors.js";
 import type { Locker } from "../../locker/locker.js";
 import type { Arguments } from "../arguments.js";
@@ -34,6 +35,9 @@ Exit codes of its own:
   options: {
     wait: { value: "<duration>", text: "how long to wait in the queue; default for ever" },
     "no-wait": { text: "do not wait" },
+    shared: { text: "a read lock: beside any number of others that are shared" },
+    capacity: { value: "<number>", text: "a semaphore: beside others, as many as fit" },
+    weight: { value: "<number>", text: "what it takes of --capacity; default 1" },
     ttl: { value: "<duration>", text: "how long the lock outlasts a holder that hangs; default 30s" },
     "min-hold": { value: "<duration>", text: "keep the key at least so long, also when the command ends at once" },
     "max-hold": { value: "<duration>", text: "the lock is lost after so long" },
@@ -62,6 +66,11 @@ Exit codes of its own:
     {
       text: "Use the fencing token in what the command writes",
       call: `leasehold run order:42 -- sh -c 'echo "order 42 is written with fence $LEASEHOLD_FENCE"'`,
+    },
+    { text: "At most three at a time, over all machines", call: "leasehold run import --capacity 3 -- ./report.sh" },
+    {
+      text: "Beside other readers, but not while somebody writes",
+      call: "leasehold run report --shared -- ./report.sh",
     },
     { text: "Take a key from a variable, whatever it begins with", call: 'leasehold run -- "$KEY" -- ./report.sh' },
   ],
@@ -116,7 +125,23 @@ function readTerms(args: Arguments) {
     ttlMs: duration(args, "ttl"),
     minHoldMs: duration(args, "min-hold"),
     maxHoldMs: duration(args, "max-hold"),
+    ...readShare(args),
   };
+}
+
+function readShare(args: Arguments): ShareOptions {
+  const [capacity, weight] = [count(args, "capacity"), count(args, "weight")];
+  if (args.has("shared") && capacity !== undefined) throw new UsageError("--shared and --capacity exclude each other");
+  if (weight !== undefined && capacity === undefined) throw new UsageError("--weight: it is a part of --capacity");
+  if (weight !== undefined && weight > (capacity ?? 0)) throw new UsageError("--weight: it is more than --capacity");
+  return { shared: args.has("shared") || undefined, capacity, weight };
+}
+
+function count(args: Arguments, option: string): number | undefined {
+  const text = args.text(option);
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,9}$/.test(text) && Number(text) <= 2_147_483_647) return Number(text);
+  throw new UsageError(`--${option}: expected a whole number of 1 to 2147483647, got ${quoteArgument(text)}`);
 }
 
 function readExitCode(text: string | undefined): number {

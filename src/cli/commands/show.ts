@@ -24,7 +24,8 @@ export const show: Command = {
     const [key = ""] = args.positionals;
     const ask = async (database: Database) => ({ ...(await look(database, key)), instance: database.address.instance });
     const shown = await withDatabase(args, ask, { key });
-    const { lease, ended, waiters, isFirstGrant, missingRight, instance } = shown;
+    const { leases, ended, waiters, isFirstGrant, missingRight, instance } = shown;
+    const [lease = null] = leases;
     const isFree = lease === null;
     if (missingRight !== null)
       writeNote(
@@ -32,19 +33,20 @@ export const show: Command = {
       );
     if (args.has("json")) {
       const where = instance === null ? {} : { instance };
-      writeJson({ key, ...where, is_free: isFree, lease, expired_lease: ended, waiting: waiters });
+      writeJson({ key, ...where, is_free: isFree, lease, leases, expired_lease: ended, waiting: waiters });
       return isFree ? FAILURE : SUCCESS;
     }
     const parts: string[][] = instance === null ? [] : [[`On instance ${instance}:`]];
-    if (lease !== null) parts.push(listing(seen(activeLeases, lease), lease));
+    const options = { width: widthFor(process.stdout), style: styleFor(process.stdout) };
+    if (leases.length > 1) parts.push(viewLines(activeLeases, leases, options));
+    else if (lease !== null) parts.push(listing(seen(activeLeases, lease), lease));
     if (isFirstGrant) parts.push(["It was granted for the first time, in a transaction that has not committed yet."]);
-    if (ended !== null)
+    if (ended !== null && isFree)
       parts.push([
         "The lease has ended, and the key is free for the next one.",
         ...listing(seen(expiredLeases, ended), ended),
       ]);
     else if (isFree) parts.push([`${printable(key)} is free.`]);
-    const options = { width: widthFor(process.stdout), style: styleFor(process.stdout) };
     if (waiters !== null && waiters.length > 0) parts.push(viewLines(queuedWaiters, waiters, options));
     writeOut(`${parts.map((lines) => lines.join("\n")).join("\n\n")}\n`);
     return isFree ? FAILURE : SUCCESS;

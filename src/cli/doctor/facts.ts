@@ -73,6 +73,8 @@ export interface Facts {
     readonly inactiveSlots: number;
   };
   readonly deadlocks: readonly string[];
+  /** Keys of which semaphores are held with different capacities: ten at most. */
+  readonly mixedCapacities: readonly { readonly key: string; readonly least: number; readonly most: number }[];
   readonly fences: {
     /** Where fences come from: `auto` follows the server's write-ahead log, `manual` an operator. */
     readonly source: string | null;
@@ -163,8 +165,21 @@ export async function collectFacts(database: Database): Promise<Facts> {
             String(path),
           )
         : [],
+    mixedCapacities: rights.mayLook && !hello.isStandby ? await mixedCapacities(database) : [],
     fences: await lookAtFences(database, info !== undefined && !hello.isStandby),
   };
+}
+
+async function mixedCapacities(database: Database): Promise<Facts["mixedCapacities"]> {
+  const rows = await database.query(
+    `select l.key, pg_catalog.min(l.capacity) as least, pg_catalog.max(l.capacity) as most
+       from leasehold.active_leases l
+      where l.capacity is not null and l.state operator(pg_catalog.=) any ('{held,revoked}'::pg_catalog.text[])
+      group by l.key
+     having pg_catalog.min(l.capacity) operator(pg_catalog.<>) pg_catalog.max(l.capacity)
+      order by l.key limit 10`,
+  );
+  return rows.map(({ key, least, most }) => ({ key: String(key), least: Number(least), most: Number(most) }));
 }
 
 async function readRights(database: Database): Promise<Omit<Facts["rights"], "mayCreate">> {

@@ -5,7 +5,7 @@ import { type Finding, ok, problem, warning } from "./finding.js";
 
 /** What is happening now that should not. */
 export function stateFindings(facts: Facts): readonly (Finding | null)[] {
-  return [...clock(facts), ...transactions(facts), ...fences(facts), deadlocks(facts)];
+  return [...clock(facts), ...transactions(facts), ...fences(facts), deadlocks(facts), capacities(facts)];
 }
 
 const STEP_MS = 100;
@@ -163,5 +163,15 @@ function deadlocks({ deadlocks }: Facts): Finding | null {
     "deadlocks",
     deadlocks.join("; "),
     "One of them must let go: leasehold release --force <key>. Lock keys in one order everywhere.",
+  );
+}
+
+function capacities({ mixedCapacities }: Facts): Finding | null {
+  if (mixedCapacities.length === 0) return null;
+  const keys = mixedCapacities.map(({ key, least, most }) => `${key} (${least} to ${most})`);
+  return warning(
+    "capacities",
+    `Semaphores are held with different capacities: ${keys.join(", ")}. The smallest counts for all while it is held.`,
+    "Let everybody who asks for a key give the same capacity.",
   );
 }

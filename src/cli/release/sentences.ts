@@ -1,6 +1,7 @@
 // What `release --force` says.
 import type { ForceReleaseResult } from "../../api/force-release.js";
 import type { LeaseInfo } from "../../api/lease-info.js";
+import type { HolderInfo } from "../../errors/errors.js";
 import { formatDuration, formatTime } from "../duration.js";
 import { printable } from "../printable.js";
 
@@ -11,13 +12,17 @@ interface Blocking {
 
 /** What was done, and when the key will be free. */
 export function taken(key: string, result: ForceReleaseResult, isImmediate: boolean): string {
-  const who = result.holders.map(({ owner }) => named(owner)).join(", ");
+  const { holders } = result;
   const what = printable(key);
+  const [who, notice, believe] =
+    holders.length > 1
+      ? [`its holders ${names(holders)}`, "notice", "believe that they have"]
+      : [`its holder ${names(holders)}`, "notices", "believe that it has"];
   const first =
     result.outcome === "revoked"
-      ? `${what}: revoked; free when its holder ${who} notices, at the latest at ${time(result.freeAt)}.`
-      : isImmediate && who !== ""
-        ? `${what}: released; its holder ${who} may still believe that it has the lock.`
+      ? `${what}: revoked; free when ${who} ${notice}, at the latest at ${time(result.freeAt)}.`
+      : isImmediate && holders.length > 0
+        ? `${what}: released; ${who} may still ${believe} the lock.`
         : `${what}: released.`;
   const open = openTransaction(result);
   return open === null ? first : `${first}\nBut ${open} guards it, and keeps it until that ends.`;
@@ -37,25 +42,35 @@ export function nothingTaken(key: string, fence: bigint | undefined, info: Lease
 }
 
 /** After --wait. */
-export function afterwards(key: string, info: LeaseInfo | null): string {
-  return info === null || info.state === "expired" || info.state === "orphaned"
-    ? `${printable(key)}: free.`
+export function afterwards(key: string, { holders }: ForceReleaseResult, info: LeaseInfo | null): string {
+  if (info === null || info.state === "expired" || info.state === "orphaned") {
+    return `${printable(key)}: free.`;
+  }
+  const isOlder = holders.some(({ fence }) => info.fence !== null && info.fence < fence);
+  return isOlder
+    ? `${printable(key)}: let go; ${named(info.owner)} still has a share of it.`
     : `${printable(key)}: free, and granted to ${named(info.owner)} since.`;
 }
 
 /** When the time for --wait is up. */
-export function stillKept(key: string, info: LeaseInfo | null): string {
+export function stillKept(key: string, { holders }: ForceReleaseResult, info: LeaseInfo | null): string {
   const notYet = `${printable(key)} is not free yet`;
   const open = info === null ? null : openTransaction(info);
   if (info === null) return notYet;
   if (open !== null || info.state === "blocked")
     return `${notYet}: ${open ?? "an open transaction"} keeps it until that ends`;
-  return `${notYet}: its holder ${named(info.owner)} has not noticed; it will be in ${formatDuration(info.remainingMs)} at the latest`;
+  const deaf = info.holders.filter(({ fence }) => holders.some((holder) => holder.fence === fence));
+  const [who, have] = deaf.length > 1 ? [`its holders ${names(deaf)}`, "have"] : [`its holder ${names(deaf)}`, "has"];
+  return `${notYet}: ${who} ${have} not noticed; it will be in ${formatDuration(info.remainingMs)} at the latest`;
 }
 
 function openTransaction({ blockingPid, blockingTransaction }: Blocking): string | null {
   if (blockingPid !== null) return `the open transaction of server process ${blockingPid}`;
   return blockingTransaction === null ? null : `the prepared transaction ${printable(blockingTransaction)}`;
+}
+
+function names(holders: readonly HolderInfo[]): string {
+  return holders.map(({ owner }) => named(owner)).join(", ");
 }
 
 function named(owner: string | null): string {

@@ -34,5 +34,6 @@ function hasLetGo(info: LeaseInfo | null, fences: ReadonlySet<bigint>): boolean 
   if (info.state === "blocked") return false;
   const isBlocked = info.blockingPid !== null || info.blockingTransaction !== null;
   if (info.state === "orphaned" || info.state === "expired") return !isBlocked;
-  return info.fence !== null && !fences.has(info.fence); // granted anew
+  // granted anew, or others share it
+  return info.fence !== null && !fences.has(info.fence) && !info.holders.some(({ fence }) => fences.has(fence));
 }

@@ -4,7 +4,7 @@ import type { Data } from "../view.js";
 
 /** What a role that may lock is told about a key, as far as the views have columns for it. */
 export interface Checked {
-  readonly lease: Data | null;
+  readonly leases: readonly Data[];
   readonly ended: Data | null;
   readonly isFirstGrant: boolean;
 }
@@ -15,17 +15,57 @@ export async function checkOnly(database: Database, key: string): Promise<Checke
   const [row = {}] = await database.query(
     `select i.state, i.owner, i.fence, i.session, i.alive, ${time("acquired")} as acquired, ${time("renewed")} as renewed,
             ${time("free")} as free, i.ttl, i.metadata::pg_catalog.jsonb as metadata, i.waiters, i.blocked, i.blocker, i.gid,
-            i.free operator(pg_catalog.-) i.now as left, i.now operator(pg_catalog.-) i.acquired as held
+            i.mode, i.holders, i.free operator(pg_catalog.-) i.now as left, i.now operator(pg_catalog.-) i.acquired as held, i.now
        from leasehold_internal.inspect($1::pg_catalog.text) i`,
     [key],
   );
   const hasEnded = row.state === "expired" || row.state === "orphaned";
   const isKept = row.blocked === true || (row.state !== "free" && !hasEnded);
   return {
-    lease: isKept ? toLease(key, row) : null,
+    leases: isKept ? toLeases(key, row) : [],
     ended: hasEnded && !isKept ? toEnded(key, row) : null,
     isFirstGrant: row.state === "blocked" && row.fence === null,
   };
+}
+
+/** What is told of each who shares a key. */
+interface Share {
+  readonly state: string;
+  readonly owner: string | null;
+  readonly fence: string;
+  readonly weight: number | null;
+  readonly capacity: number | null;
+  readonly session: number | null;
+  readonly alive: boolean | null;
+  readonly acquired: number;
+  readonly expires: number;
+}
+
+/** One for each who shares the key: of the oldest all that is told of a key, of the others less. */
+function toLeases(key: string, row: Row): readonly Data[] {
+  const first = toLease(key, row);
+  const shares = toShares(row);
+  if (shares.length === 0 || row.mode === "exclusive") return [first];
+  const nothing = Object.fromEntries(Object.keys(first).map((name) => [name, null]));
+  return shares.map((share, index) => ({
+    ...(index === 0 ? first : { ...nothing, key, mode: row.mode, waiters: row.waiters }),
+    state: share.state,
+    weight: share.weight,
+    capacity: share.capacity,
+    fence: share.fence,
+    owner: share.owner,
+    session_id: share.session,
+    is_session_alive: share.alive,
+    acquired_at: new Date(share.acquired).toISOString(),
+    expires_at: new Date(share.expires).toISOString(),
+    free_at: new Date(share.expires).toISOString(),
+    remaining_ms: rounded(share.expires - Number(row.now)),
+    held_for_ms: rounded(Number(row.now) - share.acquired),
+  }));
+}
+
+function toShares({ holders }: Row): readonly Share[] {
+  return holders === null ? [] : (JSON.parse(String(holders)) as Share[]);
 }
 
 /** A row of `active_leases` without what is known of the session. */
@@ -36,6 +76,9 @@ function toLease(key: string, row: Row): Data {
   return {
     key,
     state: row.state,
+    mode: row.mode,
+    weight: null,
+    capacity: null,
     fence: row.fence,
     owner: row.owner,
     session_id: row.session,
@@ -56,8 +99,12 @@ function toLease(key: string, row: Row): Data {
 
 /** A row of `expired_leases`. When a dead holder's process ended is not told. */
 function toEnded(key: string, row: Row): Data {
+  const [share = null] = toShares(row);
   return {
     key,
+    mode: row.mode,
+    weight: share?.weight ?? null,
+    capacity: share?.capacity ?? null,
     fence: row.fence,
     owner: row.owner,
     session_id: row.session,

@@ -6,9 +6,9 @@ import { checkOnly } from "./check-only.js";
 
 /** All that is known of a key. */
 export interface Shown {
-  /** A row of `active_leases`; null when the key is free. */
-  readonly lease: Data | null;
-  /** A row of `expired_leases`. */
+  /** Rows of `active_leases`: none when the key is free, one for each holder when it is shared. */
+  readonly leases: readonly Data[];
+  /** A row of `expired_leases`; of a key that was shared, the first. */
   readonly ended: Data | null;
   /** Null: this role may not see them. */
   readonly waiters: readonly Data[] | null;
@@ -34,11 +34,17 @@ export async function look(database: Database, key: string): Promise<Shown> {
 
 async function lookAtViews(database: Database, key: string): Promise<Shown> {
   const filter: Filter = { column: "key", operator: "=", value: key };
-  const [lease = null] = await readView(database, activeLeases, filter);
+  const leases = await readView(database, activeLeases, filter);
   const [ended = null] = await readView(database, expiredLeases, filter);
   const waiters = await readView(database, queuedWaiters, filter);
-  const first = lease === null && ended === null ? await firstGrant(database, key) : null;
-  return { lease: lease ?? first, ended, waiters, isFirstGrant: first !== null, missingRight: null };
+  const first = leases.length === 0 && ended === null ? await firstGrant(database, key) : null;
+  return {
+    leases: first === null ? leases : [first],
+    ended,
+    waiters,
+    isFirstGrant: first !== null,
+    missingRight: null,
+  };
 }
 
 /** What no view can show, as a row of `active_leases`. On a standby nothing is known of transactions. */

@@ -147,6 +147,7 @@ function toHolder(row: Row): Holder | null {
     : {
         owner: row.holder as string | null,
         fence: BigInt(String(row.holderfence)),
+        weight: null,
         sessionId: row.holdersession as number | null,
         expiresAtMs: Number(row.expires),
       };

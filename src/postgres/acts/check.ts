@@ -1,10 +1,13 @@
+import type { LockMode } from "../../api/share-options.js";
 import type { Holder, KeyState } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Answer, Lane } from "../connection/lane.js";
 import type { Row } from "../connection/link.js";
 import type { Acts } from "./acts.js";
+import { toHolders } from "./holders.js";
 
-export const INSPECT: string = `select state, owner, fence, session, alive, acquired, free, metadata, waiters, blocked, blocker, gid, now
+export const INSPECT: string = `select state, owner, fence, session, alive, acquired, free, metadata, waiters, blocked, blocker, gid, now,
+    mode, holders
   from leasehold_internal.inspect($1::pg_catalog.text), ${EXACT_TIMES}`;
 
 /** The state of a key. Changes nothing. */
@@ -14,11 +17,10 @@ export async function check(acts: Acts, key: string): Promise<KeyState> {
   return toKeyState(answer);
 }
 
-/** Who holds the key now. Null when it is free, or can be granted to the next who asks. */
+/** Who holds the key now; of several who share it, the oldest. Null when it is free, or can be granted to the next who asks. */
 export async function holderOf(lane: Lane, key: string): Promise<Holder | null> {
-  const { state, owner, fence, sessionId, expiresAtMs } = toKeyState(await lane.read(INSPECT, [key]));
-  const isHeld = state === "held" || state === "revoked";
-  return isHeld && fence !== null && expiresAtMs !== null ? { owner, fence, sessionId, expiresAtMs } : null;
+  const { state, holders } = toKeyState(await lane.read(INSPECT, [key]));
+  return state === "held" || state === "revoked" ? (holders[0] ?? null) : null;
 }
 
 function toKeyState(answer: Answer): KeyState {
@@ -26,9 +28,11 @@ function toKeyState(answer: Answer): KeyState {
   const expiresAtMs = row.free as number | null;
   return {
     state: row.state as KeyState["state"],
+    mode: row.mode as LockMode | null,
     owner: row.owner as string | null,
     fence: row.fence === null ? null : BigInt(String(row.fence)),
     sessionId: row.session as number | null,
+    holders: toHolders(row.holders),
     isSessionAlive: row.alive as boolean | null,
     acquiredAtMs: row.acquired as number | null,
     expiresAtMs,

@@ -1,15 +1,16 @@
 import { NotPermittedError } from "../../errors/errors.js";
 import { quoteLiteral } from "../../runtime/quote.js";
-import type { ForceReleaseAnswer, ForceReleaseRequest, Holder } from "../../store/messages.js";
+import type { ForceReleaseAnswer, ForceReleaseRequest } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { sqlState } from "../connection/server-errors.js";
 import type { Acts } from "./acts.js";
+import { toHolders } from "./holders.js";
 
-export const FORCE_RELEASE: string = `select outcome, freeat, fence, owner, session, expires, next, blocked, blocker, gid
+export const FORCE_RELEASE: string = `select outcome, freeat, holders, next, blocked, blocker, gid
   from leasehold_internal.admin_force_release($1::pg_catalog.text, $2::bigint, $3::pg_catalog.text::boolean, false), ${EXACT_TIMES}`;
 
-/** Takes a key from its holder. */
+/** Takes a key from its holders. */
 export async function forceRelease(
   acts: Acts,
   { key, fence, isImmediate }: ForceReleaseRequest,
@@ -26,19 +27,10 @@ export async function forceRelease(
   return {
     outcome: row.outcome as ForceReleaseAnswer["outcome"],
     freeAtMs: row.freeat as number | null,
-    holders: row.fence === null ? [] : [toHolder(row)],
+    holders: toHolders(row.holders),
     isBlocked: row.blocked === true,
     blockingPid: row.blocker as number | null,
     blockingTransaction: row.gid as string | null,
-  };
-}
-
-function toHolder(row: Row): Holder {
-  return {
-    owner: row.owner as string | null,
-    fence: BigInt(String(row.fence)),
-    sessionId: row.session as number | null,
-    expiresAtMs: Number(row.expires),
   };
 }
 

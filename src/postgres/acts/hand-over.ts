@@ -10,7 +10,7 @@ export const DETACH: string = `select outcome, expires, reason, now
   from leasehold_internal.detach_lock($1::int, $2::pg_catalog.uuid, $3::pg_catalog.text, $4::pg_catalog.uuid, $5::bigint, $6::int),
     ${EXACT_TIMES}`;
 
-export const ADOPT: string = `select outcome, reason, holder, blocker, acquired, expires, maxhold, metadata, now
+export const ADOPT: string = `select outcome, reason, holder, blocker, acquired, expires, maxhold, metadata, weight, capacity, now
   from leasehold_internal.adopt($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text, $5::pg_catalog.uuid, $6::bigint,
     $7::pg_catalog.uuid, $8::pg_catalog.text, $9::int, $10::bigint, $11::double precision,
     $12::pg_catalog.text::int[]), ${EXACT_TIMES}`;
@@ -70,6 +70,7 @@ function toAdoptAnswer(row: Row, proven: Proven): AdoptAnswer {
         ageMs: Number(row.now) - acquiredAtMs,
         maxHoldUntilMs: row.maxhold as number | null,
         metadata: row.metadata as string | null,
+        share: row.weight === null ? null : { weight: Number(row.weight), capacity: row.capacity as number | null },
         ...toProof(Number(row.expires), proven),
       };
     }

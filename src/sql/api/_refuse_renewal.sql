@@ -15,6 +15,8 @@ begin
       when reason = 'expired' then 'It was not renewed in time: it has expired.'
       when lease.token is not null and lease.expires_at > clock_timestamp()
         then format('%s holds the key since %s, with fence %s.', lease.owner, lease.acquired_at, lease.fence)
+      when (select c.counted > 0 from leasehold_internal._count_shares(p_key, false) c)
+        then 'It was released, or it expired. Others share the key now.'
       else 'It was released, or it expired and others have had the key since. Nobody holds it now.'
     end,
     hint = 'Stop what the lock was for. To go on, take it again: select * from leasehold.try_acquire(...);';

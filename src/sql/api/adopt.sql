@@ -12,7 +12,7 @@ as $$
 #variable_conflict use_column
 declare
   own leasehold.sessions;
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -24,8 +24,8 @@ begin
   end if;
   own := leasehold_internal._own_session(adopt.session);
 
-  select l.* into lease from leasehold.leases l where l.key = adopt.key collate "C" and l.token = adopt.token;
-  if not found then
+  lease := leasehold_internal._grant_of(adopt.key collate "C", adopt.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(adopt.key collate "C", null);
   end if;
   new_token := gen_random_uuid();
@@ -41,7 +41,7 @@ begin
   end loop;
 
   if answer.outcome = 'busy' then
-    perform leasehold_internal._refuse_busy(adopt.key collate "C", 'adopted');
+    perform leasehold_internal._refuse_busy(adopt.key collate "C", lease.fence, 'adopted');
   elsif answer.outcome = 'attached' then
     raise exception using
       errcode = 'LH004',
@@ -58,10 +58,10 @@ end
 $$;
 
 comment on function leasehold.adopt(text, uuid, interval, text, integer) is
-  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and token '
-  'come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: new_token '
-  'is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the fence stays. '
-  '"ttl": counted from now, instead of the one it has. "owner": how others see the new holder. "session": the number that '
-  'attach() gave on this connection, which ties the lock to the connection. Fails with LH002 if the lock is no longer held with '
-  'this token, with LH004 if it is tied to a session that is alive, and with 55P03 if a transaction keeps the row locked, such '
-  'as one that guards the key.';
+  'Goes on with a lock that somebody hands over: select * from leasehold.adopt(''report:daily'', ''<token>''); Key and '
+  'token come from lock.detach() of the client, from detach_lock, or from a try_acquire without a session. Returns one row: '
+  'new_token is the secret from now on, and the old one is worth nothing any more, so that a lock is handed over once; the '
+  'fence stays. "ttl": counted from now, instead of the one it has. "owner": how others see the new holder. What shares the '
+  'key goes on to share it. "session": the number that attach() gave on this connection, which ties the lock to the '
+  'connection. Fails with LH002 if the lock is no longer held with this token, with LH004 if it is tied to a session that '
+  'is alive, and with 55P03 if a transaction keeps the row locked, such as one that guards the key.';

@@ -9,7 +9,7 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -20,8 +20,8 @@ begin
     ttl_ms := leasehold_internal._ttl_ms(ttl);
   end if;
 
-  select l.* into lease from leasehold.leases l where l.key = detach_lock.key collate "C" and l.token = detach_lock.token;
-  if not found then
+  lease := leasehold_internal._grant_of(detach_lock.key collate "C", detach_lock.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(detach_lock.key collate "C", null);
   end if;
   for attempt in 1..3 loop
@@ -32,7 +32,7 @@ begin
     perform pg_sleep(0.005 * attempt);
   end loop;
   if answer.outcome = 'busy' then
-    perform leasehold_internal._refuse_busy(detach_lock.key collate "C", 'handed over');
+    perform leasehold_internal._refuse_busy(detach_lock.key collate "C", lease.fence, 'handed over');
   elsif answer.outcome <> 'renewed' then
     perform leasehold_internal._refuse_renewal(detach_lock.key collate "C", answer.reason);
   end if;

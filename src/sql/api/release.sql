@@ -25,11 +25,11 @@ begin
           from leasehold_internal._blocker(release.key collate "C") b),
       hint = 'Release it in the transaction that renewed it, or end that one first.';
   end if;
-  perform leasehold_internal._wake(answer.next);
+  perform leasehold_internal._wake_next(release.key collate "C", answer.next);
   return answer.outcome = 'released';
 end
 $$;
 
 comment on function leasehold.release(text, uuid) is
   'Releases a lock: select leasehold.release(''report:daily'', ''<token>''); True if it was held until now. False if it had '
-  'ended before; then what was done since was not protected. The next waiter is woken when the transaction commits.';
+  'ended before; then what was done since was not protected. Whoever is next is woken when the transaction commits.';

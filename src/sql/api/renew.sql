@@ -10,7 +10,7 @@ as $$
 #variable_conflict use_column
 declare
   own leasehold.sessions;
-  lease leasehold.leases;
+  lease record;
   ttl_ms integer;
   answer record;
 begin
@@ -22,8 +22,8 @@ begin
   end if;
   own := leasehold_internal._own_session(renew.session);
 
-  select l.* into lease from leasehold.leases l where l.key = renew.key collate "C" and l.token = renew.token;
-  if not found then
+  lease := leasehold_internal._grant_of(renew.key collate "C", renew.token);
+  if lease.fence is null then
     perform leasehold_internal._refuse_renewal(renew.key collate "C", null);
   end if;
   select a.* into answer

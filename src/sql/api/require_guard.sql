@@ -17,6 +17,7 @@ declare
   keys text[];
   key text;
   is_guarded boolean;
+  guards_share boolean;
 begin
   if tg_op = 'TRUNCATE' then
     raise exception using errcode = 'LH005',
@@ -47,14 +48,25 @@ begin
     end if;
     -- A writer without guards may lack the right to call is_guarded. Then its name must not even be resolved.
     is_guarded := false;
+    guards_share := false;
     if coalesce(current_setting('leasehold.guards', true), '') <> '' then
-      is_guarded := leasehold.is_guarded(key);
+      is_guarded := leasehold.is_guarded(key, tg_nargs > 2);
+      if not is_guarded then
+        guards_share := leasehold.is_guarded(key, true);
+      end if;
     end if;
     if not is_guarded then
       raise exception using errcode = 'LH005',
         message = format('a row of %I.%I cannot be written: this transaction does not guard the key %L',
                          tg_table_schema, tg_table_name, key),
-        hint = format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key),
+        hint = case
+          when guards_share then format(
+            'It guards a share of the key, and others who share it may write this row, too: acquire the key alone. Where '
+            'each of them '
+            'writes rows of its own: select leasehold.guard_table(%L, %L, shared => true);',
+            format('%I.%I', tg_table_schema, tg_table_name), tg_argv[0])
+          else format('Run this first, in the same transaction: select leasehold.guard(%L, <fence>);', key)
+        end,
         schema = tg_table_schema, table = tg_table_name;
     end if;
   end loop;

@@ -1,5 +1,6 @@
 create function leasehold.try_acquire(
-  key text, ttl interval default '30 s', owner text default null, metadata jsonb default null, session integer default null)
+  key text, ttl interval default '30 s', owner text default null, metadata jsonb default null, session integer default null,
+  shared boolean default false, capacity integer default null, weight integer default null)
 returns table (acquired boolean, token uuid, fence bigint, expires_at timestamptz, holder text, holder_expires_at timestamptz)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -15,6 +16,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(try_acquire.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
+  perform leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(try_acquire.session);
 
@@ -29,7 +31,13 @@ begin
              array[try_acquire.key collate "C"], array[token],
              array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
-             array[false], array[null::bigint]) a;
+             array[false], array[null::bigint],
+             p_weights => array[
+               case
+                 when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1)
+                 when try_acquire.shared then 1
+               end],
+             p_capacities => array[try_acquire.capacity]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
   end loop;
@@ -49,11 +57,14 @@ begin
 end
 $$;
 
-comment on function leasehold.try_acquire(text, interval, text, jsonb, integer) is
-  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => ''5 '
-  'min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the connection. '
-  'acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
-  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps its '
-  'row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and until '
-  'then the key is kept from everybody; so commit first. Fails with LH003 if an argument is invalid, and with LH004 on a '
-  'standby, under another isolation level than read committed, and if the session is not one of this connection.';
+comment on function leasehold.try_acquire(text, interval, text, jsonb, integer, boolean, integer, integer) is
+  'Acquires the lock if it is free and nobody waits for it: select * from leasehold.try_acquire(''report:daily'', ttl => '
+  '''5 min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the '
+  'connection. acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
+  'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps '
+  'its row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and '
+  'until then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: '
+  'shared => true. "capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a '
+  'larger part than 1. Both are held beside others who share the key, never beside one who has it alone. Fails with LH003 '
+  'if an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the '
+  'session is not one of this connection.';

@@ -15,6 +15,9 @@ begin
     when lease.token is null and lease.fence = held_fence and lease.revoked_at is not null then 'forced'
     -- Released in time: by another who has the token, or has adopted it.
     when lease.token is null and lease.fence = held_fence and lease.released_at < lease.expires_at then 'taken'
+    -- A share that is still there has another token: it was adopted.
+    when lease.token is null and lease.expires_at is null
+      and exists (select from leasehold.shares s where s.key = lease.key and s.fence = held_fence) then 'taken'
     when lease.token is null and coalesce(lease.fence = held_fence, true) then 'expired'
     else 'taken'
   end;

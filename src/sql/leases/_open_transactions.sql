@@ -1,10 +1,10 @@
--- The transactions that have locked rows of leases and are still open, as arrays with a place for each number that such a
--- transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared transaction
--- (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All null when there
--- is none, as on a standby.
+-- The transactions that have locked rows of leases or of shares and are still open, as arrays with a place for each number
+-- that such a transaction has (its subtransactions have their own): the number, the server process, or the name of a prepared
+-- transaction (which has no process), and the virtual number. The lowest process comes first, our own transaction last. All
+-- null when there is none, as on a standby.
 --
 -- lone: the place of the only transaction but our own; 0 if there are several, null if there is none. oldest: the age of the
--- oldest transaction that is open at all. multixacts: how many numbers of multixacts the table can have. One row, and one look
+-- oldest transaction that is open at all. multixacts: how many numbers of multixacts the tables can have. One row, and one look
 -- at the locks, for a view over all keys as for one key.
 create function leasehold_internal._open_transactions(
   out xids xid[], out pids integer[], out gids text[], out transactions text[], out lone integer, out oldest integer,
@@ -22,7 +22,7 @@ begin
      where k.granted
        and (k.locktype = 'transactionid'
             -- A transaction that has locked a row has also locked the table.
-            or k.locktype = 'relation' and k.relation = 'leasehold.leases'::regclass
+            or k.locktype = 'relation' and k.relation in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass)
                and k.mode in ('RowShareLock', 'RowExclusiveLock')
                and k.database = (select d.oid from pg_database d where d.datname = current_database()))
   ),
@@ -46,10 +46,13 @@ begin
     from open o;
   if xids is not null then
     oldest := age(pg_snapshot_xmin(pg_current_snapshot())::xid);
-    multixacts := mxid_age((select c.relminmxid from pg_class c where c.oid = 'leasehold.leases'::regclass));
+    multixacts := (
+      select max(mxid_age(c.relminmxid))
+        from pg_class c
+       where c.oid in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass));
   end if;
 end
 $$;
 
 comment on function leasehold_internal._open_transactions() is
-  'Open transactions that have locked rows of leases, prepared ones too. All null on a standby.';
+  'Open transactions that have locked rows of leases or of shares, prepared ones too. All null on a standby.';

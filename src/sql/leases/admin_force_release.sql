@@ -3,13 +3,14 @@
 --
 -- A minimum hold is ended by either: its holder has let go, so nobody believes to have the lock.
 --
--- freeat: when the key is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps it beyond that, or
--- has its row locked (busy, detail). fence, owner, session, expires: whom it was taken from; null for the end of a minimum
--- hold. p_notifies: not for a client, which notifies in a statement of its own (rule 10).
+-- Of a key that is shared it takes the share with the fence, or all of them.
+--
+-- freeat: when what was taken is free at the latest; null: now. blocked, blocker, gid: an open transaction keeps the key beyond
+-- that, or has its row locked (busy, detail). holders: JSON of whom it was taken from; null for the end of a minimum hold.
+-- p_notifies: not for a client, which notifies in a statement of its own (rule 10).
 create function leasehold_internal.admin_force_release(p_key text, p_fence bigint, p_immediate boolean, p_notifies boolean)
 returns table (
-  outcome text, freeat float8, fence bigint, owner text, session integer, expires float8, next integer, blocked boolean,
-  blocker integer, gid text, detail text)
+  outcome text, freeat float8, holders text, next integer, blocked boolean, blocker integer, gid text, detail text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -17,11 +18,14 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
 set jit = off
+set extra_float_digits = 1
 as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
   has_ended boolean;
+  is_meant boolean := true; -- whether there is a grant with that fence
+  forced record;
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(p_key);
@@ -49,8 +53,24 @@ begin
     else
       outcome := 'gone';
     end if;
+  elsif exists (select from leasehold.shares s where s.key = p_key and (p_fence is null or s.fence = p_fence)) then
+    begin
+      forced := leasehold_internal._force_shares(p_key, p_fence, p_immediate);
+      outcome := case when forced.free_at is not null then 'revoked' when forced.is_released then 'released' else 'gone' end;
+      holders := forced.holders;
+      freeat := leasehold_internal._ms(forced.free_at);
+      if forced.is_released then
+        next := leasehold_internal._whom_to_tell(p_key, null);
+        if p_notifies then
+          perform leasehold_internal._wake_next(p_key, next);
+        end if;
+      end if;
+    exception when lock_not_available or deadlock_detected then
+      outcome := 'busy';
+    end;
   elsif p_fence is not null and lease.fence <> p_fence then
     outcome := 'gone';
+    is_meant := false;
   else
     if lease.token is null and not coalesce(lease.hold_until > clock_timestamp(), false) then
       outcome := 'gone';
@@ -71,19 +91,23 @@ begin
         next := leasehold_internal._session_of_next_waiter(p_key, null);
       end if;
       if lease.token is not null then
-        fence := lease.fence;
-        owner := lease.owner;
-        session := lease.session_id;
-        expires := leasehold_internal._ms(lease.expires_at);
+        holders := json_build_array(json_build_object(
+          'owner', lease.owner, 'fence', lease.fence::text, 'weight', null, 'session', lease.session_id,
+          'expires', leasehold_internal._ms(lease.expires_at)))::text;
       end if;
       if p_notifies then
         perform leasehold_internal._wake(next);
       end if;
     end if;
+  end if;
+  if lease.key is not null and is_meant then
     select b.is_blocked, b.pid, b.gid into blocked, blocker, gid from leasehold_internal._blocker(p_key) b;
     if blocker = pg_backend_pid() then
       blocked := false;
       blocker := null;
+    end if;
+    if outcome = 'busy' then
+      detail := leasehold_internal._where_open(blocked, blocker, gid);
     end if;
   end if;
   return next;

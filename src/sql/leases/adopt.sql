@@ -4,6 +4,8 @@
 --
 -- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there
 -- must be done. A maximum hold counts from now on, and never beyond the one that the lease has.
+--
+-- weight: of a share; null: the lock is exclusive.
 create function leasehold_internal.adopt(
   p_session integer,
   p_nonce uuid,
@@ -26,7 +28,9 @@ create function leasehold_internal.adopt(
   expires float8,
   maxhold float8,
   metadata text,
-  now float8
+  now float8,
+  weight integer,
+  capacity integer
 )
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -55,6 +59,20 @@ begin
     return;
   end if;
 
+  if exists (select from leasehold.shares s where s.key = p_key and s.fence = p_fence) then
+    select s.outcome, s.reason, s.holder, s.acquired, s.expires, s.maxhold, s.metadata, s.weight, s.capacity
+      into outcome, reason, holder, acquired, expires, maxhold, metadata, weight, capacity
+      from leasehold_internal._adopt_share(
+             p_session, p_takeover_ms, p_key, p_token, p_fence, p_new_token, p_owner, p_ttl_ms, p_max_hold_ms, p_not_after,
+             p_former) s;
+    if outcome = 'busy' then
+      blocker := (select b.pid from leasehold_internal._blocker(p_key, p_fence) b);
+    end if;
+    perform leasehold_internal._commit_durably();
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
   for attempt in 1..2 loop
     select l.* into lease
       from leasehold.leases l

@@ -26,6 +26,15 @@ begin
     return;
   end if;
 
+  if exists (select from leasehold.shares s where s.key = p_key and s.fence = p_fence) then
+    select s.outcome, s.expires, s.reason
+      into outcome, expires, reason
+      from leasehold_internal._detach_share(p_key, p_token, p_fence, p_ttl_ms) s;
+    perform leasehold_internal._commit_durably();
+    now := leasehold_internal._ms(clock_timestamp());
+    return next;
+    return;
+  end if;
   for attempt in 1..2 loop
     select l.* into lease
       from leasehold.leases l

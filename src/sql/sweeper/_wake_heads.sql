@@ -22,7 +22,7 @@ begin
     )
     select distinct coalesce(t.session, h.session_id)
       from heads h
-      join leasehold_internal._leases l on l.key = h.key
+      join leasehold_internal._leases l on l.key = h.key and not l.is_share
       -- A key that is shared is free for as many as fit.
       left join lateral unnest(
         case when exists (select from leasehold.shares s where s.key = h.key) then leasehold_internal._sessions_to_wake(h.key) end

@@ -1,5 +1,5 @@
 create view leasehold.active_leases as
-select k.key, k.state,
+select k.key, k.state, k.mode, k.weight, k.capacity,
        nullif(k.fence, 0) as fence,
        k.owner, k.session_id, k.is_session_alive, k.acquired_at,
        case when k.is_taken then k.renewed_at end as renewed_at,
@@ -23,17 +23,25 @@ select k.key, k.state,
  where k.state in ('held', 'revoked', 'cooling') or k.is_blocked;
 
 comment on view leasehold.active_leases is
-  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A lease that has ended is '
-  'here while an open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not '
-  'here, for nobody can see its name: ask leasehold.check(key).';
+  'Every key that cannot be granted now, whatever keeps it: who holds what, and what else is not free. A key that is shared '
+  'has a row for each of its holders, and may be granted to others who share it. A lease that has ended is here while an '
+  'open transaction keeps its key, else in expired_leases. A key whose very first grant is not committed is not here, for '
+  'nobody can see its name: ask leasehold.check(key).';
 comment on column leasehold.active_leases.key is 'What is locked, prefix included.';
 comment on column leasehold.active_leases.state is
   'held. revoked: an operator took it away, and its holder has not let go yet. cooling: released, and kept until its minimum '
   'hold ends. blocked: released, and kept by an open transaction (blocking_pid, blocking_transaction), which guards it or is '
   'about to be granted it. expired, orphaned: not renewed in time, or its holder is dead; only an open transaction still keeps '
   'it.';
+comment on column leasehold.active_leases.mode is
+  'exclusive: alone. shared: a read lock, beside any number of others. semaphore: beside others as long as their weights '
+  'fit into the capacity. Null: not known, for the grant is in an open transaction.';
+comment on column leasehold.active_leases.weight is
+  'What it takes of the capacity. Null: exclusive, which takes the whole key.';
+comment on column leasehold.active_leases.capacity is
+  'The capacity that it was acquired with. While several differ, the smallest counts. Null: not a semaphore.';
 comment on column leasehold.active_leases.fence is
-  'The fencing token of the last grant. A later grant of the key has a larger one. Null: there was none yet.';
+  'The fencing token of this grant. A later grant of the key has a larger one. Null: there was none yet.';
 comment on column leasehold.active_leases.owner is
   'Who holds it, as the client named itself (by default host:pid); while cooling or blocked, who held it last.';
 comment on column leasehold.active_leases.session_id is
@@ -46,7 +54,7 @@ comment on column leasehold.active_leases.renewed_at is
   'When it was last renewed; the time of the grant if not since. Null: it was released.';
 comment on column leasehold.active_leases.expires_at is 'When it expires unless it is renewed. Null: it was released.';
 comment on column leasehold.active_leases.free_at is
-  'When the key is free at the latest: a lease that is held unless it is renewed, one that is revoked for sure, and the end of a '
+  'When this ends at the latest: a lease that is held unless it is renewed, one that is revoked for sure, and the end of a '
   'minimum hold. Null: when the open transaction ends. One that is named keeps the key beyond this time, too.';
 comment on column leasehold.active_leases.remaining is 'Time until free_at.';
 comment on column leasehold.active_leases.held_for is 'Time since acquired_at. Null: it was released.';

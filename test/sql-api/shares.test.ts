@@ -1,0 +1,155 @@
+// Read locks and semaphores from SQL alone, beside lockers.
+import { expect, test } from "vitest";
+import { openSession, type Session } from "../fencing/session.js";
+import { createDatabase } from "../support/database.js";
+import { openLocker } from "../support/lockers.js";
+import { until } from "../support/until.js";
+
+const database = await createDatabase();
+const { sql } = database;
+
+interface Answer {
+  readonly acquired: boolean;
+  readonly token: string | null;
+  readonly fence: string | null;
+  readonly holder: string | null;
+}
+
+async function tryAcquire(key: string, more: string, on?: Session): Promise<Answer> {
+  const text = `select * from leasehold.try_acquire('${key}', ${more})`;
+  const [row] = on ? await on.run(text) : await sql.unsafe(text);
+  return row as unknown as Answer;
+}
+const release = async (key: string, { token }: Answer) =>
+  (await sql`select leasehold.release(${key}, ${token}) as released`)[0]?.released;
+const rowsOf = (key: string) =>
+  sql`select mode, weight, capacity from leasehold.active_leases where key = ${key} order by fence`;
+
+test("readers together, never beside a writer; parts of a semaphore as long as they fit", async () => {
+  const readers = [await tryAcquire("a", "shared => true"), await tryAcquire("a", "shared => true, owner => 'two'")];
+  expect(readers.map(({ acquired }) => acquired)).toEqual([true, true]);
+  expect(Number(readers[1]?.fence)).toBeGreaterThan(Number(readers[0]?.fence));
+  expect([...(await rowsOf("a"))]).toEqual(Array(2).fill({ mode: "shared", weight: 1, capacity: null }));
+  expect(await tryAcquire("a", "shared => false")).toMatchObject({ acquired: false, holder: expect.any(String) });
+  for (const reader of readers) expect(await release("a", reader)).toBe(true);
+  const writer = await tryAcquire("a", "owner => 'writer'");
+  expect(await tryAcquire("a", "shared => true")).toMatchObject({ acquired: false, token: null, holder: "writer" });
+  expect(await release("a", writer)).toBe(true);
+
+  const two = await tryAcquire("b", "capacity => 3, weight => 2");
+  expect(await tryAcquire("b", "capacity => 3, weight => 2")).toMatchObject({ acquired: false });
+  const one = await tryAcquire("b", "capacity => 3");
+  expect(one.acquired).toBe(true);
+  expect(await tryAcquire("b", "capacity => 3")).toMatchObject({ acquired: false });
+  expect([...(await rowsOf("b"))]).toEqual([
+    { mode: "semaphore", weight: 2, capacity: 3 },
+    { mode: "semaphore", weight: 1, capacity: 3 },
+  ]);
+  for (const part of [two, one]) expect(await release("b", part)).toBe(true);
+  expect(await release("b", one)).toBe(false);
+});
+
+test.each([
+  ["shared => true, capacity => 2", "either shared or has a capacity"],
+  ["weight => 1", "a weight is a part of a capacity"],
+  ["shared => true, weight => 1", "a weight is a part of a capacity"],
+  ["capacity => 0", "a capacity is 1 to 2147483647, not 0"],
+  ["capacity => 2, weight => 3", "a weight is 1 up to the capacity (2), not 3"],
+  ["capacity => 2, weight => 0", "a weight is 1 up to the capacity (2), not 0"],
+  ["shared => null", "shared is null"],
+])("refused at once: %s", async (more, message) => {
+  await expect(tryAcquire("refused", more)).rejects.toMatchObject({
+    code: "LH003",
+    message: expect.stringContaining(message),
+    hint: expect.any(String),
+  });
+  expect(await sql`select from leasehold.leases where key = 'refused'`).toHaveLength(0);
+});
+
+test("the largest capacity and weight", async () => {
+  const part = await tryAcquire("large", "capacity => 2147483647, weight => 2147483647");
+  expect(part.acquired).toBe(true);
+  expect(await tryAcquire("large", "capacity => 2147483647")).toMatchObject({ acquired: false });
+  await release("large", part);
+});
+
+test("a share is renewed, guarded and checked as a lock is, by its token and its fence", async () => {
+  await using session = await openSession(database);
+  const reader = await tryAcquire("c", "ttl => '20 s', shared => true");
+  const other = await tryAcquire("c", "ttl => '20 s', shared => true");
+  const [renewed] = await sql`
+    select leasehold.renew('c', ${reader.token}, '50 s') - clock_timestamp() > '40 s' as longer`;
+  expect(renewed).toEqual({ longer: true });
+  const [row] = await sql`select mode, holders from leasehold.check('c')`;
+  expect(row).toMatchObject({ mode: "shared", holders: [{ fence: reader.fence }, { fence: other.fence }] });
+
+  await session.begin();
+  await session.guard("c", BigInt(reader.fence ?? 0));
+  // as many as like may share it meanwhile
+  const third = await tryAcquire("c", "shared => true");
+  expect(third.acquired).toBe(true);
+  for (const share of [reader, other, third]) expect(await release("c", share)).toBe(true);
+  expect(await tryAcquire("c", "ttl => '1 s'")).toMatchObject({ acquired: false });
+  await session.rollback();
+
+  await expect(sql`select leasehold.renew('c', ${reader.token})`).rejects.toMatchObject({ code: "LH002" });
+  const beside = await tryAcquire("c", "shared => true");
+  await expect(sql`select leasehold.renew('c', ${reader.token})`).rejects.toMatchObject({
+    code: "LH002",
+    detail: "It was released, or it expired. Others share the key now.",
+  });
+  await release("c", beside);
+});
+
+test("tied to a connection: a share is free when that has ended, and those of others stay", async () => {
+  const session = await openSession(database);
+  const [attached] = await session.run("select leasehold.attach() as id");
+  expect((await tryAcquire("d", `shared => true, session => ${attached?.id}`, session)).acquired).toBe(true);
+  const other = await tryAcquire("d", "shared => true");
+  await sql`update leasehold.shares set takeover_ms = 0 where session_id = ${attached?.id}`;
+  await session[Symbol.asyncDispose]();
+  await until(
+    "it is orphaned",
+    async () => (await sql`select from leasehold.expired_leases where key = 'd' and reason = 'orphaned'`).length === 1,
+  );
+  expect([...(await rowsOf("d"))]).toHaveLength(1);
+  await release("d", other);
+  const alone = await tryAcquire("d", "ttl => '5 s'");
+  expect(alone.acquired).toBe(true);
+  await release("d", alone);
+  await sql`delete from leasehold.sessions where id = ${attached?.id}`;
+});
+
+test("a release wakes all who fit, not only the first", async () => {
+  await using one = openLocker(database);
+  await using two = openLocker(database);
+  const whole = await tryAcquire("e", "capacity => 4, weight => 4, ttl => '1 min'");
+  const waiting = [one.acquire("e", { capacity: 4 }), two.acquire("e", { capacity: 4 })];
+  await until("both wait", async () => (await sql`select from leasehold.waiting where key = 'e'`).length === 2);
+  const heard: string[] = [];
+  const sessions = await sql`select id from leasehold.live_sessions`;
+  const listening = await Promise.all(
+    sessions.map(({ id }) => sql.listen(`leasehold_${id}`, () => void heard.push(`${id}`))),
+  );
+  expect(await release("e", whole)).toBe(true);
+  const locks = await Promise.all(waiting);
+  await until("both were told", () => new Set(heard).size === 2);
+  for (const { unlisten } of listening) await unlisten();
+  for (const lock of locks) await lock.release();
+});
+
+test("a share that SQL has acquired goes on in a locker, and back", async () => {
+  await using locker = openLocker(database, { owner: "locker" });
+  const { token, fence } = await tryAcquire("f", "capacity => 5, weight => 2, ttl => '1 min'");
+  const lock = await locker.adopt({ key: "f", token: token ?? "", fence: fence ?? "" });
+  expect(lock).toMatchObject({ mode: "semaphore", weight: 2, owner: "locker", fence: BigInt(fence ?? 0) });
+  await expect(sql`select leasehold.renew('f', ${token})`).rejects.toMatchObject({ code: "LH002" });
+  const detached = await lock.detach();
+  const [row] = await sql`select * from leasehold.adopt('f', ${detached.token}, owner => 'psql')`;
+  expect(row).toMatchObject({ fence });
+  expect([...(await rowsOf("f"))]).toEqual([{ mode: "semaphore", weight: 2, capacity: 5 }]);
+  const [ended] = await sql`
+    select leasehold.detach_lock('f', ${row?.new_token}, '30 s') > clock_timestamp() as lasts`;
+  expect(ended).toEqual({ lasts: true });
+  expect(await release("f", { token: row?.new_token } as Answer)).toBe(true);
+});
