@@ -68,7 +68,10 @@ Exit codes of its own:
       call: `leasehold run order:42 -- sh -c 'echo "order 42 is written with fence $LEASEHOLD_FENCE"'`,
     },
     { text: "At most three at a time, over all machines", call: "leasehold run import --capacity 3 -- ./report.sh" },
-    { text: "Beside other readers, but not while somebody writes", call: "leasehold run report --shared -- ./report.sh" },
+    {
+      text: "Beside other readers, but not while somebody writes",
+      call: "leasehold run report --shared -- ./report.sh",
+    },
     { text: "Take a key from a variable, whatever it begins with", call: 'leasehold run -- "$KEY" -- ./report.sh' },
   ],
   positionals: ["<key>"],
