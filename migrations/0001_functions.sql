@@ -1668,6 +1668,18 @@ begin
 end
 $$;
 --> statement-breakpoint
+-- Whether a share can be removed without asking whether its session is dead.
+create function leasehold_internal._has_ended(s leasehold.shares) returns boolean
+language plpgsql volatile
+as $$
+begin
+  return case
+           when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+           else s.expires_at <= clock_timestamp()
+         end;
+end
+$$;
+--> statement-breakpoint
 -- Which of these tokens have a share of the key, by their places.
 create function leasehold_internal._places_of_shares(p_key text, tokens uuid[]) returns table (place integer)
 language plpgsql stable
@@ -1686,7 +1698,7 @@ end
 $$;
 --> statement-breakpoint
 -- The same grant of a share, asked for again: written once, so that this commit too waits until it is durable. outcome null: it
--- has expired, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
+-- has ended, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
 create function leasehold_internal._repeat_share(
   p_key text, p_token uuid, p_session integer, p_takeover_ms integer, p_former integer[],
   out outcome text, out fence bigint, out acquired float8, out expires float8)
@@ -1699,9 +1711,9 @@ begin
   select s.* into share from leasehold.shares s where s.key = p_key and s.token = p_token for no key update skip locked;
   if not found then
     outcome := 'busy'; -- a renewal is about to commit
-  elsif share.released_at is not null or share.revoked_at is not null then
-    outcome := 'late';
-  elsif share.expires_at > clock_timestamp() then
+  elsif (share.released_at is not null or share.revoked_at is not null) and not leasehold_internal._has_ended(share) then
+    outcome := 'late'; -- nobody's to be granted, until it can be removed
+  elsif share.released_at is null and share.expires_at > clock_timestamp() then
     outcome := 'granted';
     fence := share.fence;
     acquired := leasehold_internal._ms(share.acquired_at);
@@ -1860,7 +1872,13 @@ begin
         counted := leasehold_internal._count_shares(p_key, true);
       end if;
       line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
-      if counted.counted > 0 and not line.is_open and not line.tokens && p_tokens then
+      -- None of them fits: once all that has ended is gone, perhaps.
+      if counted.counted > 0 and not line.tokens && p_tokens and not (line.is_open and exists (
+        select from unnest(p_weights, p_capacities) t (weight, capacity)
+         where line.taken + t.weight <= coalesce(least(line.capacity, t.capacity), 2147483647))) then
+        if counted.ended > 0 then
+          lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, false), lapsed);
+        end if;
         lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
         counted := leasehold_internal._count_shares(p_key, true);
         line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
@@ -2699,6 +2717,16 @@ begin
            where w.key = p_key and w.alive_until > clock_timestamp()
            order by w.ticket
            limit 1) = p_token, true)
+       and not (l.queued and exists (
+         select from leasehold.shares s where s.key = p_key and not case
+                                                                      when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                                                      else s.expires_at <= clock_timestamp()
+                                                                    end and not (s.released_at is null and s.session_id is not null
+                                                                                                and (s.takeover_ms = 0
+                                                                                                     or exists (
+                                                                                                       select from leasehold.sessions p
+                                                                                                        where p.id = s.session_id
+                                                                                                          and greatest(p.seen_at, pg_postmaster_start_time()) + s.takeover_ms * interval '1 millisecond' < clock_timestamp())))))
        for update skip locked;
     is_locked := found;
     lease := locked.lease;
@@ -3960,7 +3988,9 @@ $$;
 -- Ends an acquire by its token alone (rule 8): removes its entry from the queue, and frees what it was granted.
 --
 -- p_doubted: an attempt had no answer. It may have passed its not_after check and be about to commit (a slow disk, a
--- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy.
+-- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy. So the row is
+-- locked before anything is freed: a share has one of its own, and one attempt could insert it anew once that of another was freed
+-- (model C, H_DOUBTFOUND).
 create function leasehold_internal.abandon(
   p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[]
 )
@@ -3979,12 +4009,40 @@ declare
   freed record;
   lease leasehold.leases;
   has_left boolean := false;
+  stuck integer[] := array[]::integer[];
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_batch_size(cardinality(p_keys));
+  if true = any (p_doubted) then
+    with locked as materialized (
+      select l.key
+        from leasehold.leases l
+       where l.key = any (array(select p_keys[i] from generate_subscripts(p_keys, 1) i where p_doubted[i]))
+       order by l.key
+         for no key update skip locked
+    )
+    select coalesce(array_agg(i), stuck)
+      into stuck
+      from generate_subscripts(p_keys, 1) i
+     where p_doubted[i]
+       and p_keys[i] not in (select k.key from locked k)
+       and exists (select from leasehold.leases l where l.key = p_keys[i]);
+    foreach item in array stuck loop
+      outcome := 'busy'; reason := null; next := null; now := leasehold_internal._ms(clock_timestamp());
+      return next;
+    end loop;
+  end if;
   for freed in
     select f.*, lead(p_keys[f.item]) over (order by p_keys[f.item], f.item) is not distinct from p_keys[f.item] as has_next
-      from leasehold_internal._free_leases(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
+      from leasehold_internal._free_leases(
+             p_keys,
+             case
+               when cardinality(stuck) = 0 then p_tokens
+               else array(select case when i <> all (stuck) then p_tokens[i] end from generate_subscripts(p_tokens, 1) i)
+             end,
+             array_fill(null::bigint, array[cardinality(p_keys)]),
+             p_held) f
+     where f.item <> all (stuck)
      order by p_keys[f.item], f.item
   loop
     item := freed.item; outcome := freed.outcome; next := freed.next; reason := freed.reason; now := freed.now;

@@ -220,8 +220,8 @@ export const leases: readonly Mutant[] = [
         "     where l.key >= p_key and l.key <= p_key\n",
       ],
       [
-        "           limit 1) = p_token, true)\n       for update",
-        "           limit 1) = p_token, true)\n     order by l.key desc\n     limit 1\n       for update",
+        "       for update skip locked;\n    is_locked := found;\n    lease := locked.lease;",
+        "     order by l.key desc\n     limit 1\n       for update skip locked;\n    is_locked := found;\n    lease := locked.lease;",
       ],
     ],
     tests: ["test/limits/long-transaction.test.ts"],

@@ -81,7 +81,25 @@ export const shares: readonly Mutant[] = [
   {
     name: "shares: a token that was released is granted again",
     file: "src/sql/shares/_repeat_share.sql",
-    edits: [["    outcome := 'late';\n  elsif share.expires_at", "    outcome := null;\n  elsif share.expires_at"]],
+    edits: [["    outcome := 'late'; -- nobody", "    outcome := null; -- nobody"]],
+    tests: decided,
+  },
+  {
+    name: "shares: a last word in doubt frees what it finds, without the root",
+    file: "src/sql/leases/abandon.sql",
+    edits: [["  if true = any (p_doubted) then", "  if false then"]],
+    tests: decided,
+  },
+  {
+    name: "shares: a token that was revoked is late for ever",
+    file: "src/sql/shares/_repeat_share.sql",
+    edits: [[" and not leasehold_internal._has_ended(share) then", " then"]],
+    tests: decided,
+  },
+  {
+    name: "shares: ten that have ended are removed at a time, however many are in the way",
+    file: grant,
+    edits: [["lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, false), lapsed);", "null;"]],
     tests: decided,
   },
   {

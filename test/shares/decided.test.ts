@@ -219,3 +219,58 @@ test("the same token asked again is the same grant; one that was released is lat
   expect(again?.fence).toBe(first?.fence);
   expect(BigInt(expired?.fence)).toBeGreaterThan(BigInt(other?.fence));
 });
+
+test("the last word of a claim frees no share while an attempt that may grant it again holds the root", async () => {
+  await using session = await openSession(database);
+  const token = crypto.randomUUID();
+  const attempt = `select outcome from leasehold_internal.acquire_one(
+    null, null, null, false, 'doubt', '${token}'::uuid, 'me', 60000, 0, null, null, 'infinity', false, null, null, null, true, 1, 5)`;
+  const lastWord = async () =>
+    (
+      await sql.unsafe(`select outcome from leasehold_internal.abandon(
+        false, array['doubt'], array['${token}'::uuid], array[false], array[true])`)
+    )[0]?.outcome;
+  await sql.unsafe(attempt);
+
+  // an attempt that has passed its check of the time, and has not looked for its own row yet
+  await session.begin();
+  await session.run("select from leasehold.leases where key = 'doubt' for update");
+  const during = await lastWord();
+  const [again] = await session.run(attempt);
+  await session.commit();
+  const after = await lastWord();
+
+  expect([during, again?.outcome, after]).toEqual(["busy", "granted", "released"]);
+  expect(await shareRows(sql, "doubt")).toEqual([]);
+});
+
+test("a token whose share was revoked is late while it lasts, and granted anew when it has expired", async () => {
+  const token = crypto.randomUUID();
+  const ask = async () =>
+    (
+      await sql.unsafe(`select outcome from leasehold_internal.acquire_one(
+        null, null, null, false, 'revoked', '${token}'::uuid, 'me', 60000, 0, null, null, 'infinity', false, null, null, null, true, 1, 5)`)
+    )[0]?.outcome;
+
+  const outcomes = [await ask()];
+  await sql`update leasehold.shares set revoked_at = clock_timestamp() where key = 'revoked'`;
+  outcomes.push(await ask());
+  await sql`update leasehold.shares set expires_at = clock_timestamp() where key = 'revoked'`;
+  outcomes.push(await ask());
+  await sql`delete from leasehold.shares where key = 'revoked'`;
+
+  expect(outcomes).toEqual(["granted", "late", "granted"]);
+});
+
+test("who wants more than is free removes all that has ended, however much that is", async () => {
+  await using locker = openLocker(database, quiet);
+  await using kept = await locker.acquire("crowd", { shared: true });
+  await sql`insert into leasehold.shares (key, token, fence, weight, owner, ttl_ms, min_hold_ms, acquired_at, renewed_at, expires_at)
+    select 'crowd', gen_random_uuid(), i, 1, 'gone', 1000, 0, now(), now(), now() - interval '1 ms' from generate_series(1, 300) i`;
+
+  const part = await locker.tryAcquire("crowd", { capacity: 2 });
+  await part?.release();
+
+  expect(part).not.toBeNull();
+  expect((await shareRows(sql, "crowd")).map(({ fence }) => fence)).toEqual([kept.fence]);
+});

@@ -65,6 +65,21 @@ test("a killed holder's part of a semaphore goes to who waits for it", async () 
   expect((await shareRows(sql, "b")).map(({ fence }) => fence)).toEqual([kept.fence, lock.fence]);
 });
 
+test("a try finds room where the holders are dead, though nobody waits", async () => {
+  await using dying = await openLockProcess(database, { options: { ttlMs: 60_000, takeoverDelayMs: 1_000 } });
+  await using locker = openLocker(database);
+  await dying.acquire("b2", { capacity: 1 });
+  const [row] = await shareRows(sql, "b2");
+
+  await dying.worker.kill("SIGKILL");
+  await using lock = await until("a try is granted", () => locker.tryAcquire("b2", { capacity: 1 }));
+
+  expectLeft(database, "sessions");
+  const [granted] = await shareRows(sql, "b2");
+  expect(granted?.fence).toBe(lock.fence);
+  expect(granted?.acquiredAt).toBeLessThan(row?.expiresAt ?? 0);
+});
+
 test.each(["on", "off"] as const)(
   "nothing that a reader does after it was frozen past its TTL succeeds (presence %s)",
   async (presence) => {

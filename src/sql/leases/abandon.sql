@@ -1,7 +1,9 @@
 -- Ends an acquire by its token alone (rule 8): removes its entry from the queue, and frees what it was granted.
 --
 -- p_doubted: an attempt had no answer. It may have passed its not_after check and be about to commit (a slow disk, a
--- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy.
+-- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy. So the row is
+-- locked before anything is freed: a share has one of its own, and one attempt could insert it anew once that of another was freed
+-- (model C, H_DOUBTFOUND).
 create function leasehold_internal.abandon(
   p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[]
 )
@@ -20,12 +22,40 @@ declare
   freed record;
   lease leasehold.leases;
   has_left boolean := false;
+  stuck integer[] := array[]::integer[];
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_batch_size(cardinality(p_keys));
+  if true = any (p_doubted) then
+    with locked as materialized (
+      select l.key
+        from leasehold.leases l
+       where l.key = any (array(select p_keys[i] from generate_subscripts(p_keys, 1) i where p_doubted[i]))
+       order by l.key
+         for no key update skip locked
+    )
+    select coalesce(array_agg(i), stuck)
+      into stuck
+      from generate_subscripts(p_keys, 1) i
+     where p_doubted[i]
+       and p_keys[i] not in (select k.key from locked k)
+       and exists (select from leasehold.leases l where l.key = p_keys[i]);
+    foreach item in array stuck loop
+      outcome := 'busy'; reason := null; next := null; now := leasehold_internal._ms(clock_timestamp());
+      return next;
+    end loop;
+  end if;
   for freed in
     select f.*, lead(p_keys[f.item]) over (order by p_keys[f.item], f.item) is not distinct from p_keys[f.item] as has_next
-      from leasehold_internal._free_leases(p_keys, p_tokens, array_fill(null::bigint, array[cardinality(p_keys)]), p_held) f
+      from leasehold_internal._free_leases(
+             p_keys,
+             case
+               when cardinality(stuck) = 0 then p_tokens
+               else array(select case when i <> all (stuck) then p_tokens[i] end from generate_subscripts(p_tokens, 1) i)
+             end,
+             array_fill(null::bigint, array[cardinality(p_keys)]),
+             p_held) f
+     where f.item <> all (stuck)
      order by p_keys[f.item], f.item
   loop
     item := freed.item; outcome := freed.outcome; next := freed.next; reason := freed.reason; now := freed.now;

@@ -105,6 +105,8 @@ begin
            where w.key = p_key and w.alive_until > clock_timestamp()
            order by w.ticket
            limit 1) = p_token, true)
+       and not (l.queued and exists (
+         select from leasehold.shares s where s.key = p_key and not :share_has_ended and not (:share_may_be_dead)))
        for update skip locked;
     is_locked := found;
     lease := locked.lease;

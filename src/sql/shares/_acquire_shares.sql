@@ -126,7 +126,13 @@ begin
         counted := leasehold_internal._count_shares(p_key, true);
       end if;
       line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
-      if counted.counted > 0 and not line.is_open and not line.tokens && p_tokens then
+      -- None of them fits: once all that has ended is gone, perhaps.
+      if counted.counted > 0 and not line.tokens && p_tokens and not (line.is_open and exists (
+        select from unnest(p_weights, p_capacities) t (weight, capacity)
+         where line.taken + t.weight <= coalesce(least(line.capacity, t.capacity), 2147483647))) then
+        if counted.ended > 0 then
+          lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, false), lapsed);
+        end if;
         lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
         counted := leasehold_internal._count_shares(p_key, true);
         line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);

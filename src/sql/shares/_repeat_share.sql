@@ -1,5 +1,5 @@
 -- The same grant of a share, asked for again: written once, so that this commit too waits until it is durable. outcome null: it
--- has expired, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
+-- has ended, and its row is gone, so that it is granted anew. The caller holds the lock of the root.
 create function leasehold_internal._repeat_share(
   p_key text, p_token uuid, p_session integer, p_takeover_ms integer, p_former integer[],
   out outcome text, out fence bigint, out acquired float8, out expires float8)
@@ -12,9 +12,9 @@ begin
   select s.* into share from leasehold.shares s where s.key = p_key and s.token = p_token for no key update skip locked;
   if not found then
     outcome := 'busy'; -- a renewal is about to commit
-  elsif share.released_at is not null or share.revoked_at is not null then
-    outcome := 'late';
-  elsif share.expires_at > clock_timestamp() then
+  elsif (share.released_at is not null or share.revoked_at is not null) and not leasehold_internal._has_ended(share) then
+    outcome := 'late'; -- nobody's to be granted, until it can be removed
+  elsif share.released_at is null and share.expires_at > clock_timestamp() then
     outcome := 'granted';
     fence := share.fence;
     acquired := leasehold_internal._ms(share.acquired_at);
