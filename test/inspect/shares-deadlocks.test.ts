@@ -26,14 +26,13 @@ function open<Name extends string>(...names: Name[]) {
     hold: (name: Name, key: string, options?: AcquireOptions): Promise<Lock> => of(name).acquire(key, options),
     /** Until it stands in the queue: those who wait do so in the order of the calls. */
     wait: async (name: Name, key: string, options: AcquireOptions = {}): Promise<void> => {
-      const count = async () => (await sql`select from leasehold.waiting`).length;
-      const before = await count();
       waits.push(
         of(name)
           .acquire(key, { signal: end.signal, ...options })
           .catch(() => undefined),
       );
-      await until(`${name} waits`, async () => (await count()) > before);
+      const stands = () => sql`select from leasehold.waiting where owner = ${name} and key = ${key}`;
+      await until(`${name} waits`, async () => (await stands()).length > 0);
     },
   };
 }
