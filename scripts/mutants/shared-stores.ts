@@ -106,10 +106,8 @@ export const sharedStores: readonly Mutant[] = [
     ["  } else if (next.isShared && isLooking) {\n", "  } else if (false) {\n"],
   ]),
   held("get knows no shares", [["    yield* this.#shares[key] ?? [];\n", ""]]),
-  held("an exclusive grant leaves older shares as they are", [
-    ["isAlone || other.terms.share === null", "other.terms.share === null"],
-  ]),
-  held("a share ends the others", [["isAlone || other.terms.share === null", "true"]]),
+  held("an exclusive grant leaves older shares as they are", [["...(isAlone ? (this.#shares[key] ?? []) : [])", ""]]),
+  held("a share ends the others", [["...(isAlone ? (this.#shares[key] ?? []) : [])", "...(this.#shares[key] ?? [])"]]),
   held("a share that was let go is still told of", [
     ["    if (shares?.delete(lease) && shares.size === 0) {\n      delete this.#shares[lease.key];\n    }\n", ""],
   ]),

@@ -22,7 +22,7 @@ async function queueOf(kinds: readonly Kind[], looking: readonly number[] = []) 
       dueAtMs: 0,
       slackMs: 0,
       isWoken: false,
-    isCalled: false,
+      isCalled: false,
       resume: null,
     };
     queues.join(wait);
