@@ -7199,6 +7199,9 @@ create function leasehold_internal.look(
   owner text,
   metadata jsonb,
   session integer,
+  shared boolean,
+  capacity integer,
+  weight integer,
   inout token uuid,
   inout ticket bigint,
   inout proof bigint,
@@ -7236,6 +7239,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(look.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
+  perform leasehold_internal._check_share(look.shared, look.capacity, look.weight);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(look.session);
   since := coalesce(since, now);
@@ -7250,7 +7254,12 @@ begin
       from leasehold_internal.acquire_one(
              own.id, own.nonce, case when own.id is not null then 5000 end, false,
              look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
-             metadata::text, bound + 1000, now < bound, ticket, proof, null) a;
+             metadata::text, bound + 1000, now < bound, ticket, proof, null,
+             p_weight => case
+               when look.capacity is not null then coalesce(look.weight, 1)
+               when look.shared then 1
+             end,
+             p_capacity => look.capacity) a;
   exception when lock_not_available or deadlock_detected then
     null; -- busy
   end;
@@ -7260,6 +7269,11 @@ begin
   if outcome = 'granted' then
     expires_at := to_timestamp(expires / 1000);
     is_done := true;
+    -- Others of the queue fit beside it.
+    if nextlook = 0 then
+      perform leasehold_internal._wake(s.session)
+         from unnest(leasehold_internal._sessions_to_wake(look.key collate "C")) s (session);
+    end if;
   elsif now >= bound then
     -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is from before.
     if leasehold_internal._remove_entry(look.key collate "C", token) then
@@ -7331,6 +7345,9 @@ create procedure leasehold.acquire(
   owner text default null,
   metadata jsonb default null,
   session integer default null,
+  shared boolean default false,
+  capacity integer default null,
+  weight integer default null,
   inout token uuid default null,
   inout fence bigint default null,
   inout expires_at timestamptz default null
@@ -7351,7 +7368,8 @@ begin
   loop
     select l.token, l.ticket, l.proof, l.since, l.looked, l.grants, l.fence, l.expires_at, l.is_done, l.is_late, l.seconds
       into token, ticket, proof, since, looked, grants, fence, expires_at, is_done, is_late, seconds
-      from leasehold_internal.look(key, wait, ttl, owner, metadata, session, token, ticket, proof, since, looked, grants) l;
+      from leasehold_internal.look(
+             key, wait, ttl, owner, metadata, session, shared, capacity, weight, token, ticket, proof, since, looked, grants) l;
     commit;
     exit when is_done;
     perform pg_catalog.pg_sleep(seconds);
@@ -7368,7 +7386,8 @@ comment on procedure leasehold.acquire is
   'row: token is the secret for renew and release, fence the fencing token for guard. Who waits is served in turn, beside the '
   'waiters of clients. "wait": null waits without end. "token": a uuid of your own makes the call repeatable: called again with '
   'it, it gives the same grant, so that an answer that was lost is found again, or released. "session": the number that attach() '
-  'gave on this connection. It commits while it waits, so it must be a statement of its own: in a transaction, in a statement '
+  'gave on this connection. "shared": true for a read lock, which others share. "capacity": for a semaphore, of which it takes '
+  '"weight", 1 unless given. It commits while it waits, so it must be a statement of its own: in a transaction, in a statement '
   'with others, and in a function it fails with 2D000, before anything is granted. When it is cancelled, its place in the queue '
   'is free within 3 s. statement_timeout bounds the whole wait. Fails with LH009 if the lock was not free in time, with LH003 if '
   'an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the session is '

@@ -402,7 +402,7 @@ export class Holdings implements LockActions, LeaseOwner {
   /** Of several of one key the newest is the one that `get` knows. */
   #findNewest(key: string): void {
     for (const other of this.#leases) {
-      if (other.key === key) {
+      if (other.key === key && other.terms.share === null) {
         this.#byKey[key] = other;
       }
     }

@@ -255,11 +255,14 @@ test("a token whose share was revoked is late while it lasts, and granted anew w
   const outcomes = [await ask()];
   await sql`update leasehold.shares set revoked_at = clock_timestamp() where key = 'revoked'`;
   outcomes.push(await ask());
+  // what forceRelease with immediate does
+  await sql`update leasehold.shares set released_at = clock_timestamp() where key = 'revoked'`;
+  outcomes.push(await ask());
   await sql`update leasehold.shares set expires_at = clock_timestamp() where key = 'revoked'`;
   outcomes.push(await ask());
   await sql`delete from leasehold.shares where key = 'revoked'`;
 
-  expect(outcomes).toEqual(["granted", "late", "granted"]);
+  expect(outcomes).toEqual(["granted", "late", "late", "granted"]);
 });
 
 test("who wants more than is free removes all that has ended, however much that is", async () => {

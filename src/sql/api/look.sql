@@ -11,6 +11,9 @@ create function leasehold_internal.look(
   owner text,
   metadata jsonb,
   session integer,
+  shared boolean,
+  capacity integer,
+  weight integer,
   inout token uuid,
   inout ticket bigint,
   inout proof bigint,
@@ -48,6 +51,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(look.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
+  perform leasehold_internal._check_share(look.shared, look.capacity, look.weight);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(look.session);
   since := coalesce(since, now);
@@ -62,7 +66,12 @@ begin
       from leasehold_internal.acquire_one(
              own.id, own.nonce, case when own.id is not null then 5000 end, false,
              look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
-             metadata::text, bound + 1000, now < bound, ticket, proof, null) a;
+             metadata::text, bound + 1000, now < bound, ticket, proof, null,
+             p_weight => case
+               when look.capacity is not null then coalesce(look.weight, 1)
+               when look.shared then 1
+             end,
+             p_capacity => look.capacity) a;
   exception when lock_not_available or deadlock_detected then
     null; -- busy
   end;
@@ -72,6 +81,11 @@ begin
   if outcome = 'granted' then
     expires_at := to_timestamp(expires / 1000);
     is_done := true;
+    -- Others of the queue fit beside it.
+    if nextlook = 0 then
+      perform leasehold_internal._wake(s.session)
+         from unnest(leasehold_internal._sessions_to_wake(look.key collate "C")) s (session);
+    end if;
   elsif now >= bound then
     -- As abandon does, but for the lease: no look of this wait was granted one, and one of this token is from before.
     if leasehold_internal._remove_entry(look.key collate "C", token) then

@@ -162,16 +162,64 @@ begin
   end if;
 
   if cardinality(chosen) > 0 then
+    -- Who waits and fits, too, and is not among them.
+    if cardinality(line.tokens) > 0 then
+      has_more := exists (
+        select from unnest(line.tokens) t (token)
+         where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
+      delete from leasehold.waiters w
+       where w.ctid = any (array(
+         select d.version
+           from unnest(chosen) c (place)
+           join lateral (
+             select k.key, k.ctid as version
+               from leasehold.waiters k
+              where k.key = p_key and k.token >= p_tokens[c.place] and k.token <= p_tokens[c.place]
+              order by k.token
+              limit 1
+                for update skip locked) d on d.key = p_key));
+    end if;
+    if lease.token is not null then
+      holder := lease.owner;
+      holderfence := lease.fence;
+      holdersession := lease.session_id;
+      takeover := case when lease.expires_at <= clock_timestamp() then 'expired' else 'orphaned' end;
+      since := leasehold_internal._ms(case takeover
+        when 'expired' then lease.expires_at
+        else (select s.seen_at from leasehold.sessions s where s.id = lease.session_id)
+      end);
+    elsif lapsed.key is not null then
+      :taken_over_share
+    end if;
+
     moment := clock_timestamp();
     first_fence := greatest(lease.fence + 1, :fence);
-    insert into leasehold.shares as s (
-      key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
-      acquired_at, renewed_at, expires_at, metadata)
-    select p_key, p_tokens[c.place], first_fence + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
-           p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
-           moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
-           moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
-      from unnest(chosen) with ordinality c (place, number);
+    -- The arrays are read in one pass: to look up each item in each of them takes a time that grows with its place.
+    return query
+      with asked as materialized (
+        select t.*, c.number,
+               moment + least(t.ttl_ms, t.max_hold_ms) * interval '1 millisecond' as until
+          from unnest(chosen) with ordinality c (place, number)
+          join unnest(p_items, p_tokens, p_weights, p_capacities, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata)
+                 with ordinality t (item, token, weight, capacity, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, place)
+            on t.place = c.place
+      ),
+      granted as (
+        insert into leasehold.shares as s (
+          key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
+          acquired_at, renewed_at, expires_at, metadata)
+        select p_key, a.token, first_fence + a.number - 1, a.weight, a.capacity, a.owner, p_session, a.ttl_ms, p_takeover_ms,
+               a.min_hold_ms, moment + a.max_hold_ms * interval '1 millisecond', moment, moment, a.until, a.metadata::jsonb
+          from asked a
+      )
+      -- The first of them took over; the last one passes the word on.
+      select a.item, 'granted', first_fence + a.number - 1, leasehold_internal._ms(moment), leasehold_internal._ms(a.until),
+             null::bigint, f.holder, f.holderfence, f.holdersession,
+             case when has_more and a.number = cardinality(chosen) then 0::float8 end, null::integer,
+             f.takeover, f.since, leasehold_internal._ms(clock_timestamp()), null::bigint
+        from asked a
+        left join (values (1, holder, holderfence, holdersession, takeover, since))
+          f (number, holder, holderfence, holdersession, takeover, since) on f.number = a.number;
     update leasehold.leases l
        set token = null,
            fence = first_fence + cardinality(chosen) - 1,
@@ -190,46 +238,7 @@ begin
            released_at = moment,
            acquisitions = l.acquisitions + cardinality(chosen)
      where l.ctid = locked.version;
-    if cardinality(line.tokens) > 0 then
-      delete from leasehold.waiters w
-       where w.ctid = any (array(
-         select d.version
-           from unnest(chosen) c (place)
-           join lateral (
-             select k.key, k.ctid as version
-               from leasehold.waiters k
-              where k.key = p_key and k.token >= p_tokens[c.place] and k.token <= p_tokens[c.place]
-              order by k.token
-              limit 1
-                for update skip locked) d on d.key = p_key));
-      has_more := exists (
-        select from unnest(line.tokens) t (token)
-         where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
-    end if;
-
-    now := leasehold_internal._ms(clock_timestamp());
-    if lease.token is not null then
-      holder := lease.owner;
-      holderfence := lease.fence;
-      holdersession := lease.session_id;
-      takeover := case when lease.expires_at <= clock_timestamp() then 'expired' else 'orphaned' end;
-      since := leasehold_internal._ms(case takeover
-        when 'expired' then lease.expires_at
-        else (select s.seen_at from leasehold.sessions s where s.id = lease.session_id)
-      end);
-    elsif lapsed.key is not null then
-      :taken_over_share
-    end if;
-    -- The first of them took over; the last one passes the word on.
-    return query
-      select p_items[c.place], 'granted', first_fence + c.number - 1, leasehold_internal._ms(moment),
-             leasehold_internal._ms(moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond'),
-             null::bigint, f.holder, f.holderfence, f.holdersession,
-             case when has_more and c.number = cardinality(chosen) then 0::float8 end, null::integer,
-             f.takeover, f.since, now, null::bigint
-        from unnest(chosen) with ordinality c (place, number)
-        left join (values (1, holder, holderfence, holdersession, takeover, since))
-          f (number, holder, holderfence, holdersession, takeover, since) on f.number = c.number;
+    holder := null; holderfence := null; holdersession := null; takeover := null; since := null;
   end if;
   -- What is left is told who has the key, and those who wait join the queue.
   if ('granted' = all (outcomes)) is not true then

@@ -12,8 +12,9 @@ begin
   select s.* into share from leasehold.shares s where s.key = p_key and s.token = p_token for no key update skip locked;
   if not found then
     outcome := 'busy'; -- a renewal is about to commit
-  elsif (share.released_at is not null or share.revoked_at is not null) and not leasehold_internal._has_ended(share) then
-    outcome := 'late'; -- nobody's to be granted, until it can be removed
+  elsif share.revoked_at is not null and share.expires_at > clock_timestamp()
+    or share.released_at is not null and not leasehold_internal._has_ended(share) then
+    outcome := 'late'; -- nobody's to be granted, until it would have ended anyway
   elsif share.released_at is null and share.expires_at > clock_timestamp() then
     outcome := 'granted';
     fence := share.fence;
