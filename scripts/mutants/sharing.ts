@@ -153,12 +153,12 @@ export const sharing: readonly Mutant[] = [
     tests: forced,
   },
   {
-    name: "SQL API: a release of a share wakes one who fits",
+    name: "SQL API: a release wakes only the first of those who fit",
     file: "src/sql/queue/_wake_next.sql",
     edits: [
       [
-        "from unnest(leasehold_internal._sessions_to_wake(p_key)) s;",
-        "from unnest(leasehold_internal._sessions_to_wake(p_key)) s limit 1;",
+        "select unnest(leasehold_internal._sessions_to_wake(p_key)) union select nullif(next, 0)",
+        "select nullif(next, 0)",
       ],
     ],
     tests: api,
