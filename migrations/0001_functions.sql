@@ -2318,8 +2318,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Notifies, with the commit, who may be granted a key after a release: all that fit, where shares are waited for. next: what the
--- release answered; null: nobody waits. In the transaction that releases this may miss one (decision 27), who looks within a second.
+-- Notifies, with the commit, who may be granted a key after a release: all that fit, where shares are waited for. next: what
+-- the release answered; null: nobody waits. In the transaction that releases this may miss one (decision 27), who looks
+-- within a second.
 create function leasehold_internal._wake_next(p_key text, next integer) returns void
 language plpgsql volatile
 as $$
@@ -3987,9 +3988,9 @@ $$;
 -- Ends an acquire by its token alone (rule 8): removes its entry from the queue, and frees what it was granted.
 --
 -- p_doubted: an attempt had no answer. It may have passed its not_after check and be about to commit (a slow disk, a
--- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy. So the row is
--- locked before anything is freed: a share has one of its own, and one attempt could insert it anew once that of another was freed
--- (model C, H_DOUBTFOUND).
+-- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy. So the
+-- row is locked before anything is freed: a share has one of its own, and one attempt could insert it anew once that of
+-- another was freed (model C, H_DOUBTFOUND).
 create function leasehold_internal.abandon(
   p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[]
 )
