@@ -1317,7 +1317,11 @@ begin
       reason := case when outcome = 'gone' then 'expired' end;
     else
       select s.* into share from leasehold.shares s where s.ctid = version;
-      reason := leasehold_internal._share_loss(share, null, share.fence);
+      -- Whoever obeys a release by force before its share ends has let go in time.
+      reason := case
+        when share.released_at is not null or share.expires_at <= clock_timestamp()
+        then leasehold_internal._share_loss(share, null, share.fence)
+      end;
       if share.released_at is not null then
         outcome := 'gone';
       else
@@ -1976,11 +1980,12 @@ begin
         else (select s.seen_at from leasehold.sessions s where s.id = lapsed.session_id)
       end);
     end if;
-    -- The first of them took over.
+    -- The first of them took over; the last one passes the word on.
     return query
       select p_items[c.place], 'granted', first_fence + c.number - 1, leasehold_internal._ms(moment),
              leasehold_internal._ms(moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond'),
-             null::bigint, f.holder, f.holderfence, f.holdersession, case when has_more then 0::float8 end, null::integer,
+             null::bigint, f.holder, f.holderfence, f.holdersession,
+             case when has_more and c.number = cardinality(chosen) then 0::float8 end, null::integer,
              f.takeover, f.since, now, null::bigint
         from unnest(chosen) with ordinality c (place, number)
         left join (values (1, holder, holderfence, holdersession, takeover, since))
@@ -3988,9 +3993,9 @@ $$;
 -- Ends an acquire by its token alone (rule 8): removes its entry from the queue, and frees what it was granted.
 --
 -- p_doubted: an attempt had no answer. It may have passed its not_after check and be about to commit (a slow disk, a
--- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy. So the
--- row is locked before anything is freed: a share has one of its own, and one attempt could insert it anew once that of
--- another was freed (model C, H_DOUBTFOUND).
+-- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy. So the row
+-- is locked before anything is freed: a share has one of its own, and one attempt could insert it anew once that of another was
+-- freed (model C, H_DOUBTFOUND).
 create function leasehold_internal.abandon(
   p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[]
 )

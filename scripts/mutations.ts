@@ -32,6 +32,7 @@ import type { Mutant } from "./mutants/mutant.js";
 import { retrying } from "./mutants/retrying.js";
 import { rules } from "./mutants/rules.js";
 import { sets } from "./mutants/sets.js";
+import { sharedStores } from "./mutants/shared-stores.js";
 import { shares } from "./mutants/shares.js";
 import { sharing } from "./mutants/sharing.js";
 import { sqlApi } from "./mutants/sql-api.js";
@@ -85,6 +86,7 @@ const mutants = [
   ...shares,
   ...sharing,
   ...sqlApi,
+  ...sharedStores,
   ...stores,
   ...testing,
   ...sweeper,

@@ -78,6 +78,9 @@ declare global {
   const kysely: Kysely<{ accounts: { id: number; balance: bigint } }>;
   const prisma: Prisma;
   const connection: { execute(text: string, parameters: readonly unknown[]): Promise<void> };
+  function readPrices(): Promise<{ readonly isStale: boolean }>;
+  function writePrices(): Promise<void>;
+  function callUpstream(): Promise<void>;
   function render(): Promise<ArrayBuffer>;
   function upload(name: string, what: ArrayBuffer, options: { signal: AbortSignal }): Promise<void>;
 }

@@ -22,7 +22,8 @@ export type ContenderSpec =
       /** What is asked for with each acquire. */
       readonly share?: ShareOptions;
     }
-  | { readonly kind: "memory-store"; readonly entry: string }
+  /** `reads`: all take read locks on this key. */
+  | { readonly kind: "memory-store"; readonly entry: string; readonly reads?: string }
   | { readonly kind: "redlock" | "redlock-universal" | "sesamecare"; readonly port: number }
   | { readonly kind: "etcd3"; readonly port: number }
   | { readonly kind: "advisory-lock" | "table-lock"; readonly url: string }

@@ -21,6 +21,7 @@ export async function openLeasehold(spec: Extract<ContenderSpec, { kind: "leaseh
 /** Leasehold over the memory store. */
 export async function openMemoryStore({
   entry,
+  reads,
 }: Extract<ContenderSpec, { kind: "memory-store" }>): Promise<LeaseholdContender> {
   const { createLocker } = (await import(entry)) as typeof import("../../src/index.js");
   const locker = createLocker({ store: "memory" });
@@ -29,7 +30,10 @@ export async function openMemoryStore({
     locker,
     acquire: (key) => locker.acquire(key),
     release: (lock) => (lock as Lock).release(),
-    cycle: async (_, key) => (await locker.acquire(key)).release(),
+    cycle:
+      reads === undefined
+        ? async (_, key) => (await locker.acquire(key)).release()
+        : async () => (await locker.acquire(reads, { shared: true })).release(),
     end: () => locker.close(),
   };
 }

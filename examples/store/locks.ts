@@ -89,12 +89,20 @@ function renew({ key, token, fence, ttlMs }: RenewRequest): RenewAnswer {
 function check(key: string): KeyState {
   const nowMs = now();
   const waiters = waitersOf(key, nowMs).length;
-  const free = { holder: null, acquiredAtMs: null, freeAtMs: null, metadata: null, nowMs, waiters };
+  const free = {
+    mode: "exclusive" as const,
+    holders: [],
+    acquiredAtMs: null,
+    freeAtMs: null,
+    metadata: null,
+    nowMs,
+    waiters,
+  };
   const lease = leaseOf(key, nowMs);
   if (lease === undefined) return { state: "free", ...free };
   const { request, acquiredAtMs, expiresAtMs: freeAtMs, isReleased } = lease;
   if (isReleased) return { state: "cooling", ...free, freeAtMs };
-  return { ...free, state: "held", holder: holderOf(lease), acquiredAtMs, freeAtMs, metadata: request.metadata };
+  return { ...free, state: "held", holders: [holderOf(lease)], acquiredAtMs, freeAtMs, metadata: request.metadata };
 }
 
 /** Frees what the token has. */
@@ -133,7 +141,7 @@ function granted({ fence, acquiredAtMs, expiresAtMs }: Lease, nowMs: number): Ac
 }
 
 function holderOf({ request, fence, expiresAtMs }: Lease): Holder {
-  return { owner: request.owner, fence, expiresAtMs };
+  return { owner: request.owner, fence, weight: 1, expiresAtMs };
 }
 
 function maxHoldUntilMs({ request, acquiredAtMs }: Lease): number {

@@ -140,7 +140,7 @@ export const leading: readonly Mutant[] = [
   one(
     "it is not refused in the body of its own key",
     lead,
-    [["      refuseReentry(fullKey, holdings.get(fullKey));\n", ""]],
+    [["      refuseReentry(fullKey, holdings.on(fullKey));\n", ""]],
     terms,
   ),
   one(

@@ -17,6 +17,12 @@ const lease = (name: string, edits: Mutant["edits"]): Mutant => ({
   edits,
   tests: rules,
 });
+const line = (name: string, edits: Mutant["edits"], tests: readonly string[]): Mutant => ({
+  name: `memory: ${name}`,
+  file: "src/memory/memory-line.ts",
+  edits,
+  tests,
+});
 const entries = (name: string, edits: Mutant["edits"]): Mutant => ({
   name: `memory queue: ${name}`,
   file: "src/memory/memory-queue.ts",
@@ -29,10 +35,10 @@ export const stores: readonly Mutant[] = [
     ["if (nowMs >= request.notAfterMs)", "if (nowMs > request.notAfterMs)"],
   ]),
   leases("a revoked grant is given back to its token", [
-    ["lease?.token === token && !lease.isRevoked &&", "lease?.token === token &&"],
+    ["!own.isReleased && !own.isRevoked && !isGrantable", "!own.isReleased && !isGrantable"],
   ]),
   leases("a fence counts for its key alone", [
-    ["    this.#fence += 1n;\n", "    this.#fence = (this.#leases[key]?.fence ?? 0n) + 1n;\n"],
+    ["    this.#fence += 1n;\n", "    this.#fence = (this.#grants.alone(key)?.fence ?? 0n) + 1n;\n"],
   ]),
   leases("a renewal shortens", [
     [
@@ -46,11 +52,8 @@ export const stores: readonly Mutant[] = [
       "Math.max(lease.expiresAtMs, nowMs + ttlMs)",
     ],
   ]),
-  leases("a grant goes beyond the maximum hold", [
-    [
-      "expiresAtMs: atMost(nowMs + ttlMs, maxHoldUntilMs),\n      minHold",
-      "expiresAtMs: nowMs + ttlMs,\n      minHold",
-    ],
+  lease("a grant goes beyond the maximum hold", [
+    ["expiresAtMs: atMost(nowMs + ttlMs, maxHoldUntilMs),", "expiresAtMs: nowMs + ttlMs,"],
   ]),
   leases("the minimum hold of a call that never had its lock counts", [
     ["if (isInTime && minHoldCounts &&", "if (isInTime &&"],
@@ -70,43 +73,59 @@ export const stores: readonly Mutant[] = [
   leases("a renewal by another process takes the lease from the one that lives", [
     ["if (lease.process !== process && lease.process.diedAtMs !== null) {", "if (lease.process !== process) {"],
   ]),
-  leases("a dead process stays in the queue", [["      queue.leaveAll(process);\n", ""]]),
-  leases("those who wait behind a dead process are not told", [
-    ["      this.#forgetIfEmpty(key, queue);\n      this.#wakeNext(key);", "      this.#forgetIfEmpty(key, queue);"],
-  ]),
+  {
+    name: "memory: a dead process stays in the queue",
+    file: "src/memory/memory-queues.ts",
+    edits: [["      queue.leaveAll(process);\n", ""]],
+    tests: rules,
+  },
+  leases("those who wait behind a dead process are not told", [["      this.#wakeNext(key, true);\n", ""]]),
   leases("why a grant was ended is forgotten", [["      this.#ended.set(token, reason);\n", ""]]),
   leases("what was ended is remembered for ever", [["if (this.#ended.size <= REMEMBERED) break;", "break;"]]),
   leases("a fault ends a minimum hold", [
-    ["if (lease !== undefined && lease.token !== null) {", "if (lease !== undefined) {"],
+    [
+      "      if (!lease.isReleased) {\n        this.#end(key, lease, reason);",
+      "      if (true) {\n        this.#end(key, lease, reason);",
+    ],
   ]),
   leases("an expired lease is swept at once", [
-    ["lease.expiresAtMs + GRACE_MS <= nowMs", "lease.expiresAtMs <= nowMs"],
+    ["this.#grants.sweep(nowMs, GRACE_MS)", "this.#grants.sweep(nowMs, 0)"],
   ]),
-  leases(
+  line(
     "a try passes those who wait",
-    [["(head === undefined || head.token === token ||", "(head === undefined || !waits || head.token === token ||"]],
+    [
+      [
+        "return head === undefined || head.token === token ||",
+        "return head === undefined || place === null || head.token === token ||",
+      ],
+    ],
     queue,
   ),
-  leases(
+  line(
     "whoever comes back with the lowest ticket is not next",
     [[" || (place !== null && place < head.ticket)", ""]],
     queue,
   ),
-  leases("nobody is woken", [["      soon(() => head.process.wake(key));\n", ""]], queue),
+  leases("nobody is woken", [["      soon(() => process.wake(key));\n", ""]], queue),
   leases(
     "the next one is woken before the call has returned",
-    [["soon(() => head.process.wake(key));", "head.process.wake(key);"]],
+    [["soon(() => process.wake(key));", "process.wake(key);"]],
     queue,
   ),
   leases(
     "whoever leaves the queue of a held key wakes the next one",
-    [["if (hasLeft && (lease === undefined || isGrantable(lease, this.nowMs()))) {", "if (hasLeft) {"]],
+    [["if (hasLeft && (alone === undefined || isGrantable(alone, this.nowMs()))) {", "if (hasLeft) {"]],
     queue,
+  ),
+  leases(
+    "an entry that has expired keeps its place",
+    [["    queue?.head(nowMs); // entries that have expired keep no place\n", ""]],
+    conformance,
   ),
   lease("a lease lasts for one more millisecond", [
     [
-      "return token === null ? nowMs >= minHoldUntilMs : nowMs >= expiresAtMs ||",
-      "return token === null ? nowMs >= minHoldUntilMs : nowMs > expiresAtMs ||",
+      "return isReleased ? nowMs >= minHoldUntilMs : nowMs >= expiresAtMs ||",
+      "return isReleased ? nowMs >= minHoldUntilMs : nowMs > expiresAtMs ||",
     ],
   ]),
   lease("a renewal at the expiry revives", [
@@ -114,7 +133,7 @@ export const stores: readonly Mutant[] = [
   ]),
   lease("the death of a process frees nothing", [[" || nowMs >= process.orphanedAtMs;", ";"]]),
   lease("who had the key in its minimum hold is not shown as its end", [
-    ["expiresAtMs: token === null ? minHoldUntilMs : expiresAtMs", "expiresAtMs"],
+    ["expiresAtMs: isReleased ? minHoldUntilMs : expiresAtMs", "expiresAtMs"],
   ]),
   entries("an entry lasts for ever", [["const ENTRY_MS = 3_000;", "const ENTRY_MS = 3_000_000;"]]),
   entries("whoever comes back is last", [[".ticket > ticket) {", ".ticket > ticket && at < 0) {"]]),

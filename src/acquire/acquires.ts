@@ -127,7 +127,9 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
       this.#reject(abortReason(signal));
       return;
     }
-    const refused = claims.backend.refuseHere?.() ?? null;
+    const { queues: isQueued, share } = this.terms;
+    const refused =
+      (share === null ? null : claims.backend.refusalOfShare(share)) ?? claims.backend.refuseHere?.() ?? null;
     if (refused !== null) {
       this.#reject(refused);
       return;
@@ -138,7 +140,6 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
     activity.beginCall();
     const { backend } = claims;
     // Behind waiters of this process an attempt could not be granted. Behind a holder of this process, a waiter queues at once.
-    const { queues: isQueued, share } = this.terms;
     const isBehind =
       (queues.size > 0 && queues.has(this.key)) ||
       (isQueued && (share === null ? holdings.has(this.key) : holdings.hasAlone(this.key)));

@@ -15,6 +15,8 @@ export interface Waiter {
   dueAtMs: number;
   slackMs: number;
   isWoken: boolean;
+  /** Whether it was woken though others are ahead of it, to be granted together with them: then it looks together with them. */
+  isCalled: boolean;
   /** Ends its pause; with an error, its wait. */
   resume: ((error?: unknown) => void) | null;
 }

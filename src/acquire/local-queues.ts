@@ -47,7 +47,9 @@ export class LocalQueues implements ClaimQueues, HandOver {
 
   /** Sends a waiter's look: at once for the first of this process; in turns for the many that are behind it or have no ticket yet. */
   look<Answer>(wait: Waiter, ask: () => Promise<Answer>): Promise<Answer> {
-    return wait.ticket === null || this.isBehind(wait) ? this.#turns.take(ask) : ask();
+    const isBehind = !wait.isCalled && this.isBehind(wait);
+    wait.isCalled = false;
+    return wait.ticket === null || isBehind ? this.#turns.take(ask) : ask();
   }
 
   /** Sends a try of one that retries when its turn has come. */
@@ -277,7 +279,7 @@ function wakeNext(queue: LocalQueue): boolean {
   if (next.isReader) {
     for (let left = AT_ONCE; behind?.isReader === true && left > 0; left -= 1) {
       const following: Waiter | null = behind.behind;
-      wake(behind);
+      call(behind);
       behind = following;
     }
   } else if (next.isShared && isLooking) {
@@ -285,10 +287,15 @@ function wakeNext(queue: LocalQueue): boolean {
       behind = behind.behind;
     }
     if (behind?.isShared === true) {
-      wake(behind);
+      call(behind);
     }
   }
   return true;
+}
+
+function call(wait: Waiter): void {
+  wait.isCalled = true;
+  wake(wait);
 }
 
 function wake(wait: Waiter): void {

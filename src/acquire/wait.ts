@@ -24,6 +24,7 @@ export class Wait implements Waiter {
   dueAtMs = 0;
   slackMs = 0;
   isWoken = false;
+  isCalled = false;
   /** Ends its pause; with an error, its wait. */
   resume: ((error?: unknown) => void) | null = null;
   before: Waiter | null = null;

@@ -3,6 +3,7 @@
  * - `crash-detection`: the locks of a process that died are free after its `takeoverDelayMs`, instead of at their TTL;
  * - `queue`: waiters are served in the order in which they queued;
  * - `wake-ups`: the next waiter is notified, instead of only looking every second;
+ * - `shared-locks`: keys can be shared: the options `shared`, `capacity` and `weight`;
  * - `guarded-writes`: `lock.transaction(db, body)` and `lock.guard(tx)`;
  * - `bounded-transactions`: `guardTimeoutMs` bounds a guarded transaction as a whole, instead of only its statements and pauses;
  * - `failover-fences`: fences go on rising after a failover or a restore, without help;
@@ -14,6 +15,7 @@ export type Feature =
   | "crash-detection"
   | "queue"
   | "wake-ups"
+  | "shared-locks"
   | "guarded-writes"
   | "bounded-transactions"
   | "failover-fences"

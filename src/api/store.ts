@@ -2,6 +2,7 @@ import type { LeaseholdError, LossReason } from "../errors/errors.js";
 import type { Feature, FeatureState } from "./capabilities.js";
 import type { MigrateOptions } from "./migrate-options.js";
 import type { PingResult, SweepResult } from "./results.js";
+import type { LockMode } from "./share-options.js";
 
 /** Makes the store of one locker. The locker closes it. Lockers share their locks when their stores keep them in the same place. */
 export type StoreFactory = (context: StoreContext) => Store;
@@ -12,7 +13,10 @@ export interface StoreContext {
   readonly requestTimeoutMs: number;
   /** How long after its last sign of life a dead process keeps its locks, in milliseconds, in a store with `crash-detection`. */
   readonly takeoverDelayMs: number;
-  /** To be called when somebody who waits for this key may be next; null: for any key. Saves the wait the second until its next look. */
+  /**
+   * To be called when somebody who waits for this key may be next; null: for any key. Saves the wait the second until its next look. Where a key
+   * is shared, several may be next: then it is to be called in the process of each.
+   */
   onWake(key: string | null): void;
   /**
    * To be called when what stood for this process was replaced, and its locks may have been given away: a new session, for example. None
@@ -30,7 +34,8 @@ export interface StoreContext {
 
 /**
  * The port between a locker and the leases: what a store of your own has to do. The locker renews, waits, gives up, cleans up after calls
- * that had no answer and works out how long a grant may be believed. The store keeps one lease for each key, and decides by its own clock.
+ * that had no answer and works out how long a grant may be believed. The store keeps one lease for each key, or several that share it if it has
+ * the feature `shared-locks`, and decides by its own clock. Without that feature every request is for an exclusive lock.
  *
  * Each method rejects with a LeaseholdError: with UnavailableError when asking again may help. Any other error counts as an
  * UnavailableError whose outcome is unknown. A method that is optional is a capability that may be missing.
@@ -100,6 +105,8 @@ export interface Holder {
   readonly owner: string | null;
   /** The fence of its grant. */
   readonly fence: bigint;
+  /** What it takes of the key's capacity; 1 unless it is a part of a semaphore. */
+  readonly weight: number;
   /** When its grant ends unless it is renewed, by the store's clock. */
   readonly expiresAtMs: number;
 }
@@ -112,6 +119,16 @@ export interface AcquireRequest {
   readonly token: string;
   /** Who others see. */
   readonly owner: string;
+  /**
+   * `exclusive`: beside no other grant. `shared`, `semaphore`: beside others of these two, as long as the weights of all that are held, of all that
+   * wait ahead and its own are at most the smallest capacity of these. Never before an exclusive one that waits ahead. Always `exclusive`
+   * for a store without `shared-locks`.
+   */
+  readonly mode: LockMode;
+  /** Of a semaphore; null of the other two. */
+  readonly capacity: number | null;
+  /** 1 unless it is a semaphore. */
+  readonly weight: number;
   /** How long the grant lasts, in milliseconds. */
   readonly ttlMs: number;
   /** A release before it keeps the key from everybody until then, in milliseconds after the grant. */
@@ -136,7 +153,7 @@ export type AcquireAnswer =
       readonly outcome: "queued";
       /** Its place: the lower ones are served first. */
       readonly ticket: bigint;
-      /** Who has the key, or had it last and keeps it by its minimum hold; null when it is free. */
+      /** Who has the key (of several, the oldest), or had it last and keeps it by its minimum hold; null when it is free. */
       readonly holder: Holder | null;
       /** When a look is worth while, in milliseconds from now: when the lease ends, say. Null: in a second, or when woken. */
       readonly lookInMs: number | null;
@@ -144,7 +161,7 @@ export type AcquireAnswer =
   | {
       /** Somebody has the key, or waits for it. */
       readonly outcome: "held";
-      /** Who has it, or had it last and keeps it by its minimum hold; null when it is free, and somebody waits for it. */
+      /** Who has it (of several, the oldest), or had it last and keeps it by its minimum hold; null when it is free, and somebody waits for it. */
       readonly holder: Holder | null;
     }
   | {
@@ -164,6 +181,8 @@ export interface GrantedAnswer extends Validity {
   readonly acquiredAtMs: number;
   /** From whom it was taken without a release. Left out or null: the key was free. */
   readonly takeover?: Takeover | null;
+  /** Of a shared key: whether others who wait may be granted it beside this one. Left out: somebody looks, and finds out. */
+  readonly hasMore?: boolean;
 }
 
 /** From whom a key was taken without a release. */
@@ -262,6 +281,12 @@ export type AdoptAnswer =
 export interface AdoptedAnswer extends Validity {
   /** Under its new token, and no other. */
   readonly outcome: "adopted";
+  /** How it was asked for. */
+  readonly mode: LockMode;
+  /** Of a semaphore; null of the other two. */
+  readonly capacity: number | null;
+  /** 1 unless it is a semaphore. */
+  readonly weight: number;
   /** When it was granted, by the store's clock. */
   readonly acquiredAtMs: number;
   /** When it ends, renewed or not, by the store's clock; null: no limit. */
@@ -274,21 +299,23 @@ export interface AdoptedAnswer extends Validity {
 export interface KeyState {
   /** `cooling`: within the minimum hold of a lock that was released · `revoked`: taken by force, and not yet let go. */
   readonly state: "free" | "held" | "revoked" | "cooling" | "orphaned" | "expired";
-  /** Who has it, or had it last; null when it is free or cooling. */
-  readonly holder: Holder | null;
-  /** When that one was granted, by the store's clock. */
+  /** How it is held, or was last; `exclusive` when it is free. */
+  readonly mode: LockMode;
+  /** Who has it, or had it last, the oldest first; empty when it is free or cooling. */
+  readonly holders: readonly Holder[];
+  /** When the oldest was granted, by the store's clock. */
   readonly acquiredAtMs: number | null;
   /** When the key is free at the latest; null when it is free now. */
   readonly freeAtMs: number | null;
   /** By the store's clock, when it answered. */
   readonly nowMs: number;
-  /** JSON text. */
+  /** JSON text, of the oldest. */
   readonly metadata: string | null;
   /** How many wait. */
   readonly waiters: number;
 }
 
-/** A release by force. */
+/** A release by force. Of a key that is shared it takes the share with the fence, or all of them. */
 export interface ForceReleaseRequest {
   /** The full key. */
   readonly key: string;
@@ -302,8 +329,8 @@ export interface ForceReleaseRequest {
 export interface ForceReleaseAnswer {
   /** `gone`: nobody had it. */
   readonly outcome: "revoked" | "released" | "gone";
-  /** When the key is free at the latest; null when it is free now. */
+  /** When what was taken is free at the latest; null when it is free now. */
   readonly freeAtMs: number | null;
-  /** Whom it was taken from; null for the minimum hold of a lock that was released. */
-  readonly holder: Holder | null;
+  /** Whom it was taken from, the oldest first; empty for the minimum hold of a lock that was released. */
+  readonly holders: readonly Holder[];
 }

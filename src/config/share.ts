@@ -40,7 +40,22 @@ function checkCount(option: string, value: unknown, largest: number, expected: s
   throw new InvalidOptionError({ option, expected, received: value });
 }
 
+/** The option by which it was asked for. */
+export function shareOption({ capacity }: ShareTerms): "shared" | "capacity" {
+  return capacity === null ? "shared" : "capacity";
+}
+
 /** How a lock is held that was asked for on these terms. */
 export function modeOf(share: ShareTerms | null): LockMode {
   return share === null ? "exclusive" : share.capacity === null ? "shared" : "semaphore";
+}
+
+/** Whether a call asks for a read lock and for nothing else. */
+export function isPlainRead(options: unknown): boolean {
+  return (
+    typeof options === "object" &&
+    options !== null &&
+    (options as { readonly shared?: unknown }).shared === true &&
+    Object.keys(options).length === 1
+  );
 }

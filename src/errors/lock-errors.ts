@@ -74,6 +74,8 @@ export interface WaitTimeoutData extends NotAcquiredData {
   readonly waitMs?: number | undefined;
   /** Whether this process itself holds the key. Default false. */
   readonly isHeldHere?: boolean | undefined;
+  /** Whether it asked for the key alone while this process shared it. Default false. */
+  readonly isUpgrade?: boolean | undefined;
   /** Who waits for what. Default null. */
   readonly deadlock?: readonly string[] | null | undefined;
 }
@@ -96,6 +98,7 @@ export class WaitTimeoutError extends NotAcquiredError {
     const {
       waitMs = 10_000,
       isHeldHere = false,
+      isUpgrade = false,
       deadlock = null,
       message,
       ...rest
@@ -103,9 +106,11 @@ export class WaitTimeoutError extends NotAcquiredError {
     const advice =
       deadlock !== null
         ? `It is part of a deadlock: ${deadlock.join("; ")}. Acquire several keys in the same order everywhere.`
-        : isHeldHere
-          ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. createLocker({ reentry: "throw" }) finds the place where it waits for itself, if that is in the body of a withLock.'
-          : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
+        : isUpgrade
+          ? "This process itself shares the key (shared or capacity), and waits for it alone: a lock is never upgraded. Release the share first, and read again what it protected."
+          : isHeldHere
+            ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. createLocker({ reentry: "throw" }) finds the place where it waits for itself, if that is in the body of a withLock.'
+            : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
     const waited = `Waited ${waitMs} ms for ${quote(rest.key)}${standing(rest.holder, rest.blockingPid)}`;
     super({ ...rest, message: message ?? `${waited}. ${advice}` });
     this.waitMs = waitMs;

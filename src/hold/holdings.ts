@@ -99,6 +99,13 @@ export class Holdings implements LockActions, LeaseOwner {
     return undefined;
   }
 
+  /** All on a key. */
+  *on(key: string): Iterable<Lock> {
+    for (const { lock } of this.#of(key)) {
+      yield lock;
+    }
+  }
+
   has(key: string): boolean {
     return this.#byKey[key] !== undefined || this.#shares[key] !== undefined;
   }
@@ -357,7 +364,8 @@ export class Holdings implements LockActions, LeaseOwner {
   #enterShared(lease: Lease): void {
     const { key, fence } = lease;
     const isAlone = lease.terms.share === null;
-    const others = Array.from(this.#of(key), (other) => other).filter((other) => isAlone || other.terms.share === null);
+    const alone = this.#byKey[key];
+    const others = [...(alone === undefined ? [] : [alone]), ...(isAlone ? (this.#shares[key] ?? []) : [])];
     if (isAlone) {
       this.#byKey[key] = lease;
     } else {

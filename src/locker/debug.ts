@@ -1,7 +1,9 @@
 import type { LockJson } from "../api/lock.js";
 import type { JsonObject } from "../api/metadata.js";
+import type { LockMode } from "../api/share-options.js";
 import type { Claim, ClaimState } from "../claim/claim.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
+import { modeOf } from "../config/share.js";
 import { UnavailableError } from "../errors/errors.js";
 import type { Holdings } from "../hold/holdings.js";
 import type { Recent } from "../observe/recent.js";
@@ -97,6 +99,12 @@ export interface DebugWait {
   readonly key: string;
   /** The option `owner` of the call. */
   readonly owner: string;
+  /** How it asks for the key. */
+  readonly mode: LockMode;
+  /** What it would take of the capacity: 1 unless it asks for a part of a semaphore. */
+  readonly weight: number;
+  /** The option `capacity` of the call; null without it. */
+  readonly capacity: number | null;
   /** When the call was made, by this process's clock. */
   readonly since: string;
   /** Milliseconds since then. */
@@ -225,6 +233,9 @@ function describeWait(state: ClaimState, clock: Clock): DebugWait {
   return {
     key,
     owner: terms.owner,
+    mode: modeOf(terms.share),
+    weight: terms.share?.weight ?? 1,
+    capacity: terms.share?.capacity ?? null,
     since: toIso(startedAt.wallMs),
     waitedMs: clock.elapsedMs(startedAt),
     waitMs: terms.waitMs === Number.POSITIVE_INFINITY ? "Infinity" : terms.waitMs,

@@ -46,7 +46,7 @@ export class Leading {
     }
     const tracksReentry = locker.reentry === "throw";
     if (tracksReentry) {
-      refuseReentry(fullKey, holdings.get(fullKey));
+      refuseReentry(fullKey, holdings.on(fullKey));
     }
     // The transaction around this call would not end before the call does: nothing that passes.
     const refused = backend.refuseHere?.() ?? null;

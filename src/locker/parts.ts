@@ -159,12 +159,13 @@ export function makeParts(
 
 /** The error of an acquire that was not granted. */
 function refusalBy(holdings: Holdings): AcquiresInit["toError"] {
-  return (key, { waitMs }, { outcome, blockingPid, tries, ...result }, deadlock) => {
+  return (key, { waitMs, share }, { outcome, blockingPid, tries, ...result }, deadlock) => {
     const holder = holdings.holderInfo(key, result.holder);
     if (outcome === "exhausted") {
       return new RetriesExhaustedError({ key, attempts: tries, holder, blockingPid });
     }
-    const isHeldHere = holdings.get(key) !== undefined;
-    return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, deadlock });
+    const isHeldHere = holdings.has(key);
+    const isUpgrade = isHeldHere && share === null && !holdings.hasAlone(key);
+    return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, isUpgrade, deadlock });
   };
 }

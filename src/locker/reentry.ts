@@ -14,13 +14,15 @@ export function runInside<Value>(lock: Lock, body: () => Value): Value {
 }
 
 /**
- * `lock`: what this locker holds on the key.
- * @throws {ReentryError} when the caller runs in the body of that lock
+ * `locks`: what this locker holds on the key; several where it is shared.
+ * @throws {ReentryError} when the caller runs in the body of one of them
  */
-export function refuseReentry(key: string, lock: Lock | undefined): void {
-  if (lock !== undefined && isInsideOf(lock)) {
-    const { owner, fence, weight, expiresAt } = lock;
-    throw new ReentryError({ key, holder: { owner, fence, weight, isThisProcess: true, expiresAt } });
+export function refuseReentry(key: string, locks: Iterable<Lock>): void {
+  for (const lock of locks) {
+    if (isInsideOf(lock)) {
+      const { owner, fence, weight, expiresAt } = lock;
+      throw new ReentryError({ key, holder: { owner, fence, weight, isThisProcess: true, expiresAt } });
+    }
   }
 }
 

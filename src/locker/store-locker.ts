@@ -17,6 +17,7 @@ import {
   type ResolvedLockerOptions,
   resolveAcquireOptions,
 } from "../config/resolve-options.js";
+import { isPlainRead } from "../config/share.js";
 import { ClosedError, InvalidOptionError } from "../errors/errors.js";
 import { checkFunction, checkMs, checkNames } from "../errors/option-checks.js";
 import type { Holdings } from "../hold/holdings.js";
@@ -52,8 +53,9 @@ export class StoreLocker implements Locker {
   readonly #holdings: Holdings;
   readonly #setHome: SetHome;
   readonly #sets: Sets;
-  /** The terms of `acquire(key)` and `tryAcquire(key)` without options. Null: they are drawn for each call. */
+  /** The terms of `acquire(key)` and `tryAcquire(key)` without options, and of a read lock. Null: they are drawn for each call. */
   readonly #waitTerms: ResolvedAcquireOptions | null;
+  readonly #readTerms: ResolvedAcquireOptions | null;
   readonly #tryTerms: ResolvedAcquireOptions | null;
 
   /** Adds what `stats()` counts, for a locker over several instances. Static: it is no method of a Locker. */
@@ -78,6 +80,7 @@ export class StoreLocker implements Locker {
     this.#options = options;
     const isDrawn = typeof options.minHoldMs !== "number";
     this.#waitTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: true });
+    this.#readTerms = isDrawn ? null : resolveAcquireOptions(options, { shared: true }, { waits: true });
     this.#tryTerms = isDrawn ? null : resolveAcquireOptions(options, {}, { waits: false });
     this.#parts = parts;
     this.#publisher = parts.publisher;
@@ -95,7 +98,7 @@ export class StoreLocker implements Locker {
           throw new ClosedError();
         }
       },
-      refuseReentry: (fullKey) => refuseReentry(fullKey, parts.holdings.get(fullKey)),
+      refuseReentry: (fullKey) => refuseReentry(fullKey, parts.holdings.on(fullKey)),
     };
     this.#sets = new Sets(() => this.#setHome);
   }
@@ -112,13 +115,13 @@ export class StoreLocker implements Locker {
     try {
       const fullKey = checkKey(key, this.#options.prefix);
       const terms =
-        (options === undefined ? this.#waitTerms : null) ??
+        (options === undefined ? this.#waitTerms : isPlainRead(options) ? this.#readTerms : null) ??
         resolveAcquireOptions(this.#options, options, { waits: true });
       if (this.#calls.isClosing) {
         return Promise.reject(new ClosedError());
       }
       if (terms.reentry === "throw") {
-        refuseReentry(fullKey, this.#holdings.get(fullKey));
+        refuseReentry(fullKey, this.#holdings.on(fullKey));
       }
       return acquiring.hasSubscribers
         ? this.#publisher.traceAcquire(

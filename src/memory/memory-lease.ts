@@ -1,12 +1,17 @@
-import type { AdoptedAnswer, GrantedAnswer, Holder, KeyState, Takeover } from "../api/store.js";
+import type { LockMode } from "../api/share-options.js";
+import type { AcquireRequest, AdoptedAnswer, GrantedAnswer, Holder, KeyState, Takeover } from "../api/store.js";
 import type { LossReason } from "../errors/errors.js";
 import type { MemoryProcess } from "./memory-process.js";
 
-/** The lease of one key. */
+/** A grant: the lease of a key, or one of the shares of it. */
 export interface MemoryLease {
-  /** Null: it was released, and the minimum hold keeps the key. */
-  token: string | null;
+  readonly token: string;
+  /** Only its minimum hold is left of it. */
+  isReleased: boolean;
   readonly fence: bigint;
+  readonly mode: LockMode;
+  readonly capacity: number | null;
+  readonly weight: number;
   readonly owner: string;
   /** Whose death frees it before it expires. */
   process: MemoryProcess;
@@ -20,14 +25,45 @@ export interface MemoryLease {
   isRevoked: boolean;
 }
 
+/** What a request is granted. */
+export function newLease(
+  { token, mode, capacity, weight, owner, ttlMs, minHoldMs, maxHoldMs, metadata }: AcquireRequest,
+  process: MemoryProcess,
+  fence: bigint,
+  nowMs: number,
+): MemoryLease {
+  const maxHoldUntilMs = maxHoldMs === null ? null : nowMs + maxHoldMs;
+  return {
+    token,
+    isReleased: false,
+    fence,
+    mode,
+    capacity,
+    weight,
+    owner,
+    process,
+    acquiredAtMs: nowMs,
+    expiresAtMs: atMost(nowMs + ttlMs, maxHoldUntilMs),
+    minHoldUntilMs: minHoldMs === 0 ? 0 : nowMs + minHoldMs,
+    maxHoldUntilMs,
+    metadata,
+    isRevoked: false,
+  };
+}
+
+/** The earlier of the two. */
+export function atMost(ms: number, limitMs: number | null): number {
+  return limitMs === null ? ms : Math.min(ms, limitMs);
+}
+
 /** Whether its key can be granted: the only predicate for that. */
-export function isGrantable({ token, expiresAtMs, minHoldUntilMs, process }: MemoryLease, nowMs: number): boolean {
-  return token === null ? nowMs >= minHoldUntilMs : nowMs >= expiresAtMs || nowMs >= process.orphanedAtMs;
+export function isGrantable({ isReleased, expiresAtMs, minHoldUntilMs, process }: MemoryLease, nowMs: number): boolean {
+  return isReleased ? nowMs >= minHoldUntilMs : nowMs >= expiresAtMs || nowMs >= process.orphanedAtMs;
 }
 
 /** When that will be, at the latest. */
-export function freeAtMs({ token, expiresAtMs, minHoldUntilMs, process }: MemoryLease): number {
-  return token === null ? minHoldUntilMs : Math.min(expiresAtMs, process.orphanedAtMs);
+export function freeAtMs({ isReleased, expiresAtMs, minHoldUntilMs, process }: MemoryLease): number {
+  return isReleased ? minHoldUntilMs : Math.min(expiresAtMs, process.orphanedAtMs);
 }
 
 /** Why its holder lost it; null: it has it. */
@@ -46,27 +82,33 @@ export function expiryReason({ isRevoked, maxHoldUntilMs }: MemoryLease, nowMs: 
   return maxHoldUntilMs !== null && nowMs >= maxHoldUntilMs ? "max-hold" : "expired";
 }
 
+/** What becomes of it, seen for itself. */
 export function stateOf(lease: MemoryLease, nowMs: number): KeyState["state"] {
-  if (lease.token === null) return nowMs >= lease.minHoldUntilMs ? "free" : "cooling";
+  if (lease.isReleased) return nowMs >= lease.minHoldUntilMs ? "free" : "cooling";
   if (nowMs >= lease.expiresAtMs) return "expired";
   if (nowMs >= lease.process.orphanedAtMs) return "orphaned";
   return lease.isRevoked ? "revoked" : "held";
 }
 
 export function adopted(lease: MemoryLease, nowMs: number): AdoptedAnswer {
-  const { acquiredAtMs, expiresAtMs, maxHoldUntilMs, metadata } = lease;
-  return { outcome: "adopted", acquiredAtMs, nowMs, expiresAtMs, maxHoldUntilMs, metadata };
+  const { mode, capacity, weight, acquiredAtMs, expiresAtMs, maxHoldUntilMs, metadata } = lease;
+  return { outcome: "adopted", mode, capacity, weight, acquiredAtMs, nowMs, expiresAtMs, maxHoldUntilMs, metadata };
 }
 
-export function granted(lease: MemoryLease, nowMs: number, takeover: Takeover | null): GrantedAnswer {
+export function granted(
+  lease: MemoryLease,
+  nowMs: number,
+  takeover: Takeover | null = null,
+  hasMore = false,
+): GrantedAnswer {
   const { fence, acquiredAtMs, expiresAtMs } = lease;
-  return { outcome: "granted", fence, acquiredAtMs, nowMs, expiresAtMs, takeover };
+  return { outcome: "granted", fence, acquiredAtMs, nowMs, expiresAtMs, takeover, hasMore };
 }
 
 /** From whom a lease that can be granted is taken; null when it was released. */
 export function takeoverOf(lease: MemoryLease, nowMs: number): Takeover | null {
-  const { token, owner, fence, expiresAtMs, process } = lease;
-  if (token === null) {
+  const { isReleased, owner, fence, expiresAtMs, process } = lease;
+  if (isReleased) {
     return null;
   }
   return nowMs >= expiresAtMs
@@ -75,6 +117,7 @@ export function takeoverOf(lease: MemoryLease, nowMs: number): Takeover | null {
 }
 
 /** Who has the key, or had it last and keeps it by its minimum hold. */
-export function holderOf({ token, owner, fence, expiresAtMs, minHoldUntilMs }: MemoryLease): Holder {
-  return { owner, fence, expiresAtMs: token === null ? minHoldUntilMs : expiresAtMs };
+export function holderOf(lease: MemoryLease): Holder {
+  const { isReleased, owner, fence, weight, expiresAtMs, minHoldUntilMs } = lease;
+  return { owner, fence, weight, expiresAtMs: isReleased ? minHoldUntilMs : expiresAtMs };
 }

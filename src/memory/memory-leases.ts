@@ -14,8 +14,10 @@ import type {
 } from "../api/store.js";
 import type { LossReason } from "../errors/errors.js";
 import { soon } from "../runtime/soon.js";
+import { MemoryGrants } from "./memory-grants.js";
 import {
   adopted,
+  atMost,
   expiryReason,
   freeAtMs,
   granted,
@@ -23,11 +25,15 @@ import {
   isGrantable,
   lossReason,
   type MemoryLease,
-  stateOf,
+  newLease,
   takeoverOf,
 } from "./memory-lease.js";
+import { firstFits, fits, isNext, nextProcesses } from "./memory-line.js";
 import { type MemoryProcess, nobody } from "./memory-process.js";
-import { MemoryQueue } from "./memory-queue.js";
+import type { MemoryQueue } from "./memory-queue.js";
+import { MemoryQueues } from "./memory-queues.js";
+import { type MemoryShares, nothing } from "./memory-shares.js";
+import { blockingOf, stateOfKey } from "./memory-state.js";
 
 /** How many of the grants that were ended beneath their holders are remembered, so that these are told why. */
 const REMEMBERED = 1_000;
@@ -43,15 +49,13 @@ const released: ReleaseAnswer = Object.freeze({ outcome: "released", reason: nul
  */
 export class MemoryLeases {
   readonly nowMs: () => number;
-  /** A free key has none. An object rather than a Map: see LinkedList. */
-  readonly #leases: Record<string, MemoryLease> = Object.create(null);
-  readonly #queues = new Map<string, MemoryQueue>();
+  readonly #grants = new MemoryGrants();
+  readonly #queues = new MemoryQueues();
   /** By token: of the grants that were ended beneath their holders. */
   readonly #ended = new Map<string, LossReason>();
   readonly #marks = new Map<string, bigint>();
   /** One for all keys, for a free key has nothing that could remember its own. */
   #fence = 0n;
-  #ticket = 0n;
 
   /** `nowMs`: the clock that decides. */
   constructor(nowMs: () => number) {
@@ -63,45 +67,46 @@ export class MemoryLeases {
     if (nowMs >= request.notAfterMs) {
       return { outcome: "late", nowMs };
     }
-    const { key, token, ticket, waits } = request;
-    const lease = this.#leases[key];
-    if (lease?.token === token && !lease.isRevoked && !isGrantable(lease, nowMs)) {
-      return granted(lease, nowMs, null); // asked again
+    const { key, token, waits } = request;
+    const lease = this.#grants.alone(key);
+    const shares = this.#grants.shares(key);
+    const own = lease?.token === token ? lease : shares?.get(token);
+    if (own !== undefined && !own.isReleased && !own.isRevoked && !isGrantable(own, nowMs)) {
+      return granted(own, nowMs); // asked again
     }
     const isFree = lease === undefined || isGrantable(lease, nowMs);
-    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
-    const head = queue?.head(nowMs);
-    const place = queue?.ticketOf(token) ?? ticket;
-    if (isFree && (head === undefined || head.token === token || (place !== null && place < head.ticket))) {
-      this.#leave(key, token);
-      const takeover = lease === undefined ? null : takeoverOf(lease, nowMs);
-      return granted(this.#grant(request, process, nowMs), nowMs, takeover);
+    const queue = this.#queues.of(key);
+    queue?.head(nowMs); // entries that have expired keep no place
+    const place = queue?.ticketOf(token) ?? request.ticket;
+    if (isFree && this.#mayBeGranted(request, shares, queue, place, nowMs)) {
+      this.#queues.leave(key, token);
+      return this.#grant(request, process, nowMs);
     }
-    const holder = isFree ? null : holderOf(lease);
+    const { holder, lookInMs } = blockingOf(request, isFree ? undefined : lease, shares, nowMs);
     if (!waits) {
       return { outcome: "held", holder };
     }
-    const own = place ?? ++this.#ticket;
-    this.#queueOf(key).keep(token, own, process, nowMs);
-    return { outcome: "queued", ticket: own, holder, lookInMs: isFree ? null : freeAtMs(lease) - nowMs };
+    const ticket = this.#queues.enter(request, place, process, nowMs);
+    return { outcome: "queued", ticket, holder, lookInMs };
   }
 
   release({ key, token, fence }: GrantRequest): ReleaseAnswer {
-    const lease = this.#leases[key];
-    if (lease === undefined || lease.token !== token || lease.fence !== fence) {
+    const lease = this.#grants.find(key, token);
+    if (lease === undefined || lease.fence !== fence) {
       return { outcome: "gone", reason: this.#whyGone(token) };
     }
     return this.#free(key, lease, true);
   }
 
   abandon({ key, token, wasHeld }: AbandonRequest): ReleaseAnswer {
-    const hasLeft = this.#leave(key, token);
-    const lease = this.#leases[key];
-    if (lease?.token === token) {
+    const hasLeft = this.#queues.leave(key, token);
+    const lease = this.#grants.find(key, token);
+    if (lease !== undefined) {
       return this.#free(key, lease, wasHeld);
     }
-    // The next one may have waited for this entry alone.
-    if (hasLeft && (lease === undefined || isGrantable(lease, this.nowMs()))) {
+    // Those behind it may have waited for this entry alone.
+    const alone = this.#grants.alone(key);
+    if (hasLeft && (alone === undefined || isGrantable(alone, this.nowMs()))) {
       this.#wakeNext(key);
     }
     return { outcome: "gone", reason: this.#ended.get(token) ?? null };
@@ -109,8 +114,8 @@ export class MemoryLeases {
 
   renew({ key, token, fence, ttlMs }: RenewRequest, process: MemoryProcess): RenewAnswer {
     const nowMs = this.nowMs();
-    const lease = this.#leases[key];
-    if (lease === undefined || lease.token !== token || lease.fence !== fence) {
+    const lease = this.#grants.find(key, token);
+    if (lease === undefined || lease.fence !== fence) {
       return { outcome: "lost", reason: this.#whyGone(token) };
     }
     const reason = lossReason(lease, nowMs);
@@ -128,7 +133,7 @@ export class MemoryLeases {
   /** A renewal after which no death frees it early. */
   detach(request: RenewRequest, process: MemoryProcess): RenewAnswer {
     const answer = this.renew(request, process);
-    const lease = this.#leases[request.key];
+    const lease = this.#grants.find(request.key, request.token);
     if (answer.outcome === "renewed" && lease !== undefined) {
       lease.process = nobody;
     }
@@ -141,8 +146,8 @@ export class MemoryLeases {
     if (nowMs >= notAfterMs) {
       return { outcome: "late", nowMs };
     }
-    const lease = this.#leases[key];
-    if (lease === undefined || (lease.token !== token && lease.token !== newToken) || lease.fence !== fence) {
+    const lease = this.#grants.find(key, token) ?? this.#grants.find(key, newToken);
+    if (lease === undefined || lease.fence !== fence) {
       return { outcome: "lost", reason: this.#whyGone(token) };
     }
     const reason = lossReason(lease, nowMs);
@@ -156,50 +161,42 @@ export class MemoryLeases {
     const maxHoldUntilMs = maxHoldMs === null ? lease.maxHoldUntilMs : atMost(nowMs + maxHoldMs, lease.maxHoldUntilMs);
     const expiresAtMs = atMost(nowMs + ttlMs, maxHoldUntilMs);
     const next: MemoryLease = { ...lease, token: newToken, owner, process, expiresAtMs, maxHoldUntilMs };
-    this.#leases[key] = next;
+    this.#grants.replace(key, lease, next);
     return adopted(next, nowMs);
   }
 
   check(key: string): KeyState {
     const nowMs = this.nowMs();
-    const lease = this.#leases[key];
-    const waiters = this.#queues.get(key)?.count(nowMs) ?? 0;
-    const state = lease === undefined ? "free" : stateOf(lease, nowMs);
-    if (lease === undefined || state === "free") {
-      return { state: "free", holder: null, acquiredAtMs: null, freeAtMs: null, nowMs, metadata: null, waiters };
-    }
-    return {
-      state,
-      holder: state === "cooling" ? null : holderOf(lease),
-      acquiredAtMs: lease.acquiredAtMs,
-      freeAtMs: isGrantable(lease, nowMs) ? null : freeAtMs(lease),
-      nowMs,
-      metadata: state === "cooling" ? null : lease.metadata,
-      waiters,
-    };
+    const waiters = this.#queues.of(key)?.count(nowMs) ?? 0;
+    return { ...stateOfKey(this.#grants.all(key), nowMs), nowMs, waiters };
   }
 
   forceRelease({ key, fence, immediate }: ForceReleaseRequest): ForceReleaseAnswer {
     const nowMs = this.nowMs();
-    const lease = this.#leases[key];
-    const isOther = lease === undefined || (fence !== null && lease.fence !== fence);
-    if (isOther || stateOf(lease, nowMs) === "free") {
-      return { outcome: "gone", freeAtMs: null, holder: null };
+    const meant = this.#grants
+      .all(key)
+      .filter((lease) => (fence === null || lease.fence === fence) && !(lease.isReleased && isGrantable(lease, nowMs)));
+    const holders = meant.filter(({ isReleased }) => !isReleased).map(holderOf);
+    const revoked = immediate ? [] : meant.filter((lease) => !lease.isReleased && !isGrantable(lease, nowMs));
+    for (const lease of meant) {
+      if (revoked.includes(lease)) {
+        lease.isRevoked = true;
+      } else {
+        this.#end(key, lease, "forced");
+      }
     }
-    const holder = lease.token === null ? null : holderOf(lease);
-    if (holder !== null && !immediate && !isGrantable(lease, nowMs)) {
-      lease.isRevoked = true;
-      return { outcome: "revoked", freeAtMs: freeAtMs(lease), holder };
+    if (revoked.length > 0) {
+      return { outcome: "revoked", freeAtMs: Math.max(...revoked.map(freeAtMs)), holders };
     }
-    this.#end(key, lease, "forced");
-    return { outcome: "released", freeAtMs: null, holder };
+    return { outcome: meant.length === 0 ? "gone" : "released", freeAtMs: null, holders };
   }
 
-  /** Ends the lease of whoever has the key, and tells its holder. */
+  /** Ends the lease of whoever has the key, or all its shares, and tells the holders. */
   lose(key: string, reason: LossReason): void {
-    const lease = this.#leases[key];
-    if (lease !== undefined && lease.token !== null) {
-      this.#end(key, lease, reason);
+    for (const lease of this.#grants.all(key)) {
+      if (!lease.isReleased) {
+        this.#end(key, lease, reason);
+      }
     }
   }
 
@@ -214,55 +211,56 @@ export class MemoryLeases {
   /** Deletes what nobody asks about any more. Returns how many leases and entries of waiters there were. */
   sweep(): { readonly leases: number; readonly waiters: number } {
     const nowMs = this.nowMs();
-    let leases = 0;
-    let waiters = 0;
-    for (const [key, lease] of Object.entries(this.#leases)) {
-      const isOver = lease.token === null ? isGrantable(lease, nowMs) : lease.expiresAtMs + GRACE_MS <= nowMs;
-      if (isOver) {
-        delete this.#leases[key];
-        leases += 1;
-      }
-    }
-    for (const [key, queue] of this.#queues) {
-      waiters += queue.dropExpired(nowMs);
-      this.#forgetIfEmpty(key, queue);
-    }
-    return { leases, waiters };
+    return { leases: this.#grants.sweep(nowMs, GRACE_MS), waiters: this.#queues.dropExpired(nowMs) };
   }
 
   /** Called when a process has died: those that wait behind it learn when its locks are free. */
   died(process: MemoryProcess): void {
-    for (const [key, queue] of this.#queues) {
-      queue.leaveAll(process);
-      this.#forgetIfEmpty(key, queue);
-      this.#wakeNext(key);
+    this.#grants.processDied();
+    for (const key of this.#queues.leaveAll(process)) {
+      this.#wakeNext(key, true);
     }
   }
 
-  #grant(request: AcquireRequest, process: MemoryProcess, nowMs: number): MemoryLease {
-    const { key, token, owner, ttlMs, minHoldMs, maxHoldMs, metadata } = request;
-    const maxHoldUntilMs = maxHoldMs === null ? null : nowMs + maxHoldMs;
+  #mayBeGranted(
+    request: AcquireRequest,
+    shares: MemoryShares | undefined,
+    queue: MemoryQueue | undefined,
+    place: bigint | null,
+    nowMs: number,
+  ): boolean {
+    const { mode, token } = request;
+    // What its own token had keeps the key.
+    if (shares?.isKeptBy(token, nowMs)) {
+      return false;
+    }
+    return mode === "exclusive"
+      ? (shares === undefined || shares.load(nowMs).count === 0) && isNext(queue, token, place, nowMs)
+      : fits(request, shares?.load(nowMs) ?? nothing, queue, place, nowMs);
+  }
+
+  #grant(request: AcquireRequest, process: MemoryProcess, nowMs: number): AcquireAnswer {
+    const { key } = request;
     this.#fence += 1n;
-    const lease: MemoryLease = {
-      token,
-      fence: this.#fence,
-      owner,
-      process,
-      acquiredAtMs: nowMs,
-      expiresAtMs: atMost(nowMs + ttlMs, maxHoldUntilMs),
-      minHoldUntilMs: minHoldMs === 0 ? 0 : nowMs + minHoldMs,
-      maxHoldUntilMs,
-      metadata,
-      isRevoked: false,
-    };
-    this.#leases[key] = lease;
-    return lease;
+    const lease = newLease(request, process, this.#fence, nowMs);
+    const former = this.#grants.add(key, lease, nowMs);
+    const takeover = former && takeoverOf(former, nowMs);
+    if (request.mode === "exclusive") {
+      return granted(lease, nowMs, takeover);
+    }
+    const load = this.#grants.shares(key)?.load(nowMs) ?? nothing;
+    const hasMore = firstFits(load, this.#queues.of(key), nowMs);
+    if (hasMore && takeover !== null) {
+      this.#wakeNext(key); // nobody has let go of anything, and so told them
+    }
+    return granted(lease, nowMs, takeover, hasMore);
   }
 
   /** Frees a key without its holder. */
-  #end(key: string, { token, fence, process }: MemoryLease, reason: LossReason): void {
-    delete this.#leases[key];
-    if (token !== null) {
+  #end(key: string, lease: MemoryLease, reason: LossReason): void {
+    const { token, fence, isReleased, process } = lease;
+    this.#grants.remove(key, lease);
+    if (!isReleased) {
       this.#ended.set(token, reason);
       for (const [oldest] of this.#ended) {
         if (this.#ended.size <= REMEMBERED) break;
@@ -278,9 +276,9 @@ export class MemoryLeases {
     const nowMs = this.nowMs();
     const isInTime = nowMs < lease.expiresAtMs;
     if (isInTime && minHoldCounts && nowMs < lease.minHoldUntilMs) {
-      lease.token = null;
+      this.#grants.cool(key, lease);
     } else {
-      delete this.#leases[key];
+      this.#grants.remove(key, lease);
     }
     this.#wakeNext(key);
     return isInTime ? released : { outcome: "expired", reason: expiryReason(lease, nowMs) };
@@ -290,40 +288,17 @@ export class MemoryLeases {
     return this.#ended.get(token) ?? "taken";
   }
 
-  #queueOf(key: string): MemoryQueue {
-    let queue = this.#queues.get(key);
+  /** Whoever is next looks, after the answer to what has changed it. `always`: the first one does, also while it cannot be granted the key. */
+  #wakeNext(key: string, always = false): void {
+    const queue = this.#queues.of(key);
     if (queue === undefined) {
-      queue = new MemoryQueue();
-      this.#queues.set(key, queue);
+      return;
     }
-    return queue;
-  }
-
-  #leave(key: string, token: string): boolean {
-    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
-    if (queue === undefined || !queue.leave(token)) {
-      return false;
-    }
-    this.#forgetIfEmpty(key, queue);
-    return true;
-  }
-
-  #forgetIfEmpty(key: string, queue: MemoryQueue): void {
-    if (queue.isEmpty) {
-      this.#queues.delete(key);
+    const nowMs = this.nowMs();
+    const next = nextProcesses(this.#grants.held(key, nowMs), queue, nowMs);
+    const head = always ? queue.head(nowMs) : undefined;
+    for (const process of head === undefined ? next : next.add(head.process)) {
+      soon(() => process.wake(key));
     }
   }
-
-  /** Whoever is next looks, after the answer to what has changed it. */
-  #wakeNext(key: string): void {
-    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
-    const head = queue?.head(this.nowMs());
-    if (head !== undefined) {
-      soon(() => head.process.wake(key));
-    }
-  }
-}
-
-function atMost(ms: number, limitMs: number | null): number {
-  return limitMs === null ? ms : Math.min(ms, limitMs);
 }

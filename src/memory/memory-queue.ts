@@ -1,3 +1,4 @@
+import type { AcquireRequest } from "../api/store.js";
 import type { MemoryProcess } from "./memory-process.js";
 
 /** An entry lasts this long unless it is repeated. */
@@ -8,6 +9,8 @@ const SPARE = 64;
 interface Entry {
   readonly token: string;
   readonly ticket: bigint;
+  /** How it wants the key. */
+  readonly asked: Pick<AcquireRequest, "token" | "mode" | "capacity" | "weight">;
   readonly process: MemoryProcess;
   aliveUntilMs: number;
   hasLeft: boolean;
@@ -28,14 +31,15 @@ export class MemoryQueue {
   }
 
   /** Enters it, or extends its entry. */
-  keep(token: string, ticket: bigint, process: MemoryProcess, nowMs: number): void {
+  keep(asked: Entry["asked"], ticket: bigint, process: MemoryProcess, nowMs: number): void {
+    const { token } = asked;
     const found = this.#byToken.get(token);
     if (found !== undefined) {
       found.aliveUntilMs = nowMs + ENTRY_MS;
       return;
     }
     this.#tidy();
-    const entry: Entry = { token, ticket, process, aliveUntilMs: nowMs + ENTRY_MS, hasLeft: false };
+    const entry: Entry = { token, ticket, asked, process, aliveUntilMs: nowMs + ENTRY_MS, hasLeft: false };
     this.#byToken.set(token, entry);
     let at = this.#entries.length;
     while (at > this.#first && (this.#entries[at - 1] as Entry).ticket > ticket) {
@@ -72,6 +76,17 @@ export class MemoryQueue {
       }
       if (!entry.hasLeft) {
         this.#remove(entry);
+      }
+    }
+  }
+
+  /** Those that wait, whoever is next first. */
+  *waiting(nowMs: number): Iterable<Readonly<Entry>> {
+    this.head(nowMs); // it forgets those before it
+    for (let at = this.#first; at < this.#entries.length; at += 1) {
+      const entry = this.#entries[at] as Entry;
+      if (!entry.hasLeft && entry.aliveUntilMs > nowMs) {
+        yield entry;
       }
     }
   }

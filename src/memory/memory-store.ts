@@ -31,6 +31,7 @@ const features: Store["features"] = {
   "crash-detection": on("a process that was declared dead loses its locks after its takeoverDelayMs"),
   queue: on("waiters are served in the order in which they queued"),
   "wake-ups": on("the next waiter is woken"),
+  "shared-locks": on("shares of a key are kept beside each other"),
   "force-release": on("there are no roles"),
   "guarded-writes": off(`${inMemory}, not in a database whose transactions it could guard`),
   "bounded-transactions": off(`${inMemory}, not in a database`),

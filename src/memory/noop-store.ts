@@ -21,7 +21,7 @@ export function noopStore(): StoreFactory {
   const store: Store = {
     [locksNothing]: true,
     name: "noop",
-    features: {},
+    features: { "shared-locks": { isOn: true, why: "it grants everything, however it is asked for" } },
     open: async () => ({ nowMs: processNowMs() }),
     acquire: async ({ token, ttlMs, maxHoldMs }) => {
       fence += 1n;
@@ -49,11 +49,14 @@ export function noopStore(): StoreFactory {
       }
       const adopted = validity(ttlMs, newToken);
       const maxHoldUntilMs = limits.get(newToken) ?? null;
-      return { outcome: "adopted", acquiredAtMs: adopted.nowMs, maxHoldUntilMs, metadata: null, ...adopted };
+      // It remembers nothing of a grant, and does not know how it was asked for.
+      const asked = { mode: "exclusive", capacity: null, weight: 1 } as const;
+      return { outcome: "adopted", ...asked, acquiredAtMs: adopted.nowMs, maxHoldUntilMs, metadata: null, ...adopted };
     },
     check: async () => {
       const nowMs = processNowMs();
-      return { state: "free", holder: null, acquiredAtMs: null, freeAtMs: null, nowMs, metadata: null, waiters: 0 };
+      const nobody = { holders: [], acquiredAtMs: null, freeAtMs: null, metadata: null, waiters: 0 };
+      return { state: "free", mode: "exclusive", nowMs, ...nobody };
     },
     ping: async () => ({ ms: 0, serverVersion: "noop" }),
     close: async () => undefined,

@@ -1,5 +1,6 @@
 import type { Lock } from "../api/lock.js";
 import type { SweepResult } from "../api/results.js";
+import type { ShareTerms } from "../config/share.js";
 import type { LeaseLostError } from "../errors/errors.js";
 import type { Takeover } from "../store/messages.js";
 
@@ -9,10 +10,16 @@ import type { Takeover } from "../store/messages.js";
  */
 export type AcquireOutcome = "granted" | "held" | "timed-out" | "cancelled" | "failed";
 
+/** What observers may read of how a lock was asked for. */
+export interface ObservedTerms {
+  readonly owner: string;
+  readonly share: ShareTerms | null;
+}
+
 /** What observers may read of an acquire. */
 export interface ObservedClaim {
   readonly key: string;
-  readonly terms: { readonly owner: string };
+  readonly terms: ObservedTerms;
   /** Whether any attempt had another answer than a grant. */
   readonly isContended: boolean;
   /** Whose lease the grant took over without a release. */
@@ -25,7 +32,7 @@ export interface ObservedClaim {
 export interface ObservedLease {
   readonly key: string;
   readonly fence: bigint;
-  readonly terms: { readonly owner: string };
+  readonly terms: ObservedTerms;
   readonly claim: ObservedClaim;
 }
 

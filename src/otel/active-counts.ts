@@ -5,11 +5,15 @@ interface Count {
   count: number;
 }
 
+/** These are reported also when there is none. */
+const always: Attributes = { "leasehold.lock.mode": "exclusive" };
+const alwaysText = JSON.stringify(always);
+
 /** Active items, counted by attributes. */
 export class ActiveCounts<Id> {
   readonly #active = new Map<Id, Count>();
   /** By their attributes as text. A count that has fallen to zero is kept until that was reported. */
-  readonly #counts = new Map<string, Count>([["{}", { attributes: {}, count: 0 }]]);
+  readonly #counts = new Map<string, Count>([[alwaysText, { attributes: always, count: 0 }]]);
 
   add(id: Id, attributes: Attributes): void {
     const text = JSON.stringify(attributes);
@@ -33,7 +37,7 @@ export class ActiveCounts<Id> {
     const callback = (result: ObservableResult): void => {
       for (const [text, { attributes, count }] of this.#counts) {
         result.observe(count, attributes);
-        if (count === 0 && text !== "{}") {
+        if (count === 0 && text !== alwaysText) {
           this.#counts.delete(text);
         }
       }

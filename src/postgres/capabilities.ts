@@ -23,6 +23,7 @@ export function toCapabilities(
     "wake-ups": isPresent
       ? on("Postgres tells the session of who is next")
       : off(`${withoutSession} who is next: waiters look every second`),
+    "shared-locks": on("read locks and parts of a semaphore are rows beside the one of their key"),
     "guarded-writes": on("any transaction in the database of the leases can be guarded"),
     "bounded-transactions":
       server.versionNumber >= BOUNDED_FROM

@@ -253,6 +253,10 @@ export class PostgresBackend implements Backend {
     return toCapabilities(this.#options, this.connections, server, server.schema);
   }
 
+  refusalOfShare(): null {
+    return null;
+  }
+
   refuseGuard(): void {
     // Any transaction in the same database can be guarded.
   }

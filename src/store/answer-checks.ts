@@ -1,3 +1,4 @@
+import type { LockMode } from "../api/share-options.js";
 import type { LossReason } from "../errors/errors.js";
 import { describe, describeType } from "../runtime/describe.js";
 
@@ -52,6 +53,27 @@ export function json(metadata: unknown): string | null {
   } catch {
     throw new TypeError(`metadata is ${describeType(metadata)} and should be JSON text, or null`);
   }
+}
+
+/** @throws TypeError */
+export function listOf<Item>(name: string, value: readonly Item[]): readonly Item[] {
+  if (Array.isArray(value)) return value;
+  throw new TypeError(`${name} is ${describe(value)} and should be an array`);
+}
+
+/** An object, so that the compiler notices one that is missing. */
+const modes: Readonly<Record<LockMode, true>> = { exclusive: true, shared: true, semaphore: true };
+
+/** @throws TypeError */
+export function lockMode(name: string, value: unknown): LockMode {
+  if (typeof value === "string" && Object.hasOwn(modes, value)) return value as LockMode;
+  throw new TypeError(`${name} is ${describe(value)} and should be one of ${Object.keys(modes).join(", ")}`);
+}
+
+/** @throws TypeError */
+export function weightOf(name: string, value: unknown): number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 1) return value;
+  throw new TypeError(`${name} is ${describe(value)} and should be an integer of 1 and up`);
 }
 
 export function integer(name: string, value: unknown): bigint {

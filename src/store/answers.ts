@@ -1,8 +1,21 @@
 import type { PingResult, SweepResult } from "../api/results.js";
 import type * as port from "../api/store.js";
+import { modeOf, type ShareTerms } from "../config/share.js";
 import type { Instant } from "../runtime/clock.js";
 import { describe } from "../runtime/describe.js";
-import { answered, finite, finiteMs, integer, json, lossReason, msOrNull, unknownOutcome } from "./answer-checks.js";
+import {
+  answered,
+  finite,
+  finiteMs,
+  integer,
+  json,
+  listOf,
+  lockMode,
+  lossReason,
+  msOrNull,
+  unknownOutcome,
+  weightOf,
+} from "./answer-checks.js";
 import type {
   AcquireAnswer,
   AdoptAnswer,
@@ -41,7 +54,7 @@ export interface Asked {
 export function toRequest(
   key: string,
   token: string,
-  { owner, ttlMs, minHoldMs, maxHoldMs, metadata, queues }: GrantTerms,
+  { owner, ttlMs, minHoldMs, maxHoldMs, metadata, share, queues }: GrantTerms,
   notAfterMs: number,
   ticket: bigint | null,
 ): port.AcquireRequest {
@@ -49,6 +62,9 @@ export function toRequest(
     key,
     token,
     owner,
+    mode: modeOf(share),
+    capacity: share === null ? null : share.capacity,
+    weight: share === null ? 1 : share.weight,
     ttlMs,
     minHoldMs,
     maxHoldMs: maxHoldMs === Number.POSITIVE_INFINITY ? null : maxHoldMs,
@@ -59,8 +75,8 @@ export function toRequest(
   };
 }
 
-/** @throws TypeError when it is no answer of the port */
-export function toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked): AcquireAnswer {
+/** `isShared`: a share was asked for. @throws TypeError when it is no answer of the port */
+export function toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked, isShared: boolean): AcquireAnswer {
   switch (answer.outcome) {
     case "granted":
       return {
@@ -68,6 +84,8 @@ export function toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked): Acqui
         fence: integer("fence", answer.fence),
         acquiredAtMs: finiteMs("acquiredAtMs", answer.acquiredAtMs),
         takeover: answer.takeover ? toTakeover(answer.takeover) : null,
+        // Unless the store knows better, the next one looks: a look in vain costs less than a wait of a second.
+        hasMore: isShared && answer.hasMore !== false,
         // Named one by one: this is made with every lock, and a spread takes longer than all else here.
         until: localEnd(answer, asked),
         expiresAtMs: answer.expiresAtMs,
@@ -111,7 +129,7 @@ export function toAdoptAnswer(answer: port.AdoptAnswer, asked: Asked): AdoptAnsw
         outcome: "adopted",
         acquiredAtMs,
         ageMs: answer.nowMs - acquiredAtMs,
-        share: null,
+        share: toShare(answer),
         maxHoldUntilMs: maxHoldUntilMs === null ? null : finiteMs("maxHoldUntilMs", maxHoldUntilMs),
         metadata: json(metadata),
         ...toProof(answer, asked),
@@ -140,25 +158,32 @@ export function toReleaseAnswer(answer: port.ReleaseAnswer): ReleaseAnswer {
   }
 }
 
+/** The same of a share, where the store wakes all who are next. @throws TypeError */
+export function toSharedReleaseAnswer(answer: port.ReleaseAnswer): ReleaseAnswer {
+  return { ...toReleaseAnswer(answer), isNextOurs: null };
+}
+
 /** @throws TypeError */
 export function toKeyState(answer: port.KeyState): KeyState {
   const { state, waiters } = answer;
   if (!Object.hasOwn(keyStates, state)) {
     throw new TypeError(`its state is ${describe(state)}`);
   }
+  const mode = lockMode("mode", answer.mode);
   const nowMs = finiteMs("nowMs", answer.nowMs);
-  const holder = toHolder(answer.holder);
+  const holders = toHolders(answer.holders);
+  const [holder = null] = holders;
   const acquiredAtMs = msOrNull("acquiredAtMs", answer.acquiredAtMs);
   const freeAtMs = msOrNull("freeAtMs", answer.freeAtMs);
   const isOver = state === "expired" || state === "orphaned";
   const expiresAtMs = isOver ? (holder?.expiresAtMs ?? null) : freeAtMs;
   return {
     state,
-    mode: state === "free" ? null : "exclusive",
+    mode: state === "free" ? null : mode,
     owner: holder?.owner ?? null,
     fence: holder?.fence ?? null,
     sessionId: null,
-    holders: holder === null ? [] : [holder],
+    holders,
     isSessionAlive: state === "orphaned" ? false : null,
     acquiredAtMs,
     expiresAtMs,
@@ -177,11 +202,10 @@ export function toForceReleaseAnswer(answer: port.ForceReleaseAnswer): ForceRele
   if (outcome !== "revoked" && outcome !== "released" && outcome !== "gone") {
     throw unknownOutcome(answer);
   }
-  const holder = toHolder(answer.holder);
   return {
     outcome,
     freeAtMs: msOrNull("freeAtMs", answer.freeAtMs),
-    holders: holder === null ? [] : [holder],
+    holders: toHolders(answer.holders),
     isBlocked: false,
     blockingPid: null,
     blockingTransaction: null,
@@ -234,6 +258,26 @@ function localEnd({ expiresAtMs, nowMs }: port.Validity, { sentAt }: Asked): Ins
   return localBound(finiteMs("expiresAtMs", expiresAtMs), { sentAt, serverMs: finiteMs("nowMs", nowMs) });
 }
 
+/** Null: it is exclusive. */
+function toShare({ mode, capacity, weight }: port.AdoptedAnswer): ShareTerms | null {
+  switch (lockMode("mode", mode)) {
+    case "exclusive":
+      return null;
+    case "shared":
+      return { weight: 1, capacity: null };
+    case "semaphore":
+      return { weight: weightOf("weight", weight), capacity: weightOf("capacity", capacity) };
+  }
+}
+
+function toHolders(holders: readonly port.Holder[]): readonly Holder[] {
+  return listOf("holders", holders).map((holder) => {
+    const known = toHolder(holder);
+    if (known !== null) return known;
+    throw new TypeError("one of holders is null and should be an object");
+  });
+}
+
 function toHolder(holder: port.Holder | null): Holder | null {
   if (holder === null) {
     return null;
@@ -243,8 +287,8 @@ function toHolder(holder: port.Holder | null): Holder | null {
   }
   return {
     owner: holder.owner,
+    weight: weightOf("holder.weight", holder.weight),
     fence: integer("fence", holder.fence),
-    weight: 1,
     sessionId: null,
     expiresAtMs: finiteMs("holder.expiresAtMs", holder.expiresAtMs),
   };

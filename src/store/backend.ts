@@ -1,7 +1,8 @@
 import type { Capabilities } from "../api/capabilities.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
 import type { PingResult } from "../api/results.js";
-import type { LeaseholdError, LossReason, UnavailableError } from "../errors/errors.js";
+import type { ShareTerms } from "../config/share.js";
+import type { LeaseholdError, LossReason, UnavailableError, UnsupportedError } from "../errors/errors.js";
 import type { Clock, Instant } from "../runtime/clock.js";
 import type { ConnectionStates, ServerState, StoreState } from "./backend-state.js";
 import type {
@@ -96,6 +97,8 @@ export interface Backend {
   /** What the server says about itself and the schema, whatever state the schema is in. */
   describeServer(): Promise<ServerState | StoreState>;
   capabilities(): Promise<Capabilities>;
+  /** Why a key cannot be shared here. Null: it can. */
+  refusalOfShare(share: ShareTerms): UnsupportedError | null;
   /** @throws {UnsupportedError} when transactions cannot be guarded with leases that are kept here */
   refuseGuard(): void;
   /** The server's time at a local moment: an estimate that is never ahead of it. Null before the first answer. */

@@ -23,6 +23,7 @@ const features: Readonly<Record<Feature, true>> = {
   "crash-detection": true,
   queue: true,
   "wake-ups": true,
+  "shared-locks": true,
   "guarded-writes": true,
   "bounded-transactions": true,
   "failover-fences": true,

@@ -1,8 +1,9 @@
-import type { Capabilities } from "../api/capabilities.js";
+import type { Capabilities, Feature } from "../api/capabilities.js";
 import type { MigrateOptions } from "../api/migrate-options.js";
 import type { PingResult } from "../api/results.js";
 import type * as port from "../api/store.js";
-import type { LeaseholdError, UnavailableError } from "../errors/errors.js";
+import { type ShareTerms, shareOption } from "../config/share.js";
+import type { LeaseholdError, UnavailableError, UnsupportedError } from "../errors/errors.js";
 import type { Clock, Instant } from "../runtime/clock.js";
 import { RequestTimeout } from "../runtime/timeout.js";
 import { answered, finiteMs } from "./answer-checks.js";
@@ -18,6 +19,7 @@ import {
   toReleaseAnswer,
   toRenewAnswer,
   toRequest,
+  toSharedReleaseAnswer,
   toSweepBatch,
 } from "./answers.js";
 import type { Backend, BackendEvents } from "./backend.js";
@@ -114,7 +116,7 @@ export class StoreBackend implements Backend {
     this.#calls.send(
       "acquire",
       () => this.#store.acquire(request),
-      (answer) => this.#toAcquireAnswer(answer, asked),
+      (answer) => this.#toAcquireAnswer(answer, asked, terms.share !== null),
       attempt,
     );
   }
@@ -125,7 +127,7 @@ export class StoreBackend implements Backend {
     return this.#calls.ask(
       "acquire",
       () => this.#store.acquire(request),
-      (answer) => this.#toAcquireAnswer(answer, asked),
+      (answer) => this.#toAcquireAnswer(answer, asked, terms.share !== null),
     );
   }
 
@@ -135,9 +137,11 @@ export class StoreBackend implements Backend {
   }
 
   release(release: inner.PendingRelease): void {
-    const { key, token, fence } = release;
+    const { key, token, fence, isShared } = release;
     const ask = (): Promise<port.ReleaseAnswer> => this.#store.release({ key, token, fence });
-    this.#calls.send("release", ask, toReleaseAnswer, release);
+    // Others may go on to share the key, so that nobody is next: the store knows, and wakes those who are.
+    const isTold = isShared && this.#has("wake-ups");
+    this.#calls.send("release", ask, isTold ? toSharedReleaseAnswer : toReleaseAnswer, release);
   }
 
   abandon({ key, token, wasHeld }: inner.AbandonRequest): Promise<inner.ReleaseAnswer> {
@@ -216,6 +220,17 @@ export class StoreBackend implements Backend {
     return this.#calls.ask("checkFence", () => optional(this.#store, "checkFence")(resource, fence), toFenceOutcome);
   }
 
+  refusalOfShare(share: ShareTerms): UnsupportedError | null {
+    if (this.#has("shared-locks")) {
+      return null;
+    }
+    const option = shareOption(share);
+    return unsupported(
+      this.#store,
+      `does not let keys be shared: ${option} needs a store with the feature shared-locks`,
+    );
+  }
+
   refuseGuard(): void {
     throw unsupported(this.#store, "is not in a database in which a transaction could be guarded");
   }
@@ -288,14 +303,18 @@ export class StoreBackend implements Backend {
     return { sentAt, incarnation: this.presence.incarnation };
   }
 
-  #toAcquireAnswer(given: port.AcquireAnswer, asked: Asked): inner.AcquireAnswer {
+  #has(feature: Feature): boolean {
+    return this.#store.features?.[feature]?.isOn === true;
+  }
+
+  #toAcquireAnswer(given: port.AcquireAnswer, asked: Asked, isShared: boolean): inner.AcquireAnswer {
     const answer = answered(given);
     // A grant says nothing new just after another answer, and each look at a clock takes longer than most of what is done here.
     const isKnown = answer.outcome === "granted" && this.#storeClock.ageMsAt(asked.sentAt) < LEARN_AFTER_MS;
     if ("nowMs" in answer && !isKnown) {
       this.#learn(answer.nowMs);
     }
-    return toAcquireAnswer(answer, asked);
+    return toAcquireAnswer(answer, asked, isShared);
   }
 
   #learn(storeMs: number): void {

@@ -33,7 +33,8 @@ export interface TestLocker {
 /** Faults, by name. Those that take time do so on the test's clock. */
 export interface Faults {
   /**
-   * Whoever has the key loses it, now: its signal fires before this returns. Default reason `taken`. Nothing happens when nobody has it.
+   * Whoever has the key loses it, now: its signal fires before this returns. Of a key that is shared, all who share it do. Default reason
+   * `taken`. Nothing happens when nobody has it.
    * The key is the full one.
    */
   lose(key: string, reason?: Exclude<LossReason, "closed">): void;

@@ -37,6 +37,8 @@ test("a lock shows no token: not by inspect, JSON, String or as a locker's part"
     owner: lock.owner,
     ttlMs: 30_000,
     metadata: { job: 1 },
+    mode: "exclusive",
+    weight: 1,
     acquiredAt: lock.acquiredAt.toISOString(),
     expiresAt: lock.expiresAt.toISOString(),
     held: true,
@@ -122,7 +124,7 @@ test("errors of a real run are JSON-safe and show neither a token nor a password
 test("an error of a given client in debug mode, which shows parameters, is passed on without the token", async () => {
   const role = await createRole(database, { grantUsage: true });
   await database.sql.unsafe(`alter function leasehold_internal.acquire_one rename to acquire_one_hidden;
-    create function leasehold_internal.acquire_one(int, uuid, int, bool, text, uuid, text, int, int, bigint, text, float8, bool, bigint, bigint, int[])
+    create function leasehold_internal.acquire_one(int, uuid, int, bool, text, uuid, text, int, int, bigint, text, float8, bool, bigint, bigint, int[], bool, int, int)
       returns table (outcome text, fence bigint, acquired float8, expires float8, ticket bigint, holder text, holderfence bigint,
         holdersession int, nextlook float8, blocker int, takeover text, since float8, now float8, proof bigint)
       language plpgsql as $$ begin raise exception 'no' using errcode = 'LH999'; end $$`);

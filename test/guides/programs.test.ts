@@ -58,6 +58,16 @@ test("several keys: two transfers in opposite directions both end, and the money
   expect(balances).toEqual([{ balance: 90 }, { balance: 110 }]);
 });
 
+test("read locks and semaphores: two read, a writer waits and stops the third, and no more run than the capacity", async () => {
+  const [readers, upstream] = [await prepareProgram("readers.ts"), await prepareProgram("upstream.ts")];
+  expect(await readers(database.url).result).toEqual({
+    code: 0,
+    stdout: "two read: true\na third, while a writer waits: null\none writes: exclusive\n",
+    stderr: "",
+  });
+  expect(await upstream(database.url).result).toEqual({ code: 0, stdout: "3 at a time\n", stderr: "" });
+});
+
 test("handing over: the child goes on with the fence of its parent, which has closed its locker", async () => {
   const start = await prepareProgram("import.ts");
   const { code, stdout, stderr } = await start(database.url).result;

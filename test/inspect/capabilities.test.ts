@@ -39,6 +39,7 @@ test("over a connection to Postgres itself", async () => {
     "crash-detection": true,
     queue: true,
     "wake-ups": true,
+    "shared-locks": true,
     "guarded-writes": true,
     "bounded-transactions": server?.hasTransactionTimeout,
     "failover-fences": true,

@@ -125,6 +125,8 @@ test("it shows what is held, and how long for", async () => {
       fence: `${fence}`,
       owner: "me",
       ttlMs: 60_000,
+      mode: "exclusive",
+      weight: 1,
       metadata: { job: 7 },
       held: true,
       ...times,
@@ -152,6 +154,9 @@ test("it shows who waits, for whom, since when and how often it looked", async (
     {
       key: "a",
       owner: "waiter",
+      mode: "exclusive",
+      weight: 1,
+      capacity: null,
       since: iso,
       waitedMs: expect.any(Number),
       waitMs: 60_000,
@@ -163,6 +168,31 @@ test("it shows who waits, for whom, since when and how often it looked", async (
   expect(waits.map(({ ticket }) => ticket)).toEqual(tickets.map(({ ticket }) => ticket));
   expect(waits[0]?.attempts).toBeGreaterThan(0);
   expect((await debug(locker)).waits).toEqual([]);
+});
+
+test("it shows how a key is shared: by those who hold it, and those who wait for it", async () => {
+  await using holder = openLocker(database);
+  await using locker = openLocker(database, { waitMs: 60_000 });
+  const held = await holder.acquire("a");
+  const waits = [{ shared: true }, { capacity: 5, weight: 2 }].map((options) => locker.acquire("a", options));
+  const waiting = await until("both are shown", async () => {
+    const info = await debug(locker);
+    return info.waits.length === 2 && info.waits;
+  });
+  await held.release();
+  const locks = await Promise.all(waits);
+  const shown = (await debug(locker)).locks;
+  for (const lock of locks) await lock.release();
+
+  const asked = ({ mode, weight, capacity }: (typeof waiting)[number]) => [mode, weight, capacity];
+  expect(waiting.map(asked).sort()).toEqual([
+    ["semaphore", 2, 5],
+    ["shared", 1, null],
+  ]);
+  expect(shown.map(({ mode, weight }) => [mode, weight]).sort()).toEqual([
+    ["semaphore", 2],
+    ["shared", 1],
+  ]);
 });
 
 test("it shows which transaction keeps a waiter's row", async () => {

@@ -57,7 +57,7 @@ test("an acquire and a release are told, with what became of them", async () => 
   await expect(other.acquire("a", { waitMs: 20 })).rejects.toThrow();
   await lock.release();
 
-  const about = { lockerId: expect.any(Number), instance: null, key: "app:a" };
+  const about = { lockerId: expect.any(Number), instance: null, key: "app:a", mode: "exclusive" };
   const fence = `${lock.fence}`;
   const refused = {
     ...about,
@@ -152,6 +152,7 @@ test("a loss is told with its reason, and is no release", async () => {
         instance: null,
         key: "a",
         owner: lock.owner,
+        mode: "exclusive",
         fence: `${lock.fence}`,
         reason: "expired",
         heldMs: expect.any(Number),
@@ -176,11 +177,45 @@ test("a takeover is told before its acquire, with who had the key and since when
     instance: null,
     key: "a",
     owner: lock.owner,
+    mode: "exclusive",
     fence: `${lock.fence}`,
     reason: "expired",
     from: { owner: "asker", fence: `${silent?.fence}` },
     since: row?.expires_at.toISOString(),
   });
+});
+
+test("every message about a lock says how it was asked for", async () => {
+  await using locker = openLocker(database);
+  await locker.migrate();
+  const heard = listen("acquire", "release", "lost", "takeover");
+  const traces = trace<AcquireTrace>("leasehold:acquire");
+  const reader = await locker.acquire("a", { shared: true });
+  const part = await locker.acquire("a", { capacity: 5, weight: 2 });
+  expect(await locker.tryAcquire("a")).toBeNull();
+  await reader.release();
+  await sql`update leasehold.shares set expires_at = clock_timestamp() - interval '1 second' where key = 'a'`;
+  await part.renew().catch(() => undefined);
+  const lapsed = await locker.acquire("b", { shared: true });
+  await sql`update leasehold.shares set expires_at = clock_timestamp() - interval '1 second' where key = 'b'`;
+  const next = await locker.acquire("b", { capacity: 3, waitMs: 5_000 });
+  for (const lock of [lapsed, next]) await lock.release().catch(() => undefined);
+
+  const told = heard.filter(([, { key }]) => key === "a").map(([name, { mode }]) => [name, mode]);
+  expect(told).toEqual([
+    ["acquire", "shared"],
+    ["acquire", "semaphore"],
+    ["acquire", "exclusive"],
+    ["release", "shared"],
+    ["lost", "semaphore"],
+  ]);
+  expect(heard.find(([name]) => name === "takeover")?.[1]).toMatchObject({
+    mode: "semaphore",
+    from: { fence: `${lapsed.fence}` },
+  });
+  const starts = traces.filter(([event]) => event === "start").map(([, { mode }]) => mode);
+  expect(starts).toEqual(["shared", "semaphore", "exclusive", "shared", "semaphore"]);
+  expect(locker.stats()).toMatchObject({ acquired: 4, refused: 1, takenOver: { expired: 1, orphaned: 0 } });
 });
 
 test("a sweep is told, with what it did", async () => {
@@ -229,7 +264,14 @@ test("an acquire is an operation of a tracing channel, from its start to its end
   await using locker = openLocker(database, { owner: "me" });
   const heard = trace<AcquireTrace>("leasehold:acquire");
   const lock = await locker.acquire("a", { ttlMs: 60_000, waitMs: Number.POSITIVE_INFINITY });
-  const about = { lockerId: expect.any(Number), instance: null, key: "a", owner: "me", ttlMs: 60_000 };
+  const about = {
+    lockerId: expect.any(Number),
+    instance: null,
+    key: "a",
+    owner: "me",
+    mode: "exclusive",
+    ttlMs: 60_000,
+  };
   const result = { outcome: "granted", fence: `${lock.fence}` };
   expect(heard.map(([event]) => event)).toEqual(["start", "end", "asyncStart", "asyncEnd"]);
   expect(new Set(heard.map(([, context]) => context)).size).toBe(1);

@@ -1,5 +1,5 @@
 // leasehold/otel: what lockers do, as metrics and spans of the real OpenTelemetry SDK.
-import { context, trace } from "@opentelemetry/api";
+import { type Attributes, context, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   AggregationTemporality,
@@ -74,7 +74,15 @@ function observe(options: TelemetryOptions = {}): Telemetry {
 }
 
 function values(points: readonly Point[]): [unknown, unknown][] {
-  return points.map(({ attributes, value }) => [attributes, typeof value === "number" ? value : value.count]);
+  return points.map(({ attributes, value }) => [
+    withoutMode(attributes),
+    typeof value === "number" ? value : value.count,
+  ]);
+}
+
+/** Less the mode of an exclusive lock, which most here are; how it is told has a test of its own. */
+function withoutMode({ "leasehold.lock.mode": mode, ...attributes }: Attributes): Attributes {
+  return mode === "exclusive" || mode === undefined ? attributes : { ...attributes, "leasehold.lock.mode": mode };
 }
 
 /** The sum of a histogram's point. */
@@ -290,7 +298,10 @@ test("a withLock is a span, with the acquire and what the body does inside, bene
     ["request", undefined],
   ]);
   const [acquire, , withLock] = spans;
-  expect(acquire?.attributes).toEqual({ "leasehold.acquire.outcome": "granted" });
+  expect(acquire?.attributes).toEqual({
+    "leasehold.acquire.outcome": "granted",
+    "leasehold.lock.mode": "exclusive",
+  });
   expect(withLock?.attributes).toEqual({ "leasehold.acquire.outcome": "granted" });
   expect(withLock?.status.code).toBe(0);
   expect(withLock?.instrumentationScope).toMatchObject({ name: "leasehold", version: VERSION });
@@ -307,7 +318,7 @@ test("a lock that is not free is no error; a call that rejects is one, with its 
 
   const shown = telemetry.spans.map(({ name, attributes, status, events }) => [
     name,
-    attributes,
+    withoutMode(attributes),
     status,
     events.length,
   ]);
@@ -324,6 +335,30 @@ test("a lock that is not free is no error; a call that rejects is one, with its 
     name: "exception",
     attributes: { "exception.type": "TypeError", "exception.message": "the body's" },
   });
+});
+
+test("every metric and span of a lock says how it was asked for; the span of several keys does not", async () => {
+  const telemetry = observe();
+  await using locker = openLocker(database);
+  const held = await locker.acquire("a", { shared: true });
+  await locker.withLock("a", () => undefined, { capacity: 2 });
+  await locker.tryWithLock("a", () => undefined);
+  const mode = "leasehold.lock.mode";
+  const modesOf = async (metric: string) => (await telemetry.points(metric)).map(({ attributes }) => attributes[mode]);
+  const counts = values(await telemetry.points("leasehold.locks.active"));
+  await held.release();
+
+  expect((await modesOf("leasehold.lock.acquire.duration")).sort()).toEqual(["exclusive", "semaphore", "shared"]);
+  expect((await modesOf("leasehold.lock.acquired")).sort()).toEqual(["semaphore", "shared"]);
+  expect((await modesOf("leasehold.lock.hold.duration")).sort()).toEqual(["semaphore", "shared"]);
+  expect(counts.find(([attributes]) => (attributes as Attributes)[mode] === "shared")?.[1]).toBe(1);
+  expect(telemetry.spans.map(({ name, attributes }) => [name, attributes[mode]])).toEqual([
+    ["leasehold.acquire", "shared"],
+    ["leasehold.acquire", "semaphore"],
+    ["leasehold.with_lock", undefined],
+    ["leasehold.acquire", "exclusive"],
+    ["leasehold.with_lock", undefined],
+  ]);
 });
 
 test("after the end nothing is recorded, and what was open is ended", async () => {

@@ -11,6 +11,7 @@ import { handOvers } from "./broken/hand-overs.js";
 import { others } from "./broken/others.js";
 import { queues } from "./broken/queues.js";
 import { renewals } from "./broken/renewals.js";
+import { shares } from "./broken/shares.js";
 
 /** The tests of the suite over a store, by name, as a runner would be given them. */
 function testsOver(create: () => StoreFactory, destroy?: () => void): Map<string, () => Promise<void>> {
@@ -24,7 +25,7 @@ function testsOver(create: () => StoreFactory, destroy?: () => void): Map<string
 }
 
 const names = [...testsOver(() => memoryStore()).keys()];
-const brokenStores = [...grants, ...ends, ...renewals, ...handOvers, ...others, ...queues];
+const brokenStores = [...grants, ...ends, ...renewals, ...handOvers, ...others, ...queues, ...shares];
 
 // At once, for a test that waits for what never comes takes its time.
 const outcomes = await Promise.allSettled(

@@ -30,3 +30,17 @@ test("bodies on one key run side by side", async () => {
   const second = locker.withLock("a", async () => open());
   expect(await Promise.all([first, second])).toEqual([undefined, undefined]);
 });
+
+test("it grants shares of a key beside an exclusive lock, and ends none of them", async () => {
+  await using locker = createLocker({ store: noopStore() });
+  const locks = [await locker.acquire("a"), await locker.acquire("a", { shared: true })];
+  locks.push(await locker.acquire("a", { capacity: 1 }), await locker.acquire("a", { capacity: 1 }));
+  expect(locks.map(({ mode, held }) => [mode, held])).toEqual([
+    ["exclusive", true],
+    ["shared", true],
+    ["semaphore", true],
+    ["semaphore", true],
+  ]);
+  for (const lock of locks) await lock.release();
+  expect(locker.locks()).toEqual([]);
+});

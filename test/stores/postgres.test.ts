@@ -12,6 +12,6 @@ storeConformance({
   create: () => postgresStore(database),
   // what is still held when a test ends
   destroy: async () => {
-    await database.sql`truncate leasehold.leases, leasehold.waiters, leasehold.resource_fences`;
+    await database.sql`truncate leasehold.leases, leasehold.shares, leasehold.waiters, leasehold.resource_fences`;
   },
 });

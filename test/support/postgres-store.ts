@@ -1,8 +1,9 @@
 // Postgres behind the public port: what a locker asks its backend, as promises, so that the tests of every store can ask it, too.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { KeyState, Store, StoreFactory, Validity } from "../../src/api/store.js";
+import type { KeyState, Holder as PortHolder, Store, StoreFactory, Validity } from "../../src/api/store.js";
 import { resolveLockerOptions } from "../../src/config/resolve-options.js";
-import type { LockerOptions } from "../../src/index.js";
+import { modeOf } from "../../src/config/share.js";
+import type { LockerOptions, LockMode } from "../../src/index.js";
 import { PostgresBackend } from "../../src/postgres/postgres-backend.js";
 import type { Holder, ReleaseAnswer, RenewAnswer, Ticket } from "../../src/store/messages.js";
 import type { TestDatabase } from "./database.js";
@@ -19,6 +20,7 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
       onNotice: () => undefined,
       onFailure: () => undefined,
     });
+    const modes = new Map<string, LockMode>();
     const tickets = new Map<string, Ticket>();
     /** Read after the answer: a grant is not believed for longer than it lasts. */
     const serverMs = async (): Promise<number> => {
@@ -29,7 +31,7 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
     const store: Store = {
       name: "postgres",
       features: Object.fromEntries(
-        ["crash-detection", "queue", "wake-ups", "force-release", "durable"].map((name) => [
+        ["crash-detection", "queue", "wake-ups", "shared-locks", "force-release", "durable"].map((name) => [
           name,
           { isOn: true, why: "-" },
         ]),
@@ -38,7 +40,11 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         await backend.open(5_000);
         return { nowMs: await serverMs() };
       },
-      acquire: async ({ key, token, owner, ttlMs, minHoldMs, maxHoldMs, metadata, waits, notAfterMs, ticket }) => {
+      acquire: async (request) => {
+        const { key, token, owner, ttlMs, minHoldMs, maxHoldMs, metadata, waits, notAfterMs, ticket } = request;
+        const { mode, capacity, weight } = request;
+        const share = mode === "exclusive" ? null : { capacity, weight };
+        modes.set(token, mode);
         const known = tickets.get(token);
         const answer = await backend.acquire({
           key,
@@ -49,9 +55,9 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
             minHoldMs,
             maxHoldMs: maxHoldMs ?? Number.POSITIVE_INFINITY,
             metadata: { json: metadata },
-            share: null,
+            share,
             queues: waits,
-            sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata, waits]),
+            sort: JSON.stringify([owner, ttlMs, minHoldMs, maxHoldMs, metadata, waits, share]),
           },
           notAfterMs,
           ticket: known !== undefined && known.number === ticket ? known : null,
@@ -73,13 +79,15 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
             throw new Error(`it answered ${answer.outcome}`);
         }
       },
-      release: ({ key, token, fence }) =>
-        untilFree(
+      release: ({ key, token, fence }) => {
+        const isShared = (modes.get(token) ?? "exclusive") !== "exclusive";
+        return untilFree(
           () =>
             new Promise<ReleaseAnswer>((onAnswer, onFailure) =>
-              backend.release({ key, token, fence, isShared: false, onSent: () => false, onAnswer, onFailure }),
+              backend.release({ key, token, fence, isShared, onSent: () => false, onAnswer, onFailure }),
             ),
-        ),
+        );
+      },
       abandon: ({ key, token, wasHeld }) => untilFree(() => backend.abandon({ key, token, wasHeld, isDoubted: false })),
       renew: async ({ key, token, fence, ttlMs }) => {
         await backend.open(5_000); // after a rest
@@ -103,8 +111,17 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         for (; answer.outcome === "busy"; answer = await backend.adopt({ ...request, terms })) await sleep(5);
         switch (answer.outcome) {
           case "adopted": {
-            const { acquiredAtMs, maxHoldUntilMs, metadata, expiresAtMs } = answer;
-            return { outcome: "adopted", acquiredAtMs, maxHoldUntilMs, metadata, ...(await validity(expiresAtMs)) };
+            const { acquiredAtMs, maxHoldUntilMs, metadata, expiresAtMs, share } = answer;
+            const asked = { mode: modeOf(share), capacity: share?.capacity ?? null, weight: share?.weight ?? 1 };
+            modes.set(request.newToken, asked.mode);
+            return {
+              outcome: "adopted",
+              ...asked,
+              acquiredAtMs,
+              maxHoldUntilMs,
+              metadata,
+              ...(await validity(expiresAtMs)),
+            };
           }
           case "attached":
             return { outcome: "attached", holder: null };
@@ -117,16 +134,16 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         }
       },
       check: async (key) => {
-        const { state, owner, fence, acquiredAtMs, expiresAtMs, metadata, waiters } = await backend.check(key);
-        const isHeld = state !== "free" && state !== "cooling" && fence !== null && expiresAtMs !== null;
+        const { state, mode, holders, acquiredAtMs, expiresAtMs, metadata, waiters } = await backend.check(key);
         const isOver = state === "expired" || state === "orphaned" || state === "free";
         return {
           state: state as KeyState["state"],
-          holder: isHeld ? { owner, fence, expiresAtMs } : null,
+          mode: mode ?? "exclusive",
+          holders: holders.map((holder) => toHolder(holder)),
           acquiredAtMs: state === "free" ? null : acquiredAtMs,
           freeAtMs: isOver ? null : expiresAtMs,
           nowMs: await serverMs(),
-          metadata: isHeld ? metadata : null,
+          metadata: holders.length > 0 ? metadata : null,
           waiters,
         };
       },
@@ -136,7 +153,11 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
       forceRelease: async ({ key, fence, immediate }) => {
         const answer = await backend.forceRelease({ key, fence, isImmediate: immediate });
         if (answer.outcome === "busy") throw new Error("its row is locked");
-        return { outcome: answer.outcome, freeAtMs: answer.freeAtMs, holder: toHolder(answer.holders[0] ?? null) };
+        return {
+          outcome: answer.outcome,
+          freeAtMs: answer.freeAtMs,
+          holders: answer.holders.map((holder) => toHolder(holder)),
+        };
       },
       checkFence: async (resource, fence) => (await backend.checkFence(resource, fence)) as "passed" | "stale",
       rest: () => backend.rest(),
@@ -145,8 +166,12 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
   };
 }
 
-function toHolder(holder: Holder | null): { owner: string | null; fence: bigint; expiresAtMs: number } | null {
-  return holder && { owner: holder.owner, fence: holder.fence, expiresAtMs: holder.expiresAtMs };
+function toHolder(holder: Holder): PortHolder;
+function toHolder(holder: Holder | null): PortHolder | null;
+function toHolder(holder: Holder | null): PortHolder | null {
+  return (
+    holder && { owner: holder.owner, fence: holder.fence, weight: holder.weight ?? 1, expiresAtMs: holder.expiresAtMs }
+  );
 }
 
 /** Asks again while somebody has the row locked, as a locker does. */

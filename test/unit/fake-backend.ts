@@ -1,6 +1,6 @@
 // A backend whose every answer is the test's: what is asked waits until the test answers it, fails it, or leaves it.
 
-import { LeaseholdError, UnavailableError } from "../../src/errors/errors.js";
+import { LeaseholdError, type LossReason, UnavailableError } from "../../src/errors/errors.js";
 import type { Instant } from "../../src/runtime/clock.js";
 import { after, now, systemClock } from "../../src/runtime/clock.js";
 import type { Backend, BackendEvents } from "../../src/store/backend.js";
@@ -16,6 +16,7 @@ import type {
   DetachRequest,
   FirstAttempt,
   Grant,
+  GrantId,
   Holder,
   KeepEntriesRequest,
   KeyState,
@@ -148,6 +149,11 @@ export class FakeBackend implements Backend {
     this.#events?.onReconnected();
   }
 
+  /** As a store tells it. */
+  lose(grant: GrantId, reason: LossReason): void {
+    this.#events?.onLost(grant, reason);
+  }
+
   attempt(attempt: FirstAttempt): void {
     const { onAnswer, onFailure } = bound(attempt);
     this.attempts.add(new Asked(attempt, onAnswer, onFailure));
@@ -231,6 +237,10 @@ export class FakeBackend implements Backend {
   ping = unexpected("ping");
   describeServer = unexpected("describeServer");
   capabilities = unexpected("capabilities");
+
+  refusalOfShare(): null {
+    return null;
+  }
 
   refuseGuard(): void {}
 

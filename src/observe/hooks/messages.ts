@@ -1,4 +1,5 @@
 import type { SweepResult } from "../../api/results.js";
+import type { LockMode } from "../../api/share-options.js";
 import type { LossReason } from "../../errors/errors.js";
 import type { AcquireOutcome } from "../observer.js";
 
@@ -10,6 +11,8 @@ export interface LockMessage {
   readonly key: string;
   /** The option `owner`; default `host name:process id`. */
   readonly owner: string;
+  /** `exclusive`, `shared` (a read lock) or `semaphore`: how the lock was asked for. */
+  readonly mode: LockMode;
   /** The name of the instance that the key is on; null without the option `instances`. */
   readonly instance: string | null;
 }

@@ -1,9 +1,10 @@
 import { channel, type TracingChannel, tracingChannel } from "node:diagnostics_channel";
 import type { Lock } from "../../api/lock.js";
 import type { SweepResult } from "../../api/results.js";
+import { modeOf } from "../../config/share.js";
 import type { LeaseLostError } from "../../errors/errors.js";
 import { processWide } from "../../runtime/process-wide.js";
-import type { AcquireOutcome, ObservedClaim, ObservedLease, Observer } from "../observer.js";
+import type { AcquireOutcome, ObservedClaim, ObservedLease, ObservedTerms, Observer } from "../observer.js";
 import type {
   AcquireMessage,
   AcquireTrace,
@@ -109,13 +110,13 @@ export class Publisher implements Observer {
   /** Runs a call that acquires as an operation of the tracing channel `leasehold:acquire`. */
   traceAcquire<Value>(
     key: string,
-    terms: Pick<AcquireTrace, "owner" | "ttlMs" | "waitMs">,
+    terms: ObservedTerms & Pick<AcquireTrace, "ttlMs" | "waitMs">,
     work: () => Promise<Value>,
     lockOf: (value: Value) => Lock | null,
   ): Promise<Value> {
     const makeContext = (): AcquireTrace => {
-      const { owner, ttlMs, waitMs } = terms;
-      return { lockerId: this.lockerId, key, owner, instance: this.#instance, ttlMs, waitMs };
+      const { ttlMs, waitMs } = terms;
+      return { ...this.#about({ key, terms }), ttlMs, waitMs };
     };
     return traced(acquiring, makeContext, work, (value) => {
       const lock = lockOf(value);
@@ -154,7 +155,7 @@ export class Publisher implements Observer {
     }
   }
 
-  #about({ key, terms }: { readonly key: string; readonly terms: { readonly owner: string } }): LockMessage {
-    return { lockerId: this.lockerId, key, owner: terms.owner, instance: this.#instance };
+  #about({ key, terms }: { readonly key: string; readonly terms: ObservedTerms }): LockMessage {
+    return { lockerId: this.lockerId, key, owner: terms.owner, mode: modeOf(terms.share), instance: this.#instance };
   }
 }

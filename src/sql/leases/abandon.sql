@@ -1,9 +1,9 @@
 -- Ends an acquire by its token alone (rule 8): removes its entry from the queue, and frees what it was granted.
 --
 -- p_doubted: an attempt had no answer. It may have passed its not_after check and be about to commit (a slow disk, a
--- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy. So the
--- row is locked before anything is freed: a share has one of its own, and one attempt could insert it anew once that of
--- another was freed (model C, H_DOUBTFOUND).
+-- synchronous standby that is away). Then it holds the row or the lock for inserting the key, and the answer is busy. So the row
+-- is locked before anything is freed: a share has one of its own, and one attempt could insert it anew once that of another was
+-- freed (model C, H_DOUBTFOUND).
 create function leasehold_internal.abandon(
   p_relaxed boolean, p_keys text[], p_tokens uuid[], p_held boolean[], p_doubted boolean[]
 )

@@ -220,11 +220,12 @@ begin
     elsif lapsed.key is not null then
       :taken_over_share
     end if;
-    -- The first of them took over.
+    -- The first of them took over; the last one passes the word on.
     return query
       select p_items[c.place], 'granted', first_fence + c.number - 1, leasehold_internal._ms(moment),
              leasehold_internal._ms(moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond'),
-             null::bigint, f.holder, f.holderfence, f.holdersession, case when has_more then 0::float8 end, null::integer,
+             null::bigint, f.holder, f.holderfence, f.holdersession,
+             case when has_more and c.number = cardinality(chosen) then 0::float8 end, null::integer,
              f.takeover, f.since, now, null::bigint
         from unnest(chosen) with ordinality c (place, number)
         left join (values (1, holder, holderfence, holdersession, takeover, since))

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { holds, same } from "./assertions.js";
+import { fencesOf } from "./process.js";
 import type { Tests } from "./tests.js";
 
 const taken = { outcome: "lost", reason: "taken" };
@@ -18,8 +19,12 @@ export const handOvers: Tests = {
     holds(leftMs <= 60_000 && leftMs > 50_000, "expiresAtMs is 60,000 ms from nowMs on for a ttlMs of 60,000", adopted);
     const check = await one.store.check("a");
     same(
-      { state: check.state, holder: check.holder, acquiredAtMs: check.acquiredAtMs },
-      { state: "held", holder: { owner: "second", fence: held.fence, expiresAtMs }, acquiredAtMs: held.acquiredAtMs },
+      { state: check.state, holders: check.holders, acquiredAtMs: check.acquiredAtMs },
+      {
+        state: "held",
+        holders: [{ owner: "second", fence: held.fence, weight: 1, expiresAtMs }],
+        acquiredAtMs: held.acquiredAtMs,
+      },
       "others see the new owner, with the fence of the grant",
     );
     same((await other.store.renew({ ...adopted, ttlMs: 0 })).outcome, "renewed", "the new token renews");
@@ -37,7 +42,7 @@ export const handOvers: Tests = {
     const { outcome } = await one.store.abandon({ ...held, wasHeld: true });
     same(outcome, "gone", "abandon by the old token frees nothing");
     same(await one.adopt(held), taken, "the old token adopts nothing");
-    const end = (await other.store.check("a")).holder?.expiresAtMs;
+    const end = (await other.store.check("a")).holders[0]?.expiresAtMs;
     same(end, adopted.expiresAtMs, "the new holder's lease is left alone");
   },
 
@@ -95,7 +100,7 @@ export const handOvers: Tests = {
     same(await other.adopt(brief), expired, "what has expired cannot be adopted");
     const next = await one.take("brief");
     same(await other.adopt(brief), taken, "what was taken cannot be adopted");
-    same((await one.store.check("brief")).holder?.fence, next.fence, "the next holder is left alone");
+    same(await fencesOf(one, "brief"), [next.fence], "the next holder is left alone");
   },
 
   "detaching lets it last for its TTL from now on, and never for less": async ({ one }) => {

@@ -10,8 +10,8 @@ export const looks: Tests = {
     holds(Number.isFinite(nowMs), "check says the store's time", nowMs);
     same(JSON.parse(metadata ?? "null"), stored, "check shows the metadata, as JSON text");
     const { fence, expiresAtMs, acquiredAtMs } = held;
-    const holder = { owner: "me", fence, expiresAtMs };
-    const expected = { state: "held", holder, acquiredAtMs, freeAtMs: expiresAtMs, waiters: 0 };
+    const holders = [{ owner: "me", fence, weight: 1, expiresAtMs }];
+    const expected = { state: "held", mode: "exclusive", holders, acquiredAtMs, freeAtMs: expiresAtMs, waiters: 0 };
     same(state, expected, "check says who has the key, since when and until when");
   },
 
@@ -20,17 +20,22 @@ export const looks: Tests = {
       const { nowMs: _, ...state } = await one.store.check("a");
       return state;
     };
-    const free = { state: "free", holder: null, acquiredAtMs: null, freeAtMs: null, metadata: null, waiters: 0 };
+    const nobody = { holders: [], acquiredAtMs: null, freeAtMs: null, metadata: null, waiters: 0 };
+    const free = { state: "free", mode: "exclusive", ...nobody };
     same(await look(), free, "of a free key everything is null");
     const held = await one.take("a", { ttlMs: 200 });
     const before = await look();
     same(await look(), before, "a check changes nothing");
     await one.until(held.expiresAtMs);
     const expired = await one.store.check("a");
-    const { state, holder, freeAtMs } = expired;
+    const { state, holders, freeAtMs } = expired;
     // A store may forget a lease when it expires.
-    const isKnown = state === "expired" && holder?.fence === held.fence;
-    holds(isKnown || (state === "free" && holder === null), "a lease that has expired is expired, or free", expired);
+    const isKnown = state === "expired" && holders[0]?.fence === held.fence;
+    holds(
+      isKnown || (state === "free" && holders.length === 0),
+      "a lease that has expired is expired, or free",
+      expired,
+    );
     same(freeAtMs, null, "freeAtMs of a key that is free now is null");
     same(await one.state("a"), state, "a check changes nothing");
   },
@@ -81,7 +86,8 @@ export const force: Tests = {
   }) => {
     const held = await one.take("a", { owner: "me", ttlMs: 1_000 });
     const { fence, expiresAtMs } = held;
-    const revoked = { outcome: "revoked", freeAtMs: expiresAtMs, holder: { owner: "me", fence, expiresAtMs } };
+    const holders = [{ owner: "me", fence, weight: 1, expiresAtMs }];
+    const revoked = { outcome: "revoked", freeAtMs: expiresAtMs, holders };
     const taken = await other.store.forceRelease?.({ key: "a", fence: null, immediate: false });
     same(taken, revoked, "it says from whom it takes the key, and when that is free at the latest");
     same(await one.state("a"), "revoked", "check says that it was taken by force, and not yet let go");
@@ -103,9 +109,9 @@ export const force: Tests = {
   "at once, it frees the key now, and its old holder is told that it was taken by force": async ({ one, other }) => {
     const held = await one.take("a");
     const taken = await other.store.forceRelease?.({ key: "a", fence: held.fence, immediate: true });
-    const { outcome, freeAtMs, holder } = taken ?? {};
-    const expected = { outcome: "released", freeAtMs: null, fence: held.fence };
-    same({ outcome, freeAtMs, fence: holder?.fence }, expected, "at once, it frees the key now");
+    const { outcome, freeAtMs, holders = [] } = taken ?? {};
+    const expected = { outcome: "released", freeAtMs: null, fences: [held.fence] };
+    same({ outcome, freeAtMs, fences: holders.map(({ fence }) => fence) }, expected, "at once, it frees the key now");
     const lost = await one.store.renew({ ...held, ttlMs: 60_000 });
     same(lost, { outcome: "lost", reason: "forced" }, "its old holder is told that it was taken by force");
     const next = await other.take("a");
@@ -113,7 +119,7 @@ export const force: Tests = {
   },
 
   "it takes no other grant than the one that is named, and nothing where there is none": async ({ one }) => {
-    const gone = { outcome: "gone", freeAtMs: null, holder: null };
+    const gone = { outcome: "gone", freeAtMs: null, holders: [] };
     const none = await one.store.forceRelease?.({ key: "a", fence: null, immediate: true });
     same(none, gone, "of a free key nothing is taken");
     const held = await one.take("a");
@@ -125,7 +131,7 @@ export const force: Tests = {
   "it ends a minimum hold": async ({ one, other }) => {
     await one.store.release(await one.take("a", { minHoldMs: 60_000 }));
     const taken = await other.store.forceRelease?.({ key: "a", fence: null, immediate: false });
-    const expected = { outcome: "released", freeAtMs: null, holder: null };
+    const expected = { outcome: "released", freeAtMs: null, holders: [] };
     same(taken, expected, "a minimum hold is ended, and nobody had the key");
     await other.take("a");
   },

@@ -69,6 +69,9 @@ export class Process {
       key,
       token: randomUUID(),
       owner: "conformance",
+      mode: "exclusive",
+      capacity: null,
+      weight: 1,
       ttlMs: 60_000,
       minHoldMs: 0,
       maxHoldMs: null,
@@ -136,6 +139,11 @@ export class Process {
   async state(key: string): Promise<KeyState["state"]> {
     return (await this.store.check(key)).state;
   }
+}
+
+/** The fences of those that have the key, the oldest first. */
+export async function fencesOf({ store }: Process, key: string): Promise<readonly bigint[]> {
+  return (await store.check(key)).holders.map(({ fence }) => fence);
 }
 
 /** The methods whose answer is an object. */

@@ -70,8 +70,8 @@ async function hold({ store }: Process, grant: Grant, token: string): Promise<vo
   if (way < 0.1) {
     return; // it expires
   }
-  const { holder, nowMs } = await store.check(key);
-  if (holder?.fence === fence) {
+  const { holders, nowMs } = await store.check(key);
+  if (holders.some((holder) => holder.fence === fence)) {
     grant.heldUntilMs = Math.min(grant.heldUntilMs, nowMs);
   }
   way < 0.8 ? await store.release({ key, token, fence }) : await store.abandon({ key, token, wasHeld: true });

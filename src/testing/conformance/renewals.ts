@@ -69,8 +69,8 @@ export const renewals: Tests = {
     const held = await one.take("a", { minHoldMs: 400 });
     const untilMs = held.acquiredAtMs + 400;
     same((await one.store.release(held)).outcome, "released", "a release before the minimum hold is a release");
-    const { state, holder, freeAtMs } = await other.store.check("a");
-    same({ state, holder }, { state: "cooling", holder: null }, "until then nobody has the key, and it is not free");
+    const { state, holders, freeAtMs } = await other.store.check("a");
+    same({ state, holders }, { state: "cooling", holders: [] }, "until then nobody has the key, and it is not free");
     holds(Math.abs((freeAtMs ?? 0) - untilMs) < 2, `freeAtMs is the end of the minimum hold, ${untilMs}`, freeAtMs);
     for (const process of [one, other]) {
       const { holder: last } = await process.refused("a");
@@ -102,5 +102,5 @@ async function renew({ store }: Process, held: Held, ttlMs: number): Promise<Val
 }
 
 async function endOf({ store }: Process, key: string): Promise<number | undefined> {
-  return (await store.check(key)).holder?.expiresAtMs;
+  return (await store.check(key)).holders[0]?.expiresAtMs;
 }

@@ -7,9 +7,14 @@ import { force, housekeeping, looks, marks } from "./others.js";
 import { Process } from "./process.js";
 import { noQueue, queues, wakes } from "./queues.js";
 import { randomRun } from "./random-run.js";
+import { randomShares } from "./random-shares.js";
 import { renewals } from "./renewals.js";
+import { adoptedShares, forcedShares, shares } from "./shares.js";
+import { sharedWakes, sharesInLine } from "./shares-in-line.js";
 import type { StoreSuite } from "./suite.js";
 import type { Tests } from "./tests.js";
+
+const canShare = (process: Process): boolean => process.has("shared-locks");
 
 /** Each with whether a store has to pass it. */
 const parts: readonly (readonly [name: string, tests: Tests, applies: (process: Process) => boolean])[] = [
@@ -21,10 +26,20 @@ const parts: readonly (readonly [name: string, tests: Tests, applies: (process: 
   ["the queue", queues, (process) => process.has("queue")],
   ["no queue", noQueue, (process) => !process.has("queue")],
   ["wake-ups", wakes, (process) => process.has("queue") && process.has("wake-ups")],
+  ["shared keys", shares, canShare],
+  ["shared keys and the queue", sharesInLine, (process) => canShare(process) && process.has("queue")],
+  [
+    "shared keys and wake-ups",
+    sharedWakes,
+    (process) => canShare(process) && process.has("queue") && process.has("wake-ups"),
+  ],
+  ["shared keys and handing over", adoptedShares, (process) => canShare(process) && process.store.adopt !== undefined],
+  ["shared keys and force", forcedShares, (process) => canShare(process) && process.store.forceRelease !== undefined],
   ["force", force, ({ store }) => store.forceRelease !== undefined],
   ["marks of resources", marks, ({ store }) => store.checkFence !== undefined],
   ["housekeeping", housekeeping, () => true],
   ["at random", randomRun, () => true],
+  ["shared keys at random", randomShares, canShare],
 ];
 
 /**

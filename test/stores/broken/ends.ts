@@ -75,8 +75,8 @@ export const ends: readonly BrokenStore[] = [
     "an expired lease is free for the next, and its old token can do nothing any more",
     over((store) => ({
       acquire: async (request) => {
-        const { state, holder } = await store.check(request.key);
-        return state === "expired" ? { outcome: "held", holder } : await store.acquire(request);
+        const { state, holders } = await store.check(request.key);
+        return state === "expired" ? { outcome: "held", holder: holders[0] ?? null } : await store.acquire(request);
       },
     })),
   ),

@@ -4,6 +4,8 @@ import { type BrokenStore, broken, never, over } from "./broken-store.js";
 
 const adopts = (store: Store, request: AdoptRequest): Promise<AdoptAnswer> => store.adopt?.(request) ?? never();
 
+const alone = { mode: "exclusive", capacity: null, weight: 1 } as const;
+
 /** It changes the request, or the answer. */
 const adopting = (
   change: (request: AdoptRequest) => Partial<AdoptRequest>,
@@ -60,7 +62,14 @@ export const handOvers: readonly BrokenStore[] = [
       adopt: async (request) => {
         const { nowMs } = await store.check(request.key);
         const found = await adopts(store, request);
-        const adopted = { acquiredAtMs: nowMs, nowMs, expiresAtMs: nowMs, maxHoldUntilMs: null, metadata: null };
+        const adopted = {
+          ...alone,
+          acquiredAtMs: nowMs,
+          nowMs,
+          expiresAtMs: nowMs,
+          maxHoldUntilMs: null,
+          metadata: null,
+        };
         return found.outcome === "lost" ? { outcome: "adopted", ...adopted } : found;
       },
     })),
@@ -99,7 +108,14 @@ export const handOvers: readonly BrokenStore[] = [
       adopt: async (request) => {
         const found = await adopts(store, request);
         const { nowMs } = await store.check(request.key);
-        const adopted = { acquiredAtMs: nowMs, nowMs, expiresAtMs: nowMs, maxHoldUntilMs: null, metadata: null };
+        const adopted = {
+          ...alone,
+          acquiredAtMs: nowMs,
+          nowMs,
+          expiresAtMs: nowMs,
+          maxHoldUntilMs: null,
+          metadata: null,
+        };
         const isExpired = found.outcome === "lost" && found.reason === "expired";
         return isExpired ? { outcome: "adopted", ...adopted } : found;
       },

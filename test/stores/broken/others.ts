@@ -35,7 +35,7 @@ export const others: readonly BrokenStore[] = [
         return store.acquire(request);
       },
       check: async (key) => {
-        const { holder } = await store.check(key);
+        const [holder] = (await store.check(key)).holders;
         const asked = requests.get(key);
         if (holder && asked) await store.renew({ ...asked, fence: holder.fence, ttlMs: 500 });
         return await store.check(key);
@@ -116,7 +116,7 @@ export const others: readonly BrokenStore[] = [
     over((store) => ({
       forceRelease: async (request) => {
         const { state } = await store.check(request.key);
-        if (state === "cooling") return { outcome: "gone", freeAtMs: null, holder: null };
+        if (state === "cooling") return { outcome: "gone", freeAtMs: null, holders: [] };
         return (await store.forceRelease?.(request)) ?? never();
       },
     })),

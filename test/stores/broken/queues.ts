@@ -60,7 +60,7 @@ export const queues: readonly BrokenStore[] = [
     "a try is refused while somebody waits, although the key is free",
     answering((answer) =>
       answer.outcome === "held" && answer.holder === null
-        ? { ...answer, holder: { owner: "x", fence: 1n, expiresAtMs: 1 } }
+        ? { ...answer, holder: { owner: "x", fence: 1n, weight: 1, expiresAtMs: 1 } }
         : answer,
     ),
   ),
@@ -90,7 +90,7 @@ export const queues: readonly BrokenStore[] = [
     "abandon leaves the queue",
     over((store) => ({
       abandon: async (request) => {
-        const { holder } = await store.check(request.key);
+        const [holder] = (await store.check(request.key)).holders;
         const answer = await store.renew({ ...request, fence: holder?.fence ?? 0n, ttlMs: 0 });
         return answer.outcome === "renewed" ? await store.abandon(request) : { outcome: "gone", reason: null };
       },

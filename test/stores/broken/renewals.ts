@@ -63,7 +63,7 @@ export const renewals: readonly BrokenStore[] = [
     "only token and fence together renew",
     over((store) => ({
       renew: async (request) => {
-        const { holder } = await store.check(request.key);
+        const [holder] = (await store.check(request.key)).holders;
         return await store.renew({ ...request, fence: holder?.fence ?? request.fence });
       },
     })),

@@ -13,7 +13,10 @@ describe("a grant", () => {
     const { expiresAtMs, acquiredAtMs, fence } = await one.take("x", { ttlMs: 1_000 });
     expect(expiresAtMs - acquiredAtMs).toBe(1_000);
     world.pass(999);
-    expect(await other.look("y")).toEqual({ outcome: "held", holder: { owner: "owner of x", fence, expiresAtMs } });
+    expect(await other.look("y")).toEqual({
+      outcome: "held",
+      holder: { owner: "owner of x", fence, weight: 1, expiresAtMs },
+    });
     world.pass(1);
     const next = await other.take("y");
     expect(next.takeover).toEqual({ owner: "owner of x", fence, reason: "expired", sinceMs: expiresAtMs });
@@ -117,7 +120,7 @@ describe("a renewal", () => {
       expect(await one.store.renew({ ...grant, ...wrong, ttlMs: 1 })).toMatchObject({ outcome: "lost" });
       expect(await one.store.release({ ...grant, ...wrong })).toMatchObject({ outcome: "gone" });
     }
-    expect(await one.store.check("a")).toMatchObject({ state: "held", holder: { fence: grant.fence } });
+    expect(await one.store.check("a")).toMatchObject({ state: "held", holders: [{ fence: grant.fence }] });
   });
 });
 
@@ -128,10 +131,10 @@ describe("a minimum hold", () => {
     world.pass(400);
     expect(await one.store.release(grant)).toEqual({ outcome: "released", reason: null });
     const until = grant.acquiredAtMs + 1_000;
-    const holder = { owner: "owner of x", fence: grant.fence, expiresAtMs: until };
+    const holder = { owner: "owner of x", fence: grant.fence, weight: 1, expiresAtMs: until };
     expect(await other.look("y")).toEqual({ outcome: "held", holder });
     expect(await other.look("y", { waits: true })).toMatchObject({ outcome: "queued", holder, lookInMs: 600 });
-    expect(await one.store.check("a")).toMatchObject({ state: "cooling", holder: null, freeAtMs: until, waiters: 1 });
+    expect(await one.store.check("a")).toMatchObject({ state: "cooling", holders: [], freeAtMs: until, waiters: 1 });
     expect(await one.store.renew({ ...grant, ttlMs: 1 })).toEqual({ outcome: "lost", reason: "taken" });
     world.pass(600);
     expect(await one.store.check("a")).toMatchObject({ state: "free", freeAtMs: null, acquiredAtMs: null });
@@ -155,7 +158,7 @@ describe("a minimum hold", () => {
     const { world, one, other } = setUp();
     await one.store.release(await one.take("x", { minHoldMs: 60_000 }));
     const ended = await other.store.forceRelease({ key: "a", fence: null, immediate: false });
-    expect(ended).toEqual({ outcome: "released", freeAtMs: null, holder: null });
+    expect(ended).toEqual({ outcome: "released", freeAtMs: null, holders: [] });
     expect(one.losses).toEqual([]);
 
     await one.store.release(await one.take("y", { minHoldMs: 60_000 }));
@@ -172,11 +175,11 @@ describe("a release by force", () => {
     const { one, other } = setUp();
     const grant = await one.take("x", { minHoldMs: 1_000 });
     const { fence, expiresAtMs } = grant;
-    const holder = { owner: "owner of x", fence, expiresAtMs };
-    const answer = { outcome: "revoked", freeAtMs: expiresAtMs, holder };
+    const holder = { owner: "owner of x", fence, weight: 1, expiresAtMs };
+    const answer = { outcome: "revoked", freeAtMs: expiresAtMs, holders: [holder] };
     expect(await other.store.forceRelease({ key: "a", fence, immediate: false })).toEqual(answer);
     expect(await other.store.forceRelease({ key: "a", fence: null, immediate: false })).toEqual(answer);
-    expect(await other.store.check("a")).toMatchObject({ state: "revoked", holder, freeAtMs: expiresAtMs });
+    expect(await other.store.check("a")).toMatchObject({ state: "revoked", holders: [holder], freeAtMs: expiresAtMs });
     expect(await other.look("y")).toEqual({ outcome: "held", holder });
     expect(await one.store.release(grant)).toEqual({ outcome: "released", reason: null });
     expect(await other.store.check("a")).toMatchObject({ state: "cooling" });
@@ -193,11 +196,11 @@ describe("a release by force", () => {
   test("at once frees the key and tells the holder", async () => {
     const { one, other } = setUp();
     const grant = await one.take("x");
-    const holder = { owner: "owner of x", fence: grant.fence, expiresAtMs: grant.expiresAtMs };
+    const holder = { owner: "owner of x", fence: grant.fence, weight: 1, expiresAtMs: grant.expiresAtMs };
     expect(await other.store.forceRelease({ key: "a", fence: null, immediate: true })).toEqual({
       outcome: "released",
       freeAtMs: null,
-      holder,
+      holders: [holder],
     });
     expect(one.losses).toEqual([["x", "forced"]]);
     expect(await one.store.release(grant)).toEqual({ outcome: "gone", reason: "forced" });
@@ -211,19 +214,19 @@ describe("a release by force", () => {
     world.pass(1_000);
     expect(await other.store.forceRelease({ key: "a", fence: null, immediate: false })).toMatchObject({
       outcome: "released",
-      holder: { owner: "owner of x" },
+      holders: [{ owner: "owner of x" }],
     });
     one.store.crash();
     world.pass(5_000);
     expect(await other.store.forceRelease({ key: "b", fence: null, immediate: false })).toMatchObject({
       outcome: "released",
-      holder: { owner: "owner of y" },
+      holders: [{ owner: "owner of y" }],
     });
   });
 
   test("of another fence, or of a free key, is gone", async () => {
     const { one } = setUp();
-    const gone = { outcome: "gone", freeAtMs: null, holder: null };
+    const gone = { outcome: "gone", freeAtMs: null, holders: [] };
     expect(await one.store.forceRelease({ key: "a", fence: null, immediate: true })).toEqual(gone);
     const { fence } = await one.take("x");
     expect(await one.store.forceRelease({ key: "a", fence: fence + 1n, immediate: true })).toEqual(gone);

@@ -115,6 +115,7 @@ describe("the queue", () => {
 
 describe("the entries", () => {
   const process: MemoryProcess = { ...nobody };
+  const asking = (token: string) => ({ token, mode: "exclusive", capacity: null, weight: 1 }) as const;
   const drain = (queue: MemoryQueue, nowMs: number): string[] => {
     const served: string[] = [];
     for (let head = queue.head(nowMs); head !== undefined; head = queue.head(nowMs)) {
@@ -126,21 +127,21 @@ describe("the entries", () => {
 
   test("one that was swept and comes back is not taken for the one that has left", () => {
     const queue = new MemoryQueue();
-    queue.keep("a", 1n, process, 0);
-    queue.keep("b", 2n, process, 1_000);
+    queue.keep(asking("a"), 1n, process, 0);
+    queue.keep(asking("b"), 2n, process, 1_000);
     expect(queue.dropExpired(3_000)).toBe(1);
-    queue.keep("a", 1n, process, 3_000);
+    queue.keep(asking("a"), 1n, process, 3_000);
     expect([queue.count(3_000), drain(queue, 3_000), queue.isEmpty]).toEqual([2, ["a", "b"], true]);
   });
 
   test("stay in the order of their tickets while many come and go", () => {
     const queue = new MemoryQueue();
-    queue.keep("head", 0n, process, 0);
+    queue.keep(asking("head"), 0n, process, 0);
     const staying: string[] = [];
     for (let number = 1; number <= 2_000; number += 1) {
       // every second one comes with a ticket from before
       const ticket = BigInt(number % 2 === 0 ? 10_000 - number : 20_000 + number);
-      queue.keep(`${ticket}`, ticket, process, 0);
+      queue.keep(asking(`${ticket}`), ticket, process, 0);
       if (number % 97 === 0) staying.push(`${ticket}`);
       else queue.leave(`${ticket}`);
     }

@@ -48,6 +48,9 @@ export class Process {
       key: "a",
       token,
       owner: `owner of ${token}`,
+      mode: "exclusive",
+      capacity: null,
+      weight: 1,
       ttlMs: 30_000,
       minHoldMs: 0,
       maxHoldMs: null,
@@ -72,4 +75,12 @@ export class Process {
     if (answer.outcome !== "queued") throw new Error(`the look of ${token} was answered ${answer.outcome}`);
     return answer.ticket;
   }
+}
+
+/** The terms of a read lock. */
+export const READ = { mode: "shared" } as const;
+
+/** The terms of a part of a semaphore. */
+export function slot(capacity: number, weight = 1): Terms {
+  return { mode: "semaphore", capacity, weight };
 }

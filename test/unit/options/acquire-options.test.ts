@@ -27,8 +27,9 @@ describe("what is left out comes from the locker", () => {
       metadata: { json: '{"a":1}', value: { a: 1 } },
       signal: null,
       retry: null,
+      share: null,
       queues: true,
-      sort: JSON.stringify(["me", given.ttlMs, given.minHoldMs, given.maxHoldMs, '{"a":1}', true]),
+      sort: JSON.stringify(["me", given.ttlMs, given.minHoldMs, given.maxHoldMs, '{"a":1}', true, null]),
     });
   });
 

@@ -200,7 +200,7 @@ test("the look of a waiter with a ticket does not wait for the answer to those t
   await settle();
   const statement = fake.take();
   expect(statement.text).toContain("leasehold_internal.acquire_one(");
-  expect(statement.parameters.slice(-3)).toEqual(["5", "-6", "{5}"]);
+  expect(statement.parameters.slice(-5)).toEqual(["5", "-6", "{5}", null, null]); // it wants no share
   await statement.answer({ outcome: "granted", fence: "7", acquired: 0, expires: 0, takeover: null });
   expect(looking.result).toMatchObject({ outcome: "granted", fence: 7n });
   await join.answer({ outcome: "queued", ticket: "8", proof: "9", nextlook: null, expires: null });

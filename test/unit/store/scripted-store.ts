@@ -36,7 +36,8 @@ export class ScriptedStore implements Store {
   }) as Store["renew"];
   check = this.#method("check", () => ({
     state: "free",
-    holder: null,
+    mode: "exclusive",
+    holders: [],
     acquiredAtMs: null,
     freeAtMs: null,
     nowMs: this.nowMs,

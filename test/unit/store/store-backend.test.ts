@@ -36,7 +36,8 @@ function open(options: LockerOptions = {}): Opened {
 
 const freeKey = {
   state: "free",
-  holder: null,
+  mode: "exclusive",
+  holders: [],
   acquiredAtMs: null,
   freeAtMs: null,
   nowMs: 0,
@@ -62,6 +63,9 @@ describe("what the store is asked", () => {
         key: "a",
         token: expect.stringMatching(/^[0-9a-f-]{36}$/),
         owner: "me",
+        mode: "exclusive",
+        capacity: null,
+        weight: 1,
         ttlMs: 5_000,
         minHoldMs: 10,
         maxHoldMs: null,
@@ -116,7 +120,7 @@ describe("what the store is asked", () => {
 
   test("without a queue a waiter looks once a second, give or take a part, until waitMs is over", async () => {
     const { store, locker, close } = open();
-    const holder = { owner: "other", fence: 9n, expiresAtMs: 0 };
+    const holder = { owner: "other", fence: 9n, weight: 1, expiresAtMs: 0 };
     store.answers.acquire = () => ({ outcome: "held", holder });
     const refused = within(locker.acquire("a", { waitMs: 5_000 }), 6_000);
     await expect(refused).rejects.toMatchObject({ code: "wait-timeout", holder: { owner: "other", fence: 9n } });
@@ -172,7 +176,11 @@ describe("belief", () => {
 
   test.each([
     ["acquire", { outcome: "late", nowMs: Number.NaN }, (locker: Locker) => locker.tryAcquire("a")],
-    ["check", { state: "free", holder: null, nowMs: undefined }, (locker: Locker) => locker.check("a")],
+    [
+      "check",
+      { state: "free", mode: "exclusive", holders: [], nowMs: undefined },
+      (locker: Locker) => locker.check("a"),
+    ],
     ["open", { nowMs: Number.POSITIVE_INFINITY }, (locker: Locker) => locker.ready()],
   ] as const)("a time that is none, of %s, is no time of the store", async (method, answer, call) => {
     const { store, locker, close } = open({ requestTimeoutMs: 500 });
@@ -275,8 +283,16 @@ describe("a store that fails", () => {
     ["acquire", undefined, "it answered undefined and should answer an object"],
     ["acquire", "granted", "should answer an object"],
     ["acquire", { outcome: "held" }, "holder is undefined and should be an object, or null"],
+    ["acquire", { outcome: "held", holder: { weight: 0 } }, "holder.weight is 0 (number) and should be an integer"],
     ["check", null, "it answered null and should answer an object"],
     ["check", { ...freeKey, state: "taken" }, 'its state is "taken"'],
+    [
+      "check",
+      { ...freeKey, mode: "alone" },
+      'mode is "alone" (string) and should be one of exclusive, shared, semaphore',
+    ],
+    ["check", { ...freeKey, holders: null }, "holders is null and should be an array"],
+    ["check", { ...freeKey, holders: [null] }, "one of holders is null and should be an object"],
     ["check", { ...freeKey, metadata: "{" }, "metadata is a string and should be JSON text, or null"],
     ["check", { ...freeKey, waiters: undefined }, "waiters is undefined"],
     ["ping", undefined, "it answered undefined and should answer an object"],
@@ -284,13 +300,20 @@ describe("a store that fails", () => {
     ["capabilities", undefined, "it answered undefined and should answer an object"],
     ["sweep", null, "it answered null and should answer an object"],
     ["sweep", {}, "woken is undefined and should be a finite number"],
-    ["forceRelease", { outcome: "done", freeAtMs: null, holder: null }, 'its outcome is "done"'],
-    ["forceRelease", { outcome: "revoked", freeAtMs: "soon", holder: null }, 'freeAtMs is "soon"'],
+    ["forceRelease", { outcome: "done", freeAtMs: null, holders: [] }, 'its outcome is "done"'],
+    ["forceRelease", { outcome: "revoked", freeAtMs: "soon", holders: [] }, 'freeAtMs is "soon"'],
+    ["forceRelease", { outcome: "revoked", freeAtMs: null }, "holders is undefined and should be an"],
+    ["adopt", { mode: undefined }, "mode is undefined and should be one of exclusive, shared, semaphore"],
+    ["adopt", { capacity: null }, "capacity is null and should be an integer of 1 and up"],
+    ["adopt", { weight: 1.5 }, "weight is 1.5 (number) and should be an integer of 1 and up"],
     ["adopt", { metadata: "{" }, "metadata is a string and should be JSON text, or null"],
   ])("of %s, the answer %j is none, and the error says what is wrong with it", async (call, answer, message) => {
     const { store, locker, close } = open({ requestTimeoutMs: 500 });
     const grant = {
       outcome: "adopted",
+      mode: "semaphore",
+      capacity: 3,
+      weight: 1,
       acquiredAtMs: store.nowMs,
       nowMs: store.nowMs,
       expiresAtMs: store.nowMs + 5_000,
@@ -458,7 +481,7 @@ describe("what is left out", () => {
     expect(features.queue).toEqual({ isOn: true, why: "a list" });
     expect(features.durable).toEqual({ isOn: false, why: "in a Map" });
     const others = Object.entries(features).filter(([name]) => name !== "queue" && name !== "durable");
-    expect(others).toHaveLength(7);
+    expect(others).toHaveLength(8);
     for (const [, state] of others)
       expect(state).toEqual({ isOn: false, why: 'the store "scripted" does not offer it' });
     await close();
