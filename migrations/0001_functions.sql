@@ -1715,8 +1715,9 @@ begin
   select s.* into share from leasehold.shares s where s.key = p_key and s.token = p_token for no key update skip locked;
   if not found then
     outcome := 'busy'; -- a renewal is about to commit
-  elsif (share.released_at is not null or share.revoked_at is not null) and not leasehold_internal._has_ended(share) then
-    outcome := 'late'; -- nobody's to be granted, until it can be removed
+  elsif share.revoked_at is not null and share.expires_at > clock_timestamp()
+    or share.released_at is not null and not leasehold_internal._has_ended(share) then
+    outcome := 'late'; -- nobody's to be granted, until it would have ended anyway
   elsif share.released_at is null and share.expires_at > clock_timestamp() then
     outcome := 'granted';
     fence := share.fence;
@@ -1912,38 +1913,11 @@ begin
   end if;
 
   if cardinality(chosen) > 0 then
-    moment := clock_timestamp();
-    first_fence := greatest(lease.fence + 1, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
-                                                         from leasehold.fence_epoch e
-                                                        where e.id and e.server_start = pg_postmaster_start_time()
-                                                          and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()));
-    insert into leasehold.shares as s (
-      key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
-      acquired_at, renewed_at, expires_at, metadata)
-    select p_key, p_tokens[c.place], first_fence + c.number - 1, p_weights[c.place], p_capacities[c.place], p_owners[c.place],
-           p_session, p_ttls[c.place], p_takeover_ms, p_min_holds[c.place],
-           moment + p_max_holds[c.place] * interval '1 millisecond', moment, moment,
-           moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond', p_metadata[c.place]::jsonb
-      from unnest(chosen) with ordinality c (place, number);
-    update leasehold.leases l
-       set token = null,
-           fence = first_fence + cardinality(chosen) - 1,
-           owner = p_owners[chosen[1]],
-           session_id = null,
-           takeover_ms = null,
-           min_hold_ms = 0,
-           max_hold_until = null,
-           acquired_at = moment,
-           renewed_at = null,
-           expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
-           hold_until = null,
-           revoked_at = null,
-           queued = true,
-           metadata = null,
-           released_at = moment,
-           acquisitions = l.acquisitions + cardinality(chosen)
-     where l.ctid = locked.version;
+    -- Who waits and fits, too, and is not among them.
     if cardinality(line.tokens) > 0 then
+      has_more := exists (
+        select from unnest(line.tokens) t (token)
+         where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
       delete from leasehold.waiters w
        where w.ctid = any (array(
          select d.version
@@ -1955,12 +1929,7 @@ begin
               order by k.token
               limit 1
                 for update skip locked) d on d.key = p_key));
-      has_more := exists (
-        select from unnest(line.tokens) t (token)
-         where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
     end if;
-
-    now := leasehold_internal._ms(clock_timestamp());
     if lease.token is not null then
       holder := lease.owner;
       holderfence := lease.fence;
@@ -1980,16 +1949,57 @@ begin
         else (select s.seen_at from leasehold.sessions s where s.id = lapsed.session_id)
       end);
     end if;
-    -- The first of them took over; the last one passes the word on.
+
+    moment := clock_timestamp();
+    first_fence := greatest(lease.fence + 1, coalesce((select (e.epoch << 48) + leasehold_internal._wal_position(e.source)
+                                                         from leasehold.fence_epoch e
+                                                        where e.id and e.server_start = pg_postmaster_start_time()
+                                                          and (e.source = 'manual' or leasehold_internal._may_read_wal_position())), leasehold_internal._fence()));
+    -- The arrays are read in one pass: to look up each item in each of them takes a time that grows with its place.
     return query
-      select p_items[c.place], 'granted', first_fence + c.number - 1, leasehold_internal._ms(moment),
-             leasehold_internal._ms(moment + least(p_ttls[c.place], p_max_holds[c.place]) * interval '1 millisecond'),
+      with asked as materialized (
+        select t.*, c.number,
+               moment + least(t.ttl_ms, t.max_hold_ms) * interval '1 millisecond' as until
+          from unnest(chosen) with ordinality c (place, number)
+          join unnest(p_items, p_tokens, p_weights, p_capacities, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata)
+                 with ordinality t (item, token, weight, capacity, owner, ttl_ms, min_hold_ms, max_hold_ms, metadata, place)
+            on t.place = c.place
+      ),
+      granted as (
+        insert into leasehold.shares as s (
+          key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
+          acquired_at, renewed_at, expires_at, metadata)
+        select p_key, a.token, first_fence + a.number - 1, a.weight, a.capacity, a.owner, p_session, a.ttl_ms, p_takeover_ms,
+               a.min_hold_ms, moment + a.max_hold_ms * interval '1 millisecond', moment, moment, a.until, a.metadata::jsonb
+          from asked a
+      )
+      -- The first of them took over; the last one passes the word on.
+      select a.item, 'granted', first_fence + a.number - 1, leasehold_internal._ms(moment), leasehold_internal._ms(a.until),
              null::bigint, f.holder, f.holderfence, f.holdersession,
-             case when has_more and c.number = cardinality(chosen) then 0::float8 end, null::integer,
-             f.takeover, f.since, now, null::bigint
-        from unnest(chosen) with ordinality c (place, number)
+             case when has_more and a.number = cardinality(chosen) then 0::float8 end, null::integer,
+             f.takeover, f.since, leasehold_internal._ms(clock_timestamp()), null::bigint
+        from asked a
         left join (values (1, holder, holderfence, holdersession, takeover, since))
-          f (number, holder, holderfence, holdersession, takeover, since) on f.number = c.number;
+          f (number, holder, holderfence, holdersession, takeover, since) on f.number = a.number;
+    update leasehold.leases l
+       set token = null,
+           fence = first_fence + cardinality(chosen) - 1,
+           owner = p_owners[chosen[1]],
+           session_id = null,
+           takeover_ms = null,
+           min_hold_ms = 0,
+           max_hold_until = null,
+           acquired_at = moment,
+           renewed_at = null,
+           expires_at = null, -- of no exclusive grant: so none can be guarded in an open transaction
+           hold_until = null,
+           revoked_at = null,
+           queued = true,
+           metadata = null,
+           released_at = moment,
+           acquisitions = l.acquisitions + cardinality(chosen)
+     where l.ctid = locked.version;
+    holder := null; holderfence := null; holdersession := null; takeover := null; since := null;
   end if;
   -- What is left is told who has the key, and those who wait join the queue.
   if ('granted' = all (outcomes)) is not true then
@@ -2323,16 +2333,16 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Notifies, with the commit, who is next after a release. next: what the release answered. 0 says that those have to be found
--- who fit now; in the transaction that releases that may miss one (decision 27), who looks within a second.
+-- Notifies, with the commit, who may be granted a key after a release: all that fit, where shares are waited for. next: what
+-- the release answered; null: nobody waits. In the transaction that releases this may miss one (decision 27), who looks
+-- within a second.
 create function leasehold_internal._wake_next(p_key text, next integer) returns void
 language plpgsql volatile
 as $$
 begin
-  if next = 0 then
-    perform leasehold_internal._wake(s) from unnest(leasehold_internal._sessions_to_wake(p_key)) s;
-  else
-    perform leasehold_internal._wake(next);
+  if next is not null then
+    perform leasehold_internal._wake(w.session)
+       from (select unnest(leasehold_internal._sessions_to_wake(p_key)) union select nullif(next, 0)) w (session);
   end if;
 end
 $$;

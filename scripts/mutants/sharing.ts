@@ -55,7 +55,7 @@ export const sharing: readonly Mutant[] = [
         "where c.oid = 'leasehold.leases'::regclass",
       ],
     ],
-    tests: ["test/inspect/scale.test.ts", ...states],
+    tests: [...states, "test/inspect/scale.test.ts"],
   },
   {
     name: "views: a share that was released is one that has ended",
@@ -136,9 +136,9 @@ export const sharing: readonly Mutant[] = [
     tests: forced,
   },
   {
-    name: "force_release: passes a renewal of a share that is about to commit",
+    name: "force_release: a transaction that has renewed a share and stays open is waited for without end",
     file: force,
-    edits: [["      for no key update;", "      for no key update skip locked;"]],
+    edits: [["set lock_timeout = '500ms'\n", ""]],
     tests: forced,
   },
   {
@@ -153,12 +153,12 @@ export const sharing: readonly Mutant[] = [
     tests: forced,
   },
   {
-    name: "SQL API: a release of a share wakes one who fits",
+    name: "SQL API: a release wakes only the first of those who fit",
     file: "src/sql/queue/_wake_next.sql",
     edits: [
       [
-        "from unnest(leasehold_internal._sessions_to_wake(p_key)) s;",
-        "from unnest(leasehold_internal._sessions_to_wake(p_key)) s limit 1;",
+        "select unnest(leasehold_internal._sessions_to_wake(p_key)) union select nullif(next, 0)",
+        "select nullif(next, 0)",
       ],
     ],
     tests: api,
