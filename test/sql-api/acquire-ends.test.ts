@@ -70,7 +70,7 @@ test("its error names the transaction that keeps the key, and who is next is wok
 test("a look that was held up until after the end of its wait grants nothing", async () => {
   const look = async (seconds: number) => {
     const [row] = await sql`
-      select is_done, is_late, fence from leasehold_internal.look('late', '10 s', '30 s', null, null, null, null, null, null,
+      select is_done, is_late, fence from leasehold_internal.look('late', '10 s', '30 s', null, null, null, false, null, null, null, null, null,
         extract(epoch from clock_timestamp() - ${seconds} * interval '1 second')::float8 * 1000, null, null)`;
     return row;
   };
