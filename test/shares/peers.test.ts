@@ -103,12 +103,13 @@ test("the weights of a semaphore's holders fit into its capacity, and who is too
   const held = [await locker.acquire("d", { capacity: 4, weight: 3 }), await locker.acquire("d", { capacity: 4 })];
   const heavy = queue(locker, "d", "heavy", order, { capacity: 4, weight: 2 });
   await waiters("d", 1);
-  const light = queue(locker, "d", "light", order, { capacity: 4 });
-  await waiters("d", 2);
 
   const full = await locker.tryAcquire("d", { capacity: 4 });
   await held[1]?.release();
+  // there is room for it, and none for who stands in line
   const stillFull = await locker.tryAcquire("d", { capacity: 4 });
+  const light = queue(locker, "d", "light", order, { capacity: 4 });
+  await waiters("d", 2);
   const waiting = [...order];
   await held[0]?.release();
   const granted = await Promise.all([heavy, light]);
