@@ -1228,8 +1228,21 @@ create function leasehold_internal._sessions_to_wake(p_key text) returns integer
 language plpgsql volatile
 as $$
 declare
+  first record;
   counted record;
 begin
+  -- A key that nobody shares or wants to share: who is next.
+  select w.session_id, w.weight
+    into first
+    from leasehold.waiters w
+   where w.key = p_key and w.alive_until > clock_timestamp()
+   order by w.ticket
+   limit 1;
+  if not found then
+    return array[]::integer[];
+  elsif first.weight is null and not exists (select from leasehold.shares s where s.key = p_key) then
+    return case when first.session_id is null then array[]::integer[] else array[first.session_id] end;
+  end if;
   counted := leasehold_internal._count_shares(p_key, false);
   return array(
     select distinct s.session
@@ -2413,7 +2426,16 @@ language plpgsql volatile
 as $$
 begin
   return leasehold_internal._is_root_free(lease)
-     and not (lease.queued and (select c.counted > 0 from leasehold_internal._count_shares(lease.key, false) c));
+     and not (lease.queued and exists (
+       select from leasehold.shares s where s.key = lease.key and not case
+                                                                        when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                                                        else s.expires_at <= clock_timestamp()
+                                                                      end and not (s.released_at is null and s.session_id is not null
+                                                                                                  and (s.takeover_ms = 0
+                                                                                                       or exists (
+                                                                                                         select from leasehold.sessions p
+                                                                                                          where p.id = s.session_id
+                                                                                                            and greatest(p.seen_at, pg_postmaster_start_time()) + s.takeover_ms * interval '1 millisecond' < clock_timestamp())))));
 end
 $$;
 --> statement-breakpoint
@@ -2486,7 +2508,8 @@ declare
   last timestamptz;
 begin
   if lease.token is null then
-    if lease.queued and coalesce(lease.hold_until <= clock_timestamp(), true) then
+    if lease.queued and coalesce(lease.hold_until <= clock_timestamp(), true)
+      and exists (select from leasehold.shares s where s.key = lease.key) then
       select min(e.ends), max(e.ends)
         into first, last
         from leasehold.shares s
@@ -2732,16 +2755,7 @@ begin
            where w.key = p_key and w.alive_until > clock_timestamp()
            order by w.ticket
            limit 1) = p_token, true)
-       and not (l.queued and exists (
-         select from leasehold.shares s where s.key = p_key and not case
-                                                                      when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
-                                                                      else s.expires_at <= clock_timestamp()
-                                                                    end and not (s.released_at is null and s.session_id is not null
-                                                                                                and (s.takeover_ms = 0
-                                                                                                     or exists (
-                                                                                                       select from leasehold.sessions p
-                                                                                                        where p.id = s.session_id
-                                                                                                          and greatest(p.seen_at, pg_postmaster_start_time()) + s.takeover_ms * interval '1 millisecond' < clock_timestamp())))))
+       and not exists (select from leasehold.shares s where s.key = p_key)
        for update skip locked;
     is_locked := found;
     lease := locked.lease;
@@ -2819,7 +2833,7 @@ begin
       elsif leasehold_internal._ms(clock_timestamp()) >= p_not_after then
         outcome := 'late';
       elsif leasehold_internal._is_next(lease, p_token) then
-        if lease.queued and lease.token is null then
+        if lease.queued and lease.token is null and exists (select from leasehold.shares s where s.key = p_key) then
           lapsed := leasehold_internal._clear_shares(p_key);
         end if;
         if leasehold_internal._is_grantable(lease) then

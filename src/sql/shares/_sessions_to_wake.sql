@@ -4,8 +4,21 @@ create function leasehold_internal._sessions_to_wake(p_key text) returns integer
 language plpgsql volatile
 as $$
 declare
+  first record;
   counted record;
 begin
+  -- A key that nobody shares or wants to share: who is next.
+  select w.session_id, w.weight
+    into first
+    from leasehold.waiters w
+   where w.key = p_key and w.alive_until > clock_timestamp()
+   order by w.ticket
+   limit 1;
+  if not found then
+    return array[]::integer[];
+  elsif first.weight is null and not exists (select from leasehold.shares s where s.key = p_key) then
+    return case when first.session_id is null then array[]::integer[] else array[first.session_id] end;
+  end if;
   counted := leasehold_internal._count_shares(p_key, false);
   return array(
     select distinct s.session
