@@ -1149,15 +1149,23 @@ begin
        select s.ctid
          from leasehold.shares s
         where s.key = p_key
-          and case when for_dead then s.session_id = any (dead) and s.released_at is null else case
-                                                                                                 when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
-                                                                                                 else s.expires_at <= clock_timestamp()
-                                                                                               end end
+          and case when for_dead then s.session_id = any (dead) and (s.released_at is null and s.session_id is not null
+                                                                       and (s.takeover_ms = 0
+                                                                            or exists (
+                                                                              select from leasehold.sessions p
+                                                                               where p.id = s.session_id
+                                                                                 and greatest(p.seen_at, pg_postmaster_start_time()) + s.takeover_ms * interval '1 millisecond' < clock_timestamp()))) else case
+                                                                                                when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                                                                                else s.expires_at <= clock_timestamp()
+                                                                                              end end
         limit most
           for update skip locked))
     returning g as share, g.fence, g.released_at
   )
   select (g.share).* into lapsed from gone g where g.released_at is null order by g.fence desc limit 1;
+  if not found then
+    return null; -- a row of nulls is none
+  end if;
   return lapsed;
 end
 $$;
@@ -1803,6 +1811,7 @@ declare
   line record;
   lapsed leasehold.shares;
   again record;
+  place integer;
   known integer[]; -- those whose token has a share already, by their place in the arrays
   chosen integer[] := array[]::integer[]; -- those that are granted one now
   moment timestamptz;
@@ -1883,6 +1892,19 @@ begin
       end loop;
     end if;
 
+    -- An entry of the same token on other terms stands for what is not asked for any more: it goes, and is made anew.
+    if lease.queued then
+      for place in
+        select t.place::integer
+          from unnest(p_tokens, p_weights, p_capacities) with ordinality t (token, weight, capacity, place)
+          join leasehold.waiters w on w.key = p_key and w.token = t.token
+         where w.weight is distinct from t.weight or w.capacity is distinct from t.capacity
+      loop
+        perform leasehold_internal._remove_entry(p_key, p_tokens[place]);
+        outcomes[place] := 'busy';
+      end loop;
+    end if;
+
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
       if counted.ended > 0 then
@@ -1931,6 +1953,9 @@ begin
       has_more := exists (
         select from unnest(line.tokens) t (token)
          where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
+    end if;
+    -- Also entries that have expired: one could come back, and stand for a claim that has its grant.
+    if lease.queued then
       delete from leasehold.waiters w
        where w.ctid = any (array(
          select d.version
@@ -2838,6 +2863,12 @@ begin
         end if;
         if leasehold_internal._is_grantable(lease) then
           outcome := 'granted';
+        elsif lapsed.key is not null
+          and exists (select from leasehold.shares s where s.key = p_key and case
+                                                                               when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                                                               else s.expires_at <= clock_timestamp()
+                                                                             end) then
+          nextlook := 0; -- there were more of them than are removed at a time
         end if;
       end if;
       if outcome = 'granted' then
@@ -7320,7 +7351,7 @@ begin
     seconds := greatest(least(
       seconds,
       (bound - now) / 1000,
-      case when nextlook = 0 or nextlook > now then (nextlook - now) / 1000 end), 0);
+      case when outcome <> 'busy' and (nextlook = 0 or nextlook > now) then (nextlook - now) / 1000 end), 0);
     looked := now;
   end if;
 end

@@ -277,3 +277,23 @@ test("who wants more than is free removes all that has ended, however much that 
   expect(part).not.toBeNull();
   expect((await shareRows(sql, "crowd")).map(({ fence }) => fence)).toEqual([kept.fence]);
 });
+
+test("a waiter that asks again for more than its entry says is not granted what the entry would be", async () => {
+  await using locker = openLocker(database, quiet);
+  await using held = await locker.acquire("more", { capacity: 10, weight: 5 });
+  const token = crypto.randomUUID();
+  const ask = async (weight: number) =>
+    (
+      await sql.unsafe(`select outcome from leasehold_internal.acquire_one(
+        null, null, null, false, 'more', '${token}'::uuid, 'me', 60000, 0, null, null, 'infinity', true, null, null, null, true, ${weight}, 10)`)
+    )[0]?.outcome;
+  const outcomes = [await ask(9)];
+  await sql`update leasehold.waiters set weight = 1 where key = 'more'`;
+
+  outcomes.push(await ask(9), await ask(9));
+  const rows = await shareRows(sql, "more");
+  await sql`delete from leasehold.waiters where key = 'more'`;
+
+  expect(outcomes).toEqual(["queued", "busy", "queued"]);
+  expect(rows.map(({ fence }) => fence)).toEqual([held.fence]);
+});

@@ -24,10 +24,13 @@ export const ACQUIRE_BUSY: string = `select item, ${ANSWER}
  */
 export function busyLooks(acts: Acts, onAnswers: (answers: readonly KeyAnswer[]) => void): Batch<Look> {
   const send = async (looks: readonly Look[]): Promise<void> => {
+    let isKept = false;
     for (const key of new Set(looks.map(({ request }) => request.key))) {
       const alike = looks.filter(({ request }) => request.key === key);
       try {
-        const answers = await ask(acts, alike);
+        // One that is kept by an open transaction is waited for in vain: the others would have to wait for that, one after the other.
+        const answers: readonly AcquireAnswer[] = isKept ? alike.map(stillBusy) : await ask(acts, alike);
+        isKept ||= answers.some(({ outcome }) => outcome === "busy");
         onAnswers(answers.map((answer) => [key, answer]));
         alike.forEach((look, index) => {
           look.onAnswer(answers[index] as AcquireAnswer); // every item has an answer
@@ -50,7 +53,7 @@ async function ask(acts: Acts, looks: readonly Look[]): Promise<readonly Acquire
     if (troubleOf(error) !== "blocked") {
       throw error;
     }
-    return looks.map(({ request: { ticket } }) => ({ outcome: "busy", ticket, holder: null, blockingPid: null }));
+    return looks.map(stillBusy);
   }
   if (proven === null) {
     return looks.map(() => ({ outcome: "unproven" }));
@@ -80,4 +83,8 @@ export function termsOf(looks: readonly Look[], acts: Acts): readonly Parameter[
     plainArray(requests, ({ terms }) => terms.share?.weight ?? null),
     plainArray(requests, ({ terms }) => terms.share?.capacity ?? null),
   ];
+}
+
+function stillBusy({ request: { ticket } }: Look): AcquireAnswer {
+  return { outcome: "busy", ticket, holder: null, blockingPid: null };
 }

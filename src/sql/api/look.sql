@@ -108,7 +108,7 @@ begin
     seconds := greatest(least(
       seconds,
       (bound - now) / 1000,
-      case when nextlook = 0 or nextlook > now then (nextlook - now) / 1000 end), 0);
+      case when outcome <> 'busy' and (nextlook = 0 or nextlook > now) then (nextlook - now) / 1000 end), 0);
     looked := now;
   end if;
 end

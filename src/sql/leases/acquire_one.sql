@@ -179,6 +179,9 @@ begin
         end if;
         if leasehold_internal._is_grantable(lease) then
           outcome := 'granted';
+        elsif lapsed.key is not null
+          and exists (select from leasehold.shares s where s.key = p_key and :share_has_ended) then
+          nextlook := 0; -- there were more of them than are removed at a time
         end if;
       end if;
       if outcome = 'granted' then

@@ -51,6 +51,7 @@ declare
   line record;
   lapsed leasehold.shares;
   again record;
+  place integer;
   known integer[]; -- those whose token has a share already, by their place in the arrays
   chosen integer[] := array[]::integer[]; -- those that are granted one now
   moment timestamptz;
@@ -119,6 +120,19 @@ begin
       end loop;
     end if;
 
+    -- An entry of the same token on other terms stands for what is not asked for any more: it goes, and is made anew.
+    if lease.queued then
+      for place in
+        select t.place::integer
+          from unnest(p_tokens, p_weights, p_capacities) with ordinality t (token, weight, capacity, place)
+          join leasehold.waiters w on w.key = p_key and w.token = t.token
+         where w.weight is distinct from t.weight or w.capacity is distinct from t.capacity
+      loop
+        perform leasehold_internal._remove_entry(p_key, p_tokens[place]);
+        outcomes[place] := 'busy';
+      end loop;
+    end if;
+
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
       if counted.ended > 0 then
@@ -167,6 +181,9 @@ begin
       has_more := exists (
         select from unnest(line.tokens) t (token)
          where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
+    end if;
+    -- Also entries that have expired: one could come back, and stand for a claim that has its grant.
+    if lease.queued then
       delete from leasehold.waiters w
        where w.ctid = any (array(
          select d.version

@@ -30,12 +30,15 @@ begin
        select s.ctid
          from leasehold.shares s
         where s.key = p_key
-          and case when for_dead then s.session_id = any (dead) and s.released_at is null else :share_has_ended end
+          and case when for_dead then s.session_id = any (dead) and (:share_may_be_dead) else :share_has_ended end
         limit most
           for update skip locked))
     returning g as share, g.fence, g.released_at
   )
   select (g.share).* into lapsed from gone g where g.released_at is null order by g.fence desc limit 1;
+  if not found then
+    return null; -- a row of nulls is none
+  end if;
   return lapsed;
 end
 $$;
