@@ -1178,11 +1178,9 @@ as $$
 declare
   lapsed leasehold.shares;
 begin
+  lapsed := leasehold_internal._remove_shares(p_key, 1000, false);
   if exists (select from leasehold.shares s where s.key = p_key) then
-    lapsed := leasehold_internal._remove_shares(p_key, 1000, false);
-    if exists (select from leasehold.shares s where s.key = p_key) then
-      lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
-    end if;
+    lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
   end if;
   return lapsed;
 end
@@ -3689,7 +3687,8 @@ begin
       end if;
       is_next := leasehold_internal._is_next(lease, doubtful.token);
       lapsed := null;
-      if is_next and lease.queued and lease.token is null then
+      if is_next and lease.queued and lease.token is null
+        and exists (select from leasehold.shares s where s.key = lease.key) then
         lapsed := leasehold_internal._clear_shares(lease.key);
       end if;
       if not (is_next and leasehold_internal._is_grantable(lease)) then
@@ -7020,8 +7019,8 @@ begin
 end
 $$;
 --> statement-breakpoint
--- Refuses what is no way to share a key, with an error that says what is.
-create function leasehold_internal._check_share(shared boolean, capacity integer, weight integer) returns void
+-- The weight of what is asked for; null: the whole key. Refuses what is no way to share a key, with an error that says what is.
+create function leasehold_internal._check_share(shared boolean, capacity integer, weight integer) returns integer
 language plpgsql immutable
 as $$
 begin
@@ -7044,6 +7043,7 @@ begin
       message = format('a weight is 1 up to the capacity (%s), not %s', capacity, weight),
       hint = 'Leave it out for 1.';
   end if;
+  return case when capacity is not null then coalesce(weight, 1) when shared then 1 end;
 end
 $$;
 --> statement-breakpoint
@@ -7148,12 +7148,13 @@ declare
   durability text := current_setting('synchronous_commit');
   own leasehold.sessions;
   ttl_ms integer;
+  share_weight integer;
   answer record;
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(try_acquire.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
-  perform leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
+  share_weight := leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(try_acquire.session);
 
@@ -7169,11 +7170,7 @@ begin
              array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
              array[false], array[null::bigint],
-             p_weights => array[
-               case
-                 when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1)
-                 when try_acquire.shared then 1
-               end],
+             p_weights => array[share_weight],
              p_capacities => array[try_acquire.capacity]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
@@ -7283,6 +7280,7 @@ declare
   now float8 := leasehold_internal._ms(clock_timestamp());
   bound float8; -- when the wait is over
   ttl_ms integer;
+  share_weight integer;
   own leasehold.sessions;
   outcome text := 'busy';
   expires float8;
@@ -7294,7 +7292,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(look.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
-  perform leasehold_internal._check_share(look.shared, look.capacity, look.weight);
+  share_weight := leasehold_internal._check_share(look.shared, look.capacity, look.weight);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(look.session);
   since := coalesce(since, now);
@@ -7310,10 +7308,7 @@ begin
              own.id, own.nonce, case when own.id is not null then 5000 end, false,
              look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
              metadata::text, bound + 1000, now < bound, ticket, proof, null,
-             p_weight => case
-               when look.capacity is not null then coalesce(look.weight, 1)
-               when look.shared then 1
-             end,
+             p_weight => share_weight,
              p_capacity => look.capacity) a;
   exception when lock_not_available or deadlock_detected then
     null; -- busy

@@ -171,8 +171,8 @@ export const sharing: readonly Mutant[] = [
   },
   {
     name: "try_acquire: a weight is passed over",
-    file: "src/sql/api/try_acquire.sql",
-    edits: [["then coalesce(try_acquire.weight, 1)", "then 1"]],
+    file: "src/sql/api/_check_share.sql",
+    edits: [["then coalesce(weight, 1)", "then 1"]],
     tests: api,
   },
   {

@@ -1,5 +1,5 @@
--- Refuses what is no way to share a key, with an error that says what is.
-create function leasehold_internal._check_share(shared boolean, capacity integer, weight integer) returns void
+-- The weight of what is asked for; null: the whole key. Refuses what is no way to share a key, with an error that says what is.
+create function leasehold_internal._check_share(shared boolean, capacity integer, weight integer) returns integer
 language plpgsql immutable
 as $$
 begin
@@ -22,5 +22,6 @@ begin
       message = format('a weight is 1 up to the capacity (%s), not %s', capacity, weight),
       hint = 'Leave it out for 1.';
   end if;
+  return case when capacity is not null then coalesce(weight, 1) when shared then 1 end;
 end
 $$;

@@ -40,6 +40,7 @@ declare
   now float8 := leasehold_internal._ms(clock_timestamp());
   bound float8; -- when the wait is over
   ttl_ms integer;
+  share_weight integer;
   own leasehold.sessions;
   outcome text := 'busy';
   expires float8;
@@ -51,7 +52,7 @@ begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(look.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
-  perform leasehold_internal._check_share(look.shared, look.capacity, look.weight);
+  share_weight := leasehold_internal._check_share(look.shared, look.capacity, look.weight);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(look.session);
   since := coalesce(since, now);
@@ -67,10 +68,7 @@ begin
              own.id, own.nonce, case when own.id is not null then 5000 end, false,
              look.key collate "C", token, leasehold_internal._owner(coalesce(look.owner, own.owner)), ttl_ms, 0, null,
              metadata::text, bound + 1000, now < bound, ticket, proof, null,
-             p_weight => case
-               when look.capacity is not null then coalesce(look.weight, 1)
-               when look.shared then 1
-             end,
+             p_weight => share_weight,
              p_capacity => look.capacity) a;
   exception when lock_not_available or deadlock_detected then
     null; -- busy

@@ -11,12 +11,13 @@ declare
   durability text := current_setting('synchronous_commit');
   own leasehold.sessions;
   ttl_ms integer;
+  share_weight integer;
   answer record;
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(try_acquire.key);
   ttl_ms := leasehold_internal._ttl_ms(ttl);
-  perform leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
+  share_weight := leasehold_internal._check_share(try_acquire.shared, try_acquire.capacity, try_acquire.weight);
   perform leasehold_internal._check_metadata(metadata);
   own := leasehold_internal._own_session(try_acquire.session);
 
@@ -32,11 +33,7 @@ begin
              array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
              array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
              array[false], array[null::bigint],
-             p_weights => array[
-               case
-                 when try_acquire.capacity is not null then coalesce(try_acquire.weight, 1)
-                 when try_acquire.shared then 1
-               end],
+             p_weights => array[share_weight],
              p_capacities => array[try_acquire.capacity]) a;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);

@@ -6,11 +6,9 @@ as $$
 declare
   lapsed leasehold.shares;
 begin
+  lapsed := leasehold_internal._remove_shares(p_key, 1000, false);
   if exists (select from leasehold.shares s where s.key = p_key) then
-    lapsed := leasehold_internal._remove_shares(p_key, 1000, false);
-    if exists (select from leasehold.shares s where s.key = p_key) then
-      lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
-    end if;
+    lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
   end if;
   return lapsed;
 end
