@@ -102,6 +102,12 @@ export const shares: readonly Mutant[] = [
     tests: decided,
   },
   {
+    name: "shares: an entry that has expired stays behind its claim's grant",
+    file: grant,
+    edits: [["    if lease.queued then\n      delete from", "    if cardinality(line.tokens) > 0 then\n      delete from"]],
+    tests: decided,
+  },
+  {
     name: "shares: a renewal revives one that has expired",
     file: "src/sql/shares/_renew_shares.sql",
     edits: [["s.ctid = x.version and s.expires_at > d.at and", "s.ctid = x.version and"]],

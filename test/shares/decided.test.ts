@@ -297,3 +297,22 @@ test("a waiter that asks again for more than its entry says is not granted what 
   expect(outcomes).toEqual(["queued", "busy", "queued"]);
   expect(rows.map(({ fence }) => fence)).toEqual([held.fence]);
 });
+
+test("an entry in the queue that has expired goes with the grant of its claim, so that it cannot come back", async () => {
+  const token = crypto.randomUUID();
+  const ask = async (asking: string) =>
+    (
+      await sql.unsafe(`select outcome from leasehold_internal.acquire_one(
+        null, null, null, false, 'back', '${asking}'::uuid, 'me', 60000, 0, null, null, 'infinity', true, null, null, null, true, 1, 1)`)
+    )[0]?.outcome;
+  const outcomes = [await ask(crypto.randomUUID()), await ask(token)];
+  await sql`delete from leasehold.shares where key = 'back'`;
+  await sql`update leasehold.waiters set alive_until = clock_timestamp() where key = 'back'`;
+
+  outcomes.push(await ask(token));
+  const left = await sql`select from leasehold.waiters where key = 'back'`;
+  await sql`delete from leasehold.shares where key = 'back'`;
+
+  expect(outcomes).toEqual(["granted", "queued", "granted"]);
+  expect(left).toHaveLength(0);
+});
