@@ -104,7 +104,9 @@ export const shares: readonly Mutant[] = [
   {
     name: "shares: an entry that has expired stays behind its claim's grant",
     file: grant,
-    edits: [["    if lease.queued then\n      delete from", "    if cardinality(line.tokens) > 0 then\n      delete from"]],
+    edits: [
+      ["    if lease.queued then\n      delete from", "    if cardinality(line.tokens) > 0 then\n      delete from"],
+    ],
     tests: decided,
   },
   {
