@@ -46,6 +46,8 @@ async function main(): Promise<void> {
   await sql`create table example_payments (order_id integer primary key, charge_id integer not null)`;
 
   const servers = [1, 2, 3, 4].map(() => cluster.fork());
+  await Promise.all(servers.map((server) => once(server, "message")));
+  for (const server of servers) server.send("the requests come");
   const exits = await Promise.all(servers.map((server) => once(server, "exit")));
   console.log(`${exits.filter(([, signal]) => signal === "SIGKILL").length} server died while it paid`);
 
@@ -63,6 +65,9 @@ async function main(): Promise<void> {
 
 if (cluster.isPrimary) await main();
 else {
+  await sql`select`; // connected
+  process.send?.("ready");
+  await once(process, "message");
   for (const order of orders) {
     const outcome = await pay(order).catch((error: Error) => `failed: ${error.message}`);
     console.log(`server ${cluster.worker?.id}: order ${order} ${outcome}`);
