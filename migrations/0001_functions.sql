@@ -838,51 +838,45 @@ as $$
 declare
   lease leasehold.leases;
   secret bytea := leasehold_internal._ticket_secret();
-  joined integer := 0;
+  known record;
+  is_locked boolean := false;
 begin
-  with entry as materialized (
-    select a.version
-      from unnest(p_tokens, p_not_after) u (token, not_after)
-      join lateral (
-        select k.token, k.ctid as version
-          from leasehold.waiters k
-         where k.key = p_key and k.token >= u.token and k.token <= u.token
-           and k.alive_until < clock_timestamp() + interval '2500 milliseconds'
-           and leasehold_internal._ms(clock_timestamp()) < u.not_after
-         order by k.token
-         limit 1
-           for update skip locked) a on a.token = u.token
-  )
-  update leasehold.waiters w
-     set alive_until = clock_timestamp() + interval '3 seconds'
-    from entry e
-   where w.ctid = e.version;
-  if exists (select from unnest(p_tokens) u (token) where leasehold_internal._ticket_of(p_key, u.token) is null) then
+  select array_agg(e.ticket order by u.place) as tickets,
+         bool_or(e.ticket is null) as is_any_missing,
+         bool_or(e.alive_until < clock_timestamp() + interval '2500 milliseconds') as is_any_old,
+         bool_or(e.ticket is not null and (e.weight is distinct from u.weight or e.capacity is distinct from u.capacity))
+           as is_any_changed
+    into known
+    from unnest(p_tokens, p_weights, p_capacities) with ordinality u (token, weight, capacity, place)
+    left join lateral (
+      select k.ticket, k.alive_until, k.weight, k.capacity
+        from leasehold.waiters k
+       where k.key = p_key and k.token >= u.token and k.token <= u.token
+       order by k.token
+       limit 1) e on true;
+  if known.is_any_old then
+    with entry as materialized (
+      select a.version
+        from unnest(p_tokens, p_not_after) u (token, not_after)
+        join lateral (
+          select k.token, k.ctid as version
+            from leasehold.waiters k
+           where k.key = p_key and k.token >= u.token and k.token <= u.token
+             and k.alive_until < clock_timestamp() + interval '2500 milliseconds'
+             and leasehold_internal._ms(clock_timestamp()) < u.not_after
+           order by k.token
+           limit 1
+             for update skip locked) a on a.token = u.token
+    )
+    update leasehold.waiters w
+       set alive_until = clock_timestamp() + interval '3 seconds'
+      from entry e
+     where w.ctid = e.version;
+  end if;
+  if known.is_any_missing or known.is_any_changed then
+    -- Rule 7.
     perform from leasehold.leases l where l.key = p_key for no key update skip locked;
-    if found then
-      insert into leasehold.waiters (key, ticket, token, session_id, owner, weight, capacity, enqueued_at, alive_until)
-      select p_key,
-             case
-               when u.ticket is not null and u.proof = leasehold_internal._ticket_proof(secret, p_key, u.token, u.ticket)
-                and not exists (
-                  select from leasehold.waiters o where o.key = p_key and o.ticket = u.ticket and o.token <> u.token)
-               then u.ticket
-               else ((select leasehold_internal._epoch()) << 40) + nextval('leasehold.tickets')
-             end,
-             u.token, p_session, u.owner, u.weight, u.capacity, clock_timestamp(), clock_timestamp() + interval '3 seconds'
-        from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs, p_weights, p_capacities)
-          u (token, owner, not_after, ticket, proof, weight, capacity)
-       where leasehold_internal._ms(clock_timestamp()) < u.not_after
-         and leasehold_internal._ticket_of(p_key, u.token) is null
-      on conflict do nothing;
-      get diagnostics joined = row_count;
-      update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
-    else
-      select l.* into lease from leasehold.leases l where l.key = p_key;
-      if not (lease.token is null and lease.expires_at is null and lease.fence > 0) then
-        blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
-      end if;
-    end if;
+    is_locked := found;
   end if;
 
   select l.* into lease from leasehold.leases l where l.key = p_key;
@@ -890,7 +884,7 @@ begin
     expires := leasehold_internal._ms(lease.expires_at);
   elsif lease.hold_until > clock_timestamp() then
     expires := leasehold_internal._ms(lease.hold_until);
-  elsif lease.queued then
+  elsif (lease.token is null and lease.expires_at is null and lease.fence > 0) then
     select leasehold_internal._ms(case when s.released_at is null then s.expires_at else s.hold_until end), s.owner, s.fence,
            s.session_id
       into expires, holder, holderfence, holdersession
@@ -907,31 +901,65 @@ begin
     holderfence := lease.fence;
     holdersession := lease.session_id;
   end if;
-  nextlook := leasehold_internal._next_look(lease, p_weights is null);
-  if joined > 0 and lease.token is null then
+  if is_locked and lease.token is null then
     -- A share that is being released may have been let go without seeing them.
     nextlook := leasehold_internal._ms(clock_timestamp() + interval '50 milliseconds');
+  else
+    nextlook := leasehold_internal._next_look(lease, p_weights is null);
+  end if;
+  if is_locked then
+    update leasehold.leases l set queued = true where l.key = p_key and not l.queued;
+    if known.is_any_changed then
+      -- Asked for on other terms since: with these it may fit.
+      update leasehold.waiters w
+         set weight = u.weight, capacity = u.capacity
+        from unnest(p_tokens, p_weights, p_capacities) u (token, weight, capacity)
+       where w.key = p_key and w.token = u.token
+         and (w.weight is distinct from u.weight or w.capacity is distinct from u.capacity);
+      nextlook := 0;
+    end if;
+  elsif known.is_any_missing and not (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+    blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
   end if;
   return query
+    with joined as (
+      insert into leasehold.waiters as w (key, ticket, token, session_id, owner, weight, capacity, enqueued_at, alive_until)
+      select p_key,
+             case
+               when u.ticket is not null and u.proof = leasehold_internal._ticket_proof(secret, p_key, u.token, u.ticket)
+                and not exists (
+                  select from leasehold.waiters o where o.key = p_key and o.ticket = u.ticket and o.token <> u.token)
+               then u.ticket
+               else ((select leasehold_internal._epoch()) << 40) + nextval('leasehold.tickets')
+             end,
+             u.token, p_session, u.owner, u.weight, u.capacity, clock_timestamp(), clock_timestamp() + interval '3 seconds'
+        from unnest(p_tokens, p_owners, p_not_after, p_tickets, p_proofs, p_weights, p_capacities, known.tickets)
+          u (token, owner, not_after, ticket, proof, weight, capacity, known)
+       where is_locked and u.known is null and leasehold_internal._ms(clock_timestamp()) < u.not_after
+          on conflict do nothing
+      returning w.token, w.ticket
+    )
     select u.item,
            case
-             when w.ticket is not null then 'queued'
+             when t.ticket is not null then 'queued'
              when leasehold_internal._ms(clock_timestamp()) >= u.not_after then 'late'
              else 'busy'
            end,
            expires,
-           w.ticket,
+           t.ticket,
            case
-             when w.ticket = u.ticket then u.proof
-             else leasehold_internal._ticket_proof(secret, p_key, u.token, w.ticket)
+             when t.ticket = u.ticket then u.proof
+             else leasehold_internal._ticket_proof(secret, p_key, u.token, t.ticket)
            end,
            holder,
            holderfence,
            holdersession,
            nextlook,
-           case when w.ticket is null then blocker end
-      from unnest(p_items, p_tokens, p_not_after, p_tickets, p_proofs) u (item, token, not_after, ticket, proof)
-     cross join lateral (select leasehold_internal._ticket_of(p_key, u.token) as ticket) w;
+           case when t.ticket is null then blocker end
+      from unnest(p_items, p_tokens, p_not_after, p_tickets, p_proofs, known.tickets)
+        u (item, token, not_after, ticket, proof, known)
+      left join joined j on j.token = u.token
+     cross join lateral (select coalesce(u.known, j.ticket) as ticket) t;
 end
 $$;
 --> statement-breakpoint
@@ -1189,15 +1217,19 @@ $$;
 -- Who of a key's queue may be granted it now: the longest part of the queue, from its head, that fits beside the shares which
 -- were counted (decision 27). taken and capacity: with those weights and capacities. is_open: the whole queue fits and may be
 -- joined by a share, so that it depends on its own weight alone whether a newcomer may be granted one. "most" are told at most.
+-- weights, capacities: what they wait for; null: the whole key.
 create function leasehold_internal._line(
   p_key text, p_counted bigint, p_taken bigint, p_capacity integer, most integer,
-  out tokens uuid[], out sessions integer[], out taken bigint, out capacity integer, out is_open boolean)
+  out tokens uuid[], out weights integer[], out capacities integer[], out sessions integer[], out taken bigint,
+  out capacity integer, out is_open boolean)
 language plpgsql volatile
 as $$
 declare
   waiter record;
 begin
   tokens := '{}';
+  weights := '{}';
+  capacities := '{}';
   sessions := '{}';
   taken := p_taken;
   capacity := p_capacity;
@@ -1211,6 +1243,8 @@ begin
     if waiter.weight is null then
       if p_counted = 0 and tokens = '{}' then
         tokens := array[waiter.token];
+        weights := array[null::integer];
+        capacities := array[null::integer];
         sessions := array[waiter.session_id];
       end if;
       is_open := false;
@@ -1220,6 +1254,8 @@ begin
       taken := taken + waiter.weight;
       capacity := least(capacity, waiter.capacity);
       tokens := tokens || waiter.token;
+      weights := weights || waiter.weight;
+      capacities := capacities || waiter.capacity;
       sessions := sessions || waiter.session_id;
       is_open := cardinality(tokens) < most;
     end if;
@@ -1640,31 +1676,12 @@ as $$
 declare
   lease leasehold.leases;
   places integer[] := array(
-    select p.place from generate_subscripts(p_items, 1) p (place)
-     where p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy') order by p.place);
+    select p.place
+      from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
+     where p.waits and (p.outcome is null or p.outcome = 'busy')
+     order by p.place);
 begin
   select l.* into lease from leasehold.leases l where l.key = p_key;
-  if lease.token is not null then
-    expires := leasehold_internal._ms(lease.expires_at);
-  elsif lease.hold_until > clock_timestamp() then
-    expires := leasehold_internal._ms(lease.hold_until);
-  elsif lease.queued then
-    select leasehold_internal._ms(case when s.released_at is null then s.expires_at else s.hold_until end), s.owner, s.fence,
-           s.session_id
-      into expires, holder, holderfence, holdersession
-      from leasehold.shares s
-     where s.key = lease.key and not case
-                                       when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
-                                       else s.expires_at <= clock_timestamp()
-                                     end
-     order by s.fence
-     limit 1;
-  end if;
-  if expires is not null and holderfence is null then
-    holder := lease.owner;
-    holderfence := lease.fence;
-    holdersession := lease.session_id;
-  end if;
   now := leasehold_internal._ms(clock_timestamp());
   if cardinality(places) > 0 then
     return query
@@ -1681,13 +1698,35 @@ begin
                array(select p_proofs[p] from unnest(places) p), array(select p_weights[p] from unnest(places) p),
                array(select p_capacities[p] from unnest(places) p)) e;
   end if;
-  return query
-    select p_items[p.place], coalesce(outcomes[p.place], 'held'), null::bigint, null::float8, expires, null::bigint, holder,
-           holderfence, holdersession, case when outcomes[p.place] = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0::float8 end,
-           null::integer, null::text, null::float8, now, null::bigint
-      from generate_subscripts(p_items, 1) p (place)
-     where outcomes[p.place] is distinct from 'granted'
-       and not (p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy'));
+  if cardinality(places) < cardinality(p_items) then
+    if lease.token is not null then
+      expires := leasehold_internal._ms(lease.expires_at);
+    elsif lease.hold_until > clock_timestamp() then
+      expires := leasehold_internal._ms(lease.hold_until);
+    elsif (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+      select leasehold_internal._ms(case when s.released_at is null then s.expires_at else s.hold_until end), s.owner, s.fence,
+             s.session_id
+        into expires, holder, holderfence, holdersession
+        from leasehold.shares s
+       where s.key = lease.key and not case
+                                         when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                         else s.expires_at <= clock_timestamp()
+                                       end
+       order by s.fence
+       limit 1;
+    end if;
+    if expires is not null and holderfence is null then
+      holder := lease.owner;
+      holderfence := lease.fence;
+      holdersession := lease.session_id;
+    end if;
+    return query
+      select p_items[p.place], coalesce(p.outcome, 'held'), null::bigint, null::float8, expires, null::bigint, holder,
+             holderfence, holdersession, case when p.outcome = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0::float8 end,
+             null::integer, null::text, null::float8, now, null::bigint
+        from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
+       where p.outcome is distinct from 'granted' and (p.waits and (p.outcome is null or p.outcome = 'busy')) is not true;
+  end if;
 end
 $$;
 --> statement-breakpoint
@@ -1757,8 +1796,8 @@ end
 $$;
 --> statement-breakpoint
 -- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of
--- its root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be
--- granted now.
+-- its root. Answers for each what acquire_one does. Of one that was granted, nextlook says that others of the queue may be granted
+-- now: 1: of this session, 0: of others, too.
 create function leasehold_internal._acquire_shares(
   p_session integer,
   p_takeover_ms integer,
@@ -1810,12 +1849,12 @@ declare
   lapsed leasehold.shares;
   again record;
   place integer;
-  known integer[]; -- those whose token has a share already, by their place in the arrays
+  stands boolean[] := '{}'; -- in the part of the queue that fits, by their place in the arrays
   chosen integer[] := array[]::integer[]; -- those that are granted one now
   moment timestamptz;
   first_fence bigint;
   may_fit boolean := false;
-  has_more boolean;
+  has_more float8;
 begin
   if exists (
     select from unnest(p_weights, p_capacities, p_tokens) t (weight, capacity, token)
@@ -1844,14 +1883,15 @@ begin
   if lease.key is null then
     outcomes := array_fill('busy'::text, array[size]);
   elsif leasehold_internal._is_root_free(lease) then
-    may_fit := not lease.queued or p_waits[1] and p_tickets[1] is null;
+    may_fit := not lease.queued or p_waits[1] and p_tickets[1] is null
+      or leasehold_internal._queue_head(p_key) = any (p_tokens); -- woken, as a rule
     if not may_fit then
       counted := leasehold_internal._count_shares(p_key, false);
       line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       may_fit := line.is_open or line.tokens && p_tokens;
     end if;
   end if;
-  if may_fit or lease.queued and exists (select from leasehold_internal._places_of_shares(p_key, p_tokens)) then
+  if may_fit or (lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold_internal._places_of_shares(p_key, p_tokens)) then
     select l.ctid as version, l as lease into locked from leasehold.leases l
                                                      where l.key >= p_key and l.key <= p_key
                                                      order by l.key desc
@@ -1873,36 +1913,20 @@ begin
   -- With the lock it is a decision, each part in a statement that begins after the lock (rule 3).
   if is_locked then
     lease := locked.lease;
-    now := leasehold_internal._ms(clock_timestamp());
-    if lease.queued then
-      known := array(select k.place from leasehold_internal._places_of_shares(p_key, p_tokens) k);
+    if (lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = p_key and s.token = any (p_tokens)) then
       for again in
-        select k.place, r.outcome, r.fence, r.acquired, r.expires
-          from unnest(known) k (place)
-         cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[k.place], p_session, p_takeover_ms, p_former) r
+        select t.place, r.outcome, r.fence, r.acquired, r.expires
+          from leasehold_internal._places_of_shares(p_key, p_tokens) t
+         cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[t.place], p_session, p_takeover_ms, p_former) r
       loop
         outcomes[again.place] := again.outcome;
         if again.outcome = 'granted' then
           item := p_items[again.place]; outcome := 'granted'; fence := again.fence;
-          acquired := again.acquired; expires := again.expires;
+          acquired := again.acquired; expires := again.expires; now := leasehold_internal._ms(clock_timestamp());
           return next;
         end if;
       end loop;
     end if;
-
-    -- An entry of the same token on other terms stands for what is not asked for any more: it goes, and is made anew.
-    if lease.queued then
-      for place in
-        select t.place::integer
-          from unnest(p_tokens, p_weights, p_capacities) with ordinality t (token, weight, capacity, place)
-          join leasehold.waiters w on w.key = p_key and w.token = t.token
-         where w.weight is distinct from t.weight or w.capacity is distinct from t.capacity
-      loop
-        perform leasehold_internal._remove_entry(p_key, p_tokens[place]);
-        outcomes[place] := 'busy';
-      end loop;
-    end if;
-
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
       if counted.ended > 0 then
@@ -1918,17 +1942,35 @@ begin
           lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, false), lapsed);
         end if;
         lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
-        counted := leasehold_internal._count_shares(p_key, true);
-        line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+        if counted.ended > 0 or lapsed.key is not null then
+          counted := leasehold_internal._count_shares(p_key, true);
+          line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+        end if;
+      end if;
+      -- Those that stand in the part of the queue that fits. An entry of the same token on other terms stands for what is not
+      -- asked for any more: it goes, and is made anew.
+      if line.tokens && p_tokens then
+        for again in
+          select t.place::integer, w.weight = t.weight and w.capacity is not distinct from t.capacity as is_same
+            from unnest(p_tokens, p_weights, p_capacities) with ordinality t (token, weight, capacity, place)
+            join unnest(line.tokens, line.weights, line.capacities) w (token, weight, capacity) on w.token = t.token
+        loop
+          if again.is_same then
+            stands[again.place] := true;
+          else
+            perform leasehold_internal._remove_entry(p_key, p_tokens[again.place]);
+            outcomes[again.place] := 'busy';
+          end if;
+        end loop;
       end if;
       now := leasehold_internal._ms(clock_timestamp());
-      -- Those that stand in the part of the queue that fits; then, if all of it does, those that do not stand in it.
+      -- First they; then, if all of the queue fits, those that do not stand in it.
       for place in 1..size loop
         if outcomes[place] is not null then
           continue;
         elsif now >= p_not_after[place] then
           outcomes[place] := 'late';
-        elsif p_tokens[place] = any (line.tokens) then
+        elsif stands[place] then
           outcomes[place] := 'granted';
           chosen := chosen || place;
         elsif line.is_open then
@@ -1948,8 +1990,9 @@ begin
   if cardinality(chosen) > 0 then
     -- Who waits and fits, too, and is not among them.
     if cardinality(line.tokens) > 0 then
-      has_more := exists (
-        select from unnest(line.tokens) t (token)
+      has_more := (
+        select min(case when t.session is not distinct from p_session then 1 else 0 end)
+          from unnest(line.tokens, line.sessions) t (token, session)
          where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
     end if;
     -- Also entries that have expired: one could come back, and stand for a claim that has its grant.
@@ -1994,7 +2037,7 @@ begin
     -- The arrays are read in one pass: to look up each item in each of them takes a time that grows with its place.
     return query
       with asked as materialized (
-        select t.*, c.number,
+        select t.*, first_fence + c.number - 1 as fence, c.number,
                moment + least(t.ttl_ms, t.max_hold_ms) * interval '1 millisecond' as until
           from unnest(chosen) with ordinality c (place, number)
           join unnest(p_items, p_tokens, p_weights, p_capacities, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata)
@@ -2005,16 +2048,20 @@ begin
         insert into leasehold.shares as s (
           key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
           acquired_at, renewed_at, expires_at, metadata)
-        select p_key, a.token, first_fence + a.number - 1, a.weight, a.capacity, a.owner, p_session, a.ttl_ms, p_takeover_ms,
-               a.min_hold_ms, moment + a.max_hold_ms * interval '1 millisecond', moment, moment, a.until, a.metadata::jsonb
+        select p_key, a.token, a.fence, a.weight, a.capacity, a.owner, p_session, a.ttl_ms, p_takeover_ms, a.min_hold_ms,
+               moment + a.max_hold_ms * interval '1 millisecond', moment, moment, a.until, a.metadata::jsonb
           from asked a
+            on conflict (key, token) do nothing
+        returning s.fence
       )
-      -- The first of them took over; the last one passes the word on.
-      select a.item, 'granted', first_fence + a.number - 1, leasehold_internal._ms(moment), leasehold_internal._ms(a.until),
-             null::bigint, f.holder, f.holderfence, f.holdersession,
-             case when has_more and a.number = cardinality(chosen) then 0::float8 end, null::integer,
+      -- The first of them took over; the last one passes the word on. One whose token was asked for twice at once is busy: it is
+      -- to look again, and is granted what the other was.
+      select a.item, case when g.fence is null then 'busy' else 'granted' end, a.fence, leasehold_internal._ms(moment),
+             leasehold_internal._ms(a.until), null::bigint, f.holder, f.holderfence, f.holdersession,
+             case when a.number = cardinality(chosen) then has_more end, null::integer,
              f.takeover, f.since, leasehold_internal._ms(clock_timestamp()), null::bigint
         from asked a
+        left join granted g on g.fence = a.fence
         left join (values (1, holder, holderfence, holdersession, takeover, since))
           f (number, holder, holderfence, holdersession, takeover, since) on f.number = a.number;
     update leasehold.leases l
@@ -2128,8 +2175,9 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The first attempts of a batch of claims that ask for shares on the same terms, answered as by acquire_first. One key as a
--- rule: then all are decided under one lock of its root.
+-- Looks of a batch of claims that ask for shares on the same terms, answered as by acquire_first. One key as a rule: then all
+-- are decided under one lock of its root. p_not_after: one for all, or one for each. p_tickets, p_proofs: null for those that
+-- have none yet.
 create function leasehold_internal.acquire_shares(
   p_session integer,
   p_nonce uuid,
@@ -2140,12 +2188,14 @@ create function leasehold_internal.acquire_shares(
   p_max_hold_ms bigint,
   p_metadata text,
   p_waits boolean,
-  p_not_after float8,
+  p_not_after float8[],
   p_keys text[],
   p_tokens uuid[],
   p_former integer[],
   p_weight integer,
   p_capacity integer,
+  p_tickets bigint[],
+  p_proofs bigint[],
   out fences text,
   out acquired float8,
   out expires float8,
@@ -2164,16 +2214,23 @@ set extra_float_digits = 1
 set lock_timeout = '100ms'
 as $$
 declare
+  size integer := cardinality(p_keys);
+  is_one_key boolean := p_keys = array_fill(p_keys[1], array[size]);
+  not_after float8[] := p_not_after;
+  tickets bigint[] := coalesce(p_tickets, array_fill(null::bigint, array[size]));
+  proofs bigint[] := coalesce(p_proofs, array_fill(null::bigint, array[size]));
   asked record;
-  items integer[];
+  plain integer[];
   drawn bigint[];
   more text;
   answers text;
-  given text[] := array_fill(null::text, array[cardinality(p_keys)]);
+  given text[] := array_fill(null::text, array[size]);
   is_granted boolean;
   has_grant boolean := false;
 begin
-  perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(cardinality(p_keys));
+  if current_setting('transaction_isolation') <> 'read committed' or pg_is_in_recovery() or size > 1000 then
+    perform leasehold_internal._check_transaction(), leasehold_internal._check_batch_size(size);
+  end if;
   if p_takeover_ms < 0
     or not leasehold_internal._are_terms_valid(p_owner, p_ttl_ms, p_min_hold_ms, p_max_hold_ms, p_metadata) then
     perform leasehold_internal._refuse_terms();
@@ -2190,14 +2247,20 @@ begin
     now := leasehold_internal._ms(clock_timestamp());
     return;
   end if;
+  if cardinality(not_after) < size then
+    not_after := array_fill(not_after[1], array[size]);
+  end if;
 
   -- Rule 5. Of grants of several keys, the earliest end.
   for asked in
-    select w.key, array_agg(w.item::integer order by w.item) as items, array_agg(w.token order by w.item) as tokens,
-           array[count(*)::integer] as size
-      from unnest(p_keys, p_tokens) with ordinality w (key, token, item)
-     group by w.key
-     order by w.key
+    select p_keys[1] as key, null::integer[] as items, size as count where is_one_key
+    union all
+    select k.* from (
+      select w.key, array_agg(w.item::integer order by w.item), count(*)::integer
+        from unnest(p_keys) with ordinality w (key, item)
+       where not is_one_key
+       group by w.key
+       order by w.key) k
   loop
     select array_agg(a.item) filter (where a.is_plain), array_agg(a.fence) filter (where a.is_plain),
            least(acquire_shares.acquired, min(a.acquired) filter (where a.is_plain)),
@@ -2205,20 +2268,26 @@ begin
            string_agg(case when not a.is_plain then json_build_array(a.item, a.outcome, a.fence::text, a.acquired, a.expires, a.ticket::text, a.holder, a.holderfence::text, a.holdersession, a.nextlook,
                                                                              a.blocker, a.takeover, a.since, a.proof::text)::text end, ','),
            bool_or(a.outcome = 'granted')
-      into items, drawn, acquired, expires, more, is_granted
+      into plain, drawn, acquired, expires, more, is_granted
       from (
         select l.*, l.outcome = 'granted' and l.takeover is null and l.nextlook is null as is_plain
           from leasehold_internal._acquire_shares(
-                 p_session, p_takeover_ms, false, cardinality(p_keys) = 1, asked.key, asked.items, asked.tokens,
-                 array_fill(p_owner, asked.size), array_fill(p_ttl_ms, asked.size), array_fill(p_min_hold_ms, asked.size),
-                 array_fill(p_max_hold_ms, asked.size), array_fill(p_metadata, asked.size), array_fill(p_not_after, asked.size),
-                 array_fill(p_waits, asked.size), array_fill(null::bigint, asked.size), array_fill(null::bigint, asked.size),
-                 array_fill(p_weight, asked.size), array_fill(p_capacity, asked.size), p_former) l
+                 p_session, p_takeover_ms, false, is_one_key, asked.key,
+                 case when is_one_key then array(select generate_series(1, size)) else asked.items end,
+                 case when is_one_key then p_tokens else array(select p_tokens[i] from unnest(asked.items) i) end,
+                 array_fill(p_owner, array[asked.count]), array_fill(p_ttl_ms, array[asked.count]),
+                 array_fill(p_min_hold_ms, array[asked.count]), array_fill(p_max_hold_ms, array[asked.count]),
+                 array_fill(p_metadata, array[asked.count]),
+                 case when is_one_key then not_after else array(select not_after[i] from unnest(asked.items) i) end,
+                 array_fill(p_waits, array[asked.count]),
+                 case when is_one_key then tickets else array(select tickets[i] from unnest(asked.items) i) end,
+                 case when is_one_key then proofs else array(select proofs[i] from unnest(asked.items) i) end,
+                 array_fill(p_weight, array[asked.count]), array_fill(p_capacity, array[asked.count]), p_former) l
         offset 0) a;
     answers := nullif(concat_ws(',', answers, more), '');
     has_grant := has_grant or is_granted;
-    for i in 1 .. coalesce(cardinality(items), 0) loop
-      given[items[i]] := drawn[i];
+    for i in 1 .. coalesce(cardinality(plain), 0) loop
+      given[plain[i]] := drawn[i];
     end loop;
   end loop;
   others := '[' || answers || ']';
@@ -2437,8 +2506,8 @@ language plpgsql volatile
 as $$
 begin
   return leasehold_internal._is_root_free(lease)
-     -- Without a queue there are no shares, either.
-     and not (lease.queued and exists (select from leasehold.shares s where s.key = lease.key));
+     -- No shares outlive an exclusive grant, so a key that nobody shares costs no look at them.
+     and not ((lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = lease.key));
 end
 $$;
 --> statement-breakpoint
@@ -2449,7 +2518,7 @@ language plpgsql volatile
 as $$
 begin
   return leasehold_internal._is_root_free(lease)
-     and not (lease.queued and exists (
+     and not ((lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (
        select from leasehold.shares s where s.key = lease.key and not case
                                                                         when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
                                                                         else s.expires_at <= clock_timestamp()
@@ -2531,8 +2600,7 @@ declare
   last timestamptz;
 begin
   if lease.token is null then
-    if lease.queued and coalesce(lease.hold_until <= clock_timestamp(), true)
-      and exists (select from leasehold.shares s where s.key = lease.key) then
+    if (lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = lease.key) then
       select min(e.ends), max(e.ends)
         into first, last
         from leasehold.shares s
@@ -2778,7 +2846,7 @@ begin
            where w.key = p_key and w.alive_until > clock_timestamp()
            order by w.ticket
            limit 1) = p_token, true)
-       and not exists (select from leasehold.shares s where s.key = p_key)
+       and not (l.expires_at is null and exists (select from leasehold.shares s where s.key = p_key))
        for update skip locked;
     is_locked := found;
     lease := locked.lease;
@@ -2856,7 +2924,7 @@ begin
       elsif leasehold_internal._ms(clock_timestamp()) >= p_not_after then
         outcome := 'late';
       elsif leasehold_internal._is_next(lease, p_token) then
-        if lease.queued and lease.token is null and exists (select from leasehold.shares s where s.key = p_key) then
+        if (lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = p_key) then
           lapsed := leasehold_internal._clear_shares(p_key);
         end if;
         if leasehold_internal._is_grantable(lease) then
@@ -3017,7 +3085,7 @@ begin
       expires := leasehold_internal._ms(lease.expires_at);
     elsif lease.hold_until > clock_timestamp() then
       expires := leasehold_internal._ms(lease.hold_until);
-    elsif lease.queued then
+    elsif (lease.token is null and lease.expires_at is null and lease.fence > 0) then
       select leasehold_internal._ms(case when s.released_at is null then s.expires_at else s.hold_until end), s.owner, s.fence,
              s.session_id
         into expires, holder, holderfence, holdersession
@@ -3687,8 +3755,7 @@ begin
       end if;
       is_next := leasehold_internal._is_next(lease, doubtful.token);
       lapsed := null;
-      if is_next and lease.queued and lease.token is null
-        and exists (select from leasehold.shares s where s.key = lease.key) then
+      if is_next and (lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = lease.key) then
         lapsed := leasehold_internal._clear_shares(lease.key);
       end if;
       if not (is_next and leasehold_internal._is_grantable(lease)) then
@@ -3818,7 +3885,7 @@ begin
       expires := leasehold_internal._ms(lease.expires_at);
     elsif lease.hold_until > clock_timestamp() then
       expires := leasehold_internal._ms(lease.hold_until);
-    elsif lease.queued then
+    elsif (lease.token is null and lease.expires_at is null and lease.fence > 0) then
       select leasehold_internal._ms(case when s.released_at is null then s.expires_at else s.hold_until end), s.owner, s.fence,
              s.session_id
         into expires, holder, holderfence, holdersession

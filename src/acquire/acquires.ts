@@ -228,7 +228,10 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   #granted(grant: Grant): void {
-    const { holdings, callbacks, onAcquired } = this.#context;
+    const { holdings, queues, callbacks, onAcquired } = this.#context;
+    if (grant.hasMore) {
+      queues.wakeFirst(this.key);
+    }
     let lease: Lease;
     try {
       lease = holdings.hold(this.claim, grant);

@@ -143,6 +143,16 @@ export class LocalQueues implements ClaimQueues, HandOver {
     return queue !== undefined && wakeNext(queue);
   }
 
+  /** After a grant beside which others of the queue fit: who is next looks, and once more if it has just looked, and tells the others in turn. */
+  wakeFirst(key: string): void {
+    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);
+    if (queue?.next?.isReader) {
+      wakeNext(queue);
+    } else if (queue?.next) {
+      wake(queue.next);
+    }
+  }
+
   /** The next waiter's look follows the release on the same connection, so it need not wait for the answer to the release. */
   releaseSent(key: string): "here" | "elsewhere" | null {
     const queue = this.#queues.size === 0 ? undefined : this.#queues.get(key);

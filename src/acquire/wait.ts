@@ -53,16 +53,10 @@ export class Wait implements Waiter {
   async run(first: FirstResult): Promise<Granted | NotGranted> {
     this.#queues.join(this);
     this.#looks.onEnded = () => this.#queues.leave(this);
-    let hasMore = false;
     try {
-      const result = await this.#lookAgainAndAgain(first);
-      hasMore = result.outcome === "granted" && result.hasMore === true;
-      return result;
+      return await this.#lookAgainAndAgain(first);
     } finally {
       this.#queues.leave(this);
-      if (hasMore) {
-        this.#queues.wakeKey(this.key);
-      }
     }
   }
 

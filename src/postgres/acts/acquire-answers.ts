@@ -1,4 +1,4 @@
-import type { AcquireAnswer, FirstAttempt, Holder, Takeover, Ticket } from "../../store/messages.js";
+import type { AcquireAnswer, Holder, Takeover, Ticket } from "../../store/messages.js";
 import { localBound } from "../../store/server-clock.js";
 import type { Row } from "../connection/link.js";
 import type { Proven } from "./acts.js";
@@ -25,8 +25,12 @@ type OtherRow = readonly [
   proof: string | null,
 ];
 
-/** Answers the first attempts of one statement. `others`: the answers to those that were not granted plainly. */
-export function answerFirst(items: readonly FirstAttempt[], proven: Proven, others: readonly Row[] | null): void {
+interface Answerable {
+  onAnswer(answer: AcquireAnswer): void;
+}
+
+/** Answers the items of one statement. `others`: the answers to those that were not granted plainly. */
+export function answerFirst(items: readonly Answerable[], proven: Proven, others: readonly Row[] | null): void {
   const row = proven.answer.rows[0] as Row; // one row, always
   if (row.fences !== null) {
     const fences = (row.fences as string).split(",");
@@ -96,7 +100,7 @@ export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnsw
         until: localBound(expiresAtMs, { sentAt: answer.sentAt, serverMs: Number(row.now) }),
         expiresAtMs,
         incarnation,
-        ...(row.nextlook === 0 && { hasMore: true }),
+        ...(row.nextlook !== null && { hasMore: true }),
       };
     }
     case "queued":

@@ -1,13 +1,15 @@
 import type { AcquireAnswer, AcquireRequest } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
-import type { Parameter } from "../connection/link.js";
+import type { Parameter, Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
 import { ANSWER, toAnswer } from "./acquire-answers.js";
-import { type Acts, type Asked, Batch, inOrder, MAX_BATCH, type Proven } from "./acts.js";
+import { type Acts, Batch, type Batched, inOrder, MAX_BATCH, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 
-export type Look = Asked<AcquireRequest, AcquireAnswer>;
-export type KeyAnswer = readonly [key: string, answer: AcquireAnswer];
+export interface Look extends Batched {
+  readonly request: AcquireRequest;
+  onAnswer(answer: AcquireAnswer): void;
+}
 
 /** Several looks at one key that is shared, and whose root another grant had locked. */
 export const ACQUIRE_BUSY: string = `select item, ${ANSWER}
@@ -20,9 +22,9 @@ export const ACQUIRE_BUSY: string = `select item, ${ANSWER}
 
 /**
  * Looks that wait for their row, which is a shared key's. A statement for each key, on the connection of the renewals: it waits for up to 200 ms,
- * and commands of other keys must not. `onAnswers` is told what was answered.
+ * and commands of other keys must not.
  */
-export function busyLooks(acts: Acts, onAnswers: (answers: readonly KeyAnswer[]) => void): Batch<Look> {
+export function busyLooks(acts: Acts): Batch<Look> {
   const send = async (looks: readonly Look[]): Promise<void> => {
     let isKept = false;
     for (const key of new Set(looks.map(({ request }) => request.key))) {
@@ -31,7 +33,6 @@ export function busyLooks(acts: Acts, onAnswers: (answers: readonly KeyAnswer[])
         // One that is kept by an open transaction is waited for in vain: the others would have to wait for that, one after the other.
         const answers: readonly AcquireAnswer[] = isKept ? alike.map(stillBusy) : await ask(acts, alike);
         isKept ||= answers.some(({ outcome }) => outcome === "busy");
-        onAnswers(answers.map((answer) => [key, answer]));
         alike.forEach((look, index) => {
           look.onAnswer(answers[index] as AcquireAnswer); // every item has an answer
         });
@@ -59,9 +60,18 @@ async function ask(acts: Acts, looks: readonly Look[]): Promise<readonly Acquire
     return looks.map(() => ({ outcome: "unproven" }));
   }
   const sure = proven;
-  const answers = inOrder(looks.length, proven.answer.rows, (row) => toAnswer(row, sure));
+  const { rows } = proven.answer;
+  const answers = inOrder(looks.length, rows, (row) => toAnswer(row, sure));
   await acts.sessionCheck.record(proven.session, answers[0]?.outcome !== "unproven");
+  acts.notifyNext(keysToTell(looks, rows));
   return answers;
+}
+
+/** The keys with a grant beside which others of the queue fit, who are waiters of other processes, and have to be told. */
+export function keysToTell(looks: readonly Look[], rows: readonly Row[]): readonly string[] {
+  return rows
+    .filter(({ outcome, nextlook }) => outcome === "granted" && nextlook === 0)
+    .map(({ item }) => (looks[Number(item ?? 1) - 1] as Look).request.key);
 }
 
 /** What several looks are sent with: an array for each term. */

@@ -3,8 +3,10 @@ import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
 import { ANSWER, answerFirst, mayWait, readOthers, toAnswer } from "./acquire-answers.js";
-import { busyLooks, type KeyAnswer, type Look, termsOf } from "./acquire-busy.js";
+import { busyLooks, keysToTell, type Look, termsOf } from "./acquire-busy.js";
+import { type ShareLooksInit, shareLooks } from "./acquire-shares.js";
 import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES, type Proven } from "./acts.js";
+import { BatchesBySort } from "./batches-by-sort.js";
 
 // Columns have names of one lower-case word: a given client may rename all others (`transform: postgres.camel`).
 
@@ -13,12 +15,6 @@ export const ACQUIRE_FIRST: string = `select fences, acquired, expires, others, 
   from leasehold_internal.acquire_first($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text, $5::int, $6::int, $7::bigint,
     $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
     $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[]), ${EXACT_TIMES}`;
-
-/** The same of acquires that share their keys. */
-export const ACQUIRE_SHARES: string = `select fences, acquired, expires, others, now
-  from leasehold_internal.acquire_shares($1::int, $2::pg_catalog.uuid, $3::int, $4::pg_catalog.text, $5::int, $6::int, $7::bigint,
-    $8::pg_catalog.text, $9::pg_catalog.text::boolean, $10::double precision, $11::pg_catalog.text::pg_catalog.text[],
-    $12::pg_catalog.text::pg_catalog.uuid[], $13::pg_catalog.text::int[], $14::int, $15::int), ${EXACT_TIMES}`;
 
 /** Several looks, each with its own terms. */
 export const ACQUIRE: string = `select item, ${ANSWER}
@@ -36,20 +32,16 @@ export const ACQUIRE_ONE: string = `select ${ANSWER}
     $6::pg_catalog.text, $7::int, $8::int, $9::bigint, $10::pg_catalog.text, $11::double precision,
     $12::pg_catalog.text::boolean, $13::bigint, $14::bigint, $15::pg_catalog.text::int[], true, $16::int, $17::int), ${EXACT_TIMES}`;
 
-/** How many sorts of terms have statements of their own at once. */
-const MAX_SORTS = 8;
-
 /** Everything that asks for a grant. */
 export class AcquireAct {
   readonly #acts: Acts;
-  /** First attempts by the sort of their terms, see GrantTerms. */
-  readonly #firstAttempts = new Map<string, Batch<FirstAttempt>>();
-  /** The batch of the sort that was asked for last. */
-  #usual: Batch<FirstAttempt> | null = null;
-  #usualSort = "";
+  readonly #firstAttempts: BatchesBySort<FirstAttempt>;
   /** The looks of those that have no ticket yet. Kept apart, or the look of the next waiter would wait for the answer to these. */
   readonly #joins: Batch<Look>;
   readonly #looks: Batch<Look>;
+  /** Of shares: first attempts and those that have no ticket yet, and the others. */
+  readonly #shareJoins: BatchesBySort<Look>;
+  readonly #shareLooks: BatchesBySort<Look>;
   readonly #careful: Batch<Look>;
   /** Those that wait for their row, which is a shared key's. */
   readonly #busy: Batch<Look>;
@@ -62,17 +54,31 @@ export class AcquireAct {
     this.#joins = new Batch({ send: (items) => this.#sendLooks(items), maxItems: MAX_BATCH, toPublicError });
     this.#looks = new Batch({ send: (items) => this.#sendLooks(items), maxItems: MAX_BATCH, toPublicError });
     this.#careful = new Batch({ send: (items) => this.#sendLooks(items, true), maxItems: MAX_BATCH, toPublicError });
-    this.#busy = busyLooks(acts, (answers) => this.#tellOthers(answers));
+    this.#busy = busyLooks(acts);
+    this.#firstAttempts = new BatchesBySort({ send: this.#sendFirst, maxItems: MAX_CYCLES, toPublicError });
+    const shares: ShareLooksInit = {
+      acts,
+      busy: this.#busy,
+      askCarefully: (looks) => this.#askCarefully(looks),
+    };
+    this.#shareJoins = shareLooks(shares);
+    this.#shareLooks = shareLooks(shares);
   }
 
   readonly attempt = (attempt: FirstAttempt): void => {
-    const { sort } = attempt.terms;
-    const batch = sort === this.#usualSort && this.#stuckKeys.size === 0 ? this.#usual : this.#batchFor(attempt);
-    if (batch !== null) {
-      batch.add(attempt);
-      return;
+    const { key, terms } = attempt;
+    if (this.#stuckKeys.size > 0 && this.#stuckKeys.has(key)) {
+      this.#settle(attempt, this.look(this.#toRequest(attempt)));
+    } else if (terms.share !== null) {
+      (this.#shareJoins.of(terms.sort) ?? this.#joins).add({
+        request: this.#toRequest(attempt),
+        onAnswer: (answer) => attempt.onAnswer(answer),
+        onFailure: (error) => attempt.onFailure(error),
+      });
+    } else {
+      const batch = this.#firstAttempts.of(terms.sort);
+      batch === null ? this.#settle(attempt, this.look(this.#toRequest(attempt))) : batch.add(attempt);
     }
-    this.#settle(attempt, this.look(this.#toRequest(attempt)));
   };
 
   #toRequest({ key, token, terms, deadline }: FirstAttempt): AcquireRequest {
@@ -90,7 +96,7 @@ export class AcquireAct {
     const { key } = request;
     let isStuck = false;
     try {
-      const batch = this.#stuckKeys.has(key) ? this.#careful : request.ticket === null ? this.#joins : this.#looks;
+      const batch = this.#stuckKeys.has(key) ? this.#careful : this.#batchOf(request);
       const answer = await Asked.in<AcquireRequest, AcquireAnswer>(batch, request);
       isStuck = answer.outcome === "busy" && answer.holder === null;
       return answer;
@@ -101,32 +107,9 @@ export class AcquireAct {
     }
   }
 
-  /** Null: it goes with the looks, whose statement takes any terms, at twice the cost for the server. */
-  #batchFor({ key, terms: { sort } }: FirstAttempt): Batch<FirstAttempt> | null {
-    if (this.#stuckKeys.size > 0 && this.#stuckKeys.has(key)) {
-      return null;
-    }
-    const known = this.#firstAttempts.get(sort);
-    if (known !== undefined) {
-      this.#usual = known;
-      this.#usualSort = sort;
-      return known;
-    }
-    if (this.#firstAttempts.size >= MAX_SORTS) {
-      const idle = [...this.#firstAttempts].find(([, batch]) => batch.isIdle);
-      if (idle === undefined) {
-        return null;
-      }
-      this.#firstAttempts.delete(idle[0]);
-    }
-    const { toPublicError } = this.#acts;
-    const batch = new Batch<FirstAttempt>({
-      send: this.#sendFirst,
-      maxItems: MAX_CYCLES,
-      toPublicError,
-    });
-    this.#firstAttempts.set(sort, batch);
-    return batch;
+  #batchOf({ ticket, terms: { share, sort } }: AcquireRequest): Batch<Look> {
+    const [shares, any] = ticket === null ? [this.#shareJoins, this.#joins] : [this.#shareLooks, this.#looks];
+    return (share === null ? null : shares.of(sort)) ?? any;
   }
 
   readonly #sendFirst = async (items: readonly FirstAttempt[]): Promise<void> => {
@@ -138,11 +121,9 @@ export class AcquireAct {
       keys += `${keys === "" ? "{" : ","}"${key.replace(/["\\]/g, "\\$&")}"`;
       tokens += `${tokens === "" ? "{" : ","}${token}`;
     }
-    const { share } = terms;
-    const shared = share === null ? [] : [share.weight, share.capacity];
     let proven: Proven | null;
     try {
-      proven = await this.#acts.askProven(connections.commands, share === null ? ACQUIRE_FIRST : ACQUIRE_SHARES, [
+      proven = await this.#acts.askProven(connections.commands, ACQUIRE_FIRST, [
         terms.owner,
         terms.ttlMs,
         terms.minHoldMs,
@@ -153,13 +134,18 @@ export class AcquireAct {
         `${keys}}`,
         `${tokens}}`,
         session?.presence.formerIds ?? null,
-        ...shared,
       ]);
     } catch (error) {
       if (troubleOf(error) !== "blocked") {
         throw error;
       }
-      this.#askCarefully(items);
+      // An insert would have waited for a stranger's transaction: none of it was done.
+      for (const { key } of items) {
+        this.#stuckKeys.add(key);
+      }
+      for (const item of items) {
+        this.attempt(item);
+      }
       return;
     }
     if (proven === null) {
@@ -168,36 +154,17 @@ export class AcquireAct {
       }
       return;
     }
-    const sure = proven;
     const others = readOthers(proven);
     await this.#acts.sessionCheck.record(proven.session, others === null || others[0]?.outcome !== "unproven");
-    const again = (others ?? []).filter(mayWait);
-    const rest = again.length === 0 ? others : (others ?? []).filter((row) => !mayWait(row));
-    answerFirst(items, proven, rest);
-    for (const { item } of again) {
-      const attempt = items[Number(item) - 1] as FirstAttempt; // it is the number of one of them
-      this.#settle(attempt, Asked.in<AcquireRequest, AcquireAnswer>(this.#busy, this.#toRequest(attempt)));
-    }
-    if (share !== null) {
-      this.#tellOthers((rest ?? []).map((row) => [items[Number(row.item) - 1]?.key ?? "", toAnswer(row, sure)]));
-    }
+    answerFirst(items, proven, others);
   };
 
-  /** Tells those that stand in the same queue, and fit beside what was granted. */
-  #tellOthers(answers: readonly KeyAnswer[]): void {
-    this.#acts.notifyNext(
-      answers.filter(([, answer]) => answer.outcome === "granted" && answer.hasMore).map(([key]) => key),
-    );
-  }
-
-  /** An insert would have waited for a stranger's transaction: none of it was done. */
-  #askCarefully(items: readonly FirstAttempt[]): void {
-    for (const item of items) {
-      this.#stuckKeys.add(item.key);
+  /** The same of looks. Rejects when it has answered none. */
+  #askCarefully(looks: readonly Look[]): Promise<void> {
+    for (const { request } of looks) {
+      this.#stuckKeys.add(request.key);
     }
-    for (const item of items) {
-      this.attempt(item);
-    }
+    return this.#sendLooks(looks, true);
   }
 
   async #sendLooks(looks: readonly Look[], isCareful = false): Promise<void> {
@@ -208,10 +175,8 @@ export class AcquireAct {
       if (isCareful || troubleOf(error) !== "blocked") {
         throw error;
       }
-      for (const { request } of looks) {
-        this.#stuckKeys.add(request.key);
-      }
-      proven = await this.#askAny(looks, true);
+      await this.#askCarefully(looks);
+      return;
     }
     if (proven === null) {
       for (const look of looks) {
@@ -224,7 +189,7 @@ export class AcquireAct {
     const answers =
       looks.length === 1 ? [toAnswer(rows[0] as Row, sure)] : inOrder(looks.length, rows, (row) => toAnswer(row, sure));
     await this.#acts.sessionCheck.record(proven.session, answers[0]?.outcome !== "unproven");
-    this.#tellOthers(looks.map(({ request }, index) => [request.key, answers[index] as AcquireAnswer]));
+    this.#acts.notifyNext(keysToTell(looks, rows));
     const again = new Set(rows.filter(mayWait).map(({ item }) => Number(item ?? 1) - 1));
     looks.forEach((look, index) => {
       if (again.has(index)) {

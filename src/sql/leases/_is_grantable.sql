@@ -5,7 +5,7 @@ language plpgsql volatile
 as $$
 begin
   return leasehold_internal._is_root_free(lease)
-     -- Without a queue there are no shares, either.
-     and not (lease.queued and exists (select from leasehold.shares s where s.key = lease.key));
+     -- No shares outlive an exclusive grant, so a key that nobody shares costs no look at them.
+     and not (:last_was_shared and exists (select from leasehold.shares s where s.key = lease.key));
 end
 $$;

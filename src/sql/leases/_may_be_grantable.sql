@@ -5,7 +5,7 @@ language plpgsql volatile
 as $$
 begin
   return leasehold_internal._is_root_free(lease)
-     and not (lease.queued and exists (
+     and not (:last_was_shared and exists (
        select from leasehold.shares s where s.key = lease.key and not :share_has_ended and not (:share_may_be_dead)));
 end
 $$;

@@ -9,8 +9,7 @@ declare
   last timestamptz;
 begin
   if lease.token is null then
-    if lease.queued and coalesce(lease.hold_until <= clock_timestamp(), true)
-      and exists (select from leasehold.shares s where s.key = lease.key) then
+    if :last_was_shared and exists (select from leasehold.shares s where s.key = lease.key) then
       select min(e.ends), max(e.ends)
         into first, last
         from leasehold.shares s

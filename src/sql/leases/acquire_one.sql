@@ -105,7 +105,7 @@ begin
            where w.key = p_key and w.alive_until > clock_timestamp()
            order by w.ticket
            limit 1) = p_token, true)
-       and not exists (select from leasehold.shares s where s.key = p_key)
+       and not (l.expires_at is null and exists (select from leasehold.shares s where s.key = p_key))
        for update skip locked;
     is_locked := found;
     lease := locked.lease;
@@ -174,7 +174,7 @@ begin
       elsif leasehold_internal._ms(clock_timestamp()) >= p_not_after then
         outcome := 'late';
       elsif leasehold_internal._is_next(lease, p_token) then
-        if lease.queued and lease.token is null and exists (select from leasehold.shares s where s.key = p_key) then
+        if :last_was_shared and exists (select from leasehold.shares s where s.key = p_key) then
           lapsed := leasehold_internal._clear_shares(p_key);
         end if;
         if leasehold_internal._is_grantable(lease) then

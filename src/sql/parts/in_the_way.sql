@@ -4,7 +4,7 @@ if lease.token is not null then
   expires := leasehold_internal._ms(lease.expires_at);
 elsif lease.hold_until > clock_timestamp() then
   expires := leasehold_internal._ms(lease.hold_until);
-elsif lease.queued then
+elsif :last_was_shared then
   select leasehold_internal._ms(case when s.released_at is null then s.expires_at else s.hold_until end), s.owner, s.fence,
          s.session_id
     into expires, holder, holderfence, holdersession

@@ -1,6 +1,6 @@
 -- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of
--- its root. Answers for each what acquire_one does. Of one that was granted, nextlook 0 says that others of the queue may be
--- granted now.
+-- its root. Answers for each what acquire_one does. Of one that was granted, nextlook says that others of the queue may be granted
+-- now: 1: of this session, 0: of others, too.
 create function leasehold_internal._acquire_shares(
   p_session integer,
   p_takeover_ms integer,
@@ -52,12 +52,12 @@ declare
   lapsed leasehold.shares;
   again record;
   place integer;
-  known integer[]; -- those whose token has a share already, by their place in the arrays
+  stands boolean[] := '{}'; -- in the part of the queue that fits, by their place in the arrays
   chosen integer[] := array[]::integer[]; -- those that are granted one now
   moment timestamptz;
   first_fence bigint;
   may_fit boolean := false;
-  has_more boolean;
+  has_more float8;
 begin
   if exists (
     select from unnest(p_weights, p_capacities, p_tokens) t (weight, capacity, token)
@@ -80,14 +80,15 @@ begin
   if lease.key is null then
     outcomes := array_fill('busy'::text, array[size]);
   elsif leasehold_internal._is_root_free(lease) then
-    may_fit := not lease.queued or p_waits[1] and p_tickets[1] is null;
+    may_fit := not lease.queued or p_waits[1] and p_tickets[1] is null
+      or leasehold_internal._queue_head(p_key) = any (p_tokens); -- woken, as a rule
     if not may_fit then
       counted := leasehold_internal._count_shares(p_key, false);
       line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
       may_fit := line.is_open or line.tokens && p_tokens;
     end if;
   end if;
-  if may_fit or lease.queued and exists (select from leasehold_internal._places_of_shares(p_key, p_tokens)) then
+  if may_fit or :last_was_shared and exists (select from leasehold_internal._places_of_shares(p_key, p_tokens)) then
     select l.ctid as version, l as lease into locked :newest_lease for update skip locked;
     is_locked := found;
     if not is_locked and p_is_alone then
@@ -103,36 +104,20 @@ begin
   -- With the lock it is a decision, each part in a statement that begins after the lock (rule 3).
   if is_locked then
     lease := locked.lease;
-    now := leasehold_internal._ms(clock_timestamp());
-    if lease.queued then
-      known := array(select k.place from leasehold_internal._places_of_shares(p_key, p_tokens) k);
+    if :last_was_shared and exists (select from leasehold.shares s where s.key = p_key and s.token = any (p_tokens)) then
       for again in
-        select k.place, r.outcome, r.fence, r.acquired, r.expires
-          from unnest(known) k (place)
-         cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[k.place], p_session, p_takeover_ms, p_former) r
+        select t.place, r.outcome, r.fence, r.acquired, r.expires
+          from leasehold_internal._places_of_shares(p_key, p_tokens) t
+         cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[t.place], p_session, p_takeover_ms, p_former) r
       loop
         outcomes[again.place] := again.outcome;
         if again.outcome = 'granted' then
           item := p_items[again.place]; outcome := 'granted'; fence := again.fence;
-          acquired := again.acquired; expires := again.expires;
+          acquired := again.acquired; expires := again.expires; now := leasehold_internal._ms(clock_timestamp());
           return next;
         end if;
       end loop;
     end if;
-
-    -- An entry of the same token on other terms stands for what is not asked for any more: it goes, and is made anew.
-    if lease.queued then
-      for place in
-        select t.place::integer
-          from unnest(p_tokens, p_weights, p_capacities) with ordinality t (token, weight, capacity, place)
-          join leasehold.waiters w on w.key = p_key and w.token = t.token
-         where w.weight is distinct from t.weight or w.capacity is distinct from t.capacity
-      loop
-        perform leasehold_internal._remove_entry(p_key, p_tokens[place]);
-        outcomes[place] := 'busy';
-      end loop;
-    end if;
-
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
       if counted.ended > 0 then
@@ -148,17 +133,35 @@ begin
           lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, false), lapsed);
         end if;
         lapsed := coalesce(leasehold_internal._remove_shares(p_key, 1000, true), lapsed);
-        counted := leasehold_internal._count_shares(p_key, true);
-        line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+        if counted.ended > 0 or lapsed.key is not null then
+          counted := leasehold_internal._count_shares(p_key, true);
+          line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);
+        end if;
+      end if;
+      -- Those that stand in the part of the queue that fits. An entry of the same token on other terms stands for what is not
+      -- asked for any more: it goes, and is made anew.
+      if line.tokens && p_tokens then
+        for again in
+          select t.place::integer, w.weight = t.weight and w.capacity is not distinct from t.capacity as is_same
+            from unnest(p_tokens, p_weights, p_capacities) with ordinality t (token, weight, capacity, place)
+            join unnest(line.tokens, line.weights, line.capacities) w (token, weight, capacity) on w.token = t.token
+        loop
+          if again.is_same then
+            stands[again.place] := true;
+          else
+            perform leasehold_internal._remove_entry(p_key, p_tokens[again.place]);
+            outcomes[again.place] := 'busy';
+          end if;
+        end loop;
       end if;
       now := leasehold_internal._ms(clock_timestamp());
-      -- Those that stand in the part of the queue that fits; then, if all of it does, those that do not stand in it.
+      -- First they; then, if all of the queue fits, those that do not stand in it.
       for place in 1..size loop
         if outcomes[place] is not null then
           continue;
         elsif now >= p_not_after[place] then
           outcomes[place] := 'late';
-        elsif p_tokens[place] = any (line.tokens) then
+        elsif stands[place] then
           outcomes[place] := 'granted';
           chosen := chosen || place;
         elsif line.is_open then
@@ -178,8 +181,9 @@ begin
   if cardinality(chosen) > 0 then
     -- Who waits and fits, too, and is not among them.
     if cardinality(line.tokens) > 0 then
-      has_more := exists (
-        select from unnest(line.tokens) t (token)
+      has_more := (
+        select min(case when t.session is not distinct from p_session then 1 else 0 end)
+          from unnest(line.tokens, line.sessions) t (token, session)
          where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
     end if;
     -- Also entries that have expired: one could come back, and stand for a claim that has its grant.
@@ -214,7 +218,7 @@ begin
     -- The arrays are read in one pass: to look up each item in each of them takes a time that grows with its place.
     return query
       with asked as materialized (
-        select t.*, c.number,
+        select t.*, first_fence + c.number - 1 as fence, c.number,
                moment + least(t.ttl_ms, t.max_hold_ms) * interval '1 millisecond' as until
           from unnest(chosen) with ordinality c (place, number)
           join unnest(p_items, p_tokens, p_weights, p_capacities, p_owners, p_ttls, p_min_holds, p_max_holds, p_metadata)
@@ -225,16 +229,20 @@ begin
         insert into leasehold.shares as s (
           key, token, fence, weight, capacity, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, max_hold_until,
           acquired_at, renewed_at, expires_at, metadata)
-        select p_key, a.token, first_fence + a.number - 1, a.weight, a.capacity, a.owner, p_session, a.ttl_ms, p_takeover_ms,
-               a.min_hold_ms, moment + a.max_hold_ms * interval '1 millisecond', moment, moment, a.until, a.metadata::jsonb
+        select p_key, a.token, a.fence, a.weight, a.capacity, a.owner, p_session, a.ttl_ms, p_takeover_ms, a.min_hold_ms,
+               moment + a.max_hold_ms * interval '1 millisecond', moment, moment, a.until, a.metadata::jsonb
           from asked a
+            on conflict (key, token) do nothing
+        returning s.fence
       )
-      -- The first of them took over; the last one passes the word on.
-      select a.item, 'granted', first_fence + a.number - 1, leasehold_internal._ms(moment), leasehold_internal._ms(a.until),
-             null::bigint, f.holder, f.holderfence, f.holdersession,
-             case when has_more and a.number = cardinality(chosen) then 0::float8 end, null::integer,
+      -- The first of them took over; the last one passes the word on. One whose token was asked for twice at once is busy: it is
+      -- to look again, and is granted what the other was.
+      select a.item, case when g.fence is null then 'busy' else 'granted' end, a.fence, leasehold_internal._ms(moment),
+             leasehold_internal._ms(a.until), null::bigint, f.holder, f.holderfence, f.holdersession,
+             case when a.number = cardinality(chosen) then has_more end, null::integer,
              f.takeover, f.since, leasehold_internal._ms(clock_timestamp()), null::bigint
         from asked a
+        left join granted g on g.fence = a.fence
         left join (values (1, holder, holderfence, holdersession, takeover, since))
           f (number, holder, holderfence, holdersession, takeover, since) on f.number = a.number;
     update leasehold.leases l

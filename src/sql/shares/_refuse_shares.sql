@@ -36,11 +36,12 @@ as $$
 declare
   lease leasehold.leases;
   places integer[] := array(
-    select p.place from generate_subscripts(p_items, 1) p (place)
-     where p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy') order by p.place);
+    select p.place
+      from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
+     where p.waits and (p.outcome is null or p.outcome = 'busy')
+     order by p.place);
 begin
   select l.* into lease from leasehold.leases l where l.key = p_key;
-  :in_the_way
   now := leasehold_internal._ms(clock_timestamp());
   if cardinality(places) > 0 then
     return query
@@ -57,12 +58,14 @@ begin
                array(select p_proofs[p] from unnest(places) p), array(select p_weights[p] from unnest(places) p),
                array(select p_capacities[p] from unnest(places) p)) e;
   end if;
-  return query
-    select p_items[p.place], coalesce(outcomes[p.place], 'held'), null::bigint, null::float8, expires, null::bigint, holder,
-           holderfence, holdersession, case when outcomes[p.place] = 'busy' and :last_was_shared then 0::float8 end,
-           null::integer, null::text, null::float8, now, null::bigint
-      from generate_subscripts(p_items, 1) p (place)
-     where outcomes[p.place] is distinct from 'granted'
-       and not (p_waits[p.place] and (outcomes[p.place] is null or outcomes[p.place] = 'busy'));
+  if cardinality(places) < cardinality(p_items) then
+    :in_the_way
+    return query
+      select p_items[p.place], coalesce(p.outcome, 'held'), null::bigint, null::float8, expires, null::bigint, holder,
+             holderfence, holdersession, case when p.outcome = 'busy' and :last_was_shared then 0::float8 end,
+             null::integer, null::text, null::float8, now, null::bigint
+        from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
+       where p.outcome is distinct from 'granted' and (p.waits and (p.outcome is null or p.outcome = 'busy')) is not true;
+  end if;
 end
 $$;
