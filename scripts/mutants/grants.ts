@@ -50,8 +50,8 @@ const lateLook =
 const hint =
   "if is_locked or leasehold_internal._is_next(lease, p_token) and leasehold_internal._may_be_grantable(lease) then";
 /** The decision: nobody is ahead, and the key is free. */
-const next = "elsif leasehold_internal._is_next(lease, p_token) then\n        if lease.queued";
-const anybody = "elsif true then\n        if lease.queued";
+const next = "elsif leasehold_internal._is_next(lease, p_token) then\n        if :last_was_shared";
+const anybody = "elsif true then\n        if :last_was_shared";
 const free = "if leasehold_internal._is_grantable(lease) then\n          outcome := 'granted';";
 const always = "outcome := 'granted';\n        if false then";
 /** The lock of whoever was woken. */

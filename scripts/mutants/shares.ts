@@ -192,8 +192,40 @@ export const shares: readonly Mutant[] = [
   {
     name: "shares: nobody is told that others of the queue fit, too",
     file: "src/postgres/acts/acquire-answers.ts",
-    edits: [["...(row.nextlook === 0 && { hasMore: true }),", ""]],
+    edits: [["...(row.nextlook !== null && { hasMore: true }),", ""]],
     tests: ["test/unit/postgres/shares.test.ts"],
+  },
+  {
+    name: "shares: waiters of this process are told by a statement, too",
+    file: "src/postgres/acts/acquire-busy.ts",
+    edits: [['outcome === "granted" && nextlook === 0', 'outcome === "granted" && nextlook !== null']],
+    tests: ["test/unit/postgres/shares.test.ts"],
+  },
+  {
+    name: "shares: who wants the key alone does not look for any",
+    file: "src/sql/parts/last_was_shared.sql",
+    edits: [["(lease.token is null and lease.expires_at is null and lease.fence > 0)", "(false)"]],
+    tests: decided,
+  },
+  {
+    name: "shares: who was woken for the key alone does not look for any",
+    file: "src/sql/leases/acquire_one.sql",
+    edits: [
+      ["\n       and not (l.expires_at is null and exists (select from leasehold.shares s where s.key = p_key))", ""],
+    ],
+    tests: peers,
+  },
+  {
+    name: "shares: a token that is asked for twice at once is an error",
+    file: grant,
+    edits: [["            on conflict (key, token) do nothing\n", ""]],
+    tests: decided,
+  },
+  {
+    name: "shares: an entry behind others keeps the terms that it was made with",
+    file: "src/sql/queue/_enqueue.sql",
+    edits: [["or known.is_any_changed then", "or false then"]],
+    tests: decided,
   },
   {
     name: "shares: what is busy on a shared key is refused",

@@ -386,7 +386,7 @@ export const timing: readonly Mutant[] = [
   {
     name: "looks: of whoever has a ticket, behind those that join",
     file: "src/postgres/acts/acquire.ts",
-    edits: [["request.ticket === null ? this.#joins : this.#looks", "this.#looks"]],
+    edits: [["ticket === null ? [this.#shareJoins, this.#joins] :", "false ? [this.#shareJoins, this.#joins] :"]],
     tests: unit("postgres/acquire-act"),
   },
   {
@@ -403,13 +403,8 @@ export const timing: readonly Mutant[] = [
   },
   {
     name: "first attempts: one statement for all terms",
-    file: "src/postgres/acts/acquire.ts",
-    edits: [
-      [
-        "const known = this.#firstAttempts.get(sort);",
-        "const known = [...this.#firstAttempts.values()][0] ?? this.#firstAttempts.get(sort);",
-      ],
-    ],
+    file: "src/postgres/acts/batches-by-sort.ts",
+    edits: [["sort === this.#usualSort && this.#usual !== null", "this.#usual !== null"]],
     tests: unit("postgres/acquire-act"),
   },
   ...terms.map(

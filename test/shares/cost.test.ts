@@ -42,9 +42,15 @@ test.for(Object.entries(statistics))(
         const granted = await step(
           "acquire",
           `select fences, others from leasehold_internal.acquire_shares(
-            null, null, null, 'me', 60000, 0, null, null, true, 'infinity', ${keys}, ${tokens}, null, 1, 5)`,
+            null, null, null, 'me', 60000, 0, null, null, true, '{infinity}', ${keys}, ${tokens}, null, 1, 5, null, null)`,
         );
         expect(granted?.others).toBeNull();
+        const again = await step(
+          "the same tokens again",
+          `select others from leasehold_internal.acquire_shares(
+            null, null, null, 'me', 60000, 0, null, null, true, '{infinity}', ${keys}, ${tokens}, null, 1, 5, null, null)`,
+        );
+        expect(again?.others).toBeNull();
         const fences = `array[${granted?.fences}]::bigint[]`;
         const held = await step(
           "a try of what is held",

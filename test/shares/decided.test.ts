@@ -298,6 +298,53 @@ test("a waiter that asks again for more than its entry says is not granted what 
   expect(rows.map(({ fence }) => fence)).toEqual([held.fence]);
 });
 
+test("a waiter that asks again for less than its entry says looks at once, with an entry that says it, also behind others", async () => {
+  await using locker = openLocker(database, quiet);
+  await using held = await locker.acquire("less", { capacity: 10, weight: 5 });
+  const [ahead, token] = [crypto.randomUUID(), crypto.randomUUID()];
+  const ask = async (asking: string, weight: number) =>
+    (
+      await sql.unsafe(`select outcome, nextlook from leasehold_internal.acquire_one(
+        null, null, null, false, 'less', '${asking}'::uuid, 'me', 60000, 0, null, null, 'infinity', true, null, null, null, true, ${weight}, 10)`)
+    )[0];
+  await ask(ahead, 9);
+  await ask(token, 9);
+
+  const behind = await ask(token, 2);
+  const entries = await sql`select weight from leasehold.waiters where key = 'less' order by ticket`;
+  await sql`delete from leasehold.waiters where key = 'less' and token = ${ahead}`;
+  const first = await ask(token, 2);
+  const rows = await shareRows(sql, "less");
+  await sql`delete from leasehold.shares where key = 'less' and token = ${token}`;
+
+  expect(behind).toEqual({ outcome: "queued", nextlook: 0 });
+  expect(entries.map(({ weight }) => weight)).toEqual([9, 2]);
+  expect(first?.outcome).toBe("granted");
+  expect(rows).toHaveLength(2);
+  expect(held.held).toBe(true);
+});
+
+test("a token that is asked for twice in one statement is granted once", async () => {
+  const token = crypto.randomUUID();
+  const ask = async () => {
+    const [row] = await sql.unsafe(`select fences, others from leasehold_internal.acquire_shares(
+      null, null, null, 'me', 60000, 0, null, null, true, '{infinity}', array['twice', 'twice'],
+      array['${token}', '${token}']::uuid[], null, 1, 5, null, null)`);
+    return { fences: String(row?.fences).split(","), others: JSON.parse(row?.others ?? "[]") as unknown[][] };
+  };
+
+  const first = await ask();
+  const rows = await shareRows(sql, "twice");
+  const again = await ask();
+  await sql`delete from leasehold.shares where key = 'twice'`;
+
+  expect(rows).toHaveLength(1);
+  const [fence] = rows.map((row) => String(row.fence));
+  expect(first.fences.filter((one) => one !== "")).toEqual([fence]);
+  expect(first.others.map(([, outcome]) => outcome)).toEqual(["busy"]);
+  expect(again).toEqual({ fences: [fence, fence], others: [] });
+});
+
 test("an entry in the queue that has expired goes with the grant of its claim, so that it cannot come back", async () => {
   const token = crypto.randomUUID();
   const ask = async (asking: string) =>

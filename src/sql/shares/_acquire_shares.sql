@@ -51,8 +51,7 @@ declare
   line record;
   lapsed leasehold.shares;
   again record;
-  place integer;
-  stands boolean[] := '{}'; -- in the part of the queue that fits, by their place in the arrays
+  stands boolean[] := array[]::boolean[]; -- in the part of the queue that fits, by their place in the arrays
   chosen integer[] := array[]::integer[]; -- those that are granted one now
   moment timestamptz;
   first_fence bigint;
@@ -81,7 +80,7 @@ begin
     outcomes := array_fill('busy'::text, array[size]);
   elsif leasehold_internal._is_root_free(lease) then
     may_fit := not lease.queued or p_waits[1] and p_tickets[1] is null
-      or leasehold_internal._queue_head(p_key) = any (p_tokens); -- woken, as a rule
+      or coalesce(leasehold_internal._queue_head(p_key) = any (p_tokens), false); -- woken, as a rule
     if not may_fit then
       counted := leasehold_internal._count_shares(p_key, false);
       line := leasehold_internal._line(p_key, counted.counted, counted.taken, counted.capacity, 10000);

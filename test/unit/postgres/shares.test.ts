@@ -60,26 +60,46 @@ test("attempts that share on the same terms go into one statement, which is told
 
   const sent = [fake.take(), fake.take(), fake.take()];
   expect(sent.map(({ text }) => text.includes("acquire_shares("))).toEqual([true, true, true]);
-  expect(sent.map(({ parameters }) => parameters.slice(-2))).toEqual([
-    [1, null],
-    [2, 4],
-    [2, 5],
+  expect(sent.map(({ parameters }) => parameters.slice(-4))).toEqual([
+    [1, null, null, null],
+    [2, 4, null, null],
+    [2, 5, null, null],
   ]);
 });
 
+test("looks that share on the same terms go into one statement, with their tickets, and not with those that have none yet", async () => {
+  const fake = new FakeActs();
+  const act = new AcquireAct(fake.acts);
+  const asking = [1n, 2n].map((number) =>
+    act.look({ ...look("a", { capacity: 2 }), ticket: { number, proof: -number } }),
+  );
+  void act.look({ ...look("a", { capacity: 2 }), ticket: null });
+  await settle();
+  const [waiting, joining] = [fake.take(), fake.take()];
+  await waiting.answer({ fences: "8,9", acquired: clock.wallMs, expires: clock.wallMs + 30_000, others: null });
+
+  expect([waiting, joining].map(({ text }) => text.includes("acquire_shares("))).toEqual([true, true]);
+  expect(waiting.parameters.slice(-4)).toEqual([1, 2, "{1,2}", "{-1,-2}"]);
+  expect(joining.parameters.slice(-4)).toEqual([1, 2, null, null]);
+  expect((await Promise.all(asking)).map((answer) => answer.outcome === "granted" && answer.fence)).toEqual([8n, 9n]);
+});
+
 test.each([
-  [0, ["a"]],
-  [null, []],
-])("of a look that was granted, others who fit are told of (next look %s)", async (nextlook, told) => {
+  ["of other processes are told of", 0, true, ["a"]],
+  ["of this process are not told by a statement", 1, true, []],
+  ["there are none", null, undefined, []],
+])("of a share that was granted, others who fit: %s", async (_, nextlook, hasMore, told) => {
   const fake = new FakeActs();
   const asking = new AcquireAct(fake.acts).look(look("a", { shared: true }));
   await settle();
-  const { text, parameters, answer } = fake.take();
-  await answer(grant(nextlook));
+  const { text, answer } = fake.take();
+  const ms = clock.wallMs;
+  const row = [1, "granted", "5", ms, ms + 30_000, null, null, null, null, nextlook, null, null, null, null];
+  await answer({ fences: "", acquired: null, expires: null, others: JSON.stringify([row]) });
 
-  expect(text).toContain("acquire_one(");
-  expect(parameters.slice(-2)).toEqual([1, null]);
-  expect((await asking).outcome).toBe("granted");
+  expect(text).toContain("acquire_shares(");
+  const granted = await asking;
+  expect(granted.outcome === "granted" && granted.hasMore).toBe(hasMore);
   expect(fake.told).toEqual(told);
 });
 
@@ -103,15 +123,16 @@ test("what is busy on a shared key is asked again by a statement that waits, and
 test("looks that are busy are asked again by key; one whose row stays locked is busy", async () => {
   const fake = new FakeActs();
   const act = new AcquireAct(fake.acts);
-  const asking = [act.look(look("a", {})), act.look(look("b", { shared: true })), act.look(look("a", { capacity: 2 }))];
+  const asking = [act.look(look("a", {})), act.look(look("b", {})), act.look(look("a", {}))];
   await settle();
   await fake.take().answer({ ...busy, item: 1 }, { ...busy, item: 2 }, { ...busy, item: 3 });
   const ofA = fake.take();
-  await ofA.answer(grant(null), { ...grant(null), item: 2 });
+  await ofA.answer(grant(null), { ...grant(0), item: 2 });
   await fake.take().fail(serverError("55P03"));
 
   expect(ofA.parameters).toContain('{"a","a"}');
   expect((await Promise.all(asking)).map(({ outcome }) => outcome)).toEqual(["granted", "busy", "granted"]);
+  expect(fake.told).toEqual(["a"]);
 });
 
 test.each([
