@@ -1274,7 +1274,7 @@ declare
   counted record;
 begin
   -- A key that nobody shares or wants to share: who is next.
-  select w.session_id, w.weight
+  select w.session_id, w.weight, exists (select from leasehold.shares s where s.key = p_key) as is_shared
     into first
     from leasehold.waiters w
    where w.key = p_key and w.alive_until > clock_timestamp()
@@ -1282,7 +1282,7 @@ begin
    limit 1;
   if not found then
     return array[]::integer[];
-  elsif first.weight is null and not exists (select from leasehold.shares s where s.key = p_key) then
+  elsif first.weight is null and not first.is_shared then
     return case when first.session_id is null then array[]::integer[] else array[first.session_id] end;
   end if;
   counted := leasehold_internal._count_shares(p_key, false);
@@ -2504,9 +2504,15 @@ create function leasehold_internal._is_grantable(lease leasehold.leases) returns
 language plpgsql volatile
 as $$
 begin
-  return leasehold_internal._is_root_free(lease)
-     -- No shares outlive an exclusive grant, so a key that nobody shares costs no look at them.
-     and not ((lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = lease.key));
+  -- No share outlives an exclusive grant, so a key that nobody shares costs no look at them. Not in one expression: one with a
+  -- subquery costs a run of the executor, even if that is not reached.
+  if (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+    return not exists (select from leasehold.shares s where s.key = lease.key);
+  end if;
+  if lease.token is null then
+    return lease.hold_until is null or lease.hold_until <= clock_timestamp();
+  end if;
+  return lease.expires_at <= clock_timestamp() or leasehold_internal._is_dead(lease.session_id, lease.takeover_ms);
 end
 $$;
 --> statement-breakpoint
@@ -2516,17 +2522,19 @@ create function leasehold_internal._may_be_grantable(lease leasehold.leases) ret
 language plpgsql volatile
 as $$
 begin
-  return leasehold_internal._is_root_free(lease)
-     and not ((lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (
-       select from leasehold.shares s where s.key = lease.key and not case
-                                                                        when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
-                                                                        else s.expires_at <= clock_timestamp()
-                                                                      end and not (s.released_at is null and s.session_id is not null
-                                                                                                  and (s.takeover_ms = 0
-                                                                                                       or exists (
-                                                                                                         select from leasehold.sessions p
-                                                                                                          where p.id = s.session_id
-                                                                                                            and greatest(p.seen_at, pg_postmaster_start_time()) + s.takeover_ms * interval '1 millisecond' < clock_timestamp())))));
+  if (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+    return not exists (
+      select from leasehold.shares s where s.key = lease.key and not case
+                                                                       when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                                                       else s.expires_at <= clock_timestamp()
+                                                                     end and not (s.released_at is null and s.session_id is not null
+                                                                                                 and (s.takeover_ms = 0
+                                                                                                      or exists (
+                                                                                                        select from leasehold.sessions p
+                                                                                                         where p.id = s.session_id
+                                                                                                           and greatest(p.seen_at, pg_postmaster_start_time()) + s.takeover_ms * interval '1 millisecond' < clock_timestamp()))));
+  end if;
+  return leasehold_internal._is_grantable(lease);
 end
 $$;
 --> statement-breakpoint
@@ -2599,7 +2607,7 @@ declare
   last timestamptz;
 begin
   if lease.token is null then
-    if (lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = lease.key) then
+    if (lease.token is null and lease.expires_at is null and lease.fence > 0) then
       select min(e.ends), max(e.ends)
         into first, last
         from leasehold.shares s
@@ -2832,7 +2840,7 @@ begin
     perform leasehold_internal._create_free_lease(p_key);
   end if;
   if p_ticket is not null then
-    -- A waiter that was woken, as a rule: the key is free and it is next. One statement that locks instead of one that
+    -- A waiter that was woken, as a rule: the key is free, it is next, and nobody shared it. One statement that locks instead of one that
     -- reads, one that asks who is next, and one that locks.
     select l.ctid as version, l as lease
       into locked
@@ -2845,7 +2853,7 @@ begin
            where w.key = p_key and w.alive_until > clock_timestamp()
            order by w.ticket
            limit 1) = p_token, true)
-       and not (l.expires_at is null and exists (select from leasehold.shares s where s.key = p_key))
+       and l.expires_at is not null -- not shared
        for update skip locked;
     is_locked := found;
     lease := locked.lease;
@@ -2923,17 +2931,20 @@ begin
       elsif leasehold_internal._ms(clock_timestamp()) >= p_not_after then
         outcome := 'late';
       elsif leasehold_internal._is_next(lease, p_token) then
-        if (lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = p_key) then
-          lapsed := leasehold_internal._clear_shares(p_key);
+        if (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+          if exists (select from leasehold.shares s where s.key = p_key) then
+            lapsed := leasehold_internal._clear_shares(p_key);
+          end if;
         end if;
         if leasehold_internal._is_grantable(lease) then
           outcome := 'granted';
-        elsif lapsed.key is not null
-          and exists (select from leasehold.shares s where s.key = p_key and case
-                                                                               when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
-                                                                               else s.expires_at <= clock_timestamp()
-                                                                             end) then
-          nextlook := 0; -- there were more of them than are removed at a time
+        elsif lapsed.key is not null then
+          if exists (select from leasehold.shares s where s.key = p_key and case
+                                                                              when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                                                              else s.expires_at <= clock_timestamp()
+                                                                            end) then
+            nextlook := 0; -- there were more of them than are removed at a time
+          end if;
         end if;
       end if;
       if outcome = 'granted' then
@@ -3754,7 +3765,7 @@ begin
       end if;
       is_next := leasehold_internal._is_next(lease, doubtful.token);
       lapsed := null;
-      if is_next and (lease.token is null and lease.expires_at is null and lease.fence > 0) and exists (select from leasehold.shares s where s.key = lease.key) then
+      if is_next and (lease.token is null and lease.expires_at is null and lease.fence > 0) then
         lapsed := leasehold_internal._clear_shares(lease.key);
       end if;
       if not (is_next and leasehold_internal._is_grantable(lease)) then

@@ -208,14 +208,6 @@ export const shares: readonly Mutant[] = [
     tests: decided,
   },
   {
-    name: "shares: who was woken for the key alone does not look for any",
-    file: "src/sql/leases/acquire_one.sql",
-    edits: [
-      ["\n       and not (l.expires_at is null and exists (select from leasehold.shares s where s.key = p_key))", ""],
-    ],
-    tests: peers,
-  },
-  {
     name: "shares: a token that is asked for twice at once is an error",
     file: grant,
     edits: [["            on conflict (key, token) do nothing\n", ""]],

@@ -4,8 +4,10 @@ create function leasehold_internal._may_be_grantable(lease leasehold.leases) ret
 language plpgsql volatile
 as $$
 begin
-  return leasehold_internal._is_root_free(lease)
-     and not (:last_was_shared and exists (
-       select from leasehold.shares s where s.key = lease.key and not :share_has_ended and not (:share_may_be_dead)));
+  if :last_was_shared then
+    return not exists (
+      select from leasehold.shares s where s.key = lease.key and not :share_has_ended and not (:share_may_be_dead));
+  end if;
+  return leasehold_internal._is_grantable(lease);
 end
 $$;

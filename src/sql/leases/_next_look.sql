@@ -9,7 +9,7 @@ declare
   last timestamptz;
 begin
   if lease.token is null then
-    if :last_was_shared and exists (select from leasehold.shares s where s.key = lease.key) then
+    if :last_was_shared then
       select min(e.ends), max(e.ends)
         into first, last
         from leasehold.shares s

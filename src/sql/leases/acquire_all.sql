@@ -181,7 +181,7 @@ begin
       end if;
       is_next := leasehold_internal._is_next(lease, doubtful.token);
       lapsed := null;
-      if is_next and :last_was_shared and exists (select from leasehold.shares s where s.key = lease.key) then
+      if is_next and :last_was_shared then
         lapsed := leasehold_internal._clear_shares(lease.key);
       end if;
       if not (is_next and leasehold_internal._is_grantable(lease)) then

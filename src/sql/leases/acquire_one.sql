@@ -92,7 +92,7 @@ begin
     perform leasehold_internal._create_free_lease(p_key);
   end if;
   if p_ticket is not null then
-    -- A waiter that was woken, as a rule: the key is free and it is next. One statement that locks instead of one that
+    -- A waiter that was woken, as a rule: the key is free, it is next, and nobody shared it. One statement that locks instead of one that
     -- reads, one that asks who is next, and one that locks.
     select l.ctid as version, l as lease
       into locked
@@ -105,7 +105,7 @@ begin
            where w.key = p_key and w.alive_until > clock_timestamp()
            order by w.ticket
            limit 1) = p_token, true)
-       and not (l.expires_at is null and exists (select from leasehold.shares s where s.key = p_key))
+       and l.expires_at is not null -- not shared
        for update skip locked;
     is_locked := found;
     lease := locked.lease;
@@ -174,14 +174,17 @@ begin
       elsif leasehold_internal._ms(clock_timestamp()) >= p_not_after then
         outcome := 'late';
       elsif leasehold_internal._is_next(lease, p_token) then
-        if :last_was_shared and exists (select from leasehold.shares s where s.key = p_key) then
-          lapsed := leasehold_internal._clear_shares(p_key);
+        if :last_was_shared then
+          if exists (select from leasehold.shares s where s.key = p_key) then
+            lapsed := leasehold_internal._clear_shares(p_key);
+          end if;
         end if;
         if leasehold_internal._is_grantable(lease) then
           outcome := 'granted';
-        elsif lapsed.key is not null
-          and exists (select from leasehold.shares s where s.key = p_key and :share_has_ended) then
-          nextlook := 0; -- there were more of them than are removed at a time
+        elsif lapsed.key is not null then
+          if exists (select from leasehold.shares s where s.key = p_key and :share_has_ended) then
+            nextlook := 0; -- there were more of them than are removed at a time
+          end if;
         end if;
       end if;
       if outcome = 'granted' then

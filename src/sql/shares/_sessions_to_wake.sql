@@ -8,7 +8,7 @@ declare
   counted record;
 begin
   -- A key that nobody shares or wants to share: who is next.
-  select w.session_id, w.weight
+  select w.session_id, w.weight, exists (select from leasehold.shares s where s.key = p_key) as is_shared
     into first
     from leasehold.waiters w
    where w.key = p_key and w.alive_until > clock_timestamp()
@@ -16,7 +16,7 @@ begin
    limit 1;
   if not found then
     return array[]::integer[];
-  elsif first.weight is null and not exists (select from leasehold.shares s where s.key = p_key) then
+  elsif first.weight is null and not first.is_shared then
     return case when first.session_id is null then array[]::integer[] else array[first.session_id] end;
   end if;
   counted := leasehold_internal._count_shares(p_key, false);
