@@ -1639,7 +1639,8 @@ end
 $$;
 --> statement-breakpoint
 -- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
--- null, busy or late; those that are granted have their answer.
+-- null, busy or late; those that are granted have their answer. Busy because somebody else has the root: worth waiting for
+-- (acquire_busy); because of its own share, which a renewal has locked: not.
 create function leasehold_internal._refuse_shares(
   p_key text,
   p_session integer,
@@ -1652,7 +1653,8 @@ create function leasehold_internal._refuse_shares(
   p_proofs bigint[],
   p_weights integer[],
   p_capacities integer[],
-  outcomes text[]
+  outcomes text[],
+  is_root_locked boolean
 ) returns table (
   item integer,
   outcome text,
@@ -1689,7 +1691,10 @@ begin
              -- Busy stays busy: it is to look again soon, from the queue.
              case when e.outcome = 'queued' then coalesce(outcomes[e.item], 'queued') else e.outcome end,
              null::bigint, null::float8, e.expires, e.ticket, e.holder, e.holderfence, e.holdersession,
-             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0 else e.nextlook end,
+             case
+               when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and (lease.token is null and lease.expires_at is null and lease.fence > 0) and not is_root_locked then 0
+               else e.nextlook
+             end,
              e.blocker, null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
@@ -1722,8 +1727,9 @@ begin
     end if;
     return query
       select p_items[p.place], coalesce(p.outcome, 'held'), null::bigint, null::float8, expires, null::bigint, holder,
-             holderfence, holdersession, case when p.outcome = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) then 0::float8 end,
-             null::integer, null::text, null::float8, now, null::bigint
+             holderfence, holdersession,
+             case when p.outcome = 'busy' and (lease.token is null and lease.expires_at is null and lease.fence > 0) and not is_root_locked then 0::float8 end, null::integer,
+             null::text, null::float8, now, null::bigint
         from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
        where p.outcome is distinct from 'granted' and (p.waits and (p.outcome is null or p.outcome = 'busy')) is not true;
   end if;
@@ -2087,7 +2093,7 @@ begin
   if ('granted' = all (outcomes)) is not true then
     return query select a.* from leasehold_internal._refuse_shares(
       p_key, p_session, p_items, p_tokens, p_owners, p_not_after, p_waits, p_tickets, p_proofs, p_weights, p_capacities,
-      outcomes) a;
+      outcomes, is_locked) a;
   end if;
 end
 $$;
@@ -7249,6 +7255,18 @@ begin
              array[false], array[null::bigint],
              p_weights => array[share_weight],
              p_capacities => array[try_acquire.capacity]) a;
+    if answer.outcome = 'busy' and answer.nextlook = 0 then
+      begin
+        select a.* into answer
+          from leasehold_internal.acquire_busy(
+                 own.id, own.nonce, case when own.id is not null then 5000 end, array[try_acquire.key collate "C"], array[token],
+                 array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))], array[ttl_ms], array[0],
+                 array[null::bigint], array[metadata::text], array['infinity'::float8], array[false], array[null::bigint],
+                 array[null::bigint], null, array[share_weight], array[try_acquire.capacity]) a;
+      exception when lock_not_available or deadlock_detected then
+        exit; -- not about to commit: a transaction that called this function and was left open
+      end;
+    end if;
     exit when answer.outcome <> 'busy' or attempt = 3;
     perform pg_sleep(0.005 * attempt);
   end loop;

@@ -208,6 +208,41 @@ export const shares: readonly Mutant[] = [
     tests: decided,
   },
   {
+    name: "shares: a try in SQL does not wait for one that is being committed",
+    file: "src/sql/api/try_acquire.sql",
+    edits: [["if answer.outcome = 'busy' and answer.nextlook = 0 then", "if false then"]],
+    tests: ["test/sql-api/shares.test.ts"],
+  },
+  {
+    name: "shares: what its own renewal has locked is waited for like the root",
+    file: "src/sql/shares/_refuse_shares.sql",
+    edits: [
+      [
+        "p.outcome = 'busy' and :last_was_shared and not is_root_locked then",
+        "p.outcome = 'busy' and :last_was_shared then",
+      ],
+    ],
+    tests: ["test/sql-api/shares.test.ts"],
+  },
+  {
+    name: "shares: those behind a key that is kept are waited for, one after the other",
+    file: "src/postgres/acts/acquire-busy.ts",
+    edits: [["isKept ? alike.map(stillBusy) : await ask(acts, alike)", "await ask(acts, alike)"]],
+    tests: ["test/unit/postgres/shares.test.ts"],
+  },
+  {
+    name: "shares: who found the key busy forgets the ticket that it was given",
+    file: "src/postgres/acts/acquire-busy.ts",
+    edits: [["request: { ...look.request, ticket },", "request: look.request,"]],
+    tests: ["test/unit/postgres/shares.test.ts"],
+  },
+  {
+    name: "shares: more have ended than are removed at a time, and who wants the key alone looks when it polls",
+    file: "src/sql/leases/acquire_one.sql",
+    edits: [["nextlook := 0; -- there were more of them", "nextlook := null; -- there were more of them"]],
+    tests: decided,
+  },
+  {
     name: "shares: a token that is asked for twice at once is an error",
     file: grant,
     edits: [["            on conflict (key, token) do nothing\n", ""]],

@@ -49,6 +49,34 @@ test("readers together, never beside a writer; parts of a semaphore as long as t
   expect(await release("b", one)).toBe(false);
 });
 
+test("a try waits for a share that is being committed, and not for its own that is being renewed", async () => {
+  await using other = await openSession(database);
+  const outcomes: boolean[] = [];
+  // Again, when the machine stood still for longer than a try waits.
+  for (let round = 0; round < 10 && !outcomes.includes(true); round += 1) {
+    const key = `committing ${round}`;
+    await release(key, await tryAcquire(key, "shared => true"));
+    await other.run("begin");
+    const first = await tryAcquire(key, "shared => true", other);
+    const trying = tryAcquire(key, "shared => true");
+    await new Promise((resolve) => setTimeout(resolve, 80));
+    await other.run("commit");
+    const second = await trying;
+    outcomes.push(second.acquired);
+    for (const share of [first, second]) if (share.acquired) await release(key, share);
+  }
+  expect(outcomes).toContain(true);
+
+  const own = await tryAcquire("own", "shared => true");
+  await other.run("begin");
+  await other.run(`select leasehold.renew('own', '${own.token}')`);
+  const [again] = await sql`select outcome, nextlook from leasehold_internal.acquire_one(
+    null, null, null, false, 'own', ${own.token}::uuid, 'me', 60000, 0, null, null, 'infinity', false, null, null, null, true, 1, null)`;
+  await other.run("rollback");
+  expect(again).toEqual({ outcome: "busy", nextlook: null });
+  expect(await release("own", own)).toBe(true);
+});
+
 test.each([
   ["shared => true, capacity => 2", "either shared or has a capacity"],
   ["weight => 1", "a weight is a part of a capacity"],

@@ -104,13 +104,13 @@ export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnsw
       };
     }
     case "queued":
-      return { outcome: "queued", ticket: toTicket(row), lookInMs: toLookInMs(row), holder: toHolder(row) };
+      return { outcome: "queued", ticket: toTicket(row) as Ticket, lookInMs: toLookInMs(row), holder: toHolder(row) };
     case "held":
       return { outcome: "held", holder: toHolder(row) };
     case "busy":
       return {
         outcome: "busy",
-        ticket: row.ticket === null ? null : toTicket(row),
+        ticket: toTicket(row),
         holder: toHolder(row),
         blockingPid: row.blocker as number | null,
       };
@@ -122,8 +122,9 @@ export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnsw
   }
 }
 
-function toTicket({ ticket, proof }: Row): Ticket {
-  return { number: BigInt(String(ticket)), proof: BigInt(String(proof)) };
+/** Null: it has no entry in the queue. */
+export function toTicket({ ticket, proof }: Row): Ticket | null {
+  return ticket === null ? null : { number: BigInt(String(ticket)), proof: BigInt(String(proof)) };
 }
 
 /** 0: look at once. A moment that has passed says nothing: then the usual poll is soon enough. */

@@ -2,7 +2,7 @@ import type { AcquireAnswer, AcquireRequest } from "../../store/messages.js";
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Parameter, Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
-import { ANSWER, toAnswer } from "./acquire-answers.js";
+import { ANSWER, toAnswer, toTicket } from "./acquire-answers.js";
 import { type Acts, Batch, type Batched, inOrder, MAX_BATCH, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 
@@ -65,6 +65,16 @@ async function ask(acts: Acts, looks: readonly Look[]): Promise<readonly Acquire
   await acts.sessionCheck.record(proven.session, answers[0]?.outcome !== "unproven");
   acts.notifyNext(keysToTell(looks, rows));
   return answers;
+}
+
+/** A look that is asked again after this answer: with the ticket that it was given. */
+export function again(look: Look, row: Row): Look {
+  const ticket = toTicket(row) ?? look.request.ticket;
+  return {
+    request: { ...look.request, ticket },
+    onAnswer: (answer) => look.onAnswer(answer),
+    onFailure: (error) => look.onFailure(error),
+  };
 }
 
 /** The keys with a grant beside which others of the queue fit, who are waiters of other processes, and have to be told. */

@@ -1,7 +1,7 @@
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import { troubleOf } from "../connection/server-errors.js";
 import { answerFirst, mayWait, readOthers } from "./acquire-answers.js";
-import { keysToTell, type Look } from "./acquire-busy.js";
+import { again, keysToTell, type Look } from "./acquire-busy.js";
 import { type Acts, type Batch, MAX_BATCH, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 import { BatchesBySort } from "./batches-by-sort.js";
@@ -44,8 +44,8 @@ export function shareLooks({ acts, busy, askCarefully }: ShareLooksInit): Batche
     await acts.sessionCheck.record(proven.session, others === null || others[0]?.outcome !== "unproven");
     const rest = others?.filter((row) => !mayWait(row)) ?? null;
     answerFirst(looks, proven, rest);
-    for (const { item } of others?.filter(mayWait) ?? []) {
-      busy.add(looks[Number(item) - 1] as Look); // it is the number of one of them
+    for (const row of others?.filter(mayWait) ?? []) {
+      busy.add(again(looks[Number(row.item) - 1] as Look, row)); // it is the number of one of them
     }
     acts.notifyNext(keysToTell(looks, others ?? []));
   };

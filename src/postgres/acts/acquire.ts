@@ -3,7 +3,7 @@ import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
 import { ANSWER, answerFirst, mayWait, readOthers, toAnswer } from "./acquire-answers.js";
-import { busyLooks, keysToTell, type Look, termsOf } from "./acquire-busy.js";
+import { again, busyLooks, keysToTell, type Look, termsOf } from "./acquire-busy.js";
 import { type ShareLooksInit, shareLooks } from "./acquire-shares.js";
 import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES, type Proven } from "./acts.js";
 import { BatchesBySort } from "./batches-by-sort.js";
@@ -190,10 +190,11 @@ export class AcquireAct {
       looks.length === 1 ? [toAnswer(rows[0] as Row, sure)] : inOrder(looks.length, rows, (row) => toAnswer(row, sure));
     await this.#acts.sessionCheck.record(proven.session, answers[0]?.outcome !== "unproven");
     this.#acts.notifyNext(keysToTell(looks, rows));
-    const again = new Set(rows.filter(mayWait).map(({ item }) => Number(item ?? 1) - 1));
+    const worthWaiting = new Map(rows.filter(mayWait).map((row) => [Number(row.item ?? 1) - 1, row]));
     looks.forEach((look, index) => {
-      if (again.has(index)) {
-        this.#busy.add(look);
+      const row = worthWaiting.get(index);
+      if (row !== undefined) {
+        this.#busy.add(again(look, row));
       } else {
         look.onAnswer(answers[index] as AcquireAnswer); // every item has an answer
       }

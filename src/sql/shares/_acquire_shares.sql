@@ -268,7 +268,7 @@ begin
   if ('granted' = all (outcomes)) is not true then
     return query select a.* from leasehold_internal._refuse_shares(
       p_key, p_session, p_items, p_tokens, p_owners, p_not_after, p_waits, p_tickets, p_proofs, p_weights, p_capacities,
-      outcomes) a;
+      outcomes, is_locked) a;
   end if;
 end
 $$;

@@ -1,5 +1,6 @@
 -- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
--- null, busy or late; those that are granted have their answer.
+-- null, busy or late; those that are granted have their answer. Busy because somebody else has the root: worth waiting for
+-- (acquire_busy); because of its own share, which a renewal has locked: not.
 create function leasehold_internal._refuse_shares(
   p_key text,
   p_session integer,
@@ -12,7 +13,8 @@ create function leasehold_internal._refuse_shares(
   p_proofs bigint[],
   p_weights integer[],
   p_capacities integer[],
-  outcomes text[]
+  outcomes text[],
+  is_root_locked boolean
 ) returns table (
   item integer,
   outcome text,
@@ -49,7 +51,10 @@ begin
              -- Busy stays busy: it is to look again soon, from the queue.
              case when e.outcome = 'queued' then coalesce(outcomes[e.item], 'queued') else e.outcome end,
              null::bigint, null::float8, e.expires, e.ticket, e.holder, e.holderfence, e.holdersession,
-             case when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and :last_was_shared then 0 else e.nextlook end,
+             case
+               when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and :last_was_shared and not is_root_locked then 0
+               else e.nextlook
+             end,
              e.blocker, null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
@@ -62,8 +67,9 @@ begin
     :in_the_way
     return query
       select p_items[p.place], coalesce(p.outcome, 'held'), null::bigint, null::float8, expires, null::bigint, holder,
-             holderfence, holdersession, case when p.outcome = 'busy' and :last_was_shared then 0::float8 end,
-             null::integer, null::text, null::float8, now, null::bigint
+             holderfence, holdersession,
+             case when p.outcome = 'busy' and :last_was_shared and not is_root_locked then 0::float8 end, null::integer,
+             null::text, null::float8, now, null::bigint
         from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
        where p.outcome is distinct from 'granted' and (p.waits and (p.outcome is null or p.outcome = 'busy')) is not true;
   end if;

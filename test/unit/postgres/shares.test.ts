@@ -135,6 +135,24 @@ test("looks that are busy are asked again by key; one whose row stays locked is 
   expect(fake.told).toEqual(["a"]);
 });
 
+test("a key whose row stays locked is not waited for, and neither are those after it in the same turn", async () => {
+  const fake = new FakeActs();
+  const act = new AcquireAct(fake.acts);
+  const asking = ["a", "b"].map((key) => act.look(look(key, {})));
+  await settle();
+  await fake.take().answer({ ...busy, item: 1, ticket: "3", proof: "-3" }, { ...busy, item: 2 });
+  const ofA = fake.take();
+  await ofA.fail(serverError("55P03"));
+
+  expect(ofA.parameters).toContain("{3}");
+  expect(fake.statements).toEqual([]);
+  const busyOnes = await Promise.all(asking);
+  expect(busyOnes.map((answer) => answer.outcome === "busy" && answer.ticket)).toEqual([
+    { number: 3n, proof: -3n },
+    { number: 1n, proof: 1n },
+  ]);
+});
+
 test.each([
   ["this process", 7, { isNextOurs: true }, []],
   ["another", 9, { isNextOurs: null }, ["a"]],
