@@ -37,12 +37,8 @@ begin
              p_capacities => array[try_acquire.capacity]) a;
     if answer.outcome = 'busy' and answer.nextlook = 0 then
       begin
-        select a.* into answer
-          from leasehold_internal.acquire_busy(
-                 own.id, own.nonce, case when own.id is not null then 5000 end, array[try_acquire.key collate "C"], array[token],
-                 array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))], array[ttl_ms], array[0],
-                 array[null::bigint], array[metadata::text], array['infinity'::float8], array[false], array[null::bigint],
-                 array[null::bigint], null, array[share_weight], array[try_acquire.capacity]) a;
+        perform leasehold_internal._lock_shared_root(try_acquire.key collate "C");
+        continue;
       exception when lock_not_available or deadlock_detected then
         exit; -- not about to commit: a transaction that called this function and was left open
       end;
