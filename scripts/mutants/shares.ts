@@ -208,6 +208,24 @@ export const shares: readonly Mutant[] = [
     tests: decided,
   },
   {
+    name: "shares: capacities that differ are told to nobody",
+    file: grant,
+    edits: [["case when counted.capacity <> a.capacity then counted.capacity end", "null::integer"]],
+    tests: peers,
+  },
+  {
+    name: "shares: capacities that differ are told with each lock",
+    file: "src/acquire/mixed-capacities.ts",
+    edits: [["    this.#told.add(key);\n", ""]],
+    tests: peers,
+  },
+  {
+    name: "memory: capacities that differ are told to nobody",
+    file: "src/memory/memory-leases.ts",
+    edits: [["isMixed ? capacity : null", "null"]],
+    tests: ["test/stores/alike.test.ts"],
+  },
+  {
     name: "shares: a try in SQL does not wait for one that is being committed",
     file: "src/sql/api/try_acquire.sql",
     edits: [["if answer.outcome = 'busy' and answer.nextlook = 0 then", "if false then"]],

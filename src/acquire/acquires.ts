@@ -12,6 +12,7 @@ import type { AcquireAnswer, FirstAttempt, Grant } from "../store/messages.js";
 import { delayed } from "../store/retry.js";
 import type { AcquiresInit } from "./acquires-init.js";
 import { Looks } from "./looks.js";
+import { MixedCapacities } from "./mixed-capacities.js";
 import { type NotGranted, refusal } from "./results.js";
 import { retryUntilGranted } from "./retrying.js";
 import { tryOnce } from "./try-once.js";
@@ -26,7 +27,8 @@ export class Acquires {
 
   constructor(init: AcquiresInit) {
     const firstAttempts = new Deadlines<Acquire>(init.claims.backend.clock, init.claims.requestTimeoutMs);
-    this.#context = { ...init, clock: init.claims.backend.clock, firstAttempts, waiting: new Set() };
+    const mixedCapacities = new MixedCapacities(init.callbacks);
+    this.#context = { ...init, clock: init.claims.backend.clock, firstAttempts, waiting: new Set(), mixedCapacities };
   }
 
   *[Symbol.iterator](): Iterator<Claim> {
@@ -71,6 +73,7 @@ interface AcquireContext extends AcquiresInit {
   readonly firstAttempts: Deadlines<Acquire>;
   /** Those whose first attempt did not settle them. */
   readonly waiting: Set<Acquire>;
+  readonly mixedCapacities: MixedCapacities;
 }
 
 /**
@@ -228,9 +231,12 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   #granted(grant: Grant): void {
-    const { holdings, queues, callbacks, onAcquired } = this.#context;
+    const { holdings, queues, callbacks, onAcquired, mixedCapacities } = this.#context;
     if (grant.hasMore) {
       queues.wakeFirst(this.key);
+    }
+    if (grant.otherCapacity != null) {
+      mixedCapacities.found(this.key, this.terms.share?.capacity as number, grant.otherCapacity);
     }
     let lease: Lease;
     try {

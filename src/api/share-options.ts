@@ -20,7 +20,7 @@ export interface ShareOptions {
   readonly shared?: boolean | undefined;
   /**
    * A semaphore: the weights of all that share the key never exceed it. Everybody who asks for the key should give the same; while different ones
-   * are held or waited for, the smallest counts. An integer of 1 to 2,147,483,647.
+   * are held or waited for, the smallest counts, and `onError` is told. An integer of 1 to 2,147,483,647.
    */
   readonly capacity?: number | undefined;
   /** What this lock takes of `capacity`. An integer of 1 up to `capacity`; default 1. */

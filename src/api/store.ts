@@ -183,6 +183,11 @@ export interface GrantedAnswer extends Validity {
   readonly takeover?: Takeover | null;
   /** Of a shared key: whether others who wait may be granted it beside this one. Left out: somebody looks, and finds out. */
   readonly hasMore?: boolean;
+  /**
+   * Of a part of a semaphore: the smallest capacity of those who share the key already, if that is not the one that was asked for. The locker
+   * tells its `onError`. Left out or null: it is, or the store does not know.
+   */
+  readonly otherCapacity?: number | null;
 }
 
 /** From whom a key was taken without a release. */

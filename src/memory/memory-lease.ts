@@ -100,9 +100,10 @@ export function granted(
   nowMs: number,
   takeover: Takeover | null = null,
   hasMore = false,
+  otherCapacity: number | null = null,
 ): GrantedAnswer {
   const { fence, acquiredAtMs, expiresAtMs } = lease;
-  return { outcome: "granted", fence, acquiredAtMs, nowMs, expiresAtMs, takeover, hasMore };
+  return { outcome: "granted", fence, acquiredAtMs, nowMs, expiresAtMs, takeover, hasMore, otherCapacity };
 }
 
 /** From whom a lease that can be granted is taken; null when it was released. */

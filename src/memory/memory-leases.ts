@@ -243,6 +243,7 @@ export class MemoryLeases {
     const { key } = request;
     this.#fence += 1n;
     const lease = newLease(request, process, this.#fence, nowMs);
+    const { capacity } = this.#grants.shares(key)?.load(nowMs) ?? nothing;
     const former = this.#grants.add(key, lease, nowMs);
     const takeover = former && takeoverOf(former, nowMs);
     if (request.mode === "exclusive") {
@@ -253,7 +254,8 @@ export class MemoryLeases {
     if (hasMore && takeover !== null) {
       this.#wakeNext(key); // nobody has let go of anything, and so told them
     }
-    return granted(lease, nowMs, takeover, hasMore);
+    const isMixed = lease.capacity !== null && capacity !== lease.capacity && capacity !== Number.POSITIVE_INFINITY;
+    return granted(lease, nowMs, takeover, hasMore, isMixed ? capacity : null);
   }
 
   /** Frees a key without its holder. */

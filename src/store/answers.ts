@@ -86,6 +86,7 @@ export function toAcquireAnswer(answer: port.AcquireAnswer, asked: Asked, isShar
         takeover: answer.takeover ? toTakeover(answer.takeover) : null,
         // Unless the store knows better, the next one looks: a look in vain costs less than a wait of a second.
         hasMore: isShared && answer.hasMore !== false,
+        otherCapacity: answer.otherCapacity == null ? null : finite("otherCapacity", answer.otherCapacity),
         // Named one by one: this is made with every lock, and a spread takes longer than all else here.
         until: localEnd(answer, asked),
         expiresAtMs: answer.expiresAtMs,

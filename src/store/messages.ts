@@ -176,6 +176,8 @@ export interface Grant extends Proof {
   readonly takeover: Takeover | null;
   /** Of a share: others of the queue fit beside it, and may be granted theirs now. */
   readonly hasMore?: boolean;
+  /** Of a part of a semaphore: the smallest capacity that others were granted theirs under, if that is another one. */
+  readonly otherCapacity?: number | null;
   /** How long ago it was granted, of one that was adopted. */
   readonly ageMs?: number;
 }

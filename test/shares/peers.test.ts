@@ -1,6 +1,13 @@
 // What those who come from other lock libraries expect of read locks and semaphores.
 import { expect, test } from "vitest";
-import { InvalidOptionError, type Lock, type Locker, type ShareOptions, WaitTimeoutError } from "../../src/index.js";
+import {
+  createLocker,
+  InvalidOptionError,
+  type Lock,
+  type Locker,
+  type ShareOptions,
+  WaitTimeoutError,
+} from "../../src/index.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
@@ -141,6 +148,29 @@ test("where askers name different capacities, the smallest of those that hold, w
   expect(beside).toEqual([null, null]);
   expect(tooMany).toBeNull();
   expect(reader?.mode).toBe("shared"); // one of five
+});
+
+test("askers that name different capacities hear of it once for each key, by onError; those that name the same do not", async () => {
+  for (const where of ["Postgres", "memory"]) {
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => void errors.push(error);
+    await using locker =
+      where === "Postgres" ? openLocker(database, { onError }) : createLocker({ store: "memory", onError });
+
+    const two = await locker.acquire("mixed", { capacity: 3 });
+    const alike = [await locker.acquire("mixed", { capacity: 3 }), await locker.acquire("other", { capacity: 5 })];
+    const before = [...errors];
+    const mixed = [await locker.acquire("mixed", { capacity: 4 })];
+    await release([alike[0] as Lock, ...mixed]);
+    mixed.push(await locker.acquire("mixed", { capacity: 5 }));
+    const reader = await locker.acquire("mixed", { shared: true });
+    await release([two, alike[1] as Lock, mixed[1] as Lock, reader]);
+
+    expect(before, where).toEqual([]);
+    expect(errors, where).toMatchObject([
+      { code: "invalid-option", option: "capacity", expected: "3", received: "4 (number)" },
+    ]);
+  }
 });
 
 test("a read lock counts as one of a semaphore's capacity, and a semaphore's holder keeps a writer out", async () => {

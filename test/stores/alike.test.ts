@@ -52,7 +52,9 @@ class Side {
     });
     if (answer.outcome === "granted") this.fences.set(token, answer.fence);
     if (answer.outcome === "queued") this.tickets.set(token, answer.ticket);
-    return answer.outcome;
+    return answer.outcome === "granted" && answer.otherCapacity
+      ? `granted beside ${answer.otherCapacity}`
+      : answer.outcome;
   }
 
   async release(key: string, token: string): Promise<string> {

@@ -64,8 +64,15 @@ export function postgresStore(database: TestDatabase, options: LockerOptions = {
         });
         switch (answer.outcome) {
           case "granted": {
-            const { fence, acquiredAtMs, takeover, expiresAtMs } = answer;
-            return { outcome: "granted", fence, acquiredAtMs, takeover, ...(await validity(expiresAtMs)) };
+            const { fence, acquiredAtMs, takeover, expiresAtMs, otherCapacity } = answer;
+            return {
+              outcome: "granted",
+              fence,
+              acquiredAtMs,
+              takeover,
+              otherCapacity: otherCapacity ?? null,
+              ...(await validity(expiresAtMs)),
+            };
           }
           case "queued":
             tickets.set(token, answer.ticket);

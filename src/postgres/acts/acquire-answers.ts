@@ -101,6 +101,7 @@ export function toAnswer(row: Row, { answer, incarnation }: Proven): AcquireAnsw
         expiresAtMs,
         incarnation,
         ...(row.nextlook !== null && { hasMore: true }),
+        ...(row.blocker !== null && { otherCapacity: Number(row.blocker) }),
       };
     }
     case "queued":

@@ -89,7 +89,7 @@ begin
            bool_or(a.outcome = 'granted')
       into plain, drawn, acquired, expires, more, is_granted
       from (
-        select l.*, l.outcome = 'granted' and l.takeover is null and l.nextlook is null as is_plain
+        select l.*, l.outcome = 'granted' and l.takeover is null and l.nextlook is null and l.blocker is null as is_plain
           from leasehold_internal._acquire_shares(
                  p_session, p_takeover_ms, false, is_one_key, asked.key,
                  case when is_one_key then array(select generate_series(1, size)) else asked.items end,
