@@ -92,8 +92,8 @@ begin
     perform leasehold_internal._create_free_lease(p_key);
   end if;
   if p_ticket is not null then
-    -- A waiter that was woken, as a rule: the key is free, it is next, and nobody shared it. One statement that locks instead of one that
-    -- reads, one that asks who is next, and one that locks.
+    -- A waiter that was woken, as a rule: the key is free, it is next, and nobody shared it. One statement that locks instead of
+    -- one that reads, one that asks who is next, and one that locks.
     select l.ctid as version, l as lease
       into locked
       from leasehold.leases l

@@ -1,6 +1,6 @@
 -- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of
--- its root. Answers for each what acquire_one does. Of one that was granted, nextlook says that others of the queue may be granted
--- now: 1: of this session, 0: of others, too; blocker, which capacity those have that share the key, if it is another one.
+-- its root. Answers for each what acquire_one does. Of one that was granted, nextlook says that others of the queue may be
+-- granted now (1: of this session; 0: of others, too), and blocker, which capacity those have who share the key, if it is another.
 create function leasehold_internal._acquire_shares(
   p_session integer,
   p_takeover_ms integer,
@@ -237,9 +237,10 @@ begin
       -- The first of them took over; the last one passes the word on. One whose token was asked for twice at once is busy: it is
       -- to look again, and is granted what the other was.
       select a.item, case when g.fence is null then 'busy' else 'granted' end, g.fence, leasehold_internal._ms(moment),
-             case when g.fence is not null then leasehold_internal._ms(a.until) end, null::bigint, f.holder, f.holderfence, f.holdersession,
-             case when a.number = cardinality(chosen) then has_more end,
-             case when counted.capacity <> a.capacity then counted.capacity end, f.takeover, f.since, leasehold_internal._ms(clock_timestamp()), null::bigint
+             case when g.fence is not null then leasehold_internal._ms(a.until) end, null::bigint, f.holder, f.holderfence,
+             f.holdersession, case when a.number = cardinality(chosen) then has_more end,
+             case when counted.capacity <> a.capacity then counted.capacity end, f.takeover, f.since,
+             leasehold_internal._ms(clock_timestamp()), null::bigint
         from asked a
         left join granted g on g.fence = a.fence
         left join (values (1, holder, holderfence, holdersession, takeover, since))
