@@ -1803,7 +1803,7 @@ $$;
 --> statement-breakpoint
 -- Looks of several claims that want shares of one key, each with its own terms (decision 27): all are decided under one lock of
 -- its root. Answers for each what acquire_one does. Of one that was granted, nextlook says that others of the queue may be
--- granted now (1: of this session; 0: of others, too), and blocker, which capacity those have who share the key, if it is another.
+-- granted now (1: of this session; 0: of others, too), and blocker, which capacity those who share the key have, if another.
 create function leasehold_internal._acquire_shares(
   p_session integer,
   p_takeover_ms integer,

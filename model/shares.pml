@@ -13,7 +13,8 @@
  *   R_SNAP      counted by a snapshot older than the root's lock  R_SKIPCOUNT rows that were skipped are not counted
  *   R_MARKREM   removal by an update, which passes a guard        R_FORUPDATE the root locked FOR NO KEY UPDATE
  *   R_OWNCAP    only the own capacity is respected                R_FASTQ     the fast path ignores queued
- *   R_CLEAR     queued is false after a share grant               H_RELCLEAR  the last release clears queued, without the lock
+ *   R_LAST      a share grant does not say that it was one        R_CLEAR     queued is false after a share grant
+ *   H_RELCLEAR  the last release clears queued, without the lock
  *   R_ROOTHOLD  a share ignores the minimum hold in the root      R_HOLD      a released row is removed in its minimum hold
  *   R_SWEEP     a root is deleted although it has shares          R_SWEEPLOCK ... was seen without shares before its lock
  *   R_STRICT    an expired share is renewed                       R_RENTOK    renewed by the token alone
@@ -75,7 +76,7 @@
 #define OK   1
 #define PAST 2          /* granted, and expired since: its bound has passed */
 
-bit rp, rq, re, rh;     /* root: present, queued, expired, minimum hold */
+bit rp, rq, re, rh, rs; /* root: present, queued, expired, minimum hold, last granted as a share */
 byte rt, rf, wal;       /* its token (client + 1), its fence; what the log has reached when a root was deleted */
 byte rl, step, xdel, xshl; /* who has it locked FOR UPDATE; step; rows deleted and sessions locked, not committed */
 bit sp[NC], se[NC], sr[NC], sh[NC];   /* share rows: present, expired, released mark, its minimum hold */
@@ -134,7 +135,7 @@ inline chk() {
      assert(was[d] == 0 || sf[d] != was[d] || sr[d]);           /* P5: a released share is back */
 #endif
 #ifndef NOFLAG
-     assert(!sp[d] || (rp && rq));                              /* a share implies its root, and queued */
+     assert(!sp[d] || (rp && rq && rs));                        /* a share implies its root, queued, and that the last grant was one */
 #endif
      d++
   :: else -> break
@@ -165,7 +166,7 @@ inline grant(c, s) {
      assert(!rh);                                               /* minimum hold of an exclusive */
      T = 0; m = 0; some = 0;
      if
-     :: isX(c) -> rt = c + 1; rf = f; re = 0; rh = 0; rq = 0
+     :: isX(c) -> rt = c + 1; rf = f; re = 0; rh = 0; rq = 0; rs = 0
      :: else ->
 #ifndef R_ROOT
         rt = 0; re = 0;
@@ -174,6 +175,9 @@ inline grant(c, s) {
         rf = f;
 #endif
         rh = 0;
+#ifndef R_LAST
+        rs = 1;
+#endif
 #ifdef R_CLEAR
         rq = 0;
 #else
@@ -209,7 +213,7 @@ inline grant(c, s) {
 #endif
 inline fits(c) {
   EVERY(counted(d));
-  fit = (isX(c) -> !some : (T + W(c) <= CAP(c)
+  fit = (isX(c) -> (!rs || !some) : (T + W(c) <= CAP(c)
 #ifndef R_OWNCAP
          && T + W(c) <= m
 #endif
@@ -511,7 +515,7 @@ proctype Sweeper() {
 #ifdef R_SWEEPLOCK
   :: d_step { (clearing == 0 && rp && (rt == 0 || re) && !rh && !sp[0] && !sp[1] && !sp[NC-1]) -> clearing = 1 }
   :: d_step { (clearing == 1 && rl == 0) -> clearing = 0;
-       if :: (rp && (rt == 0 || re) && !rh && !rootguard) -> if :: rf > wal -> wal = rf :: else fi; rp = 0; rt = 0; rf = 0; re = 0; rq = 0; chk() :: else fi }
+       if :: (rp && (rt == 0 || re) && !rh && !rootguard) -> if :: rf > wal -> wal = rf :: else fi; rp = 0; rt = 0; rf = 0; re = 0; rq = 0; rs = 0; chk() :: else fi }
 #else
   :: d_step { (rl == 0 && rp && (rt == 0 || re) && !rh && !rootguard) -> rl = SWP }
   :: d_step { (rl == SWP) -> rl = 0;
@@ -520,7 +524,7 @@ proctype Sweeper() {
 #ifndef R_SWEEP
           && !sp[0] && !sp[1] && !sp[NC-1]
 #endif
-          ) -> if :: rf > wal -> wal = rf :: else fi; rp = 0; rt = 0; rf = 0; re = 0; rq = 0; chk()
+          ) -> if :: rf > wal -> wal = rf :: else fi; rp = 0; rt = 0; rf = 0; re = 0; rq = 0; rs = 0; chk()
        :: else
        fi }
 #endif

@@ -326,17 +326,19 @@ test("a waiter that asks again for less than its entry says looks at once, with 
 
 test("who wants the key alone looks again at once while more have ended than are removed at a time, and takes over from the newest", async () => {
   const [token, key] = [crypto.randomUUID(), "ended"];
-  const ask = async (more: string) =>
+  const ask = async (ticket: string, share = "") =>
     (
-      await sql.unsafe(`select outcome, nextlook, holder from leasehold_internal.acquire_one(
-        null, null, null, false, '${key}', '${more === "" ? token : crypto.randomUUID()}'::uuid, 'me', 60000, 0, null, null, 'infinity', ${more === ""}, null, null, null${more})`)
+      await sql.unsafe(`select outcome, nextlook, holder, ticket::text || ', ' || proof as ticket from leasehold_internal.acquire_one(
+        null, null, null, false, '${key}', '${share === "" ? token : crypto.randomUUID()}'::uuid, 'me', 60000, 0, null, null, 'infinity', ${share === ""}, ${ticket}, null${share})`)
     )[0];
-  await ask(", true, 1, null");
+  const joins = "null, null";
+  await ask(joins, ", true, 1, null");
   await sql`delete from leasehold.shares where key = ${key}`;
   await sql`insert into leasehold.shares (key, token, fence, weight, owner, ttl_ms, min_hold_ms, acquired_at, renewed_at, expires_at)
     select ${key}, gen_random_uuid(), i, 1, 'gone ' || i, 1000, 0, now(), now(), now() - interval '1 ms' from generate_series(1, 2500) i`;
 
-  const looks = [await ask(""), await ask(""), await ask("")];
+  const joined = await ask(joins);
+  const looks = [joined, await ask(joined?.ticket), await ask(joined?.ticket)];
 
   await sql`delete from leasehold.leases where key = ${key}`;
 

@@ -19,7 +19,7 @@ test("20 readers of a process that stand next to each other look together, in a 
   const writer = await other.acquire("a");
   const waiting = Array.from({ length: 20 }, () => locker.acquire("a", { shared: true }));
   await queued(20);
-  const isLook = (text: string) => /leasehold_internal\.acquire(_one|_busy)?\(/.test(text);
+  const isLook = (text: string) => /leasehold_internal\.acquire(_one|_busy|_shares)?\(/.test(text);
   const before = proxy.statements.filter((one) => isLook(one.sql)).length;
 
   await writer.release();
