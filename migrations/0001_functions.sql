@@ -54,7 +54,8 @@ comment on column leasehold.leases.expires_at is
 comment on column leasehold.leases.hold_until is
   'Set by a release before min_hold_ms had passed: the key is not granted again until then.';
 comment on column leasehold.leases.revoked_at is 'When the lease was taken away by force. It can no longer be renewed.';
-comment on column leasehold.leases.queued is 'Whether there may be waiters. False: there are none. True may be out of date.';
+comment on column leasehold.leases.queued is
+  'Whether there may be waiters or shares. False: there are none. True may be out of date.';
 comment on column leasehold.leases.metadata is 'Metadata from the holder.';
 comment on column leasehold.leases.released_at is 'When the key was released. Null while it is held.';
 comment on column leasehold.leases.acquisitions is 'How many times the key was granted since its row was created.';
@@ -1860,11 +1861,15 @@ declare
   first_fence bigint;
   may_fit boolean := false;
   has_more float8;
+  has_twins boolean; -- whether a token is asked for more than once
 begin
   if exists (
     select from unnest(p_weights, p_capacities, p_tokens) t (weight, capacity, token)
      where t.token is null or (t.weight >= 1 and t.weight <= coalesce(t.capacity, 1)) is not true) then
     perform leasehold_internal._refuse_terms();
+  end if;
+  if size > 1 then
+    has_twins := (select count(distinct t.token) < size from unnest(p_tokens) t (token));
   end if;
 
   if p_careful then
@@ -1973,6 +1978,11 @@ begin
       for place in 1..size loop
         if outcomes[place] is not null then
           continue;
+        elsif has_twins and p_tokens[place] = any (p_tokens[1:place - 1]) then
+          -- One of them is decided. The others look again, and find what it was granted.
+          item := p_items[place]; outcome := 'busy'; fence := null; acquired := null; expires := null;
+          return next;
+          outcomes[place] := 'granted'; -- answered
         elsif now >= p_not_after[place] then
           outcomes[place] := 'late';
         elsif stands[place] then
@@ -2056,18 +2066,13 @@ begin
         select p_key, a.token, a.fence, a.weight, a.capacity, a.owner, p_session, a.ttl_ms, p_takeover_ms, a.min_hold_ms,
                moment + a.max_hold_ms * interval '1 millisecond', moment, moment, a.until, a.metadata::jsonb
           from asked a
-            on conflict (key, token) do nothing
-        returning s.fence
       )
-      -- The first of them took over; the last one passes the word on. One whose token was asked for twice at once is busy: it is
-      -- to look again, and is granted what the other was.
-      select a.item, case when g.fence is null then 'busy' else 'granted' end, g.fence, leasehold_internal._ms(moment),
-             case when g.fence is not null then leasehold_internal._ms(a.until) end, null::bigint, f.holder, f.holderfence,
-             f.holdersession, case when a.number = cardinality(chosen) then has_more end,
+      -- The first of them took over; the last one passes the word on.
+      select a.item, 'granted', a.fence, leasehold_internal._ms(moment), leasehold_internal._ms(a.until), null::bigint, f.holder,
+             f.holderfence, f.holdersession, case when a.number = cardinality(chosen) then has_more end,
              case when counted.capacity <> a.capacity then counted.capacity end, f.takeover, f.since,
              leasehold_internal._ms(clock_timestamp()), null::bigint
         from asked a
-        left join granted g on g.fence = a.fence
         left join (values (1, holder, holderfence, holdersession, takeover, since))
           f (number, holder, holderfence, holdersession, takeover, since) on f.number = a.number;
     update leasehold.leases l
@@ -3020,12 +3025,12 @@ begin
       if p_ticket is not null then
         -- A look that finds its entry writes no more often than the entry needs.
         update leasehold.waiters w
-           set alive_until = clock_timestamp() + interval '3 seconds'
+           set alive_until = clock_timestamp() + interval '3 seconds', weight = null, capacity = null
          where w.ctid = (
            select a.ctid
              from leasehold.waiters a
             where a.key = p_key and a.token >= p_token and a.token <= p_token
-              and a.alive_until < clock_timestamp() + interval '2500 milliseconds'
+              and (a.alive_until < clock_timestamp() + interval '2500 milliseconds' or a.weight is not null)
             order by a.token
             limit 1
               for update skip locked);
@@ -3067,7 +3072,7 @@ begin
                     else (coalesce((select e.epoch from leasehold.fence_epoch e where e.id and e.server_start = pg_postmaster_start_time()), leasehold_internal._epoch()) << 40) + nextval('leasehold.tickets')
                   end,
                   p_token, p_session, p_owner, clock_timestamp(), clock_timestamp() + interval '3 seconds')
-          on conflict (key, token) do update set alive_until = excluded.alive_until
+          on conflict (key, token) do update set alive_until = excluded.alive_until, weight = null, capacity = null
           returning w.ticket into ticket;
           if not lease.queued then
             update leasehold.leases l set queued = true where l.key = p_key;
@@ -7239,11 +7244,11 @@ set debug_print_plan = off
 as $$
 #variable_conflict use_column
 declare
-  durability text := current_setting('synchronous_commit');
   own leasehold.sessions;
   ttl_ms integer;
   share_weight integer;
   answer record;
+  worth_waiting boolean := false; -- for a share that is being granted
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(try_acquire.key);
@@ -7256,26 +7261,38 @@ begin
   -- Do not give up because of a row that is locked for a moment, by a guard or by a grant that is about to commit. The client
   -- does the same.
   for attempt in 1..3 loop
-    perform set_config('synchronous_commit', durability, true); -- an attempt that granted nothing has lowered it (rule 9)
-    select a.* into answer
-      from leasehold_internal.acquire(
-             own.id, own.nonce, case when own.id is not null then 5000 end, false,
-             array[try_acquire.key collate "C"], array[token],
-             array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
-             array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
-             array[false], array[null::bigint],
-             p_weights => array[share_weight],
-             p_capacities => array[try_acquire.capacity]) a;
-    if answer.outcome = 'busy' and answer.nextlook = 0 then
-      begin
+    begin
+      if worth_waiting then
         perform leasehold_internal._lock_shared_root(try_acquire.key collate "C");
-        continue;
-      exception when lock_not_available or deadlock_detected then
+      end if;
+      select a.* into answer
+        from leasehold_internal.acquire(
+               own.id, own.nonce, case when own.id is not null then 5000 end, false,
+               array[try_acquire.key collate "C"], array[token],
+               array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
+               array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
+               array[false], array[null::bigint],
+               p_weights => array[share_weight],
+               p_capacities => array[try_acquire.capacity]) a;
+      -- Undone: the locks that it took, for the caller's transaction may stay open, and the durability that it has lowered
+      -- (rule 9), for the caller may write besides.
+      if answer.outcome <> 'granted' then
+        raise exception using errcode = 'LHX01', message = 'not granted';
+      end if;
+    exception
+      when sqlstate 'LHX01' then
+        null;
+      when lock_not_available or deadlock_detected then
+        if not worth_waiting then
+          raise;
+        end if;
         exit; -- not about to commit: a transaction that called this function and was left open
-      end;
-    end if;
+    end;
     exit when answer.outcome <> 'busy' or attempt = 3;
-    perform pg_sleep(0.005 * attempt);
+    worth_waiting := answer.nextlook is not distinct from 0;
+    if not worth_waiting then
+      perform pg_sleep(0.005 * attempt);
+    end if;
   end loop;
 
   acquired := answer.outcome = 'granted';
@@ -7286,8 +7303,6 @@ begin
     token := null;
     holder := answer.holder;
     holder_expires_at := to_timestamp(answer.expires / 1000);
-    -- For the other writes of the caller's transaction.
-    perform set_config('synchronous_commit', durability, true);
   end if;
   return next;
 end
@@ -7298,9 +7313,10 @@ comment on function leasehold.try_acquire(text, interval, text, jsonb, integer, 
   '''5 min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the '
   'connection. acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
   'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps '
-  'its row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and '
-  'until then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: '
-  'shared => true. "capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a '
+  'its row locked. It does not wait, but up to 200 ms for a grant of a share to be committed: ask again. In a transaction '
+  'that stays open nobody has the lock before the commit, and until then the key is kept from everybody; so commit first. '
+  '"shared": a read lock, which any number hold together: shared => true. "capacity": a part of a semaphore, which holds as '
+  'many as fit: capacity => 5, and weight => 2 for a '
   'larger part than 1. Both are held beside others who share the key, never beside one who has it alone. Fails with LH003 '
   'if an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the '
   'session is not one of this connection.';

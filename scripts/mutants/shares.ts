@@ -228,7 +228,7 @@ export const shares: readonly Mutant[] = [
   {
     name: "shares: a try in SQL does not wait for one that is being committed",
     file: "src/sql/api/try_acquire.sql",
-    edits: [["if answer.outcome = 'busy' and answer.nextlook = 0 then", "if false then"]],
+    edits: [["worth_waiting := answer.nextlook is not distinct from 0;", "worth_waiting := false;"]],
     tests: ["test/sql-api/shares.test.ts"],
   },
   {
@@ -263,8 +263,28 @@ export const shares: readonly Mutant[] = [
   {
     name: "shares: a token that is asked for twice at once is an error",
     file: grant,
-    edits: [["            on conflict (key, token) do nothing\n", ""]],
+    edits: [["elsif has_twins and p_tokens[place]", "elsif false and p_tokens[place]"]],
     tests: decided,
+  },
+  {
+    name: "shares: who wants the key alone now waits for a share as before (without a ticket)",
+    file: "src/sql/leases/acquire_one.sql",
+    edits: [
+      ["alive_until = excluded.alive_until, weight = null, capacity = null", "alive_until = excluded.alive_until"],
+    ],
+    tests: decided,
+  },
+  {
+    name: "shares: who wants the key alone now waits for a share as before (with its ticket)",
+    file: "src/sql/leases/acquire_one.sql",
+    edits: [[" or a.weight is not null)", ")"]],
+    tests: decided,
+  },
+  {
+    name: "shares: a key that was stuck once is asked for carefully for ever",
+    file: "src/postgres/acts/acquire.ts",
+    edits: [["          this.#learn(key, answer);\n", ""]],
+    tests: ["test/unit/postgres/shares.test.ts"],
   },
   {
     name: "shares: an entry behind others keeps the terms that it was made with",

@@ -27,8 +27,14 @@ export const sqlApi: readonly Mutant[] = [
   {
     name: "try_acquire: a failed try lowers the durability of the caller's transaction",
     file: "src/sql/api/try_acquire.sql",
-    edits: [["    perform set_config('synchronous_commit', durability, true);\n", ""]],
+    edits: [["raise exception using errcode = 'LHX01', message = 'not granted';", "null;"]],
     tests: locks,
+  },
+  {
+    name: "try_acquire: a refused try keeps the key locked until the caller's transaction ends",
+    file: "src/sql/api/try_acquire.sql",
+    edits: [["raise exception using errcode = 'LHX01', message = 'not granted';", "null;"]],
+    tests: ["test/sql-api/shares.test.ts"],
   },
   {
     name: "release in SQL: a row that is locked for a moment is given up",

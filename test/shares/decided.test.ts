@@ -371,6 +371,59 @@ test("a token that is asked for twice in one statement is granted once", async (
   expect(again).toEqual({ fences: [fence, fence], others: [] });
 });
 
+test("a token that is asked for twice where it fits once leaves no entry in the queue, and the others of the queue are told of", async () => {
+  const [twin, behind] = [crypto.randomUUID(), crypto.randomUUID()];
+  const ask = async (key: string, tokens: readonly string[], waits: boolean, capacity: number, session = "null") => {
+    const [row] = await sql.unsafe(`select fences, others from leasehold_internal.acquire_shares(
+      ${session}, ${session === "null" ? "null, null" : `(select nonce from leasehold.sessions where id = ${session}), 5000`}, 'me', 60000, 0, null, null, ${waits}, '{infinity}',
+      array_fill('${key}'::text, array[${tokens.length}]), array['${tokens.join("','")}']::uuid[], null, 1, ${capacity}, null, null)`);
+    return JSON.parse(row?.others ?? "[]") as unknown[][];
+  };
+
+  const once = await ask("once", [twin, twin], true, 1);
+  const entries = await sql`select from leasehold.waiters where key = 'once'`;
+  const writer = await sql.unsafe(`select fence::text from leasehold_internal.acquire_one(
+    null, null, null, false, 'told', gen_random_uuid(), 'me', 60000, 0, null, null, 'infinity', false, null, null, null)`);
+  await ask("told", [behind], true, 5);
+  await sql`update leasehold.waiters set session_id = 99 where key = 'told'`;
+  await sql`update leasehold.leases set token = null, session_id = null, released_at = now() where key = 'told'`;
+  const told = await ask("told", [twin, twin], true, 5);
+  await sql`delete from leasehold.shares where key in ('once', 'told')`;
+  await sql`delete from leasehold.waiters where key in ('once', 'told')`;
+
+  expect(writer).toHaveLength(1);
+  expect(once.map(([item, outcome]) => [item, outcome])).toEqual([[2, "busy"]]);
+  expect(entries).toHaveLength(0);
+  const nextLook = (row: unknown[] | undefined) => row?.[9];
+  expect(told.map((row) => [row[0], row[1], nextLook(row)])).toEqual([
+    [2, "busy", null],
+    [1, "granted", 0],
+  ]);
+});
+
+test("who waited for a share and then wants the key alone stops those who come later", async () => {
+  const [holding, token, later] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
+  const ask = async (asking: string, waits: boolean, capacity: number | null, entry = "null, null") =>
+    (
+      await sql.unsafe(`select outcome, ticket::text || ', ' || proof as entry from leasehold_internal.acquire_one(
+        null, null, null, false, 'turned', '${asking}'::uuid, 'me', 60000, 0, null, null, 'infinity', ${waits}, ${entry}, null, true,
+        ${capacity === null ? null : 1}, ${capacity})`)
+    )[0];
+  const turned: unknown[] = [];
+  for (const keepsTicket of [false, true]) {
+    await ask(holding, false, 1);
+    const queued = await ask(token, true, 1);
+    await ask(token, true, null, keepsTicket ? queued?.entry : undefined);
+    const [entry] = await sql`select weight, capacity from leasehold.waiters where key = 'turned'`;
+    const passes = await ask(later, false, 5);
+    turned.push([entry, passes?.outcome]);
+    await sql`delete from leasehold.shares where key = 'turned'`;
+    await sql`delete from leasehold.waiters where key = 'turned'`;
+  }
+
+  expect(turned).toEqual(Array(2).fill([{ weight: null, capacity: null }, "held"]));
+});
+
 test("an entry in the queue that has expired goes with the grant of its claim, so that it cannot come back", async () => {
   const token = crypto.randomUUID();
   const ask = async (asking: string) =>

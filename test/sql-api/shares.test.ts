@@ -77,6 +77,30 @@ test("a try waits for a share that is being committed, and not for its own that 
   expect(await release("own", own)).toBe(true);
 });
 
+test("a try that is refused in an open transaction keeps the key from nobody", async () => {
+  await using locker = openLocker(database);
+  await using holder = await openSession(database);
+  await using open = await openSession(database);
+  const outcomes: unknown[] = [];
+  // More than once: on a machine that stands still for longer than a try waits, it is refused without the wait.
+  for (const key of ["refused 1", "refused 2", "refused 3"]) {
+    await release(key, await tryAcquire(key, "capacity => 1"));
+    await holder.run("begin");
+    const first = await tryAcquire(key, "capacity => 1", holder);
+    await open.run("begin");
+    const trying = tryAcquire(key, "capacity => 1", open);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await holder.run("commit");
+    const refused = await trying;
+    await release(key, first);
+    const lock = await locker.tryAcquire(key, { capacity: 1 });
+    await open.run("rollback");
+    await lock?.release();
+    outcomes.push({ isRefused: !refused.acquired, isFreeForOthers: lock !== null });
+  }
+  expect(outcomes).toEqual(Array(3).fill({ isRefused: true, isFreeForOthers: true }));
+});
+
 test.each([
   ["shared => true, capacity => 2", "either shared or has a capacity"],
   ["weight => 1", "a weight is a part of a capacity"],

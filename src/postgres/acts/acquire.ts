@@ -67,12 +67,15 @@ export class AcquireAct {
 
   readonly attempt = (attempt: FirstAttempt): void => {
     const { key, terms } = attempt;
-    if (this.#stuckKeys.size > 0 && this.#stuckKeys.has(key)) {
+    if (this.#stuckKeys.has(key)) {
       this.#settle(attempt, this.look(this.#toRequest(attempt)));
     } else if (terms.share !== null) {
       (this.#shareJoins.of(terms.sort) ?? this.#joins).add({
         request: this.#toRequest(attempt),
-        onAnswer: (answer) => attempt.onAnswer(answer),
+        onAnswer: (answer) => {
+          this.#learn(key, answer);
+          attempt.onAnswer(answer);
+        },
         onFailure: (error) => attempt.onFailure(error),
       });
     } else {
@@ -94,16 +97,16 @@ export class AcquireAct {
 
   async look(request: AcquireRequest): Promise<AcquireAnswer> {
     const { key } = request;
-    let isStuck = false;
-    try {
-      const batch = this.#stuckKeys.has(key) ? this.#careful : this.#batchOf(request);
-      const answer = await Asked.in<AcquireRequest, AcquireAnswer>(batch, request);
-      isStuck = answer.outcome === "busy" && answer.holder === null;
-      return answer;
-    } finally {
-      if (!isStuck) {
-        this.#stuckKeys.delete(key);
-      }
+    const batch = this.#stuckKeys.has(key) ? this.#careful : this.#batchOf(request);
+    const answer = await Asked.in<AcquireRequest, AcquireAnswer>(batch, request);
+    this.#learn(key, answer);
+    return answer;
+  }
+
+  /** A key is stuck until an answer shows that it is not. */
+  #learn(key: string, answer: AcquireAnswer): void {
+    if (this.#stuckKeys.size > 0 && !(answer.outcome === "busy" && answer.holder === null)) {
+      this.#stuckKeys.delete(key);
     }
   }
 

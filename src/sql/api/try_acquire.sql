@@ -8,11 +8,11 @@ set debug_print_plan = off
 as $$
 #variable_conflict use_column
 declare
-  durability text := current_setting('synchronous_commit');
   own leasehold.sessions;
   ttl_ms integer;
   share_weight integer;
   answer record;
+  worth_waiting boolean := false; -- for a share that is being granted
 begin
   perform leasehold_internal._check_transaction();
   perform leasehold_internal._check_key(try_acquire.key);
@@ -25,26 +25,38 @@ begin
   -- Do not give up because of a row that is locked for a moment, by a guard or by a grant that is about to commit. The client
   -- does the same.
   for attempt in 1..3 loop
-    perform set_config('synchronous_commit', durability, true); -- an attempt that granted nothing has lowered it (rule 9)
-    select a.* into answer
-      from leasehold_internal.acquire(
-             own.id, own.nonce, case when own.id is not null then 5000 end, false,
-             array[try_acquire.key collate "C"], array[token],
-             array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
-             array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
-             array[false], array[null::bigint],
-             p_weights => array[share_weight],
-             p_capacities => array[try_acquire.capacity]) a;
-    if answer.outcome = 'busy' and answer.nextlook = 0 then
-      begin
+    begin
+      if worth_waiting then
         perform leasehold_internal._lock_shared_root(try_acquire.key collate "C");
-        continue;
-      exception when lock_not_available or deadlock_detected then
+      end if;
+      select a.* into answer
+        from leasehold_internal.acquire(
+               own.id, own.nonce, case when own.id is not null then 5000 end, false,
+               array[try_acquire.key collate "C"], array[token],
+               array[leasehold_internal._owner(coalesce(try_acquire.owner, own.owner))],
+               array[ttl_ms], array[0], array[null::bigint], array[metadata::text], array['infinity'::float8],
+               array[false], array[null::bigint],
+               p_weights => array[share_weight],
+               p_capacities => array[try_acquire.capacity]) a;
+      -- Undone: the locks that it took, for the caller's transaction may stay open, and the durability that it has lowered
+      -- (rule 9), for the caller may write besides.
+      if answer.outcome <> 'granted' then
+        raise exception using errcode = 'LHX01', message = 'not granted';
+      end if;
+    exception
+      when sqlstate 'LHX01' then
+        null;
+      when lock_not_available or deadlock_detected then
+        if not worth_waiting then
+          raise;
+        end if;
         exit; -- not about to commit: a transaction that called this function and was left open
-      end;
-    end if;
+    end;
     exit when answer.outcome <> 'busy' or attempt = 3;
-    perform pg_sleep(0.005 * attempt);
+    worth_waiting := answer.nextlook is not distinct from 0;
+    if not worth_waiting then
+      perform pg_sleep(0.005 * attempt);
+    end if;
   end loop;
 
   acquired := answer.outcome = 'granted';
@@ -55,8 +67,6 @@ begin
     token := null;
     holder := answer.holder;
     holder_expires_at := to_timestamp(answer.expires / 1000);
-    -- For the other writes of the caller's transaction.
-    perform set_config('synchronous_commit', durability, true);
   end if;
   return next;
 end
@@ -67,9 +77,10 @@ comment on function leasehold.try_acquire(text, interval, text, jsonb, integer, 
   '''5 min''); Returns one row. "session": the number that attach() gave on this connection, which ties the lock to the '
   'connection. acquired: token is the secret for renew and release, fence the fencing token for guard. Otherwise holder and '
   'holder_expires_at say who has it; both are null if the key is free but others are in its queue, or a transaction keeps '
-  'its row locked. It does not wait: ask again. In a transaction that stays open nobody has the lock before the commit, and '
-  'until then the key is kept from everybody; so commit first. "shared": a read lock, which any number hold together: '
-  'shared => true. "capacity": a part of a semaphore, which holds as many as fit: capacity => 5, and weight => 2 for a '
+  'its row locked. It does not wait, but up to 200 ms for a grant of a share to be committed: ask again. In a transaction '
+  'that stays open nobody has the lock before the commit, and until then the key is kept from everybody; so commit first. '
+  '"shared": a read lock, which any number hold together: shared => true. "capacity": a part of a semaphore, which holds as '
+  'many as fit: capacity => 5, and weight => 2 for a '
   'larger part than 1. Both are held beside others who share the key, never beside one who has it alone. Fails with LH003 '
   'if an argument is invalid, and with LH004 on a standby, under another isolation level than read committed, and if the '
   'session is not one of this connection.';

@@ -217,12 +217,12 @@ begin
       if p_ticket is not null then
         -- A look that finds its entry writes no more often than the entry needs.
         update leasehold.waiters w
-           set alive_until = clock_timestamp() + interval '3 seconds'
+           set alive_until = clock_timestamp() + interval '3 seconds', weight = null, capacity = null
          where w.ctid = (
            select a.ctid
              from leasehold.waiters a
             where a.key = p_key and a.token >= p_token and a.token <= p_token
-              and a.alive_until < clock_timestamp() + interval '2500 milliseconds'
+              and (a.alive_until < clock_timestamp() + interval '2500 milliseconds' or a.weight is not null)
             order by a.token
             limit 1
               for update skip locked);
@@ -258,7 +258,7 @@ begin
                     else (:epoch << 40) + nextval('leasehold.tickets')
                   end,
                   p_token, p_session, p_owner, clock_timestamp(), clock_timestamp() + interval '3 seconds')
-          on conflict (key, token) do update set alive_until = excluded.alive_until
+          on conflict (key, token) do update set alive_until = excluded.alive_until, weight = null, capacity = null
           returning w.ticket into ticket;
           if not lease.queued then
             update leasehold.leases l set queued = true where l.key = p_key;

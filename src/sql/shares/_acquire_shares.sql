@@ -57,11 +57,15 @@ declare
   first_fence bigint;
   may_fit boolean := false;
   has_more float8;
+  has_twins boolean; -- whether a token is asked for more than once
 begin
   if exists (
     select from unnest(p_weights, p_capacities, p_tokens) t (weight, capacity, token)
      where t.token is null or (t.weight >= 1 and t.weight <= coalesce(t.capacity, 1)) is not true) then
     perform leasehold_internal._refuse_terms();
+  end if;
+  if size > 1 then
+    has_twins := (select count(distinct t.token) < size from unnest(p_tokens) t (token));
   end if;
 
   if p_careful then
@@ -158,6 +162,11 @@ begin
       for place in 1..size loop
         if outcomes[place] is not null then
           continue;
+        elsif has_twins and p_tokens[place] = any (p_tokens[1:place - 1]) then
+          -- One of them is decided. The others look again, and find what it was granted.
+          item := p_items[place]; outcome := 'busy'; fence := null; acquired := null; expires := null;
+          return next;
+          outcomes[place] := 'granted'; -- answered
         elsif now >= p_not_after[place] then
           outcomes[place] := 'late';
         elsif stands[place] then
@@ -231,18 +240,13 @@ begin
         select p_key, a.token, a.fence, a.weight, a.capacity, a.owner, p_session, a.ttl_ms, p_takeover_ms, a.min_hold_ms,
                moment + a.max_hold_ms * interval '1 millisecond', moment, moment, a.until, a.metadata::jsonb
           from asked a
-            on conflict (key, token) do nothing
-        returning s.fence
       )
-      -- The first of them took over; the last one passes the word on. One whose token was asked for twice at once is busy: it is
-      -- to look again, and is granted what the other was.
-      select a.item, case when g.fence is null then 'busy' else 'granted' end, g.fence, leasehold_internal._ms(moment),
-             case when g.fence is not null then leasehold_internal._ms(a.until) end, null::bigint, f.holder, f.holderfence,
-             f.holdersession, case when a.number = cardinality(chosen) then has_more end,
+      -- The first of them took over; the last one passes the word on.
+      select a.item, 'granted', a.fence, leasehold_internal._ms(moment), leasehold_internal._ms(a.until), null::bigint, f.holder,
+             f.holderfence, f.holdersession, case when a.number = cardinality(chosen) then has_more end,
              case when counted.capacity <> a.capacity then counted.capacity end, f.takeover, f.since,
              leasehold_internal._ms(clock_timestamp()), null::bigint
         from asked a
-        left join granted g on g.fence = a.fence
         left join (values (1, holder, holderfence, holdersession, takeover, since))
           f (number, holder, holderfence, holdersession, takeover, since) on f.number = a.number;
     update leasehold.leases l

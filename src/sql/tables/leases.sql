@@ -38,7 +38,8 @@ comment on column leasehold.leases.expires_at is
 comment on column leasehold.leases.hold_until is
   'Set by a release before min_hold_ms had passed: the key is not granted again until then.';
 comment on column leasehold.leases.revoked_at is 'When the lease was taken away by force. It can no longer be renewed.';
-comment on column leasehold.leases.queued is 'Whether there may be waiters. False: there are none. True may be out of date.';
+comment on column leasehold.leases.queued is
+  'Whether there may be waiters or shares. False: there are none. True may be out of date.';
 comment on column leasehold.leases.metadata is 'Metadata from the holder.';
 comment on column leasehold.leases.released_at is 'When the key was released. Null while it is held.';
 comment on column leasehold.leases.acquisitions is 'How many times the key was granted since its row was created.';

@@ -135,6 +135,24 @@ test("looks that are busy are asked again by key; one whose row stays locked is 
   expect(fake.told).toEqual(["a"]);
 });
 
+test("an attempt whose insert would wait is asked carefully, and once that was answered the next one as any other", async () => {
+  const fake = new FakeActs();
+  const act = new AcquireAct(fake.acts);
+  const [first, second] = [attempt("a", { shared: true }), attempt("a", { shared: true })];
+  act.attempt(first);
+  await settle();
+  await fake.take().fail(serverError("55P03"));
+  const careful = fake.take();
+  await careful.answer(grant(null));
+  act.attempt(second);
+  await settle();
+
+  expect(careful.text).toMatch(/\.acquire\(/);
+  expect(careful.parameters[3]).toBe("true");
+  expect(first.answers.map(({ outcome }) => outcome)).toEqual(["granted"]);
+  expect(fake.take().text).toContain("acquire_shares(");
+});
+
 test("a key whose row stays locked is not waited for, and neither are those after it in the same turn", async () => {
   const fake = new FakeActs();
   const act = new AcquireAct(fake.acts);
