@@ -1101,10 +1101,10 @@ create function leasehold_internal._is_root_free(lease leasehold.leases) returns
 language plpgsql volatile
 as $$
 begin
-  if lease.token is null then
-    return lease.hold_until is null or lease.hold_until <= clock_timestamp();
+  if (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+    return true;
   end if;
-  return lease.expires_at <= clock_timestamp() or leasehold_internal._is_dead(lease.session_id, lease.takeover_ms);
+  return leasehold_internal._is_grantable(lease);
 end
 $$;
 --> statement-breakpoint

@@ -360,7 +360,7 @@ export const grants: readonly Mutant[] = [
   },
   {
     name: "grant: a held lease counts as free",
-    file: "src/sql/shares/_is_root_free.sql",
+    file: "src/sql/leases/_is_grantable.sql",
     edits: [
       [
         "return lease.expires_at <= clock_timestamp() or leasehold_internal._is_dead(lease.session_id, lease.takeover_ms);",
