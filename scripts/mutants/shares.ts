@@ -105,7 +105,10 @@ export const shares: readonly Mutant[] = [
     name: "shares: an entry that has expired stays behind its claim's grant",
     file: grant,
     edits: [
-      ["    if lease.queued then\n      delete from", "    if cardinality(line.tokens) > 0 then\n      delete from"],
+      [
+        "    if exists (select from leasehold.waiters w where w.key = p_key) then",
+        "    if cardinality(line.tokens) > 0 then",
+      ],
     ],
     tests: decided,
   },

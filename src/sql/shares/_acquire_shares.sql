@@ -107,22 +107,25 @@ begin
   -- With the lock it is a decision, each part in a statement that begins after the lock (rule 3).
   if is_locked then
     lease := locked.lease;
-    if :last_was_shared and exists (select from leasehold.shares s where s.key = p_key and s.token = any (p_tokens)) then
-      for again in
-        select t.place, r.outcome, r.fence, r.acquired, r.expires
-          from leasehold_internal._places_of_shares(p_key, p_tokens) t
-         cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[t.place], p_session, p_takeover_ms, p_former) r
-      loop
-        outcomes[again.place] := again.outcome;
-        if again.outcome = 'granted' then
-          item := p_items[again.place]; outcome := 'granted'; fence := again.fence;
-          acquired := again.acquired; expires := again.expires; now := leasehold_internal._ms(clock_timestamp());
-          return next;
-        end if;
-      end loop;
-    end if;
     if leasehold_internal._is_root_free(lease) then
       counted := leasehold_internal._count_shares(p_key, true);
+      -- The same token again.
+      if counted.counted > 0 then
+        for again in
+          select t.place, r.outcome, r.fence, r.acquired, r.expires
+            from leasehold_internal._places_of_shares(p_key, p_tokens) t
+           cross join lateral leasehold_internal._repeat_share(p_key, p_tokens[t.place], p_session, p_takeover_ms, p_former) r
+        loop
+          outcomes[again.place] := again.outcome;
+          if again.outcome = 'granted' then
+            item := p_items[again.place]; outcome := 'granted'; fence := again.fence;
+            acquired := again.acquired; expires := again.expires; now := leasehold_internal._ms(clock_timestamp());
+            return next;
+          elsif again.outcome is null then
+            counted := leasehold_internal._count_shares(p_key, true); -- it had ended, and is gone
+          end if;
+        end loop;
+      end if;
       if counted.ended > 0 then
         lapsed := leasehold_internal._remove_shares(p_key, greatest(10, size), false);
         counted := leasehold_internal._count_shares(p_key, true);
@@ -195,7 +198,7 @@ begin
          where t.token <> all (array(select p_tokens[c.place] from unnest(chosen) c (place))));
     end if;
     -- Also entries that have expired: one could come back, and stand for a claim that has its grant.
-    if lease.queued then
+    if exists (select from leasehold.waiters w where w.key = p_key) then
       delete from leasehold.waiters w
        where w.ctid = any (array(
          select d.version
