@@ -11,7 +11,7 @@ import { manyRowsCase, manyRowsName } from "./workloads/many-rows.js";
 import { MEMORY_STORE } from "./workloads/memory-store.js";
 import { ROUTING } from "./workloads/routing.js";
 import { SET_OF_MANY, SET_OF_ONE } from "./workloads/sets.js";
-import { CROWDED, EXCLUSIVE, READERS, SLOT_GAP, WRITERS } from "./workloads/shares.js";
+import { BUSY_SLOT_GAP, CROWDED, EXCLUSIVE, READERS, SLOT_GAP, WRITERS } from "./workloads/shares.js";
 import { TAKEOVER } from "./workloads/takeover.js";
 import { uncontendedCase } from "./workloads/uncontended.js";
 
@@ -157,6 +157,12 @@ const bounds: readonly Bound[] = [
   ),
   atMost("semaphore of 8, 128 workers: gap until a place is taken again, to an exclusive hot key", 1, 0.8, (rows) =>
     ratioOf(findRow(rows, "shares", SLOT_GAP, "semaphore of 8"), findRow(rows, "shares", SLOT_GAP, EXCLUSIVE)),
+  ),
+  atMost("the same, where each holds it for 20 ms", 1, 0.8, (rows) =>
+    ratioOf(
+      findRow(rows, "shares", BUSY_SLOT_GAP, "semaphore of 8"),
+      findRow(rows, "shares", BUSY_SLOT_GAP, EXCLUSIVE),
+    ),
   ),
   atMost(
     "a reader beside 1,000 others of its key: acquire and release",

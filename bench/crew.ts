@@ -59,13 +59,14 @@ export class Crew implements AsyncDisposable {
     return this.#measure((worker) => worker.request<WindowResult>("tries", { key, ms }, { timeoutMs: ms + GRACE_MS }));
   }
 
-  /** All grants of one key in the window, in order. */
-  async hot(key: string, workers: number, ms: number): Promise<Grant[]> {
+  /** All grants of one key in the window, in order. `holdMs`: how long each holds it; 0: for a turn of the event loop. */
+  async hot(key: string, workers: number, ms: number, holdMs = 0): Promise<Grant[]> {
     const each = this.#share(workers);
     const grants = await Promise.all(
       this.workers.map((worker, index) => {
         const { count, first } = each(index);
-        return worker.request<Grant[]>("hot", { key, workers: count, first, ms }, { timeoutMs: ms + GRACE_MS });
+        const args = { key, workers: count, first, ms, holdMs };
+        return worker.request<Grant[]>("hot", args, { timeoutMs: ms + GRACE_MS });
       }),
     );
     return grants.flat().sort((a, b) => a.grantedAt - b.grantedAt);

@@ -35,6 +35,7 @@ export interface HotArgs {
   /** Number of the first worker here, so that those of all processes differ. */
   readonly first: number;
   readonly ms: number;
+  readonly holdMs: number;
 }
 
 /** Times are of the machine's monotonic clock, the same in all processes, in ms. */
@@ -92,7 +93,7 @@ serve<ContenderSpec>(async (spec) => {
       await Promise.all(Array.from({ length: inFlight }, (_, worker) => work(worker)));
     },
 
-    async hot({ key, workers, first, ms }: HotArgs): Promise<Grant[]> {
+    async hot({ key, workers, first, ms, holdMs }: HotArgs): Promise<Grant[]> {
       const until = now() + ms;
       const grants: Grant[] = [];
       const work = async (worker: number): Promise<void> => {
@@ -101,7 +102,7 @@ serve<ContenderSpec>(async (spec) => {
           const lock = await contender.acquire(key);
           const grantedAt = now();
           // What holds it does something, if little: without this turn the same worker could take it again at once.
-          await new Promise((resolve) => setImmediate(resolve));
+          await new Promise((resolve) => (holdMs > 0 ? setTimeout(resolve, holdMs) : setImmediate(resolve)));
           const releasedAt = now();
           await contender.release(lock);
           grants.push({ worker, askedAt, grantedAt, releasedAt });

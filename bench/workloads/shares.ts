@@ -14,6 +14,8 @@ const HELD = 1_000;
 export const READERS = `${IN_FLIGHT} in flight: readers of one key`;
 export const WRITERS = "exclusive, a key each";
 export const SLOT_GAP = `${IN_FLIGHT} workers, 1 key: gap until a place is taken again`;
+const HOLD_MS = 20;
+export const BUSY_SLOT_GAP = `the same, each holds it for ${HOLD_MS} ms`;
 export const EXCLUSIVE = "exclusive";
 export const CROWDED = `a reader beside ${HELD.toLocaleString("en-US")} others of its key: acquire and release`;
 
@@ -35,10 +37,15 @@ export const shares: Workload = {
     const semaphore = own(entrants, `semaphore of ${SLOTS}`, { capacity: SLOTS });
     await withCrews([semaphore, own(entrants, EXCLUSIVE)], 1, async (crews) => {
       const ms = isQuick ? 500 : 1_500;
-      const gaps = async (crew: Crew) =>
-        gapOf(await crew.hot(`${KEY} ${crew.name}`, IN_FLIGHT, ms), crew.name === EXCLUSIVE ? 1 : SLOTS);
-      const results = await inTurns(crews, isQuick ? 2 : rounds, gaps, 1);
-      report(crews.map((crew, index) => msRow(SLOT_GAP, crew.name, results[index] ?? [])));
+      for (const [of, holdMs] of [
+        [SLOT_GAP, 0],
+        [BUSY_SLOT_GAP, HOLD_MS],
+      ] as const) {
+        const gaps = async (crew: Crew) =>
+          gapOf(await crew.hot(`${KEY} ${crew.name}`, IN_FLIGHT, ms, holdMs), crew.name === EXCLUSIVE ? 1 : SLOTS);
+        const results = await inTurns(crews, isQuick ? 2 : rounds, gaps, 1);
+        report(crews.map((crew, index) => msRow(of, crew.name, results[index] ?? [])));
+      }
     });
 
     const [crowd, reader] = [own(entrants, "crowd", { shared: true }), own(entrants, "reader", { shared: true })];
