@@ -36,6 +36,9 @@ export const ACQUIRE_ONE: string = `select ${ANSWER}
 export class AcquireAct {
   readonly #acts: Acts;
   readonly #firstAttempts: BatchesBySort<FirstAttempt>;
+  /** The batch of the sort that was asked for last. */
+  #usual: Batch<FirstAttempt> | null = null;
+  #usualSort = "";
   /** The looks of those that have no ticket yet. Kept apart, or the look of the next waiter would wait for the answer to these. */
   readonly #joins: Batch<Look>;
   readonly #looks: Batch<Look>;
@@ -67,7 +70,9 @@ export class AcquireAct {
 
   readonly attempt = (attempt: FirstAttempt): void => {
     const { key, terms } = attempt;
-    if (this.#stuckKeys.has(key)) {
+    if (this.#usual !== null && terms.sort === this.#usualSort && this.#stuckKeys.size === 0) {
+      this.#usual.add(attempt);
+    } else if (this.#stuckKeys.has(key)) {
       this.#settle(attempt, this.look(this.#toRequest(attempt)));
     } else if (terms.share !== null) {
       (this.#shareJoins.of(terms.sort) ?? this.#joins).add({
@@ -79,8 +84,9 @@ export class AcquireAct {
         onFailure: (error) => attempt.onFailure(error),
       });
     } else {
-      const batch = this.#firstAttempts.of(terms.sort);
-      batch === null ? this.#settle(attempt, this.look(this.#toRequest(attempt))) : batch.add(attempt);
+      this.#usual = this.#firstAttempts.of(terms.sort);
+      this.#usualSort = terms.sort;
+      this.#usual === null ? this.#settle(attempt, this.look(this.#toRequest(attempt))) : this.#usual.add(attempt);
     }
   };
 

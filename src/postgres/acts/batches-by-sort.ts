@@ -7,9 +7,6 @@ const MAX_SORTS = 8;
 export class BatchesBySort<Item extends Batched> {
   readonly #init: BatchInit<Item>;
   readonly #batches = new Map<string, Batch<Item>>();
-  /** The one that was asked for last. */
-  #usual: Batch<Item> | null = null;
-  #usualSort = "";
 
   constructor(init: BatchInit<Item>) {
     this.#init = init;
@@ -17,9 +14,6 @@ export class BatchesBySort<Item extends Batched> {
 
   /** Null: there are too many sorts, and it goes with a statement that takes any terms, at twice the cost for the server. */
   of(sort: string): Batch<Item> | null {
-    if (sort === this.#usualSort && this.#usual !== null) {
-      return this.#usual;
-    }
     let batch = this.#batches.get(sort);
     if (batch === undefined) {
       if (this.#batches.size >= MAX_SORTS) {
@@ -32,8 +26,6 @@ export class BatchesBySort<Item extends Batched> {
       batch = new Batch(this.#init);
       this.#batches.set(sort, batch);
     }
-    this.#usual = batch;
-    this.#usualSort = sort;
     return batch;
   }
 }
