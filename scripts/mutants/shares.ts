@@ -229,6 +229,12 @@ export const shares: readonly Mutant[] = [
     tests: ["test/stores/alike.test.ts"],
   },
   {
+    name: "shares: who asks for a new key that another is granted just now is refused",
+    file: "src/sql/shares/_refuse_shares.sql",
+    edits: [["(lease.key is null or :last_was_shared)", "(:last_was_shared)"]],
+    tests: ["test/shares/together.test.ts"],
+  },
+  {
     name: "shares: a try in SQL does not wait for one that is being committed",
     file: "src/sql/api/try_acquire.sql",
     edits: [["worth_waiting := answer.nextlook is not distinct from 0;", "worth_waiting := false;"]],
@@ -237,12 +243,7 @@ export const shares: readonly Mutant[] = [
   {
     name: "shares: what its own renewal has locked is waited for like the root",
     file: "src/sql/shares/_refuse_shares.sql",
-    edits: [
-      [
-        "p.outcome = 'busy' and :last_was_shared and not is_root_locked then",
-        "p.outcome = 'busy' and :last_was_shared then",
-      ],
-    ],
+    edits: [["is_worth_waiting := not is_root_locked and (", "is_worth_waiting := ("]],
     tests: ["test/sql-api/shares.test.ts"],
   },
   {

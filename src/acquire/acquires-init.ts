@@ -8,6 +8,7 @@ import type { Observer } from "../observe/observer.js";
 import type { Activity } from "../runtime/activity.js";
 import type { Background } from "../runtime/background.js";
 import type { LocalQueues } from "./local-queues.js";
+import type { MixedCapacities } from "./mixed-capacities.js";
 import type { NotGranted } from "./results.js";
 
 /** What all acquires of a locker share. */
@@ -18,6 +19,7 @@ export interface AcquiresInit {
   readonly activity: Activity;
   readonly background: Pick<Background, "add">;
   readonly callbacks: Callbacks;
+  readonly mixedCapacities: MixedCapacities;
   readonly observer: Pick<Required<Observer>, "acquireEnded">;
   readonly onAcquired: ((lock: Lock) => void) | null;
   /** Called with what a call that waits outlasts: Postgres cannot be reached for now. */

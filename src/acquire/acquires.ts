@@ -12,7 +12,6 @@ import type { AcquireAnswer, FirstAttempt, Grant } from "../store/messages.js";
 import { delayed } from "../store/retry.js";
 import type { AcquiresInit } from "./acquires-init.js";
 import { Looks } from "./looks.js";
-import { MixedCapacities } from "./mixed-capacities.js";
 import { type NotGranted, refusal } from "./results.js";
 import { retryUntilGranted } from "./retrying.js";
 import { tryOnce } from "./try-once.js";
@@ -27,8 +26,7 @@ export class Acquires {
 
   constructor(init: AcquiresInit) {
     const firstAttempts = new Deadlines<Acquire>(init.claims.backend.clock, init.claims.requestTimeoutMs);
-    const mixedCapacities = new MixedCapacities(init.callbacks);
-    this.#context = { ...init, clock: init.claims.backend.clock, firstAttempts, waiting: new Set(), mixedCapacities };
+    this.#context = { ...init, clock: init.claims.backend.clock, firstAttempts, waiting: new Set() };
   }
 
   *[Symbol.iterator](): Iterator<Claim> {
@@ -73,7 +71,6 @@ interface AcquireContext extends AcquiresInit {
   readonly firstAttempts: Deadlines<Acquire>;
   /** Those whose first attempt did not settle them. */
   readonly waiting: Set<Acquire>;
-  readonly mixedCapacities: MixedCapacities;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { AcquiresInit } from "../acquire/acquires-init.js";
 import { Adoptions } from "../acquire/adopt.js";
 import { keepEntriesOf } from "../acquire/keep-entries.js";
 import { LocalQueues } from "../acquire/local-queues.js";
+import { MixedCapacities } from "../acquire/mixed-capacities.js";
 import { SetParts } from "../acquire/set-parts.js";
 import type { ResolvedLockerOptions } from "../config/resolve-options.js";
 import { RetriesExhaustedError, WaitTimeoutError } from "../errors/errors.js";
@@ -104,6 +105,7 @@ export function makeParts(
     activity,
     background,
     callbacks,
+    mixedCapacities: new MixedCapacities(callbacks),
     observer,
     onAcquired: options.onAcquired,
     onOutage: (error) => callbacks.report(error, (late) => backend.explain(late)),

@@ -1,6 +1,6 @@
 -- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
--- null, busy or late; those that are granted have their answer. Busy because somebody else has the root: worth waiting for
--- (acquire_busy); because of its own share, which a renewal has locked: not.
+-- null, busy or late; those that are granted have their answer. Busy because somebody else has the root, or inserts it: worth
+-- waiting for (acquire_busy); because of its own share, which a renewal has locked: not.
 create function leasehold_internal._refuse_shares(
   p_key text,
   p_session integer,
@@ -37,6 +37,7 @@ as $$
 #variable_conflict use_column
 declare
   lease leasehold.leases;
+  is_worth_waiting boolean;
   places integer[] := array(
     select p.place
       from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
@@ -44,6 +45,7 @@ declare
      order by p.place);
 begin
   select l.* into lease from leasehold.leases l where l.key = p_key;
+  is_worth_waiting := not is_root_locked and (lease.key is null or :last_was_shared);
   now := leasehold_internal._ms(clock_timestamp());
   if cardinality(places) > 0 then
     return query
@@ -52,7 +54,7 @@ begin
              case when e.outcome = 'queued' then coalesce(outcomes[e.item], 'queued') else e.outcome end,
              null::bigint, null::float8, e.expires, e.ticket, e.holder, e.holderfence, e.holdersession,
              case
-               when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and :last_was_shared and not is_root_locked then 0
+               when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and is_worth_waiting then 0
                else e.nextlook
              end,
              e.blocker, null::text, null::float8, now, e.proof
@@ -68,7 +70,7 @@ begin
     return query
       select p_items[p.place], coalesce(p.outcome, 'held'), null::bigint, null::float8, expires, null::bigint, holder,
              holderfence, holdersession,
-             case when p.outcome = 'busy' and :last_was_shared and not is_root_locked then 0::float8 end, null::integer,
+             case when p.outcome = 'busy' and is_worth_waiting then 0::float8 end, null::integer,
              null::text, null::float8, now, null::bigint
         from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
        where p.outcome is distinct from 'granted' and (p.waits and (p.outcome is null or p.outcome = 'busy')) is not true;
