@@ -146,9 +146,10 @@ test("a wait that is cancelled while its grant is on its way keeps nobody out, w
   const controller = new AbortController();
   const refused = expect(waiter.acquire("cancelled", { signal: controller.signal })).rejects.toThrow("never mind");
   await until("it waits", isQueued);
+  // Before the release: a look that is on its way by then would be granted past the one that is held.
   const look = proxy.holdStatement(acquire);
-  await held.release();
   await look.arrived;
+  await held.release();
 
   controller.abort(new Error("never mind"));
   await refused;
