@@ -3,7 +3,7 @@ import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
 import { toAnswer } from "./acquire-answers.js";
-import { type Acts, MAX_CONFLICTS, type Proven } from "./acts.js";
+import { type Acts, leaseTerms, MAX_CONFLICTS, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 
 /** Several keys, all or none of them, or a prefix. */
@@ -43,11 +43,7 @@ export async function acquireAll(acts: Acts, request: AcquireAllRequest): Promis
 function ask(acts: Acts, request: AcquireAllRequest, isCareful: boolean): Promise<Proven | null> {
   const { items, terms, notAfterMs, takesPrefix } = request;
   return acts.askProven(acts.connections.commands, ACQUIRE_ALL, [
-    terms.owner,
-    terms.ttlMs,
-    terms.minHoldMs,
-    terms.maxHoldMs === Number.POSITIVE_INFINITY ? null : terms.maxHoldMs,
-    terms.metadata.json,
+    ...leaseTerms(terms),
     String(takesPrefix),
     String(isCareful),
     notAfterMs,

@@ -30,7 +30,7 @@ interface Answerable {
 }
 
 /** Answers the items of one statement. `others`: the answers to those that were not granted plainly. */
-export function answerFirst(items: readonly Answerable[], proven: Proven, others: readonly Row[] | null): void {
+export function answerBatch(items: readonly Answerable[], proven: Proven, others: readonly Row[] | null): void {
   const row = proven.answer.rows[0] as Row; // one row, always
   if (row.fences !== null) {
     const fences = (row.fences as string).split(",");

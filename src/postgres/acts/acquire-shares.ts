@@ -1,8 +1,9 @@
 import { EXACT_TIMES } from "../connection/exact-times.js";
+import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
-import { answerFirst, mayWait, readOthers } from "./acquire-answers.js";
+import { answerBatch, mayWait, readOthers } from "./acquire-answers.js";
 import { again, keysToTell, type Look } from "./acquire-busy.js";
-import { type Acts, type Batch, MAX_BATCH, type Proven } from "./acts.js";
+import { type Acts, type Batch, leaseTerms, MAX_BATCH, type Proven } from "./acts.js";
 import { plainArray, textArray } from "./array-literal.js";
 import { BatchesBySort } from "./batches-by-sort.js";
 
@@ -40,14 +41,18 @@ export function shareLooks({ acts, busy, askCarefully }: ShareLooksInit): Batche
       }
       return;
     }
-    const others = readOthers(proven);
-    await acts.sessionCheck.record(proven.session, others === null || others[0]?.outcome !== "unproven");
-    const rest = others?.filter((row) => !mayWait(row)) ?? null;
-    answerFirst(looks, proven, rest);
-    for (const row of others?.filter(mayWait) ?? []) {
-      busy.add(again(looks[Number(row.item) - 1] as Look, row)); // it is the number of one of them
+    const others = readOthers(proven) ?? [];
+    await acts.sessionCheck.record(proven.session, others[0]?.outcome !== "unproven");
+    const settled: Row[] = [];
+    for (const row of others) {
+      if (mayWait(row)) {
+        busy.add(again(looks[Number(row.item) - 1] as Look, row)); // it is the number of one of them
+      } else {
+        settled.push(row);
+      }
     }
-    acts.notifyNext(keysToTell(looks, others ?? []));
+    answerBatch(looks, proven, settled);
+    acts.notifyNext(keysToTell(looks, settled));
   };
   return new BatchesBySort({ send, maxItems: MAX_BATCH, toPublicError: acts.toPublicError });
 }
@@ -57,11 +62,7 @@ function ask(acts: Acts, looks: readonly Look[]): Promise<Proven | null> {
   const [{ terms }] = requests as [Look["request"]]; // all have the same
   const hasTickets = requests.some(({ ticket }) => ticket !== null);
   return acts.askProven(acts.connections.commands, ACQUIRE_SHARES, [
-    terms.owner,
-    terms.ttlMs,
-    terms.minHoldMs,
-    terms.maxHoldMs === Number.POSITIVE_INFINITY ? null : terms.maxHoldMs,
-    terms.metadata.json,
+    ...leaseTerms(terms),
     String(terms.queues),
     plainArray(requests, ({ notAfterMs }) => notAfterMs),
     textArray(requests, ({ key }) => key),

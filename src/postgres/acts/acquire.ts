@@ -2,10 +2,10 @@ import type { AcquireAnswer, AcquireRequest, FirstAttempt } from "../../store/me
 import { EXACT_TIMES } from "../connection/exact-times.js";
 import type { Row } from "../connection/link.js";
 import { troubleOf } from "../connection/server-errors.js";
-import { ANSWER, answerFirst, mayWait, readOthers, toAnswer } from "./acquire-answers.js";
+import { ANSWER, answerBatch, mayWait, readOthers, toAnswer } from "./acquire-answers.js";
 import { again, busyLooks, keysToTell, type Look, termsOf } from "./acquire-busy.js";
 import { type ShareLooksInit, shareLooks } from "./acquire-shares.js";
-import { type Acts, Asked, Batch, inOrder, MAX_BATCH, MAX_CYCLES, type Proven } from "./acts.js";
+import { type Acts, Asked, Batch, inOrder, leaseTerms, MAX_BATCH, MAX_CYCLES, type Proven } from "./acts.js";
 import { BatchesBySort } from "./batches-by-sort.js";
 
 // Columns have names of one lower-case word: a given client may rename all others (`transform: postgres.camel`).
@@ -133,6 +133,7 @@ export class AcquireAct {
     let proven: Proven | null;
     try {
       proven = await this.#acts.askProven(connections.commands, ACQUIRE_FIRST, [
+        // leaseTerms, written out: this is sent for most locks.
         terms.owner,
         terms.ttlMs,
         terms.minHoldMs,
@@ -165,7 +166,7 @@ export class AcquireAct {
     }
     const others = readOthers(proven);
     await this.#acts.sessionCheck.record(proven.session, others === null || others[0]?.outcome !== "unproven");
-    answerFirst(items, proven, others);
+    answerBatch(items, proven, others);
   };
 
   /** The same of looks. Rejects when it has answered none. */
@@ -223,11 +224,7 @@ export class AcquireAct {
     return this.#acts.askProven(this.#acts.connections.commands, ACQUIRE_ONE, [
       key,
       token,
-      terms.owner,
-      terms.ttlMs,
-      terms.minHoldMs,
-      terms.maxHoldMs === Number.POSITIVE_INFINITY ? null : terms.maxHoldMs,
-      terms.metadata.json,
+      ...leaseTerms(terms),
       notAfterMs,
       String(terms.queues),
       ticket?.number.toString() ?? null,

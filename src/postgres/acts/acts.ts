@@ -1,6 +1,6 @@
 import { type LeaseholdError, UnavailableError } from "../../errors/errors.js";
 import { resolved } from "../../runtime/soon.js";
-import type { Proof } from "../../store/messages.js";
+import type { GrantTerms, Proof } from "../../store/messages.js";
 import { localBound, type ServerClock } from "../../store/server-clock.js";
 import type { Connections } from "../connection/connections.js";
 import type { Answer, Lane } from "../connection/lane.js";
@@ -111,6 +111,11 @@ export class Acts {
       this.#notifier.add(keys, this.session?.id ?? null);
     }
   }
+}
+
+/** What a grant is asked for with: owner, TTL, minimum and maximum hold, metadata. */
+export function leaseTerms({ owner, ttlMs, minHoldMs, maxHoldMs, metadata }: GrantTerms): readonly Parameter[] {
+  return [owner, ttlMs, minHoldMs, maxHoldMs === Number.POSITIVE_INFINITY ? null : maxHoldMs, metadata.json];
 }
 
 /** Until when a lease lasts that was granted or renewed. */

@@ -175,9 +175,7 @@ begin
         outcome := 'late';
       elsif leasehold_internal._is_next(lease, p_token) then
         if :last_was_shared then
-          if exists (select from leasehold.shares s where s.key = p_key) then
-            lapsed := leasehold_internal._clear_shares(p_key);
-          end if;
+          lapsed := leasehold_internal._clear_shares(p_key);
         end if;
         if leasehold_internal._is_grantable(lease) then
           outcome := 'granted';
