@@ -4667,11 +4667,12 @@ $$;
 -- null when there is none, as on a standby.
 --
 -- lone: the place of the only transaction but our own; 0 if there are several, null if there is none. oldest: the age of the
--- oldest transaction that is open at all. multixacts: how many numbers of multixacts the tables can have. One row, and one look
--- at the locks, for a view over all keys as for one key.
+-- oldest transaction that is open at all. oldest_multixact: the tables have none before that one. Not its age, which grows with
+-- each multixact that is made meanwhile: the first one would be taken for one that the tables cannot have. One row, and one
+-- look at the locks, for a view over all keys as for one key.
 create function leasehold_internal._open_transactions(
   out xids xid[], out pids integer[], out gids text[], out transactions text[], out lone integer, out oldest integer,
-  out multixacts integer)
+  out oldest_multixact xid)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -4709,10 +4710,12 @@ begin
     from open o;
   if xids is not null then
     oldest := age(pg_snapshot_xmin(pg_current_snapshot())::xid);
-    multixacts := (
-      select max(mxid_age(c.relminmxid))
+    oldest_multixact := (
+      select c.relminmxid
         from pg_class c
-       where c.oid in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass));
+       where c.oid in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass)
+       order by mxid_age(c.relminmxid) desc
+       limit 1);
   end if;
 end
 $$;
@@ -4723,7 +4726,7 @@ comment on function leasehold_internal._open_transactions() is
 -- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot
 -- be told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction
 -- has ended, so most of them mean nothing.
-create function leasehold_internal._locker(locked xid, xids xid[], lone integer, multixacts integer) returns integer
+create function leasehold_internal._locker(locked xid, xids xid[], lone integer, oldest_multixact xid) returns integer
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -4739,7 +4742,7 @@ begin
   end if;
   -- xmax is a transaction, or a multixact of several (guards) of which some may have ended. Nothing says which. No open
   -- transaction has that number, so take it for a multixact if the table can have one with that number.
-  if mxid_age(locked) between 1 and multixacts then
+  if mxid_age(locked) between 1 and mxid_age(oldest_multixact) then
     suspects := suspects || array(select m.xid from pg_get_multixact_members(locked) m);
     place := (select min(array_position(xids, s.xid)) from unnest(suspects) s (xid));
     if place is not null then
@@ -4780,7 +4783,7 @@ begin
 end
 $$;
 
-comment on function leasehold_internal._locker(xid, xid[], integer, integer) is
+comment on function leasehold_internal._locker(xid, xid[], integer, xid) is
   'Which of some open transactions has a row locked: its place among them, 0 if it is not known which, null if none has.';
 --> statement-breakpoint
 -- Which open transaction keeps the row of a key locked, or that of one of its shares, or has not committed its first grant:
@@ -4832,10 +4835,10 @@ begin
          and k.classid = (leasehold_internal._key_lock(p_key) >> 32 & 4294967295)::oid
          and k.database = (select d.oid from pg_database d where d.datname = current_database()));
   elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
-    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
+    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.oldest_multixact);
   end if;
   places := place || case when p_fence is null then array(
-    select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts)
+    select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.oldest_multixact)
       from leasehold.shares s
      where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) end;
   -- One that can be told, and our own transaction only if there is no other.
@@ -6067,8 +6070,8 @@ select l.key, l.mode, l.weight, l.capacity, l.fence, l.owner, l.session_id, l.tt
  cross join lateral (
    select case
             when open.xids is not null and l.locked <> '0'::xid and l.locked <> l.version
-             and (age(l.locked) <= open.oldest or mxid_age(l.locked) between 1 and open.multixacts)
-              then leasehold_internal._locker(l.locked, open.xids, open.lone, open.multixacts)
+             and (age(l.locked) <= open.oldest or mxid_age(l.locked) between 1 and mxid_age(open.oldest_multixact))
+              then leasehold_internal._locker(l.locked, open.xids, open.lone, open.oldest_multixact)
           end as place
    offset 0) b
  cross join lateral (
@@ -6173,11 +6176,16 @@ select w.key, w."position", w.mode, w.weight, w.capacity, w.ticket, w.owner, w.s
           from leasehold_internal._queue() q) w
  cross join (select clock_timestamp() as now) clock
   left join (
-         select distinct on (k.key) k.key, k.owner, k.fence, k.acquired_at, k.blocking_pid, k.blocking_transaction
+         select distinct on (k.key) k.key, k.owner, k.fence, k.acquired_at,
+                first_value(k.blocking_pid) over any_of_key as blocking_pid,
+                first_value(k.blocking_transaction) over any_of_key as blocking_transaction
            from leasehold_internal._keys k
           where (k.state in ('held', 'revoked', 'cooling') or k.is_blocked)
             -- As a list: or each waiter is joined with all sessions, to find that of the holder.
             and k.key = any (array(select distinct q.key from leasehold_internal._queue() q))
+         -- Of several who share the key any may be guarded: that keeps it whoever of them goes.
+         window any_of_key as (
+           partition by k.key order by k.blocking_pid is null and k.blocking_transaction is null, k.rank, k.fence)
           order by k.key, k.rank, k.fence
        ) blocking on blocking.key = w.key
   left join leasehold_internal._presence() p on p.id = w.session_id;

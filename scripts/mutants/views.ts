@@ -68,7 +68,7 @@ export const views: readonly Mutant[] = [
   {
     name: "views: several guards of one key are nobody",
     file: "src/sql/leases/_locker.sql",
-    edits: [["if mxid_age(locked) between 1 and multixacts then", "if false then"]],
+    edits: [["if mxid_age(locked) between 1 and mxid_age(oldest_multixact) then", "if false then"]],
     tests: states,
   },
   {
@@ -140,7 +140,7 @@ export const views: readonly Mutant[] = [
     file: "src/sql/views/_keys.sql",
     edits: [
       [
-        " and l.locked <> '0'::xid and l.locked <> l.version\n             and (age(l.locked) <= open.oldest or mxid_age(l.locked) between 1 and open.multixacts)\n",
+        " and l.locked <> '0'::xid and l.locked <> l.version\n             and (age(l.locked) <= open.oldest or mxid_age(l.locked) between 1 and mxid_age(open.oldest_multixact))\n",
         "\n",
       ],
     ],

@@ -15,17 +15,20 @@ export interface Holding {
 serve<OracleWorkerArgs>(async ({ url, options }) => {
   const locker = createLocker({ url, waitMs: 60_000, onError: () => {}, ...options });
   await locker.ready();
+  let waits = new AbortController();
   return {
     take: async ({ key, options }: { key: string; options: AcquireOptions }) =>
       (await locker.tryAcquire(key, options)) !== null,
-    wait: ({ key }: { key: string }) => {
-      locker.acquire(key).catch(() => undefined);
+    wait: ({ key, options }: { key: string; options: AcquireOptions }) => {
+      locker.acquire(key, { ...options, signal: waits.signal }).catch(() => undefined);
     },
-    release: async ({ key }: { key: string }) => {
-      await locker
-        .get(key)
-        ?.release()
-        .catch(() => undefined); // it may be lost
+    giveUp: () => {
+      waits.abort();
+      waits = new AbortController();
+    },
+    release: async ({ key, fence }: { key: string; fence?: bigint }) => {
+      const held = locker.locks(key).find((lock) => fence === undefined || lock.fence === fence);
+      await held?.release().catch(() => undefined); // it may be lost
     },
     holds: (): Holding[] =>
       locker

@@ -128,6 +128,8 @@ test("a minimum hold, a revoked share, and guards: of one that is held, and of o
   expect(await overOf("d")).toHaveLength(0);
   expect(await waitsOf("d")).toMatchObject([{ blocked_by_fence: String(held.fence), blocking_pid: first.pid }]);
   await first.rollback();
+  // the guard of what has expired keeps the key, whoever holds it
+  expect(await waitsOf("d")).toMatchObject([{ blocked_by_fence: String(held.fence), blocking_pid: second.pid }]);
   await second.rollback();
   expect(await overOf("d")).toMatchObject([{ fence: String(lapsed.fence), reason: "expired" }]);
   end.abort();

@@ -44,10 +44,10 @@ begin
          and k.classid = (leasehold_internal._key_lock(p_key) >> 32 & 4294967295)::oid
          and k.database = (select d.oid from pg_database d where d.datname = current_database()));
   elsif newest.locked <> '0'::xid and newest.locked <> newest.version then
-    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.multixacts);
+    place := leasehold_internal._locker(newest.locked, open.xids, open.lone, open.oldest_multixact);
   end if;
   places := place || case when p_fence is null then array(
-    select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.multixacts)
+    select leasehold_internal._locker(s.xmax, open.xids, open.lone, open.oldest_multixact)
       from leasehold.shares s
      where s.key = p_key and s.xmax <> '0'::xid and s.xmax <> s.xmin) end;
   -- One that can be told, and our own transaction only if there is no other.

@@ -1,7 +1,7 @@
 -- Who has a row locked whose xmax is "locked": a place in the arrays of _open_transactions; 0 if it is one of them and cannot
 -- be told which, or one that began after they were looked for; null if nobody has. xmax stays in the row when its transaction
 -- has ended, so most of them mean nothing.
-create function leasehold_internal._locker(locked xid, xids xid[], lone integer, multixacts integer) returns integer
+create function leasehold_internal._locker(locked xid, xids xid[], lone integer, oldest_multixact xid) returns integer
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -17,7 +17,7 @@ begin
   end if;
   -- xmax is a transaction, or a multixact of several (guards) of which some may have ended. Nothing says which. No open
   -- transaction has that number, so take it for a multixact if the table can have one with that number.
-  if mxid_age(locked) between 1 and multixacts then
+  if mxid_age(locked) between 1 and mxid_age(oldest_multixact) then
     suspects := suspects || array(select m.xid from pg_get_multixact_members(locked) m);
     place := (select min(array_position(xids, s.xid)) from unnest(suspects) s (xid));
     if place is not null then
@@ -58,5 +58,5 @@ begin
 end
 $$;
 
-comment on function leasehold_internal._locker(xid, xid[], integer, integer) is
+comment on function leasehold_internal._locker(xid, xid[], integer, xid) is
   'Which of some open transactions has a row locked: its place among them, 0 if it is not known which, null if none has.';

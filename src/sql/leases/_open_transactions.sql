@@ -4,11 +4,12 @@
 -- null when there is none, as on a standby.
 --
 -- lone: the place of the only transaction but our own; 0 if there are several, null if there is none. oldest: the age of the
--- oldest transaction that is open at all. multixacts: how many numbers of multixacts the tables can have. One row, and one look
--- at the locks, for a view over all keys as for one key.
+-- oldest transaction that is open at all. oldest_multixact: the tables have none before that one. Not its age, which grows with
+-- each multixact that is made meanwhile: the first one would be taken for one that the tables cannot have. One row, and one
+-- look at the locks, for a view over all keys as for one key.
 create function leasehold_internal._open_transactions(
   out xids xid[], out pids integer[], out gids text[], out transactions text[], out lone integer, out oldest integer,
-  out multixacts integer)
+  out oldest_multixact xid)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set debug_print_plan = off
@@ -46,10 +47,12 @@ begin
     from open o;
   if xids is not null then
     oldest := age(pg_snapshot_xmin(pg_current_snapshot())::xid);
-    multixacts := (
-      select max(mxid_age(c.relminmxid))
+    oldest_multixact := (
+      select c.relminmxid
         from pg_class c
-       where c.oid in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass));
+       where c.oid in ('leasehold.leases'::regclass, 'leasehold.shares'::regclass)
+       order by mxid_age(c.relminmxid) desc
+       limit 1);
   end if;
 end
 $$;

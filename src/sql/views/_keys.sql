@@ -20,8 +20,8 @@ select l.key, l.mode, l.weight, l.capacity, l.fence, l.owner, l.session_id, l.tt
  cross join lateral (
    select case
             when open.xids is not null and l.locked <> '0'::xid and l.locked <> l.version
-             and (age(l.locked) <= open.oldest or mxid_age(l.locked) between 1 and open.multixacts)
-              then leasehold_internal._locker(l.locked, open.xids, open.lone, open.multixacts)
+             and (age(l.locked) <= open.oldest or mxid_age(l.locked) between 1 and mxid_age(open.oldest_multixact))
+              then leasehold_internal._locker(l.locked, open.xids, open.lone, open.oldest_multixact)
           end as place
    offset 0) b
  cross join lateral (

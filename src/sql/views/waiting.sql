@@ -14,11 +14,16 @@ select w.key, w."position", w.mode, w.weight, w.capacity, w.ticket, w.owner, w.s
           from leasehold_internal._queue() q) w
  cross join (select clock_timestamp() as now) clock
   left join (
-         select distinct on (k.key) k.key, k.owner, k.fence, k.acquired_at, k.blocking_pid, k.blocking_transaction
+         select distinct on (k.key) k.key, k.owner, k.fence, k.acquired_at,
+                first_value(k.blocking_pid) over any_of_key as blocking_pid,
+                first_value(k.blocking_transaction) over any_of_key as blocking_transaction
            from leasehold_internal._keys k
           where (k.state in ('held', 'revoked', 'cooling') or k.is_blocked)
             -- As a list: or each waiter is joined with all sessions, to find that of the holder.
             and k.key = any (array(select distinct q.key from leasehold_internal._queue() q))
+         -- Of several who share the key any may be guarded: that keeps it whoever of them goes.
+         window any_of_key as (
+           partition by k.key order by k.blocking_pid is null and k.blocking_transaction is null, k.rank, k.fence)
           order by k.key, k.rank, k.fence
        ) blocking on blocking.key = w.key
   left join leasehold_internal._presence() p on p.id = w.session_id;
