@@ -298,10 +298,11 @@ test("a row that is written after the look at the locks is not taken for the onl
   const [guard, writer] = [await openClient(database.url), await openClient(database.url)];
   await guard.unsafe("begin");
   await guard`select leasehold.guard('guarded', ${String(lock.fence)}::bigint)`;
-  const [open] = await sql`select xids::text, pids, lone, multixacts from leasehold_internal._open_transactions()`;
+  const [open] =
+    await sql`select xids::text, pids, lone, oldest_multixact::text as oldest from leasehold_internal._open_transactions()`;
   const lockerOf = async (key: string) => {
     const [row] =
-      await sql`select leasehold_internal._locker(xmax, ${open?.xids}::xid[], ${open?.lone}, ${open?.multixacts}) as place
+      await sql`select leasehold_internal._locker(xmax, ${open?.xids}::xid[], ${open?.lone}, ${open?.oldest}::xid) as place
       from leasehold.leases where key = ${key}`;
     return row?.place;
   };
