@@ -35,6 +35,7 @@ import { sets } from "./mutants/sets.js";
 import { sharedStores } from "./mutants/shared-stores.js";
 import { shares } from "./mutants/shares.js";
 import { sharing } from "./mutants/sharing.js";
+import { sharingViews } from "./mutants/sharing-views.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -85,6 +86,7 @@ const mutants = [
   ...sets,
   ...shares,
   ...sharing,
+  ...sharingViews,
   ...sqlApi,
   ...sharedStores,
   ...stores,

@@ -37,8 +37,9 @@ export const deck: readonly (readonly [act: string, times: number])[] = [
 export function createActs(play: Play, { sql }: TestDatabase, compare: () => Promise<void>): Acts {
   const cool = async (terms: AcquireOptions) => {
     const key = play.own("cool");
-    const [first, second] = play.shuffled(play.awake());
+    const [first, second, third] = play.shuffled(play.awake());
     await play.take(first, key, { ...terms, minHoldMs: 2_000 });
+    await play.take(third, key, terms);
     await play.wait(second, key);
     await play.release(first, key);
   };
@@ -87,9 +88,9 @@ export function createActs(play: Play, { sql }: TestDatabase, compare: () => Pro
       await play.take(play.absent(), shared, { capacity: 3, weight: 2 });
       await play.take(play.any(play.present()), shared, { capacity: 4 });
     },
-    /** Released, and kept for a while from somebody who waits for it. */
+    /** Released, and kept for a while from somebody who waits for it; a share beside a newer one that is held. */
     cool: () => cool({}),
-    coolShare: () => cool(play.any([reading, { capacity: 3, weight: 2 }]) ?? {}),
+    coolShare: () => cool(play.any([reading, { capacity: 5, weight: 2 }]) ?? {}),
     lapse: async () => {
       const options = { ttlMs: 1_000, keepAlive: false };
       await play.take(play.any(play.awake()), play.own("lapsed"), options);
@@ -192,8 +193,9 @@ export function createActs(play: Play, { sql }: TestDatabase, compare: () => Pro
       await play.guard(shared, player.owner);
       await play.take(player, key, { ttlMs: 1_500 });
       await play.guard(key);
-      await play.wait(other, key);
-      await play.wait(other, shared);
+      // nobody ends the waits of this one
+      await play.wait(play.absent(), key);
+      await play.wait(play.absent(), shared);
       // nobody frees them: one that is awake frees what has expired at once
       await play.take(player, play.own("hung"), { ttlMs: 1_500 });
       await play.take(player, play.own("hung"), { ...reading, ttlMs: 1_500 });

@@ -21,6 +21,7 @@ export const all: readonly string[] = [
   "exclusive waits for shared in a cycle",
   "in the queue",
   "none of a cycle: somebody may make room",
+  "one in its minimum hold beside one that is held",
   "one that has ended beside one that is held",
   "passed by",
   "semaphore waits for semaphore in a cycle",
@@ -62,6 +63,9 @@ export function* statesIn(views: Views, picture: Picture): Generator<string> {
       if (others.some(({ weight }) => weight !== lease.weight)) yield "several weights";
     }
     if (Number(lease.waiters) > 1) yield "several wait";
+    if (lease.state === "cooling" && held.some(({ key }) => key === lease.key)) {
+      yield "one in its minimum hold beside one that is held";
+    }
   }
   for (const { position, mode, key, blocking_pid } of views.waiting) {
     yield position === null ? "passed by" : "in the queue";

@@ -67,9 +67,7 @@ test("every view says what the tables, the locks and the processes say", { timeo
   const acts = createActs(play, database, compare);
   // Some of it lasts no longer than a busy machine takes to look: then it is played again.
   const missing = () => all.filter((what) => !seen.has(what));
-  let rounds = 0;
   for (let round = 0; round < ROUNDS || (missing().length > 0 && round < ROUNDS + 4); round += 1) {
-    rounds = round + 1;
     const [first, ...rest] = deck.flatMap(([act, times]) => Array<string>(times).fill(act));
     for (const act of [first, ...play.shuffled(rest)]) {
       await acts[act as string]?.();
@@ -91,7 +89,6 @@ test("every view says what the tables, the locks and the processes say", { timeo
       return seen.has("exclusive: orphaned") && seen.has("share: orphaned");
     });
   }
-  console.log("ROUND", rounds);
   expect(missing()).toEqual([]);
 });
 
