@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { SpreadOut } from "./test/support/spread-out.js";
 
 /** As a user imports it: what examples/ has. The same for the compiler and tsx is in tsconfig.json. */
 const source = (name: string): string => fileURLToPath(new URL(`src/${name}.ts`, import.meta.url));
@@ -39,6 +40,7 @@ const config: ViteUserConfig = defineConfig({
     pool: "forks",
     // More than there are processors: tests mostly wait, for a time or for an answer.
     maxWorkers: 5,
+    sequence: { sequencer: SpreadOut },
     // Against what hangs, and nothing else: on a busy machine a test of half a second has taken 16.
     testTimeout: 180_000,
     hookTimeout: 180_000,
