@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { SpreadOut } from "./test/support/spread-out.js";
 
 /** As a user imports it: what examples/ has. The same for the compiler and tsx is in tsconfig.json. */
 const source = (name: string): string => fileURLToPath(new URL(`src/${name}.ts`, import.meta.url));
@@ -39,12 +40,23 @@ const config: ViteUserConfig = defineConfig({
     pool: "forks",
     // More than there are processors: tests mostly wait, for a time or for an answer.
     maxWorkers: 5,
+    sequence: { sequencer: SpreadOut },
     // Against what hangs, and nothing else: on a busy machine a test of half a second has taken 16.
     testTimeout: 180_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
     projects: [
-      { extends: true, test: { name: "unit", setupFiles: "test/unit/setup.ts", include: unit, testTimeout: 20_000 } },
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          setupFiles: "test/unit/setup.ts",
+          include: unit,
+          testTimeout: 20_000,
+          // Files share processes, and load the sources once in each: half the time. What one leaves behind fails it (test/unit/setup.ts).
+          isolate: false,
+        },
+      },
       {
         extends: true,
         test: {

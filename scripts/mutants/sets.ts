@@ -11,6 +11,7 @@ const direct = "test/sets/sql.test.ts";
 const waiting = "test/sets/waiting.test.ts";
 const lockSet = "test/sets/lock-set.test.ts";
 const instances = "test/sets/instances.test.ts";
+const shares = "test/sets/shares.test.ts";
 const unit = "test/unit/set-acquire.test.ts";
 
 type Edits = Mutant["edits"];
@@ -290,5 +291,17 @@ export const sets: readonly Mutant[] = [
     "src/locker/sets.ts",
     [['terms.reentry === "throw" ? insideOfAll(set, body) : body', "body"]],
     lockSet,
+  ),
+  one(
+    "set: shares of several keys are asked for one after the other",
+    side,
+    [["      return await this.#askSideBySide(keys);", "      return await this.#askOneByOne(keys);"]],
+    shares,
+  ),
+  one(
+    "set: of several shares that are refused the last one is counted",
+    side,
+    [["    if (refused !== null) {\n      this.#set.asked(", "    if (keys.length === 0) {\n      this.#set.asked("]],
+    shares,
   ),
 ];

@@ -60,6 +60,8 @@ export class SetSide implements SetInProgress {
   #leases: Lease[] = [];
   /** Claims of requests for several keys that are not parts: not answered, or in doubt. */
   readonly #asked = new Set<Claim>();
+  /** By key, the last single claim that was settled. */
+  readonly #ended = new Map<string, ObservedClaim>();
   #leaving: Promise<void>[] = [];
 
   constructor(parts: SetParts, set: SetOfSide) {
@@ -77,7 +79,12 @@ export class SetSide implements SetInProgress {
         },
       },
       background: { add: (work) => this.#leave(work) },
-      observer: { acquireEnded: (claim) => set.asked(claim) },
+      observer: {
+        acquireEnded: (claim) => {
+          this.#ended.set(claim.key, claim);
+          set.asked(claim);
+        },
+      },
       onAcquired: null,
       toError: set.toError,
     });
@@ -107,9 +114,11 @@ export class SetSide implements SetInProgress {
   /** Asks for all of them, or for the longest run from the first on, without queueing. @throws UnavailableError */
   async askAll(keys: readonly string[], takesPrefix: boolean, deadline: Instant): Promise<Asked> {
     const { clock, acquireAll } = this.parts.init.claims.backend;
-    // A share has no statement for several keys.
-    if (acquireAll === null || this.#set.terms.share !== null) {
+    if (acquireAll === null || (this.#set.terms.share !== null && takesPrefix)) {
       return await this.#askOneByOne(keys);
+    }
+    if (this.#set.terms.share !== null) {
+      return await this.#askSideBySide(keys);
     }
     const claims = keys.map((key) => new Claim(this.parts.init.claims, key, this.#terms(0)));
     for (const claim of claims) {
@@ -257,6 +266,30 @@ export class SetSide implements SetInProgress {
       }
     }
     return { granted: keys.length, refused: null };
+  }
+
+  /** Each by itself, but on the same terms and at the same time: tries of shares are sent in one statement. */
+  async #askSideBySide(keys: readonly string[]): Promise<Asked> {
+    const terms = this.#terms(0);
+    // When one fails the others are waited for: what they are granted is a part, and is given back.
+    const tries = await Promise.allSettled(keys.map((key) => this.#acquires.tryAcquire(key, terms)));
+    this.#set.refuseIfEnded();
+    let granted = 0;
+    let refused: SetRefused | null = null;
+    for (const [index, one] of tries.entries()) {
+      if (one.status === "rejected") {
+        throw one.reason;
+      }
+      if (!("outcome" in one.value)) {
+        granted += 1;
+      } else {
+        refused ??= { ...one.value, key: keys[index] as string };
+      }
+    }
+    if (refused !== null) {
+      this.#set.asked(this.#ended.get(refused.key) as ObservedClaim); // it was settled
+    }
+    return { granted, refused };
   }
 
   #hold(claim: Claim, grant: Grant): Lease {

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { nodeArguments } from "../support/compiled.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
@@ -8,12 +8,12 @@ import { startProxy } from "../support/proxy.js";
 import { noteStderr } from "../support/uncaught.js";
 
 const database = await createDatabase();
-const script = fileURLToPath(new URL("./scripts/no-close.ts", import.meta.url));
+const script = nodeArguments(new URL("./scripts/no-close.ts", import.meta.url));
 
 /** How the script ends; it is killed after a time in which any script has ended. */
 function run(url: string, mode: string): Promise<{ code: unknown; signal: unknown; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    const args = ["--import", "tsx", script, url, mode];
+    const args = [...script, url, mode];
     // less than the 60 s of idleTimeoutMs and ttlMs: it must not be these that end it
     execFile(process.execPath, args, { timeout: 55_000, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
       noteStderr(`script ${mode}`, stderr);

@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.js";
-import { buildCli, findPython, hasShell, runCli } from "../support/cli.js";
+import { findPython, hasShell, runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { Terminal } from "../support/terminal.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const python = findPython();
 const folder = await mkdtemp(join(tmpdir(), "leasehold-completion-"));
 afterAll(() => rm(folder, { recursive: true, force: true }));

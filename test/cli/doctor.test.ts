@@ -1,13 +1,14 @@
 import { expect, test } from "vitest";
 import type { Facts } from "../../src/cli/doctor/facts.js";
 import { findingsIn, hasProblem } from "../../src/cli/doctor/findings.js";
-import { buildCli, runCli } from "../support/cli.js";
+import { runCli } from "../support/cli.js";
 import { startCluster } from "../support/cluster.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { findPgBouncer, PgBouncer } from "../support/pgbouncer.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 const pgbouncer = await findPgBouncer();
 

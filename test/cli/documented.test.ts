@@ -7,13 +7,14 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.js";
 import { Tokens } from "../sql-api/transcript.js";
-import { buildCli, cliEnvironment } from "../support/cli.js";
+import { cliEnvironment } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { until } from "../support/until.js";
 
 const page = await readFile(new URL("../../docs/reference/command-line.md", import.meta.url), "utf8");
-const cli = await buildCli();
+const cli = cliProgram();
 
 test("what it shows is what comes", async () => {
   const exchanges = readExchanges();

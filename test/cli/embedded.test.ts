@@ -6,12 +6,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildCli, CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { guard } from "../support/guardian.js";
 import { isRunning } from "../support/processes.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const nodeModules = fileURLToPath(new URL("../../node_modules", import.meta.url));
 let state: string;
 let env: Record<string, string>;

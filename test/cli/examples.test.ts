@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { allCommands } from "../../src/cli/commands.js";
-import { buildCli, cliEnvironment } from "../support/cli.js";
+import { cliEnvironment } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 const role = await createRole(database);
 const folder = await mkdtemp(join(tmpdir(), "leasehold-examples-"));

@@ -2,11 +2,12 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createLocker, type Locker } from "../../src/index.js";
 import { Router } from "../../src/instances/router.js";
-import { buildCli, CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase } from "../support/database.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const [east, west] = await Promise.all([createDatabase(), createDatabase()]);
 const instances = { east: { url: east.url }, west: { url: west.url, weight: 2 } };
 const router = new Router([

@@ -3,12 +3,13 @@ import { expect, test } from "vitest";
 import { guardBlock } from "../../src/postgres/connection/owners.js";
 import { migrations } from "../../src/postgres/schema/migrations.generated.js";
 import { openSession } from "../fencing/session.js";
-import { buildCli, CliProcess, runCli } from "../support/cli.js";
+import { CliProcess, runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 
 /** All that a migration makes, as the catalog tells it. */
 async function schemaOf(sql: postgres.Sql): Promise<Record<string, unknown>> {

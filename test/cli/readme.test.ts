@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, expect, test } from "vitest";
-import { buildCli, cliEnvironment } from "../support/cli.js";
+import { cliEnvironment } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
 import { blocksOf, readPage } from "../support/pages.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const folder = await mkdtemp(join(tmpdir(), "leasehold-readme-cli-"));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

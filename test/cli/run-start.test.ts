@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { buildCli, runCli } from "../support/cli.js";
+import { runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase } from "../support/database.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 
 test("a signal that arrives while the command is just starting is passed on as well", async () => {

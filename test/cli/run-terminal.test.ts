@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
-import { buildCli, findPython } from "../support/cli.js";
+import { findPython } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
@@ -10,7 +11,7 @@ import { isRunning } from "../support/processes.js";
 import { Terminal } from "../support/terminal.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 const python = findPython();
 const folder = await mkdtemp(join(tmpdir(), "leasehold-run-"));

@@ -5,7 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { buildCli, CliProcess, type CliResult, cliEnvironment, runCli } from "../support/cli.js";
+import { CliProcess, type CliResult, cliEnvironment, runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
@@ -13,7 +14,7 @@ import { isRunning } from "../support/processes.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 const folder = await mkdtemp(join(tmpdir(), "leasehold-run-"));
 afterAll(() => rm(folder, { recursive: true, force: true }));

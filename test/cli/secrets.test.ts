@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { buildCli, CliProcess, runCli } from "../support/cli.js";
+import { CliProcess, runCli } from "../support/cli.js";
 import { changeUrl } from "../support/client.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 
 const commands = [

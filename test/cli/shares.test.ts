@@ -1,11 +1,12 @@
 // Read locks and semaphores on the command line.
 import { expect, test } from "vitest";
-import { buildCli, CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 const { sql } = database;
 

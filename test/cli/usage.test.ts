@@ -3,10 +3,11 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.js";
-import { buildCli, cliEnvironment, runCli } from "../support/cli.js";
+import { cliEnvironment, runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase } from "../support/database.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 const names = Object.keys(commands);
 const expected = "expected a duration such as 500ms, 30s, 2m or 1h30m";

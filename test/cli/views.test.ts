@@ -2,13 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
 import { openGuard, openSession } from "../fencing/session.js";
-import { buildCli, type CliResult, runCli } from "../support/cli.js";
+import { type CliResult, runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 
 interface Scene extends AsyncDisposable {

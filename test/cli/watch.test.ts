@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { buildCli, CliProcess, findPython } from "../support/cli.js";
+import { CliProcess, findPython } from "../support/cli.js";
 import { startCluster } from "../support/cluster.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
@@ -8,7 +9,7 @@ import { startProxy } from "../support/proxy.js";
 import { Terminal } from "../support/terminal.js";
 import { until } from "../support/until.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 const python = findPython();
 

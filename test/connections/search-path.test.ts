@@ -7,7 +7,8 @@ import { createServer, connect as dial, type Socket } from "node:net";
 import { expect, test } from "vitest";
 import { parseConnectionUrl } from "../../src/config/connection-url.js";
 import { connect, HostList } from "../../src/postgres/connection/connect.js";
-import { buildCli, runCli } from "../support/cli.js";
+import { runCli } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { type PostgresProxy, startProxy } from "../support/proxy.js";
@@ -63,7 +64,7 @@ test("a migration: the first message sets the path, and nothing stays set", asyn
 });
 
 test("the command line sets the path for each transaction, for it may be a pooler's connection", async () => {
-  const program = await buildCli();
+  const program = cliProgram();
   await using proxy = await startProxy(database.url);
   const { code, stderr } = await runCli(program, ["ls"], { url: proxy.url(database.url) });
   expect([code, stderr]).toEqual([0, ""]);

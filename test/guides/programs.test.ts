@@ -1,6 +1,7 @@
 // The programs of the guides, each as a process of its own, against a real Postgres; and the SQL that they need.
 import { describe, expect, test } from "vitest";
-import { buildCli, CliProcess } from "../support/cli.js";
+import { CliProcess } from "../support/cli.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
@@ -26,7 +27,7 @@ describe("cron", () => {
 
   test("the line of the crontab does it once, says nothing about the rest, and keeps the job's exit code", async () => {
     expectLeft(database, "leases");
-    const cli = await buildCli();
+    const cli = cliProgram();
     const [line = ""] = blocks("sh", "docs/guides/cron.md").map(({ text }) => text.trim());
     const [, options = ""] = /^0 3 \* \* \* {2}leasehold run report:daily (.+) -- \S+$/.exec(line) ?? [];
     expect(options).not.toBe("");

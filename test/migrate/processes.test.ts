@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type postgres from "postgres";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createLocker } from "../../src/index.js";
@@ -8,10 +7,11 @@ import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 import { migrations } from "../../src/postgres/schema/migrations.generated.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
+import { nodeArguments } from "../support/compiled.js";
 import { noteStderr } from "../support/uncaught.js";
 import { connectTo } from "./connection.js";
 
-const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
+const worker = nodeArguments(new URL("worker.ts", import.meta.url));
 const children: ChildProcess[] = [];
 let cluster: Cluster;
 
@@ -180,7 +180,7 @@ async function emptyDatabase(name: string): Promise<{ url: string; sql: postgres
 }
 
 async function startWorker(url: string) {
-  const child = spawn(process.execPath, ["--import", "tsx", worker, url], { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...worker, url], { stdio: ["pipe", "pipe", "pipe"] });
   children.push(child);
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {

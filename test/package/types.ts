@@ -44,15 +44,13 @@ const strictest = {
 
 /** What is compiled together. Drizzle's own types fail without `skipLibCheck`: they name drivers that are not installed. */
 const subjects: readonly Subject[] = [
-  { name: "the main entry", file: "lock", peer: null },
-  { name: "leasehold/config", file: "config", peer: null },
-  { name: "leasehold/store and leasehold/testing", file: "testing", peer: null },
+  { name: "the main entry, leasehold/config, /store and /testing", files: ["lock", "config", "testing"], peer: null },
   // the declarations of @opentelemetry/api use `console`
-  { name: "leasehold/otel", file: "otel", peer: "otel", types: ["node"] },
-  { name: "leasehold/drizzle", file: "drizzle", peer: "drizzle", skipLibCheck: true },
+  { name: "leasehold/otel", files: ["otel"], peer: "otel", types: ["node"] },
+  { name: "leasehold/drizzle", files: ["drizzle"], peer: "drizzle", skipLibCheck: true },
   {
     name: "leasehold/drizzle, with the oldest drizzle-orm",
-    file: "drizzle",
+    files: ["drizzle"],
     peer: "oldestDrizzle",
     skipLibCheck: true,
   },
@@ -60,7 +58,7 @@ const subjects: readonly Subject[] = [
 
 interface Subject {
   readonly name: string;
-  readonly file: string;
+  readonly files: readonly string[];
   readonly peer: Peer | null;
   readonly skipLibCheck?: boolean;
   readonly types?: readonly string[];
@@ -71,8 +69,8 @@ export function types(workplace: Workplace): readonly Check[] {
     name: `types of ${subject.name}, with TypeScript ${Object.keys(compilers).join(", ")} and every module resolution`,
     run: async () => {
       const folder = await consumerWith(workplace, subject.peer);
-      for (const ending of ["mts", "cts"]) {
-        await cp(join(folder, `${subject.file}.ts`), join(folder, `${subject.file}.${ending}`));
+      for (const file of subject.files) {
+        for (const ending of ["mts", "cts"]) await cp(join(folder, `${file}.ts`), join(folder, `${file}.${ending}`));
       }
       for (const version of Object.keys(compilers) as Version[]) {
         for (const resolution of resolutions.filter((one) => has(version, one))) {
@@ -87,12 +85,12 @@ async function compile(
   folder: string,
   version: Version,
   { endings, ...resolution }: Resolution,
-  { file, skipLibCheck = false, types = [] }: Subject,
+  { files, skipLibCheck = false, types = [] }: Subject,
 ): Promise<void> {
-  const project = `tsconfig.${file}.${version}.${resolution.moduleResolution}.json`;
+  const project = `tsconfig.${files[0]}.${version}.${resolution.moduleResolution}.json`;
   const settings = {
     compilerOptions: { ...strictest, ...resolution, skipLibCheck, types },
-    files: endings.map((ending) => `${file}.${ending}`),
+    files: files.flatMap((file) => endings.map((ending) => `${file}.${ending}`)),
   };
   await writeFile(join(folder, project), JSON.stringify(settings));
   try {

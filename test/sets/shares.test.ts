@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
+import { startProxy } from "../support/proxy.js";
 import { untilQueued } from "../waiting/queue.js";
 
 const database = await createDatabase();
@@ -67,4 +68,39 @@ test("a set of shares stands beside others, and gives back what it has when one 
     ["semaphore", 1],
   ]);
   expect(left?.count).toBe(0);
+});
+
+test.each([{ shared: true }, { capacity: 3, weight: 2, maxHoldMs: 30_000, waitMs: 10_000 }])(
+  "20 keys that have room for a share take one statement, also when they are new: %o",
+  async (options) => {
+    await using proxy = await startProxy(database.url);
+    await using locker = openLocker(proxy.url(database.url), { presence: "off" });
+    await locker.withLock("cost", () => undefined);
+    const keys = Array.from({ length: 20 }, (_, index) => `cost:${index}${"shared" in options}`);
+    const named: (string | undefined)[][] = [];
+    for (let round = 0; round < 2; round += 1) {
+      proxy.statements.length = 0;
+      const set = await locker.acquireAll(keys, options);
+      await set.release();
+      named.push(proxy.statements.map((one) => /leasehold_internal\.(\w+)/.exec(one.sql)?.[1]));
+    }
+    expect(named).toEqual([
+      ["acquire_shares", "release_shares"],
+      ["acquire_shares", "release_shares"],
+    ]);
+  },
+);
+
+test("a try of shares of which two are refused names the first of them, and counts it, and keeps nothing", async () => {
+  await using holder = openLocker(database, { owner: "the holder" });
+  await using locker = openLocker(database);
+  await holder.acquireAll(["two:b", "two:d"]);
+  const tried = await locker.tryWithLocks(["two:d", "two:c", "two:b", "two:a"], () => expect.fail("it ran"), {
+    shared: true,
+  });
+  const { refused, hotKeys } = locker.stats();
+  const left = await sql`select from leasehold.shares where key like 'two:%'`;
+  expect(tried).toMatchObject({ acquired: false, key: "two:b", holder: { owner: "the holder" } });
+  expect({ refused, hotKeys: hotKeys.map(({ key }) => key) }).toEqual({ refused: 1, hotKeys: ["two:b"] });
+  expect(left).toHaveLength(0);
 });

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { nodeArguments } from "./compiled.js";
 import { type Guardian, guard } from "./guardian.js";
 import { closed, opened } from "./resources.js";
 import { noteSignal, noteStderr } from "./uncaught.js";
@@ -72,8 +73,8 @@ export class WorkerProcess implements AsyncDisposable {
 
   /** Starts `file` (a URL, or a path from the project's root), which calls `serve` of worker.ts, and waits for that. */
   static async start(file: URL | string, args: unknown = {}, options: WorkerOptions = {}): Promise<WorkerProcess> {
-    const path = file instanceof URL ? fileURLToPath(file) : file;
-    const child = spawn(process.execPath, ["--import", "tsx", path], {
+    const path = String(file);
+    const child = spawn(process.execPath, nodeArguments(file), {
       cwd: root,
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -1,36 +1,9 @@
-// The command line as a user has it: built, and started as a process.
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+// The command line as a user has it: in JavaScript, and started as a process.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { afterAll } from "vitest";
-import { guard } from "./guardian.js";
 import { closed, opened } from "./resources.js";
 import { noteSignal, noteStderr } from "./uncaught.js";
-
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
-/** Builds it into a folder of the test file's own (0.8 s), so that what is tested is what is written. */
-export async function buildCli(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "leasehold-cli-"));
-  const guardian = guard('rm -rf "$1"', folder);
-  afterAll(async () => {
-    await rm(folder, { recursive: true, force: true });
-    guardian.release();
-  });
-  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
-  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
-  const compiler = join(root, "node_modules/typescript/bin/tsc");
-  await promisify(execFile)(
-    process.execPath,
-    [compiler, "-p", join(root, "tsconfig.build.json"), "--noCheck", "--outDir", join(folder, "dist")],
-    { cwd: root },
-  );
-  return join(folder, "dist", "cli.js");
-}
 
 export interface CliOptions {
   readonly url?: string;

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { TestProject } from "vitest/node";
 import { changeUrl, openClient } from "./client.js";
+import { compileAgain, compileSources } from "./compiled.js";
 import { createFrom } from "./create-database.js";
 import type { TestServer } from "./database.js";
 import { dropAll } from "./drop-all.js";
@@ -24,6 +25,8 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   };
   try {
     const isOverTls = project.config.env?.[transportVariable] === "tls";
+    undo.push(await compileSources());
+    project.onTestsRerun(compileAgain);
     const isTemplateNeeded = isOverTls || !process.env.TEST_DATABASE_URL;
     if (isTemplateNeeded) await prepareTemplate();
     const server = isOverTls ? await startTlsServer() : await startSharedServer();

@@ -1,8 +1,9 @@
 // The command line over TLS: every command, what it is refused, and what befalls `run` while its command runs.
 import { expect, test } from "vitest";
 import { makeAuthority, makeCertificate } from "../support/certificate.js";
-import { buildCli, CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { CliProcess, type CliResult, runCli } from "../support/cli.js";
 import { changeUrl } from "../support/client.js";
+import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
@@ -10,7 +11,7 @@ import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
 import { pemFiles } from "./pem-files.js";
 
-const cli = await buildCli();
+const cli = cliProgram();
 const database = await createDatabase();
 const { sql } = database;
 

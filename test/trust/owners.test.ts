@@ -7,9 +7,10 @@ import { createLocker } from "../../src/index.js";
 import { SCHEMA_VERSION } from "../../src/postgres/connection/schema-version.js";
 import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 import { connectTo } from "../migrate/connection.js";
-import { buildCli, runCli } from "../support/cli.js";
+import { runCli } from "../support/cli.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
+import { cliProgram } from "../support/compiled.js";
 
 let cluster: Cluster;
 let admin: postgres.Sql;
@@ -205,7 +206,7 @@ test("a superuser neither migrates, nor locks, nor looks in what belongs to an a
   const locker = createLocker({ url: there.urlOf() });
   await expect(locker.acquire("a")).rejects.toMatchObject({ message });
   await locker.close();
-  const cli = await buildCli();
+  const cli = cliProgram();
   for (const command of [["migrate"], ["migrate", "--dry-run"], ["doctor"], ["ls"], ["sweep"], ["stats"]]) {
     const { code, stderr } = await runCli(cli, command, { url: there.urlOf() });
     expect({ code, stderr }, command.join(" ")).toEqual({

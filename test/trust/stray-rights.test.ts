@@ -2,9 +2,10 @@ import type postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { migrateDatabase } from "../../src/postgres/schema/migrate.js";
 import { connectTo } from "../migrate/connection.js";
-import { buildCli, runCli } from "../support/cli.js";
+import { runCli } from "../support/cli.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
+import { cliProgram } from "../support/compiled.js";
 
 let cluster: Cluster;
 
@@ -170,7 +171,7 @@ async function rightsOf(sql: postgres.Sql, role: string): Promise<{ kind: string
 test("doctor tells of rights that nobody granted, and who can read tokens", async () => {
   await using place = await make("doctored");
   await migrateDatabase(connectTo(place.ownerUrl), { grantTo: "app" });
-  const cli = await buildCli();
+  const cli = cliProgram();
   const findings = async (role: string) => {
     const { stdout } = await runCli(cli, ["doctor", "--json"], { url: place.urlOf(role) });
     const all = JSON.parse(stdout).findings as { check: string; level: string; message: string; advice: string }[];

@@ -16,9 +16,10 @@ import {
   unguardTable,
 } from "../../src/drizzle.js";
 import { advisoryLock, type LockerOptions } from "../../src/index.js";
-import { buildCli, runCli } from "../support/cli.js";
+import { runCli } from "../support/cli.js";
 import { changeUrl, openClient } from "../support/client.js";
 import { type Cluster, startCluster } from "../support/cluster.js";
+import { cliProgram } from "../support/compiled.js";
 import { openLocker } from "../support/lockers.js";
 import { startPgBouncer } from "../support/pgbouncer.js";
 import { libraries } from "../transactions/libraries.js";
@@ -268,7 +269,7 @@ describe.each(places)("traps in $schema", ({ schema }) => {
   });
 
   test("the command line springs none", async () => {
-    const cli = await buildCli();
+    const cli = cliProgram();
     const held = openLocker(urlOf(schema));
     await held.acquire("shown");
     for (const command of [
