@@ -12,12 +12,12 @@ export type Acts = Readonly<Record<string, () => Promise<void>>>;
 /** The acts of one round, the first one first, the rest in any order. */
 export const deck: readonly (readonly [act: string, times: number])[] = [
   ["freeze", 1],
-  ["take", 20],
-  ["wait", 15],
-  ["release", 12],
+  ["take", 26],
+  ["wait", 20],
+  ["release", 16],
   ["guard", 8],
   ["unguard", 6],
-  ["force", 3],
+  ["force", 4],
   ["cool", 1],
   ["coolShare", 1],
   ["absent", 1],
