@@ -72,6 +72,12 @@ export const views: readonly Mutant[] = [
     tests: states,
   },
   {
+    name: "views: several guards are nobody when theirs is the oldest multixact",
+    file: "src/sql/leases/_locker.sql",
+    edits: [["between 1 and mxid_age(oldest_multixact) then", "between 1 and mxid_age(oldest_multixact) - 1 then"]],
+    tests: ["test/inspect/oldest-multixact.test.ts"],
+  },
+  {
     name: "views: a guard in a released subtransaction is nobody",
     file: "src/sql/leases/_locker.sql",
     edits: [["if lone is not null then", "if false then"]],
