@@ -40,6 +40,7 @@ test("every view says what the tables, the locks and the processes say", { timeo
       const picture = judge(before, guarded);
       const known = new Set(play.guards.map(({ pid }) => pid));
       if (isWriting(views, picture, known) || !isDeepStrictEqual(picture, judge(after, guarded))) continue;
+      if (isOneHidden(views, picture) && turn < 20) continue;
 
       for (const view of ["active_leases", "waiting", "live_sessions", "expired_leases"] as const) {
         expect(sorted(views[view]), view).toEqual(sorted(picture[view]));
@@ -104,6 +105,11 @@ function isWriting(views: Views, picture: Picture, guards: ReadonlySet<unknown>)
       isUnknown(blocking_pid, fence === null || live.has(`${key} ${fence}`)),
     )
   );
+}
+
+/** Whether one that has ended is not shown, as while it is being removed: it was locked after the look at active_leases. */
+function isOneHidden({ expired_leases: shown }: Views, { expired_leases: over }: Picture): boolean {
+  return over.some(({ key, fence }) => !shown.some((row) => row.key === key && row.fence === fence));
 }
 
 function expectDeadlocks(cycles: readonly Cycle[], { sessions, waiters }: Facts, { grants, edges }: Picture): void {
