@@ -234,7 +234,10 @@ export const sets: readonly Mutant[] = [
   one(
     "set: has the keys alone that it wants to share",
     side,
-    [["if (acquireAll === null || this.#set.terms.share !== null) {", "if (acquireAll === null) {"]],
+    [
+      ["if (acquireAll !== null && share !== null && !takesPrefix) {", "if (acquireAll === null && !takesPrefix) {"],
+      ["if (acquireAll === null || share !== null) {", "if (acquireAll === null) {"],
+    ],
     "test/sets/shares.test.ts",
   ),
   one(

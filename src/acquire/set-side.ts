@@ -114,11 +114,12 @@ export class SetSide implements SetInProgress {
   /** Asks for all of them, or for the longest run from the first on, without queueing. @throws UnavailableError */
   async askAll(keys: readonly string[], takesPrefix: boolean, deadline: Instant): Promise<Asked> {
     const { clock, acquireAll } = this.parts.init.claims.backend;
-    if (acquireAll === null || (this.#set.terms.share !== null && takesPrefix)) {
-      return await this.#askOneByOne(keys);
-    }
-    if (this.#set.terms.share !== null) {
+    const { share } = this.#set.terms;
+    if (acquireAll !== null && share !== null && !takesPrefix) {
       return await this.#askSideBySide(keys);
+    }
+    if (acquireAll === null || share !== null) {
+      return await this.#askOneByOne(keys);
     }
     const claims = keys.map((key) => new Claim(this.parts.init.claims, key, this.#terms(0)));
     for (const claim of claims) {
