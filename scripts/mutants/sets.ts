@@ -307,4 +307,10 @@ export const sets: readonly Mutant[] = [
     [["    if (refused !== null) {\n      this.#set.asked(", "    if (keys.length === 0) {\n      this.#set.asked("]],
     shares,
   ),
+  one(
+    "set: a part that has expired is lost anew while it is given back",
+    side,
+    [["    if (this.#leases.some((part) => part.lock === lock)) {", "    if (lock !== null) {"]],
+    unit,
+  ),
 ];

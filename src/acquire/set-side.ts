@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Lock } from "../api/lock.js";
 import { Claim } from "../claim/claim.js";
 import { type ResolvedAcquireOptions, sortOf } from "../config/resolve-options.js";
 import { UnavailableError } from "../errors/errors.js";
@@ -301,6 +302,13 @@ export class SetSide implements SetInProgress {
     return lease;
   }
 
+  /** One that is being given back is found to have expired, too: that is no news. */
+  #lost(lock: Lock): void {
+    if (this.#leases.some((part) => part.lock === lock)) {
+      this.#set.partLost(lock.key);
+    }
+  }
+
   #abandonAsked(): void {
     for (const claim of this.#asked) {
       this.#asked.delete(claim);
@@ -334,7 +342,7 @@ export class SetSide implements SetInProgress {
       signal: interrupted,
       keepAlive: true,
       renewEveryMs: Math.min(terms.renewEveryMs, Math.floor(terms.ttlMs / 3)),
-      onLost: (lock) => set.partLost(lock.key),
+      onLost: (lock) => this.#lost(lock),
     };
   }
 }

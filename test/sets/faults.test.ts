@@ -159,7 +159,7 @@ test("a set that waits outlasts an outage of Postgres", async () => {
   });
   await locker.ready();
   const held = await holder.acquire("out:b");
-  const waiting = locker.acquireAll(["out:a", "out:b"]);
+  const waiting = locker.acquireAll(["out:0", "out:a", "out:b"]);
   await untilQueued(database, "out:b", 1);
   await proxy.refuse(true);
   proxy.cutAll();

@@ -128,6 +128,28 @@ test("a part that is lost ends the wait: the others are given back before anythi
   await close();
 });
 
+test.each(["each by itself", "in one turn"])(
+  "all parts that expire %s end the wait once, and it begins again",
+  async (how) => {
+    const { backend, set, waiting, close } = await inLine();
+    waiting.answer(backend.queued());
+    backend.looks.reply = () => backend.queued();
+    if (how === "in one turn") {
+      clock.block(12_000); // the event loop stood still
+      await settle();
+    } else {
+      await clock.pass(9_500);
+    }
+    await clock.pass(100);
+    expect(set.state).toBe("pending");
+    const again = backend.sets.take();
+    again.answer(answer(backend, again.request, 4));
+    await settle();
+    expect(set.result.held).toBe(true);
+    await close();
+  },
+);
+
 test("it begins again only within what is left of waitMs, and then names the key that it lost", async () => {
   const { backend, set, waiting, close } = await inLine(3_050);
   waiting.answer(backend.queued());
