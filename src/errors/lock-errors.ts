@@ -76,6 +76,8 @@ export interface WaitTimeoutData extends NotAcquiredData {
   readonly isHeldHere?: boolean | undefined;
   /** Whether it asked for the key alone while this process shared it. Default false. */
   readonly isUpgrade?: boolean | undefined;
+  /** Whether it asked for a share of the key: `shared` or `capacity`. Default false. */
+  readonly isShare?: boolean | undefined;
   /** Who waits for what. Default null. */
   readonly deadlock?: readonly string[] | null | undefined;
 }
@@ -99,20 +101,23 @@ export class WaitTimeoutError extends NotAcquiredError {
       waitMs = 10_000,
       isHeldHere = false,
       isUpgrade = false,
+      isShare = false,
       deadlock = null,
       message,
       ...rest
     } = identified(new.target.prototype.name, data, "key");
-    const advice =
-      deadlock !== null
-        ? `It is part of a deadlock: ${deadlock.join("; ")}. Acquire several keys in the same order everywhere.`
-        : isUpgrade
-          ? "This process itself shares the key (shared or capacity), and waits for it alone: a lock is never upgraded. Release the share first, and read again what it protected."
+    const advice = isUpgrade
+      ? "This process itself shares the key (shared or capacity), and waits for it alone: a lock is never upgraded. Release the share first, and read again what it protected."
+      : deadlock !== null
+        ? "Acquire several keys in the same order everywhere."
+        : isShare
+          ? "A share also waits for everybody who is ahead of it in the queue, such as one who wants the key alone. Raise waitMs if that is too short."
           : isHeldHere
             ? 'This process itself holds the key, and locks are not reentrant: pass the lock on to the code that needs it, or release it first. createLocker({ reentry: "throw" }) finds the place where it waits for itself, if that is in the body of a withLock.'
             : "Raise waitMs if that is too short; above the holder's ttlMs it outlasts a holder that hangs.";
+    const circle = deadlock === null ? "" : ` It is part of a deadlock: ${deadlock.join("; ")}.`;
     const waited = `Waited ${waitMs} ms for ${quote(rest.key)}${standing(rest.holder, rest.blockingPid)}`;
-    super({ ...rest, message: message ?? `${waited}. ${advice}` });
+    super({ ...rest, message: message ?? `${waited}.${circle} ${advice}` });
     this.waitMs = waitMs;
     this.isHeldHere = isHeldHere;
     this.deadlock = deadlock;
@@ -153,7 +158,8 @@ export interface ReentryData extends ErrorData {
 }
 
 /**
- * The code that asks for the key runs in the body of a `withLock` that holds it, and would wait for itself. Pass that lock on, or set
+ * The code that asks for the key runs in the body of a `withLock` that holds it, and would wait for itself; under a share as soon as somebody
+ * waits in between. Pass that lock on, or set
  * `reentry: "wait"` if the body does not await this call.
  */
 export class ReentryError extends NotAcquiredError {
@@ -166,13 +172,13 @@ export class ReentryError extends NotAcquiredError {
   constructor(data: ReentryData) {
     const { key, holder, message, cause } = identified(new.target.prototype.name, data, "key");
     const advice =
-      'Locks are not reentrant: pass that lock on to the code that needs it. If the body does not await this call, give it the option reentry: "wait".';
+      'Locks are not reentrant: pass that lock on to the code that needs it. If the body does not await this call, give it the option reentry: "wait" (lead: give that to createLocker).';
     super({
       key,
       holder,
       cause,
       message:
-        message ?? `The body that asks for ${quote(key)} runs under a lock on it, and would wait for itself. ${advice}`,
+        message ?? `The body that asks for ${quote(key)} runs under a lock on it, and may wait for itself. ${advice}`,
     });
   }
 }

@@ -168,6 +168,7 @@ function refusalBy(holdings: Holdings): AcquiresInit["toError"] {
     }
     const isHeldHere = holdings.has(key);
     const isUpgrade = isHeldHere && share === null && !holdings.hasAlone(key);
-    return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, isUpgrade, deadlock });
+    const isShare = share !== null && !holdings.hasAlone(key);
+    return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, isUpgrade, isShare, deadlock });
   };
 }

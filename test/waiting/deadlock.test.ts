@@ -34,6 +34,44 @@ test("two processes that lock two keys in opposite orders: the one that gives up
   await b.release();
 });
 
+test("two who share a key and both want it alone: who gives up is told that there is no upgrade", async () => {
+  await using first = openLocker(database, { owner: "first" });
+  await using second = openLocker(database, { owner: "second" });
+  const shares = [await first.acquire("up", { shared: true }), await second.acquire("up", { shared: true })];
+  const patient = second.acquire("up", { waitMs: 120_000 });
+  await until("it waits", async () => (await waiters()) === 1);
+  const error = (await first.acquire("up", { waitMs: 300 }).catch((reason: unknown) => reason)) as WaitTimeoutError;
+  for (const share of shares) await share.release();
+  await (await patient).release();
+  expect(error.deadlock).toHaveLength(2);
+  expect(error.message).toContain("It is part of a deadlock: ");
+  expect(error.message).toContain("a lock is never upgraded");
+  expect(error.message).not.toContain("the same order");
+});
+
+test("a reader behind a writer is told of who waits ahead, for the holder that it names may be a reader like itself", async () => {
+  await using reader = openLocker(database, { owner: "reader" });
+  await using writer = openLocker(database);
+  await using other = openLocker(database);
+  const share = await reader.acquire("ahead", { shared: true });
+  const writing = writer.acquire("ahead", { waitMs: 120_000 });
+  await until("it waits", async () => (await waiters()) === 1);
+  const error = (await other
+    .acquire("ahead", { shared: true, waitMs: 300 })
+    .catch((reason: unknown) => reason)) as Error;
+  await share.release();
+  const behind = await other.acquire("ahead", { shared: true, waitMs: 300 }).catch((reason: unknown) => reason);
+  await (await writing).release();
+  const alone = await writer.acquire("ahead");
+  const own = await writer.acquire("ahead", { shared: true, waitMs: 100 }).catch((reason: unknown) => reason);
+  await alone.release();
+  expect(error.message).toMatch(
+    /^Waited 300 ms for "ahead", held by "reader" .* A share also waits for everybody who is ahead/,
+  );
+  expect(String(behind)).toContain("A share also waits for everybody");
+  expect(String(own)).toContain("This process itself holds the key");
+});
+
 test("a wait behind somebody who waits for nobody is in none, whatever it holds", async () => {
   await using first = openLocker(database, { owner: "first" });
   await using second = openLocker(database, { owner: "second" });
