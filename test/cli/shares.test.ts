@@ -123,8 +123,24 @@ test("release --force names all who shared the key, and waits until the one that
   const { code, stdout } = await one.result;
   expect(code).toBe(0);
   expect(stdout).toMatch(
-    /^e: revoked; free when its holder beta notices, at the latest at .*\ne: let go; alpha still has a share of it\.\n$/,
+    /^e: a share is revoked; it ends when its holder beta notices, at the latest at .*\ne: let go; alpha still has a share of it\.\n$/,
   );
+  // the oldest was taken, and one that came later goes on
+  const later = await beta.acquire("e", { shared: true });
+  const [oldest] = locks;
+  await using two = new CliProcess(
+    cli,
+    ["release", "--force", "e", "--fence", String(oldest?.fence), "--wait", "30s"],
+    {
+      url: database.url,
+    },
+  );
+  await two.wrote("revoked");
+  await oldest?.release().catch(() => undefined);
+  const after = await two.result;
+  expect(after.stdout).toMatch(/^e: a share is revoked; .*\ne: let go; beta still has a share of it\.\n$/);
+  await later.release();
+  locks[0] = await alpha.acquire("e", { shared: true });
 
   const again = await beta.acquire("e", { shared: true });
   const all = await ask("release", "--force", "e", "--immediate");

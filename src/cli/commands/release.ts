@@ -5,7 +5,7 @@ import { looksLikeDuration, parseDuration } from "../duration.js";
 import { FAILURE, SUCCESS } from "../exit-codes.js";
 import { writeJson, writeOut } from "../output.js";
 import { afterwards, nothingTaken, stillKept, taken } from "../release/sentences.js";
-import { waitUntilFree } from "../release/until-free.js";
+import { othersOf, waitUntilFree } from "../release/until-free.js";
 import { UsageError } from "../usage-error.js";
 import { withLocker } from "../with-locker.js";
 
@@ -55,17 +55,19 @@ For the owner of the schema, and administrators (leasehold.grant_admin).`,
     };
     const take = async (locker: Locker): Promise<number> => {
       const result = await locker.forceRelease(key, { fence, immediate: isImmediate });
-      const info = result === null || result.holders.length === 0 ? await locker.check(key) : null;
+      const isOne = fence !== undefined && result !== null;
+      const info = result === null || result.holders.length === 0 || isOne ? await locker.check(key) : null;
       if (result === null) {
         say(nothingTaken(key, fence, info));
         if (isJson) writeJson({ key, outcome: null, state: info?.state ?? "free" });
         return FAILURE;
       }
       // An open transaction alone keeps it: there was nobody to take it from, but it can be waited for.
-      const isKept = info?.state === "blocked";
-      say(isKept ? nothingTaken(key, fence, info) : taken(key, result, isImmediate));
+      const isKept = info?.state === "blocked" && result.holders.length === 0;
+      const isShared = isOne && othersOf(info, new Set([fence])).length > 0;
+      say(isKept ? nothingTaken(key, fence, info) : taken(key, result, { isImmediate, isShared }));
       const waited = waitMs === null ? null : await waitUntilFree(locker, key, result, waitMs);
-      if (waited?.isFree) say(afterwards(key, result, waited.info));
+      if (waited?.isFree) say(afterwards(key, waited));
       else if (waited) process.stderr.write(`leasehold release: ${stillKept(key, result, waited.info)}\n`);
       const data = { ...toData(result), ...(isKept ? { outcome: null, state: info.state } : {}) };
       if (isJson) writeJson({ key, ...data, ...(waited === null ? {} : { is_free: waited.isFree }) });

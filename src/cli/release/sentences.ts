@@ -4,14 +4,21 @@ import type { LeaseInfo } from "../../api/lease-info.js";
 import type { HolderInfo } from "../../errors/errors.js";
 import { formatDuration, formatTime } from "../duration.js";
 import { printable } from "../printable.js";
+import type { Waited } from "./until-free.js";
 
 interface Blocking {
   readonly blockingPid: number | null;
   readonly blockingTransaction: string | null;
 }
 
+interface Taken {
+  readonly isImmediate: boolean;
+  /** Whether others go on to share the key. */
+  readonly isShared: boolean;
+}
+
 /** What was done, and when the key will be free. */
-export function taken(key: string, result: ForceReleaseResult, isImmediate: boolean): string {
+export function taken(key: string, result: ForceReleaseResult, { isImmediate, isShared }: Taken): string {
   const { holders } = result;
   const what = printable(key);
   const [who, notice, believe] =
@@ -20,7 +27,7 @@ export function taken(key: string, result: ForceReleaseResult, isImmediate: bool
       : [`its holder ${names(holders)}`, "notices", "believe that it has"];
   const first =
     result.outcome === "revoked"
-      ? `${what}: revoked; free when ${who} ${notice}, at the latest at ${time(result.freeAt)}.`
+      ? `${what}: ${isShared ? "a share is revoked; it ends" : "revoked; free"} when ${who} ${notice}, at the latest at ${time(result.freeAt)}.`
       : isImmediate && holders.length > 0
         ? `${what}: released; ${who} may still ${believe} the lock.`
         : `${what}: released.`;
@@ -42,12 +49,11 @@ export function nothingTaken(key: string, fence: bigint | undefined, info: Lease
 }
 
 /** After --wait. */
-export function afterwards(key: string, { holders }: ForceReleaseResult, info: LeaseInfo | null): string {
+export function afterwards(key: string, { info, isShared }: Waited): string {
   if (info === null || info.state === "expired" || info.state === "orphaned") {
     return `${printable(key)}: free.`;
   }
-  const isOlder = holders.some(({ fence }) => info.fence !== null && info.fence < fence);
-  return isOlder
+  return isShared
     ? `${printable(key)}: let go; ${named(info.owner)} still has a share of it.`
     : `${printable(key)}: free, and granted to ${named(info.owner)} since.`;
 }

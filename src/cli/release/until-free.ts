@@ -9,6 +9,8 @@ export interface Waited {
   readonly isFree: boolean;
   /** What has the key now; null when nothing has. */
   readonly info: LeaseInfo | null;
+  /** Whether somebody shares the key who shared it at the first look, too: it was not free in between. */
+  readonly isShared: boolean;
 }
 
 /** Looks until what was taken has let go of the key, or for `waitMs`. The next in the queue may have it by then. */
@@ -20,13 +22,22 @@ export async function waitUntilFree(
 ): Promise<Waited> {
   const fences = new Set(holders.map(({ fence }) => fence));
   const deadline = after(now(), waitMs);
+  let others: readonly bigint[] | null = null;
   for (;;) {
     const info = await locker.check(key);
-    if (hasLetGo(info, fences)) return { isFree: true, info };
+    others ??= othersOf(info, fences);
+    const isShared = othersOf(info, fences).some((fence) => others?.includes(fence));
+    if (hasLetGo(info, fences)) return { isFree: true, info, isShared };
     const leftMs = msUntil(deadline);
-    if (leftMs <= 0) return { isFree: false, info };
+    if (leftMs <= 0) return { isFree: false, info, isShared };
     await sleep(Math.min(EVERY_MS, leftMs), { keepsAlive: true });
   }
+}
+
+/** The grants of those who share the key, without these. */
+export function othersOf(info: LeaseInfo | null, fences: ReadonlySet<bigint>): readonly bigint[] {
+  if (info === null || info.mode === "exclusive") return [];
+  return info.holders.map(({ fence }) => fence).filter((fence) => !fences.has(fence));
 }
 
 function hasLetGo(info: LeaseInfo | null, fences: ReadonlySet<bigint>): boolean {
