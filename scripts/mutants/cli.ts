@@ -117,7 +117,12 @@ export const cli: readonly Mutant[] = [
   {
     name: "cli: --wait is over when its time is",
     file: "src/cli/release/until-free.ts",
-    edits: [["if (leftMs <= 0) return { isFree: false, info };", "if (leftMs <= 0) return { isFree: true, info };"]],
+    edits: [
+      [
+        "if (leftMs <= 0) return { isFree: false, info, isShared };",
+        "if (leftMs <= 0) return { isFree: true, info, isShared };",
+      ],
+    ],
     tests: ["test/cli/views.test.ts"],
   },
   {

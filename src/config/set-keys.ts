@@ -1,16 +1,41 @@
 import { Buffer } from "node:buffer";
-import { InvalidOptionError } from "../errors/errors.js";
+import { InvalidKeyError, InvalidOptionError } from "../errors/errors.js";
+import { describe } from "../runtime/describe.js";
 
 /** What one statement takes. */
 export const MAX_SET_KEYS = 1_000;
 
-/** @throws InvalidOptionError */
-export function checkSetKeys(keys: unknown): readonly unknown[] {
-  if (Array.isArray(keys) && keys.length > 0 && keys.length <= MAX_SET_KEYS) {
-    return keys;
+/** Calls `place` for each key, which returns how many different ones there are so far. @throws InvalidOptionError, InvalidKeyError */
+export function eachSetKey(keys: unknown, place: (key: string) => number): void {
+  if (!Array.isArray(keys)) {
+    throw wrongKeys(keys, describe(keys));
   }
+  if (keys.length === 0) {
+    throw wrongKeys(keys, "an empty array");
+  }
+  for (const [index, key] of keys.entries()) {
+    try {
+      if (place(key as string) > MAX_SET_KEYS) {
+        throw wrongKeys(keys, `${MAX_SET_KEYS + 1} or more`);
+      }
+    } catch (error) {
+      if (!(error instanceof InvalidKeyError)) {
+        throw error;
+      }
+      const { expected, message } = error;
+      throw new InvalidKeyError({ expected, received: key, message: message.replace(/^key/, `keys[${index}]`) });
+    }
+  }
+}
+
+function wrongKeys(received: unknown, came: string): InvalidOptionError {
   const expected = `an array of 1 to ${MAX_SET_KEYS} keys`;
-  throw new InvalidOptionError({ option: "keys", expected, received: keys });
+  return new InvalidOptionError({
+    option: "keys",
+    expected,
+    received,
+    message: `keys: expected ${expected}, got ${came}`,
+  });
 }
 
 /** Those that wait would find the first key lost before they have the last one. @throws InvalidOptionError */

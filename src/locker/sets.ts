@@ -4,7 +4,7 @@ import type { SetRefused } from "../acquire/set-side.js";
 import type { LockSet } from "../api/lock-set.js";
 import type { AcquireOptions, TryOptions } from "../api/options.js";
 import type { ResolvedAcquireOptions } from "../config/resolve-options.js";
-import { checkSetKeys, checkSetTimes, inKeyOrder } from "../config/set-keys.js";
+import { checkSetTimes, eachSetKey, inKeyOrder } from "../config/set-keys.js";
 import { UnsupportedError } from "../errors/errors.js";
 import { checkFunction } from "../errors/option-checks.js";
 import type { Guard } from "../guard/guard.js";
@@ -95,13 +95,14 @@ export class Sets {
   /** @throws {InvalidOptionError} @throws {InvalidKeyError} */
   #wanted(keys: unknown, options: unknown, waits: boolean): Wanted {
     const places = new Map<string, NamedPlace>();
-    for (const name of checkSetKeys(keys) as readonly string[]) {
+    eachSetKey(keys, (name) => {
       const home = this.#homeOf(name);
       const key = home.prefixed(name);
       if (!places.has(key)) {
         places.set(key, { key, name, home, parts: home.parts });
       }
-    }
+      return places.size;
+    });
     const all = [...places.values()];
     const terms = (all[0] as NamedPlace).home.resolve(options, waits); // what is resolved here is the same for all instances
     checkSetTimes(terms);

@@ -48,8 +48,8 @@ test("run --capacity and --weight: as many as fit", async () => {
 
 test.each([
   [["--shared", "--capacity", "2"], "--shared and --capacity exclude each other"],
-  [["--weight", "2"], "--weight: it is a part of --capacity"],
-  [["--capacity", "2", "--weight", "3"], "--weight: it is more than --capacity"],
+  [["--weight", "2"], "--weight: expected --capacity <number> beside it"],
+  [["--capacity", "2", "--weight", "3"], "--weight: expected at most --capacity 2, got 3"],
   [["--capacity", "0"], '--capacity: expected a whole number of 1 to 2147483647, got "0"'],
   [["--capacity", "2147483648"], '--capacity: expected a whole number of 1 to 2147483647, got "2147483648"'],
   [["--capacity", "2", "--weight", "x"], '--weight: expected a whole number of 1 to 2147483647, got "x"'],

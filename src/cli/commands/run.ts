@@ -132,8 +132,10 @@ function readTerms(args: Arguments) {
 function readShare(args: Arguments): ShareOptions {
   const [capacity, weight] = [count(args, "capacity"), count(args, "weight")];
   if (args.has("shared") && capacity !== undefined) throw new UsageError("--shared and --capacity exclude each other");
-  if (weight !== undefined && capacity === undefined) throw new UsageError("--weight: it is a part of --capacity");
-  if (weight !== undefined && weight > (capacity ?? 0)) throw new UsageError("--weight: it is more than --capacity");
+  if (weight !== undefined && capacity === undefined)
+    throw new UsageError("--weight: expected --capacity <number> beside it, of which it is a part");
+  if (weight !== undefined && capacity !== undefined && weight > capacity)
+    throw new UsageError(`--weight: expected at most --capacity ${capacity}, got ${weight}`);
   return { shared: args.has("shared") || undefined, capacity, weight };
 }
 
