@@ -169,17 +169,6 @@ export const sharingViews: readonly Mutant[] = [
     tests: cycles,
   },
   {
-    name: "deadlocks: who holds and does not wait is stuck, too",
-    file: stuck,
-    edits: [
-      [
-        "sessions := array(select unnest(wait_sessions) intersect select unnest(hold_sessions));",
-        "sessions := array(select distinct unnest(hold_sessions));",
-      ],
-    ],
-    tests: cycles,
-  },
-  {
     name: "deadlocks: asked once whose wait could end",
     file: stuck,
     edits: [["then 1000000 else 3 end", "then 1 else 3 end"]],
