@@ -9,7 +9,7 @@ import type {
 
 /** What one lock and a set of locks have in common: take this where either will do. */
 export interface Hold extends AsyncDisposable {
-  /** Whether nobody else can have it now; of a set, whether that is so of each. Computed from the clocks, so it is right even when no timer could run. */
+  /** Whether nobody else can have it now (but who shares the key with it); of a set, whether that is so of each. Computed from the clocks, so it is right even when no timer could run. */
   readonly held: boolean;
   /** Milliseconds for which it is sure to be held without another renewal; 0 when it is not held. Of a set, the least of all. */
   readonly remainingMs: number;
@@ -24,7 +24,8 @@ export interface Hold extends AsyncDisposable {
    */
   assertHeld(): void;
   /**
-   * Renews now. Never shortens: the later of the two expiries counts. An integer of 100 ms and up; default: `ttlMs`.
+   * Renews now. Never shortens: the later of the two expiries counts. An integer of 100 ms and up, which is also
+   * asked for by the renewals in the background from then on; default: `ttlMs`.
    * @throws {LeaseLostError} when it was lost @throws {NotHeldError} when it was released
    * @throws {UnavailableError} when there was no answer; it may still be held
    */
@@ -39,7 +40,7 @@ export interface Hold extends AsyncDisposable {
   /**
    * Opens a transaction by your library's own means, guards it, and runs `body` with the library's own `tx`. What it writes
    * is committed only if this grant is the current one when the guard runs (of a set, all of them); from then until the transaction ends nobody
-   * else is granted the key, whatever happens to this process. `guardTimeoutMs` bounds it. `options` are the library's own: an isolation level, say.
+   * else is granted the key (under a share, nobody who does not share it), whatever happens to this process. `guardTimeoutMs` bounds it. `options` are the library's own: an isolation level, say.
    *
    * ```ts
    * await lock.transaction(db, async (tx) => {

@@ -23,7 +23,7 @@ export interface LockJson {
   readonly acquiredAt: string;
   /** When it ends unless it is renewed, by the server's clock. */
   readonly expiresAt: string;
-  /** Whether nobody else can have the lock now. */
+  /** Whether nobody else can have the lock now, but who shares the key. */
   readonly held: boolean;
   /** Milliseconds for which it is sure to be held without another renewal. */
   readonly remainingMs: number;

@@ -22,7 +22,8 @@ export interface LeaseOptions {
   /** How often a held lock is renewed. An integer of 20 ms and up, below `ttlMs`; default: a third of `ttlMs`. */
   readonly renewEveryMs?: number | undefined;
   /**
-   * Minimum time from grant to the next grant: a key that is released earlier stays locked until then, even if the process has ended.
+   * Minimum time from grant to the next grant: a key that is released earlier stays locked until then, even if the process has ended. Of a share
+   * its part stays: others may share the key meanwhile.
    * For cron jobs that end at once, on machines whose clocks differ. A crash before the release cancels it.
    * An integer of 0 to 2,147,483,647 ms, or a pair of these, `[min, max]`: a random time between the two, both included, drawn for each call.
    * Default 0.

@@ -208,7 +208,7 @@ export interface Locker extends AsyncDisposable {
   check(key: string): Promise<LeaseInfo | null>;
 
   /**
-   * Whether an acquire would have to wait. Known for this moment alone: to act on it, use `tryAcquire`.
+   * Whether an acquire that wants the key alone would have to wait. Known for this moment alone: to act on it, use `tryAcquire`.
    * @throws {UnavailableError} when Postgres cannot be asked
    */
   isLocked(key: string): Promise<boolean>;

@@ -49,8 +49,7 @@ describe("cron", () => {
 });
 
 test("several keys: two transfers in opposite directions both end, and the money is all there", async () => {
-  await database.sql`create table accounts (id integer primary key, balance integer not null)`;
-  await database.sql`insert into accounts values (1, 100), (2, 100)`;
+  for (const { text } of blocks("sql", "docs/guides/several-keys.md")) await database.sql.unsafe(text);
   const start = await prepareProgram("transfer.ts");
   const results = await Promise.all([start(database.url), start(database.url)].map(({ result }) => result));
   const balances = await database.sql`select balance from accounts order by id`;
