@@ -159,8 +159,7 @@ export interface ReentryData extends ErrorData {
 
 /**
  * The code that asks for the key runs in the body of a `withLock` that holds it, and would wait for itself; under a share as soon as somebody
- * waits in between. Pass that lock on, or set
- * `reentry: "wait"` if the body does not await this call.
+ * waits in between. Pass that lock on, or set `reentry: "wait"` if the body does not await this call.
  */
 export class ReentryError extends NotAcquiredError {
   static {
