@@ -126,6 +126,18 @@ export const cli: readonly Mutant[] = [
     tests: ["test/cli/views.test.ts"],
   },
   {
+    name: "cli: a key that others went on to share is said to have been free",
+    file: "src/cli/release/until-free.ts",
+    edits: [["some((fence) => others?.includes(fence));", "some(() => false);"]],
+    tests: ["test/cli/shares.test.ts"],
+  },
+  {
+    name: "cli: a share that was taken is told as the whole key",
+    file: "src/cli/commands/release.ts",
+    edits: [["const isShared = isOne && ", "const isShared = !isOne && "]],
+    tests: ["test/cli/shares.test.ts"],
+  },
+  {
     name: "cli: --wait is for the holder, not for its transaction",
     file: "src/cli/release/until-free.ts",
     edits: [['if (info.state === "blocked") return false;', 'if (info.state === "blocked") return true;']],

@@ -160,4 +160,22 @@ export const sharing: readonly Mutant[] = [
     edits: [[" && !info.holders.some(({ fence }) => fences.has(fence))", ""]],
     tests: ["test/cli/shares.test.ts"],
   },
+  {
+    name: "timeout: a deadlock hides that a share is never upgraded",
+    file: "src/errors/lock-errors.ts",
+    edits: [["    const advice = isUpgrade\n", "    const advice = isUpgrade && deadlock === null\n"]],
+    tests: ["test/waiting/deadlock.test.ts"],
+  },
+  {
+    name: "timeout: who waits ahead of a share is not told of",
+    file: "src/locker/parts.ts",
+    edits: [["const isShare = share !== null && !holdings.hasAlone(key);", "const isShare = false;"]],
+    tests: ["test/waiting/deadlock.test.ts"],
+  },
+  {
+    name: "timeout: a share behind its own exclusive lock is told to wait",
+    file: "src/locker/parts.ts",
+    edits: [["const isShare = share !== null && !holdings.hasAlone(key);", "const isShare = share !== null;"]],
+    tests: ["test/waiting/deadlock.test.ts"],
+  },
 ];
