@@ -119,7 +119,7 @@ export const trust: readonly Mutant[] = [
     tests: owners,
   },
   {
-    name: "rights: the plans of whoever guards show the tokens of others",
+    name: "rights: the plans of whoever guards are printed",
     file: "src/sql/api/guard.sql",
     edits: [
       [
@@ -127,7 +127,7 @@ export const trust: readonly Mutant[] = [
         "create function leasehold.guard(key text, fence bigint, timeout interval default null) returns void\nlanguage plpgsql volatile security definer\nset search_path = pg_catalog, pg_temp\n",
       ],
     ],
-    tests: ["test/trust/plans.test.ts"],
+    tests: ["test/migrate/rights.test.ts"],
   },
   {
     name: "owners: over a given client nothing is looked at",
