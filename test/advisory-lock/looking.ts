@@ -24,6 +24,7 @@ export async function waitersOf(sql: postgres.Sql, key: string, ms = 0): Promise
     select l.pid from pg_locks l join pg_stat_activity a using (pid)
      where locktype = 'advisory' and not granted and objsubid = 1
        and (classid::bigint << 32 | objid::bigint) = ${String(documentedNumber(key))}
+       and database = (select oid from pg_database where datname = current_database())
        and clock_timestamp() - a.query_start >= ${ms} * interval '1 millisecond'`;
   return rows.map(({ pid }) => pid);
 }
