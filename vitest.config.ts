@@ -39,7 +39,7 @@ const config: ViteUserConfig = defineConfig({
     // of its own process each: what a file leaves open is its own, and a frozen event loop freezes nobody else
     pool: "forks",
     // More than there are processors: tests mostly wait, for a time or for an answer.
-    maxWorkers: 6,
+    maxWorkers: 5,
     sequence: { sequencer: SpreadOut },
     // Against what hangs, and nothing else: on a busy machine a test of half a second has taken 16.
     testTimeout: 180_000,
