@@ -75,6 +75,11 @@ function isDead(session: number | null, takeoverMs: number | null, facts: Facts)
   return row !== undefined && Math.max(row.seen, started) + takeoverMs * 1_000 < now;
 }
 
+/** The columns that every view of grants has. */
+function whatOf({ key, mode, weight, capacity, fence, owner, session }: Grant): Row {
+  return { key, mode, weight, capacity, fence, owner, session_id: session };
+}
+
 export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Picture {
   const { waiters, sessions, present, now } = facts;
   const grants = grantsOf(facts, guarded);
@@ -100,14 +105,8 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
       const session = sessionOf(grant.session);
       const freeAt = isHeld(grant) ? grant.expires : grant.state === "cooling" ? grant.holdUntil : null;
       return {
-        key: grant.key,
+        ...whatOf(grant),
         state: grant.state === "free" ? "blocked" : grant.state,
-        mode: grant.mode,
-        weight: grant.weight,
-        capacity: grant.capacity,
-        fence: grant.fence,
-        owner: grant.owner,
-        session_id: grant.session,
         is_session_alive: grant.session === null ? null : session !== undefined && present.includes(grant.session),
         acquired_at: grant.acquired,
         renewed_at: grant.isTaken ? grant.renewed : null,
@@ -175,13 +174,7 @@ export function judge(facts: Facts, guarded: ReadonlyMap<string, number>): Pictu
     expired_leases: grants
       .filter((grant) => (grant.state === "expired" || grant.state === "orphaned") && !isKept(grant))
       .map((grant) => ({
-        key: grant.key,
-        mode: grant.mode,
-        weight: grant.weight,
-        capacity: grant.capacity,
-        fence: grant.fence,
-        owner: grant.owner,
-        session_id: grant.session,
+        ...whatOf(grant),
         reason: grant.state,
         expires_at: grant.expires,
         is_past: true,

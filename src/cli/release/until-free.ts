@@ -25,8 +25,9 @@ export async function waitUntilFree(
   let others: readonly bigint[] | null = null;
   for (;;) {
     const info = await locker.check(key);
-    others ??= othersOf(info, fences);
-    const isShared = othersOf(info, fences).some((fence) => others?.includes(fence));
+    const sharing = othersOf(info, fences);
+    others ??= sharing;
+    const isShared = sharing.some((fence) => others?.includes(fence));
     if (hasLetGo(info, fences)) return { isFree: true, info, isShared };
     const leftMs = msUntil(deadline);
     if (leftMs <= 0) return { isFree: false, info, isShared };
