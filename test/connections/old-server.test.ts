@@ -30,28 +30,26 @@ const refusal = {
   message: `This server is Postgres ${oldVersion}: Leasehold needs Postgres 14 or newer. Nothing was done. Upgrade the server.`,
 };
 
-test.for([
-  { presence: "on" },
-  { presence: "off" },
-] as const)("a Postgres before 14 is refused by its version, and nothing is written (presence $presence)", async ({
-  presence,
-}) => {
-  await using proxy = await startProxy(empty.url, { rewrite: tellOldVersion });
-  await using locker = openLocker(proxy.url(empty.url), presence === "off" ? { presence } : {});
-  const statements = proxy.statements.length;
+test.for([{ presence: "on" }, { presence: "off" }] as const)(
+  "a Postgres before 14 is refused by its version, and nothing is written (presence $presence)",
+  async ({ presence }) => {
+    await using proxy = await startProxy(empty.url, { rewrite: tellOldVersion });
+    await using locker = openLocker(proxy.url(empty.url), presence === "off" ? { presence } : {});
+    const statements = proxy.statements.length;
 
-  const [ready, acquire, migrate] = await Promise.allSettled([
-    locker.ready(),
-    locker.acquire("old"),
-    locker.migrate(),
-  ]);
+    const [ready, acquire, migrate] = await Promise.allSettled([
+      locker.ready(),
+      locker.acquire("old"),
+      locker.migrate(),
+    ]);
 
-  expect(ready).toMatchObject({ status: "rejected", reason: refusal });
-  expect(acquire).toMatchObject({ status: "rejected", reason: refusal });
-  expect(migrate).toMatchObject({ status: "rejected", reason: refusal });
-  expect(proxy.statements.length).toBeGreaterThan(statements); // it was asked
-  expect(await empty.sql`select from pg_namespace where nspname like 'leasehold%'`).toHaveLength(0);
-});
+    expect(ready).toMatchObject({ status: "rejected", reason: refusal });
+    expect(acquire).toMatchObject({ status: "rejected", reason: refusal });
+    expect(migrate).toMatchObject({ status: "rejected", reason: refusal });
+    expect(proxy.statements.length).toBeGreaterThan(statements); // it was asked
+    expect(await empty.sql`select from pg_namespace where nspname like 'leasehold%'`).toHaveLength(0);
+  },
+);
 
 test("it is refused over the user's own client", async () => {
   await using proxy = await startProxy(empty.url, { rewrite: tellOldVersion });

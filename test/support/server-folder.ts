@@ -6,7 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Guardian, guard } from "./guardian.js";
-import { embeddedBinaries, majorVersion, type ServerBinaries, serverEnvironment, serverUser } from "./server-binaries.js";
+import {
+  embeddedBinaries,
+  majorVersion,
+  type ServerBinaries,
+  serverEnvironment,
+  serverUser,
+} from "./server-binaries.js";
 
 const run = promisify(execFile);
 

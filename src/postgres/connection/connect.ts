@@ -204,7 +204,13 @@ function refusePath(path: unknown): void {
 
 async function greet(
   link: Link,
-  { settings, acceptsStandby = false, acceptsOld = false, acceptsMissing = false, trustsOwners = false }: ConnectOptions,
+  {
+    settings,
+    acceptsStandby = false,
+    acceptsOld = false,
+    acceptsMissing = false,
+    trustsOwners = false,
+  }: ConnectOptions,
 ): Promise<Hello> {
   const sentAt = now();
   const answer = await link.query([...settings, ...(trustsOwners ? [] : [FOREIGN_OBJECTS]), HELLO].join(";\n"));
