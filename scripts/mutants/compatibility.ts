@@ -12,12 +12,6 @@ export const compatibility: readonly Mutant[] = [
     tests: oldServer,
   },
   {
-    name: "compatibility: a server of any age is migrated",
-    file: "src/postgres/schema/migrate-state.ts",
-    edits: [["  refuseOldServer(server.version);\n", ""]],
-    tests: oldServer,
-  },
-  {
     name: "compatibility: doctor cannot look at a server that is too old",
     file: "src/cli/database.ts",
     edits: [["        acceptsOld: true,\n", ""]],

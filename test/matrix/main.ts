@@ -16,7 +16,7 @@ import { root } from "../package/workplace.js";
 import { type Cell, cells, filesOf } from "./cells.js";
 import { install } from "./installed.js";
 import { type CellRecord, Records } from "./records.js";
-import { endCell, type Failure, runCell } from "./run-cell.js";
+import { endCell, type Failure, guardiansEnded, runCell } from "./run-cell.js";
 import { table, writeTable } from "./table.js";
 
 const { values } = parseArgs({
@@ -40,11 +40,15 @@ async function run(): Promise<boolean> {
   await using _temporary = await ownTemporaryFolder();
   const records = new Records(values.continue);
   const results: CellRecord[] = [];
-  for (const cell of chosen) {
-    if (interrupted !== null) return false;
-    const known = records.find(cell);
-    const record = known?.failed === 0 ? known : await check(cell, records);
-    if (record !== null) results.push(record);
+  try {
+    for (const cell of chosen) {
+      if (interrupted !== null) return false;
+      const known = records.find(cell);
+      const record = known?.failed === 0 ? known : await check(cell, records);
+      if (record !== null) results.push(record);
+    }
+  } finally {
+    await guardiansEnded();
   }
   const rows = cells.map((cell) => ({
     cell,
@@ -71,7 +75,7 @@ async function check(cell: Cell, records: Records): Promise<CellRecord | null> {
     for (const failure of result.repeated) console.log(`  passed when it was run again  ${describe(failure)}`);
     return records.note(cell, result);
   } catch (error) {
-    console.log(`${cell.name}: COULD NOT BE RUN: ${(error as Error).message}`);
+    if (interrupted === null) console.log(`${cell.name}: COULD NOT BE RUN: ${(error as Error).message}`);
     return null;
   }
 }

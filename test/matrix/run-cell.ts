@@ -1,8 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../package/workplace.js";
 import { type Cell, filesOf } from "./cells.js";
 import type { Installed } from "./installed.js";
@@ -92,7 +93,7 @@ async function runFiles(cell: Cell, files: readonly string[], { installed, worke
   const report = join(folder, "report.json");
   try {
     const options = [`--project=${cell.through === "tls" ? "tls" : "tcp"}`, `--maxWorkers=${workers}`];
-    const reporters = ["--reporter=json", `--outputFile=${report}`];
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
     // a group of its own: Ctrl-C is heard here, and passed on
     child = spawn(installed.node, ["node_modules/vitest/vitest.mjs", "run", ...options, ...reporters, ...files], {
       cwd: root,
@@ -102,7 +103,9 @@ async function runFiles(cell: Cell, files: readonly string[], { installed, worke
     });
     let output = "";
     const note = (text: string) => {
-      output = (output + text).slice(-200_000);
+      output += text;
+      // a line for each file that is done
+      for (const line of text.split("\n")) if (/^ [✓❯↓] .*\.test\.ts \(/.test(line)) console.log(`  ${line.trim()}`);
     };
     child.stdout?.setEncoding("utf8").on("data", note);
     child.stderr?.setEncoding("utf8").on("data", note);
@@ -136,6 +139,12 @@ export async function endCell(): Promise<void> {
   clearTimeout(timer);
 }
 
+/** Waits until the guardians of what was cut short have done their work: each takes a folder away, and before that what runs in it. */
+export async function guardiansEnded(): Promise<void> {
+  const isLeft = () => readdirSync(tmpdir()).some((name) => name.startsWith("leasehold-"));
+  for (let turn = 0; turn < 300 && isLeft(); turn += 1) await sleep(100);
+}
+
 function signal({ pid }: ChildProcess, name: NodeJS.Signals): void {
   try {
     if (pid !== undefined) process.kill(-pid, name);
@@ -152,6 +161,8 @@ function environment(cell: Cell, { postgres, node }: Installed): NodeJS.ProcessE
   return {
     ...Object.fromEntries(kept),
     NO_COLOR: "1",
+    // it would write into the folder for temporary files when that is removed already
+    TSX_DISABLE_CACHE: "1",
     PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ""}`,
     LEASEHOLD_TEST_POSTGRES: postgres,
     ...(through === "tcp" || through === "tls" ? {} : { LEASEHOLD_TEST_POOLER: through }),

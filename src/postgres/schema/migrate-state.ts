@@ -3,7 +3,6 @@ import { quoteIdentifier, quoteLiteral } from "../../runtime/quote.js";
 import { foreignObjects, refuseForeign } from "../connection/owners.js";
 import { SCHEMA_INFO } from "../connection/schema-check.js";
 import { CLIENT_VERSION, SCHEMA_VERSION } from "../connection/schema-version.js";
-import { refuseOldServer } from "../connection/server-version.js";
 
 /** One connection to one backend, which never changes to another by itself. */
 export interface MigrationConnection {
@@ -17,8 +16,6 @@ export interface MigrationConnection {
 export interface Server {
   readonly database: string;
   readonly role: string;
-  /** What `server_version` says. */
-  readonly version: string;
   /** The server process that looks. */
   readonly pid: number;
   readonly isStandby: boolean;
@@ -38,7 +35,6 @@ export interface SchemaInfo {
 export async function lookAtServer(connection: MigrationConnection): Promise<Server> {
   const [row] = await connection.query(`
     select pg_catalog.current_database()::pg_catalog.text as database, current_user::pg_catalog.text as role,
-           pg_catalog.current_setting('server_version') as version,
            pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as standby,
            pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'on' as readonly,
            pg_catalog.pg_get_userbyid(n.nspowner)::pg_catalog.text as owner, pg_catalog.pg_has_role(n.nspowner, 'usage') as isowner
@@ -46,7 +42,6 @@ export async function lookAtServer(connection: MigrationConnection): Promise<Ser
   return {
     database: String(row?.database),
     role: String(row?.role),
-    version: String(row?.version),
     pid: Number(row?.pid),
     isStandby: row?.standby === true,
     isReadOnly: row?.readonly === true,
@@ -56,7 +51,6 @@ export async function lookAtServer(connection: MigrationConnection): Promise<Ser
 }
 
 export function refuseServer(server: Server): void {
-  refuseOldServer(server.version);
   if (server.isStandby) {
     throw new UnsafeBackendError({
       problem: "This server is a standby: nothing can be migrated there",
