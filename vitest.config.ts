@@ -45,8 +45,8 @@ const config: ViteUserConfig = defineConfig({
     maxWorkers: 5,
     sequence: { sequencer: SpreadOut },
     // Against what hangs, and nothing else: on a busy machine a test of half a second has taken 16.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
     projects: [
       {
