@@ -46,7 +46,7 @@ byte tok = 1, ttl = TTL, sess = PRES & 1;                /* the row; sess: of A 
 bit  guard;                                   /* A's open guarded transaction */
 byte a = HELD, a_bt = TTL, late = 1;          /* A's state, its bound; late: an attempt to acquire may still be carried out */
 byte r[2], bt[2]; bit nav[2];                 /* receivers: state, bound, not_after to come */
-byte q[4], el[4], rem[4]; bit res[4];         /* requests: 0, 1 adoptions of receiver 0, 2 of receiver 1, 3 a detach */
+byte q[4], el[2], rem[3]; bit res[4];         /* requests: 0, 1 adoptions of receiver 0, 2 of receiver 1, 3 a detach */
 byte n, n_el, n_rem;                          /* a renewal of receiver 0 */
 byte c_bt;
 bit  down[4], hbp[4], dead[4]; byte cuts;     /* sessions of A, receivers, helper */
@@ -117,17 +117,15 @@ active proctype Clock() {
        if :: ttl > 0 -> ttl-- :: else fi; if :: a_bt > 0 -> a_bt-- :: else fi;
        if :: bt[0] > 0 -> bt[0]-- :: else fi; if :: bt[1] > 0 -> bt[1]-- :: else fi; if :: c_bt > 0 -> c_bt-- :: else fi;
        if :: q[0] > 0 && el[0] < LONG -> el[0]++ :: else fi; if :: q[1] > 0 && el[1] < LONG -> el[1]++ :: else fi;
-       if :: q[2] > 0 && el[2] < LONG -> el[2]++ :: else fi; if :: n > 0 && n_el < LONG -> n_el++ :: else fi }
+       if :: n > 0 && n_el < LONG -> n_el++ :: else fi }
   od
 }
 active proctype Server() {
   do
   :: d_step { (q[0] == SENT) -> adopt(0, 0); chk() }
   :: d_step { (q[1] == SENT) -> adopt(0, 1); chk() }
-  :: d_step { (q[2] == SENT) -> adopt(1, 2); chk() }
   :: d_step { (q[0] > 0) -> q[0] = 0; el[0] = 0; rem[0] = 0; res[0] = 0 }             /* a request or an answer is lost */
   :: d_step { (q[1] > 0) -> q[1] = 0; el[1] = 0; rem[1] = 0; res[1] = 0 }
-  :: d_step { (q[2] > 0) -> q[2] = 0; el[2] = 0; rem[2] = 0; res[2] = 0 }
   :: d_step { (q[3] > 0) -> q[3] = 0; res[3] = 0 }
   :: d_step { (q[3] == SENT) -> if :: tok == 1 && ttl > 0 -> ttl = TTL; res[3] = 1;
 #ifndef R_DETACH
@@ -160,11 +158,8 @@ active proctype A() {
 #else
 #define known (a == GIVEN)
 #endif
-#define RECEIVER(i, s) \
-  :: d_step { (r[i] == 0 && known && !down[i + 1]) -> r[i] = ASK; q[s] = SENT; nav[i] = 1 } \
-  :: d_step { (q[s] == DONE) -> answer(i, s); chk() } \
+#define RECEIVER(i) \
   :: d_step { (nav[i]) -> nav[i] = 0 } \
-  :: d_step { (r[i] == ASK) -> r[i] = GIVEUP } \
   :: d_step { (r[i] == HELD) -> r[i] = LET; bt[i] = 0 } \
   :: d_step { (r[i] == LET && tok == RTOK(i)) -> tok = 0; ttl = 0; sess = 0 } \
   :: d_step { (r[i] == LET && !nav[i]) -> if :: tok == RTOK(i) -> tok = 0; ttl = 0; sess = 0 :: else fi; r[i] = OVER; chk() }
@@ -175,8 +170,14 @@ active proctype A() {
 #endif
 active proctype Receivers() {
   do
-  RECEIVER(0, 0)
-  RECEIVER(1, 2)
+  RECEIVER(0)
+  RECEIVER(1)
+  :: d_step { (r[0] == 0 && known && !down[1]) -> r[0] = ASK; q[0] = SENT; nav[0] = 1 }
+  :: d_step { (q[0] == DONE) -> answer(0, 0); chk() }
+  :: d_step { (r[0] == ASK) -> r[0] = GIVEUP; chk() }
+  /* receiver 1 asks once, and has an answer at once, or none */
+  :: d_step { (r[1] == 0 && known && !down[2]) -> nav[1] = 1; adopt(1, 2); r[1] = (res[2] -> HELD : LET); bt[1] = (res[2] -> ttl : 0); q[2] = 0; res[2] = 0; rem[2] = 0; chk() }
+  :: d_step { (r[1] == 0 && known && !down[2]) -> nav[1] = 1; adopt(1, 2); r[1] = GIVEUP; q[2] = 0; res[2] = 0; rem[2] = 0; chk() }
   /* again under the same token: the first had no answer */
   :: d_step { (r[0] == ASK && q[1] == 0 && q[0] != 0 && nav[0]) -> q[1] = SENT }
   :: d_step { (q[1] == DONE) -> answer(0, 1); chk() }

@@ -13,9 +13,8 @@
  *           Its not_after passes at some time.
  * -DSTRANGER: somebody keeps the row of key STRANGER locked for ever.
  * -DTRIES=m: the clients in this mask only try.
- * -DNEST: client 1 is code that acquires its larger key first and then, holding it, the smaller one by itself.
  *
- * Default = the design.  -DR_x = one rule removed.  -DH_x = a shortcut that suggests itself.
+ * Default = the design.  -DR_x = one rule removed.  -DH_x = what is not a set.
  *   R_ORDER     client 1 stands in line in the order in which it named its keys, from the last to the first
  *   R_KEEPTRY   what a refused try was granted on one instance is kept while the set stands in line
  *   R_KEEPLOST  the other parts are kept when one was lost and the set begins again
@@ -27,6 +26,7 @@
  *   R_DOUBT     what a request without an answer may have been granted is not given back
  *   R_DOUBTLATE ... is given back while the request may still be carried out
  *   R_PREFIX    ... is given back at the end only, not before it waits for the next key
+ *   H_NEST      client 1 is code that acquires its larger key first and then, holding it, the smaller one by itself
  */
 #ifndef NC
 #define NC 2
@@ -97,7 +97,7 @@ inline chk() {
      :: k < NK ->
         assert(!(part[d] & B(k)) || tk[k] == d + 1);                  /* P1: belief outlives the row */
         assert(st[d] != IDLE || !own(d, k));                          /* P10: a key is left to a set that has ended */
-#ifndef NEST
+#ifndef H_NEST
         assert(st[d] != WAIT || !own(d, k) || k < wk[d] - 1 || (k == wk[d] - 1 && tk[k] == d + 1)); /* holds a key while it waits for a smaller one */
 #endif
         k++
@@ -260,7 +260,7 @@ inline rest(c) {
   od; k = 0; stop = 0
 }
 #define alone(mask) (((mask) & ((mask) - 1)) == 0)
-#if defined(R_ORDER) || defined(NEST)
+#if defined(R_ORDER) || defined(H_NEST)
 #define backwards(c) ((c) == 1)
 #else
 #define backwards(c) false
@@ -296,11 +296,11 @@ inline lostOne(c) {
 
 proctype Client(byte c) {
   do
-#ifdef NEST
+#ifdef H_NEST
   :: d_step { (st[c] == IDLE && c == 1) -> goOn(c) }
 #endif
   :: d_step { (st[c] == IDLE
-#ifdef NEST
+#ifdef H_NEST
        && c != 1
 #endif
        ) -> inst[c] = (askedOn0(c) -> 0 : 1); st[c] = TRY }
