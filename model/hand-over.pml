@@ -9,7 +9,7 @@
  * PRES: who has a session: 1 A, 2 receiver 0, 4 receiver 1, 8 the helper.  Of a session that is cut the bound of its heartbeat passes
  * before it can be proven dead (ownership.pml has that with timers).
  *
- * -DEAGER: receivers know the token at any time.     -DHELPER: somebody with a session renews A's lease, and ends.
+ * -DEAGER: receivers know the token, and try to adopt, although A does not let go.     -DHELPER: somebody with a session renews A's lease, and ends.
  *
  * Default = the design.  -DR_x = one rule removed.
  *   R_DETACH   the lease stays on A's session            R_TOKEN   the token stays: an adoption only renews
@@ -140,12 +140,19 @@ active proctype Server() {
   :: d_step { (late) -> late = 0 }                                                   /* its not_after passes */
   od
 }
+#ifdef EAGER
+#define known true
+#define letsGo false
+#else
+#define known (a == GIVEN)
+#define letsGo true
+#endif
 active proctype A() {
   do
   :: d_step { (a == HELD && tok == 1 && ttl > 0 && !down[0]) -> atMost(ttl, TTL); a_bt = ttl; chk() }     /* renewed, and answered at once */
   :: d_step { (a == HELD && tok == 1 && ttl > 0 && !guard) -> guard = 1; chk() }
   :: d_step { (guard) -> guard = 0 }
-  :: d_step { (a == HELD && q[3] == 0 && a_bt > 0
+  :: d_step { (letsGo && a == HELD && q[3] == 0 && a_bt > 0
 #ifndef R_CERTAIN
        && !late
 #endif
@@ -153,11 +160,6 @@ active proctype A() {
   :: d_step { (q[3] == DONE) -> if :: res[3] && a == HELD -> a = GIVEN; a_bt = 0 :: else fi; q[3] = 0; res[3] = 0; chk() }
   od
 }
-#ifdef EAGER
-#define known true
-#else
-#define known (a == GIVEN)
-#endif
 #define RECEIVER(i) \
   :: d_step { (nav[i]) -> nav[i] = 0 } \
   :: d_step { (r[i] == HELD) -> r[i] = LET; bt[i] = 0 } \
