@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import type { Mutant } from "../../scripts/mutants/mutant.js";
 import { files as models, parseRows } from "../../scripts/model/rows.js";
+import type { Mutant } from "../../scripts/mutants/mutant.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -31,17 +31,25 @@ const table: readonly Rule[] = read("docs/rules.md")
 
 /** `R_` and `H_` are switches wherever they stand in a model. */
 const switchesOf = (file: string) => new Set(read(`model/${file}`).match(/\b[RH]_[A-Z0-9]+\b/g));
-const inModels = Object.entries(models).flatMap(([letter, file]) => [...switchesOf(file)].map((name) => `${letter}: ${name}`));
+const inModels = Object.entries(models).flatMap(([letter, file]) =>
+  [...switchesOf(file)].map((name) => `${letter}: ${name}`),
+);
 const inTable = table.flatMap(({ switches }) => switches);
 const rows = parseRows(read("model/rows.txt"));
 
 test("every model is a file, and every file a model", () => {
-  expect(Object.values(models).sort()).toEqual(readdirSync(join(root, "model")).filter((name) => name.endsWith(".pml")).sort());
+  expect(Object.values(models).sort()).toEqual(
+    readdirSync(join(root, "model"))
+      .filter((name) => name.endsWith(".pml"))
+      .sort(),
+  );
 });
 
 test("each rule has code, a test and a mutation", () => {
   expect(table.length).toBeGreaterThan(50);
-  expect(table.filter(({ code, tests, mutations }) => [code, tests, mutations].some(({ length }) => length === 0))).toEqual([]);
+  expect(
+    table.filter(({ code, tests, mutations }) => [code, tests, mutations].some(({ length }) => length === 0)),
+  ).toEqual([]);
 });
 
 test("every decision has a rule", () => {
@@ -56,17 +64,21 @@ test("every switch of the models is in the table, and each that is in the table 
 });
 
 test("every switch has a row that leaves its rule out", () => {
-  const checked = new Set(rows.flatMap(({ model, defines }) => defines.map((define) => `${model}: ${define.slice("-D".length)}`)));
+  const checked = new Set(
+    rows.flatMap(({ model, defines }) => defines.map((define) => `${model}: ${define.slice("-D".length)}`)),
+  );
   expect(inModels.filter((name) => !checked.has(name))).toEqual([]);
 });
 
 test("files and functions that it names are there", () => {
-  const missing = table.flatMap(({ code }) => code).filter((name) => {
-    const [path = "", member] = name.split(": ");
-    if (!existsSync(join(root, path))) return true;
-    const last = member?.split(".").at(-1);
-    return last !== undefined && !new RegExp(`(?<!\\w)${last.replace("#", "#?")}(?!\\w)`).test(read(path));
-  });
+  const missing = table
+    .flatMap(({ code }) => code)
+    .filter((name) => {
+      const [path = "", member] = name.split(": ");
+      if (!existsSync(join(root, path))) return true;
+      const last = member?.split(".").at(-1);
+      return last !== undefined && !new RegExp(`(?<!\\w)${last.replace("#", "#?")}(?!\\w)`).test(read(path));
+    });
   expect(missing).toEqual([]);
   expect(table.flatMap(({ tests }) => tests).filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
@@ -83,5 +95,21 @@ test("mutations that it names are there, and each rule has one that a test besid
   const unnoticed = table.filter(
     ({ mutations, tests }) => !mutations.some((name) => noticedBy.get(name)?.some((test) => tests.includes(test))),
   );
-  expect(unnoticed.map(({ text, mutations }) => [text, ...mutations.map((name) => noticedBy.get(name)?.join(" "))])).toEqual([]);
+  expect(
+    unnoticed.map(({ text, mutations }) => [text, ...mutations.map((name) => noticedBy.get(name)?.join(" "))]),
+  ).toEqual([]);
+});
+
+test("the tables of model/README.md have every row, with the result that is expected of it", () => {
+  const results = [
+    ...read("model/README.md").matchAll(
+      /^\| (\w) \| (\S+) \| (none found|violated: [^|]+) \| (?!.*\d \|$).*(?:yes|error) \|$/gm,
+    ),
+  ];
+  const told = results.map(([, model, name, result]) => `${model} ${name}: ${result?.replaceAll("`", "").trim()}`);
+  const expected = rows.map(
+    ({ model, name, expected: violated }) =>
+      `${model} ${name}: ${violated === null ? "none found" : `violated: ${violated}`}`,
+  );
+  expect(told).toEqual(expected);
 });
