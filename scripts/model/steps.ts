@@ -28,6 +28,8 @@ export function stepsOf(trail: string): readonly string[] {
     } else if (variable !== undefined && value !== undefined) {
       now.set(variable, value);
     } else if (line.startsWith("  <<<<<START")) {
+      show();
+      step = null;
       lines.push("     the cycle:");
     }
   }
