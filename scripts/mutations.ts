@@ -16,6 +16,7 @@ import { parseArgs } from "node:util";
 import { advisoryLocks } from "./mutants/advisory-locks.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
+import { compatibility } from "./mutants/compatibility.js";
 import { config } from "./mutants/config.js";
 import { counters } from "./mutants/counters.js";
 import { fences } from "./mutants/fences.js";
@@ -97,6 +98,7 @@ const mutants = [
   ...watch,
   ...cli,
   ...advisoryLocks,
+  ...compatibility,
   ...config,
   ...timing,
   ...tls,

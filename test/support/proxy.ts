@@ -25,6 +25,8 @@ export interface ProxyOptions {
    * False: TLS passes through the proxy as it is, and no statement can be seen in it.
    */
   readonly certificate?: Certificate | false;
+  /** What clients see in place of each message of the server's, which has its type and length in front. */
+  readonly rewrite?: (message: Buffer) => Buffer;
 }
 
 export interface Dropped {
@@ -52,16 +54,18 @@ export class PostgresProxy implements AsyncDisposable {
   readonly #rules: Rule[] = [];
   readonly #watchers = new Set<Rule>();
   readonly #certificate: Certificate | undefined;
+  readonly #rewrite: ProxyOptions["rewrite"];
 
-  private constructor(target: string, certificate: Certificate | undefined) {
+  private constructor(target: string, certificate: Certificate | undefined, rewrite: ProxyOptions["rewrite"]) {
     this.#target = addressOf(target);
     this.#certificate = certificate;
+    this.#rewrite = rewrite;
     this.name = `proxy to port ${this.#target.port}`;
   }
 
   static async start(target: string, options: ProxyOptions = {}): Promise<PostgresProxy> {
     const usual = transport() === "tls" ? (await usualTls()).certificate : undefined;
-    const proxy = new PostgresProxy(target, (options.certificate ?? usual) || undefined);
+    const proxy = new PostgresProxy(target, (options.certificate ?? usual) || undefined, options.rewrite);
     await withFreePort(async (port) => {
       proxy.#port = port;
       await proxy.#listen();
@@ -186,6 +190,7 @@ export class PostgresProxy implements AsyncDisposable {
   #accept(socket: Socket): void {
     const connection = new ProxyConnection(socket, this.#target, {
       certificate: this.#certificate,
+      rewrite: this.#rewrite,
       delayMs: (direction) => (direction === "to-server" ? this.delayMs.toServer : this.delayMs.toClient),
       treat: (statement) => this.#treat(statement),
     });

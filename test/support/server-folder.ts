@@ -6,7 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Guardian, guard } from "./guardian.js";
-import { embeddedBinaries, type ServerBinaries, serverEnvironment, serverUser } from "./server-binaries.js";
+import {
+  embeddedBinaries,
+  majorVersion,
+  type ServerBinaries,
+  serverEnvironment,
+  serverUser,
+} from "./server-binaries.js";
 
 const run = promisify(execFile);
 
@@ -48,12 +54,14 @@ export async function initialise(binaries: ServerBinaries, folder: string): Prom
   await writeFile(passwordFile, randomBytes(12).toString("hex"), { mode: 0o600 });
   const { uid, gid } = serverUser();
   if (uid !== undefined && gid !== undefined) await chown(passwordFile, uid, gid);
+  // a linguistic order, so that a place that forgets collate "C" is found out; 14 cannot have one by ICU
+  const isOrderLinguistic = (await majorVersion(binaries)) >= 15;
   await run(
     binaries.initdb,
     [
       ...["-D", join(folder, "data"), "-U", "postgres", "--auth=scram-sha-256", `--pwfile=${passwordFile}`],
-      // a linguistic order, so that a place that forgets collate "C" is found out
-      ...["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US", "--no-sync"],
+      ...["--encoding=UTF8", "--locale=C", "--no-sync"],
+      ...(isOrderLinguistic ? ["--locale-provider=icu", "--icu-locale=en-US"] : []),
       ...(await cheapPasswords(binaries)),
     ],
     { ...serverUser(), env: serverEnvironment(), cwd: folder },
