@@ -14,7 +14,7 @@ export interface Surroundings {
   readonly random: () => number;
   /** Whether it takes part in the queue that is measured: one that is killed would take its turns with it. */
   readonly isLasting: boolean;
-  /** How long a turn in a queue is held, so that the key is held for half of the time. */
+  /** How long a turn in a queue is held, so that the key is held for a third of the time. */
   readonly turnMs: number;
 }
 

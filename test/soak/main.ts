@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { align, toFigure } from "../../bench/results.js";
 import { runToEnd } from "../support/run-to-end.js";
-import { help, parseSoakArguments, SHORTEST_JUDGED_MINUTES, type SoakArguments } from "./arguments.js";
+import { help, parseSoakArguments, type SoakArguments } from "./arguments.js";
 import { drawCharts } from "./chart.js";
 import { withLastRun } from "./page.js";
 import type { Sample, SoakRun } from "./samples.js";
@@ -31,17 +31,8 @@ async function run(): Promise<boolean> {
   if (args.out !== null) writeFileSync(args.out, `${JSON.stringify(soaked, rounded)}\n`);
   const verdict = judge(soaked);
   console.log(`\n${toTable(verdict.findings)}\n`);
-  if (!verdict.isJudged) {
-    console.log(`Too short to say whether anything grows: that takes ${SHORTEST_JUDGED_MINUTES} minutes.`);
-  }
   for (const problem of verdict.problems) console.log(`FAIL  ${problem}`);
-  console.log(
-    verdict.isFlat
-      ? verdict.isJudged
-        ? "Flat."
-        : "Nothing else is wrong."
-      : `Not flat. It was --seed ${soaked.about.seed}.`,
-  );
+  console.log(verdict.isFlat ? verdict.text : `${verdict.text} It was --seed ${soaked.about.seed}.`);
   if (args.isDrawn) {
     for (const { file, text } of drawCharts(soaked)) writeFileSync(`${docs}${file}`, text);
     writeFileSync(`${docs}soak.md`, withLastRun(readFileSync(`${docs}soak.md`, "utf8"), soaked, verdict));
@@ -104,12 +95,12 @@ function toLine({ atS, clients, server, cycle, errors }: Sample): string {
 
 function toTable(findings: readonly Finding[]): string {
   const text = (value: number | null, unit: string) => (value === null ? "-" : `${toFigure(value)} ${unit}`.trim());
-  const lines = findings.map(({ what, unit, early, late, bound, isMet }) => [
+  const lines = findings.map(({ what, unit, early, late, bound, isMet, counts }) => [
     what,
     text(early, unit),
     text(late, unit),
     text(bound, unit),
-    isMet === null ? "not measured" : isMet ? "ok" : "GROWS",
+    isMet === null ? "not measured" : isMet ? "ok" : counts ? "GROWS" : "does not count: the machine was busy",
   ]);
   return align([["", "second fifth", "last fifth", "bound", ""], ...lines]);
 }

@@ -12,7 +12,7 @@ export function withLastRun(page: string, run: SoakRun, verdict: Verdict): strin
   return `${page.slice(0, at)}${marker}\n\n${lastRun(run, verdict)}`;
 }
 
-function lastRun({ about, faults, samples }: SoakRun, { findings, problems, isFlat }: Verdict): string {
+function lastRun({ about, faults, samples }: SoakRun, { findings, problems, text }: Verdict): string {
   const counts = new Map<string, number>();
   for (const { what } of faults) counts.set(what, (counts.get(what) ?? 0) + 1);
   const load = samples.reduce((sum, { machineLoad }) => sum + machineLoad, 0) / Math.max(1, samples.length);
@@ -27,7 +27,7 @@ ${about.machine}. The load of the machine was ${toFigure(load)} on average${load
 
 ${whole(done)} acts, ${whole(grants)} grants. Faults: ${[...counts].map(([what, count]) => `${what} ${count}`).join(", ")}.
 
-**${isFlat ? "Flat." : "Not flat."}**${problems.map((problem) => `\n\n- ${problem.split("\n")[0]}`).join("")}
+**${text}**${problems.map((problem) => `\n\n- ${problem.split("\n")[0]}`).join("")}
 
 | | second fifth | last fifth | at most | |
 |---|--:|--:|--:|---|
@@ -35,9 +35,9 @@ ${rows.map(toRow).join("\n")}
 `;
 }
 
-function toRow({ what, unit, early, late, bound, isMet }: Finding): string {
+function toRow({ what, unit, early, late, bound, isMet, counts }: Finding): string {
   const [name, least] = what.split(", at least");
   const text = (value: number | null) => (value === null ? "" : `${toFigure(value)} ${unit}`.trim());
   const limit = least === undefined ? text(bound) : `at least ${text(bound)}`;
-  return `| ${name} | ${text(early)} | ${text(late)} | ${limit} | ${isMet ? "" : "**grows**"} |`;
+  return `| ${name} | ${text(early)} | ${text(late)} | ${limit} | ${isMet ? "" : counts ? "**grows**" : "does not count: the machine was busy"} |`;
 }

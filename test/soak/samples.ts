@@ -77,6 +77,7 @@ export interface SoakRun {
     readonly node: string;
     readonly postgres: string;
     readonly machine: string;
+    readonly processors: number;
     readonly minutes: number;
     readonly rate: number;
     readonly seed: number;

@@ -88,18 +88,21 @@ async function runIn(surroundings: SoakSurroundings, options: SoakOptions): Prom
     faults.push(fault);
     options.onFault?.(fault);
   };
-  // one that fails must not leave the others alone with a server that goes away
-  const ended = await Promise.allSettled([
+  const all = [
     sample(),
     sweep(),
     causeFaults(targetsIn(surroundings, workers), { durationMs, everyMs: faultEveryMs }, random, note, over.signal),
-  ]);
-  clearTimeout(timer);
-  over.abort();
-  const failed = ended.find((one) => one.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
-
-  await workers.stop();
+  ];
+  try {
+    // one that fails ends the others, which must not be left alone with a server that goes away
+    for (const one of all) one.catch(() => over.abort());
+    const failed = (await Promise.allSettled(all)).find((one) => one.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    await workers.stop();
+  } finally {
+    clearTimeout(timer);
+    await workers.kill();
+  }
   problems.push(...(await findLeft(surroundings)));
   const [version] = await sql`show server_version`;
   const about = { ...machine, postgres: `${version?.server_version}`, minutes, rate, seed, workers: WORKERS };

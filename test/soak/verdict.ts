@@ -16,6 +16,8 @@ export interface Finding {
   readonly bound: number | null;
   /** Null: not measured. */
   readonly isMet: boolean | null;
+  /** False: the machine was busy with other work, and it depends on that. */
+  readonly counts: boolean;
 }
 
 export interface Verdict {
@@ -25,6 +27,8 @@ export interface Verdict {
   /** False: the run was too short, and the findings do not count. */
   readonly isJudged: boolean;
   readonly isFlat: boolean;
+  /** In a sentence. */
+  readonly text: string;
 }
 
 /** What a fault may do to a call, ours or a plain statement of node-postgres. Anything else is a bug. */
@@ -33,19 +37,35 @@ const expectedErrors =
 
 export function judge(run: SoakRun): Verdict {
   const parts = partsOf(run);
+  const isBusy = wasBusy(run, parts);
   const findings = [
-    ...figuresOf(run).map((figure) => compare(figure, parts)),
+    ...figuresOf(run).map((figure) => ({ ...compare(figure, parts), counts: !(figure.isOfMachine && isBusy) })),
     walOfGrant(parts),
     serverMemory(run, parts),
     ...explainedRows(run, parts),
-    rateKept(parts),
+    { ...rateKept(parts), counts: !isBusy },
   ];
   const codes = [...new Set(run.samples.flatMap(({ errors }) => Object.keys(errors)))];
   const unexpected = codes.filter((code) => !expectedErrors.test(code));
   const problems = [...run.problems, ...unexpected.map((code) => `a call failed with ${code}`)];
   const isJudged = run.about.minutes >= SHORTEST_JUDGED_MINUTES;
-  const hasGrown = isJudged && findings.some(({ isMet }) => isMet === false);
-  return { findings, problems, isJudged, isFlat: problems.length === 0 && !hasGrown };
+  const hasGrown = isJudged && findings.some(({ isMet, counts }) => counts && isMet === false);
+  const isFlat = problems.length === 0 && !hasGrown;
+  return { findings, problems, isJudged, isFlat, text: toText(isFlat, isJudged, findings) };
+}
+
+function toText(isFlat: boolean, isJudged: boolean, findings: readonly Finding[]): string {
+  if (!isFlat) return "Not flat.";
+  if (!isJudged)
+    return `Nothing is wrong. Whether anything grows is judged from ${SHORTEST_JUDGED_MINUTES} minutes on.`;
+  if (findings.every(({ counts }) => counts)) return "Flat.";
+  return "Memory, tables and write-ahead log are flat. The machine was too busy with other work to judge times and failures.";
+}
+
+/** The load itself keeps less than one processor busy. */
+export function wasBusy({ about }: SoakRun, { early, late }: Parts): boolean {
+  const loads = [early, late].map((samples) => middle(samples, ({ machineLoad }) => machineLoad) ?? 0);
+  return Math.max(...loads) > 2 * about.processors;
 }
 
 function compare({ what, unit, of, share, slack, middle: how, beside }: Figure, { early, late }: Parts): Finding {
@@ -115,11 +135,12 @@ function rateKept({ early, late }: Parts): Finding {
   const [before, after] = [lost(early), lost(late)];
   const least = before === null ? null : before * 0.85;
   const isMet = after === null || least === null ? null : after >= least;
-  return { what: "acts done in a sample, at least", unit: "", early: before, late: after, bound: least, isMet };
+  return { ...finding("acts done in a sample, at least", "", before, after, least), isMet };
 }
 
 function finding(what: string, unit: string, early: number | null, late: number | null, bound: number | null): Finding {
-  return { what, unit, early, late, bound, isMet: late === null || bound === null ? null : late <= bound };
+  const isMet = late === null || bound === null ? null : late <= bound;
+  return { what, unit, early, late, bound, isMet, counts: true };
 }
 
 function ratio(late: number | null, early: number | null): number {

@@ -53,8 +53,8 @@ serve<WorkerArgs>(async ({ url, name, seed, rate, totalRate, isLasting, reportEv
   const pool = new pg.Pool({ connectionString: url, max: 4, application_name: `data of ${name}` });
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
-  // half of the time of each queue, of which there are two
-  const turnMs = Math.min(150, 500 / ((totalRate * queueShare) / 2));
+  // a third of the time of each queue, of which there are two: the rest is for handing over
+  const turnMs = Math.min(150, 330 / ((totalRate * queueShare) / 2));
   const surroundings: Surroundings = { locker, pool, meter, name, random, isLasting, turnMs };
   const inFlight = new Set<Promise<void>>();
 

@@ -47,12 +47,17 @@ export class Workers {
 
   static async start(init: WorkersInit): Promise<Workers> {
     const workers = new Workers(init);
-    for (let index = 0; index < init.count; index += 1) {
+    const starts = Array.from({ length: init.count }, async (_, index) => {
       const isLasting = index < Math.ceil(init.count / 2);
       const process = await workers.#startProcess(index, isLasting);
       const slot: Slot = { index, isLasting, process, isEnding: false, reportedAt: 0 };
-      workers.#slots.push(slot);
+      workers.#slots[index] = slot;
       workers.#listen(slot);
+    });
+    const failed = (await Promise.allSettled(starts)).find((start) => start.status === "rejected");
+    if (failed !== undefined) {
+      await workers.kill();
+      throw failed.reason;
     }
     return workers;
   }
@@ -112,6 +117,16 @@ export class Workers {
         for (const [what, count] of Object.entries(left)) {
           if (count > 0) this.#init.onProblem(`worker ${slot.index + 1} had ${count} ${what} left at its end`);
         }
+      }),
+    );
+  }
+
+  /** When something has failed. */
+  async kill(): Promise<void> {
+    await Promise.all(
+      this.#slots.map((slot) => {
+        slot.isEnding = true;
+        return slot.process.dispose();
       }),
     );
   }

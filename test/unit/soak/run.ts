@@ -57,7 +57,14 @@ export function makeRun(doctor: (sample: Doctored, at: number) => void = () => {
   });
   return {
     about: {
-      ...{ date: "2026-01-31", commit: "0123abc", node: "v20.19.0", postgres: "18.4", machine: "2 processors" },
+      ...{
+        date: "2026-01-31",
+        commit: "0123abc",
+        node: "v20.19.0",
+        postgres: "18.4",
+        machine: "2 processors",
+        processors: 2,
+      },
       ...{ minutes, rate: 80, seed: 42, workers: 4, loadBefore: 0.1 },
     },
     samples,

@@ -202,6 +202,22 @@ test("a machine that gets slower is not taken for a library that does", () => {
   expect(grown(slow)).toEqual([]);
 });
 
+test("times and failures do not count on a machine that is busy with other work, and memory does", () => {
+  const busy: Doctor = (sample, at) => {
+    sample.machineLoad = 5;
+    sample.cycle = { p50: 8 + 40 * at, p99: 40 };
+    sample.done = Math.round(sample.done * (1 - 0.4 * at));
+    sample.errors = { unavailable: Math.round(50 * at) };
+  };
+  expect(grown(busy)).toHaveLength(3);
+  expect(judge(makeRun(busy))).toMatchObject({ isFlat: true, text: expect.stringContaining("too busy") });
+  const leaking = makeRun((sample, at) => {
+    busy(sample, at);
+    rows("sessions", 12)(sample, at);
+  });
+  expect(judge(leaking).isFlat).toBe(false);
+});
+
 test("a machine that gets faster hides nothing", () => {
   const hidden: Doctor = (sample, at) => {
     if (sample.floor !== null) sample.floor = { p50: sample.floor.p50 * (1 - at / 2), p99: sample.floor.p99 };
