@@ -27,6 +27,8 @@ const [PANEL_WIDTH, PANEL_HEIGHT, PLOT_WIDTH, PLOT_HEIGHT, LEFT, TOP] = [460, 20
 const COLOURS = ["#1f6feb", "#bf5700", "#2da44e", "#8250df", "#a8b1bb"];
 /** A point of a line is the median of the samples in its place. */
 const PLACES = 150;
+/** Heaps are looked at more seldom than all else. */
+const GAP = 6;
 
 export function drawCharts(run: SoakRun): readonly { readonly file: string; readonly text: string }[] {
   return chartsOf(run).map((chart) => ({ file: chart.file, text: draw(chart, run) }));
@@ -143,8 +145,10 @@ function drawPanel({ title, series, isLogarithmic = false }: Panel, run: SoakRun
     parts.push(`<line class="mark" x1="${at}" y1="${top}" x2="${at}" y2="${top + PLOT_HEIGHT}"/>`);
   }
   for (const [index, { points }] of lines.entries()) {
+    // a gap stays one
+    const isNext = (n: number) => n > 0 && (points[n]?.place ?? 0) - (points[n - 1]?.place ?? 0) <= GAP;
     const path = points.map(
-      ({ atS, value }, n) => `${n === 0 ? "M" : "L"}${xOf(atS).toFixed(1)} ${yOf(value).toFixed(1)}`,
+      ({ atS, value }, n) => `${isNext(n) ? "L" : "M"}${xOf(atS).toFixed(1)} ${yOf(value).toFixed(1)}`,
     );
     parts.push(`<path class="line-${index}" d="${path.join("")}"/>`);
   }
@@ -166,7 +170,7 @@ function namesOf(lines: readonly { readonly name: string }[], left: number, y: n
   });
 }
 
-function pointsOf(samples: readonly Sample[], of: Reading, lengthS: number): { atS: number; value: number }[] {
+function pointsOf(samples: readonly Sample[], of: Reading, lengthS: number): Point[] {
   const places = new Map<number, number[]>();
   for (const sample of samples) {
     const value = of(sample);
@@ -174,7 +178,13 @@ function pointsOf(samples: readonly Sample[], of: Reading, lengthS: number): { a
     const place = Math.min(PLACES - 1, Math.floor((sample.atS / lengthS) * PLACES));
     places.set(place, [...(places.get(place) ?? []), value]);
   }
-  return [...places].map(([place, all]) => ({ atS: ((place + 0.5) / PLACES) * lengthS, value: median(all) }));
+  return [...places].map(([place, all]) => ({ place, atS: ((place + 0.5) / PLACES) * lengthS, value: median(all) }));
+}
+
+interface Point {
+  readonly place: number;
+  readonly atS: number;
+  readonly value: number;
 }
 
 interface Scale {
