@@ -36,6 +36,12 @@ export const soaking: readonly Mutant[] = [
     tests: verdict,
   },
   {
+    name: "soak: a long queue is taken for a leak",
+    file: "test/soak/parts.ts",
+    edits: [['how === "low" ? 0.1 : 0.5', "0.5"]],
+    tests: verdict,
+  },
+  {
     name: "soak: any error will do",
     file: "test/soak/verdict.ts",
     edits: [["!expectedErrors.test(code)", "code === null"]],

@@ -1,5 +1,5 @@
 // A run in five parts of the same length. The first warms up; the second and the last are compared.
-import { mean, median } from "../../bench/statistics.js";
+import { mean, quantile } from "../../bench/statistics.js";
 import type { Sample, SoakRun } from "./samples.js";
 
 export interface Parts {
@@ -21,11 +21,13 @@ export function partsOf({ about, samples }: SoakRun): Parts {
 
 export type Reading = (sample: Sample) => number | null | undefined;
 
+export type Middle = "median" | "mean" | "low";
+
 /** Null when there is no such reading. */
-export function middle(samples: readonly Sample[], of: Reading, how: "median" | "mean" = "median"): number | null {
+export function middle(samples: readonly Sample[], of: Reading, how: Middle = "median"): number | null {
   const all = readings(samples, of);
   if (all.length === 0) return null;
-  return how === "median" ? median(all) : mean(all);
+  return how === "mean" ? mean(all) : quantile(all, how === "low" ? 0.1 : 0.5);
 }
 
 export function largest(samples: readonly Sample[], of: Reading): number | null {

@@ -192,6 +192,16 @@ test("what grows while it warms up does not count", () => {
   expect(grown(warm)).toEqual([]);
 });
 
+test("queues that are long for most of the time, as the machine is busy, are no leak", () => {
+  const crowded: Doctor = (sample, at) => {
+    const isShort = Math.round(at * 240) % 5 === 0;
+    if (at < 0.8 || isShort) return;
+    ofServer(sample, ({ rows }) => ({ rows: { ...rows, waiters: rows.waiters + 200, shares: rows.shares + 60 } }));
+    ofClients(({ timers, heapMb }) => ({ timers: timers + 90, heapMb: heapMb && heapMb + 1.5 }))(sample);
+  };
+  expect(grown(crowded)).toEqual([]);
+});
+
 test("a machine that gets slower is not taken for a library that does", () => {
   const slow: Doctor = (sample, at) => {
     for (const of of ["cycle", "handover", "floor"] as const) {
