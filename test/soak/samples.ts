@@ -16,7 +16,7 @@ export interface ClientSample {
   /** On the one AbortSignal that every call of the process was given. */
   readonly listeners: number;
   readonly timers: number;
-  /** After a full collection of garbage, which is done more seldom: null in between. */
+  /** Without compiled code, after a full collection of garbage, which is done more seldom: null in between. */
   readonly heapMb: number | null;
 }
 
