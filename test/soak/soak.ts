@@ -19,6 +19,8 @@ export interface SoakOptions {
   readonly url: string | null;
   /** On average. Default 20,000. */
   readonly faultEveryMs?: number;
+  /** The load goes on beyond its time until this is so. Default: it is. */
+  readonly isEnough?: (samples: readonly Sample[]) => boolean;
   readonly onSample?: (sample: Sample) => void;
   readonly onFault?: (fault: Fault) => void;
   /** With the processes of the workers, and the server's where it is ours. */
@@ -64,7 +66,6 @@ async function runIn(surroundings: SoakSurroundings, options: SoakOptions): Prom
   const since = performance.now();
   const atS = (): number => Math.round((performance.now() - since) / 100) / 10;
   const over = new AbortController();
-  const timer = setTimeout(() => over.abort(), durationMs);
 
   const look = (): Promise<ServerSample | null> => within(10_000, lookAtServer(sql, cluster?.pid)).catch(() => null);
   const sample = async (): Promise<void> => {
@@ -75,6 +76,8 @@ async function runIn(surroundings: SoakSurroundings, options: SoakOptions): Prom
       proxy.statements.length = 0;
       samples.push(one);
       options.onSample?.(one);
+      const isLate = performance.now() - since >= durationMs;
+      if (isLate && (options.isEnough?.(samples) ?? true)) over.abort();
     }
   };
   const sweep = async (): Promise<void> => {
@@ -100,7 +103,6 @@ async function runIn(surroundings: SoakSurroundings, options: SoakOptions): Prom
     if (failed !== undefined) throw failed.reason;
     await workers.stop();
   } finally {
-    clearTimeout(timer);
     await workers.kill();
   }
   problems.push(...(await findLeft(surroundings)));
