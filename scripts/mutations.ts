@@ -37,6 +37,7 @@ import { sharedStores } from "./mutants/shared-stores.js";
 import { shares } from "./mutants/shares.js";
 import { sharing } from "./mutants/sharing.js";
 import { sharingViews } from "./mutants/sharing-views.js";
+import { soaking } from "./mutants/soaking.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -88,6 +89,7 @@ const mutants = [
   ...shares,
   ...sharing,
   ...sharingViews,
+  ...soaking,
   ...sqlApi,
   ...sharedStores,
   ...stores,

@@ -54,24 +54,22 @@ export async function initialise(binaries: ServerBinaries, folder: string): Prom
   await writeFile(passwordFile, randomBytes(12).toString("hex"), { mode: 0o600 });
   const { uid, gid } = serverUser();
   if (uid !== undefined && gid !== undefined) await chown(passwordFile, uid, gid);
-  // a linguistic order, so that a place that forgets collate "C" is found out; 14 cannot have one by ICU
-  const isOrderLinguistic = (await majorVersion(binaries)) >= 15;
+  const major = await majorVersion(binaries);
   await run(
     binaries.initdb,
     [
       ...["-D", join(folder, "data"), "-U", "postgres", "--auth=scram-sha-256", `--pwfile=${passwordFile}`],
       ...["--encoding=UTF8", "--locale=C", "--no-sync"],
-      ...(isOrderLinguistic ? ["--locale-provider=icu", "--icu-locale=en-US"] : []),
-      ...(await cheapPasswords(binaries)),
+      // a linguistic order, so that a place that forgets collate "C" is found out; 14 cannot have one by ICU
+      ...(major >= 15 ? ["--locale-provider=icu", "--icu-locale=en-US"] : []),
+      ...cheapPasswords(major),
     ],
     { ...serverUser(), env: serverEnvironment(), cwd: folder },
   );
 }
 
 /** Who connects derives its password's key, by default in 4,096 rounds: a millisecond of each of the connections, of which a run makes 20,000. */
-async function cheapPasswords({ initdb }: ServerBinaries): Promise<readonly string[]> {
-  const { stdout } = await run(initdb, ["--version"], { ...serverUser(), cwd: tmpdir() });
-  const major = Number(/\) (\d+)/.exec(stdout)?.[1]);
+function cheapPasswords(major: number): readonly string[] {
   return major >= 16 ? ["--set=scram_iterations=1"] : [];
 }
 
