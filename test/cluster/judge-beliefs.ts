@@ -1,5 +1,5 @@
-import type { Belief, Grant, History } from "./history.js";
 import type { Findings } from "./findings.js";
+import type { Belief, Grant, History } from "./history.js";
 import { epochOf, groupBy, nameOf } from "./judge-parts.js";
 
 /**

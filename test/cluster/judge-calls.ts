@@ -1,5 +1,5 @@
-import type { Call, History, Stall } from "./history.js";
 import type { Findings } from "./findings.js";
+import type { Call, History, Stall } from "./history.js";
 import { groupBy } from "./judge-parts.js";
 
 /** "Every call settles, within requestTimeoutMs and a little": so much is a little. */

@@ -1,5 +1,5 @@
-import { type Attempt, accounts, counters, type FinalState, type History, openingBalance } from "./history.js";
 import type { Findings } from "./findings.js";
+import { type Attempt, accounts, counters, type FinalState, type History, openingBalance } from "./history.js";
 import { groupBy } from "./judge-parts.js";
 
 /**
@@ -44,7 +44,9 @@ export function judgeWrites({ attempts, grants }: History, { rows, balances }: F
     if (from === undefined) continue;
     const next = laterGrants.get(key)?.find((grant) => grant.fence > fence && grant.at < from);
     if (next !== undefined) {
-      findings.violation(`${id} began to write ${key} with fence ${fence} after ${next.worker} had fence ${next.fence}`);
+      findings.violation(
+        `${id} began to write ${key} with fence ${fence} after ${next.worker} had fence ${next.fence}`,
+      );
     }
   }
 
@@ -58,7 +60,5 @@ function openingOf(key: string): number {
 }
 
 function valuesOf(attempts: readonly Attempt[]): ReadonlySet<string> {
-  return new Set(
-    attempts.flatMap(({ values }) => Object.entries(values).map(([key, value]) => `${key} ${value}`)),
-  );
+  return new Set(attempts.flatMap(({ values }) => Object.entries(values).map(([key, value]) => `${key} ${value}`)));
 }

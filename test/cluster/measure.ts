@@ -30,7 +30,8 @@ export function measure(fault: Fault, facts: FaultFacts, history: History, verdi
   const { grants, attempts, calls } = history;
   const long = grants.filter(({ key }) => key.startsWith("long:"));
   const standing = long.filter((grant) => isBelieved(grant, history, facts.from));
-  const isLost = (grant: Grant) => history.losses.some((loss) => loss.grant.fence === grant.fence && same(loss.grant, grant));
+  const isLost = (grant: Grant) =>
+    history.losses.some((loss) => loss.grant.fence === grant.fence && same(loss.grant, grant));
   const keptOf = (ttl: string): Kept => {
     const all = standing.filter(({ key }) => key.includes(`:${ttl}s`));
     return { kept: all.filter((grant) => !isLost(grant)).length, of: all.length };

@@ -22,7 +22,7 @@ const packages: Readonly<Record<keyof Programs, string>> = {
 /** @throws {Error} that names the packages which are missing */
 export function findPrograms(): Programs {
   if (process.platform !== "linux") throw new Error("A cluster needs Linux: it finds its processes in /proc.");
-  const found: Partial<Record<keyof Programs, string>> = {
+  const found: { readonly [Name in keyof Programs]: string | undefined } = {
     patroni: inPath("patroni"),
     patronictl: inPath("patronictl"),
     etcd: inPath("etcd"),
