@@ -134,7 +134,12 @@ export class HighlyAvailable implements AsyncDisposable {
 
   /** Waits until one node leads, two follow it closely (one of them in step, if so wanted), and HAProxy leads to the first. */
   async healthy(): Promise<void> {
-    await until("all three nodes are in order", () => this.#isHealthy(), { timeoutMs: patienceMs }).catch(this.explain);
+    await until("all nodes are in order", () => this.#isHealthy(), { timeoutMs: patienceMs }).catch(this.explain);
+  }
+
+  /** As `healthy`, but not yet safe against the next fault: Patroni may take minutes to name a standby that is in step again. */
+  async mended(): Promise<void> {
+    await until("all nodes run again", () => this.#isMended(), { timeoutMs: patienceMs }).catch(this.explain);
   }
 
   /** Runs patronictl, and returns what it says. */
@@ -168,22 +173,27 @@ export class HighlyAvailable implements AsyncDisposable {
   };
 
   async #isHealthy(): Promise<boolean> {
-    const primary = await this.primary();
-    if (primary === null) return false;
-    const members = await this.#members(primary);
+    const members = await this.#members();
+    const isInStep = this.mode === "async" || members.some(({ role }) => role === "sync_standby");
+    return isInStep && (await this.#isMended());
+  }
+
+  async #isMended(): Promise<boolean> {
+    const members = await this.#members();
     const followers = members.filter(({ role }) => role !== "leader");
     const timeline = members.find(({ role }) => role === "leader")?.timeline;
     const areFollowing = followers.every(
       ({ state, lag, timeline: own }) =>
         ["running", "streaming"].includes(state) && own === timeline && lag !== "unknown" && (lag ?? 0) < 1_000_000,
     );
-    const isInStep = this.mode === "async" || followers.some(({ role }) => role === "sync_standby");
-    return members.length === 3 && followers.length === 2 && areFollowing && isInStep && (await this.#isServed());
+    return members.length === 3 && followers.length === 2 && areFollowing && (await this.#isServed());
   }
 
-  async #members(of: ClusterNode): Promise<readonly Member[]> {
+  async #members(): Promise<readonly Member[]> {
+    const primary = await this.primary();
+    if (primary === null) return [];
     try {
-      const answer = await fetch(`http://127.0.0.1:${of.gates.rest.port}/cluster`, {
+      const answer = await fetch(`http://127.0.0.1:${primary.gates.rest.port}/cluster`, {
         signal: AbortSignal.timeout(2_000),
       });
       return ((await answer.json()) as { members: Member[] }).members;

@@ -12,13 +12,37 @@ export interface Limits {
   fromLost: number;
 }
 
+/** The promise that was broken. */
+export type Kind = "exclusion" | "fences" | "lost updates" | "stale commits" | "money" | "answers" | "settling";
+
+export const kinds: readonly Kind[] = [
+  "exclusion",
+  "fences",
+  "lost updates",
+  "stale commits",
+  "money",
+  "answers",
+  "settling",
+];
+
 export interface Verdict {
   readonly violations: readonly string[];
+  /** The same by what was broken. */
+  readonly counts: Readonly<Record<Kind, number>>;
   readonly limits: Readonly<Limits>;
 }
 
 export class Findings {
   readonly violations: string[] = [];
+  readonly counts: Record<Kind, number> = {
+    exclusion: 0,
+    fences: 0,
+    "lost updates": 0,
+    "stale commits": 0,
+    money: 0,
+    answers: 0,
+    settling: 0,
+  };
   readonly limits: Limits = { believers: 0, oldGrants: 0, lostWrites: 0, fromLost: 0 };
   readonly #facts: FaultFacts;
 
@@ -26,13 +50,14 @@ export class Findings {
     this.#facts = facts;
   }
 
-  violation(what: string): void {
+  violation(kind: Kind, what: string): void {
     this.violations.push(what);
+    this.counts[kind] += 1;
   }
 
   /** Counted where the limit of the promise covers it, else a violation. */
-  limited(limit: keyof Limits, what: string, isCovered = true): void {
+  limited(limit: keyof Limits, kind: Kind, what: string, isCovered = true): void {
     if (isCovered && this.#facts.mode === "async" && this.#facts.mayLose) this.limits[limit] += 1;
-    else this.violation(what);
+    else this.violation(kind, what);
   }
 }

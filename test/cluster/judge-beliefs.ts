@@ -11,7 +11,8 @@ export function judgeBeliefs({ beliefs, losses }: History, findings: Findings): 
   const lostAt = new Map(losses.map(({ grant, at }) => [nameOf(grant), at]));
   for (const { grant, to } of beliefs) {
     const at = lostAt.get(nameOf(grant));
-    if (at !== undefined && to > at) findings.violation(`${nameOf(grant)} was held ${ms(to - at)} after its loss`);
+    if (at !== undefined && to > at)
+      findings.violation("exclusion", `${nameOf(grant)} was held ${ms(to - at)} after its loss`);
   }
 }
 
@@ -28,7 +29,7 @@ function judgeKey(beliefs: readonly Belief[], findings: Findings): void {
       pairs.add(names);
       const overlap = ms(Math.min(other.to, belief.to) - belief.from);
       const what = `${names} were both held, for ${overlap}`;
-      findings.limited("believers", what, epochOf(other.grant) !== epochOf(belief.grant));
+      findings.limited("believers", "exclusion", what, epochOf(other.grant) !== epochOf(belief.grant));
     }
     current.push(belief);
     judgeCapacity(current, findings);
@@ -44,6 +45,7 @@ function judgeCapacity(current: readonly Belief[], findings: Findings): void {
   const epochs = new Set(parts.map(({ grant }) => epochOf(grant)));
   findings.limited(
     "believers",
+    "exclusion",
     `${first?.grant.key}: ${parts.length} parts of ${capacity} were held at once`,
     epochs.size > 1,
   );

@@ -14,7 +14,10 @@ export function judgeCalls({ calls, stalls }: History, findings: Findings): void
     const took = until - from - stoodStill(call, stallsOf.get(worker) ?? []);
     if (took <= limitMs + A_LITTLE_MS) continue;
     const what = to === null ? "had not settled" : "settled";
-    findings.violation(`${name} of ${worker} ${what} after ${Math.round(took)} ms, its limit is ${limitMs}`);
+    findings.violation(
+      "settling",
+      `${name} of ${worker} ${what} after ${Math.round(took)} ms, its limit is ${limitMs}`,
+    );
   }
 }
 

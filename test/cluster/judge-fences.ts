@@ -23,7 +23,7 @@ export function judgeFences(grants: readonly Grant[], findings: Findings): void 
       const bound = grant.mode === "exclusive" ? largest : largestExclusive;
       if (bound === undefined || grant.fence > bound.fence) continue;
       const what = `${nameOf(grant)} was granted after ${nameOf(bound)}`;
-      findings.limited("oldGrants", what, epochOf(grant) < epochOf(bound));
+      findings.limited("oldGrants", "fences", what, epochOf(grant) < epochOf(bound));
     }
   }
 }

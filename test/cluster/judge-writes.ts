@@ -11,12 +11,14 @@ export function judgeWrites({ attempts, grants }: History, { rows, balances }: F
   const attemptOf = new Map(attempts.map((attempt) => [attempt.id, attempt]));
   const lost = attempts.filter(({ id }) => !ofId.has(id));
   for (const { id, outcome } of lost) {
-    if (outcome === "committed") findings.limited("lostWrites", `${id} was answered as committed, and is not there`);
+    if (outcome === "committed")
+      findings.limited("lostWrites", "answers", `${id} was answered as committed, and is not there`);
   }
   for (const [id, written] of ofId) {
     const attempt = attemptOf.get(id);
-    if (attempt?.outcome === "refused") findings.violation(`${id} was refused, and is there`);
-    if (attempt?.kind === "transfer" && written.length !== 2) findings.violation(`of ${id} there is only a part`);
+    if (attempt?.outcome === "refused") findings.violation("answers", `${id} was refused, and is there`);
+    if (attempt?.kind === "transfer" && written.length !== 2)
+      findings.violation("money", `of ${id} there is only a part`);
   }
 
   const lostValues = valuesOf(lost);
@@ -29,13 +31,15 @@ export function judgeWrites({ attempts, grants }: History, { rows, balances }: F
         // what it had read may have gone with the old primary
         const isFromLost = attemptOf.get(row.id)?.kind !== "transfer" && lostValues.has(`${key} ${row.was}`);
         const what = `${row.id} wrote ${key} from ${row.was}, but ${stood} stood there: a write is lost`;
-        findings.limited("fromLost", what, isFromLost);
+        findings.limited("fromLost", "lost updates", what, isFromLost);
       }
-      if (row.fence < fence) findings.violation(`${row.id} wrote ${key} with fence ${row.fence} after ${fence}`);
+      if (row.fence < fence)
+        findings.violation("stale commits", `${row.id} wrote ${key} with fence ${row.fence} after ${fence}`);
       fence = row.fence;
       stood = row.value;
     }
-    if (balances[key] !== stood) findings.violation(`${key} is ${balances[key]}, its writes add up to ${stood}`);
+    if (balances[key] !== stood)
+      findings.violation("lost updates", `${key} is ${balances[key]}, its writes add up to ${stood}`);
   }
 
   const laterGrants = groupBy(grants, ({ key }) => key);
@@ -45,6 +49,7 @@ export function judgeWrites({ attempts, grants }: History, { rows, balances }: F
     const next = laterGrants.get(key)?.find((grant) => grant.fence > fence && grant.at < from);
     if (next !== undefined) {
       findings.violation(
+        "stale commits",
         `${id} began to write ${key} with fence ${fence} after ${next.worker} had fence ${next.fence}`,
       );
     }
@@ -52,7 +57,7 @@ export function judgeWrites({ attempts, grants }: History, { rows, balances }: F
 
   const total = accounts.reduce((sum, key) => sum + (balances[key] ?? 0), 0);
   const opening = openingBalance * accounts.length;
-  if (total !== opening) findings.violation(`there are ${total} of ${opening} in the accounts`);
+  if (total !== opening) findings.violation("money", `there are ${total} of ${opening} in the accounts`);
 }
 
 function openingOf(key: string): number {

@@ -1,5 +1,6 @@
 // npm run cluster: what a real failover costs, and whether every promise is kept over it.
 import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { compileSources } from "../support/compiled.js";
 import { randomFrom } from "../support/random.js";
@@ -30,15 +31,17 @@ await runToEnd(() => run(chosen, programs));
 
 async function run({ modes, faults: names, seed, isToBeWritten }: ClusterArguments, from: Programs): Promise<boolean> {
   const since = performance.now();
+  const [, load = 0] = loadavg();
   console.log(`--seed ${seed}`);
   const removeSources = await compileSources();
   const reports: FaultReport[] = [];
   for (const mode of modes) {
     const random = randomFrom(seed);
-    await using cluster = await HighlyAvailable.start(from, mode);
     for (const name of names) {
       const fault = faults.find((one) => one.name === name) as Fault;
       console.log(`${mode}: ${fault.what} ...`);
+      // a new one for each, so that none depends on how well Patroni has mended the one before
+      await using cluster = await HighlyAvailable.start(from, mode);
       const report = await runFault(cluster, fault, random);
       reports.push(report);
       for (const violation of report.violations.slice(0, 20)) console.log(`FAIL  ${violation}`);
@@ -47,7 +50,8 @@ async function run({ modes, faults: names, seed, isToBeWritten }: ClusterArgumen
   }
   await removeSources();
   const isKept = reports.every(({ violations }) => violations.length === 0);
-  const text = `${tableOf(reports)}\n\n${summaryOf(reports, (performance.now() - since) / 60_000)}`;
+  const about = `${availableParallelism()} processors, load ${load.toFixed(0)} to ${(loadavg()[1] ?? 0).toFixed(0)}`;
+  const text = `${tableOf(reports)}\n\n${summaryOf(reports, (performance.now() - since) / 60_000, about)}`;
   console.log(`\n${text}`);
   if (isToBeWritten) writeFileSync(guide, writeInto(readFileSync(guide, "utf8"), text));
   if (!isKept) console.log(`It was --seed ${seed}.`);

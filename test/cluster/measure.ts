@@ -22,7 +22,7 @@ export interface FaultReport extends Verdict {
   readonly grants: number;
   readonly writes: Readonly<Record<"committed" | "refused" | "unknown", number>>;
   readonly calls: number;
-  /** The longest time that a call took beyond its limit, in milliseconds; 0 when none did. */
+  /** Grants of the leader's key after the fault. */
   readonly leaders: number;
 }
 
@@ -50,6 +50,7 @@ export function measure(fault: Fault, facts: FaultFacts, history: History, verdi
     calls: calls.length,
     leaders: grants.filter(({ key, at }) => key === "leader:jobs" && at > facts.from).length,
     violations: verdict.violations,
+    counts: verdict.counts,
     limits: verdict.limits,
   };
 }

@@ -1,4 +1,5 @@
 // The table of a run: for the terminal, and for the guide.
+import { kinds } from "./findings.js";
 import type { FaultReport, Kept } from "./measure.js";
 
 const begin = "<!-- written by npm run cluster -- --write: begin -->";
@@ -30,15 +31,16 @@ export function tableOf(reports: readonly FaultReport[]): string {
   return rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-/** What is always 0, in a sentence. */
-export function summaryOf(reports: readonly FaultReport[], minutes: number): string {
+/** What the run was, and what must be 0, in two sentences. `about`: the machine. */
+export function summaryOf(reports: readonly FaultReport[], minutes: number, about: string): string {
   const sum = (of: (report: FaultReport) => number) => reports.reduce((all, report) => all + of(report), 0);
   const figures = [
     `${sum(({ calls }) => calls)} calls`,
     `${sum(({ grants }) => grants)} grants`,
     `${sum(({ writes }) => writes.committed)} committed guarded transactions`,
   ];
-  return `${figures.join(", ")} in ${Math.round(minutes)} minutes. Violations: ${sum(({ violations }) => violations.length)}.`;
+  const broken = kinds.map((kind) => `${kind} ${sum(({ counts }) => counts[kind])}`);
+  return `${figures.join(", ")}, in ${Math.round(minutes)} minutes (${about}). Violations: ${broken.join(", ")}.`;
 }
 
 /**

@@ -31,7 +31,7 @@ export async function runFault(cluster: HighlyAvailable, fault: Fault, random: (
     const primary = await cluster.waitForPrimary();
     const from = nowMs();
     await fault.cause(cluster, primary, random);
-    await cluster.healthy();
+    await cluster.mended();
     await sleep(AFTER_MS);
     const to = nowMs();
     const histories = await Promise.all(

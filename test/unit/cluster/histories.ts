@@ -94,14 +94,22 @@ export function final(
   return { rows: written, balances: { ...opening, ...balances } };
 }
 
-export function verdict(facts: FaultFacts, history: Partial<History>, state: FinalState = final()): Verdict {
+export function verdict(facts: FaultFacts, history: Partial<History>, state: FinalState = final()): Found {
   const { violations, limits } = judge({ ...nothing, ...history }, state, facts);
   return { violations, limits };
 }
 
-export const noLimits: Verdict["limits"] = { believers: 0, oldGrants: 0, lostWrites: 0, fromLost: 0 };
-export const innocent: Verdict = { violations: [], limits: noLimits };
+export type Found = Pick<Verdict, "violations" | "limits">;
 
-export function guilty(...violations: readonly string[]): Verdict {
+export const noLimits: Verdict["limits"] = { believers: 0, oldGrants: 0, lostWrites: 0, fromLost: 0 };
+export const innocent: Found = { violations: [], limits: noLimits };
+
+/** Which promises were broken. */
+export function broken(history: Partial<History>, state: FinalState = final()): readonly string[] {
+  const { counts } = judge({ ...nothing, ...history }, state, sync);
+  return Object.entries(counts).flatMap(([kind, count]) => (count > 0 ? [kind] : []));
+}
+
+export function guilty(...violations: readonly string[]): Found {
   return { violations, limits: noLimits };
 }

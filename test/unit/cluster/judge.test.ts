@@ -4,6 +4,7 @@ import {
   async,
   attempt,
   belief,
+  broken,
   call,
   fence,
   final,
@@ -234,4 +235,16 @@ describe("every call settles", () => {
     const before = [{ worker: "one", from: 0, to: 1_000 }];
     expect(verdict(sync, { calls: [call(2_000, 8_900)], stalls: before }).violations).toHaveLength(1);
   });
+});
+
+test("each violation counts for the promise that it breaks", () => {
+  const attempts = [attempt()];
+  const transfer = [attempt({ kind: "transfer" })];
+  expect(broken({ beliefs: [belief(0, 15), belief(10, 20, other)] })).toEqual(["exclusion"]);
+  expect(broken({ grants: [grant({ at: 10 }), grant({ asked: 11, at: 12 })] })).toEqual(["fences"]);
+  expect(broken({ attempts }, final(rows({ was: 5, value: 6 })))).toEqual(["lost updates"]);
+  expect(broken({ attempts }, final(rows({ fence: fence(2) }, { fence: fence(1) })))).toEqual(["stale commits"]);
+  expect(broken({ attempts: transfer }, final(rows({ key: "account:1", was: 1_000, value: 990 })))).toEqual(["money"]);
+  expect(broken({ attempts })).toEqual(["answers"]);
+  expect(broken({ calls: [call(0, 7_000)] })).toEqual(["settling"]);
 });
