@@ -99,8 +99,8 @@ test("a report is a row of a table, and each promise has its count", () => {
   for (const line of [rule, row]) expect(line.split("|")).toHaveLength(head.split("|").length);
   expect(row).toContain("| kill | async |");
   expect(row).toContain("| 0 of 1 | 1 of 1 | expired 1 |");
-  expect(summaryOf([report, report], 2.4)).toMatch(
-    /^0 calls, 8 grants,.* in 2 minutes\. Violations: exclusion 0, fences 0,/,
+  expect(summaryOf([report, report], 2.4, "a machine")).toMatch(
+    /^0 calls, 8 grants,.* in 2 minutes \(a machine\)\. Violations: exclusion 0, fences 0,/,
   );
 });
 
