@@ -7,8 +7,11 @@ import { Gate } from "./gate.js";
 import type { Mode } from "./history.js";
 import type { Programs } from "./programs.js";
 
-/** What is said of Patroni in docs/guides/high-availability.md. */
-export const patroniSettings = { ttl: 20, loop_wait: 2, retry_timeout: 3 } as const;
+/**
+ * What is said of Patroni in docs/guides/high-availability.md. With a `retry_timeout` of 3 s a busy machine demoted its primary again
+ * and again, for etcd's disk was slow.
+ */
+export const patroniSettings = { ttl: 20, loop_wait: 3, retry_timeout: 8 } as const;
 
 export interface NodeOptions {
   readonly name: string;
@@ -134,8 +137,10 @@ function configuration(home: string, programs: Programs, options: NodeOptions, g
     name,
     log: { level: "INFO" },
     restapi: { listen: `127.0.0.1:${options.restPort}`, connect_address: `127.0.0.1:${gates.rest.port}` },
-    // a proxy, or Patroni would ask etcd for its own address and pass by the gate
-    etcd3: { hosts: `127.0.0.1:${gates.etcd.port}`, use_proxies: true },
+    // By etcd's old interface: with the new one, Patroni 3.0 lets a primary that was frozen while it renewed its lead take that back
+    // from its successor (`_update_leader` in etcd3.py puts the key without a condition), and all that one had answered is lost.
+    // A proxy, or Patroni would ask etcd for its own address and pass by the gate.
+    etcd: { hosts: `127.0.0.1:${gates.etcd.port}`, use_proxies: true },
     bootstrap: {
       dcs: {
         ...patroniSettings,
