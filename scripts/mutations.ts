@@ -16,6 +16,7 @@ import { parseArgs } from "node:util";
 import { advisoryLocks } from "./mutants/advisory-locks.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
+import { cluster } from "./mutants/cluster.js";
 import { config } from "./mutants/config.js";
 import { counters } from "./mutants/counters.js";
 import { fences } from "./mutants/fences.js";
@@ -77,6 +78,7 @@ const mutants = [
   ...leases,
   ...loading,
   ...client,
+  ...cluster,
   ...libraries,
   ...counters,
   ...handingOver,
