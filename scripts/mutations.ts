@@ -17,6 +17,7 @@ import { advisoryLocks } from "./mutants/advisory-locks.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { compatibility } from "./mutants/compatibility.js";
+import { cluster } from "./mutants/cluster.js";
 import { config } from "./mutants/config.js";
 import { counters } from "./mutants/counters.js";
 import { fences } from "./mutants/fences.js";
@@ -79,6 +80,7 @@ const mutants = [
   ...leases,
   ...loading,
   ...client,
+  ...cluster,
   ...libraries,
   ...counters,
   ...handingOver,
