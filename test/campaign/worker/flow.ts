@@ -20,8 +20,8 @@ export interface Flow {
   readonly stopping: AbortSignal;
   /** Another locker, with options of this worker. */
   open(options: { readonly url?: string; readonly application?: string }): Locker;
-  /** In place of the locker that there was, which is closed. */
-  replaceLocker(locker: Locker): void;
+  /** Closes the locker; acts that begin meanwhile wait for the one that takes its place. */
+  reopen(close: (locker: Locker) => Promise<void>): Promise<void>;
   /** Sleeps, but no longer than until the worker is told to finish. */
   pause(ms: number): Promise<void>;
 }

@@ -2,7 +2,8 @@
 
 export interface Ended {
   readonly key: string;
-  readonly fence: string;
+  /** Null: it goes on under another token. */
+  readonly fence: string | null;
   /** Null: never told. */
   readonly token: string | null;
   /** From when on the server must have forgotten it, whatever was still under way or undone by a crash: performance.now(). */

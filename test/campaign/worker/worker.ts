@@ -36,6 +36,8 @@ export class Worker {
   readonly #listeners: Readonly<Record<string, number>>;
   #locker: Locker;
   #flows: Promise<unknown> = Promise.resolve();
+  /** Resolved, but while the locker is replaced. */
+  #isOpen: Promise<unknown> = Promise.resolve();
 
   constructor(args: CampaignWorkerArgs, openHandles: () => Map<object, string>) {
     this.#args = args;
@@ -96,6 +98,7 @@ export class Worker {
   async #run(flow: Flow, possible: readonly Act[]): Promise<void> {
     await flow.pause(flow.chance.between(0, 100));
     while (!flow.stopping.aborted) {
+      await this.#isOpen;
       const act = flow.chance.weighted(possible);
       const count = this.#counts[act.name] ?? { begun: 0, done: 0 };
       this.#counts[act.name] = count;
@@ -125,9 +128,7 @@ export class Worker {
       },
       stopping,
       open: (options) => this.#open(options),
-      replaceLocker: (locker) => {
-        this.#locker = locker;
-      },
+      reopen: (close) => this.#reopen(close),
       pause: async (ms) => {
         if (!stopping.aborted) await sleep(ms, undefined, { signal: stopping }).catch(() => {});
       },
@@ -149,6 +150,14 @@ export class Worker {
       sweepEveryMs: 5_000,
       statsFlushMs: 1_000,
     });
+  }
+
+  async #reopen(close: (locker: Locker) => Promise<void>): Promise<void> {
+    const reopened = close(this.#locker).finally(() => {
+      this.#locker = this.#open({});
+    });
+    this.#isOpen = reopened;
+    await reopened;
   }
 
   #findOpen(): string[] {
