@@ -82,7 +82,10 @@ export type ProcessEntry = { readonly p: string; readonly t: number } & (
       readonly lock?: string;
       /** By other means than the handle: SQL with its token and fence, long after it was lost or released. */
       readonly isStale?: boolean;
-      /** By `lock.transaction` over such a library, `lock.guard` in it, or SQL. */
+      /**
+       * By `lock.transaction` over such a library, `lock.guard` in it, or SQL. Of a release: by `withLock`, `lead` or `using`, which do
+       * not tell whether it came through: outcome `done` says only that they have ended.
+       */
       readonly by?: string;
       /** The process will cancel it. */
       readonly isCancelled?: boolean;
@@ -140,7 +143,13 @@ export type ProcessEntry = { readonly p: string; readonly t: number } & (
 );
 
 /** What a fault was meant to hit, and what it found: counted for the coverage. */
-export type Moment = "idle" | "before sending" | "in flight" | "after the commit" | "before the answer was read" | "any";
+export type Moment =
+  | "idle"
+  | "before sending"
+  | "in flight"
+  | "after the commit"
+  | "before the answer was read"
+  | "any";
 
 export type NemesisEntry = { readonly p: "nemesis"; readonly t: number } & (
   | { readonly e: "clock"; readonly wall: number }
