@@ -43,6 +43,7 @@ export async function renew(flow: Flow, handle: Handle): Promise<boolean> {
 async function renewInBackground(flow: Flow, { lock }: Handle): Promise<void> {
   const { chance } = flow;
   if (lock.ttlMs <= 100) return;
+  if (!lock.held) return; // a lock that has ended is not renewed
   const stop = lock.keepAlive({ everyMs: chance.between(20, lock.ttlMs - 1), onError: () => {} });
   await flow.pause(chance.between(0, 100));
   if (chance.is(0.5)) await stop();
