@@ -5,6 +5,8 @@
 // `expiresAt`, ...) are wall clock in microseconds since 1970. A `clock` entry says what both were at one moment.
 // Fences are decimal numbers in strings: they are larger than what JSON's numbers hold exactly.
 
+import type { FaultName } from "./names.js";
+
 export type Entry = ProcessEntry | NemesisEntry | RowEntry;
 
 /** How a key was asked for; without `weight` and `capacity` alone. `shared`: a read lock, weight 1, no capacity. */
@@ -164,7 +166,7 @@ export type NemesisEntry = { readonly p: "nemesis"; readonly t: number } & (
       readonly e: "fault";
       readonly id: number;
       readonly phase: "begin" | "end";
-      readonly fault: string;
+      readonly fault: FaultName;
       /** Whom it hits: names of processes; empty: all. */
       readonly on: readonly string[];
       /** The key it is about, such as a row that is locked. */
@@ -249,6 +251,8 @@ export interface Recorded {
    * Null: not known.
    */
   readonly committedAt: number | null;
+  /** It is on a server that was replaced, and not on the one that serves at the end. */
+  readonly isLost?: true;
 }
 
 export interface LeaseRow {
