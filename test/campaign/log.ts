@@ -5,6 +5,8 @@
 // `expiresAt`, ...) are wall clock in microseconds since 1970. A `clock` entry says what both were at one moment.
 // Fences are decimal numbers in strings: they are larger than what JSON's numbers hold exactly.
 
+import type { FaultName } from "./names.js";
+
 export type Entry = ProcessEntry | NemesisEntry | RowEntry;
 
 /** How a key was asked for; without `weight` and `capacity` alone. `shared`: a read lock, weight 1, no capacity. */
@@ -80,7 +82,10 @@ export type ProcessEntry = { readonly p: string; readonly t: number } & (
       readonly lock?: string;
       /** By other means than the handle: SQL with its token and fence, long after it was lost or released. */
       readonly isStale?: boolean;
-      /** By `lock.transaction` over such a library, `lock.guard` in it, or SQL. */
+      /**
+       * By `lock.transaction` over such a library, `lock.guard` in it, or SQL. Of a release: by `withLock`, `lead` or `using`, which do
+       * not tell whether it came through: outcome `done` says only that they have ended.
+       */
       readonly by?: string;
       /** The process will cancel it. */
       readonly isCancelled?: boolean;
@@ -138,7 +143,13 @@ export type ProcessEntry = { readonly p: string; readonly t: number } & (
 );
 
 /** What a fault was meant to hit, and what it found: counted for the coverage. */
-export type Moment = "idle" | "before sending" | "in flight" | "after the commit" | "before the answer was read" | "any";
+export type Moment =
+  | "idle"
+  | "before sending"
+  | "in flight"
+  | "after the commit"
+  | "before the answer was read"
+  | "any";
 
 export type NemesisEntry = { readonly p: "nemesis"; readonly t: number } & (
   | { readonly e: "clock"; readonly wall: number }
@@ -155,7 +166,7 @@ export type NemesisEntry = { readonly p: "nemesis"; readonly t: number } & (
       readonly e: "fault";
       readonly id: number;
       readonly phase: "begin" | "end";
-      readonly fault: string;
+      readonly fault: FaultName;
       /** Whom it hits: names of processes; empty: all. */
       readonly on: readonly string[];
       /** The key it is about, such as a row that is locked. */
@@ -240,6 +251,8 @@ export interface Recorded {
    * Null: not known.
    */
   readonly committedAt: number | null;
+  /** It is on a server that was replaced, and not on the one that serves at the end. */
+  readonly isLost?: true;
 }
 
 export interface LeaseRow {
