@@ -1,6 +1,7 @@
 // P1, as clients see it: no process believes that it holds after Postgres could have granted the key to another. A sample of
 // belief was taken at its `t` or later, so it says that the process believed at `t`.
 import type { Entry } from "../log.js";
+import { Earliest } from "./earliest.js";
 import type { Belief, GrantRow } from "./entries.js";
 import type { History } from "./history.js";
 import { decidedAt, grantOf, type Hold, type KeyHistory } from "./keys.js";
@@ -18,9 +19,13 @@ interface Bound {
 
 export function checkBelief(history: History, report: Report): void {
   for (const key of history.keys.values()) {
-    const answered = key.handles
-      .filter(({ call }) => call.entry.call !== "adopt")
-      .sort((one, other) => one.told - other.told);
+    // what is adopted was granted before
+    const handles = key.handles.filter(({ call }) => call.entry.call !== "adopt");
+    const answered = new Earliest(handles, (handle) => [handle.told, handle.grant.mode !== "exclusive"]);
+    const granted = new Earliest(key.holds, (hold) => [
+      history.times.monotonic(decidedAt(hold), grantOf(hold).node),
+      hold.kind === "share",
+    ]);
     for (const handle of key.handles) {
       const isPromised = (belief: Belief): boolean => {
         return !history.isExclusionLimited(belief.t) && !isTakenByForce(history, key.hold(handle.fence), belief.t);
@@ -42,7 +47,7 @@ export function checkBelief(history: History, report: Report): void {
         report.unsure("P1", "samples of belief without rows or clocks", beliefs.length);
         continue;
       }
-      compare(history, handle, beliefs, "against grants of others", grantedToAnother(history, handle, key), report);
+      compare(history, handle, beliefs, "against grants of others", grantedToAnother(history, handle, granted), report);
       compareWithVersions(history, handle, key, beliefs, report);
     }
   }
@@ -80,31 +85,19 @@ function object(history: History, handle: Handle, late: Belief, bound: Bound, re
   );
 }
 
-/** The first who was told, before this handle's process could think so, that it was granted the same key later. */
-function answeredToAnother(history: History, handle: Handle, answered: readonly Handle[]): Bound | undefined {
-  const other = answered.find((other) => other.fence > handle.fence && excludes(other, handle));
+/** Of those with a larger fence who exclude it, the first who was told of its grant. */
+function answeredToAnother(history: History, handle: Handle, earliest: Earliest<Handle>): Bound | undefined {
+  const other = earliest.after(handle.fence, handle.grant.mode !== "exclusive");
   if (other === undefined) return undefined;
-  const why = `${sayHandle(other)} was told of its grant at ${history.times.say(other.told)}`;
-  return { t: other.told, why, evidence: [other.answer] };
+  const why = `${sayHandle(other.of)} was told of its grant at ${history.times.say(other.t)}`;
+  return { t: other.t, why, evidence: [other.of.answer] };
 }
 
-function excludes({ grant: one }: Handle, { grant: other }: Handle): boolean {
-  if (one.mode === "exclusive" || other.mode === "exclusive") return true;
-  const least = Math.min(one.capacity ?? Number.POSITIVE_INFINITY, other.capacity ?? Number.POSITIVE_INFINITY);
-  return (one.weight ?? 1) + (other.weight ?? 1) > least;
-}
-
-function grantedToAnother(history: History, handle: Handle, key: KeyHistory): Bound | undefined {
-  const isShare = handle.grant.mode !== "exclusive";
-  let first: { readonly t: number; readonly hold: Hold } | undefined;
-  for (const hold of key.holds) {
-    if (hold.fence <= handle.fence || (isShare && hold.kind === "share")) continue;
-    const t = history.times.monotonic(decidedAt(hold), grantOf(hold).node);
-    if (t !== null && (first === undefined || t < first.t)) first = { t, hold };
-  }
-  if (first === undefined) return undefined;
-  const why = `Postgres granted it with fence ${first.hold.fence} at ${history.times.say(first.t)}`;
-  return { t: first.t + SLACK, why, evidence: [grantOf(first.hold)] };
+function grantedToAnother(history: History, handle: Handle, earliest: Earliest<Hold>): Bound | undefined {
+  const other = earliest.after(handle.fence, handle.grant.mode !== "exclusive");
+  if (other === undefined) return undefined;
+  const why = `Postgres granted it with fence ${other.of.fence} at ${history.times.say(other.t)}`;
+  return { t: other.t + SLACK, why, evidence: [grantOf(other.of)] };
 }
 
 /** What had been committed by then says until when it was granted: the largest expiry of its versions. */

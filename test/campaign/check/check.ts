@@ -6,8 +6,15 @@ import { checkBelief } from "./belief.js";
 import { checkExclusion } from "./exclusion.js";
 import { checkFences } from "./fences.js";
 import { History } from "./history.js";
+import { checkIndependence } from "./independence.js";
+import { checkLeaks } from "./leaks.js";
+import { checkLine } from "./line.js";
+import { checkLoss } from "./loss.js";
+import { checkOrphans } from "./orphans.js";
+import { checkRecovery } from "./recovery.js";
 import { checkRevival } from "./revival.js";
 import { checkSettling } from "./settling.js";
+import { checkStale } from "./stale.js";
 import { Report, type Verdict } from "./verdict.js";
 import { checkWrites } from "./writes.js";
 
@@ -18,8 +25,15 @@ const checks: readonly ((history: History, report: Report) => void)[] = [
   checkBelief,
   checkFences,
   checkWrites,
+  checkStale,
   checkRevival,
+  checkIndependence,
+  checkLine,
+  checkRecovery,
+  checkLoss,
+  checkOrphans,
   checkSettling,
+  checkLeaks,
 ];
 
 /** Checks one round: its entries, those of each process in the order in which they were written, or the names of its log files. */

@@ -34,7 +34,7 @@ function checkGrant(history: History, { key }: KeyHistory, hold: Hold, report: R
       );
     }
     if (standing !== "held") continue;
-    const life = lifeOf(history, old, moment);
+    const life = lifeOf(history, old, moment, first.node);
     if (life.is === "unknown") {
       report.unsure("P1", "takeovers from sessions of which nothing is recorded");
     } else if (life.is === "dead") {

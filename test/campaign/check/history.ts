@@ -48,6 +48,7 @@ export class History {
   /** From when on another server may have been primary than at first; infinite: never. */
   readonly failoverAt: number;
   readonly hasRows: boolean;
+  readonly #byPid = new Map<number, Process | null>();
 
   constructor(entries: Iterable<Entry>, report: Report) {
     const processes = new Map<string, Process>();
@@ -186,6 +187,10 @@ export class History {
       for (const call of process.calls.values()) for (const key of call.entry.keys) keyOf(key).calls.push(call);
       for (const handle of process.handles.values()) keyOf(handle.grant.key).handles.push(handle);
     }
+    for (const process of processes.values()) {
+      const pid = process.hello?.pid;
+      if (pid !== undefined) this.#byPid.set(pid, this.#byPid.has(pid) ? null : process);
+    }
     for (const key of keys.values()) key.conclude();
     for (const rows of sessions.values()) rows.sort((one, other) => one.id - other.id);
     this.keys = keys;
@@ -209,6 +214,19 @@ export class History {
     return (this.limits.has("async-failover") || this.limits.has("old-primary")) && t >= this.failoverAt;
   }
 
+  /** Whether a server may have been started or replaced between these times: what is not logged was gone then. */
+  hasServerBegun(from: number, to: number): boolean {
+    if (this.primaries.some(({ t }, at) => at > 0 && t >= from && t <= to + 1_000_000)) return true;
+    return this.faultsBetween(from, to).some(({ begin }) => endsServers.has(begin.fault));
+  }
+
+  /** By the name of an owner: `host:pid`, or what SQL of the process was told; undefined: by none, or by more than one. */
+  processOf(owner: string | null): Process | undefined {
+    const pid = owner === null ? undefined : /:(\d+)$/.exec(owner)?.[1];
+    if (pid === undefined) return owner === null ? undefined : this.processes.get(owner);
+    return this.#byPid.get(Number(pid)) ?? undefined;
+  }
+
   faultsBetween(from: number, to: number): readonly FaultSpan[] {
     return this.faults.filter(({ begin, until }) => begin.t <= to && until >= from);
   }
@@ -221,6 +239,8 @@ export class History {
     return Math.min(t, ...spans.map(({ begin }) => begin.t));
   }
 }
+
+const endsServers: ReadonlySet<string> = new Set(["crash", "restart", "kill backend", "promote", "disk full"]);
 
 export interface Left {
   readonly leases: LeftLease[];

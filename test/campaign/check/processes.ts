@@ -34,6 +34,7 @@ export class Process {
   last: number = Number.NEGATIVE_INFINITY;
   readonly calls: Map<number, Call> = new Map();
   readonly handles: Map<string, Handle> = new Map();
+  readonly closes: Call[] = [];
   readonly lags: Lag[] = [];
   readonly uncaught: Uncaught[] = [];
   readonly #beliefs: Belief[] = [];
@@ -65,7 +66,7 @@ export class Process {
       case "call": {
         const twin = this.calls.get(entry.id);
         if (twin) report.object("log", `${this.name} has two calls with the number ${entry.id}`, [twin.entry, entry]);
-        else this.calls.set(entry.id, { process: this, entry, settled: undefined });
+        else this.#begin({ process: this, entry, settled: undefined });
         break;
       }
       case "settled":
@@ -89,6 +90,11 @@ export class Process {
       case "clock":
         break;
     }
+  }
+
+  #begin(call: Call): void {
+    this.calls.set(call.entry.id, call);
+    if (call.entry.call === "close") this.closes.push(call);
   }
 
   #settle(entry: Settled, report: Report): void {
@@ -147,6 +153,7 @@ export class Process {
     }
     for (const entry of this.#losses) {
       const handle = this.handles.get(entry.lock);
+      if (entry.reason === "closed") continue; // its locker is being closed, and asks to let go: it is held until it is released
       if (handle) handle.lost ??= entry;
       else unknown("the loss of", entry);
     }

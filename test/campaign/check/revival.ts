@@ -98,7 +98,7 @@ function checkHandle(history: History, key: KeyHistory, handle: Handle, report: 
   }
   for (const call of handle.calls) {
     const { entry, settled } = call;
-    if (entry.t <= end.t || !["renew", "transaction", "detach"].includes(entry.call)) continue;
+    if (entry.t <= end.t || entry.isStale === true || (entry.call !== "renew" && entry.call !== "detach")) continue;
     report.checked("P5", "calls with handles that had ended");
     if (settled?.outcome !== "done") continue;
     report.object(

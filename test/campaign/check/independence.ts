@@ -1,0 +1,146 @@
+// P6: different keys have nothing to do with each other. A row that a stranger keeps open holds up its own key alone, and a key
+// that nobody holds is granted.
+import type { FaultSpan, History } from "./history.js";
+import type { KeyHistory } from "./keys.js";
+import { type Call, nameOf } from "./processes.js";
+import type { Report } from "./verdict.js";
+
+/** So far around a refusal nothing may have happened to its key. */
+const AROUND = 1_000_000;
+/** What failed or was cut off with its process may go on for so long in the server. */
+const UNNOTICED = 15_000_000;
+const LONG_MS = 2_000;
+/** So many calls make a usual time. */
+const ENOUGH = 20;
+
+export function checkIndependence(history: History, report: Report): void {
+  for (const key of history.keys.values()) {
+    for (const call of key.calls) if (isRefusal(call)) checkRefusal(history, key, call, report);
+  }
+  const usual = usualTimes(history);
+  for (const span of history.faults) {
+    if (keepsRow.has(span.begin.fault) && span.begin.key !== undefined)
+      checkHeldUp(history, span, span.begin.key, usual, report);
+  }
+}
+
+function isRefusal({ entry, settled }: Call): boolean {
+  return entry.call === "tryAcquire" && entry.keys.length === 1 && settled?.outcome === "nothing";
+}
+
+/** Refused, although nobody had, wanted, kept or guarded that key: because of another one. */
+function checkRefusal(history: History, key: KeyHistory, call: Call, report: Report): void {
+  const { entry, settled } = call;
+  const from = entry.t - AROUND;
+  const to = (settled?.t ?? entry.t) + AROUND;
+  if (!history.times.isKnown || !history.hasRows) return;
+  const isDisturbed =
+    from < history.times.origin || // what the key was before is not known
+    history.times.firstStepAt < to ||
+    history.hasServerBegun(from, to) ||
+    history.faultsBetween(from, to).some(({ begin: { on, key: of } }) => {
+      return on.includes(call.process.name) || (on.length === 0 && (of === undefined || of === key.key));
+    });
+  if (isDisturbed || !isAlone(history, key, call, from, to)) {
+    report.unsure("P6", "refusals that may have had a reason");
+    return;
+  }
+  report.object(
+    "P6",
+    `the ${nameOf(call)} was refused, and nobody held that key, stood in line for it or asked for it`,
+    [entry, settled, key.rows.at(-1)],
+  );
+}
+
+function isAlone(history: History, key: KeyHistory, own: Call, from: number, to: number): boolean {
+  const isAsked = key.calls.some((call) => call !== own && call.entry.t <= to && endOf(call) >= from);
+  if (isAsked) return false;
+  const within = (wall: number | null, node: string): boolean => {
+    const t = wall === null ? null : history.times.monotonic(wall, node);
+    return t === null || (t >= from && t <= to);
+  };
+  if (key.rows.some((row) => within(row.at, row.node)) || key.line.some((row) => within(row.at, row.node)))
+    return false;
+  // whoever had it before that must have let go
+  for (const hold of key.holds) {
+    const last = hold.end ?? hold.versions.at(-1);
+    if (last === undefined) return false;
+    const isGone =
+      hold.end !== undefined && (last.holdUntil === null || isBefore(history, last.holdUntil, last.node, from));
+    if (!isGone && !isBefore(history, last.expiresAt, last.node, from)) return false;
+  }
+  return key.line.every((row) => row.op === "D" || isBefore(history, row.aliveUntil, row.node, from));
+}
+
+function endOf({ process, settled }: Call): number {
+  if (settled === undefined) return process.isKilled ? process.end + UNNOTICED : Number.POSITIVE_INFINITY;
+  return settled.outcome === "error" ? settled.t + UNNOTICED : settled.t;
+}
+
+function isBefore(history: History, wall: number | null, node: string, t: number): boolean {
+  const at = wall === null ? null : history.times.monotonic(wall, node);
+  return at !== null && at < t;
+}
+
+const keepsRow: ReadonlySet<string> = new Set(["row lock", "uncommitted insert", "prepared guard"]);
+const waitsForNothing: ReadonlySet<string> = new Set(["tryAcquire", "renew", "release", "check", "isLocked"]);
+
+/** How long a call of a name takes of which all others are faster: the slowest of a hundred, in milliseconds. */
+function usualTimes(history: History): ReadonlyMap<string, number> {
+  const times = new Map<string, number[]>();
+  for (const process of history.processes.values()) {
+    for (const { entry, settled } of process.calls.values()) {
+      if (settled === undefined || !waitsForNothing.has(entry.call)) continue;
+      const known = times.get(entry.call) ?? [];
+      known.push((settled.t - entry.t) / 1_000);
+      times.set(entry.call, known);
+    }
+  }
+  const usual = new Map<string, number>();
+  for (const [call, all] of times) {
+    if (all.length < ENOUGH) continue;
+    all.sort((one, other) => one - other);
+    usual.set(call, all[Math.floor(all.length * 0.99)] ?? 0);
+  }
+  return usual;
+}
+
+/** Calls about other keys, while somebody keeps the row of one and nothing else is wrong. */
+function checkHeldUp(
+  history: History,
+  span: FaultSpan,
+  key: string,
+  usual: ReadonlyMap<string, number>,
+  report: Report,
+): void {
+  const { begin, until } = span;
+  if (until - begin.t < LONG_MS * 1_000 || !Number.isFinite(until)) return;
+  const others = history.faultsBetween(begin.t - 5 * AROUND, until).filter((other) => other !== span);
+  if (others.length > 0) {
+    report.unsure("P6", "rows that were kept open while something else went wrong");
+    return;
+  }
+  for (const process of history.processes.values()) {
+    for (const call of process.calls.values()) {
+      const { entry, settled } = call;
+      const ms = usual.get(entry.call);
+      if (
+        ms === undefined ||
+        entry.t < begin.t ||
+        entry.t > until ||
+        entry.keys.length === 0 ||
+        entry.keys.includes(key)
+      )
+        continue;
+      report.checked("P6", "calls while the row of another key was kept open");
+      const tookMs = ((settled?.t ?? history.end) - entry.t) / 1_000;
+      const stoodMs = process.stoodStill(entry.t, settled?.t ?? history.end) / 1_000;
+      if (tookMs - stoodMs <= LONG_MS + 20 * ms || (settled === undefined && process.isKilled)) continue;
+      report.object(
+        "P6",
+        `the ${nameOf(call)} took ${Math.round(tookMs)} ms, while a stranger kept the row of ${JSON.stringify(key)}`,
+        [begin, entry, settled, span.end],
+      );
+    }
+  }
+}
