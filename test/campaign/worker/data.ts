@@ -67,8 +67,13 @@ export class Data {
 }
 
 function openPool(args: CampaignWorkerArgs): pg.Pool {
+  const address = new URL(args.dataUrl);
+  // node-postgres understands `require` as `verify-full`, and warns of it
+  const hasTls = address.searchParams.get("sslmode") === "require";
+  address.searchParams.delete("sslmode");
   const pool = new pg.Pool({
-    connectionString: args.dataUrl,
+    connectionString: address.href,
+    ...(hasTls ? { ssl: { rejectUnauthorized: false } } : {}),
     max: args.flows,
     connectionTimeoutMillis: args.connectTimeoutMs,
     query_timeout: statementTimeoutMs(args),
