@@ -6,7 +6,7 @@ import { type Call, nameOf } from "./processes.js";
 import type { Report } from "./verdict.js";
 
 /** So far around a refusal nothing may have happened to its key. */
-const AROUND = 1_000_000;
+const AROUND = 200_000;
 /** What failed or was cut off with its process may go on for so long in the server. */
 const UNNOTICED = 15_000_000;
 const LONG_MS = 2_000;
@@ -115,7 +115,7 @@ function checkHeldUp(
 ): void {
   const { begin, until } = span;
   if (until - begin.t < LONG_MS * 1_000 || !Number.isFinite(until)) return;
-  const others = history.faultsBetween(begin.t - 5 * AROUND, until).filter((other) => other !== span);
+  const others = history.faultsBetween(begin.t - 25 * AROUND, until).filter((other) => other !== span);
   if (others.length > 0) {
     report.unsure("P6", "rows that were kept open while something else went wrong");
     return;

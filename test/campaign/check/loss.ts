@@ -20,7 +20,7 @@ function checkHandle(history: History, key: KeyHistory, handle: Handle, report: 
   const { process, lost } = handle;
   const hold = key.hold(handle.fence);
   if (process.hello?.client !== "node" || handle.call.entry.by === "SQL" || hold === undefined) return;
-  if (hold.handles.length > 1) {
+  if (hold.handles.some((other) => other.told > handle.told)) {
     report.unsure("P9", "leases that were handed over");
     return;
   }

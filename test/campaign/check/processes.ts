@@ -44,9 +44,9 @@ export class Process {
     this.name = name;
   }
 
-  /** Whether it was ended from outside: nothing more is asked of it then. */
+  /** Whether it was ended from outside, before its own end: nothing more is asked of it then. */
   get isKilled(): boolean {
-    return this.exit !== undefined && this.exit.signal !== null;
+    return this.bye === undefined && this.exit !== undefined && this.exit.signal !== null;
   }
 
   /** Until when it certainly ran: it said so, or nobody ended it. */
