@@ -34,6 +34,8 @@ describe("P6", () => {
     expect(broken(other.entries)).toEqual(["P6"]);
     const asked = refused(3_000);
     asked.settle("a", 5_100, asked.call("a", 5_001, { call: "check", keys: [`${long}:2`] }));
+    expect(broken(asked.entries)).toEqual(["P6"]); // which locks nothing
+    asked.settle("a", 5_100, asked.call("a", 5_001, { call: "forceRelease", keys: [`${long}:2`] }));
     expect(objections(asked.entries)).toEqual([]);
   });
 

@@ -84,8 +84,10 @@ function checkLeftConnections(history: History, report: Report): void {
 
 /** Named by its locker: pools of its own for data are not the library's. */
 function isOf(application: string, { name, hello }: Process): boolean {
-  if (hello !== undefined && application.startsWith(hello.application) && !application.includes("data")) return true;
-  return !application.includes("data") && application.split(/[^\w]+/).includes(name);
+  if (/\bdata\b/.test(application)) return false;
+  const own = hello?.application ?? name;
+  const isBegun = application.startsWith(own) && !/\w\w/.test(own.slice(-1) + application.slice(own.length, own.length + 1));
+  return isBegun || application.split(/\W+/).includes(name);
 }
 
 /** A heartbeat that goes on when its process has closed everything. */
