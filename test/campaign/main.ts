@@ -7,9 +7,9 @@ import { compileSources } from "../support/compiled.js";
 import { randomFrom } from "../support/random.js";
 import { runToEnd } from "../support/run-to-end.js";
 import { type CampaignArguments, readArguments, UsageError, usage } from "./arguments.js";
-import { check, readLog } from "./check/check.js";
+import { check } from "./check/check.js";
 import { report } from "./report.js";
-import { appendResult, type RoundResult, readResults, resultOf } from "./results.js";
+import { appendResult, type RoundResult, readLog, readResults, resultOf } from "./results.js";
 import { playRound } from "./round.js";
 import { type Scene, scenes } from "./scenes.js";
 
@@ -33,15 +33,14 @@ async function play(options: CampaignArguments, round: number, scene: Scene, log
   const obstacle = await scene.obstacle?.();
   if (obstacle !== undefined) {
     console.warn(`!!! round ${round}, ${scene.name}: NOT PLAYED, ${obstacle}`);
-    return { ...about, node: process.version, obstacle, violations: [], checked: {}, faults: {}, calls: {} };
+    return { ...about, node: process.version, obstacle, violations: [], checked: {}, unsure: {}, faults: {}, calls: {} };
   }
   const start = performance.now();
   const folder = join(logs, `round-${round}-${scene.name}`);
   await mkdir(folder, { recursive: true });
   const files = await playRound({ ...about, seed: seedOf(options.seed, round), scene, folder });
-  const entries = await readLog(files);
-  const verdict = check(entries);
-  const result = resultOf(about, verdict, entries);
+  const verdict = check(files);
+  const result = resultOf(about, verdict, await readLog(files));
   const took = Math.round((performance.now() - start) / 1_000);
   const faults = Object.values(result.faults).reduce((sum, n) => sum + n, 0);
   const calls = Object.values(result.calls).reduce((sum, n) => sum + n, 0);

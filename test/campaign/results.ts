@@ -15,6 +15,8 @@ export interface RoundResult {
   readonly violations: readonly { readonly promise: string; readonly text: string }[];
   /** What was compared, by promise. */
   readonly checked: Readonly<Record<string, number>>;
+  /** What was left out, by promise and reason. */
+  readonly unsure: Readonly<Record<string, number>>;
   /** "fault, moment, function": how often. */
   readonly faults: Readonly<Record<string, number>>;
   /** "call: outcome": how often. */
@@ -46,9 +48,28 @@ export function resultOf(
     ...about,
     node: process.version,
     violations: verdict.violations.map(({ promise, text }) => ({ promise, text })),
-    checked: verdict.checked,
+    checked: flat(verdict.checked),
+    unsure: flat(verdict.unsure),
     ...count(entries),
   };
+}
+
+function flat(counts: Verdict["checked"]): Record<string, number> {
+  const all: Record<string, number> = {};
+  for (const [promise, own] of Object.entries(counts)) {
+    for (const [what, n] of Object.entries(own)) all[`${promise}: ${what}`] = n;
+  }
+  return all;
+}
+
+/** A last line may be cut off: its writer was killed. */
+export async function readLog(files: readonly string[]): Promise<readonly Entry[]> {
+  const entries: Entry[] = [];
+  for (const file of files) {
+    const lines = (await readFile(file, "utf8")).split("\n").slice(0, -1);
+    for (const line of lines) entries.push(JSON.parse(line));
+  }
+  return entries;
 }
 
 export async function appendResult(file: string, result: RoundResult): Promise<void> {

@@ -18,7 +18,7 @@ import { torment } from "./nemesis.js";
 import { type Scene, usualFaults } from "./scenes.js";
 import type { Stage } from "./stage.js";
 import { Undo } from "./undo.js";
-import type { CampaignWorkerArgs } from "./worker.js";
+import type { CampaignWorkerArgs } from "./worker/arguments.js";
 
 export interface RoundOptions {
   readonly round: number;
@@ -128,6 +128,8 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
   await Promise.all([torment(stage, { ...usualFaults, ...scene.faults }, newSeed), watchConnections(stage)]);
 
   for (const proxy of proxies) await pacify(proxy);
+  // what had lost an answer would wait for it for ever: the last fault
+  for (const proxy of proxies) proxy.cutAll();
   await clocks?.setAll(0);
   for (const actor of stage.actors) actor.resume();
   journal.write({ e: "quiet" });
@@ -159,7 +161,7 @@ async function watchConnections(stage: Stage): Promise<void> {
     if (sql === undefined) continue;
     try {
       const rows = await sql<{ of: string; count: number }[]>`
-        select substring(application_name from '\\S+$') as of, count(*)::int as count from pg_stat_activity
+        select substring(application_name from 'w\\d+') as of, count(*)::int as count from pg_stat_activity
          where application_name like 'leasehold %' and usename = ${role.user} group by 1`;
       for (const { of, count } of rows) stage.journal.write({ e: "connections", of, count });
     } catch {

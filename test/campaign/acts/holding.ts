@@ -1,5 +1,5 @@
 // What becomes of a lock that was granted: renewed by hand, held for a while, and given back in one of several ways.
-import type { Hold } from "../../../src/index.js";
+import { type Hold, NotHeldError } from "../../../src/index.js";
 import { boundOf } from "../worker/bounds.js";
 import type { Flow } from "../worker/flow.js";
 import type { Handle } from "../worker/handles.js";
@@ -40,12 +40,15 @@ export async function renew(flow: Flow, handle: Handle): Promise<boolean> {
 }
 
 /** In place of what renewed it so far, for a while. */
-async function renewInBackground(flow: Flow, { lock }: Handle): Promise<void> {
-  const { chance } = flow;
-  if (lock.ttlMs <= 100) return;
-  const stop = lock.keepAlive({ everyMs: chance.between(20, lock.ttlMs - 1), onError: () => {} });
-  await flow.pause(chance.between(0, 100));
-  if (chance.is(0.5)) await stop();
+async function renewInBackground({ chance, log, pause }: Flow, { lock }: Handle): Promise<void> {
+  try {
+    const stop = lock.keepAlive({ everyMs: chance.between(20, lock.ttlMs - 1), onError: () => {} });
+    await pause(chance.between(0, 100));
+    if (chance.is(0.5)) await stop();
+  } catch (error) {
+    // of a lock that has ended it says so at once
+    if (!(error instanceof NotHeldError)) log.uncaught(error);
+  }
 }
 
 /** Gives it back, mostly. */

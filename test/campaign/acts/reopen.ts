@@ -29,7 +29,7 @@ export const unsafeAct: Act = {
   async run(flow) {
     const { args, chance, log } = flow;
     const [code, url] = chance.pick(Object.entries(args.unsafeUrls ?? {}));
-    const locker = flow.open({ url, application: "unsafe" });
+    const locker = flow.open({ url });
     const result = await log.call({ call: "ready", keys: [], mustFail: code, boundMs: boundOf(args) }, () =>
       locker.ready(),
     );

@@ -78,7 +78,8 @@ export async function writeGuarded(
     keys: guarded.handles.map(({ lock }) => lock.key),
     by,
     boundMs,
-    ...(guarded.handles.length === 1 ? { lock: first.grant.lock } : {}),
+    // who guards in SQL does not ask the handle, which may have ended before Postgres knows
+    ...(guarded.handles.length === 1 && guards !== "SQL" ? { lock: first.grant.lock } : {}),
   };
   const guard = async (tx: Tx): Promise<void> => {
     if (guards !== "SQL") return await tx.guard(guarded.hold);

@@ -153,6 +153,7 @@ export class Process {
     }
     for (const entry of this.#losses) {
       const handle = this.handles.get(entry.lock);
+      if (entry.reason === "closed") continue; // its locker is being closed, and asks to let go: it is held until it is released
       if (handle) handle.lost ??= entry;
       else unknown("the loss of", entry);
     }

@@ -14,7 +14,7 @@ function endBackends(what: "terminate" | "cancel"): Fault {
       const isOne = draw.variant < 0.5;
       await withSuperuser(stage, (sql) =>
         sql.unsafe(
-          `select pg_${what}_backend(pid) from pg_stat_activity where substring(application_name from '\\S+$') = $1 order by pid ${isOne ? "limit 1" : ""}`,
+          `select pg_${what}_backend(pid) from pg_stat_activity where application_name ~ ('\\m' || $1 || '\\M') order by pid ${isOne ? "limit 1" : ""}`,
           [actor.name],
         ),
       ).catch(() => {}); // the server may be away at that moment

@@ -1,5 +1,4 @@
 // Lets a fault hit a statement at a chosen moment of its way, and says what it found.
-import type { Held } from "../../support/proxy.js";
 import type { Actor } from "../actor.js";
 import { type Draw, pick } from "../draw.js";
 import type { Moment } from "../log.js";
@@ -43,7 +42,7 @@ export async function catchMoment(actor: Actor, { moment, detail }: Draw): Promi
     const held = proxy.holdStatement(pattern);
     const statement = await soon(held.arrived);
     if (statement === undefined) {
-      letPass(held);
+      held.cancel();
       return nothing;
     }
     const during = nameOf(statement.sql);
@@ -55,9 +54,12 @@ export async function catchMoment(actor: Actor, { moment, detail }: Draw): Promi
   }
   if (wanted === "after the commit") {
     const statement = proxy.onStatement(pattern);
-    const { dropped } = proxy.dropAnswerOf(pattern, { then: "blackhole" });
+    const { dropped, cancel } = proxy.dropAnswerOf(pattern, { then: "blackhole" });
     const seen = await soon(statement);
-    if (seen === undefined) return nothing; // what comes later loses its answer, too
+    if (seen === undefined) {
+      cancel();
+      return nothing;
+    }
     if ((await soon(dropped.then(() => true))) === undefined) return { moment: "in flight", during: nameOf(seen.sql), release() {} };
     return { moment: wanted, during: nameOf(seen.sql), release: () => seen.connection.cut() };
   }
@@ -65,11 +67,6 @@ export async function catchMoment(actor: Actor, { moment, detail }: Draw): Promi
 }
 
 const nothing: Caught = { moment: "any", release() {} };
-
-/** A statement that is held when nobody wants it any more goes on at once. */
-function letPass(held: Held): void {
-  void held.arrived.then(() => held.forward()).catch(() => {});
-}
 
 export function nameOf(sql: string): string {
   const found = /leasehold(?:_internal)?\.(\w+)/.exec(sql);

@@ -77,7 +77,7 @@ export const hungStatement: Fault = {
     const held = actor.proxy.holdStatement(pattern);
     const statement = await Promise.race([held.arrived, sleep(700, undefined)]);
     if (statement === undefined) {
-      void held.arrived.then(() => held.forward()).catch(() => {});
+      held.cancel();
       return;
     }
     const end = stage.journal.begin({

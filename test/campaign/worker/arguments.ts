@@ -1,4 +1,4 @@
-/** What a worker of Node is started with. */
+/** What a worker of Node is started with. Names of applications are in the addresses. */
 export interface CampaignWorkerArgs {
   readonly name: string;
   readonly seed: number;

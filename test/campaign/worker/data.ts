@@ -63,7 +63,6 @@ function openPool(args: CampaignWorkerArgs): pg.Pool {
   const pool = new pg.Pool({
     connectionString: args.dataUrl,
     max: args.flows,
-    application_name: `${args.name}:data`,
     connectionTimeoutMillis: args.connectTimeoutMs,
     query_timeout: statementTimeoutMs(args),
     idleTimeoutMillis: 5_000,
@@ -83,7 +82,7 @@ class PostgresJs {
   }
 
   get client(): postgres.Sql {
-    const { name, dataUrl, connectTimeoutMs } = this.#args;
+    const { dataUrl, connectTimeoutMs } = this.#args;
     this.#client ??= postgres(dataUrl, {
       max: 2,
       prepare: false,
@@ -91,7 +90,6 @@ class PostgresJs {
       connect_timeout: Math.max(1, Math.round(connectTimeoutMs / 1_000)),
       idle_timeout: 5,
       onnotice: () => {},
-      connection: { application_name: `${name}:data` },
     });
     return this.#client;
   }

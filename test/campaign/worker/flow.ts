@@ -18,8 +18,8 @@ export interface Flow {
   readonly locker: Locker;
   /** Fires when the worker is told to finish. */
   readonly stopping: AbortSignal;
-  /** Another locker, with options of this worker. */
-  open(options: { readonly url?: string; readonly application?: string }): Locker;
+  /** Another locker, with the options of this worker. */
+  open(options: { readonly url: string }): Locker;
   /** Closes the locker; acts that begin meanwhile wait for the one that takes its place. */
   reopen(close: (locker: Locker) => Promise<void>): Promise<void>;
   /** Sleeps, but no longer than until the worker is told to finish. */

@@ -22,6 +22,8 @@ class Watched implements Handle {
   readonly lock: Lock;
   readonly grant: Grant;
   endedAt: number | undefined;
+  /** Why its signal has fired, while it is held all the same. */
+  closing: string | undefined;
   #last: string | undefined;
   #unwritten: { readonly t: number; readonly until: number } | undefined;
   #samples = 0;
@@ -53,6 +55,13 @@ class Watched implements Handle {
       this.#unwritten = { t, until };
     }
     this.#last = belief;
+    if (this.closing !== undefined && !held) this.lose(log, this.closing);
+  }
+
+  lose(log: LogFile, reason: string): void {
+    this.closing = undefined;
+    this.endedAt ??= now();
+    log.write({ e: "lost", lock: this.grant.lock, reason });
   }
 }
 
@@ -109,9 +118,10 @@ export class Handles {
     const handle = new Watched(lock, grant);
     this.#watched.set(handle, handle);
     const onLoss = (): void => {
-      handle.endedAt ??= now();
-      const reason: unknown = lock.signal.reason?.reason ?? lock.signal.reason?.name;
-      this.#log.write({ e: "lost", lock: grant.lock, reason: String(reason) });
+      const reason = String(lock.signal.reason?.reason ?? lock.signal.reason?.name);
+      // a locker that is closed tells its holders, who have `drainMs` to let go
+      if (reason === "closed" && lock.held) handle.closing = reason;
+      else handle.lose(this.#log, reason);
     };
     if (lock.signal.aborted) onLoss();
     else lock.signal.addEventListener("abort", onLoss, { once: true });

@@ -63,8 +63,9 @@ export class LogFile {
     writeSync(this.#file, `${JSON.stringify({ p: this.#name, t, ...note })}\n`);
   }
 
-  uncaught(error: unknown): void {
-    this.write({ e: "uncaught", text: error instanceof Error ? String(error.stack ?? error) : String(error) });
+  uncaught(error: unknown, how = "caught by the worker"): void {
+    const text = error instanceof Error ? String(error.stack ?? error) : String(error);
+    this.write({ e: "uncaught", text: `${how}: ${text}` });
   }
 
   /** Writes down a call that begins now, and what has become of it. */

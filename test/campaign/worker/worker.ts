@@ -1,4 +1,5 @@
 // The life of a worker: its flows, its locker, and its end.
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLocker, type Locker } from "../../../src/index.js";
 import { acts } from "../acts/acts.js";
@@ -41,12 +42,13 @@ export class Worker {
 
   constructor(args: CampaignWorkerArgs, openHandles: () => Map<object, string>) {
     this.#args = args;
+    setMaxListeners(0, this.#stop.signal); // each flow that sleeps listens to it
     this.#openHandles = openHandles;
     this.#log = new LogFile(args.logFile, args.name);
     this.#handles = new Handles(this.#log);
-    process.on("uncaughtException", (error) => this.#log.uncaught(error));
-    process.on("unhandledRejection", (reason) => this.#log.uncaught(reason));
-    process.on("warning", (warning) => this.#log.uncaught(warning));
+    process.on("uncaughtException", (error) => this.#log.uncaught(error, "thrown"));
+    process.on("unhandledRejection", (reason) => this.#log.uncaught(reason, "rejected"));
+    process.on("warning", (warning) => this.#log.uncaught(warning, "warning"));
     this.#data = new Data(args);
     this.#listeners = countListeners();
     this.#locker = this.#open({});
@@ -61,7 +63,7 @@ export class Worker {
       takeoverDelayMs: presence === "on" ? takeoverDelayMs : 0,
       requestTimeoutMs,
       presence: presence === "on",
-      application: `${name}:`,
+      application: name,
     });
     this.#log.write({ e: "clock", wall: Date.now() * 1_000 });
     this.#handles.start();
@@ -135,7 +137,7 @@ export class Worker {
     };
   }
 
-  #open({ url, application = "locker" }: { readonly url?: string; readonly application?: string }): Locker {
+  #open({ url }: { readonly url?: string }): Locker {
     const { name, directUrl, presence, takeoverDelayMs, requestTimeoutMs, connectTimeoutMs } = this.#args;
     return createLocker({
       url: url ?? this.#args.url,
@@ -145,7 +147,6 @@ export class Worker {
       requestTimeoutMs,
       connectTimeoutMs,
       owner: name,
-      connection: { connection: { application_name: `${name}:${application}` } },
       onError: () => {},
       sweepEveryMs: 5_000,
       statsFlushMs: 1_000,
