@@ -31,18 +31,35 @@ describe("the log", () => {
     ["a process without a hello", () => doctored(story(), isSaid("b", { e: "hello" }), null)],
     ["two of them", () => [...story(), ...story().filter(isSaid("b", { e: "hello" }))]],
     ["a call that settles twice", () => [...story(), ...story().filter(isSaid("a", { e: "settled", id: 1 }))]],
-    ["a call that settles, and was never made", () => [...story(), { p: "a", t: at(2_000), e: "settled", id: 99, outcome: "done" }]],
+    [
+      "a call that settles, and was never made",
+      () => [...story(), { p: "a", t: at(2_000), e: "settled", id: 99, outcome: "done" }],
+    ],
     ["two calls with one number", () => doctored(story(), isSaid("a", { e: "call", call: "release" }), { id: 1 })],
-    ["a call that settles before it begins", () => doctored(story(), isSaid("a", { e: "settled", id: 1 }), { t: at(99) })],
-    ["belief of a lock that is not known", () => doctored(story(), isSaid("a", { e: "belief", t: at(500) }), { lock: "99" })],
+    [
+      "a call that settles before it begins",
+      () => doctored(story(), isSaid("a", { e: "settled", id: 1 }), { t: at(99) }),
+    ],
+    [
+      "belief of a lock that is not known",
+      () => doctored(story(), isSaid("a", { e: "belief", t: at(500) }), { lock: "99" }),
+    ],
     ["the loss of one", () => [...story(), { p: "a", t: at(2_000), e: "lost", lock: "99", reason: "expired" }]],
-    ["two locks with one number", () => {
-      const again = new Story();
-      again.grant("b", "other", 2_000);
-      const grants = again.entries.filter(({ p }) => p === "b").map((entry) => ({ ...entry, p: "a", id: 77 }) as Entry);
-      return [...story(), ...grants];
-    }],
-    ["a fault that ends and never began", () => [...story(), { p: "nemesis", t: at(1), e: "fault", id: 5, phase: "end", fault: "cut", on: [] }]],
+    [
+      "two locks with one number",
+      () => {
+        const again = new Story();
+        again.grant("b", "other", 2_000);
+        const grants = again.entries
+          .filter(({ p }) => p === "b")
+          .map((entry) => ({ ...entry, p: "a", id: 77 }) as Entry);
+        return [...story(), ...grants];
+      },
+    ],
+    [
+      "a fault that ends and never began",
+      () => [...story(), { p: "nemesis", t: at(1), e: "fault", id: 5, phase: "end", fault: "cut", on: [] }],
+    ],
     ["an entry without a time", () => doctored(story(), isSaid("a", { e: "belief", t: at(500) }), { t: Number.NaN })],
   ])("%s", (_, entries) => {
     expect(broken(entries())).toContain("log");
@@ -62,7 +79,9 @@ describe("the checker", () => {
       expect(fromFiles.unsure.log).toEqual({ "last lines that were cut off": 1 });
       expect({ ...fromFiles.checked }).toEqual({ ...check(story()).checked });
       writeFileSync(others, "no JSON\n");
-      expect(check([a, others]).violations.map(({ text }) => text)).toContainEqual(expect.stringMatching(/^line 1 of .*others.jsonl is not JSON/));
+      expect(check([a, others]).violations.map(({ text }) => text)).toContainEqual(
+        expect.stringMatching(/^line 1 of .*others.jsonl is not JSON/),
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -72,7 +91,11 @@ describe("the checker", () => {
     const { violations, checked } = check([]);
     expect(violations).toEqual([]);
     expect(Object.keys(checked)).toEqual(promises);
-    expect(Object.values(checked).flatMap((counts) => Object.values(counts)).reduce((sum, n) => sum + n, 0)).toBe(0);
+    expect(
+      Object.values(checked)
+        .flatMap((counts) => Object.values(counts))
+        .reduce((sum, n) => sum + n, 0),
+    ).toBe(0);
   });
 
   test("counts what it compared", () => {
@@ -88,7 +111,10 @@ describe("the checker", () => {
   });
 
   test("lists 50 violations of a promise, and counts the others", () => {
-    const errors = Array.from({ length: 60 }, (_, n): Entry => ({ p: "a", t: at(n), e: "uncaught", text: `Error ${n}` }));
+    const errors = Array.from(
+      { length: 60 },
+      (_, n): Entry => ({ p: "a", t: at(n), e: "uncaught", text: `Error ${n}` }),
+    );
     const { violations, checked } = check([...story(), ...errors]);
     expect(violations).toHaveLength(50);
     expect(checked.leak["violations that are not listed"]).toBe(10);
@@ -96,11 +122,16 @@ describe("the checker", () => {
 
   test("shares no code with what it judges", () => {
     const folder = dirname(fileURLToPath(import.meta.url));
-    const files = readdirSync(folder).filter((name) => name.endsWith(".ts") && !/\.test\.ts$|^(doctor|story)\.ts$/.test(name));
+    const files = readdirSync(folder).filter(
+      (name) => name.endsWith(".ts") && !/\.test\.ts$|^(doctor|story)\.ts$/.test(name),
+    );
     expect(files).toContain("check.ts");
     const foreign = files.flatMap((name) => {
       const text = readFileSync(join(folder, name), "utf8");
-      const imports = [...text.matchAll(/^(import|export)\b([^;"']*?)\bfrom "([^"]+)"/gm), ...text.matchAll(/\b(import)(\()\s*"([^"]+)"/g)];
+      const imports = [
+        ...text.matchAll(/^(import|export)\b([^;"']*?)\bfrom "([^"]+)"/gm),
+        ...text.matchAll(/\b(import)(\()\s*"([^"]+)"/g),
+      ];
       return imports
         .filter(([, , what = "", from = ""]) => {
           const isOwn = /^\.\/[\w-]+\.js$/.test(from) || from.startsWith("node:");

@@ -74,7 +74,9 @@ describe("P1, as Postgres sees it", () => {
     const { entries, second } = exclusive();
     const isLast = isRowOf("sessions", (row) => row.sessionId === second.row.sessionId && row.at === wall(6_010));
     const later = { seenAt: wall(6_600), at: wall(6_600), committedAt: wall(6_600) };
-    expect(objections(doctored(entries, isLast, later))).toEqual([expect.stringMatching(/^P1: "key" was granted .* while .*alive$/)]);
+    expect(objections(doctored(entries, isLast, later))).toEqual([
+      expect.stringMatching(/^P1: "key" was granted .* while .*alive$/),
+    ]);
     // the same backend came back after it was robbed
     const after = { seenAt: wall(12_000), at: wall(12_000), committedAt: wall(12_000) };
     expect(broken(doctored(entries, isLast, after))).toEqual(["P1"]);

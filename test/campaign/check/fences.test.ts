@@ -24,7 +24,10 @@ describe("P2", () => {
   test("an honest history", () => {
     const { entries } = story();
     expect(objections(entries)).toEqual([]);
-    expect(check(entries).checked.P2).toEqual({ "pairs of fences in the order of rows": 2, "pairs of fences in real time": 2 });
+    expect(check(entries).checked.P2).toEqual({
+      "pairs of fences in the order of rows": 2,
+      "pairs of fences in real time": 2,
+    });
   });
 
   test("a fence that does not rise in the rows", () => {

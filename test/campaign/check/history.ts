@@ -232,7 +232,13 @@ export class History {
   }
 
   /** Whose a lease or an entry of the queue is: its owner may have any name, that of its session is its process's. */
-  processOfRow({ sessionId, owner }: { readonly sessionId: number | null; readonly owner: string | null }): Process | undefined {
+  processOfRow({
+    sessionId,
+    owner,
+  }: {
+    readonly sessionId: number | null;
+    readonly owner: string | null;
+  }): Process | undefined {
     const session = sessionId === null ? undefined : this.sessions.get(sessionId)?.[0];
     return this.processOf(session?.owner ?? owner);
   }

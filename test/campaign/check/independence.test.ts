@@ -24,7 +24,9 @@ describe("P6", () => {
     expect(objections(refused(5_100).entries)).toEqual([]);
     expect(objections(refused(4_900).entries)).toEqual([]); // too near to be sure
     expect(objections(refused(3_000).entries)).toEqual([
-      expect.stringMatching(/^P6: the call \d+ of b \(tryAcquire x+\.\.\.xxx:2\) was refused, and nobody held that key/),
+      expect.stringMatching(
+        /^P6: the call \d+ of b \(tryAcquire x+\.\.\.xxx:2\) was refused, and nobody held that key/,
+      ),
     ]);
     const locked = refused(3_000);
     locked.fault("row lock", 4_000, 6_000, [], `${long}:2`);
@@ -58,6 +60,8 @@ describe("P6", () => {
       `P6: the call ${others[50]} of a (check other) took 2900 ms, while a stranger kept the row of "key"`,
     ]);
     const about = { p: "nemesis", e: "fault", id: 9, fault: "silence", on: ["a"] } as const;
-    expect(objections([...late, { ...about, t: at(14_000), phase: "begin" }, { ...about, t: at(14_100), phase: "end" }])).toEqual([]);
+    expect(
+      objections([...late, { ...about, t: at(14_000), phase: "begin" }, { ...about, t: at(14_100), phase: "end" }]),
+    ).toEqual([]);
   });
 });

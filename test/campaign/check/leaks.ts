@@ -28,7 +28,8 @@ function checkEnd({ name, hello, bye, exit, isKilled, uncaught }: Process, repor
   if (bye === undefined) report.object("leak", `${name} never came to its end`, [hello, exit]);
   else if (bye.open.length > 0)
     report.object("leak", `${name} had closed everything, and had still open: ${bye.open.join(", ")}`, [bye]);
-  if (exit !== undefined && exit.code !== 0 && !exit.isWanted) report.object("leak", `${name} ended with the exit code ${exit.code}`, [exit]);
+  if (exit !== undefined && exit.code !== 0 && !exit.isWanted)
+    report.object("leak", `${name} ended with the exit code ${exit.code}`, [exit]);
 }
 
 function firstLine(text: string): string {
@@ -86,7 +87,8 @@ function checkLeftConnections(history: History, report: Report): void {
 function isOf(application: string, { name, hello }: Process): boolean {
   if (/\bdata\b/.test(application)) return false;
   const own = hello?.application ?? name;
-  const isBegun = application.startsWith(own) && !/\w\w/.test(own.slice(-1) + application.slice(own.length, own.length + 1));
+  const isBegun =
+    application.startsWith(own) && !/\w\w/.test(own.slice(-1) + application.slice(own.length, own.length + 1));
   return isBegun || application.split(/\W+/).includes(name);
 }
 

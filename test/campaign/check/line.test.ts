@@ -41,7 +41,9 @@ describe("P7", () => {
       return isRowOf("line", ({ token }) => token === b.token)(entry) ? { ...entry, ticket: "9" } : entry;
     });
     expect(objections(swapped)).toEqual([
-      expect.stringMatching(/^P7: "key" was granted to fence 1020 .* with ticket 9, ahead of host:4102, who stood there with ticket 2 since 2.001 s and was alive$/),
+      expect.stringMatching(
+        /^P7: "key" was granted to fence 1020 .* with ticket 9, ahead of host:4102, who stood there with ticket 2 since 2.001 s and was alive$/,
+      ),
     ]);
   });
 
@@ -49,14 +51,21 @@ describe("P7", () => {
     const { entries, last } = story();
     const isGrant = isRowOf("grants", ({ id }) => id === last.first.id);
     // while c stands in line and b has just let go
-    const early = doctored(entries, isGrant, { at: wall(7_505), renewedAt: wall(7_505), committedAt: wall(7_505), id: 0 });
+    const early = doctored(entries, isGrant, {
+      at: wall(7_505),
+      renewedAt: wall(7_505),
+      committedAt: wall(7_505),
+      id: 0,
+    });
     expect(broken(early)).toContain("P7");
   });
 
   test("not ahead of who had lapsed, had left, or was not committed yet", () => {
     const { entries, b, c } = story();
     const swap = (from: typeof entries) => {
-      return from.map((entry) => (isRowOf("line", ({ token }) => token === b.token)(entry) ? { ...entry, ticket: "9" } : entry));
+      return from.map((entry) =>
+        isRowOf("line", ({ token }) => token === b.token)(entry) ? { ...entry, ticket: "9" } : entry,
+      );
     };
     const ofC = isRowOf("line", ({ token }) => token === c.token);
     const lapsed = swap(entries).map((entry) => (ofC(entry) ? { ...entry, aliveUntil: wall(5_505) } : entry));
@@ -124,7 +133,9 @@ describe("P7", () => {
     };
     expect(objections(waitingUntil(12_000).entries)).toEqual([]);
     expect(objections(waitingUntil(15_000).entries)).toEqual([
-      expect.stringMatching(/^P7: "key" was free since 3.001 s, and nobody had it at 13.001 s, though host:4101 waited for it and nothing was wrong/),
+      expect.stringMatching(
+        /^P7: "key" was free since 3.001 s, and nobody had it at 13.001 s, though host:4101 waited for it and nothing was wrong/,
+      ),
     ]);
     const frozen = waitingUntil(15_000);
     frozen.fault("freeze", 5_000, 6_000, ["b"]);
@@ -153,7 +164,9 @@ describe("P8", () => {
   test("a killed holder whose key is taken over", () => {
     expect(objections(killed(8_200))).toEqual([]);
     expect(objections(killed(20_000))).toEqual([
-      expect.stringMatching(/^P8: "key": fence 1010 .* was killed at 3.100 s, and nobody had its lock at 18.100 s, though host:4101 waited for it/),
+      expect.stringMatching(
+        /^P8: "key": fence 1010 .* was killed at 3.100 s, and nobody had its lock at 18.100 s, though host:4101 waited for it/,
+      ),
     ]);
   });
 
@@ -162,7 +175,10 @@ describe("P8", () => {
     story.hello("a", 0);
     story.grant("a", "key", 100, { ttlMs: 15_000 });
     story.kill("a", 200);
-    story.tell({ p: "nemesis", t: at(1_000), e: "quiet" }, { p: "nemesis", t: at(16_000), e: "probe", key: "key", ms: 14_000 });
+    story.tell(
+      { p: "nemesis", t: at(1_000), e: "quiet" },
+      { p: "nemesis", t: at(16_000), e: "probe", key: "key", ms: 14_000 },
+    );
     const isProbe = isSaid("nemesis", { e: "probe" });
     expect(objections(story.entries)).toEqual([]);
     expect(objections(doctored(story.entries, isProbe, { ms: null, why: "busy" }))).toEqual([

@@ -25,7 +25,9 @@ describe("P9", () => {
 
   test("a loss that is never told, or late", () => {
     const { entries } = story();
-    expect(objections(doctored(entries, isLoss, null))).toEqual(['P9: lock 1 of a (fence 1010) of "key" expired at 2.101 s, and was never told']);
+    expect(objections(doctored(entries, isLoss, null))).toEqual([
+      'P9: lock 1 of a (fence 1010) of "key" expired at 2.101 s, and was never told',
+    ]);
     expect(broken(doctored(entries, isLoss, { t: at(7_200) }))).toContain("P9");
     expect(broken(doctored(entries, isLoss, { t: at(7_050) }))).not.toContain("P9");
   });
@@ -47,8 +49,19 @@ describe("P9", () => {
 
   test("not by what a server had that was replaced", () => {
     const { entries, expired } = story();
-    const renewed = { ...expired.row, p: "database", e: "row", table: "grants", op: "U", isLost: true, id: 100_000 } as const;
-    const known = [...entries, { ...renewed, renewedAt: wall(2_000), expiresAt: wall(12_000), at: wall(2_000), committedAt: wall(2_000) }];
+    const renewed = {
+      ...expired.row,
+      p: "database",
+      e: "row",
+      table: "grants",
+      op: "U",
+      isLost: true,
+      id: 100_000,
+    } as const;
+    const known = [
+      ...entries,
+      { ...renewed, renewedAt: wall(2_000), expiresAt: wall(12_000), at: wall(2_000), committedAt: wall(2_000) },
+    ];
     const isLate = (from: typeof entries) => broken(doctored(from, isLoss, { t: at(12_100) }));
     expect(isLate(known)).toEqual([]);
     expect(isLate(entries)).toEqual(["P9"]);

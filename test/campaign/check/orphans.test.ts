@@ -31,23 +31,53 @@ describe("P10", () => {
   test("an orphan that stands until it expires", () => {
     const { entries } = story();
     const stands = doctored(entries, isRelease, null);
-    expect(objections(stands)).toEqual([expect.stringMatching(/^P10: "key": fence 1010 .* was told to nobody, and stood until it expired at 4.101 s/)]);
+    expect(objections(stands)).toEqual([
+      expect.stringMatching(/^P10: "key": fence 1010 .* was told to nobody, and stood until it expired at 4.101 s/),
+    ]);
     const cut = { p: "nemesis", e: "fault", id: 1, fault: "cut", on: ["a"], t: at(150), phase: "begin" } as const;
     expect(objections([...stands, cut, { ...cut, t: at(160), phase: "end" }])).toEqual([]);
-    const killed = { p: "nemesis", e: "exit", of: "a", code: null, signal: "SIGKILL", isWanted: true, t: at(50) } as const;
-    const dead = stands.filter((entry) => !isSaid("a", { e: "bye" })(entry) && !(entry.e === "exit" && entry.of === "a"));
+    const killed = {
+      p: "nemesis",
+      e: "exit",
+      of: "a",
+      code: null,
+      signal: "SIGKILL",
+      isWanted: true,
+      t: at(50),
+    } as const;
+    const dead = stands.filter(
+      (entry) => !isSaid("a", { e: "bye" })(entry) && !(entry.e === "exit" && entry.of === "a"),
+    );
     expect(objections([...dead, killed])).toEqual([]);
   });
 
   test("an orphan that is renewed for nobody", () => {
     const { entries, orphan } = story();
     const row = { ...orphan.row, p: "database", e: "row", table: "grants", op: "U", id: 100_000, xid: "9" } as const;
-    const renewed: Entry = { ...row, at: wall(33_000), renewedAt: wall(33_000), expiresAt: wall(37_000), committedAt: wall(33_000) };
-    const long = doctored(doctored(entries, isRelease, null), isRowOf("grants", () => true), { expiresAt: wall(35_000) });
-    expect(objections([...long, renewed])).toEqual([expect.stringMatching(/^P10: .* and was renewed at 33.000 s, when nobody asked for it any more/)]);
-    expect(objections(doctored(long, isRowOf("grants", () => true), { expiresAt: wall(60_000) }))).toEqual([
-      expect.stringMatching(/^P10: .* and still stood at 40.000 s, long after the last fault/),
+    const renewed: Entry = {
+      ...row,
+      at: wall(33_000),
+      renewedAt: wall(33_000),
+      expiresAt: wall(37_000),
+      committedAt: wall(33_000),
+    };
+    const long = doctored(
+      doctored(entries, isRelease, null),
+      isRowOf("grants", () => true),
+      { expiresAt: wall(35_000) },
+    );
+    expect(objections([...long, renewed])).toEqual([
+      expect.stringMatching(/^P10: .* and was renewed at 33.000 s, when nobody asked for it any more/),
     ]);
+    expect(
+      objections(
+        doctored(
+          long,
+          isRowOf("grants", () => true),
+          { expiresAt: wall(60_000) },
+        ),
+      ),
+    ).toEqual([expect.stringMatching(/^P10: .* and still stood at 40.000 s, long after the last fault/)]);
   });
 
   test("what is left of a process that has closed everything", () => {
@@ -59,7 +89,17 @@ describe("P10", () => {
       'P10: a had closed everything at 80.000 s, and left "key" locked with fence 1010, until 81.000 s',
     ]);
     const { key, ticket, token } = waiting;
-    const entry = { p: "database", e: "row", table: "left waiters", node: "one", key, ticket, token, sessionId: 101, owner: "x" } as const;
+    const entry = {
+      p: "database",
+      e: "row",
+      table: "left waiters",
+      node: "one",
+      key,
+      ticket,
+      token,
+      sessionId: 101,
+      owner: "x",
+    } as const;
     const left = (ms: number): Entry => ({ ...entry, weight: null, capacity: null, aliveUntil: wall(ms) });
     expect(broken([...entries, left(83_000)])).toEqual([]);
     expect(broken([...entries, left(84_000)])).toEqual(["P10"]);

@@ -81,7 +81,9 @@ function isAsking(process: Process, key: KeyHistory, t: number): boolean {
 function isUndisturbed(history: History, process: Process, from: number, to: number): boolean {
   const took = to - from;
   if (process.end < to || took < ENOUGH || process.stoodStill(from, to) > took / 5) return false;
-  return !history.faultsBetween(from - AROUND, to).some(({ begin: { on } }) => on.length === 0 || on.includes(process.name));
+  return !history
+    .faultsBetween(from - AROUND, to)
+    .some(({ begin: { on } }) => on.length === 0 || on.includes(process.name));
 }
 
 function checkLeftLease(history: History, lease: LeftLease, report: Report): void {

@@ -40,7 +40,9 @@ describe("P5", () => {
     const isRenewal = isRowOf("grants", ({ id }) => id === released.row.id);
     expect(broken(doctored(entries, isRenewal, { renewedAt: wall(3_002), expiresAt: wall(5_002) }))).toContain("P5");
     // one that changes nothing does not bring it back
-    expect(broken(doctored(entries, isRenewal, { renewedAt: wall(3_002), expiresAt: wall(3_001) }))).not.toContain("P5");
+    expect(broken(doctored(entries, isRenewal, { renewedAt: wall(3_002), expiresAt: wall(3_001) }))).not.toContain(
+      "P5",
+    );
   });
 
   test("a renewal after a release by force", () => {
@@ -55,7 +57,12 @@ describe("P5", () => {
   test("a row that has its token again", () => {
     const { entries, released } = story();
     const isRelease = isRowOf("grants", ({ fence, token }) => fence === released.grant.fence && token === null);
-    const back = { ...entries.find(isRelease), token: released.token, id: 100_000, xid: "100000" } as (typeof entries)[number];
+    const back = {
+      ...entries.find(isRelease),
+      token: released.token,
+      id: 100_000,
+      xid: "100000",
+    } as (typeof entries)[number];
     expect(objections([...entries, back])).toContainEqual(expect.stringMatching(/^P5: "key": .* came back to life/));
   });
 
@@ -84,8 +91,17 @@ describe("P5", () => {
   test("a heartbeat that goes on", () => {
     const { entries, lost } = story();
     const row = { ...lost.row, p: "database", e: "row", table: "grants", op: "U", revokedAt: null } as const;
-    const beat = (ms: number) => ({ ...row, id: 100_000 + ms, at: wall(ms), renewedAt: wall(ms), committedAt: wall(ms), xid: `${ms}` });
-    expect(objections([...entries, beat(30_000)])).toEqual([expect.stringMatching(/^P5: .* and was still renewed at 30.000 s/)]);
+    const beat = (ms: number) => ({
+      ...row,
+      id: 100_000 + ms,
+      at: wall(ms),
+      renewedAt: wall(ms),
+      committedAt: wall(ms),
+      xid: `${ms}`,
+    });
+    expect(objections([...entries, beat(30_000)])).toEqual([
+      expect.stringMatching(/^P5: .* and was still renewed at 30.000 s/),
+    ]);
     expect(objections([...entries, beat(9_000)])).toEqual([]); // on its way when it was lost
   });
 
@@ -94,7 +110,15 @@ describe("P5", () => {
     const isGrant = isRowOf("grants", ({ id }) => id === lost.first.id);
     expect(broken(doctored(entries, isGrant, { maxHoldUntil: wall(5_900) }))).toEqual([]);
     const row = { ...lost.row, p: "database", e: "row", table: "grants" } as const;
-    const beyond = { ...row, op: "U", id: 100_000, xid: "7", at: wall(5_900), renewedAt: wall(5_900), expiresAt: wall(9_100) } as const;
+    const beyond = {
+      ...row,
+      op: "U",
+      id: 100_000,
+      xid: "7",
+      at: wall(5_900),
+      renewedAt: wall(5_900),
+      expiresAt: wall(9_100),
+    } as const;
     expect(broken([...entries, beyond])).toContain("P8");
   });
 });

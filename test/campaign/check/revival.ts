@@ -122,7 +122,9 @@ function endOf({ lost, calls, process }: Handle): End | undefined {
   if (lost !== undefined && lost.reason !== "closed") end = { t: lost.t, how: "was lost", entry: lost };
   else if (lost !== undefined) {
     // told at once, so that bodies can end; until then it is held
-    const closing = process.closes.find(({ entry, settled }) => entry.t <= lost.t && settled !== undefined && settled.t >= lost.t);
+    const closing = process.closes.find(
+      ({ entry, settled }) => entry.t <= lost.t && settled !== undefined && settled.t >= lost.t,
+    );
     if (closing?.settled?.outcome === "done") end = { t: closing.settled.t, how: "was closed", entry: closing.settled };
   }
   for (const { entry, settled } of calls) {

@@ -21,7 +21,9 @@ export function lifeOf({ sessions, faults, times }: History, lease: GrantRow, mo
   const since = times.monotonic(last.at, node);
   const until = times.monotonic(moment, node);
   const isForgotten = faults.some(({ begin, until: end }) => {
-    return begin.fault === "crash" && since !== null && until !== null && since < begin.t - SLACK && end < until - SLACK;
+    return (
+      begin.fault === "crash" && since !== null && until !== null && since < begin.t - SLACK && end < until - SLACK
+    );
   });
   if (isForgotten) return { is: "alive", row: undefined };
   if (last.seenAt + lease.takeoverMs * 1_000 > moment) return { is: "alive", row: last };

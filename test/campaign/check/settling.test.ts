@@ -5,7 +5,10 @@ import { at, Story } from "./story.js";
 function story() {
   const story = new Story();
   story.hello("a", 0);
-  story.settle("a", 5_200, story.call("a", 100, { call: "tryAcquire", keys: ["key"] }), { outcome: "error", code: "unavailable" });
+  story.settle("a", 5_200, story.call("a", 100, { call: "tryAcquire", keys: ["key"] }), {
+    outcome: "error",
+    code: "unavailable",
+  });
   const refused = story.call("a", 6_000, { call: "ready", mustFail: "unsafe-backend" });
   story.settle("a", 6_100, refused, { outcome: "error", code: "unsafe-backend" });
   story.bye("a", 30_000);

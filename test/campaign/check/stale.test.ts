@@ -14,7 +14,13 @@ function story() {
   // of what ended long ago, while another one has the key
   const stale = story.call("a", 3_000, { call: "release", keys: ["key"], isStale: true, by: "SQL" });
   story.settle("a", 3_010, stale, { outcome: "nothing" });
-  const renewal = story.call("a", 3_100, { call: "renew", keys: ["key"], lock: old.grant.lock, isStale: true, by: "SQL" });
+  const renewal = story.call("a", 3_100, {
+    call: "renew",
+    keys: ["key"],
+    lock: old.grant.lock,
+    isStale: true,
+    by: "SQL",
+  });
   story.settle("a", 3_110, renewal, { outcome: "error", code: "LH002" });
   story.release(held, 4_000);
   const forced = story.grant("a", "key", 5_000, { ttlMs: 2_000 });
@@ -41,7 +47,9 @@ describe("P4", () => {
     const { entries, held } = story();
     const time = { at: wall(3_005), releasedAt: wall(3_005), committedAt: wall(3_005) };
     expect(objections(doctored(entries, isRelease(held), time))).toEqual([
-      expect.stringMatching(/^P4: "key": fence 1020 .* was released at 3.005 s, when none of its holders was about to release it/),
+      expect.stringMatching(
+        /^P4: "key": fence 1020 .* was released at 3.005 s, when none of its holders was about to release it/,
+      ),
     ]);
   });
 
@@ -63,7 +71,9 @@ describe("P4", () => {
   test("a share that vanished, and a lease", () => {
     const { entries, share, held } = story();
     const time = { at: wall(6_500), committedAt: wall(6_500) };
-    expect(objections(doctored(entries, isRelease(share), time))).toEqual([expect.stringMatching(/^P4: "shared": .* was deleted at 6.500 s/)]);
+    expect(objections(doctored(entries, isRelease(share), time))).toEqual([
+      expect.stringMatching(/^P4: "shared": .* was deleted at 6.500 s/),
+    ]);
     const deleted = { op: "D", token: held.token, at: wall(3_500), committedAt: wall(3_500) };
     expect(broken(doctored(entries, isRelease(held), deleted))).toContain("P4");
   });
@@ -71,7 +81,9 @@ describe("P4", () => {
   test("a release by force that nobody asked for", () => {
     const { entries } = story();
     expect(objections(doctored(entries, isSaid("b", { e: "call", call: "forceRelease" }), { call: "check" }))).toEqual([
-      expect.stringMatching(/^P4: "key": fence 1030 .* was taken away by force at 5.101 s, and nobody had asked for that/),
+      expect.stringMatching(
+        /^P4: "key": fence 1030 .* was taken away by force at 5.101 s, and nobody had asked for that/,
+      ),
     ]);
   });
 
@@ -79,6 +91,8 @@ describe("P4", () => {
     const asked = story();
     const without = doctored(asked.entries, isSaid("b", { e: "call", call: "forceRelease" }), { call: "check" });
     const about = { p: "nemesis", e: "fault", id: 1, fault: "forced release", on: [], key: "key" } as const;
-    expect(objections([...without, { ...about, t: at(5_090), phase: "begin" }, { ...about, t: at(5_110), phase: "end" }])).toEqual([]);
+    expect(
+      objections([...without, { ...about, t: at(5_090), phase: "begin" }, { ...about, t: at(5_110), phase: "end" }]),
+    ).toEqual([]);
   });
 });

@@ -14,7 +14,9 @@ const BEFORE_LOSS = 2_000_000;
 export function checkStale(history: History, report: Report): void {
   for (const key of history.keys.values()) {
     // of a set, or by SQL
-    const anonymous = key.calls.filter(({ entry }) => entry.lock === undefined && (entry.call === "release" || entry.call === "sql"));
+    const anonymous = key.calls.filter(
+      ({ entry }) => entry.lock === undefined && (entry.call === "release" || entry.call === "sql"),
+    );
     const forces = key.calls.filter(({ entry }) => entry.call === "forceRelease" || entry.call === "sql");
     for (const hold of key.holds) checkEnd(history, key, hold, { anonymous, forces }, report);
   }

@@ -58,9 +58,21 @@ describe("P3", () => {
 
   test("a write that is lost", () => {
     const lost = doctored(story().entries, isWrite(600), { was: 1_010, value: 1_020 });
-    expect(objections(lost)).toContainEqual(expect.stringMatching(/^P3: b made 1020 of 1010 in "account", where 990 stood: a write is lost/));
-    expect(objections(lost)).toContainEqual(expect.stringMatching(/^P3: "account" was 1010 once, and 2 writes were made of that/));
-    expect(broken(doctored(story().entries, isRowOf("accounts", () => true), { value: 995 }))).toEqual(["P3"]);
+    expect(objections(lost)).toContainEqual(
+      expect.stringMatching(/^P3: b made 1020 of 1010 in "account", where 990 stood: a write is lost/),
+    );
+    expect(objections(lost)).toContainEqual(
+      expect.stringMatching(/^P3: "account" was 1010 once, and 2 writes were made of that/),
+    );
+    expect(
+      broken(
+        doctored(
+          story().entries,
+          isRowOf("accounts", () => true),
+          { value: 995 },
+        ),
+      ),
+    ).toEqual(["P3"]);
   });
 
   test("a write that is lost, where no clock tells the order", () => {
@@ -75,9 +87,15 @@ describe("P3", () => {
     entries.push({ p: "nemesis", t: 1, e: "server-clock", node: "one", offset: 1_000_000 });
     const stale = doctored(entries, isWrite(650), { fence: first.grant.fence });
     expect(objections(stale)).toEqual([]); // of 1,000, which the account had twice: not sure
-    const sure = doctored(entries, isRowOf("accounts", () => true), { openingBalance: 1_000 });
+    const sure = doctored(
+      entries,
+      isRowOf("accounts", () => true),
+      { openingBalance: 1_000 },
+    );
     const shifted = sure.map((entry) => (isWrite(600)(entry) ? { ...entry, value: 1_001 } : entry));
-    const after = shifted.map((entry) => (isWrite(650)(entry) ? { ...entry, was: 1_001, fence: first.grant.fence } : entry));
+    const after = shifted.map((entry) =>
+      isWrite(650)(entry) ? { ...entry, was: 1_001, fence: first.grant.fence } : entry,
+    );
     expect(objections(after)).toContainEqual(expect.stringMatching(/onto what b had written with the larger fence/));
   });
 });
