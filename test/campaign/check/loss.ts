@@ -17,7 +17,8 @@ export function checkLoss(history: History, report: Report): void {
 }
 
 function checkHandle(history: History, key: KeyHistory, handle: Handle, report: Report): void {
-  const { process, lost } = handle;
+  const { process } = handle;
+  const lost = handle.lost ?? handle.askedBack;
   const hold = key.hold(handle.fence);
   if (process.hello?.client !== "node" || handle.call.entry.by === "SQL" || hold === undefined) return;
   if (hold.handles.some((other) => other.told > handle.told)) {

@@ -20,6 +20,8 @@ export interface Handle {
   readonly told: number;
   readonly beliefs: Belief[];
   lost: Lost | undefined;
+  /** Its locker began to be closed. */
+  askedBack: Lost | undefined;
   /** With this handle: renew, release, transaction, ... */
   readonly calls: Call[];
 }
@@ -127,6 +129,7 @@ export class Process {
         told,
         beliefs: [],
         lost: undefined,
+        askedBack: undefined,
         calls: [],
       };
       this.handles.set(grant.lock, of);
@@ -153,8 +156,9 @@ export class Process {
     }
     for (const entry of this.#losses) {
       const handle = this.handles.get(entry.lock);
-      if (entry.reason === "closed") continue; // its locker is being closed, and asks to let go: it is held until it is released
-      if (handle) handle.lost ??= entry;
+      // its locker is being closed, and asks to let go: it is held until it is released
+      if (handle && entry.reason === "closed") handle.askedBack ??= entry;
+      else if (handle) handle.lost ??= entry;
       else unknown("the loss of", entry);
     }
     for (const call of this.calls.values()) {

@@ -117,15 +117,13 @@ interface End {
 }
 
 /** The first after which nothing may be believed. */
-function endOf({ lost, calls, process }: Handle): End | undefined {
-  let end: End | undefined;
-  if (lost !== undefined && lost.reason !== "closed") end = { t: lost.t, how: "was lost", entry: lost };
-  else if (lost !== undefined) {
-    // told at once, so that bodies can end; until then it is held
-    const closing = process.closes.find(
-      ({ entry, settled }) => entry.t <= lost.t && settled !== undefined && settled.t >= lost.t,
-    );
-    if (closing?.settled?.outcome === "done") end = { t: closing.settled.t, how: "was closed", entry: closing.settled };
+function endOf({ lost, askedBack, calls, process }: Handle): End | undefined {
+  let end: End | undefined = lost && { t: lost.t, how: "was lost", entry: lost };
+  const closing = process.closes.find(({ entry, settled }) => {
+    return askedBack !== undefined && entry.t <= askedBack.t && settled?.outcome === "done" && settled.t >= askedBack.t;
+  });
+  if (closing?.settled && (end === undefined || closing.settled.t < end.t)) {
+    end = { t: closing.settled.t, how: "was closed", entry: closing.settled };
   }
   for (const { entry, settled } of calls) {
     if (entry.isStale === true || settled?.outcome !== "done" || (end && settled.t >= end.t)) continue;
