@@ -14,6 +14,7 @@ import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { advisoryLocks } from "./mutants/advisory-locks.js";
+import { checker } from "./mutants/checker.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { config } from "./mutants/config.js";
@@ -97,6 +98,7 @@ const mutants = [
   ...watch,
   ...cli,
   ...advisoryLocks,
+  ...checker,
   ...config,
   ...timing,
   ...tls,

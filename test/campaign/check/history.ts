@@ -220,11 +220,27 @@ export class History {
     return this.faultsBetween(from, to).some(({ begin }) => endsServers.has(begin.fault));
   }
 
-  /** By the name of an owner: `host:pid`, or what SQL of the process was told; undefined: by none, or by more than one. */
+  /**
+   * By the name of an owner: `host:pid`, or the name of the process, with or without the part of it that is meant; undefined: by
+   * none, or by more than one.
+   */
   processOf(owner: string | null): Process | undefined {
-    const pid = owner === null ? undefined : /:(\d+)$/.exec(owner)?.[1];
-    if (pid === undefined) return owner === null ? undefined : this.processes.get(owner);
-    return this.#byPid.get(Number(pid)) ?? undefined;
+    if (owner === null) return undefined;
+    const [, pid] = /:(\d+)$/.exec(owner) ?? [];
+    const own = this.processes.get(owner) ?? this.processes.get(owner.split(":")[0] ?? "");
+    return own ?? (pid === undefined ? undefined : (this.#byPid.get(Number(pid)) ?? undefined));
+  }
+
+  /** Whose a lease or an entry of the queue is: its owner may have any name, that of its session is its process's. */
+  processOfRow({
+    sessionId,
+    owner,
+  }: {
+    readonly sessionId: number | null;
+    readonly owner: string | null;
+  }): Process | undefined {
+    const session = sessionId === null ? undefined : this.sessions.get(sessionId)?.[0];
+    return this.processOf(session?.owner ?? owner);
   }
 
   faultsBetween(from: number, to: number): readonly FaultSpan[] {

@@ -1,12 +1,12 @@
 // P6: different keys have nothing to do with each other. A row that a stranger keeps open holds up its own key alone, and a key
 // that nobody holds is granted.
 import type { FaultSpan, History } from "./history.js";
-import type { KeyHistory } from "./keys.js";
+import { decidedAt, grantOf, type KeyHistory } from "./keys.js";
 import { type Call, nameOf } from "./processes.js";
 import type { Report } from "./verdict.js";
 
 /** So far around a refusal nothing may have happened to its key. */
-const AROUND = 1_000_000;
+const AROUND = 200_000;
 /** What failed or was cut off with its process may go on for so long in the server. */
 const UNNOTICED = 15_000_000;
 const LONG_MS = 2_000;
@@ -34,6 +34,10 @@ function checkRefusal(history: History, key: KeyHistory, call: Call, report: Rep
   const from = entry.t - AROUND;
   const to = (settled?.t ?? entry.t) + AROUND;
   if (!history.times.isKnown || !history.hasRows) return;
+  if (isOccupied(history, key, from, to)) {
+    report.checked("P6", "refusals while somebody held the key or stood in line for it");
+    return;
+  }
   const isDisturbed =
     from < history.times.origin || // what the key was before is not known
     history.times.firstStepAt < to ||
@@ -41,35 +45,39 @@ function checkRefusal(history: History, key: KeyHistory, call: Call, report: Rep
     history.faultsBetween(from, to).some(({ begin: { on, key: of } }) => {
       return on.includes(call.process.name) || (on.length === 0 && (of === undefined || of === key.key));
     });
-  if (isDisturbed || !isAlone(history, key, call, from, to)) {
-    report.unsure("P6", "refusals that may have had a reason");
+  const isAsked = key.calls.some((other) => {
+    return other !== call && !readsOnly.has(other.entry.call) && other.entry.t <= to && endOf(other) >= from;
+  });
+  if (isDisturbed || isAsked) {
+    report.unsure("P6", "refusals of keys whose row others may have locked");
     return;
   }
   report.object(
     "P6",
     `the ${nameOf(call)} was refused, and nobody held that key, stood in line for it or asked for it`,
-    [entry, settled, key.rows.at(-1)],
+    [entry, settled, key.rows.findLast((row) => (history.times.monotonic(row.at, row.node) ?? to) < from)],
   );
 }
 
-function isAlone(history: History, key: KeyHistory, own: Call, from: number, to: number): boolean {
-  const isAsked = key.calls.some((call) => call !== own && call.entry.t <= to && endOf(call) >= from);
-  if (isAsked) return false;
-  const within = (wall: number | null, node: string): boolean => {
-    const t = wall === null ? null : history.times.monotonic(wall, node);
-    return t === null || (t >= from && t <= to);
+const readsOnly: ReadonlySet<string> = new Set(["check", "isLocked"]);
+
+/** Whether somebody may have had it or stood in line for it between these times, or changed its row. */
+function isOccupied(history: History, key: KeyHistory, from: number, to: number): boolean {
+  const overlaps = (node: string, since: number, until: number): boolean => {
+    const [begin, end] = [history.times.monotonic(since, node), history.times.monotonic(until, node)];
+    return begin === null || end === null || (begin <= to && end >= from);
   };
-  if (key.rows.some((row) => within(row.at, row.node)) || key.line.some((row) => within(row.at, row.node)))
-    return false;
-  // whoever had it before that must have let go
-  for (const hold of key.holds) {
-    const last = hold.end ?? hold.versions.at(-1);
-    if (last === undefined) return false;
-    const isGone =
-      hold.end !== undefined && (last.holdUntil === null || isBefore(history, last.holdUntil, last.node, from));
-    if (!isGone && !isBefore(history, last.expiresAt, last.node, from)) return false;
-  }
-  return key.line.every((row) => row.op === "D" || isBefore(history, row.aliveUntil, row.node, from));
+  const isHeld = key.holds.some((hold) => {
+    const { end } = hold;
+    const last = end ?? hold.versions.at(-1) ?? grantOf(hold);
+    const until = end ? Math.max(end.committedAt ?? end.at, end.holdUntil ?? 0) : (last.expiresAt ?? last.at);
+    return overlaps(last.node, decidedAt(hold), until);
+  });
+  return (
+    isHeld ||
+    key.rows.some(({ node, at, committedAt }) => overlaps(node, at, committedAt ?? at)) ||
+    key.line.some(({ op, node, at, aliveUntil }) => overlaps(node, at, op === "D" ? at : aliveUntil))
+  );
 }
 
 function endOf({ process, settled }: Call): number {
@@ -77,15 +85,10 @@ function endOf({ process, settled }: Call): number {
   return settled.outcome === "error" ? settled.t + UNNOTICED : settled.t;
 }
 
-function isBefore(history: History, wall: number | null, node: string, t: number): boolean {
-  const at = wall === null ? null : history.times.monotonic(wall, node);
-  return at !== null && at < t;
-}
-
 const keepsRow: ReadonlySet<string> = new Set(["row lock", "uncommitted insert", "prepared guard"]);
 const waitsForNothing: ReadonlySet<string> = new Set(["tryAcquire", "renew", "release", "check", "isLocked"]);
 
-/** How long a call of a name takes of which all others are faster: the slowest of a hundred, in milliseconds. */
+/** How long a call of a name takes of which all others are faster: the slowest of twenty, in milliseconds. */
 function usualTimes(history: History): ReadonlyMap<string, number> {
   const times = new Map<string, number[]>();
   for (const process of history.processes.values()) {
@@ -100,7 +103,7 @@ function usualTimes(history: History): ReadonlyMap<string, number> {
   for (const [call, all] of times) {
     if (all.length < ENOUGH) continue;
     all.sort((one, other) => one - other);
-    usual.set(call, all[Math.floor(all.length * 0.99)] ?? 0);
+    usual.set(call, all[Math.floor(all.length * 0.95)] ?? 0);
   }
   return usual;
 }
@@ -115,7 +118,7 @@ function checkHeldUp(
 ): void {
   const { begin, until } = span;
   if (until - begin.t < LONG_MS * 1_000 || !Number.isFinite(until)) return;
-  const others = history.faultsBetween(begin.t - 5 * AROUND, until).filter((other) => other !== span);
+  const others = history.faultsBetween(begin.t - 25 * AROUND, until).filter((other) => other !== span);
   if (others.length > 0) {
     report.unsure("P6", "rows that were kept open while something else went wrong");
     return;

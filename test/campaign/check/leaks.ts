@@ -18,7 +18,7 @@ function checkEnd({ name, hello, bye, exit, isKilled, uncaught }: Process, repor
   for (const entry of uncaught)
     report.object("leak", `${name} has an error that nobody caught: ${firstLine(entry.text)}`, [entry]);
   if (hello === undefined) return;
-  if (isKilled && (bye === undefined || exit?.isWanted === true)) {
+  if (isKilled) {
     if (exit?.isWanted === false)
       report.object("leak", `${name} was ended by ${exit.signal}, and nobody wanted that`, [exit]);
     report.checked("leak", "processes that were killed");
@@ -28,7 +28,7 @@ function checkEnd({ name, hello, bye, exit, isKilled, uncaught }: Process, repor
   if (bye === undefined) report.object("leak", `${name} never came to its end`, [hello, exit]);
   else if (bye.open.length > 0)
     report.object("leak", `${name} had closed everything, and had still open: ${bye.open.join(", ")}`, [bye]);
-  if (exit !== undefined && exit.code !== 0)
+  if (exit !== undefined && exit.code !== 0 && !exit.isWanted)
     report.object("leak", `${name} ended with the exit code ${exit.code}`, [exit]);
 }
 
@@ -40,7 +40,7 @@ function checkConnections(history: History, report: Report): void {
   for (const entry of history.connections) {
     report.checked("P11", "counts of connections");
     if (entry.count <= MOST_CONNECTIONS) continue;
-    const { name, calls } = history.processes.get(entry.of) ?? { name: entry.of, calls: new Map() };
+    const { name, calls } = history.processOf(entry.of) ?? { name: entry.of, calls: new Map() };
     const faults = history.faultsBetween(entry.t - UNNOTICED, entry.t);
     const isClosing = [...calls.values()].some(({ entry: { call, t }, settled }) => {
       return call === "close" && t <= entry.t && (settled?.t ?? entry.t) >= entry.t - UNNOTICED;
@@ -51,7 +51,7 @@ function checkConnections(history: History, report: Report): void {
     }
     report.object(
       "P11",
-      `${name} had ${entry.count} connections at ${history.times.say(entry.t)}, and may have ${MOST_CONNECTIONS}`,
+      `${entry.of} had ${entry.count} connections at ${history.times.say(entry.t)}, and may have ${MOST_CONNECTIONS}`,
       [entry],
     );
   }
@@ -61,7 +61,7 @@ function checkLeftConnections(history: History, report: Report): void {
   const ended = [...history.processes.values()].filter(({ bye }) => bye !== undefined);
   report.checked("leak", "processes whose connections must be gone", ended.length);
   for (const entry of history.left.connections) {
-    const process = ended.find(({ hello }) => hello !== undefined && isOf(entry.application, hello.application));
+    const process = ended.find((one) => isOf(entry.application, one));
     if (process) {
       report.object(
         "leak",
@@ -83,9 +83,13 @@ function checkLeftConnections(history: History, report: Report): void {
   }
 }
 
-/** "leasehold a" is not of "leasehold ab". */
-function isOf(application: string, own: string): boolean {
-  return application === own || (application.startsWith(own) && !/^\w/.test(application.slice(own.length)));
+/** Named by its locker: pools of its own for data are not the library's. */
+function isOf(application: string, { name, hello }: Process): boolean {
+  if (/\bdata\b/.test(application)) return false;
+  const own = hello?.application ?? name;
+  const isBegun =
+    application.startsWith(own) && !/\w\w/.test(own.slice(-1) + application.slice(own.length, own.length + 1));
+  return isBegun || application.split(/\W+/).includes(name);
 }
 
 /** A heartbeat that goes on when its process has closed everything. */

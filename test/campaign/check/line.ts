@@ -68,6 +68,8 @@ function checkTurn(history: History, key: KeyHistory, hold: Hold, present: reado
   const sure = ahead.filter((stay) => !mayBeForgotten(history, stay, moment));
   if (sure.length < ahead.length)
     report.unsure("P7", "waiters that a crash may have forgotten", ahead.length - sure.length);
+  if (present.some((stay) => stay !== own && isCertainlyAlive(stay, moment)))
+    report.checked("P7", "grants while others stood in line");
   report.checked("P7", own === undefined ? "grants to who did not stand in line" : "grants to who stood in line");
   if (sure.length === 0) return;
   report.checked("P7", "grants while others stood ahead");

@@ -17,10 +17,11 @@ export function checkLoss(history: History, report: Report): void {
 }
 
 function checkHandle(history: History, key: KeyHistory, handle: Handle, report: Report): void {
-  const { process, lost } = handle;
+  const { process } = handle;
+  const lost = handle.lost ?? handle.askedBack;
   const hold = key.hold(handle.fence);
   if (process.hello?.client !== "node" || handle.call.entry.by === "SQL" || hold === undefined) return;
-  if (hold.handles.length > 1) {
+  if (hold.handles.some((other) => other.told > handle.told)) {
     report.unsure("P9", "leases that were handed over");
     return;
   }

@@ -9,6 +9,8 @@ import { sayHold, sayKey } from "./words.js";
 
 /** After all faults are healed: a connection, and the last words of an acquire. */
 const RESOLVED = 30_000_000;
+/** In which an answer arrives that nobody wants any more, and is answered. */
+const ENOUGH = 1_500_000;
 /** What a fault leaves behind for a while. */
 const AROUND = 5_000_000;
 /** An entry that was being extended when its owner left lapses by itself. */
@@ -25,9 +27,9 @@ export function checkOrphans(history: History, report: Report): void {
 function checkOrphan(history: History, key: KeyHistory, hold: Hold, report: Report): void {
   const { times } = history;
   const first = grantOf(hold);
-  const process = history.processOf(first.owner);
-  // what SQL was granted and did not read is not the library's to release
-  if (process?.hello?.client !== "node" || process.isKilled || first.owner === process.name) {
+  const process = history.processOfRow(first);
+  // without a session it may be of SQL that did not read its answer, which is not the library's to release
+  if (process?.hello?.client !== "node" || process.isKilled || first.sessionId === null) {
     report.unsure("P10", "grants that nobody was told of, of processes that were killed or are not known");
     return;
   }
@@ -75,15 +77,19 @@ function isAsking(process: Process, key: KeyHistory, t: number): boolean {
   });
 }
 
-function isUndisturbed(history: History, { name, end }: Process, from: number, to: number): boolean {
-  if (end < to) return false;
-  return !history.faultsBetween(from - AROUND, to).some(({ begin: { on } }) => on.length === 0 || on.includes(name));
+/** It had all the time to say that it does not want it. */
+function isUndisturbed(history: History, process: Process, from: number, to: number): boolean {
+  const took = to - from;
+  if (process.end < to || took < ENOUGH || process.stoodStill(from, to) > took / 5) return false;
+  return !history
+    .faultsBetween(from - AROUND, to)
+    .some(({ begin: { on } }) => on.length === 0 || on.includes(process.name));
 }
 
 function checkLeftLease(history: History, lease: LeftLease, report: Report): void {
   const hold = history.keys.get(lease.key)?.hold(BigInt(lease.fence));
   const handle = hold?.handles.at(-1);
-  const process = handle?.process ?? history.processOf(lease.owner);
+  const process = handle?.process ?? history.processOfRow(lease);
   if (process?.bye === undefined || process.hello?.client !== "node") {
     report.unsure("P10", "leases that were left by processes that did not close");
     return;
@@ -111,7 +117,7 @@ function mayStay({ call, calls }: Handle): boolean {
 
 function checkLeftWaiters(history: History, report: Report): void {
   for (const entry of history.left.waiters) {
-    const process = history.processOf(entry.owner);
+    const process = history.processOfRow(entry);
     const until = history.times.monotonic(entry.aliveUntil, entry.node);
     if (process?.bye === undefined || until === null) {
       report.unsure("P10", "entries of the queue that were left by processes that did not close");

@@ -20,6 +20,8 @@ export interface Handle {
   readonly told: number;
   readonly beliefs: Belief[];
   lost: Lost | undefined;
+  /** Its locker began to be closed. */
+  askedBack: Lost | undefined;
   /** With this handle: renew, release, transaction, ... */
   readonly calls: Call[];
 }
@@ -44,9 +46,9 @@ export class Process {
     this.name = name;
   }
 
-  /** Whether it was ended from outside: nothing more is asked of it then. */
+  /** Whether it was ended from outside, before its own end: nothing more is asked of it then. */
   get isKilled(): boolean {
-    return this.exit !== undefined && this.exit.signal !== null;
+    return this.bye === undefined && this.exit !== undefined && this.exit.signal !== null;
   }
 
   /** Until when it certainly ran: it said so, or nobody ended it. */
@@ -127,6 +129,7 @@ export class Process {
         told,
         beliefs: [],
         lost: undefined,
+        askedBack: undefined,
         calls: [],
       };
       this.handles.set(grant.lock, of);
@@ -153,8 +156,9 @@ export class Process {
     }
     for (const entry of this.#losses) {
       const handle = this.handles.get(entry.lock);
-      if (entry.reason === "closed") continue; // its locker is being closed, and asks to let go: it is held until it is released
-      if (handle) handle.lost ??= entry;
+      // its locker is being closed, and asks to let go: it is held until it is released
+      if (handle && entry.reason === "closed") handle.askedBack ??= entry;
+      else if (handle) handle.lost ??= entry;
       else unknown("the loss of", entry);
     }
     for (const call of this.calls.values()) {

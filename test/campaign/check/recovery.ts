@@ -164,7 +164,7 @@ function isQuiet(
     if (BigInt(row.ticket) > waiter.ticket) continue;
     const t = history.times.monotonic(row.aliveUntil, row.node);
     if (t !== null && t < from) continue;
-    const process = history.processOf(row.owner);
+    const process = history.processOfRow(row);
     if (process === undefined) return false;
     if (process.stoodStill(from, to) > 500_000) return false;
     waiting.add(process.name);

@@ -117,8 +117,14 @@ interface End {
 }
 
 /** The first after which nothing may be believed. */
-function endOf({ lost, calls }: Handle): End | undefined {
+function endOf({ lost, askedBack, calls, process }: Handle): End | undefined {
   let end: End | undefined = lost && { t: lost.t, how: "was lost", entry: lost };
+  const closing = process.closes.find(({ entry, settled }) => {
+    return askedBack !== undefined && entry.t <= askedBack.t && settled?.outcome === "done" && settled.t >= askedBack.t;
+  });
+  if (closing?.settled && (end === undefined || closing.settled.t < end.t)) {
+    end = { t: closing.settled.t, how: "was closed", entry: closing.settled };
+  }
   for (const { entry, settled } of calls) {
     if (entry.isStale === true || settled?.outcome !== "done" || (end && settled.t >= end.t)) continue;
     if (entry.call === "release") end = { t: settled.t, how: "was released", entry: settled };

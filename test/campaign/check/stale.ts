@@ -51,11 +51,18 @@ function checkEnd(
     return;
   }
   if (hold.handles.some((handle) => mayHaveReleased(handle, anonymous, t))) return;
+  if (isGivenBack(key, hold, t)) return;
   report.object(
     "P4",
     `${sayKey(key.key)}: ${sayHold(history, hold)} was ${end.op === "D" ? "deleted" : "released"} at ${history.times.say(t)}, when none of its holders was about to release it`,
     [grantOf(hold), end, ...intruders(key, hold, t)],
   );
+}
+
+/** It was adopted by a call that nobody wanted any more. */
+function isGivenBack(key: KeyHistory, { versions, handles }: Hold, t: number): boolean {
+  const tokens = new Set(versions.map(({ token }) => token));
+  return tokens.size > handles.length && key.calls.some((call) => call.entry.call === "adopt" && mayBeUnderWay(call, t));
 }
 
 /** Who was about to release something of this key at that time, for the evidence. */

@@ -14,7 +14,8 @@ export interface Held {
   readonly process: string;
   readonly grant: Grant;
   readonly token: string;
-  /** The newest version of its row. */
+  /** The first and the newest version of its row. */
+  readonly first: Columns;
   row: Columns;
 }
 
@@ -168,7 +169,7 @@ export class Story {
     });
     const root = { op: this.#roots.has(key) ? "U" : "I", fence, queued: true, releasedAt: wall(ms) } as const;
     if (isShare) this.#row(key, ms, root, { xid: row.xid });
-    return { process, grant, token, row };
+    return { process, grant, token, first: row, row };
   }
 
   token(): string {
