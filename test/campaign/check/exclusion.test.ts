@@ -63,6 +63,9 @@ describe("P1, as Postgres sees it", () => {
 
   test("a grant while another one stands", () => {
     const { entries, third, fourth } = exclusive();
+    // the next one came 10 ms after it had expired
+    expect(broken(doctored(entries, isGrant(fourth), { expiresAt: wall(18_210) }))).toEqual([]);
+    expect(broken(doctored(entries, isGrant(fourth), { expiresAt: wall(18_212) }))).toEqual(["P1"]);
     // nothing of the third was ever released, as far as the database knows
     const isRelease = isRowOf("grants", (row) => row.fence === third.grant.fence && row.releasedAt !== null);
     expect(broken(doctored(entries, isRelease, null))).toContain("P1");

@@ -62,7 +62,9 @@ function checkEnd(
 /** It was adopted by a call that nobody wanted any more. */
 function isGivenBack(key: KeyHistory, { versions, handles }: Hold, t: number): boolean {
   const tokens = new Set(versions.map(({ token }) => token));
-  return tokens.size > handles.length && key.calls.some((call) => call.entry.call === "adopt" && mayBeUnderWay(call, t));
+  return (
+    tokens.size > handles.length && key.calls.some((call) => call.entry.call === "adopt" && mayBeUnderWay(call, t))
+  );
 }
 
 /** Who was about to release something of this key at that time, for the evidence. */
