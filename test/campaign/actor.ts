@@ -5,18 +5,21 @@ import { type WorkerOptions, WorkerProcess } from "../support/child.js";
 import { type Guardian, guard } from "../support/guardian.js";
 import type { PostgresProxy } from "../support/proxy.js";
 import { closed, opened } from "../support/resources.js";
+import type { Command } from "./clients/commands.js";
 import type { Journal } from "./journal.js";
+
+export type Kind = "node" | "python" | "psql";
 
 export interface Actor {
   readonly name: string;
   readonly proxy: PostgresProxy;
-  readonly isNode: boolean;
+  readonly kind: Kind;
   /** Whether it runs. */
   readonly isAlive: boolean;
   kill(): Promise<void>;
   freeze(): void;
   resume(): void;
-  /** Blocks its event loop. Of a Node process. */
+  /** Blocks its event loop; what is no Node process stands still. */
   block(ms: number): Promise<void>;
   /** It ends what it does and itself; false when it did not within so long, and was killed. */
   finish(withinMs: number): Promise<boolean>;
@@ -28,7 +31,7 @@ function noteExit(journal: Journal, name: string, code: number | null, signal: s
 }
 
 export class NodeActor implements Actor {
-  readonly isNode = true;
+  readonly kind = "node";
   readonly name: string;
   readonly proxy: PostgresProxy;
   readonly #process: WorkerProcess;
@@ -87,8 +90,8 @@ export class NodeActor implements Actor {
 
 /** A client in another language: told to finish by a line on its standard input. */
 export class OtherActor implements Actor {
-  readonly isNode = false;
   readonly name: string;
+  readonly kind: Kind;
   readonly proxy: PostgresProxy;
   readonly #child: ChildProcess;
   readonly #exit: Promise<void>;
@@ -96,8 +99,9 @@ export class OtherActor implements Actor {
   #isEnding = false;
   isAlive = true;
 
-  constructor(name: string, proxy: PostgresProxy, command: readonly [string, ...string[]], journal: Journal) {
+  constructor(name: string, kind: Kind, proxy: PostgresProxy, command: Command, journal: Journal) {
     this.name = name;
+    this.kind = kind;
     this.proxy = proxy;
     const [program, ...args] = command;
     this.#child = spawn(program, args, { stdio: ["pipe", "ignore", "inherit"] });

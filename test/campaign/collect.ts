@@ -19,7 +19,10 @@ const waiterColumns = `r.key, r.ticket::text, r.token::text, r.session_id as "se
   ${us("r.alive_until")} as "aliveUntil"`;
 
 const queries: readonly (readonly [table: RowEntry["table"], query: string])[] = [
-  ["grants", `select ${recorded}, ${leaseColumns("r.kind", "r.queued", "r.weight, r.capacity")} from campaign.grants r order by r.id`],
+  [
+    "grants",
+    `select ${recorded}, ${leaseColumns("r.kind", "r.queued", "r.weight, r.capacity")} from campaign.grants r order by r.id`,
+  ],
   ["line", `select ${recorded}, ${waiterColumns} from campaign.line r order by r.id`],
   [
     "sessions",
@@ -29,7 +32,10 @@ const queries: readonly (readonly [table: RowEntry["table"], query: string])[] =
     "writes",
     `select ${recorded}, r.key, r.fence::text, r.is_share as "isShare", r.was::float8, r.value::float8, r.worker from campaign.writes r order by r.id`,
   ],
-  ["accounts", `select key, value::float8, opening_balance::float8 as "openingBalance" from campaign.accounts order by key`],
+  [
+    "accounts",
+    `select key, value::float8, opening_balance::float8 as "openingBalance" from campaign.accounts order by key`,
+  ],
   [
     "left leases",
     `select ${leaseColumns("'lease'", "r.queued", "null::int as weight, null::int as capacity")} from leasehold.leases r

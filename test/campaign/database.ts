@@ -24,7 +24,11 @@ const usual: Settings = {
   fsync: "off", // what was given to the system is there after every crash of a round
 };
 
-export async function startPrimary(scene: Scene, tls: ServerTls | false, clocks: FakeClocks | undefined): Promise<Cluster> {
+export async function startPrimary(
+  scene: Scene,
+  tls: ServerTls | false,
+  clocks: FakeClocks | undefined,
+): Promise<Cluster> {
   const primary = await startCluster({
     settings: { ...usual, ...scene.settings, cluster_name: "one" },
     tls,

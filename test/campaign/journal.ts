@@ -23,7 +23,9 @@ export class Journal {
   }
 
   /** Writes down that a fault begins; what it returns, that it has ended. */
-  begin(fault: Note<Extract<NemesisEntry, { e: "fault" }>> extends infer F ? Omit<F, "e" | "id" | "phase"> : never): () => void {
+  begin(
+    fault: Note<Extract<NemesisEntry, { e: "fault" }>> extends infer F ? Omit<F, "e" | "id" | "phase"> : never,
+  ): () => void {
     this.#faults += 1;
     const id = this.#faults;
     this.write({ e: "fault", id, phase: "begin", ...fault });

@@ -33,7 +33,16 @@ async function play(options: CampaignArguments, round: number, scene: Scene, log
   const obstacle = await scene.obstacle?.();
   if (obstacle !== undefined) {
     console.warn(`!!! round ${round}, ${scene.name}: NOT PLAYED, ${obstacle}`);
-    return { ...about, node: process.version, obstacle, violations: [], checked: {}, unsure: {}, faults: {}, calls: {} };
+    return {
+      ...about,
+      node: process.version,
+      obstacle,
+      violations: [],
+      checked: {},
+      unsure: {},
+      faults: {},
+      calls: {},
+    };
   }
   const start = performance.now();
   const folder = join(logs, `round-${round}-${scene.name}`);

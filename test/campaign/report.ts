@@ -70,8 +70,16 @@ function callsTable(played: readonly RoundResult[]): string {
         return call === name && test(outcome) ? all + n : all;
       }, 0);
     const isError = (outcome: string) => outcome !== "done" && outcome !== "nothing";
-    const codes = [...new Set(Object.keys(sums).filter((key) => key.startsWith(`${name}|`)))].map((key) => key.split("|")[1] ?? "");
-    return [name, of((o) => o === "done"), of((o) => o === "nothing"), of(isError), codes.filter(isError).sort().join(", ")];
+    const codes = [...new Set(Object.keys(sums).filter((key) => key.startsWith(`${name}|`)))].map(
+      (key) => key.split("|")[1] ?? "",
+    );
+    return [
+      name,
+      of((o) => o === "done"),
+      of((o) => o === "nothing"),
+      of(isError),
+      codes.filter(isError).sort().join(", "),
+    ];
   });
   return `### Calls\n\n${table(["call", "done", "nothing (taken, not held)", "error", "with these codes"], rows)}`;
 }

@@ -29,8 +29,10 @@ export function count(entries: Iterable<Entry>): Pick<RoundResult, "faults" | "c
   const calls: Record<string, number> = {};
   const names = new Map<string, string>();
   for (const entry of entries) {
-    if (entry.e === "fault" && entry.phase === "begin") add(faults, [entry.fault, entry.moment ?? "any", entry.during ?? ""].join("|"));
-    if (entry.e === "call") names.set(`${entry.p} ${entry.id}`, entry.by === undefined ? entry.call : `${entry.call}, ${entry.by}`);
+    if (entry.e === "fault" && entry.phase === "begin")
+      add(faults, [entry.fault, entry.moment ?? "any", entry.during ?? ""].join("|"));
+    if (entry.e === "call")
+      names.set(`${entry.p} ${entry.id}`, entry.by === undefined ? entry.call : `${entry.call}, ${entry.by}`);
     if (entry.e === "settled") {
       const outcome = entry.outcome === "error" ? (entry.code ?? "error") : entry.outcome;
       add(calls, `${names.get(`${entry.p} ${entry.id}`)}|${outcome}`);

@@ -2,13 +2,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { openClient } from "../support/client.js";
+import { changeUrl, openClient } from "../support/client.js";
 import type { Cluster } from "../support/cluster.js";
 import { type PgBouncer, startPgBouncer } from "../support/pgbouncer.js";
 import { type PostgresProxy, startProxy } from "../support/proxy.js";
 import { randomFrom } from "../support/random.js";
 import { usualTls } from "../support/transport.js";
-import { type Actor, NodeActor } from "./actor.js";
+import { type Actor, type Kind, NodeActor, OtherActor } from "./actor.js";
+import { psqlCommand, pythonCommand } from "./clients/commands.js";
 import { FakeClocks } from "./clocks.js";
 import { collect } from "./collect.js";
 import { addressFor, addStandby, connectionsGone, probe, role, startPrimary } from "./database.js";
@@ -29,7 +30,8 @@ export interface RoundOptions {
   readonly folder: string;
 }
 
-const NODE_WORKERS = 4;
+/** Who takes locks. */
+const company: readonly Kind[] = ["node", "node", "node", "node", "python", "psql"];
 const FLOWS = 6;
 const FINISH_MS = 60_000;
 
@@ -66,7 +68,7 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
     return proxy;
   };
   let started = 0;
-  const startActor = async (): Promise<Actor> => {
+  const startActor = async (kind: Kind): Promise<Actor> => {
     started += 1;
     const name = `w${started}`;
     const hasPresence = scene.presence === "both" ? started % 2 === 0 : scene.presence !== "off";
@@ -76,6 +78,18 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
     const proxy = pooler ? await proxyTo(pooler.url(primary.url)) : direct;
     const address = (through: PostgresProxy, application: string): string =>
       addressFor(through.url(primary.url), application, tls !== undefined);
+    if (kind !== "node") {
+      const command = await (kind === "python" ? pythonCommand : psqlCommand)({
+        name,
+        seed: workerSeed,
+        logFile: await newFile(name),
+        url: address(direct, name),
+        presence: hasPresence ? "on" : "off",
+        statementTimeoutMs: Math.round(3_000 + request * 5_000),
+        keys,
+      });
+      if (command !== undefined) return new OtherActor(name, kind, direct, command, journal);
+    }
     const args: CampaignWorkerArgs = {
       name,
       seed: workerSeed,
@@ -91,6 +105,10 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
       keys,
       libraries: ["postgres.js", "node-postgres", "drizzle", "kysely"],
       mayForce: true,
+      unsafeUrls: {
+        "not-migrated": changeUrl(address(direct, name), { database: "template1" }),
+        ...(scene.pooler === "transaction" ? { "unsafe-backend": address(proxy, name) } : {}),
+      },
     };
     return NodeActor.start(name, proxy, args, journal, clocks ? { env: await clocks.environment(name) } : {});
   };
@@ -108,7 +126,7 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
     isServerDisturbed: false,
     replace: async (actor) => {
       const index = stage.actors.indexOf(actor);
-      const others = stage.isOver() ? [] : [await startActor()];
+      const others = stage.isOver() ? [] : [await startActor(actor.kind)];
       stage.actors.splice(index, 1, ...others);
     },
     retarget: (actors) => {
@@ -122,7 +140,7 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
     disk: scene.diskMb ? join(primary.dataDir, "..") : undefined,
     isOver: () => performance.now() >= end,
   };
-  for (let n = 0; n < NODE_WORKERS; n += 1) stage.actors.push(await startActor());
+  stage.actors.push(...(await Promise.all(company.map(startActor))));
 
   end = performance.now() + seconds * 1_000;
   await Promise.all([torment(stage, { ...usualFaults, ...scene.faults }, newSeed), watchConnections(stage)]);

@@ -55,7 +55,9 @@ async function missingFakeTime(): Promise<string | undefined> {
 }
 
 async function missingPgBouncer(): Promise<string | undefined> {
-  return (await findPgBouncer()) === undefined ? "PgBouncer is not installed (Debian: apt-get install pgbouncer)" : undefined;
+  return (await findPgBouncer()) === undefined
+    ? "PgBouncer is not installed (Debian: apt-get install pgbouncer)"
+    : undefined;
 }
 
 async function cannotMount(): Promise<string | undefined> {

@@ -16,6 +16,7 @@ import type { SqlClientArgs } from "./clients/arguments.js";
 import { psqlCommand, pythonCommand } from "./clients/commands.js";
 import type { ProcessEntry } from "./log.js";
 import type { CampaignKeys, CampaignWorkerArgs } from "./worker/arguments.js";
+import { now } from "./worker/log-file.js";
 import type { WorkerStats } from "./worker/worker.js";
 
 const accounts = ["account:1", "account:2", "account:3"];
@@ -158,11 +159,36 @@ test.each(["on", "off"] as const)("clients of the SQL API do the same, with pres
       return wanted.every((call) => isDone(entries, call));
     });
   }
+  // their connections are lost, and they make new ones
+  const sql = await cluster.sql();
+  const lostAt = now();
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+  for (const { name } of started) {
+    await until(`${name} goes on`, async () =>
+      isDone(
+        (await entriesOf(name)).filter(({ t }) => t > lostAt + 100_000),
+        "release",
+      ),
+    );
+  }
   for (const { finish } of started) finish();
   const exits = await Promise.all(started.map(({ exit }) => exit));
 
   expect(exits).toEqual(started.map(() => [0, null]));
   for (const { name } of started) await checkLog(name);
+});
+
+test.skipIf(clients.psql === undefined)("the client in psql ends with its psql", async () => {
+  const [program, ...args] = (await psqlCommand(clientArgsOf("killed", "on"))) as readonly [string, ...string[]];
+  const child = spawn(program, args, { stdio: ["pipe", "ignore", "inherit"] });
+  const exit = once(child, "exit");
+  const hello = await until("it has begun", async () =>
+    (await entriesOf("killed").catch(() => [])).find(({ e }) => e === "hello"),
+  );
+  process.kill(hello.e === "hello" ? hello.pid : (child.pid ?? 0), "SIGKILL");
+
+  expect(await exit).toEqual([1, null]);
+  expect((await entriesOf("killed")).at(-1)?.e).not.toBe("bye");
 });
 
 function isDone(entries: readonly ProcessEntry[], call: string): boolean {

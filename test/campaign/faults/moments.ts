@@ -24,7 +24,13 @@ const patterns: readonly RegExp[] = [
   /leasehold(_internal)?\.\w+/,
 ];
 
-const moments: readonly Moment[] = ["any", "before sending", "in flight", "after the commit", "before the answer was read"];
+const moments: readonly Moment[] = [
+  "any",
+  "before sending",
+  "in flight",
+  "after the commit",
+  "before the answer was read",
+];
 
 /** What is not there soon is not waited for. */
 const PATIENCE_MS = 700;
@@ -60,7 +66,8 @@ export async function catchMoment(actor: Actor, { moment, detail }: Draw): Promi
       cancel();
       return nothing;
     }
-    if ((await soon(dropped.then(() => true))) === undefined) return { moment: "in flight", during: nameOf(seen.sql), release() {} };
+    if ((await soon(dropped.then(() => true))) === undefined)
+      return { moment: "in flight", during: nameOf(seen.sql), release() {} };
     return { moment: wanted, during: nameOf(seen.sql), release: () => seen.connection.cut() };
   }
   return nothing;

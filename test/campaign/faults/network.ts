@@ -73,7 +73,15 @@ export const lostAnswer: Fault = {
 export const hungStatement: Fault = {
   of: "process",
   async run(stage, actor, draw) {
-    const pattern = pick([/leasehold_internal\.acquire/, /leasehold_internal\.(release|abandon)/, /leasehold_internal\.renew/, /leasehold/], draw.detail);
+    const pattern = pick(
+      [
+        /leasehold_internal\.acquire/,
+        /leasehold_internal\.(release|abandon)/,
+        /leasehold_internal\.renew/,
+        /leasehold/,
+      ],
+      draw.detail,
+    );
     const held = actor.proxy.holdStatement(pattern);
     const statement = await Promise.race([held.arrived, sleep(700, undefined)]);
     if (statement === undefined) {

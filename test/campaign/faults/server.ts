@@ -124,9 +124,11 @@ export const diskFull: Fault = {
       await file.close();
     }
     // rows of the tables have room in their files for a while: a table that grows has none
-    await withSuperuser(stage, (sql) => sql`create table if not exists public.filler as select repeat('x', 1000) from generate_series(1, 100000)`).catch(
-      () => {},
-    );
+    await withSuperuser(
+      stage,
+      (sql) =>
+        sql`create table if not exists public.filler as select repeat('x', 1000) from generate_series(1, 100000)`,
+    ).catch(() => {});
     await sleep(lengthMs(draw.length, 300, 3_000));
     await rm(filler);
     await sleep(300);

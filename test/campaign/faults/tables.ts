@@ -16,7 +16,12 @@ function inTables(work: (stage: Stage, draw: Draw, sql: postgres.Sql) => Promise
 }
 
 /** Rolls back in the end, or before that when the server goes. */
-async function inTransaction(sql: postgres.Sql, ms: number, statement: string, parameters: readonly string[] = []): Promise<void> {
+async function inTransaction(
+  sql: postgres.Sql,
+  ms: number,
+  statement: string,
+  parameters: readonly string[] = [],
+): Promise<void> {
   await sql.unsafe("begin");
   await sql.unsafe("set local lock_timeout = '2s'");
   await sql.unsafe(statement, [...parameters]);
@@ -36,7 +41,9 @@ export const tableLock: Fault = inTables((stage, draw, sql) => {
   const table = pick(["leases", "waiters", "sessions", "shares"], draw.detail);
   const mode = pick(["access exclusive", "exclusive", "share", "share row exclusive"], draw.variant);
   const end = stage.journal.begin({ fault: "table lock", on: [], during: `${table}, ${mode}` });
-  return during(end, () => inTransaction(sql, lengthMs(draw.length, 50, 1_500), `lock table leasehold.${table} in ${mode} mode`));
+  return during(end, () =>
+    inTransaction(sql, lengthMs(draw.length, 50, 1_500), `lock table leasehold.${table} in ${mode} mode`),
+  );
 });
 
 export const rowLock: Fault = inTables((stage, draw, sql) => {
@@ -45,7 +52,12 @@ export const rowLock: Fault = inTables((stage, draw, sql) => {
   const strength = pick(["update", "no key update", "share", "key share"], draw.variant);
   const end = stage.journal.begin({ fault: "row lock", on: [], key, during: `${table}, for ${strength}` });
   return during(end, () =>
-    inTransaction(sql, lengthMs(draw.length, 50, 4_000), `select from leasehold.${table} where key = $1 for ${strength}`, [key]),
+    inTransaction(
+      sql,
+      lengthMs(draw.length, 50, 4_000),
+      `select from leasehold.${table} where key = $1 for ${strength}`,
+      [key],
+    ),
   );
 });
 

@@ -1,4 +1,5 @@
 // The worker's own databases, in which it writes under guards: each library as a user has it, behind one interface.
+import { setTimeout as sleep } from "node:timers/promises";
 import { sql as fragment, type SQL } from "drizzle-orm";
 import { drizzle as drizzleOverPg } from "drizzle-orm/node-postgres";
 import { drizzle as drizzleOverPostgresJs } from "drizzle-orm/postgres-js";
@@ -8,6 +9,8 @@ import postgres from "postgres";
 import type { GuardedDatabase, GuardedTransaction, Hold } from "../../../src/index.js";
 import type { CampaignWorkerArgs, LibraryName } from "./arguments.js";
 import { statementTimeoutMs } from "./bounds.js";
+
+const END_MS = 2_000;
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -54,14 +57,23 @@ export class Data {
     return (await this.pool.query(text, [...parameters])).rows;
   }
 
+  /** A pool waits for ever for a server that does not hang up. */
   async end(): Promise<void> {
-    for (const end of this.#ends) await end().catch(() => {});
+    const ended = Promise.all(this.#ends.map((end) => end().catch(() => {})));
+    const enough = new AbortController();
+    await Promise.race([ended, sleep(END_MS, undefined, { signal: enough.signal }).catch(() => {})]);
+    enough.abort();
   }
 }
 
 function openPool(args: CampaignWorkerArgs): pg.Pool {
+  const address = new URL(args.dataUrl);
+  // node-postgres understands `require` as `verify-full`, and warns of it
+  const hasTls = address.searchParams.get("sslmode") === "require";
+  address.searchParams.delete("sslmode");
   const pool = new pg.Pool({
-    connectionString: args.dataUrl,
+    connectionString: address.href,
+    ...(hasTls ? { ssl: { rejectUnauthorized: false } } : {}),
     max: args.flows,
     connectionTimeoutMillis: args.connectTimeoutMs,
     query_timeout: statementTimeoutMs(args),
