@@ -189,6 +189,12 @@ describe("P1, as clients see it", () => {
     }
   });
 
+  test("a limit takes nothing away before it comes to that", () => {
+    const { entries, first } = exclusive(["async-failover", "old-primary", "clock-step", "immediate-release"]);
+    expect(objections(entries)).toEqual([]);
+    expect(broken(doctored(entries, belief(first.grant.lock, 4_900), { t: at(6_003) }))).toContain("P1");
+  });
+
   test("not of a key that was released by force at once", () => {
     for (const limits of [[], ["immediate-release"]] as const) {
       const { entries, first } = exclusive(limits);
