@@ -142,7 +142,7 @@ describe("the checker", () => {
     expect(foreign).toEqual([]);
   });
 
-  test("is fast enough for a long round", () => {
+  test("takes seconds for a long round, not minutes", () => {
     const story = new Story([], 200_000);
     const processes = ["a", "b", "c", "d", "e", "f", "g", "h"];
     for (const process of processes) {
@@ -161,6 +161,7 @@ describe("the checker", () => {
     const before = process.cpuUsage();
     expect(check(story.entries).violations).toEqual([]);
     const { user, system } = process.cpuUsage(before);
-    expect((user + system) / 1_000).toBeLessThan(3_000); // of its own, whatever else the machine does
+    // 1.5 s of its own on a slow machine; what grows with the square of the log takes minutes
+    expect((user + system) / 1_000).toBeLessThan(20_000);
   });
 });

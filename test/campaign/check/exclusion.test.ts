@@ -63,6 +63,9 @@ describe("P1, as Postgres sees it", () => {
 
   test("a grant while another one stands", () => {
     const { entries, third, fourth } = exclusive();
+    // the next one came 10 ms after it had expired
+    expect(broken(doctored(entries, isGrant(fourth), { expiresAt: wall(18_210) }))).toEqual([]);
+    expect(broken(doctored(entries, isGrant(fourth), { expiresAt: wall(18_212) }))).toEqual(["P1"]);
     // nothing of the third was ever released, as far as the database knows
     const isRelease = isRowOf("grants", (row) => row.fence === third.grant.fence && row.releasedAt !== null);
     expect(broken(doctored(entries, isRelease, null))).toContain("P1");
@@ -184,6 +187,12 @@ describe("P1, as clients see it", () => {
       late.push({ p: "nemesis", t: at(5_500), e: "primary", node: "two", isLagging: true });
       expect(broken(late).includes("P1"), String(limits)).toBe(limits.length === 0);
     }
+  });
+
+  test("a limit takes nothing away before it comes to that", () => {
+    const { entries, first } = exclusive(["async-failover", "old-primary", "clock-step", "immediate-release"]);
+    expect(objections(entries)).toEqual([]);
+    expect(broken(doctored(entries, belief(first.grant.lock, 4_900), { t: at(6_003) }))).toContain("P1");
   });
 
   test("not of a key that was released by force at once", () => {

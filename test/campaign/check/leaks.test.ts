@@ -44,6 +44,9 @@ describe("leaks", () => {
     expect(broken([...story(), { ...connection, application: "leasehold a" }])).toEqual(["leak"]);
     expect(broken([...story(), { ...connection, application: "leasehold b" }])).toEqual([]);
     expect(broken([...story(), { ...connection, application: "leasehold ab" }])).toEqual([]);
+    const isRound = (entry: Entry) => entry.e === "round";
+    const pooled = doctored(story(), isRound, { scene: "session-pooled" });
+    expect(broken([...pooled, { ...connection, application: "leasehold a" }])).toEqual([]);
     const session = { ...left, table: "left sessions", sessionId: 100, owner: "host:4100", pid: 9_100 } as const;
     expect(broken([...story(), { ...session, seenAt: wall(20_000) }])).toEqual([]);
     expect(broken([...story(), { ...session, seenAt: wall(22_000) }])).toEqual(["leak"]);
@@ -61,6 +64,7 @@ describe("P11", () => {
     expect(objections(four)).toEqual(["P11: a had 4 connections at 5.000 s, and may have 3"]);
     const cut = { p: "nemesis", e: "fault", id: 7, fault: "silence", on: ["a"], t: at(4_000), phase: "begin" } as const;
     expect(broken([...four, cut])).toEqual([]);
+    expect(broken(doctored(four, (entry) => entry.e === "round", { scene: "pooled" }))).toEqual([]);
     expect(broken([...four, { ...cut, on: ["b"] }])).toEqual(["P11"]);
   });
 });
