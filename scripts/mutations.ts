@@ -14,6 +14,7 @@ import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { advisoryLocks } from "./mutants/advisory-locks.js";
+import { checker } from "./mutants/checker.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { compatibility } from "./mutants/compatibility.js";
@@ -103,6 +104,7 @@ const mutants = [
   ...cli,
   ...advisoryLocks,
   ...compatibility,
+  ...checker,
   ...config,
   ...timing,
   ...tls,

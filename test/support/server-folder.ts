@@ -23,26 +23,38 @@ if [ -n "$pid" ]; then
   kill -QUIT "$pid"; kill -CONT "$pid"
   n=0; while kill -0 "$pid" && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
 fi 2>/dev/null
+umount "$1" 2>/dev/null
 rm -rf "$1"`;
+
+export interface FolderOptions {
+  /** It is a disk of its own of so many MB. Needs the right to mount. */
+  readonly diskMb?: number | undefined;
+}
 
 /** A temporary folder that the server's user owns. It goes, and the server in it, when this process ends in any way. */
 export class ServerFolder {
   readonly path: string;
   readonly #guardian: Guardian;
+  #isMounted = false;
 
   constructor(path: string) {
     this.path = path;
     this.#guardian = guard(cleanUp, path);
   }
 
-  static async make(): Promise<ServerFolder> {
+  static async make({ diskMb }: FolderOptions = {}): Promise<ServerFolder> {
     const folder = new ServerFolder(await mkdtemp(join(tmpdir(), "leasehold-postgres-")));
+    if (diskMb !== undefined) {
+      await run("mount", ["-t", "tmpfs", "-o", `size=${diskMb}m,mode=0700`, "leasehold-test", folder.path]);
+      folder.#isMounted = true;
+    }
     const { uid, gid } = serverUser();
     if (uid !== undefined && gid !== undefined) await chown(folder.path, uid, gid);
     return folder;
   }
 
   async remove(): Promise<void> {
+    if (this.#isMounted) await run("umount", [this.path]);
     await rm(this.path, { recursive: true, force: true, maxRetries: 5 });
     this.#guardian.release();
   }
