@@ -10,7 +10,7 @@ export function now(): number {
 }
 
 export class Journal {
-  readonly #file: number;
+  #file: number | undefined;
   #faults = 0;
 
   constructor(path: string) {
@@ -19,6 +19,7 @@ export class Journal {
   }
 
   write(note: Note<NemesisEntry>, t = now()): void {
+    if (this.#file === undefined) return; // what ends after the round is no part of it
     writeSync(this.#file, `${JSON.stringify({ p: "nemesis", t, ...note })}\n`);
   }
 
@@ -33,6 +34,7 @@ export class Journal {
   }
 
   close(): void {
-    closeSync(this.#file);
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 }

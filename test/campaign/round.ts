@@ -140,7 +140,12 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
     disk: scene.diskMb ? join(primary.dataDir, "..") : undefined,
     isOver: () => performance.now() >= end,
   };
-  stage.actors.push(...(await Promise.all(company.map(startActor))));
+  // if the round breaks off, they must not outlive it
+  undo.defer(() => Promise.all(stage.actors.map((actor) => actor.kill())));
+  for (const one of await Promise.allSettled(company.map(startActor))) {
+    if (one.status === "rejected") throw one.reason;
+    stage.actors.push(one.value);
+  }
 
   end = performance.now() + seconds * 1_000;
   await Promise.all([torment(stage, { ...usualFaults, ...scene.faults }, newSeed), watchConnections(stage)]);

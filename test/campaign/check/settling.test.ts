@@ -66,6 +66,8 @@ describe("P12", () => {
     expect(objections(doctored(story(), isRefusal, { outcome: "done" }))).toEqual([
       "P12: the call 2 of a (ready ) must fail with unsafe-backend, and ended as done",
     ]);
-    expect(broken(doctored(story(), isRefusal, { code: "unavailable" }))).toEqual(["P12"]);
+    expect(broken(doctored(story(), isRefusal, { code: "invalid-option" }))).toEqual(["P12"]);
+    // it could not be reached, and so not be looked at
+    expect(broken(doctored(story(), isRefusal, { code: "unavailable" }))).toEqual([]);
   });
 });

@@ -32,6 +32,9 @@ const moments: readonly Moment[] = [
   "before the answer was read",
 ];
 
+// biome-ignore lint/suspicious/noThenProperty: what becomes of the connection afterwards
+const lost = { then: "blackhole" } as const;
+
 /** What is not there soon is not waited for. */
 const PATIENCE_MS = 700;
 
@@ -60,7 +63,7 @@ export async function catchMoment(actor: Actor, { moment, detail }: Draw): Promi
   }
   if (wanted === "after the commit") {
     const statement = proxy.onStatement(pattern);
-    const { dropped, cancel } = proxy.dropAnswerOf(pattern, { then: "blackhole" });
+    const { dropped, cancel } = proxy.dropAnswerOf(pattern, lost);
     const seen = await soon(statement);
     if (seen === undefined) {
       cancel();
