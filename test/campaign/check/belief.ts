@@ -27,8 +27,10 @@ export function checkBelief(history: History, report: Report): void {
       hold.kind === "share",
     ]);
     for (const handle of key.handles) {
-      const isPromised = (belief: Belief): boolean => {
-        return !history.isExclusionLimited(belief.t) && !isTakenByForce(history, key.hold(handle.fence), belief.t);
+      const hold = key.hold(handle.fence);
+      const node = hold && grantOf(hold).node;
+      const isPromised = ({ t }: Belief): boolean => {
+        return !history.isExclusionLimited(t, node) && !isTakenByForce(history, hold, t);
       };
       const believing = handle.beliefs.filter((belief) => belief.held || belief.asserts);
       const beliefs = believing.filter(isPromised);

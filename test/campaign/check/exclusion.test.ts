@@ -189,6 +189,21 @@ describe("P1, as clients see it", () => {
     }
   });
 
+  test("what the new server grants excludes, after any failover", () => {
+    const story = new Story(["async-failover", "old-primary"]);
+    for (const process of ["a", "b"]) story.hello(process, 0);
+    story.tell({ p: "nemesis", t: at(50), e: "primary", node: "two", isLagging: true });
+    story.node = "two";
+    const first = story.grant("a", "key", 100);
+    story.believe(first, 200, 900);
+    story.release(first, 1_000);
+    story.release(story.grant("b", "key", 1_100), 1_200);
+    for (const process of ["a", "b"]) story.bye(process, 2_000);
+    expect(objections(story.entries)).toEqual([]);
+    const late = doctored(story.entries, belief(first.grant.lock, 900), { t: at(1_150) });
+    expect(broken(late)).toContain("P1");
+  });
+
   test("a limit takes nothing away before it comes to that", () => {
     const { entries, first } = exclusive(["async-failover", "old-primary", "clock-step", "immediate-release"]);
     expect(objections(entries)).toEqual([]);

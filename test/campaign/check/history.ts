@@ -208,10 +208,15 @@ export class History {
     this.failoverAt = next ? this.#causeOf("promote", next.t) : Number.POSITIVE_INFINITY;
   }
 
-  /** Whether exclusion is not promised from this moment on, by what the documentation says of the scene. */
-  isExclusionLimited(t: number): boolean {
+  /**
+   * Whether exclusion is not promised from this moment on, by what the documentation says of the scene. `node`: where the lock was
+   * granted; a failover takes nothing away from what the new server grants.
+   */
+  isExclusionLimited(t: number, node: string | undefined): boolean {
     if (this.limits.has("clock-step") && t >= this.times.firstStepAt) return true;
-    return (this.limits.has("async-failover") || this.limits.has("old-primary")) && t >= this.failoverAt;
+    if (!this.limits.has("async-failover") && !this.limits.has("old-primary")) return false;
+    const isOfNew = node === this.primaries.at(-1)?.node && node !== this.primaries[0]?.node;
+    return t >= this.failoverAt && !isOfNew;
   }
 
   /** Whether a server may have been started or replaced between these times: what is not logged was gone then. */

@@ -26,7 +26,7 @@ function checkHandle(history: History, key: KeyHistory, handle: Handle, report: 
     return;
   }
   const until = expiryOf(history, key, hold);
-  if (until === null || history.isExclusionLimited(until)) {
+  if (until === null || history.isExclusionLimited(until, grantOf(hold).node)) {
     report.unsure("P9", "handles whose expiry is not known");
     return;
   }
