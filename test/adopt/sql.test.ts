@@ -97,7 +97,8 @@ test("an adoption that is carried out a second time, late, takes nothing from wh
   await using locker = openLocker(database);
   const newToken = "00000000-0000-4000-8000-000000000001";
   for (const share of [{}, { shared: true }] as const) {
-    const { key, token, fence } = await (await locker.acquire("a", share)).detach();
+    const { key, token, ...detached } = await (await locker.acquire("a", share)).detach();
+    const fence = String(detached.fence);
     const adopt = () => sql`
       select outcome, expires from leasehold_internal.adopt(
         null, null, null, ${key}, ${token}, ${fence}, ${newToken}, 'second', 2000, null, 'infinity')`;
