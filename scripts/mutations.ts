@@ -14,9 +14,11 @@ import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { advisoryLocks } from "./mutants/advisory-locks.js";
+import { checker } from "./mutants/checker.js";
 import { cli } from "./mutants/cli.js";
 import { client } from "./mutants/client.js";
 import { cluster } from "./mutants/cluster.js";
+import { compatibility } from "./mutants/compatibility.js";
 import { config } from "./mutants/config.js";
 import { counters } from "./mutants/counters.js";
 import { fences } from "./mutants/fences.js";
@@ -37,6 +39,7 @@ import { sharedStores } from "./mutants/shared-stores.js";
 import { shares } from "./mutants/shares.js";
 import { sharing } from "./mutants/sharing.js";
 import { sharingViews } from "./mutants/sharing-views.js";
+import { soaking } from "./mutants/soaking.js";
 import { sqlApi } from "./mutants/sql-api.js";
 import { stores } from "./mutants/stores.js";
 import { sweeper } from "./mutants/sweeper.js";
@@ -89,6 +92,7 @@ const mutants = [
   ...shares,
   ...sharing,
   ...sharingViews,
+  ...soaking,
   ...sqlApi,
   ...sharedStores,
   ...stores,
@@ -99,6 +103,8 @@ const mutants = [
   ...watch,
   ...cli,
   ...advisoryLocks,
+  ...compatibility,
+  ...checker,
   ...config,
   ...timing,
   ...tls,
