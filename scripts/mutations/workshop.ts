@@ -30,7 +30,7 @@ export interface Failure {
 
 /** A copy of the project, in which things may be broken. */
 export class Workshop {
-  readonly #folder = mkdtempSync(join(tmpdir(), "leasehold-mutations-"));
+  readonly folder = mkdtempSync(join(tmpdir(), "leasehold-mutations-"));
   readonly #patienceMs: number;
   #child: ChildProcess | undefined;
 
@@ -38,17 +38,17 @@ export class Workshop {
   constructor(root: string, patienceMs: number) {
     this.#patienceMs = patienceMs;
     const isOwn = (path: string): boolean => basename(path) !== "node_modules";
-    for (const name of copied) cpSync(join(root, name), join(this.#folder, name), { recursive: true, filter: isOwn });
+    for (const name of copied) cpSync(join(root, name), join(this.folder, name), { recursive: true, filter: isOwn });
     for (const packages of ["node_modules", "test/libraries/node_modules"]) {
-      if (existsSync(join(root, packages))) symlinkSync(join(root, packages), join(this.#folder, packages));
+      if (existsSync(join(root, packages))) symlinkSync(join(root, packages), join(this.folder, packages));
     }
   }
 
   /** Puts the fault in; what it returns takes it out again. */
   async apply(mutant: Mutant): Promise<() => Promise<void>> {
-    const changes = mutated(this.#folder, mutant);
+    const changes = mutated(this.folder, mutant);
     const write = async (which: "original" | "text") => {
-      for (const change of changes) writeFileSync(join(this.#folder, change.file), change[which]);
+      for (const change of changes) writeFileSync(join(this.folder, change.file), change[which]);
       if (changes.some(({ file }) => file.startsWith("src/sql/"))) await this.#buildMigrations();
     };
     try {
@@ -62,19 +62,47 @@ export class Workshop {
 
   /** Runs test files until one test fails. Null: all passed. */
   async failure(files: readonly string[]): Promise<Failure | null> {
-    const report = join(this.#folder, "report.json");
-    rmSync(report, { force: true });
-    const projects = projectsOf(files);
-    const options = ["--bail=1", "--reporter=json", `--outputFile=${report}`, ...projects];
-    const { code } = await this.#run(["node_modules/vitest/vitest.mjs", "run", ...options, ...files]);
+    const { code, report } = await this.#test(files, ["--bail=1"]);
     if (code === 0) return null;
     if (code === null) return { test: files.join(", "), message: `did not end within ${this.#patienceMs / 1_000} s` };
     return firstFailure(report) ?? { test: files.join(", "), message: "could not be run" };
   }
 
+  /** Runs test files to their end. Returns those in which nothing failed. */
+  async passing(files: readonly string[]): Promise<readonly string[]> {
+    // apart: those of test/libraries have another configuration
+    const groups = [files.filter(hasOwnPackages), files.filter((file) => !hasOwnPackages(file))];
+    const passing: string[] = [];
+    for (const group of groups.filter(({ length }) => length > 0)) {
+      const { report } = await this.#test(group, []);
+      const passed = (report?.testResults ?? []).filter(({ status }) => status === "passed").map(({ name }) => name);
+      passing.push(...group.filter((file) => passed.some((name) => name.endsWith(`/${file}`))));
+    }
+    return passing;
+  }
+
+  /** `report`: null when vitest ended before it wrote one. */
+  async #test(
+    files: readonly string[],
+    options: readonly string[],
+  ): Promise<{ code: number | null; report: Report | null }> {
+    const path = join(this.folder, "report.json");
+    rmSync(path, { force: true });
+    const output = ["--reporter=json", `--outputFile=${path}`];
+    const { code } = await this.#run([
+      "node_modules/vitest/vitest.mjs",
+      "run",
+      ...options,
+      ...output,
+      ...projectsOf(files),
+      ...files,
+    ]);
+    return { code, report: readReport(path) };
+  }
+
   clear(): void {
     this.#end();
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   async #buildMigrations(): Promise<void> {
@@ -86,7 +114,7 @@ export class Workshop {
   async #run(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
     // a group of its own, so that a test that hangs can be ended with all that it started, and Ctrl-C is heard here first
     const child = spawn(process.execPath, args, {
-      cwd: this.#folder,
+      cwd: this.folder,
       stdio: ["ignore", "ignore", "pipe"],
       detached: true,
     });
@@ -116,14 +144,19 @@ export class Workshop {
 
 /** Those with packages of their own have a configuration of their own; run `npm run check:libraries` first, which installs them. */
 function projectsOf(files: readonly string[]): readonly string[] {
-  if (files.some((file) => file.startsWith("test/libraries/"))) return ["--config=test/libraries/vitest.config.ts"];
+  if (files.some(hasOwnPackages)) return ["--config=test/libraries/vitest.config.ts"];
   // once is enough of what runs over TLS a second time
   return files.some((file) => file.startsWith("test/tls/")) ? [] : ["--project=unit", "--project=tcp"];
+}
+
+function hasOwnPackages(file: string): boolean {
+  return file.startsWith("test/libraries/");
 }
 
 interface Report {
   readonly testResults: readonly {
     readonly name: string;
+    readonly status: string;
     readonly message: string;
     readonly assertionResults: readonly {
       readonly fullName: string;
@@ -133,14 +166,16 @@ interface Report {
   }[];
 }
 
-function firstFailure(path: string): Failure | null {
-  let report: Report;
+function readReport(path: string): Report | null {
   try {
-    report = JSON.parse(readFileSync(path, "utf8"));
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch {
-    return null; // vitest ended before it wrote one
+    return null;
   }
-  for (const { name, message, assertionResults } of report.testResults) {
+}
+
+function firstFailure(report: Report | null): Failure | null {
+  for (const { name, message, assertionResults } of report?.testResults ?? []) {
     const failed = assertionResults.find(({ status }) => status === "failed");
     if (failed) return { test: failed.fullName, message: failed.failureMessages[0] ?? "" };
     if (message) return { test: name, message };
