@@ -14,14 +14,13 @@ import { availableParallelism, constants } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { startCluster } from "../test/support/cluster.js";
 import { randomFrom } from "../test/support/random.js";
-import { removeBinariesCopy } from "../test/support/server-binaries.js";
-import { prepareTemplate, removeTemplate } from "../test/support/server-folder.js";
 import { all } from "./mutants/all.js";
 import type { Mutant } from "./mutants/mutant.js";
+import { Baselines } from "./mutations/baselines.js";
 import { Lane } from "./mutations/lanes.js";
 import { type Finding, Records } from "./mutations/records.js";
+import { startServer } from "./mutations/server.js";
 import { replaceableFiles } from "./mutations/sql/database.js";
 import { explained } from "./mutations/sql/explained.js";
 import { type GeneratedMutant, generate } from "./mutations/sql/generate.js";
@@ -107,12 +106,10 @@ async function run(records: Records): Promise<ReadonlyMap<GeneratedMutant, Findi
       process.exit(128 + constants.signals[signal]); // the server has a guardian
     });
   }
-  await prepareTemplate();
-  // A crash loses what nobody misses.
-  const cluster = await startCluster({ settings: { max_connections: 400, fsync: "off" } });
+  const server = await startServer();
   try {
-    for (let lane = 0; lane < parallel; lane += 1) lanes.push(new Lane(workshop.folder, cluster.url));
-    const judge = new Judge(root, tests, records);
+    for (let lane = 0; lane < parallel; lane += 1) lanes.push(new Lane(workshop.folder, server.url));
+    const judge = new Judge(root, tests, new Baselines(records));
     const total = queue.length;
     let done = 0;
     await Promise.all(
@@ -131,9 +128,7 @@ async function run(records: Records): Promise<ReadonlyMap<GeneratedMutant, Findi
     );
   } finally {
     clear();
-    await cluster.destroy();
-    await removeTemplate();
-    await removeBinariesCopy();
+    await server.stop();
   }
   return results;
 }

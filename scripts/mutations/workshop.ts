@@ -44,8 +44,8 @@ export class Workshop {
     }
   }
 
-  /** Puts the fault in; what it returns takes it out again. */
-  async apply(mutant: Mutant): Promise<() => Promise<void>> {
+  /** Puts the fault in. Returns which files have changed by it, and what takes it out again. */
+  async apply(mutant: Mutant): Promise<{ readonly changed: readonly string[]; takeOut(): Promise<void> }> {
     const changes = mutated(this.folder, mutant);
     const write = async (which: "original" | "text") => {
       for (const change of changes) writeFileSync(join(this.folder, change.file), change[which]);
@@ -57,47 +57,18 @@ export class Workshop {
       await write("original");
       throw error;
     }
-    return () => write("original");
+    return { changed: changes.map(({ file }) => file), takeOut: () => write("original") };
   }
 
   /** Runs test files until one test fails. Null: all passed. */
   async failure(files: readonly string[]): Promise<Failure | null> {
-    const { code, report } = await this.#test(files, ["--bail=1"]);
-    if (code === 0) return null;
-    if (code === null) return { test: files.join(", "), message: `did not end within ${this.#patienceMs / 1_000} s` };
-    return firstFailure(report) ?? { test: files.join(", "), message: "could not be run" };
-  }
-
-  /** Runs test files to their end. Returns those in which nothing failed. */
-  async passing(files: readonly string[]): Promise<readonly string[]> {
-    // apart: those of test/libraries have another configuration
-    const groups = [files.filter(hasOwnPackages), files.filter((file) => !hasOwnPackages(file))];
-    const passing: string[] = [];
-    for (const group of groups.filter(({ length }) => length > 0)) {
-      const { report } = await this.#test(group, []);
-      const passed = (report?.testResults ?? []).filter(({ status }) => status === "passed").map(({ name }) => name);
-      passing.push(...group.filter((file) => passed.some((name) => name.endsWith(`/${file}`))));
-    }
-    return passing;
-  }
-
-  /** `report`: null when vitest ended before it wrote one. */
-  async #test(
-    files: readonly string[],
-    options: readonly string[],
-  ): Promise<{ code: number | null; report: Report | null }> {
     const path = join(this.folder, "report.json");
     rmSync(path, { force: true });
-    const output = ["--reporter=json", `--outputFile=${path}`];
-    const { code } = await this.#run([
-      "node_modules/vitest/vitest.mjs",
-      "run",
-      ...options,
-      ...output,
-      ...projectsOf(files),
-      ...files,
-    ]);
-    return { code, report: readReport(path) };
+    const options = ["--bail=1", "--reporter=json", `--outputFile=${path}`, ...projectsOf(files)];
+    const { code } = await this.#run(["node_modules/vitest/vitest.mjs", "run", ...options, ...files]);
+    if (code === 0) return null;
+    if (code === null) return { test: files.join(", "), message: `did not end within ${this.#patienceMs / 1_000} s` };
+    return firstFailure(path) ?? { test: files.join(", "), message: "could not be run" };
   }
 
   clear(): void {
@@ -149,6 +120,11 @@ function projectsOf(files: readonly string[]): readonly string[] {
   return files.some((file) => file.startsWith("test/tls/")) ? [] : ["--project=unit", "--project=tcp"];
 }
 
+/** Whether a lane can run it: it has the usual packages, and the shared server. */
+export function isForLane(file: string): boolean {
+  return !hasOwnPackages(file) && !file.startsWith("test/tls/");
+}
+
 function hasOwnPackages(file: string): boolean {
   return file.startsWith("test/libraries/");
 }
@@ -156,7 +132,6 @@ function hasOwnPackages(file: string): boolean {
 interface Report {
   readonly testResults: readonly {
     readonly name: string;
-    readonly status: string;
     readonly message: string;
     readonly assertionResults: readonly {
       readonly fullName: string;
@@ -166,16 +141,14 @@ interface Report {
   }[];
 }
 
-function readReport(path: string): Report | null {
+function firstFailure(path: string): Failure | null {
+  let report: Report;
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
+    report = JSON.parse(readFileSync(path, "utf8"));
   } catch {
-    return null;
+    return null; // vitest ended before it wrote one
   }
-}
-
-function firstFailure(report: Report | null): Failure | null {
-  for (const { name, message, assertionResults } of report?.testResults ?? []) {
+  for (const { name, message, assertionResults } of report.testResults) {
     const failed = assertionResults.find(({ status }) => status === "failed");
     if (failed) return { test: failed.fullName, message: failed.failureMessages[0] ?? "" };
     if (message) return { test: name, message };
