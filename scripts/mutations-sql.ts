@@ -9,12 +9,12 @@
 //   npm run mutations:sql -- --parallel 4            so many at a time, each with a database of its own; default: half the processors
 //   npm run mutations:sql -- --continue FILE         as for npm run mutations
 //   npm run mutations:sql -- --known FILE            runs nothing: the score of what this file has
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { availableParallelism, constants } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { randomFrom } from "../test/support/random.js";
 import { all } from "./mutants/all.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { Baselines } from "./mutations/baselines.js";
@@ -51,13 +51,17 @@ const mutants = draw(
     .filter(({ id }) => values.only?.includes(id) ?? true),
 );
 
-/** The same for the same seed, and of a larger sample the smaller one is the beginning. */
+/** The same for the same seed; of a larger sample the smaller one is the beginning. */
 function draw(all: readonly GeneratedMutant[]): readonly GeneratedMutant[] {
   if (values.sample === undefined) return all;
-  const random = randomFrom(numberOf("seed", values.seed));
-  return all
-    .map((mutant) => ({ mutant, lot: random() }))
-    .sort((a, b) => a.lot - b.lot)
+  const seed = numberOf("seed", values.seed);
+  // by the mutation's own name, so that a change of others changes nothing
+  const lots = all.map((mutant) => ({
+    mutant,
+    lot: createHash("sha256").update(`${seed} ${mutant.id}`).digest("hex"),
+  }));
+  return lots
+    .sort((a, b) => (a.lot < b.lot ? -1 : 1))
     .slice(0, numberOf("sample", values.sample))
     .map(({ mutant }) => mutant);
 }

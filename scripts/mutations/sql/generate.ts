@@ -54,31 +54,26 @@ function oneLine(text: string): string {
 function conditions(code: string, text: string): readonly Edit[] {
   const depths = depthsOf(code);
   const edits: Edit[] = [];
-  for (const match of code.matchAll(/\b(and|or|where|if|elsif|while|not exists|exists|on)(?=[\s(])/g)) {
+  for (const match of code.matchAll(/\b(?:and|or|where|if|elsif|while|on|return)(?=[\s(])|:=|\(/g)) {
     const [word] = match;
-    if (/^(not )?exists$/.test(word)) continue;
-    if (word === "if" && /(end|exists|not)\s+$|^if (not )?exists/.test(code.slice(match.index - 8, match.index)))
-      continue;
+    if (word === "if" && /end\s+$/.test(code.slice(0, match.index))) continue;
     if (word === "on" && !/\bjoin\b[^;]*$/.test(code.slice(0, match.index))) continue;
     const start = skipBlanks(code, match.index + word.length);
-    if (
-      /^(conflict|exists|not exists)\b/.test(code.slice(start)) &&
-      word !== "where" &&
-      !/^(and|or|if|elsif|while)$/.test(word)
-    )
-      continue;
     const end = trimEnd(code, endOfTerm(code, depths, start));
-    if (end <= start || /^true$/.test(code.slice(start, end))) continue;
-    const term = text.slice(start, end);
     const next = /^\s+(and|or)\b/.exec(code.slice(end));
+    if (end <= start || code[start] === ")" || code.slice(start, end) === "true") continue;
+    if (/^(\(|:=|return)$/.test(word) && next === null) continue; // not a condition, or one alone
+    const term = text.slice(start, end);
     if (word === "and" || word === "or") {
       edits.push({ rule: "condition dropped", at: match.index, end, after: "" });
     } else if (next !== null) {
       edits.push({ rule: "condition dropped", at: start, end: end + next[0].length, after: "" });
+    } else if (word === "where" || word === "on") {
+      edits.push({ rule: "condition dropped", at: start, end, after: "true" });
     } else if (word !== "while") {
-      const dropped = word === "where" || word === "on" ? ["true"] : ["true", "false"];
-      for (const after of dropped) edits.push({ rule: "condition dropped", at: start, end, after });
-      if (word !== "where" && word !== "on") continue; // true and false are both
+      // which is both: dropped and negated
+      for (const after of ["true", "false"]) edits.push({ rule: "condition dropped", at: start, end, after });
+      continue;
     }
     edits.push({ rule: "condition negated", at: start, end, after: `not (${term})` });
   }

@@ -27,9 +27,10 @@ export function endOfTerm(code: string, depths: readonly number[], start: number
   for (let at = start; at < code.length; at += 1) {
     const isDeeper = (depths[at] ?? 0) > depth;
     if ((depths[at] ?? 0) < depth || (!isDeeper && /[;,$]/.test(code[at] ?? ""))) return at;
-    if (isDeeper || at === start || !/[\s)]/.test(code[at - 1] ?? "")) continue;
+    if (isDeeper || (at > start && !/[\s)]/.test(code[at - 1] ?? ""))) continue;
     const rest = code.slice(at, at + 12);
     if (/^case\b/.test(rest)) cases += 1;
+    else if (at === start) continue;
     else if (cases > 0 && /^end\b/.test(rest)) cases -= 1;
     else if (cases === 0 && ends.test(rest) && !isPartOfTerm(code, at)) return at;
   }
