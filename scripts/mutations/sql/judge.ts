@@ -10,7 +10,7 @@ import type { GeneratedMutant } from "./generate.js";
 import type { TestsOf } from "./tests-of.js";
 
 /** The first are run by themselves, for most faults are noticed by them; then the next, then the rest. */
-const steps = [1, 2, 3, 8];
+const steps = [1, 2, 4];
 export class Judge {
   readonly #root: string;
   readonly #tests: TestsOf;
