@@ -61,9 +61,8 @@ test("a lock is made weaker, stronger and none, and waits", () => {
   ]);
 });
 
-test("a clock stands still, and runs backwards", () => {
+test("a clock runs backwards", () => {
   expect(faults("clock moved", "n := f(clock_timestamp() + n * interval '1 second');")).toEqual([
-    "n := f(now() + n * interval '1 second');",
     "n := f(clock_timestamp() - n * interval '1 second');",
   ]);
 });
