@@ -8,6 +8,7 @@
 //   npm run mutations:sql -- --list                  what each would be, and which tests should notice
 //   npm run mutations:sql -- --parallel 4            so many at a time, each with a database of its own; default: half the processors
 //   npm run mutations:sql -- --continue FILE         as for npm run mutations
+//   npm run mutations:sql -- --continue FILE --again   and those that survived are run again
 //   npm run mutations:sql -- --known FILE            runs nothing: the score of what this file has
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -39,6 +40,7 @@ const { values } = parseArgs({
     list: { type: "boolean" },
     parallel: { type: "string" },
     continue: { type: "string" },
+    again: { type: "boolean" },
     known: { type: "string" },
   },
 });
@@ -87,7 +89,7 @@ async function run(records: Records): Promise<ReadonlyMap<GeneratedMutant, Findi
   const known = (mutant: GeneratedMutant) => records.finding(asMutant(mutant), []);
   for (const mutant of mutants) {
     const finding = known(mutant);
-    if (finding !== undefined) results.set(mutant, finding);
+    if (finding !== undefined && !(values.again && finding.outcome === "SURVIVED")) results.set(mutant, finding);
   }
   const queue = mutants.filter((mutant) => !results.has(mutant) && !explained.has(mutant.id));
   console.log(`${mutants.length} mutations: ${results.size} are known, ${queue.length} are to be run`);

@@ -8,8 +8,7 @@ export async function startServer(): Promise<{ readonly url: string; stop(): Pro
   const url = process.env.TEST_DATABASE_URL;
   if (url) return { url, stop: async () => {} };
   await prepareTemplate();
-  // a crash loses what nobody misses
-  const cluster = await startCluster({ settings: { max_connections: 400, fsync: "off" }, tls: false });
+  const cluster = await startCluster({ settings: { max_connections: 400 }, tls: false });
   const stop = async () => {
     await cluster.destroy();
     await removeTemplate();
