@@ -7,7 +7,8 @@ import type { Answer, Request } from "./lanes.js";
 
 const vitest = await createVitest(
   "test",
-  { watch: false, bail: 1, project: ["unit", "tcp"], reporters: [{ onInit() {} }], maxWorkers: 3 },
+  // a fault that makes a test hang is found sooner than in vitest.config.ts
+  { watch: false, bail: 1, project: ["unit", "tcp"], reporters: [{ onInit() {} }], maxWorkers: 3, testTimeout: 60_000 },
   { logLevel: "silent" },
 );
 let isSetUp = false;
