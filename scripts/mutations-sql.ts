@@ -5,6 +5,7 @@
 //   npm run mutations:sql -- --sample 200 --seed 7   so many, drawn by chance: all of them take a day
 //   npm run mutations:sql -- --file leases/release   those in files whose path contains this; several times for several
 //   npm run mutations:sql -- --only 3f9a01c2d4       this one; several times for several
+//   npm run mutations:sql -- --tests FILES           which faults these files notice by themselves, separated by commas
 //   npm run mutations:sql -- --list                  what each would be, and which tests should notice
 //   npm run mutations:sql -- --parallel 4            so many at a time, each with a database of its own; default: half the processors
 //   npm run mutations:sql -- --continue FILE         as for npm run mutations
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     file: { type: "string", multiple: true },
     only: { type: "string", multiple: true },
+    tests: { type: "string" },
     list: { type: "boolean" },
     parallel: { type: "string" },
     continue: { type: "string" },
@@ -45,7 +47,7 @@ const { values } = parseArgs({
   },
 });
 
-const tests = new TestsOf(root, all);
+const tests = new TestsOf(root, all, values.tests?.split(","));
 const mutants = draw(
   replaceableFiles(root)
     .filter((file) => (values.file ?? [""]).some((part) => file.includes(part)))

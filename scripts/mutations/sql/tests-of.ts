@@ -11,7 +11,11 @@ export class TestsOf {
   readonly #texts: ReadonlyMap<string, string>;
   readonly #tests: ReadonlyMap<string, string>;
 
-  constructor(root: string, mutants: readonly Mutant[]) {
+  readonly #only: readonly string[] | undefined;
+
+  /** `only`: these, whatever the file. */
+  constructor(root: string, mutants: readonly Mutant[], only?: readonly string[]) {
+    this.#only = only;
     this.#texts = textsOf(root, "src/sql", /\.sql$/);
     this.#tests = new Map([...textsOf(root, "test", /\.test\.ts$/)].filter(([file]) => isOfServer(file)));
     for (const { file: usual, edits, tests } of mutants) {
@@ -25,6 +29,7 @@ export class TestsOf {
 
   /** The likeliest first, and with the others as many as `atMost`. */
   of(file: string, atMost: number): readonly string[] {
+    if (this.#only !== undefined) return this.#only;
     const scores = new Map<string, number>();
     const add = (test: string, score: number) => scores.set(test, (scores.get(test) ?? 0) + score);
     let weight = weights.own;
