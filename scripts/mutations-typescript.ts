@@ -88,8 +88,8 @@ function configuration(files: readonly string[]): object {
     jsonReporter: { fileName: "reports/mutation.json" },
     allowConsoleColors: false,
     // Manual time costs none: what takes so long hangs, or the machine is busy.
-    timeoutMS: 60_000,
-    timeoutFactor: 5,
+    timeoutMS: 20_000,
+    timeoutFactor: 3,
     dryRunTimeoutMinutes: 30,
   };
 }
