@@ -1,6 +1,7 @@
 // Claims of shares of one key that are sent in one statement: each has its own terms, and its own place in the queue.
 import { expect, test } from "vitest";
 import { type Asking, acquireRows } from "../support/acts.js";
+import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 
 const database = await createDatabase();
@@ -88,6 +89,19 @@ test("in the name of a session that is not alive each is unproven, and none is g
     { item: 2, outcome: "unproven" },
   ]);
   expect(rows).toHaveLength(0);
+});
+
+test("a share of a key whose first grant is not committed is busy, which is no refusal", async () => {
+  const other = await openClient(database.url);
+  await other`begin`;
+  await other.unsafe(`select from ${acquireRows([{ key: "new", weight: 1, capacity: 10 }])}`);
+  const during = await ask([{ key: "new", weight: 1, capacity: 10 }]);
+  await other`commit`;
+  const after = await ask([{ key: "new", weight: 1, capacity: 10 }]);
+  await other.end();
+  await sql`delete from leasehold.shares`;
+
+  expect([...during, ...after].map(({ outcome }) => outcome)).toEqual(["busy", "granted"]);
 });
 
 test("each that comes back after its entry was lost has its old place, by its own ticket and proof", async () => {
