@@ -27,7 +27,7 @@ export async function findLeaks(before: Baseline, patienceMs: number): Promise<s
   const start = performance.now();
   for (;;) {
     const left = [
-      ...[...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name),
+      ...[...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name()),
       ...openResources()
         .filter((resource) => !before.has(resource))
         .map((resource) => `${resource.name}: not closed`),

@@ -17,6 +17,8 @@ export interface Held {
   forward(): Promise<void>;
   /** It never reaches the server: its connection is reset. */
   discard(): void;
+  /** If none has come yet, none is held any more. */
+  cancel(): void;
 }
 
 export interface ProxyOptions {
@@ -32,6 +34,8 @@ export interface ProxyOptions {
 export interface Dropped {
   /** The server has run the statement, its answer is thrown away, and the connection cut or a black hole. */
   readonly dropped: Promise<void>;
+  /** If no statement has come yet, none loses its answer any more. */
+  cancel(): void;
 }
 
 interface Rule {
@@ -134,16 +138,18 @@ export class PostgresProxy implements AsyncDisposable {
 
   /** The next statement that matches reaches the server, and its answer does not come back. */
   dropAnswerOf(pattern: RegExp, options: { readonly then: "cut" | "blackhole" }): Dropped {
+    let cancel = (): void => {};
     const dropped = new Promise<void>((resolve) => {
-      this.#rules.push({ pattern, apply: () => ({ dropAnswer: options.then, done: resolve }) });
+      cancel = this.#addRule({ pattern, apply: () => ({ dropAnswer: options.then, done: resolve }) });
     });
-    return { dropped };
+    return { dropped, cancel };
   }
 
   /** The next statement that matches is kept back: a hung attempt. */
   holdStatement(pattern: RegExp): Held {
+    let cancel = (): void => {};
     const arrived = new Promise<Statement>((resolve) => {
-      this.#rules.push({
+      cancel = this.#addRule({
         pattern,
         apply: (statement) => {
           resolve(statement);
@@ -153,6 +159,7 @@ export class PostgresProxy implements AsyncDisposable {
     });
     return {
       arrived,
+      cancel,
       forward: async () => (await arrived).connection.forwardHeld(),
       discard: () => void arrived.then((statement) => statement.connection.cut()),
     };
@@ -197,6 +204,15 @@ export class PostgresProxy implements AsyncDisposable {
     if (this.#blackhole) connection.blackhole(this.#blackhole);
     this.#connections.add(connection);
     void connection.closed.then(() => this.#connections.delete(connection));
+  }
+
+  /** Returns what takes it back, if it was not applied yet. */
+  #addRule(rule: Rule): () => void {
+    this.#rules.push(rule);
+    return () => {
+      const index = this.#rules.indexOf(rule);
+      if (index >= 0) this.#rules.splice(index, 1);
+    };
   }
 
   #treat(statement: Statement): Treatment {
