@@ -2,6 +2,7 @@
 import type { Mutant } from "./mutant.js";
 
 const oldServer = ["test/connections/old-server.test.ts"];
+const pgbouncer = ["test/faults/pgbouncer.test.ts"];
 const windows = ["test/unit/cli/windows.test.ts"];
 
 export const compatibility: readonly Mutant[] = [
@@ -16,6 +17,17 @@ export const compatibility: readonly Mutant[] = [
     file: "src/cli/database.ts",
     edits: [["        acceptsOld: true,\n", ""]],
     tests: oldServer,
+  },
+  {
+    name: "compatibility: all questions to a pooler must be answered in the time for one",
+    file: "src/postgres/session/inspection.ts",
+    edits: [
+      [
+        "await refusePooler({ link, hello, probes, patienceMs });",
+        "await withTimeout(refusePooler({ link, hello, probes, patienceMs }), patienceMs);",
+      ],
+    ],
+    tests: pgbouncer,
   },
   {
     name: "compatibility: run listens for signals that the platform does not have",

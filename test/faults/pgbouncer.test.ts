@@ -193,6 +193,25 @@ test("a session pooler's connections are ours: what is set stays, whatever the r
   expect(new Set(settled.map(({ connection }) => connection))).toEqual(all);
 });
 
+test("a session pooler that is far away is not taken for a transaction pooler, however long all of the questions take", async ({
+  skip,
+}) => {
+  await using pgbouncer = await startPgBouncer(database.url, { poolMode: "session", poolSize: 6 });
+  if (!pgbouncer) return skip("PgBouncer is not installed");
+  await using proxy = await startProxy(pgbouncer.url(database.url));
+  Object.assign(proxy.delayMs, { toServer: 30, toClient: 30 });
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => errors.push(error);
+  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 2_000, onError });
+
+  const lock = await locker.acquire("far away", { waitMs: 120_000 });
+
+  await lock.release();
+  const asked = proxy.statements.filter(({ sql }) => sql === "select pg_catalog.pg_backend_pid() as pid");
+  expect(asked.length * 60).toBeGreaterThan(2_000 / 2); // longer than a single answer may take
+  expect(errors.map(String)).not.toContainEqual(expect.stringContaining("pooler"));
+});
+
 test("without presence everything works through a transaction pooler under load", async ({ skip }) => {
   await using pgbouncer = await startPgBouncer(database.url, { poolSize: 3 });
   if (!pgbouncer) return skip("PgBouncer is not installed");
