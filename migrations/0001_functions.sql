@@ -4651,7 +4651,8 @@ begin
              expires_at = greatest(
                case when l.token = p_new_token then l.expires_at end, -- its new holder believes in what it was answered
                least(
-                 moment + p_ttl_ms * interval '1 millisecond', l.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'))
+                 moment + p_ttl_ms * interval '1 millisecond', l.max_hold_until,
+                 moment + p_max_hold_ms * interval '1 millisecond'))
        where l.key = p_key
       returning l.* into lease;
       acquired := leasehold_internal._ms(lease.acquired_at);

@@ -32,7 +32,7 @@ export class Worker {
   readonly #data: Data;
   readonly #memory = new Memory();
   readonly #stop = new AbortController();
-  readonly #openHandles: () => Map<object, string>;
+  readonly #openHandles: () => Map<object, () => string>;
   readonly #counts: Record<string, { begun: number; done: number }> = {};
   readonly #listeners: Readonly<Record<string, number>>;
   #locker: Locker;
@@ -40,7 +40,7 @@ export class Worker {
   /** Resolved, but while the locker is replaced. */
   #isOpen: Promise<unknown> = Promise.resolve();
 
-  constructor(args: CampaignWorkerArgs, openHandles: () => Map<object, string>) {
+  constructor(args: CampaignWorkerArgs, openHandles: () => Map<object, () => string>) {
     this.#args = args;
     setMaxListeners(0, this.#stop.signal); // each flow that sleeps listens to it
     this.#openHandles = openHandles;
@@ -162,7 +162,7 @@ export class Worker {
   }
 
   #findOpen(): string[] {
-    const open = [...this.#openHandles().values()].map((what) => what.split("\n").slice(0, 2).join(" ").trim());
+    const open = [...this.#openHandles().values()].map((what) => what().split("\n").slice(0, 2).join(" ").trim());
     for (const [event, count] of Object.entries(countListeners())) {
       const before = this.#listeners[event] ?? 0;
       if (count > before) open.push(`${count - before} listeners of the process for ${event}`);
