@@ -11,7 +11,7 @@ const alias = [
 
 const everything = ["test/**/*.test.ts"];
 /** Needs no server, and time passes there only when a test says so: `npm run test:unit`. */
-const unit = ["test/unit/**/*.test.ts"];
+const unit = ["test/unit/**/*.test.ts", "test/campaign/check/*.test.ts"];
 /** With packages of their own: `npm run check:libraries`. */
 const libraries = ["test/libraries/**"];
 /** The project of a stranger, and its packages: `npm run check:package`. */

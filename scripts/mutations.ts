@@ -13,41 +13,14 @@
 import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { advisoryLocks } from "./mutants/advisory-locks.js";
-import { cli } from "./mutants/cli.js";
-import { client } from "./mutants/client.js";
-import { config } from "./mutants/config.js";
-import { counters } from "./mutants/counters.js";
-import { fences } from "./mutants/fences.js";
-import { firstAttempts } from "./mutants/first-attempts.js";
-import { grants } from "./mutants/grants.js";
-import { guards } from "./mutants/guards.js";
-import { handingOver } from "./mutants/handing-over.js";
-import { instances } from "./mutants/instances.js";
-import { leading } from "./mutants/leading.js";
-import { leases } from "./mutants/leases.js";
-import { libraries } from "./mutants/libraries.js";
-import { loading } from "./mutants/loading.js";
+import { all } from "./mutants/all.js";
 import type { Mutant } from "./mutants/mutant.js";
-import { retrying } from "./mutants/retrying.js";
-import { rules } from "./mutants/rules.js";
-import { sets } from "./mutants/sets.js";
-import { sharedStores } from "./mutants/shared-stores.js";
-import { shares } from "./mutants/shares.js";
-import { sharing } from "./mutants/sharing.js";
-import { sharingViews } from "./mutants/sharing-views.js";
-import { sqlApi } from "./mutants/sql-api.js";
-import { stores } from "./mutants/stores.js";
-import { sweeper } from "./mutants/sweeper.js";
-import { testing } from "./mutants/testing.js";
-import { timing } from "./mutants/timing.js";
-import { tls } from "./mutants/tls.js";
-import { trust } from "./mutants/trust.js";
-import { views } from "./mutants/views.js";
-import { watch } from "./mutants/watch.js";
+import { Baselines, type Run } from "./mutations/baselines.js";
+import { Lane } from "./mutations/lanes.js";
 import { checkPlaces } from "./mutations/places.js";
 import { type Finding, Records } from "./mutations/records.js";
-import { Workshop } from "./mutations/workshop.js";
+import { startServer } from "./mutations/server.js";
+import { isForLane, Workshop } from "./mutations/workshop.js";
 
 interface Result extends Finding {
   readonly mutant: Mutant;
@@ -68,39 +41,7 @@ const { values } = parseArgs({
     continue: { type: "string" },
   },
 });
-const mutants = [
-  ...guards,
-  ...instances,
-  ...grants,
-  ...firstAttempts,
-  ...fences,
-  ...leases,
-  ...loading,
-  ...client,
-  ...libraries,
-  ...counters,
-  ...handingOver,
-  ...leading,
-  ...retrying,
-  ...rules,
-  ...sets,
-  ...shares,
-  ...sharing,
-  ...sharingViews,
-  ...sqlApi,
-  ...sharedStores,
-  ...stores,
-  ...testing,
-  ...sweeper,
-  ...trust,
-  ...views,
-  ...watch,
-  ...cli,
-  ...advisoryLocks,
-  ...config,
-  ...timing,
-  ...tls,
-]
+const mutants = all
   .filter(({ name }) => (values.only ?? [""]).some((part) => name.includes(part)))
   .filter(inShard(values.shard));
 
@@ -120,20 +61,43 @@ function parallelism(): number {
   return parallel;
 }
 
-async function judge(workshop: Workshop, mutant: Mutant): Promise<Result> {
+/** A copy of the project, and a process that runs its tests. */
+interface Place {
+  readonly workshop: Workshop;
+  readonly lane: Lane;
+}
+
+async function judge({ workshop, lane }: Place, mutant: Mutant, baselines: Baselines): Promise<Result> {
   const start = performance.now();
   const result = (outcome: Finding["outcome"], by: string): Result => {
     return { mutant, outcome, by, seconds: Math.round((performance.now() - start) / 1_000) };
   };
-  let takeOut: () => Promise<void>;
+  const files = filesOf(mutant);
+  // without a fault, as yet
+  const inLane: Run = (tests, ms) => lane.run(tests, ms);
+  const alone: Run = (tests) => workshop.failure(tests);
+  const { files: passing, patienceMs } = await baselines.passing(inLane, files.filter(isForLane));
+  const { files: others } = await baselines.passing(
+    alone,
+    files.filter((file) => !isForLane(file)),
+  );
+  if (passing.length + others.length === 0) return result("UNSURE", "its tests fail without it");
+
+  let fault: Awaited<ReturnType<Workshop["apply"]>>;
   try {
-    takeOut = await workshop.apply(mutant);
+    fault = await workshop.apply(mutant);
   } catch (error) {
     return result("BROKEN", firstLine((error as Error).message));
   }
-  const failure = await workshop.failure(filesOf(mutant));
-  await takeOut();
+  const isSimple = fault.changed.every((file) => file.startsWith("src/") && file.endsWith(".ts"));
+  if (!isSimple) await lane.stop(); // what is made of SQL is made when it starts
+  let failure = passing.length === 0 ? null : await lane.run(passing, patienceMs, fault.changed);
+  if (failure === null && others.length > 0) failure = await workshop.failure(others);
+  await fault.takeOut();
+  if (isSimple) lane.note(fault.changed);
+  else await lane.stop();
   if (failure === null) return result("SURVIVED", "");
+  if (failure === undefined) return result("killed", `late: ${passing.join(", ")}`);
   // a test that finds no function, or a file that cannot be loaded, has not noticed the fault
   const isBroken = /could not be (migrated|run)|syntax error|does not exist|SyntaxError|ReferenceError/.test(
     failure.message,
@@ -145,39 +109,28 @@ function firstLine(text: string): string {
   return text.split("\n")[0] ?? "";
 }
 
-async function run(workshops: readonly Workshop[], records: Records): Promise<boolean> {
+async function run(places: readonly Place[], records: Records): Promise<boolean> {
   const known = mutants.flatMap((mutant): Result[] => {
     const finding = records.finding(mutant, filesOf(mutant));
     return finding === undefined ? [] : [{ mutant, ...finding }];
   });
   const todo = mutants.filter((mutant) => !known.some((result) => result.mutant === mutant));
   if (known.length > 0) console.log(`${known.length} of ${mutants.length} are known from ${values.continue}`);
-  await checkTests(workshops[0], todo, records);
-
+  const baselines = new Baselines(records);
   const results: Result[] = [];
   const queue = [...todo];
   await Promise.all(
-    workshops.map(async (workshop) => {
+    places.map(async (place) => {
       for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-        const result = await judge(workshop, mutant);
+        const result = await judge(place, mutant, baselines);
         records.note(mutant, filesOf(mutant), { outcome: result.outcome, by: result.by, seconds: result.seconds });
         results.push(result);
         console.log(`${results.length}/${todo.length}  ${line(result)}`);
       }
+      await place.lane.stop();
     }),
   );
   return summarise([...known, ...results]);
-}
-
-/** The tests must pass without any fault, or a fault that they notice says nothing. */
-async function checkTests(workshop: Workshop | undefined, todo: readonly Mutant[], records: Records): Promise<void> {
-  const files = [...new Set(todo.flatMap(filesOf))].filter((file) => !records.passes(file));
-  if (workshop === undefined || files.length === 0) return;
-  // twice, for a test that fails on a busy machine says nothing
-  const failure = (await workshop.failure(files)) && (await workshop.failure(files));
-  if (failure) throw new Error(`a test fails without any fault: ${failure.test}\n${failure.message}`);
-  for (const file of files) records.notePassed(file);
-  console.log(`${files.length} test files pass as they are; ${todo.length} mutations follow`);
 }
 
 function summarise(results: readonly Result[]): boolean {
@@ -201,24 +154,32 @@ if (values.list) {
 } else {
   const parallel = Math.min(parallelism(), mutants.length);
   // Made before the first test runs, so that all are of the sources of one moment.
-  const workshops: Workshop[] = [];
+  const places: Place[] = [];
   const clear = () => {
-    for (const workshop of workshops) workshop.clear();
+    for (const { workshop, lane } of places) {
+      lane.kill();
+      workshop.clear();
+    }
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
       clear();
-      process.exit(128 + constants.signals[signal]);
+      process.exit(128 + constants.signals[signal]); // the server has a guardian
     });
   }
   try {
     const records = new Records(root, values.continue);
-    for (let copy = 0; copy < parallel; copy++) workshops.push(new Workshop(root, patienceMs * parallel));
-    process.exitCode = (await run(workshops, records)) ? 0 : 1;
+    const workshops = Array.from({ length: parallel }, () => new Workshop(root, patienceMs * parallel));
+    const server = await startServer();
+    for (const workshop of workshops) places.push({ workshop, lane: new Lane(workshop.folder, server.url) });
+    try {
+      process.exitCode = (await run(places, records)) ? 0 : 1;
+    } finally {
+      clear();
+      await server.stop();
+    }
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;
-  } finally {
-    clear();
   }
 }

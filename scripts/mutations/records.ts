@@ -7,8 +7,8 @@ import { join, relative } from "node:path";
 import type { Mutant } from "../mutants/mutant.js";
 
 export interface Finding {
-  /** Broken: what was to be a fault is a program that does not run. */
-  readonly outcome: "killed" | "SURVIVED" | "BROKEN" | "passed";
+  /** Broken: what was to be a fault is a program that does not run. Unsure: its tests fail without it. */
+  readonly outcome: "killed" | "SURVIVED" | "BROKEN" | "UNSURE" | "passed";
   /** The test that noticed, and how. */
   readonly by: string;
   readonly seconds: number;
@@ -48,8 +48,13 @@ export class Records {
     return this.#known.has(this.#testKey(test));
   }
 
-  notePassed(test: string): void {
-    this.#append({ about: `passes: ${test}`, key: this.#testKey(test), outcome: "passed", by: "", seconds: 0 });
+  /** The same with how long it took. */
+  passed(test: string): Finding | undefined {
+    return this.#known.get(this.#testKey(test));
+  }
+
+  notePassed(test: string, seconds = 0): void {
+    this.#append({ about: `passes: ${test}`, key: this.#testKey(test), outcome: "passed", by: "", seconds });
   }
 
   #append(line: Line): void {

@@ -7,6 +7,7 @@ import type { Mutant } from "../mutants/mutant.js";
 import { mutated } from "./places.js";
 
 const copied = [
+  "bench",
   "src",
   "migrations",
   "test",
@@ -30,7 +31,7 @@ export interface Failure {
 
 /** A copy of the project, in which things may be broken. */
 export class Workshop {
-  readonly #folder = mkdtempSync(join(tmpdir(), "leasehold-mutations-"));
+  readonly folder = mkdtempSync(join(tmpdir(), "leasehold-mutations-"));
   readonly #patienceMs: number;
   #child: ChildProcess | undefined;
 
@@ -38,17 +39,17 @@ export class Workshop {
   constructor(root: string, patienceMs: number) {
     this.#patienceMs = patienceMs;
     const isOwn = (path: string): boolean => basename(path) !== "node_modules";
-    for (const name of copied) cpSync(join(root, name), join(this.#folder, name), { recursive: true, filter: isOwn });
+    for (const name of copied) cpSync(join(root, name), join(this.folder, name), { recursive: true, filter: isOwn });
     for (const packages of ["node_modules", "test/libraries/node_modules"]) {
-      if (existsSync(join(root, packages))) symlinkSync(join(root, packages), join(this.#folder, packages));
+      if (existsSync(join(root, packages))) symlinkSync(join(root, packages), join(this.folder, packages));
     }
   }
 
-  /** Puts the fault in; what it returns takes it out again. */
-  async apply(mutant: Mutant): Promise<() => Promise<void>> {
-    const changes = mutated(this.#folder, mutant);
+  /** Puts the fault in. Returns which files have changed by it, and what takes it out again. */
+  async apply(mutant: Mutant): Promise<{ readonly changed: readonly string[]; takeOut(): Promise<void> }> {
+    const changes = mutated(this.folder, mutant);
     const write = async (which: "original" | "text") => {
-      for (const change of changes) writeFileSync(join(this.#folder, change.file), change[which]);
+      for (const change of changes) writeFileSync(join(this.folder, change.file), change[which]);
       if (changes.some(({ file }) => file.startsWith("src/sql/"))) await this.#buildMigrations();
     };
     try {
@@ -57,24 +58,23 @@ export class Workshop {
       await write("original");
       throw error;
     }
-    return () => write("original");
+    return { changed: changes.map(({ file }) => file), takeOut: () => write("original") };
   }
 
   /** Runs test files until one test fails. Null: all passed. */
   async failure(files: readonly string[]): Promise<Failure | null> {
-    const report = join(this.#folder, "report.json");
-    rmSync(report, { force: true });
-    const projects = projectsOf(files);
-    const options = ["--bail=1", "--reporter=json", `--outputFile=${report}`, ...projects];
+    const path = join(this.folder, "report.json");
+    rmSync(path, { force: true });
+    const options = ["--bail=1", "--reporter=json", `--outputFile=${path}`, ...projectsOf(files)];
     const { code } = await this.#run(["node_modules/vitest/vitest.mjs", "run", ...options, ...files]);
     if (code === 0) return null;
     if (code === null) return { test: files.join(", "), message: `did not end within ${this.#patienceMs / 1_000} s` };
-    return firstFailure(report) ?? { test: files.join(", "), message: "could not be run" };
+    return firstFailure(path) ?? { test: files.join(", "), message: "could not be run" };
   }
 
   clear(): void {
     this.#end();
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   async #buildMigrations(): Promise<void> {
@@ -86,7 +86,7 @@ export class Workshop {
   async #run(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
     // a group of its own, so that a test that hangs can be ended with all that it started, and Ctrl-C is heard here first
     const child = spawn(process.execPath, args, {
-      cwd: this.#folder,
+      cwd: this.folder,
       stdio: ["ignore", "ignore", "pipe"],
       detached: true,
     });
@@ -116,9 +116,18 @@ export class Workshop {
 
 /** Those with packages of their own have a configuration of their own; run `npm run check:libraries` first, which installs them. */
 function projectsOf(files: readonly string[]): readonly string[] {
-  if (files.some((file) => file.startsWith("test/libraries/"))) return ["--config=test/libraries/vitest.config.ts"];
+  if (files.some(hasOwnPackages)) return ["--config=test/libraries/vitest.config.ts"];
   // once is enough of what runs over TLS a second time
   return files.some((file) => file.startsWith("test/tls/")) ? [] : ["--project=unit", "--project=tcp"];
+}
+
+/** Whether a lane can run it: it has the usual packages, and the shared server. */
+export function isForLane(file: string): boolean {
+  return !hasOwnPackages(file) && !file.startsWith("test/tls/");
+}
+
+function hasOwnPackages(file: string): boolean {
+  return file.startsWith("test/libraries/");
 }
 
 interface Report {

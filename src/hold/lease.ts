@@ -151,8 +151,8 @@ export class Lease implements Linked<Lease> {
   }
 
   assertHeld(): void {
-    const { phase } = this; // reading it notices an expiry
-    if (phase !== "held" || this.#loss !== null) {
+    // reading the phase notices an expiry
+    if (this.phase !== "held") {
       throw this.whyEnded();
     }
     if (!this.isProven) {

@@ -118,3 +118,14 @@ test("a maximum hold goes on, also in the hands of who asks for more", async () 
   expect(adopted.expiresAt.getTime()).toBe(end);
   await adopted.release();
 });
+
+test("detach_lock() of a share never shortens it", async () => {
+  await using locker = openLocker(database, { presence: "off", keepAlive: false });
+  const lock = await locker.acquire("g", { shared: true, ttlMs: 60_000 });
+  const before = await rowOf(lock.fence);
+  await sql`select leasehold.detach_lock('g', ${before?.token}, '1 s')`;
+  const after = await rowOf(lock.fence);
+  await lock.release();
+
+  expect(after).toEqual({ ...before, ttl_ms: 1_000 });
+});

@@ -6,7 +6,7 @@ import { openClient } from "../support/client.js";
 import { createDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { leaseRow } from "../support/lease-row.js";
-import { pauseReads } from "../support/paused-reads.js";
+import { pauseMoments, pauseReads } from "../support/paused-reads.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -60,4 +60,29 @@ test("who saw that it is next, and stood still until another was ahead in the qu
   expect(late).toMatchObject([{ outcome: "held" }]);
   expect((await leaseRow(sql, "b")).token).toBeNull();
   await slow.end();
+});
+
+test.each([
+  ["was taken by force", "revoked_at = clock_timestamp()"],
+  ["expired", "expires_at = clock_timestamp()"],
+])("who saw its own grant, and stood still until it %s, is not granted it again", async (_, end) => {
+  const slow = await openClient(database.url);
+  const [first] = await ask(sql, ["c"]);
+  expectLeft(database, "leases");
+  const again = lookRow({ key: "c", token: first?.token ?? "" });
+  const [before] = await sql.unsafe(`select outcome from ${again}`);
+  const [process] = await slow`select pg_backend_pid() as pid`;
+  const moments = await pauseMoments(sql, process?.pid);
+
+  const asked = slow.unsafe(`select outcome from ${again}`).execute();
+  await moments.reached();
+  await sql.unsafe(`update leasehold.leases set ${end} where key = 'c'`);
+  await moments.goOn();
+  const [after] = await asked;
+  await moments[Symbol.asyncDispose]();
+  await sql`delete from leasehold.leases where key = 'c'`;
+  await slow.end();
+
+  expect(before?.outcome).toBe("granted");
+  expect(after?.outcome).toBe("busy");
 });

@@ -2,12 +2,11 @@
 import postgres from "postgres";
 import { expect, test } from "vitest";
 import { createDatabase, createRole } from "../support/database.js";
-import { grantOf } from "../support/grant-of.js";
-import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startPgBouncer } from "../support/pgbouncer.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
+import { everythingWorks } from "./everything-works.js";
 import { Gate } from "./gate.js";
 
 const database = await createDatabase();
@@ -185,7 +184,7 @@ test("a session pooler's connections are ours: what is set stays, whatever the r
   await using one = openLocker(proxy.url(role.url), options);
   await using two = openLocker(proxy.url(role.url), options);
 
-  await everythingWorks(one, two, "session");
+  await everythingWorks(sql, one, two, "session");
 
   expect(errors).toEqual([]);
   const all = new Set(proxy.statements.map(({ connection }) => connection));
@@ -204,7 +203,7 @@ test("without presence everything works through a transaction pooler under load"
   await using one = openLocker(url, options);
   await using two = openLocker(url, options);
 
-  await everythingWorks(one, two, "off");
+  await everythingWorks(sql, one, two, "off");
 });
 
 test("with a direct address for the session the pooled one serves everything else, with presence", async ({ skip }) => {
@@ -217,7 +216,7 @@ test("with a direct address for the session the pooled one serves everything els
   await using one = openLocker(url, options);
   await using two = openLocker(url, options);
 
-  await everythingWorks(one, two, "direct");
+  await everythingWorks(sql, one, two, "direct");
   const [row] = await sql`
     select count(*)::int as direct from pg_stat_activity
     where datname = current_database() and application_name = 'leasehold session'`;
@@ -254,38 +253,3 @@ test("a locker that is cut off in the middle of a statement leaves its answer to
 
   expect(strangers.wrong).toEqual([]);
 });
-
-async function everythingWorks(
-  one: ReturnType<typeof openLocker>,
-  two: ReturnType<typeof openLocker>,
-  key: string,
-): Promise<void> {
-  await Promise.all([one.ready(), two.ready()]);
-  const lock = await one.acquire(key, { metadata: { "it's": "a \\ backslash" } });
-  const { signal } = lock;
-  expect(await two.tryAcquire(key)).toBeNull();
-  expect(await two.check(key)).toMatchObject({ state: "held", metadata: { "it's": "a \\ backslash" } });
-  const { expiresAt } = await leaseRow(sql, key);
-  const waiting = two.acquire(key);
-  await until("it was renewed past its first TTL", async () => (await leaseRow(sql, key)).now > expiresAt);
-  expect(signal.aborted).toBe(false);
-  expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
-  await lock.release();
-  const next = await waiting;
-  expect(next.fence).toBeGreaterThan(lock.fence);
-  await next.renew(5_000);
-  await next.release();
-
-  const fences: bigint[] = [];
-  await Promise.all(
-    [one, two, one, two].map(async (locker) => {
-      for (let turn = 0; turn < 4; turn += 1)
-        await locker.withLock(`${key}-hot`, (held) => {
-          held.assertHeld();
-          fences.push(held.fence);
-        });
-    }),
-  );
-  expect(fences).toHaveLength(16);
-  expect(fences).toEqual([...new Set(fences)].sort((a, b) => (a < b ? -1 : 1)));
-}

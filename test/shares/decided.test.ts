@@ -244,6 +244,25 @@ test("the last word of a claim frees no share while an attempt that may grant it
   expect(await shareRows(sql, "doubt")).toEqual([]);
 });
 
+test("a share whose renewal is about to commit is busy for who frees it by its token, and nobody waits", async () => {
+  await using locker = openLocker(database, quiet);
+  await using renewing = await openSession(database);
+  await using freeing = await openSession(database);
+  const lock = await locker.acquire("renewed", { shared: true });
+  const free = `select outcome from leasehold_internal.abandon(
+    false, array['renewed'], array(select token from leasehold.shares where key = 'renewed'), array[true], array[false])`;
+
+  await renewing.begin();
+  await renewing.run("update leasehold.shares set renewed_at = clock_timestamp() where key = 'renewed'");
+  await freeing.run("set lock_timeout = '1s'");
+  const during = await freeing.run(free).catch((error: { code?: string }) => [{ outcome: error.code }]);
+  await renewing.commit();
+  const after = await freeing.run(free);
+  await lock.release().catch(() => undefined);
+
+  expect([...during, ...after].map(({ outcome }) => outcome)).toEqual(["busy", "released"]);
+});
+
 test("a token whose share was revoked is late while it lasts, and granted anew when it has expired", async () => {
   const token = crypto.randomUUID();
   const ask = async () =>

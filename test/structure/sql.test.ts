@@ -25,6 +25,14 @@ test(`no line of SQL has more than ${longest} columns, nor blanks at its end`, (
   expect(bad.map(({ place }) => place)).toEqual([]);
 });
 
+// It would be before a lock that the function waited for (rules 3 and 4).
+test("no function takes the start of its transaction for the time", () => {
+  const starts = /\b(?:now\(\)|current_timestamp|(?:transaction|statement)_timestamp\(\))/;
+  const bad = lines.filter(({ text }) => starts.test(text.replace(/--.*/, "")));
+  // how much of the transaction is left is counted from there
+  expect(bad.map(({ text }) => text.trim())).toEqual([expect.stringContaining("'transaction_timeout'")]);
+});
+
 test("the numbers of advisory locks have names (scripts/sql-constants.ts)", () => {
   expect(lines.filter(({ text }) => /12794801\d\d/.test(text)).map(({ place }) => place)).toEqual([]);
 });

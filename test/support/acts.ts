@@ -46,6 +46,9 @@ export interface Asking extends Terms {
   readonly token?: Value;
   readonly ticket?: Value;
   readonly proof?: Value;
+  /** Of a share. Default: the whole key. */
+  readonly weight?: Value;
+  readonly capacity?: Value;
 }
 
 export interface Held {
@@ -71,6 +74,8 @@ export function acquireRows(items: readonly Asking[], caller: Caller & { readonl
     tickets: column(items, "bigint", ({ ticket = null }) => ticket),
     proofs: column(items, "bigint", ({ proof = null }) => proof),
     former: former(caller),
+    weights: column(items, "integer", ({ weight = null }) => weight),
+    capacities: column(items, "integer", ({ capacity = null }) => capacity),
   });
 }
 

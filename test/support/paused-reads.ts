@@ -1,4 +1,4 @@
-// Stops a function of the database in its middle: where it reads `leasehold.sessions`, or checks its terms.
+// Stops a function of the database in its middle: where it reads `leasehold.sessions`, checks its terms, or tells a moment.
 import type postgres from "postgres";
 import { until } from "./until.js";
 
@@ -40,6 +40,25 @@ export async function pauseChecks(sql: postgres.Sql, pid: number): Promise<Pause
     sql,
     `drop function leasehold_internal._are_terms_valid(text, integer, integer, bigint, text);
      alter function leasehold_internal._real_are_terms_valid(text, integer, integer, bigint, text) rename to _are_terms_valid;`,
+  );
+}
+
+/** From now on this server process waits where it tells or compares a moment, with what it has read until then, until `goOn`. */
+export async function pauseMoments(sql: postgres.Sql, pid: number): Promise<PausedReads> {
+  await sql.unsafe(`
+    ${gate}
+    alter function leasehold_internal._ms(timestamptz) rename to _real_ms;
+    create function leasehold_internal._ms(timestamptz) returns float8 language plpgsql volatile as $$
+    begin
+      if pg_backend_pid() = ${pid} then
+        perform public.pause(true);
+      end if;
+      return leasehold_internal._real_ms($1);
+    end $$;`);
+  return paused(
+    sql,
+    `drop function leasehold_internal._ms(timestamptz);
+     alter function leasehold_internal._real_ms(timestamptz) rename to _ms;`,
   );
 }
 

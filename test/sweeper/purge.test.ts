@@ -261,6 +261,19 @@ describe("sessions", () => {
     expect(await sweep()).toEqual({ ...nothing, sessions_purged: 1 });
   });
 
+  test("one that a share names stays, too", async () => {
+    await putSession(1, -11);
+    await using locker = openLocker(database, { presence: "off" });
+    const reader = await locker.acquire("a", { shared: true });
+    await sql`update leasehold.shares set session_id = 1, takeover_ms = 0`;
+    expect(await sweep()).toEqual(nothing);
+    const writer = await locker.tryAcquire("a");
+    expect(writer).not.toBeNull(); // taken over from the dead
+    await writer?.release();
+    expect(await sweep()).toEqual({ ...nothing, sessions_purged: 1 });
+    await expect(reader.release()).rejects.toThrow(); // it was lost
+  });
+
   test("one that was seen lately stays, and so does one that is silent while its connection stands", async () => {
     await putSession(1, -9);
     await putSession(2, -60);

@@ -76,6 +76,61 @@ test("a blocked event loop fires no timer, yet nobody is told that the lock is h
   await opened.close();
 });
 
+test.each(["renew", "release"] as const)(
+  "a lease that expired while nobody looked is refused by %s, which sends nothing",
+  async (call) => {
+    const opened = openFake({ ...noKeepAlive, ttlMs: 1_000 });
+    const { backend } = opened;
+    const lock = await hold(opened);
+    clock.block(1_000);
+
+    await expect(lock[call]()).rejects.toMatchObject({ reason: "expired" });
+    expect([backend.renewals.count, backend.releases.count]).toEqual([0, 0]);
+    backend.abandons.reply = () => gone;
+    await opened.close();
+  },
+);
+
+test("an answer that comes after the end of a lease does not bring it back", async () => {
+  const opened = openFake({ ...noKeepAlive, ttlMs: 1_000 });
+  const { backend } = opened;
+  const lock = await hold(opened);
+  const renewal = watch(lock.renew(30_000), "renew");
+  await settle();
+  clock.block(1_000); // no timer has told of it yet
+  backend.renewals.take().answer(backend.renewed(30_000));
+  await settle();
+
+  expect(renewal.error).toMatchObject({ reason: "expired" });
+  expect([lock.held, lock.signal.aborted]).toEqual([false, true]);
+  backend.abandons.reply = () => gone;
+  await opened.close();
+});
+
+test("a lock says since when it is held and until when, and has one signal", async () => {
+  const opened = openFake({ ...noKeepAlive, ttlMs: 1_000 });
+  const { backend } = opened;
+  const grantedAtMs = clock.wallMs;
+  const lock = await hold(opened);
+  const { signal } = lock;
+  await clock.pass(400);
+  expect(lock.heldMs).toBe(400);
+  expect([lock.acquiredAt.getTime(), lock.expiresAt.getTime()]).toEqual([grantedAtMs, grantedAtMs + 1_000]);
+  lock.assertHeld();
+  const renewal = watch(lock.renew());
+  await settle();
+  backend.renewals.take().answer(backend.renewed(1_000));
+  await settle();
+  renewal.result;
+
+  expect(lock.expiresAt.getTime()).toBe(grantedAtMs + 1_400);
+  expect(lock.signal).toBe(signal);
+  await clock.pass(1_000);
+  expect(signal.aborted).toBe(true);
+  backend.abandons.reply = () => gone;
+  await opened.close();
+});
+
 test("a lease that was renewed far ahead is looked at again, and expires at its new deadline", async () => {
   const opened = openFake({ ...noKeepAlive, ttlMs: 2_000 });
   const lock = await hold(opened);

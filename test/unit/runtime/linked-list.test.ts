@@ -15,6 +15,7 @@ test("behaves as an array does, under random additions and removals", () => {
   for (let step = 0; step < 5_000; step += 1) {
     const item = all[Math.floor(random() * all.length)] as Item;
     const isIn = model.includes(item);
+    expect(list.has(item)).toBe(isIn);
     if (isIn || random() < 0.3) {
       expect(list.remove(item)).toBe(isIn);
       model = model.filter((other) => other !== item);

@@ -1,0 +1,75 @@
+// Whether the tests notice a fault in SQL. The fault goes into the template of a lane, out of which each test file makes its databases: nothing
+// is built, migrated or started for it.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Baselines } from "../baselines.js";
+import type { Lane } from "../lanes.js";
+import type { Finding } from "../records.js";
+import { replacing, runInTemplate } from "./database.js";
+import type { GeneratedMutant } from "./generate.js";
+import type { TestsOf } from "./tests-of.js";
+
+/** The first are run by themselves, for most faults are noticed by them; then the next, then the rest. */
+const steps = [1, 2, 4];
+export class Judge {
+  readonly #root: string;
+  readonly #tests: TestsOf;
+  readonly #baselines: Baselines;
+
+  constructor(root: string, tests: TestsOf, baselines: Baselines) {
+    this.#root = root;
+    this.#tests = tests;
+    this.#baselines = baselines;
+  }
+
+  async judge(lane: Lane, mutant: GeneratedMutant): Promise<Finding> {
+    const start = performance.now();
+    const result = (outcome: Finding["outcome"], by: string): Finding => {
+      return { outcome, by: by.slice(0, 300), seconds: Math.round((performance.now() - start) / 1_000) };
+    };
+    const candidates = this.#tests.of(
+      mutant.file,
+      steps.reduce((sum, step) => sum + step),
+    );
+    let hasRun = false;
+    for (let from = 0, step = 0; from < candidates.length; from += steps[step] ?? 1, step += 1) {
+      const next = candidates.slice(from, from + (steps[step] ?? 1));
+      const { files, patienceMs } = await this.#baselines.passing((tests, ms) => lane.run(tests, ms), next);
+      if (files.length === 0) continue;
+      const refusal = await this.#put(lane, mutant, "faulty", files[0] ?? "");
+      if (refusal !== null) return result("BROKEN", `refused: ${refusal}`);
+      hasRun = true;
+      const failure = await lane.run(files, patienceMs);
+      if (failure === undefined) return result("killed", `late: ${files.join(", ")}`);
+      await this.#put(lane, mutant, "sound", files[0] ?? "");
+      if (failure === null) continue;
+      const isBroken = /syntax error|does not exist|is ambiguous|must appear in the GROUP BY|cannot cast/.test(
+        failure.message,
+      );
+      return result(isBroken ? "BROKEN" : "killed", `${failure.test}: ${failure.message.split("\n")[0]}`);
+    }
+    return hasRun ? result("SURVIVED", "") : result("UNSURE", "no test file that could notice it passes without it");
+  }
+
+  /** Why Postgres refuses it; null: it does not. */
+  async #put(
+    lane: Lane,
+    { file, text }: GeneratedMutant,
+    which: "faulty" | "sound",
+    anyTest: string,
+  ): Promise<string | null> {
+    // a new process has made no template yet
+    if (lane.server === undefined) await lane.run([anyTest], 600_000);
+    if (lane.server === undefined) throw new Error("a process of tests ended without a reason");
+    try {
+      await runInTemplate(
+        lane.server,
+        replacing(which === "faulty" ? text : readFileSync(join(this.#root, file), "utf8")),
+      );
+      return null;
+    } catch (error) {
+      if (which === "sound") throw error;
+      return (error as Error).message;
+    }
+  }
+}
