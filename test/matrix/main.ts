@@ -15,7 +15,7 @@ import { ownTemporaryFolder } from "../package/own-temporary-folder.js";
 import { root } from "../package/workplace.js";
 import { type Cell, cells, filesOf } from "./cells.js";
 import { install } from "./installed.js";
-import { type CellRecord, Records } from "./records.js";
+import { type CellRecord, hashOf, Records } from "./records.js";
 import { endCell, type Failure, guardiansEnded, runCell } from "./run-cell.js";
 import { table, writeTable } from "./table.js";
 
@@ -67,13 +67,14 @@ async function check(cell: Cell, records: Records): Promise<CellRecord | null> {
     const installed = await install(cell, resolve(values.cache));
     if (interrupted !== null) return null;
     console.log(`${cell.name}: ${filesOf(cell).length} files`);
+    const sources = hashOf(cell);
     const result = await runCell(cell, { installed, workers });
     if (interrupted !== null) return null;
     const { passed, failed, skipped, seconds } = result;
     console.log(`${cell.name}: ${passed} passed, ${failed} failed, ${skipped} skipped, ${seconds} s`);
     for (const failure of result.failures) console.log(`  FAILED  ${describe(failure)}`);
     for (const failure of result.repeated) console.log(`  passed when it was run again  ${describe(failure)}`);
-    return records.note(cell, result);
+    return records.note(cell, sources, result);
   } catch (error) {
     if (interrupted === null) console.log(`${cell.name}: COULD NOT BE RUN: ${(error as Error).message}`);
     return null;

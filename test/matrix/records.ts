@@ -34,15 +34,16 @@ export class Records {
     return this.#all.findLast((record) => record.cell === cell.name && record.sources === sources);
   }
 
-  note(cell: Cell, result: Result): CellRecord {
-    const record = { cell: cell.name, date: new Date().toISOString().slice(0, 10), sources: hashOf(cell), ...result };
+  /** `sources`: of the time when it began. */
+  note(cell: Cell, sources: string, result: Result): CellRecord {
+    const record = { cell: cell.name, date: new Date().toISOString().slice(0, 10), sources, ...result };
     this.#all.push(record);
     if (this.#path !== undefined) appendFileSync(this.#path, `${JSON.stringify(record)}\n`);
     return record;
   }
 }
 
-function hashOf(cell: Cell): string {
+export function hashOf(cell: Cell): string {
   const hash = createHash("sha256").update(JSON.stringify([cell.postgres, cell.node, cell.through]));
   const sources = ["src", "migrations"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),

@@ -55,6 +55,7 @@ interface FileReport {
 
 const limitMs = 3_600_000;
 let child: ChildProcess | undefined;
+let isEnding = false;
 
 /** Runs the files of the cell; those of which a test failed once more, by themselves. */
 export async function runCell(cell: Cell, how: How): Promise<Result> {
@@ -89,6 +90,7 @@ interface Run {
 }
 
 async function runFiles(cell: Cell, files: readonly string[], { installed, workers }: How): Promise<Run> {
+  if (isEnding) throw new Error("it was ended");
   const folder = mkdtempSync(join(tmpdir(), "report-"));
   const report = join(folder, "report.json");
   try {
@@ -109,7 +111,7 @@ async function runFiles(cell: Cell, files: readonly string[], { installed, worke
     };
     child.stdout?.setEncoding("utf8").on("data", note);
     child.stderr?.setEncoding("utf8").on("data", note);
-    const timer = setTimeout(() => void endCell(), limitMs);
+    const timer = setTimeout(() => void end(), limitMs);
     await once(child, "close");
     clearTimeout(timer);
     child = undefined;
@@ -130,6 +132,11 @@ async function runFiles(cell: Cell, files: readonly string[], { installed, worke
 
 /** Ends what runs: in order, and after a while by force. Servers and children of the tests have guardians that end them then. */
 export async function endCell(): Promise<void> {
+  isEnding = true;
+  await end();
+}
+
+async function end(): Promise<void> {
   const running = child;
   if (running?.pid === undefined) return;
   const closed = once(running, "close");
