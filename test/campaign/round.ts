@@ -107,7 +107,8 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
       mayForce: true,
       unsafeUrls: {
         "not-migrated": changeUrl(address(direct, name), { database: "template1" }),
-        ...(scene.pooler === "transaction" ? { "unsafe-backend": address(proxy, name) } : {}),
+        // without presence a transaction pooler is safe
+        ...(scene.pooler === "transaction" && hasPresence ? { "unsafe-backend": address(proxy, name) } : {}),
       },
     };
     return NodeActor.start(name, proxy, args, journal, clocks ? { env: await clocks.environment(name) } : {});

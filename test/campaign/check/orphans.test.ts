@@ -88,6 +88,13 @@ describe("P10", () => {
     expect(objections([...entries, { ...lease, expiresAt: wall(81_000) }])).toEqual([
       'P10: a had closed everything at 80.000 s, and left "key" locked with fence 1010, until 81.000 s',
     ]);
+    // SQL whose answer was lost: nobody knows the token
+    const first = isRowOf("grants", ({ token }) => token === orphan.token);
+    expect(
+      objections(
+        doctored([...entries, { ...lease, sessionId: null, expiresAt: wall(81_000) }], first, { sessionId: null }),
+      ),
+    ).toEqual([]);
     const { key, ticket, token } = waiting;
     const entry = {
       p: "database",

@@ -28,8 +28,7 @@ function checkOrphan(history: History, key: KeyHistory, hold: Hold, report: Repo
   const { times } = history;
   const first = grantOf(hold);
   const process = history.processOfRow(first);
-  // without a session it may be of SQL that did not read its answer, which is not the library's to release
-  if (process?.hello?.client !== "node" || process.isKilled || first.sessionId === null) {
+  if (process?.hello?.client !== "node" || process.isKilled || mayBeOfSql(first)) {
     report.unsure("P10", "grants that nobody was told of, of processes that were killed or are not known");
     return;
   }
@@ -99,7 +98,7 @@ function checkLeftLease(history: History, lease: LeftLease, report: Report): voi
     report.unsure("P10", "leases that were left and had expired");
     return;
   }
-  if (handle && mayStay(handle)) {
+  if (handle ? mayStay(handle) : mayBeOfSql(lease)) {
     report.unsure("P10", "leases that were handed over, or are not the library's");
     return;
   }
@@ -108,6 +107,11 @@ function checkLeftLease(history: History, lease: LeftLease, report: Report): voi
     `${process.name} had closed everything at ${history.times.say(process.bye.t)}, and left ${sayKey(lease.key)} locked with fence ${lease.fence}, until ${history.times.say(until)}`,
     [handle?.answer, process.bye, lease],
   );
+}
+
+/** Without a session it may be of SQL that did not read its answer, which is not the library's to release. */
+function mayBeOfSql({ sessionId }: { readonly sessionId: number | null }): boolean {
+  return sessionId === null;
 }
 
 /** It was detached, so that it stays for another; or it was acquired by SQL, which nobody closes. */

@@ -62,6 +62,22 @@ describe("P4", () => {
     expect(broken(doctored(entries, isSaid("a", { e: "lost", lock: forced.grant.lock }), null))).toContain("P4");
   });
 
+  test("a longest hold that was over before the process was told of the grant, and one that was not", () => {
+    const story = new Story();
+    story.hello("a", 0);
+    const held = story.grant("a", "key", 100, { maxHoldMs: 40, tookMs: 20 });
+    story.recordRelease(held, 141);
+    const { key, lock } = held.grant;
+    const late = story.call("a", 3_000, { call: "release", keys: [key], lock });
+    story.settle("a", 3_001, late, { outcome: "error", code: "lease-lost", reason: "max-hold" });
+    story.bye("a", 20_000);
+
+    expect(objections(story.entries)).toEqual([]);
+    expect(objections(doctored(story.entries, isSaid("a", { e: "call", call: "acquire" }), { maxHoldMs: 60 }))).toEqual(
+      [expect.stringMatching(/^P4: "key": fence 1010 .* was released at 0.141 s/)],
+    );
+  });
+
   test("a call by what had ended long before that was done", () => {
     const { entries } = story();
     expect(broken(doctored(entries, isSaid("a", { e: "settled", t: at(3_010) }), { outcome: "done" }))).toEqual(["P4"]);

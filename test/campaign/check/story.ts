@@ -135,8 +135,8 @@ export class Story {
 
   /** A call that is granted the key at once. */
   grant(process: string, key: string, ms: number, asked: Asked = {}): Held {
-    const { tookMs = 2, call = "acquire", terms = alone, ttlMs = 10_000 } = asked;
-    const id = this.call(process, ms, { call, keys: [key], terms, ttlMs });
+    const { tookMs = 2, call = "acquire", terms = alone, ttlMs = 10_000, maxHoldMs } = asked;
+    const id = this.call(process, ms, { call, keys: [key], terms, ttlMs, ...(maxHoldMs ? { maxHoldMs } : {}) });
     const held = this.recordGrant(process, key, ms + tookMs / 2, asked);
     this.settle(process, ms + tookMs, id, { grants: [held.grant] });
     return held;
