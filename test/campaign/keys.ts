@@ -1,17 +1,9 @@
 // What is locked in a round. Few keys, so that processes meet.
-export interface Keys {
-  readonly exclusive: readonly string[];
-  readonly shared: readonly string[];
-  readonly semaphore: readonly { readonly key: string; readonly capacity: number }[];
-  /** With a row in campaign.accounts each. */
-  readonly accounts: readonly string[];
-  /** What many stand in line for. */
-  readonly waits: readonly string[];
-}
+import type { CampaignKeys } from "./worker/arguments.js";
 
 const long = "long:".padEnd(499, "x");
 
-export const keys: Keys = {
+export const keys: CampaignKeys = {
   exclusive: ["plain:1", "plain:2", "plain:3", "plain:4", `${long}:a`, `${long}:b`],
   shared: ["shared:1", "shared:2"],
   semaphore: [
@@ -25,6 +17,6 @@ export const keys: Keys = {
 
 export const openingBalance = 1_000;
 
-export function allKeys({ exclusive, shared, semaphore, accounts, waits }: Keys): readonly string[] {
+export function allKeys({ exclusive, shared, semaphore, accounts, waits }: CampaignKeys): readonly string[] {
   return [...exclusive, ...shared, ...semaphore.map(({ key }) => key), ...accounts, ...waits];
 }

@@ -143,13 +143,7 @@ export type ProcessEntry = { readonly p: string; readonly t: number } & (
 );
 
 /** What a fault was meant to hit, and what it found: counted for the coverage. */
-export type Moment =
-  | "idle"
-  | "before sending"
-  | "in flight"
-  | "after the commit"
-  | "before the answer was read"
-  | "any";
+export type Moment = "before sending" | "in flight" | "after the commit" | "before the answer was read" | "any";
 
 export type NemesisEntry = { readonly p: "nemesis"; readonly t: number } & (
   | { readonly e: "clock"; readonly wall: number }

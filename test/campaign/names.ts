@@ -1,42 +1,38 @@
-// The names of what a campaign consists of, for the log, the command line and the report.
+// The names of what the nemesis can do, for the log and the report.
 
-/** What the nemesis can do. */
-export const faultNames = [
+export type FaultName =
   // to a process
-  "kill",
-  "freeze",
-  "block",
-  "wall clock",
+  | "kill"
+  | "freeze"
+  | "block"
+  | "wall clock"
   // to the network between a process and the server
-  "cut",
-  "silence",
-  "delay",
-  "refuse",
-  "lost answer",
-  "hung statement",
+  | "cut"
+  | "silence"
+  | "delay"
+  | "refuse"
+  | "lost answer"
+  | "hung statement"
   // to its backends
-  "terminate",
-  "cancel",
+  | "terminate"
+  | "cancel"
   // to the server
-  "crash",
-  "restart",
-  "kill backend",
-  "promote",
-  "disk full",
-  "no connections",
-  "server clock",
+  | "crash"
+  | "restart"
+  | "kill backend"
+  | "promote"
+  | "disk full"
+  | "no connections"
+  | "server clock"
   // to the tables
-  "table lock",
-  "row lock",
-  "uncommitted insert",
-  "prepared guard",
-  "vacuum full",
-  "long transaction",
+  | "table lock"
+  | "row lock"
+  | "uncommitted insert"
+  | "prepared guard"
+  | "vacuum full"
+  | "long transaction"
   // by operators
-  "forced release",
-  "sweep",
-  "migration",
-  "role settings",
-] as const;
-
-export type FaultName = (typeof faultNames)[number];
+  | "forced release"
+  | "sweep"
+  | "migration"
+  | "role settings";

@@ -1,14 +1,14 @@
 // What a round is played on: the server, the processes, and what the faults may reach.
 import type postgres from "postgres";
-import { changeUrl, openClient } from "../support/client.js";
+import { openClient } from "../support/client.js";
 import type { Cluster, Standby } from "../support/cluster.js";
 import type { Actor } from "./actor.js";
 import type { Journal } from "./journal.js";
-import type { Keys } from "./keys.js";
+import type { CampaignKeys } from "./worker/arguments.js";
 
 export interface Stage {
   readonly journal: Journal;
-  readonly keys: Keys;
+  readonly keys: CampaignKeys;
   /** The server that serves now. */
   primary: Cluster;
   /** The name of each server, as its `cluster_name` says. */
@@ -39,7 +39,7 @@ export interface Stage {
 
 /** As superuser, past all proxies. */
 export async function withSuperuser<T>(stage: Stage, use: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = await openClient(changeUrl(stage.primary.url, {}));
+  const sql = await openClient(stage.primary.url);
   try {
     return await use(sql);
   } finally {

@@ -1,11 +1,7 @@
+import { allKeys } from "../keys.js";
 import { boundOf } from "../worker/bounds.js";
 import type { Act, Flow } from "../worker/flow.js";
 import type { Ended } from "../worker/log-file.js";
-
-function anyKey({ args, chance }: Flow): string {
-  const { exclusive, shared, semaphore, accounts, waits } = args.keys;
-  return chance.pick([...exclusive, ...shared, ...semaphore.map(({ key }) => key), ...accounts, ...waits]);
-}
 
 const isThere = (answer: unknown): Ended => ({ outcome: answer === null || answer === false ? "nothing" : "done" });
 
@@ -15,7 +11,7 @@ export const checkAct: Act = {
   weight: 4,
   async run(flow) {
     const { args, chance, locker, log } = flow;
-    const key = anyKey(flow);
+    const key = chance.pick(allKeys(args.keys));
     const boundMs = boundOf(args);
     const { isDone } = chance.is(0.5)
       ? await log.call({ call: "check", keys: [key], boundMs }, () => locker.check(key), isThere)

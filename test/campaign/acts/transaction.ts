@@ -1,5 +1,6 @@
 // A guarded transaction: something is read under the lock, thought about, and written.
 import type { Hold } from "../../../src/index.js";
+import type { WriteRow } from "../log.js";
 import { boundOfTransaction, statementTimeoutMs } from "../worker/bounds.js";
 import type { Library, Row, Tx } from "../worker/data.js";
 import { GivenUp } from "../worker/failure.js";
@@ -164,16 +165,7 @@ async function putAll(
   }
 }
 
-export interface Write {
-  readonly key: string;
-  readonly fence: string;
-  readonly isShare: boolean;
-  readonly was: number;
-  readonly value: number;
-  readonly worker: string;
-}
-
-export async function put(tx: Pick<Tx, "query">, { key, fence, isShare, was, value, worker }: Write): Promise<void> {
+export async function put(tx: Pick<Tx, "query">, { key, fence, isShare, was, value, worker }: WriteRow): Promise<void> {
   await tx.query(
     `insert into campaign.writes (key, fence, is_share, was, value, worker)
      values ($1::text, $2::bigint, ${isShare}, $3::bigint, $4::bigint, $5::text)`,

@@ -9,8 +9,8 @@ function endBackends(what: "terminate" | "cancel"): Fault {
   return {
     of: "process",
     async run(stage, actor, draw) {
-      const { moment, during, release } = await catchMoment(actor, draw);
-      const end = stage.journal.begin({ fault: what, on: [actor.name], moment, ...(during && { during }) });
+      const { found, release } = await catchMoment(actor, draw);
+      const end = stage.journal.begin({ fault: what, on: [actor.name], ...found });
       const isOne = draw.variant < 0.5;
       await withSuperuser(stage, (sql) =>
         sql.unsafe(

@@ -2,11 +2,11 @@
 import type { Actor } from "../actor.js";
 import { type Draw, pick } from "../draw.js";
 import type { Moment } from "../log.js";
+import type { Stage } from "../stage.js";
 
 export interface Caught {
-  readonly moment: Moment;
-  /** The function that the statement calls. */
-  readonly during?: string;
+  /** For the log: the moment, and the function that the statement calls. */
+  readonly found: { readonly moment: Moment; readonly during?: string };
   /** Lets go what was kept back for the moment. */
   release(): void;
 }
@@ -45,7 +45,7 @@ export async function catchMoment(actor: Actor, { moment, detail }: Draw): Promi
   const { proxy } = actor;
   if (wanted === "in flight") {
     const sent = await soon(proxy.onStatement(pattern));
-    return sent ? { moment: wanted, during: nameOf(sent.sql), release() {} } : nothing;
+    return sent ? { found: { moment: wanted, during: nameOf(sent.sql) }, release() {} } : nothing;
   }
   if (wanted === "before sending" || wanted === "before the answer was read") {
     const held = proxy.holdStatement(pattern);
@@ -54,12 +54,12 @@ export async function catchMoment(actor: Actor, { moment, detail }: Draw): Promi
       held.cancel();
       return nothing;
     }
-    const during = nameOf(statement.sql);
-    if (wanted === "before sending") return { moment: wanted, during, release: () => held.discard() };
+    const found = { moment: wanted, during: nameOf(statement.sql) };
+    if (wanted === "before sending") return { found, release: () => held.discard() };
     // it stands still while the answer comes into its socket
     actor.freeze();
     await soon(held.forward());
-    return { moment: wanted, during, release: () => actor.resume() };
+    return { found, release: () => actor.resume() };
   }
   if (wanted === "after the commit") {
     const statement = proxy.onStatement(pattern);
@@ -69,21 +69,29 @@ export async function catchMoment(actor: Actor, { moment, detail }: Draw): Promi
       cancel();
       return nothing;
     }
+    const during = nameOf(seen.sql);
     if ((await soon(dropped.then(() => true))) === undefined)
-      return { moment: "in flight", during: nameOf(seen.sql), release() {} };
-    return { moment: wanted, during: nameOf(seen.sql), release: () => seen.connection.cut() };
+      return { found: { moment: "in flight", during }, release() {} };
+    return { found: { moment: wanted, during }, release: () => seen.connection.cut() };
   }
   return nothing;
 }
 
-const nothing: Caught = { moment: "any", release() {} };
+/** The same with a statement of one of all processes. */
+export function catchMomentOfAny({ actors }: Stage, draw: Draw): Promise<Caught> {
+  const actor = actors[Math.floor(draw.whom * actors.length)];
+  return actor === undefined ? Promise.resolve(nothing) : catchMoment(actor, draw);
+}
+
+const nothing: Caught = { found: { moment: "any" }, release() {} };
 
 export function nameOf(sql: string): string {
   const found = /leasehold(?:_internal)?\.(\w+)/.exec(sql);
   return found?.[1] ?? /^\s*(\w+)/.exec(sql)?.[1]?.toLowerCase() ?? "?";
 }
 
-async function soon<T>(what: Promise<T>): Promise<T | undefined> {
+/** Undefined: it did not come in time. */
+export async function soon<T>(what: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), PATIENCE_MS);

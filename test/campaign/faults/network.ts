@@ -2,13 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { lengthMs, pick } from "../draw.js";
 import type { Fault } from "./fault.js";
-import { catchMoment, nameOf } from "./moments.js";
+import { catchMoment, nameOf, soon } from "./moments.js";
 
 export const cut: Fault = {
   of: "process",
   async run(stage, actor, draw) {
-    const { moment, during, release } = await catchMoment(actor, draw);
-    const end = stage.journal.begin({ fault: "cut", on: [actor.name], moment, ...(during && { during }) });
+    const { found, release } = await catchMoment(actor, draw);
+    const end = stage.journal.begin({ fault: "cut", on: [actor.name], ...found });
     const all = actor.proxy.connections;
     // one of them, or all
     for (const connection of draw.variant < 0.5 ? all : all.slice(0, 1)) connection.cut();
@@ -20,9 +20,9 @@ export const cut: Fault = {
 export const silence: Fault = {
   of: "process",
   async run(stage, actor, draw) {
-    const { moment, during, release } = await catchMoment(actor, draw);
+    const { found, release } = await catchMoment(actor, draw);
     const direction = pick(["both", "to-server", "to-client"] as const, draw.variant);
-    const end = stage.journal.begin({ fault: "silence", on: [actor.name], moment, ...(during && { during }) });
+    const end = stage.journal.begin({ fault: "silence", on: [actor.name], ...found });
     actor.proxy.blackhole(direction);
     release();
     await sleep(lengthMs(draw.length, 50, 6_000));
@@ -61,8 +61,8 @@ export const lostAnswer: Fault = {
   of: "process",
   async run(stage, actor, draw) {
     // another moment of the same thing
-    const { moment, during, release } = await catchMoment(actor, { ...draw, moment: 0.7 });
-    const end = stage.journal.begin({ fault: "lost answer", on: [actor.name], moment, ...(during && { during }) });
+    const { found, release } = await catchMoment(actor, { ...draw, moment: 0.7 });
+    const end = stage.journal.begin({ fault: "lost answer", on: [actor.name], ...found });
     if (draw.variant < 0.5) await sleep(lengthMs(draw.length, 50, 4_000)); // a black hole; else a reset
     release();
     end();
@@ -83,7 +83,7 @@ export const hungStatement: Fault = {
       draw.detail,
     );
     const held = actor.proxy.holdStatement(pattern);
-    const statement = await Promise.race([held.arrived, sleep(700, undefined)]);
+    const statement = await soon(held.arrived);
     if (statement === undefined) {
       held.cancel();
       return;

@@ -7,8 +7,8 @@ import { catchMoment } from "./moments.js";
 export const kill: Fault = {
   of: "process",
   async run(stage, actor, draw) {
-    const { moment, during, release } = await catchMoment(actor, draw);
-    const end = stage.journal.begin({ fault: "kill", on: [actor.name], moment, ...(during && { during }) });
+    const { found, release } = await catchMoment(actor, draw);
+    const end = stage.journal.begin({ fault: "kill", on: [actor.name], ...found });
     await actor.kill();
     release();
     end();
@@ -19,8 +19,8 @@ export const kill: Fault = {
 export const freeze: Fault = {
   of: "process",
   async run(stage, actor, draw) {
-    const { moment, during, release } = await catchMoment(actor, draw);
-    const end = stage.journal.begin({ fault: "freeze", on: [actor.name], moment, ...(during && { during }) });
+    const { found, release } = await catchMoment(actor, draw);
+    const end = stage.journal.begin({ fault: "freeze", on: [actor.name], ...found });
     actor.freeze();
     await sleep(lengthMs(draw.length, 20, 5_000));
     actor.resume();
@@ -32,9 +32,9 @@ export const freeze: Fault = {
 export const block: Fault = {
   of: "process",
   async run(stage, actor, draw) {
-    const { moment, during, release } = await catchMoment(actor, draw);
+    const { found, release } = await catchMoment(actor, draw);
     actor.resume();
-    const end = stage.journal.begin({ fault: "block", on: [actor.name], moment, ...(during && { during }) });
+    const end = stage.journal.begin({ fault: "block", on: [actor.name], ...found });
     await actor.block(lengthMs(draw.length, 20, 3_000));
     release();
     end();

@@ -5,33 +5,31 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { lengthMs } from "../draw.js";
 import { type Stage, withSuperuser } from "../stage.js";
 import type { Fault } from "./fault.js";
-import { catchMoment } from "./moments.js";
+import { catchMomentOfAny } from "./moments.js";
 
 function nameOfPrimary(stage: Stage): string {
   return stage.names.get(stage.primary) ?? "?";
 }
 
-/** A process whose statement is chosen as the moment. */
-function witness(stage: Stage, at: number) {
-  return stage.actors[Math.floor(at * stage.actors.length)];
+async function startAgain(stage: Stage): Promise<void> {
+  await stage.primary.start();
+  serves(stage);
+}
+
+/** Written down: it serves, with all that was committed on it. */
+function serves(stage: Stage): void {
+  stage.journal.write({ e: "primary", node: nameOfPrimary(stage), isLagging: false });
 }
 
 export const crash: Fault = {
   of: "server",
   async run(stage, draw) {
-    const actor = witness(stage, draw.whom);
-    const caught = actor && (await catchMoment(actor, draw));
-    const end = stage.journal.begin({
-      fault: "crash",
-      on: [],
-      moment: caught?.moment ?? "any",
-      ...(caught?.during && { during: caught.during }),
-    });
+    const { found, release } = await catchMomentOfAny(stage, draw);
+    const end = stage.journal.begin({ fault: "crash", on: [], ...found });
     await stage.primary.stop("immediate");
-    caught?.release();
+    release();
     await sleep(lengthMs(draw.length, 0, 4_000));
-    await stage.primary.start();
-    stage.journal.write({ e: "primary", node: nameOfPrimary(stage), isLagging: false });
+    await startAgain(stage);
     end();
   },
 };
@@ -42,8 +40,7 @@ export const restart: Fault = {
     const end = stage.journal.begin({ fault: "restart", on: [] });
     await stage.primary.stop("fast");
     await sleep(lengthMs(draw.length, 0, 2_000));
-    await stage.primary.start();
-    stage.journal.write({ e: "primary", node: nameOfPrimary(stage), isLagging: false });
+    await startAgain(stage);
     end();
   },
 };
@@ -52,17 +49,15 @@ export const restart: Fault = {
 export const killBackend: Fault = {
   of: "server",
   async run(stage, draw) {
-    const actor = witness(stage, draw.whom);
-    const caught = actor && (await catchMoment(actor, draw));
-    const end = stage.journal.begin({ fault: "kill backend", on: [], moment: caught?.moment ?? "any" });
-    const { primary } = stage;
+    const { found, release } = await catchMomentOfAny(stage, draw);
+    const end = stage.journal.begin({ fault: "kill backend", on: [], ...found });
     const pid = await withSuperuser(stage, async (sql) => {
       const [row] = await sql`
         select pid from pg_stat_activity where application_name like 'leasehold%' order by random() limit 1`;
       return row?.pid as number | undefined;
     }).catch(() => undefined);
     if (pid !== undefined) process.kill(pid, "SIGKILL");
-    caught?.release();
+    release();
     // it is back when it answers
     for (let n = 0; n < 400; n += 1) {
       await sleep(50);
@@ -72,8 +67,8 @@ export const killBackend: Fault = {
       );
       if (isBack) break;
     }
-    if (primary.pid === undefined) await primary.start();
-    stage.journal.write({ e: "primary", node: nameOfPrimary(stage), isLagging: false });
+    if (stage.primary.pid === undefined) await stage.primary.start();
+    serves(stage);
     end();
   },
 };
@@ -133,10 +128,7 @@ export const diskFull: Fault = {
     await rm(filler);
     await sleep(300);
     // a server that could not write its log has stopped
-    if (stage.primary.pid === undefined) {
-      await stage.primary.start();
-      stage.journal.write({ e: "primary", node: nameOfPrimary(stage), isLagging: false });
-    }
+    if (stage.primary.pid === undefined) await startAgain(stage);
     end();
   },
 };
