@@ -1,11 +1,11 @@
 // npm run bench: Leasehold, what else there is, and the floor, side by side in one run. bench/README.md says what is measured, and how.
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
+import { loadavg } from "node:os";
 import { runToEnd } from "../test/support/run-to-end.js";
 import { help, parseBenchArguments } from "./arguments.js";
 import { checkBounds } from "./bounds.js";
 import { Entrants, peerNames } from "./entrants.js";
+import { aboutRun, processors } from "./machine.js";
 import { type LeftOut, type Results, type Row, toBoundsTable, toTable } from "./results.js";
 import { workloads } from "./workloads/all.js";
 import { fullScale, quickScale } from "./workloads/workload.js";
@@ -75,24 +75,7 @@ function parse() {
 }
 
 function about(): Results["about"] {
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    commit: commit(),
-    node: process.version,
-    machine: `${cpus().length} processors, ${cpus()[0]?.model ?? "unknown"}`,
-    isQuick: args.isQuick,
-  };
-}
-
-function commit(): string {
-  try {
-    return execFileSync("git", ["rev-parse", "--short", "HEAD"], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
-  } catch {
-    return "unknown";
-  }
+  return { ...aboutRun(), machine: processors(), isQuick: args.isQuick };
 }
 
 /** Five digits are more than any of it is good for. */

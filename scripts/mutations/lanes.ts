@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { TestServer } from "../../test/support/database.js";
+import { killGroup } from "./kill-group.js";
 import type { Failure } from "./workshop.js";
 
 export interface Request {
@@ -92,12 +93,6 @@ export class Lane {
 
   /** At once, with what its tests have started. Databases and folders have guardians. */
   kill(): void {
-    const pid = this.#child?.pid;
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, "SIGKILL");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has just ended by itself
-    }
+    killGroup(this.#child?.pid);
   }
 }

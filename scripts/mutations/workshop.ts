@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Mutant } from "../mutants/mutant.js";
+import { killGroup } from "./kill-group.js";
 import { mutated } from "./places.js";
 
 const copied = [
@@ -104,13 +105,7 @@ export class Workshop {
 
   /** Servers and children of the tests have guardians that end them with the process that started them. */
   #end(): void {
-    const pid = this.#child?.pid;
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, "SIGKILL");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it has just ended by itself
-    }
+    killGroup(this.#child?.pid);
   }
 }
 

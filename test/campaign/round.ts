@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { changeUrl, openClient } from "../support/client.js";
 import type { Cluster } from "../support/cluster.js";
-import { type PgBouncer, startPgBouncer } from "../support/pgbouncer.js";
+import { startPgBouncer } from "../support/pgbouncer.js";
+import type { PoolerProcess } from "../support/pooler-process.js";
 import { type PostgresProxy, startProxy } from "../support/proxy.js";
 import { randomFrom } from "../support/random.js";
 import { usualTls } from "../support/transport.js";
@@ -163,7 +164,7 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
   return files;
 }
 
-async function startPooler(primary: Cluster, poolMode: "transaction" | "session"): Promise<PgBouncer> {
+async function startPooler(primary: Cluster, poolMode: "transaction" | "session"): Promise<PoolerProcess> {
   const url = addressFor(primary.url, "pooler", false);
   const pooler = await startPgBouncer(url, { poolMode, poolSize: poolMode === "session" ? 60 : 15 });
   if (pooler === undefined) throw new Error("PgBouncer is not installed");

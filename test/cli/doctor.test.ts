@@ -6,7 +6,7 @@ import { startCluster } from "../support/cluster.js";
 import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
-import { findPgBouncer, PgBouncer } from "../support/pgbouncer.js";
+import { findPgBouncer, startPgBouncer } from "../support/pgbouncer.js";
 
 const cli = cliProgram();
 const database = await createDatabase();
@@ -392,7 +392,8 @@ test("an unlogged table of leases, and fences that came from elsewhere, are foun
 
 test.skipIf(!pgbouncer)("a transaction pooler under the session is a problem, with what to do", async () => {
   expectLeft(database, "sessions"); // of the session that was refused
-  await using pooler = await PgBouncer.start(pgbouncer ?? "", database.url, {});
+  await using pooler = await startPgBouncer(database.url);
+  if (pooler === undefined) throw new Error("PgBouncer is gone");
   const { code, findings } = await examine(pooler.url(database.url));
   expect(code).toBe(1);
   const finding = findings.find(({ check }) => check === "connection");

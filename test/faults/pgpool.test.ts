@@ -4,7 +4,8 @@ import { afterAll, expect, test } from "vitest";
 import { type Cluster, type Standby, startCluster } from "../support/cluster.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
-import { type LoadBalance, type Pgpool, startPgpool } from "../support/pgpool.js";
+import { type LoadBalance, startPgpool } from "../support/pgpool.js";
+import type { PoolerProcess } from "../support/pooler-process.js";
 import { everythingWorks } from "./everything-works.js";
 
 const cluster: Cluster = await startCluster();
@@ -19,7 +20,7 @@ afterAll(async () => {
   await cluster.destroy();
 });
 
-function start(loadBalance: LoadBalance): Promise<Pgpool | undefined> {
+function start(loadBalance: LoadBalance): Promise<PoolerProcess | undefined> {
   return startPgpool({ primary: cluster.url, standby: standby.url }, { loadBalance });
 }
 

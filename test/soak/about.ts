@@ -1,6 +1,6 @@
 // What a run was run with and on.
-import { execFileSync } from "node:child_process";
 import { cpus, loadavg, totalmem } from "node:os";
+import { aboutRun, processors } from "../../bench/machine.js";
 import type { SoakRun } from "./samples.js";
 
 /** Before the run begins. */
@@ -9,22 +9,9 @@ export function aboutMachine(): Pick<
   "date" | "commit" | "node" | "machine" | "processors" | "loadBefore"
 > {
   return {
-    date: new Date().toISOString().slice(0, 10),
-    commit: commit(),
-    node: process.version,
+    ...aboutRun(),
     processors: cpus().length,
-    machine: `${cpus().length} processors, ${cpus()[0]?.model ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform}`,
+    machine: `${processors()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform}`,
     loadBefore: loadavg()[0] ?? 0,
   };
-}
-
-function commit(): string {
-  try {
-    return execFileSync("git", ["rev-parse", "--short", "HEAD"], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
-  } catch {
-    return "unknown";
-  }
 }

@@ -1,9 +1,9 @@
 // Certificates for servers that speak TLS, made here because embedded Postgres brings no openssl.
-import { chown, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { generate } from "selfsigned";
-import { serverUser } from "./server-binaries.js";
+import { giveToServer } from "./server-binaries.js";
 import type { Settings } from "./settings.js";
 
 /** Both as PEM. */
@@ -51,11 +51,10 @@ export async function makeCertificate(
 
 /** Writes it where a cluster's server may read it. Returns the settings that make the server speak TLS with it. */
 export async function tlsSettings(folder: string, { cert, key }: Certificate): Promise<Settings> {
-  const { uid, gid } = serverUser();
   const write = async (name: string, text: string): Promise<string> => {
     const file = join(folder, name);
     await writeFile(file, text, { mode: 0o600 });
-    if (uid !== undefined && gid !== undefined) await chown(file, uid, gid);
+    await giveToServer(file);
     return file;
   };
   return { ssl: "on", ssl_cert_file: await write("server.crt", cert), ssl_key_file: await write("server.key", key) };

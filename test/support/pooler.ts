@@ -1,5 +1,5 @@
 // A pooler between the tests and the server that they share, of the kind that LEASEHOLD_TEST_POOLER names: `npm run matrix` sets it, for
-// the files that scripts/matrix/files.ts lists. `database.url` leads through it then; `database.sql` and `adminUrl` never do.
+// the files that test/matrix/files.ts lists. `database.url` leads through it then; `database.sql` and `adminUrl` never do.
 import { changeUrl } from "./client.js";
 import type { Cluster } from "./cluster.js";
 import { startPgBouncer } from "./pgbouncer.js";

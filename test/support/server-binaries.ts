@@ -1,6 +1,6 @@
 // Where the programs of Postgres are, and as whom they run: Postgres refuses to run as root.
 import { execFile, execFileSync } from "node:child_process";
-import { chmod, cp, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { chmod, chown, cp, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
@@ -33,6 +33,12 @@ function idsOf(name: string): ServerUser | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Makes files and folders those of the servers' user. */
+export async function giveToServer(...paths: readonly string[]): Promise<void> {
+  const { uid, gid } = serverUser();
+  if (uid !== undefined && gid !== undefined) for (const path of paths) await chown(path, uid, gid);
 }
 
 /** The environment for a server: ours without what would steer libpq or Postgres, and with English messages. */

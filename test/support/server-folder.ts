@@ -1,13 +1,14 @@
 // The folders that servers run in, and the template that they are copied from: initdb takes 0.5 s, a copy 0.06 s.
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Guardian, guard } from "./guardian.js";
 import {
   embeddedBinaries,
+  giveToServer,
   majorVersion,
   type ServerBinaries,
   serverEnvironment,
@@ -48,8 +49,7 @@ export class ServerFolder {
       await run("mount", ["-t", "tmpfs", "-o", `size=${diskMb}m,mode=0700`, "leasehold-test", folder.path]);
       folder.#isMounted = true;
     }
-    const { uid, gid } = serverUser();
-    if (uid !== undefined && gid !== undefined) await chown(folder.path, uid, gid);
+    await giveToServer(folder.path);
     return folder;
   }
 
@@ -64,8 +64,7 @@ export class ServerFolder {
 export async function initialise(binaries: ServerBinaries, folder: string): Promise<void> {
   const passwordFile = join(folder, "password");
   await writeFile(passwordFile, randomBytes(12).toString("hex"), { mode: 0o600 });
-  const { uid, gid } = serverUser();
-  if (uid !== undefined && gid !== undefined) await chown(passwordFile, uid, gid);
+  await giveToServer(passwordFile);
   const major = await majorVersion(binaries);
   await run(
     binaries.initdb,

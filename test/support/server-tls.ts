@@ -1,8 +1,8 @@
 // Makes a data folder that of a server that speaks TLS, and nothing else.
-import { chown, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tlsSettings } from "./certificate.js";
-import { serverUser } from "./server-binaries.js";
+import { giveToServer } from "./server-binaries.js";
 import type { Settings } from "./settings.js";
 import type { ServerTls } from "./transport.js";
 
@@ -15,8 +15,7 @@ export async function prepareTls(
   const own = async (name: string, text: string) => {
     const file = join(dataDir, name);
     await writeFile(file, text, { mode: 0o600 });
-    const { uid, gid } = serverUser();
-    if (uid !== undefined && gid !== undefined) await chown(file, uid, gid);
+    await giveToServer(file);
   };
   const demanded = clientAuthority ? " clientcert=verify-ca" : "";
   // A standby comes without: before it speaks TLS, libpq reads files in the home folder of whoever runs the tests, and may not.

@@ -1,10 +1,10 @@
 // What pg_basebackup does, which the embedded package does not have.
 import { execFile } from "node:child_process";
-import { appendFile, chown, readdir, rm, writeFile } from "node:fs/promises";
+import { appendFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type postgres from "postgres";
-import { serverUser } from "./server-binaries.js";
+import { giveToServer, serverUser } from "./server-binaries.js";
 
 const run = promisify(execFile);
 
@@ -40,6 +40,5 @@ export async function makeStandby(primary: postgres.Sql, from: string, to: strin
 
 async function writeOwned(file: string, text: string): Promise<void> {
   await writeFile(file, text, { mode: 0o600 });
-  const { uid, gid } = serverUser();
-  if (uid !== undefined && gid !== undefined) await chown(file, uid, gid);
+  await giveToServer(file);
 }
