@@ -153,12 +153,13 @@ test.each(presences)(
     await using second = through(proxy, { presence });
     await second.ready();
     const lock = await first.acquire(key);
-    const waiting = first.acquire(key);
     const detached = await lock.detach();
     const { dropped } = loseAnswer(proxy, adopting, "blackhole");
 
-    const error = await second.adopt(detached, { ttlMs: 60_000 }).catch((thrown: unknown) => thrown);
+    const adoption = second.adopt(detached, { ttlMs: 60_000 }).catch((thrown: unknown) => thrown);
     await dropped;
+    const waiting = first.acquire(key); // not before: a look that has the row locked would have the adoption answered busy
+    const error = await adoption;
     const orphan = await leaseRow(sql, key);
 
     expect(error).toMatchObject({ code: "unavailable", outcome: "unknown" });
