@@ -1,7 +1,7 @@
 // npm run model: checks the models of the protocol with Spin, each with and without its rules, and compares each result with the one that
 // model/rows.txt expects. The exit code is 1 if one differs.
 //
-//   npm run model -- --quick             the short rows: about a minute
+//   npm run model -- --quick             the short rows: half a minute of a processor
 //   npm run model -- C                   one model
 //   npm run model -- C R_SNAP            one row
 //   npm run model -- C R_SNAP --steps    and the steps of its counterexample: who made it, and what changed
