@@ -99,8 +99,8 @@ export async function checkRow(
   // In A and B somebody can always go on; elsewhere all may stop.
   const depth = isClaim ? DEPTH.claim : row.search === "bfs" ? DEPTH.bfs : DEPTH.dfs;
   const flags = [depth, ...(isClaim ? ["-a", "-f", "-N", row.search] : []), ...(/[AB]/.test(row.model) ? [] : ["-E"])];
-  // bash tells the processor's time
-  const script = `TIMEFORMAT='cpu %U'; time timeout -s INT "$0" ./pan "$@" 2>&1`;
+  // bash tells the processor's time. In the foreground: timeout would leave the process group that `Programs.end` ends.
+  const script = `TIMEFORMAT='cpu %U'; time timeout --foreground -s INT "$0" ./pan "$@" 2>&1`;
   const { output } = await run("bash", "-c", script, String(limitSeconds), ...flags);
   const trail = () => run("spin", ...defines, "-t", "-p", "-g", "m.pml");
   const violated = await violation(row, output, folder, async () => (await trail()).output);
