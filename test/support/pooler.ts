@@ -43,7 +43,11 @@ export async function startPooler(server: {
   const pooler = await (kind === "pgpool" || kind === "pgpool-balanced"
     ? startPgpool(
         { primary: server.url, ...(standby === undefined ? {} : { standby: standby.url }) },
-        { loadBalance: standby === undefined ? "off" : "statement" },
+        {
+          loadBalance: standby === undefined ? "off" : "statement",
+          // it knows the passwords of the tests' roles from who logs in, and serves one client by a process
+          settings: { allow_clear_text_frontend_auth: true, num_init_children: 150, max_pool: 1 },
+        },
       )
     : startPgBouncer(server.url, {
         poolMode: kind === "pgbouncer-session" ? "session" : "transaction",

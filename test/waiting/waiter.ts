@@ -2,6 +2,7 @@
 import postgres from "postgres";
 import { createLocker, type Lock, type LockerOptions } from "../../src/index.js";
 import { tokenOf } from "../support/lease-row.js";
+import { aroundPooler } from "../support/pooler.js";
 import { emit, serve } from "../support/worker.js";
 
 export interface WaitArgs {
@@ -18,7 +19,7 @@ export interface Grant {
 }
 
 serve((options: LockerOptions) => {
-  const locker = createLocker({ waitMs: 60_000, ...options });
+  const locker = createLocker({ ...aroundPooler(options.url ?? ""), waitMs: 60_000, ...options });
   const kept = new Map<string, Lock>();
   const sql = postgres(options.url ?? "", { max: 1, onnotice: () => {} });
   const wait = async ({ key, name, keeps = false }: WaitArgs): Promise<Grant> => {
