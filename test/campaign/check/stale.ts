@@ -86,6 +86,9 @@ function mayHaveReleased(handle: Handle, others: readonly Call[], t: number): bo
   if (t <= told + SLACK) return true; // given back by the call itself
   if (call.entry.call === "lead" && mayBeUnderWay(call, t)) return true;
   if (lost !== undefined && t >= lost.t - BEFORE_LOSS) return true;
+  // its longest hold counts from when it was asked for, and may be over when the call tells of the grant
+  const { maxHoldMs } = call.entry;
+  if (maxHoldMs !== undefined && t >= call.entry.t + maxHoldMs * 1_000 - BEFORE_LOSS) return true;
   if (process.closes.some((call) => mayBeUnderWay(call, t))) return true;
   return [...handle.calls, ...others].some((one) => {
     const { entry } = one;
