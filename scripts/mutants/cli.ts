@@ -77,6 +77,12 @@ export const cli: readonly Mutant[] = [
     tests: ["test/unit/cli/table.test.ts"],
   },
   {
+    name: "cli: every command loads what measures text",
+    file: "scripts/build/bundle.ts",
+    edits: [[" && !isOfTables(id);", ";"]],
+    tests: ["test/cli/loading.test.ts"],
+  },
+  {
     name: "cli: --url stays in the list of processes",
     file: "src/cli/main.ts",
     edits: [["if (mayHoldPassword) process.title", "if (Math.random() > 1) process.title"]],

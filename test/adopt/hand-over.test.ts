@@ -90,7 +90,7 @@ test.each(presences)(
     await using first = openLocker(database, { presence, owner: "first", prefix: "app:" });
     await using second = openLocker(database, { presence, owner: "second" });
     await using other = openLocker(database);
-    const lock = await first.acquire("a", { ttlMs: 1_000, metadata: { job: 7 } });
+    const lock = await first.acquire("a", { ttlMs: 20_000, metadata: { job: 7 } });
     const detached = await lock.detach();
 
     const adopted = await second.adopt(detached);
@@ -121,15 +121,15 @@ test.each(presences)(
 
 test("it is renewed by who adopted it, as that one says", async () => {
   await using first = openLocker(database);
-  await using second = openLocker(database, { ttlMs: 1_500 });
+  await using second = openLocker(database, { ttlMs: 4_000 });
   const [kept, unkept] = [await first.acquire("kept"), await first.acquire("unkept")];
   const lost: string[] = [];
   const onLost = (lock: Lock) => lost.push(lock.key);
   const adopted = await second.adopt(await kept.detach(), { onLost });
-  await second.adopt(await unkept.detach(), { ttlMs: 1_000, keepAlive: false, onLost });
+  await second.adopt(await unkept.detach(), { ttlMs: 2_000, keepAlive: false, onLost });
   const before = await leaseRow(sql, "kept");
   // the detached lease had 30 s, and who adopts it decides anew
-  expect(before.expiresAt - before.now).toBeLessThanOrEqual(1_500);
+  expect(before.expiresAt - before.now).toBeLessThanOrEqual(4_000);
 
   await until("it was kept past its first TTL", async () => (await leaseRow(sql, "kept")).now > before.expiresAt);
   expect(adopted.held).toBe(true);
@@ -391,7 +391,7 @@ test("its guarded writes commit, and those of the handle that was detached are n
 
 test("an open transaction that guards the key is waited for, and named when it takes too long", async () => {
   await using first = openLocker(database);
-  await using second = openLocker(database, { requestTimeoutMs: 1_000 });
+  await using second = openLocker(database, { requestTimeoutMs: 3_000 });
   const lock = await first.acquire("a", { ttlMs: 60_000 });
   await using guarded = await openGuard(database, lock);
   const detached = await lock.detach();

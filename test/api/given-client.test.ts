@@ -126,7 +126,7 @@ describe.each(simpleKinds)("$name", ({ open }) => {
       client,
       directUrl: database.url,
       presence: "off",
-      requestTimeoutMs: 500,
+      requestTimeoutMs: 2_000,
       onError: (error) => errors.push(error),
     });
     const held = await holder.acquire("twice");

@@ -134,7 +134,7 @@ test("--no-wait and a --wait that has passed: 193, the holder is named, the comm
   const touch = ["--", "touch", join(folder, "must-not-be")];
   const [noWait, wait, asJson] = await Promise.all([
     run([key, "--no-wait", ...touch]),
-    run([key, "--wait", "200ms", ...touch]),
+    run([key, "--wait", "2s", ...touch]),
     run([key, "--no-wait", "--json", ...touch]),
   ]);
   await lock.release();
@@ -143,7 +143,7 @@ test("--no-wait and a --wait that has passed: 193, the holder is named, the comm
     `leasehold run: Could not lock "${key}", held by "the test" (fence ${lock.fence}). Try again later, or wait in the queue: leave out --no-wait.\n`,
   );
   expect(wait).toMatchObject({ code: 193, stdout: "" });
-  expect(wait.stderr).toMatch(/^leasehold run: Waited 200 ms for .*, held by "the test"/);
+  expect(wait.stderr).toMatch(/^leasehold run: Waited 2 s for .*, held by "the test"/);
   expect(asJson.code).toBe(193);
   expect(JSON.parse(asJson.stderr)).toMatchObject({ error: { code: "not-acquired", holder: { owner: "the test" } } });
   expect(existsSync(join(folder, "must-not-be"))).toBe(false);
@@ -157,7 +157,7 @@ test("--quiet: a skip says nothing; --conflict-exit-code: nor is it a failure. A
     ["--no-wait", "--quiet", "--conflict-exit-code", "0"],
     ["--no-wait", "-qE", "0"],
     ["--no-wait", "-q", "-j", "-E75"],
-    ["--wait", "50ms", "-q", "--conflict-exit-code=255"],
+    ["--wait", "1s", "-q", "--conflict-exit-code=255"],
     ["--no-wait", "-q"],
   ];
   const results = await Promise.all(skips.map((options) => run([key, ...options, "--", "echo", "must not run"])));

@@ -108,7 +108,7 @@ test("release --force names all who shared the key, and waits until the one that
   await using beta = openLocker(database, { owner: "beta", keepAlive: false });
   const locks = [await alpha.acquire("e", { shared: true }), await beta.acquire("e", { shared: true })];
   // the oldest is not the one that was taken: that it is held says nothing
-  const deaf = await ask("release", "--force", "e", "--fence", String(locks[1]?.fence), "--wait", "500ms");
+  const deaf = await ask("release", "--force", "e", "--fence", String(locks[1]?.fence), "--wait", "2s");
   expect(deaf.code).toBe(1);
   expect(deaf.stderr).toMatch(/^leasehold release: e is not free yet: its holder beta has not noticed; /);
   await using one = new CliProcess(

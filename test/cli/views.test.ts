@@ -406,7 +406,7 @@ test("release --force says what will happen and when; --wait waits for it", asyn
 test("release --force --wait gives up in time, and says what keeps the key", async () => {
   await using locker = openLocker(database, { owner: "deaf", ttlMs: 600_000, keepAlive: false });
   const lock = await locker.acquire("kept");
-  const late = await ask("release", "--force", "--wait", "300ms", "kept");
+  const late = await ask("release", "--force", "--wait", "2s", "kept");
   expect(late).toMatchObject({ code: 1, stdout: expect.stringContaining("kept: revoked; ") });
   expect(late.stderr).toMatch(
     /^leasehold release: kept is not free yet: its holder deaf has not noticed; it will be in 9m.* at the latest\n$/,

@@ -100,7 +100,7 @@ test("fences rise over crashes of Postgres", async () => {
   await using cluster = await startCluster();
   await using fresh = await createDatabase({ on: cluster });
   // the release may be lost in the crash: then the TTL frees the key
-  await using locker = openLocker(fresh, { ttlMs: 1_000 });
+  await using locker = openLocker(fresh, { ttlMs: 3_000 });
   const fences: bigint[] = [];
   for (let round = 0; round < 3; round += 1) {
     for (let step = 0; step < 5; step += 1) {

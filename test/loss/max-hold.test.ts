@@ -57,7 +57,7 @@ test.each(["new", "free", "held"])(
 );
 
 test("withLock rejects with max-hold when the body outlasts it, and lets the body end first", async () => {
-  await using locker = openLocker(database, { ttlMs: 1_000, maxHoldMs: 1_300 });
+  await using locker = openLocker(database, { ttlMs: 3_000, maxHoldMs: 3_500 });
   let hasEnded = false;
 
   const work = locker.withLock("c", async (lock) => {

@@ -152,8 +152,8 @@ test("a set that waits outlasts an outage of Postgres", async () => {
   await using holder = openLocker(database);
   const errors: unknown[] = [];
   await using locker = openLocker(proxy.url(database.url), {
-    requestTimeoutMs: 500,
-    ttlMs: 1_000,
+    requestTimeoutMs: 2_000,
+    ttlMs: 4_000,
     onError: (error) => errors.push(error),
     onLost: () => undefined,
   });

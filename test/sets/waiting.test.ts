@@ -55,15 +55,15 @@ test("what it holds while it waits is renewed, whatever keepAlive says, for long
   await using locker = openLocker(database, { onLost: ({ key }) => lost.push(key) });
   const held = await holder.acquire("r:b");
   const waiting = locker.acquireAll(["r:a", "r:b"], {
-    ttlMs: 1_500,
+    ttlMs: 4_000,
     keepAlive: false,
-    renewEveryMs: 1_490,
+    renewEveryMs: 3_990,
   });
   await untilQueued(database, "r:b", 1);
   const first = await leaseRow(sql, "r:a");
-  const later = await until("three TTLs have passed", async () => {
+  const later = await until("two TTLs have passed", async () => {
     const row = await leaseRow(sql, "r:a");
-    return row.now > first.acquiredAt + 4_500 && row;
+    return row.now > first.acquiredAt + 8_000 && row;
   });
   await held.release();
   const set = await waiting;

@@ -33,7 +33,7 @@ storeConformance({
 describe("when its process ends", () => {
   test("what was asked may have happened, and what is asked from then on was not sent", async () => {
     const locks = start();
-    await using locker = createLocker({ store: locks.store, requestTimeoutMs: 500 });
+    await using locker = createLocker({ store: locks.store, requestTimeoutMs: 2_000 });
     await locker.withLock("a", () => undefined);
     const asked = locker.check("a");
     asked.catch(() => undefined);
