@@ -11,7 +11,7 @@ const alias = [
 
 const everything = ["test/**/*.test.ts"];
 /** Needs no server, and time passes there only when a test says so: `npm run test:unit`. */
-const unit = ["test/unit/**/*.test.ts"];
+const unit = ["test/unit/**/*.test.ts", "test/campaign/check/*.test.ts"];
 /** With packages of their own: `npm run check:libraries`. */
 const libraries = ["test/libraries/**"];
 /** The project of a stranger, and its packages: `npm run check:package`. */
@@ -36,14 +36,17 @@ const setupFiles = "test/support/setup.ts";
 const config: ViteUserConfig = defineConfig({
   resolve: { alias },
   test: {
-    // of its own process each: what a file leaves open is its own, and a frozen event loop freezes nobody else
+    // A frozen event loop freezes no other file that runs now.
     pool: "forks",
+    // But files share processes, one after the other: a process starts and loads the sources in half a second. What a file leaves behind
+    // fails it (test/support/setup.ts, test/unit/setup.ts).
+    isolate: false,
     // More than there are processors: tests mostly wait, for a time or for an answer.
     maxWorkers: 5,
     sequence: { sequencer: SpreadOut },
     // Against what hangs, and nothing else: on a busy machine a test of half a second has taken 16.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
     projects: [
       {
@@ -52,9 +55,6 @@ const config: ViteUserConfig = defineConfig({
           name: "unit",
           setupFiles: "test/unit/setup.ts",
           include: unit,
-          testTimeout: 20_000,
-          // Files share processes, and load the sources once in each: half the time. What one leaves behind fails it (test/unit/setup.ts).
-          isolate: false,
         },
       },
       {

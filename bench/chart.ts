@@ -1,6 +1,7 @@
 // The chart of the README: the rates of one run as bars, in a panel for each number in flight. Plain SVG, no browser needed.
 import { findRow, type Results, type Row, toFigure } from "./results.js";
 import { median } from "./statistics.js";
+import { escapeXml, svg } from "./svg.js";
 import { uncontendedCase } from "./workloads/uncontended.js";
 
 const LABELS = [
@@ -36,20 +37,14 @@ export function drawChart(results: Results): string {
   ]
     .filter(Boolean)
     .join(", ");
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeXml(title)}">
-<style>
-text { font: 13px system-ui, sans-serif; fill: #24292f }
-.title { font-size: 16px; font-weight: 600 } .panel { font-weight: 600 } .note { font-size: 11px; fill: #57606a }
-.bar { fill: #a8b1bb } .ours { fill: #1f6feb } .name-ours { font-weight: 600 }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3 } .note { fill: #9198a1 } .bar { fill: #59636e } .ours { fill: #4493f8 }
-}
-</style>
-<text class="title" x="0" y="20">${escapeXml(title)}</text>
-${panels.map(({ inFlight, bars }, index) => drawPanel(inFlight, bars, (index % 2) * PANEL_WIDTH, TOP + Math.floor(index / 2) * panelHeight)).join("\n")}
-<text class="note" x="0" y="${height - 6}">${escapeXml(note)}</text>
-</svg>
-`;
+  const styles = {
+    extra: ".bar { fill: #a8b1bb } .ours { fill: #1f6feb } .name-ours { font-weight: 600 }",
+    extraDark: ".bar { fill: #59636e } .ours { fill: #4493f8 }",
+  };
+  const body = panels.map(({ inFlight, bars }, index) =>
+    drawPanel(inFlight, bars, (index % 2) * PANEL_WIDTH, TOP + Math.floor(index / 2) * panelHeight),
+  );
+  return svg(title, { width, height }, note, styles, body.join("\n"));
 }
 
 interface Bar {
@@ -75,8 +70,4 @@ function drawPanel(inFlight: number, bars: readonly Bar[], x: number, y: number)
 <text x="${(x + LABEL_WIDTH + length + 6).toFixed(1)}" y="${base}">${toFigure(rate)}</text>`;
   });
   return [`<text class="panel" x="${x + LABEL_WIDTH}" y="${y + 12}">${heading}</text>`, ...lines].join("\n");
-}
-
-function escapeXml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

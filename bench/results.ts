@@ -85,7 +85,7 @@ export function toFigure(value: number): string {
 }
 
 /** The first column to the left, all others to the right. */
-function align(lines: readonly (readonly string[])[]): string {
+export function align(lines: readonly (readonly string[])[]): string {
   const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   return lines
     .map((line) =>

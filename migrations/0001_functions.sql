@@ -1564,8 +1564,10 @@ begin
            ttl_ms = p_ttl_ms,
            renewed_at = moment,
            max_hold_until = least(s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'),
-           expires_at = least(
-             moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond')
+           expires_at = greatest(
+             case when s.token = p_new_token then s.expires_at end, -- its new holder believes in what it was answered
+             least(
+               moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'))
      where s.ctid = version
     returning s.* into share;
     acquired := leasehold_internal._ms(share.acquired_at);
@@ -4528,7 +4530,8 @@ $$;
 --> statement-breakpoint
 -- Hands a lease to who asks: the grant gets a token that only the new holder knows, and its session; the fence stays (decision
 -- 25). So it can be handed over once, and nothing that was sent under the old token reaches it any more. Asked again with the
--- same new token it is the same adoption. attached: its session is another's and not dead, so its holder has not let go.
+-- same new token it is the same adoption, and never shortens: it may come late. attached: its session is another's and not dead,
+-- so its holder has not let go.
 --
 -- As before a grant, whoever guards the key in an open transaction is waited for (rule 1): what the old holder writes there
 -- must be done. A maximum hold counts from now on, and never beyond the one that the lease has.
@@ -4645,8 +4648,11 @@ begin
              ttl_ms = p_ttl_ms,
              renewed_at = moment,
              max_hold_until = least(l.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'),
-             expires_at = least(
-               moment + p_ttl_ms * interval '1 millisecond', l.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond')
+             expires_at = greatest(
+               case when l.token = p_new_token then l.expires_at end, -- its new holder believes in what it was answered
+               least(
+                 moment + p_ttl_ms * interval '1 millisecond', l.max_hold_until,
+                 moment + p_max_hold_ms * interval '1 millisecond'))
        where l.key = p_key
       returning l.* into lease;
       acquired := leasehold_internal._ms(lease.acquired_at);

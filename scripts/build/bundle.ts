@@ -16,14 +16,14 @@ const groups: CodeSplittingGroup[] = [
   { name: "common", test: isOfCommands, minShareCount: 2, priority: 1 },
 ];
 
-/** The entries as CommonJS or as ES modules; with the latter the programs, which share the library with them. */
-export async function bundle(root: string, format: "esm" | "cjs"): Promise<void> {
+/** The entries as CommonJS or as ES modules; with the latter the programs, which share the library with them. `dir` is in place of dist. */
+export async function bundle(root: string, format: "esm" | "cjs", dir = `${root}/dist`): Promise<void> {
   const extension = format === "esm" ? "js" : "cjs";
   await write(
     { ...inputOptions(root), input: format === "esm" ? { ...sources, ...programs } : sources },
     {
       format,
-      dir: `${root}/dist`,
+      dir,
       entryFileNames: `[name].${extension}`,
       chunkFileNames: ({ moduleIds }) => `${moduleIds.some(isOfCli) ? "cli" : "shared"}/[name].${extension}`,
       codeSplitting: { groups },

@@ -1,6 +1,9 @@
 import { advisoryLocks } from "./advisory-locks.js";
+import { checker } from "./checker.js";
 import { cli } from "./cli.js";
 import { client } from "./client.js";
+import { cluster } from "./cluster.js";
+import { compatibility } from "./compatibility.js";
 import { config } from "./config.js";
 import { counters } from "./counters.js";
 import { fences } from "./fences.js";
@@ -21,6 +24,7 @@ import { sharedStores } from "./shared-stores.js";
 import { shares } from "./shares.js";
 import { sharing } from "./sharing.js";
 import { sharingViews } from "./sharing-views.js";
+import { soaking } from "./soaking.js";
 import { sqlApi } from "./sql-api.js";
 import { stores } from "./stores.js";
 import { sweeper } from "./sweeper.js";
@@ -64,4 +68,8 @@ export const all: readonly Mutant[] = [
   ...config,
   ...timing,
   ...tls,
+  ...checker,
+  ...cluster,
+  ...compatibility,
+  ...soaking,
 ];

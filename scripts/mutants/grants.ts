@@ -388,6 +388,12 @@ export const grants: readonly Mutant[] = [
     tests: ["test/presence/unproven.test.ts"],
   },
   {
+    name: "is_dead: a server that was away counts as silence",
+    file: "src/sql/sessions/_is_dead.sql",
+    edits: [["greatest(s.seen_at, pg_postmaster_start_time())", "s.seen_at"]],
+    tests: ["test/presence/postgres-crash.test.ts"],
+  },
+  {
     name: "is_dead: the heartbeat read before the presence lock",
     file: "src/sql/sessions/_is_dead.sql",
     edits: [

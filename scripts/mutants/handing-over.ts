@@ -100,6 +100,25 @@ export const handingOver: readonly Mutant[] = [
     faults,
   ),
   one(
+    "adopt: asked again it shortens",
+    adopt,
+    [["case when l.token = p_new_token then l.expires_at end", "null"]],
+    "test/stores/postgres.test.ts",
+    sql,
+  ),
+  one(
+    "adopt: a share that is asked for again ends earlier",
+    "src/sql/shares/_adopt_share.sql",
+    [["case when s.token = p_new_token then s.expires_at end", "null"]],
+    sql,
+  ),
+  one(
+    "memory: an adoption that is asked for again shortens",
+    "src/memory/memory-leases.ts",
+    [["lease.token === newToken ? Math.max(nowMs + ttlMs, lease.expiresAtMs) : nowMs + ttlMs", "nowMs + ttlMs"]],
+    "test/stores/memory.test.ts",
+  ),
+  one(
     "adopt: a lease without presence stays without",
     adopt,
     [["             session_id = p_session,\n", ""]],

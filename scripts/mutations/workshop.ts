@@ -7,6 +7,7 @@ import type { Mutant } from "../mutants/mutant.js";
 import { mutated } from "./places.js";
 
 const copied = [
+  "bench",
   "src",
   "migrations",
   "test",

@@ -82,6 +82,7 @@ export interface Lock extends Hold {
   /**
    * Renews in the background until release or loss, in place of what has renewed it so far. Returns a function that stops it, and resolves
    * when no renewal is in flight any more. Calling that again does no harm, nor after a later `keepAlive`, which goes on.
+   * @throws {LeaseLostError} when it was lost @throws {NotHeldError} when it was released
    */
   keepAlive(options?: KeepAliveOptions): () => Promise<void>;
   /**

@@ -73,7 +73,7 @@ export interface Store {
   checkFence?(resource: string, fence: bigint): Promise<"passed" | "stale">;
   /**
    * Gives a grant that is handed over a new token, which its new holder alone knows: the old one is worth nothing from then on. The same
-   * new token asked again is the same adoption. Left out: locks of this store cannot be handed over.
+   * new token asked again is the same adoption, and never makes it end earlier. Left out: locks of this store cannot be handed over.
    */
   adopt?(request: AdoptRequest): Promise<AdoptAnswer>;
   /**

@@ -55,6 +55,7 @@ export class Database {
         prepare: false,
         settings: ownTransactionSettings,
         acceptsStandby: true,
+        acceptsOld: true,
         ...how,
         signal: null,
       });

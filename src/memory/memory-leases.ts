@@ -159,7 +159,8 @@ export class MemoryLeases {
       return { outcome: "attached", holder: holderOf(lease) };
     }
     const maxHoldUntilMs = maxHoldMs === null ? lease.maxHoldUntilMs : atMost(nowMs + maxHoldMs, lease.maxHoldUntilMs);
-    const expiresAtMs = atMost(nowMs + ttlMs, maxHoldUntilMs);
+    const longestMs = lease.token === newToken ? Math.max(nowMs + ttlMs, lease.expiresAtMs) : nowMs + ttlMs;
+    const expiresAtMs = atMost(longestMs, maxHoldUntilMs);
     const next: MemoryLease = { ...lease, token: newToken, owner, process, expiresAtMs, maxHoldUntilMs };
     this.#grants.replace(key, lease, next);
     return adopted(next, nowMs);

@@ -149,7 +149,7 @@ test("nothing that is said under the old token reaches it", async () => {
 
   const old = { key, token, fence: lock.fence };
   const answers = await Promise.all(
-    [renewRows([old]), releaseRows([old])].map((rows) => sql.unsafe(`select outcome from ${rows}`)),
+    [renewRows([old]), releaseRows([old])].map((rows) => sql.unsafe(`select outcome from ${rows} a`)),
   );
   expect(answers.flat().map(({ outcome }) => outcome)).toEqual(["lost", "gone"]);
   expect(await sql`select leasehold.release(${key}, ${token}::uuid) as released`).toEqual([{ released: false }]);

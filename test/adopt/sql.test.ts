@@ -93,6 +93,27 @@ test("with adopt() SQL is the only one that goes on with it, under a token of it
   await lock.release();
 });
 
+test("an adoption that is carried out a second time, late, takes nothing from what was renewed since", async () => {
+  await using locker = openLocker(database);
+  const newToken = "00000000-0000-4000-8000-000000000001";
+  for (const share of [{}, { shared: true }] as const) {
+    const { key, token, ...detached } = await (await locker.acquire("a", share)).detach();
+    const fence = String(detached.fence);
+    const adopt = () => sql`
+      select outcome, expires from leasehold_internal.adopt(
+        null, null, null, ${key}, ${token}, ${fence}, ${newToken}, 'second', 2000, null, 'infinity')`;
+    const [first] = await adopt();
+    const [renewed] = await sql`
+      select expires, others from leasehold_internal.renew(
+        null, null, null, 60000, array[${key}], array[${newToken}]::uuid[], array[${fence}]::bigint[], null)`;
+    const [again] = await adopt();
+    const [other] = renewed?.others === null ? [] : JSON.parse(renewed?.others);
+    expect(again).toEqual({ outcome: "adopted", expires: renewed?.expires ?? other[2] });
+    expect(again?.expires).toBeGreaterThan(first?.expires + 50_000);
+    await sql`select from leasehold_internal.release(false, array[${key}], array[${newToken}]::uuid[], array[${fence}]::bigint[])`;
+  }
+});
+
 test("the lease keeps its TTL when adopt() is given none", async () => {
   await using session = await openSession(database);
   await using locker = openLocker(database);

@@ -184,7 +184,7 @@ test("ShedLock: two processes that call themselves the same do not unlock each o
   await expect(old.renew()).rejects.toBeInstanceOf(LeaseLostError);
   // with the right key, fence and owner, but without the token
   const forged = { key: "a", token, fence: lock.fence };
-  const [answer] = await sql.unsafe(`select outcome from ${releaseRows([forged])}`);
+  const [answer] = await sql.unsafe(`select outcome from ${releaseRows([forged])} a`);
 
   expect(answer?.outcome).toBe("gone");
   expect(await leaseRow(sql, "a")).toMatchObject(grantOf(lock));

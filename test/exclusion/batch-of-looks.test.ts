@@ -16,7 +16,7 @@ async function ask(asked: readonly Asking[], client = sql) {
   );
 }
 
-const outcomes = (answers: readonly { readonly outcome?: string }[]) => answers.map(({ outcome }) => outcome);
+const outcomes = (answers: Awaited<ReturnType<typeof ask>>) => answers.map(({ outcome }) => outcome);
 
 test("of several keys each is decided by itself, on its own terms", async () => {
   await ask([{ key: "held", owner: "holder" }]);

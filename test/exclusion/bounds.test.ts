@@ -31,7 +31,7 @@ async function acquire(keys: readonly (string | Expression)[], { takeoverMs = nu
     keys.map((key) => ({ key, ...item })),
     { takeoverMs },
   );
-  const [row] = await client.unsafe(`select count(*)::int as granted from ${rows} where outcome = 'granted'`);
+  const [row] = await client.unsafe(`select count(*)::int as granted from ${rows} a where outcome = 'granted'`);
   return row?.granted;
 }
 

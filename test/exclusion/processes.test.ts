@@ -39,4 +39,4 @@ test("over three processes, with and without presence, nobody is in a key's crit
   const [granted] = await sql`select sum(acquisitions)::int as count from leasehold.leases`;
   expect(granted?.count).toBe(entries);
   for (const worker of workers) await worker.request("close");
-}, 300_000);
+});

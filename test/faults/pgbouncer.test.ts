@@ -2,12 +2,11 @@
 import postgres from "postgres";
 import { expect, test } from "vitest";
 import { createDatabase, createRole } from "../support/database.js";
-import { grantOf } from "../support/grant-of.js";
-import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
 import { startPgBouncer } from "../support/pgbouncer.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
+import { everythingWorks } from "./everything-works.js";
 import { Gate } from "./gate.js";
 
 const database = await createDatabase();
@@ -185,13 +184,32 @@ test("a session pooler's connections are ours: what is set stays, whatever the r
   await using one = openLocker(proxy.url(role.url), options);
   await using two = openLocker(proxy.url(role.url), options);
 
-  await everythingWorks(one, two, "session");
+  await everythingWorks(sql, one, two, "session");
 
   expect(errors).toEqual([]);
   const all = new Set(proxy.statements.map(({ connection }) => connection));
   const settled = proxy.statements.filter(({ sql }) => sql.startsWith("set search_path = pg_catalog, pg_temp;"));
   expect(all.size).toBe(6);
   expect(new Set(settled.map(({ connection }) => connection))).toEqual(all);
+});
+
+test("a session pooler that is far away is not taken for a transaction pooler, however long all of the questions take", async ({
+  skip,
+}) => {
+  await using pgbouncer = await startPgBouncer(database.url, { poolMode: "session", poolSize: 6 });
+  if (!pgbouncer) return skip("PgBouncer is not installed");
+  await using proxy = await startProxy(pgbouncer.url(database.url));
+  Object.assign(proxy.delayMs, { toServer: 30, toClient: 30 });
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => errors.push(error);
+  await using locker = openLocker(proxy.url(database.url), { requestTimeoutMs: 2_000, onError });
+
+  const lock = await locker.acquire("far away", { waitMs: 120_000 });
+
+  await lock.release();
+  const asked = proxy.statements.filter(({ sql }) => sql === "select pg_catalog.pg_backend_pid() as pid");
+  expect(asked.length * 60).toBeGreaterThan(2_000 / 2); // longer than a single answer may take
+  expect(errors.map(String)).not.toContainEqual(expect.stringContaining("pooler"));
 });
 
 test("without presence everything works through a transaction pooler under load", async ({ skip }) => {
@@ -204,7 +222,7 @@ test("without presence everything works through a transaction pooler under load"
   await using one = openLocker(url, options);
   await using two = openLocker(url, options);
 
-  await everythingWorks(one, two, "off");
+  await everythingWorks(sql, one, two, "off");
 });
 
 test("with a direct address for the session the pooled one serves everything else, with presence", async ({ skip }) => {
@@ -217,7 +235,7 @@ test("with a direct address for the session the pooled one serves everything els
   await using one = openLocker(url, options);
   await using two = openLocker(url, options);
 
-  await everythingWorks(one, two, "direct");
+  await everythingWorks(sql, one, two, "direct");
   const [row] = await sql`
     select count(*)::int as direct from pg_stat_activity
     where datname = current_database() and application_name = 'leasehold session'`;
@@ -254,38 +272,3 @@ test("a locker that is cut off in the middle of a statement leaves its answer to
 
   expect(strangers.wrong).toEqual([]);
 });
-
-async function everythingWorks(
-  one: ReturnType<typeof openLocker>,
-  two: ReturnType<typeof openLocker>,
-  key: string,
-): Promise<void> {
-  await Promise.all([one.ready(), two.ready()]);
-  const lock = await one.acquire(key, { metadata: { "it's": "a \\ backslash" } });
-  const { signal } = lock;
-  expect(await two.tryAcquire(key)).toBeNull();
-  expect(await two.check(key)).toMatchObject({ state: "held", metadata: { "it's": "a \\ backslash" } });
-  const { expiresAt } = await leaseRow(sql, key);
-  const waiting = two.acquire(key);
-  await until("it was renewed past its first TTL", async () => (await leaseRow(sql, key)).now > expiresAt);
-  expect(signal.aborted).toBe(false);
-  expect(await leaseRow(sql, key)).toMatchObject(grantOf(lock));
-  await lock.release();
-  const next = await waiting;
-  expect(next.fence).toBeGreaterThan(lock.fence);
-  await next.renew(5_000);
-  await next.release();
-
-  const fences: bigint[] = [];
-  await Promise.all(
-    [one, two, one, two].map(async (locker) => {
-      for (let turn = 0; turn < 4; turn += 1)
-        await locker.withLock(`${key}-hot`, (held) => {
-          held.assertHeld();
-          fences.push(held.fence);
-        });
-    }),
-  );
-  expect(fences).toHaveLength(16);
-  expect(fences).toEqual([...new Set(fences)].sort((a, b) => (a < b ? -1 : 1)));
-}

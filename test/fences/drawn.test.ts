@@ -64,7 +64,7 @@ test.each(cases)(
       const row = await leaseRow(sql, key);
       expect(row.acquiredAt).toBeGreaterThan(released);
     }
-    await sql.unsafe(`select from ${releaseRows(granted)}`);
+    await sql.unsafe(`select from ${releaseRows(granted)} a`);
     await slow.end();
   },
 );

@@ -115,7 +115,7 @@ test("fences rise over crashes of Postgres", async () => {
   // what was acknowledged was durable
   const [row] = await fresh.sql`select fence::text, acquisitions::int from leasehold.leases where key = 'a'`;
   expect(row).toEqual({ fence: String(fences.at(-1)), acquisitions: fences.length });
-}, 120_000);
+});
 
 test("a grant is durable when it is answered, also for a role that does not wait for its commits", async () => {
   await using cluster = await startCluster({ settings: { synchronous_commit: "off", wal_writer_delay: "10s" } });

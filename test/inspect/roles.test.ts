@@ -242,7 +242,7 @@ test("it can neither act as somebody else's session nor with a token that it doe
   const asSession = async (nonce: string) => {
     const named = { session: { id: session, nonce } };
     const asked = [{ key: "mine" }, { key: "forged" }];
-    expect(await client.unsafe(`select outcome from ${firstAttemptRows(asked, named)}`)).toEqual(unproven);
+    expect(await client.unsafe(`select outcome from ${firstAttemptRows(asked, named)} a`)).toEqual(unproven);
     return await client.unsafe(`select outcome from ${acquireRows(asked, named)}`);
   };
   const unproven = [{ outcome: "unproven" }, { outcome: "unproven" }];

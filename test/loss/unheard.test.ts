@@ -1,11 +1,14 @@
 // A loss that nobody listens to is told all the same; a signal may have any number of listeners.
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { Lock, Locker } from "../../src/index.js";
 import { createDatabase } from "../support/database.js";
-import { openLocker } from "../support/lockers.js";
 import { until } from "../support/until.js";
 
 const database = await createDatabase();
+
+// A copy of the library that has not warned yet: files share processes.
+vi.resetModules();
+const { openLocker } = await import("../support/lockers.js");
 
 /** What the process is warned of from now on. */
 function warnings(): Error[] {

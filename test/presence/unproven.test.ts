@@ -38,8 +38,8 @@ test.each([
     outcomes.push(...(await ask(sql, keys, { session: named })).map(({ outcome }) => outcome));
   }
   const first = firstAttemptRows([{ key: "new" }, { key: "free" }], { session: named });
-  outcomes.push(...(await sql.unsafe(`select outcome from ${first}`)).map(({ outcome }) => outcome));
-  const renewed = await sql.unsafe(`select outcome from ${renewRows(held ? [held] : [], { session: named })}`);
+  outcomes.push(...(await sql.unsafe(`select outcome from ${first} a`)).map(({ outcome }) => outcome));
+  const renewed = await sql.unsafe(`select outcome from ${renewRows(held ? [held] : [], { session: named })} a`);
 
   expect(new Set(outcomes)).toEqual(new Set(["unproven"]));
   expect([...renewed]).toEqual([{ outcome: "unproven" }]);

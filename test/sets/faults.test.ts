@@ -145,7 +145,7 @@ test("a prefix whose answer is never heard is given back before the set stands i
   await set.release();
   expect(second.token).not.toBe(first.token);
   expect(isHeld).toBe(true);
-}, 120_000);
+});
 
 test("a set that waits outlasts an outage of Postgres", async () => {
   await using proxy = await startProxy(database.url);
@@ -174,4 +174,4 @@ test("a set that waits outlasts an outage of Postgres", async () => {
   const isHeld = set.held;
   await set.release();
   expect(isHeld).toBe(true);
-}, 120_000);
+});

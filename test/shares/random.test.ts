@@ -44,7 +44,7 @@ test("readers, writers and parts of semaphores of changing capacities, over thre
   for (const worker of workers) await worker.request("close");
   expect(await sql`select from leasehold.shares`).toHaveLength(0);
   expect(await sql`select from leasehold.waiters`).toHaveLength(0);
-}, 300_000);
+});
 
 test("the oracle sees each kind of fault", () => {
   const enters = (fence: number, weight: number | null, capacity: number | null = null) => ({

@@ -6,21 +6,10 @@ import { expect, test } from "vitest";
 import { createDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
+import { findPython } from "../support/python.js";
 
 const run = promisify(execFile);
 const example = fileURLToPath(new URL("../../examples/python/locked_counter.py", import.meta.url));
-
-/** Debian's packages are for its own Python alone, which need not be the first on the path. */
-async function findPython(): Promise<string | undefined> {
-  for (const python of ["python3", "/usr/bin/python3"]) {
-    const hasPsycopg = await run(python, ["-c", "import psycopg"]).then(
-      () => true,
-      () => false,
-    );
-    if (hasPsycopg) return python;
-  }
-  return undefined;
-}
 
 const python = await findPython();
 if (python === undefined) console.warn("[tests] !!! NO python3 with psycopg: examples/python is NOT tested");

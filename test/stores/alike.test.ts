@@ -148,4 +148,4 @@ test("the same calls have the same answers", async () => {
   }
   expect(differences).toEqual([]);
   expect(compared).toBeGreaterThan(STEPS);
-}, 120_000);
+});

@@ -94,7 +94,7 @@ export async function storm(options: StormOptions): Promise<StormReport> {
     await until("no backend is left", async () => (await backends()).length === 0).catch(async () =>
       faults.push(`backends left: ${JSON.stringify(await backends())}`),
     );
-    const handles = () => [...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name);
+    const handles = () => [...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name());
     await until("no socket or timer is left", () => handles().length === 0).catch(() =>
       faults.push(...handles().map((name) => `left: ${name}`)),
     );

@@ -61,7 +61,7 @@ export async function giveBack(sql: postgres.Sql, asked: readonly Asked[]): Prom
   let left = asked.filter(({ outcome }) => outcome === "granted");
   while (left.length > 0) {
     const rows = await sql
-      .unsafe(`select item, outcome from ${releaseRows(left)}`)
+      .unsafe(`select item, outcome from ${releaseRows(left)} a`)
       .catch((error: { code?: string }) => {
         if (error.code === "55P03") return null; // the table was locked for too long
         throw error;

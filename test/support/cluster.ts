@@ -26,6 +26,10 @@ export interface ClusterOptions {
    * (transport.ts). False: without.
    */
   readonly tls?: ServerTls | false;
+  /** More of its environment, such as a library to preload. A standby of it has the same. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Its folder is a disk of its own of so many MB, which can be filled. Needs the right to mount. */
+  readonly diskMb?: number;
 }
 
 export interface Cluster extends AsyncDisposable {
@@ -69,14 +73,14 @@ const defaults: Settings = {
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const binaries = options.binaries ?? (await embeddedBinaries());
-  const folder = await ServerFolder.make();
+  const folder = await ServerFolder.make({ diskMb: options.diskMb });
   try {
     if (options.ownIdentity || options.binaries) await initialise(binaries, folder.path);
     else await copyTemplate(folder.path);
     const password = await readFile(join(folder.path, "password"), "utf8");
     const tls = options.tls ?? (transport() === "tls" ? await usualTls() : false);
     const tlsSettings = tls === false ? undefined : await prepareTls(join(folder.path, "data"), tls);
-    const parts = { binaries, folder, password, tlsSettings };
+    const parts = { binaries, folder, password, tlsSettings, environment: options.environment ?? {} };
     return await PostgresCluster.start(new PostgresCluster(parts, options.settings ?? {}));
   } catch (error) {
     await folder.remove();
@@ -90,6 +94,7 @@ interface ClusterParts {
   readonly password: string;
   /** Undefined: it does not speak TLS. */
   readonly tlsSettings: Settings | undefined;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 class PostgresCluster implements Standby {
@@ -150,7 +155,7 @@ class PostgresCluster implements Standby {
       // a process group of its own: Ctrl-C is for the tests, which then stop it in order
       {
         ...serverUser(),
-        env: serverEnvironment(),
+        env: { ...serverEnvironment(), ...this.#parts.environment },
         cwd: this.#parts.folder.path,
         stdio: ["ignore", "ignore", "pipe"],
         detached: true,

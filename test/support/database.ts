@@ -6,6 +6,7 @@ import { changeUrl, openClient } from "./client.js";
 import type { Cluster } from "./cluster.js";
 import { createFrom, explain } from "./create-database.js";
 import { migrate } from "./migrate.js";
+import { throughPooler } from "./pooler.js";
 import { quote } from "./quote.js";
 
 declare module "vitest" {
@@ -25,7 +26,7 @@ export interface TestServer {
 
 export interface TestDatabase extends AsyncDisposable {
   readonly name: string;
-  /** This database, as its owner. */
+  /** This database, as its owner; through the pooler of this run, if there is one. */
   readonly url: string;
   /** Another database on the same server, as the same user. */
   readonly adminUrl: string;
@@ -104,8 +105,9 @@ async function create(
   encoding?: string,
 ): Promise<TestDatabase> {
   await createFrom(server, name, template, encoding);
-  const url = changeUrl(server, { database: name });
-  const sql = await openClient(url);
+  const direct = changeUrl(server, { database: name });
+  const url = cluster ? direct : throughPooler(direct);
+  const sql = await openClient(direct);
   const drop = async () => {
     if (!made.delete(database)) return;
     await sql.end({ timeout: 0 });

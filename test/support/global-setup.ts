@@ -7,6 +7,7 @@ import type { TestServer } from "./database.js";
 import { dropAll } from "./drop-all.js";
 import { guard } from "./guardian.js";
 import { migrate } from "./migrate.js";
+import { startPooler } from "./pooler.js";
 import { type SharedServer, startSharedServer, startTlsServer } from "./server.js";
 import { removeBinariesCopy } from "./server-binaries.js";
 import { prepareTemplate, removeTemplate } from "./server-folder.js";
@@ -32,6 +33,11 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     const server = isOverTls ? await startTlsServer() : await startSharedServer();
     undo.push(server.stop);
     await announce(server);
+    const pooler = await startPooler(server);
+    if (pooler !== undefined) {
+      undo.push(pooler.stop);
+      console.log(`[tests] through ${pooler.what}`);
+    }
     const prefix = `leasehold_test_${randomBytes(3).toString("hex")}`;
     const guardian = guard(
       'exec "$@"',

@@ -1,6 +1,7 @@
 // What must not be left after a test: in this process, and in the databases of its file.
 import { setTimeout as sleep } from "node:timers/promises";
 import { databases, type TestDatabase } from "./database.js";
+import { poolerKind } from "./pooler.js";
 import { openResources, type Resource } from "./resources.js";
 import { openHandles } from "./watch.js";
 
@@ -26,7 +27,7 @@ export async function findLeaks(before: Baseline, patienceMs: number): Promise<s
   const start = performance.now();
   for (;;) {
     const left = [
-      ...[...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name),
+      ...[...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name()),
       ...openResources()
         .filter((resource) => !before.has(resource))
         .map((resource) => `${resource.name}: not closed`),
@@ -78,7 +79,8 @@ async function findRows(database: TestDatabase): Promise<string[]> {
     if (left("sessions")) note(await sql`select format('session %s of %s', id, owner) as what from leasehold.sessions`);
   }
   note(
-    await sql`select format('connection "%s" (%s): %s', application_name, state, query) as what from pg_stat_activity where ${ours(database)}`,
+    await sql`select format('connection "%s" (%s): %s', application_name, state, query) as what from pg_stat_activity where ${ours(database)}
+      and (state <> 'idle' or not ${poolerKind() !== undefined}::boolean)`, // a pooler keeps those that nobody uses
   );
   note(
     await sql`select format('advisory lock (%s, %s) of pid %s', classid, objid, pid) as what from pg_locks

@@ -10,6 +10,7 @@ import type {
   LockSet,
   TryOptions,
 } from "../../src/index.js";
+import { aroundPooler } from "./pooler.js";
 import { emit, serve } from "./worker.js";
 
 export interface LockWorkerArgs {
@@ -60,6 +61,7 @@ serve<LockWorkerArgs>(({ url, options, lockers = {} }) => {
   const open = (own: LockerOptions) =>
     createLocker({
       url,
+      ...aroundPooler(url),
       waitMs: 30_000,
       onLost: (lock, error) => emit("lost", { key: lock.key, reason: error.reason }),
       onError: () => {},

@@ -1,12 +1,13 @@
 // PgBouncer in front of a server: transaction pooling as hosted Postgres has it.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, chown, constants, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { tlsSettings } from "./certificate.js";
 import { changeUrl } from "./client.js";
+import { findProgram } from "./find-program.js";
 import { type Guardian, guard } from "./guardian.js";
 import { withFreePort } from "./ports.js";
 import { closed, opened } from "./resources.js";
@@ -19,24 +20,16 @@ export interface PgBouncerOptions {
   readonly poolMode?: "transaction" | "session" | "statement";
   /** Server connections of a pool. Default: 5. */
   readonly poolSize?: number;
+  /** Whoever logs in is that role on the server, too, with its own password. Default: everybody is the role of the server's address. */
+  readonly isForAnyRole?: boolean;
   /** More of pgbouncer.ini's settings. */
   readonly settings?: Settings;
 }
 
 /** The path of the program, or undefined. Says so loudly, as what it tests stays untested. */
 export async function findPgBouncer(): Promise<string | undefined> {
-  // Debian has it in a folder that only root has in its path
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  for (const folder of [...folders, ...folders.map((folder) => folder.replace(/bin$/, "sbin"))]) {
-    const file = join(folder, "pgbouncer");
-    if (
-      await access(file, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
-  }
+  const program = await findProgram("pgbouncer");
+  if (program !== undefined) return program;
   console.warn("\n!!! PgBouncer IS NOT INSTALLED: its tests do NOT run. Debian: apt-get install pgbouncer !!!\n");
   return undefined;
 }
@@ -68,9 +61,15 @@ export class PgBouncer implements AsyncDisposable {
       return await withFreePort(async (port) => {
         const tls = transport() === "tls" ? await prepareClientTls(folder) : {};
         const file = join(folder, "pgbouncer.ini");
-        const settings = { ...tls, ...options.settings };
+        const users = join(folder, "users.txt");
+        const roles = options.isForAnyRole ? rolesOfTheServer(users) : {};
+        const settings = { ...tls, ...roles, ...options.settings };
         await writeFile(file, configuration(server, port, { ...options, settings }), { mode: 0o600 });
-        if (uid !== undefined && gid !== undefined) await chown(file, uid, gid);
+        const { username, password } = new URL(server);
+        await writeFile(users, `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"\n`, {
+          mode: 0o600,
+        });
+        if (uid !== undefined && gid !== undefined) for (const each of [file, users]) await chown(each, uid, gid);
         const process = spawn(program, [file], {
           ...serverUser(),
           cwd: folder,
@@ -124,9 +123,16 @@ async function prepareClientTls(folder: string): Promise<Settings> {
   };
 }
 
+/** It asks the server for the verifier of a password, and logs in with what SCRAM leaves of the client's proof. */
+function rolesOfTheServer(users: string): Settings {
+  return { auth_type: "scram-sha-256", auth_file: users };
+}
+
 function configuration(server: string, port: number, options: PgBouncerOptions): string {
   const { hostname, port: serverPort, username, password } = new URL(server);
-  const user = `user=${decodeURIComponent(username)} password=${decodeURIComponent(password)}`;
+  const user = options.isForAnyRole
+    ? `auth_user=${decodeURIComponent(username)}`
+    : `user=${decodeURIComponent(username)} password=${decodeURIComponent(password)}`;
   const settings = {
     listen_addr: "127.0.0.1",
     listen_port: port,

@@ -21,6 +21,8 @@ export interface ConnectionRules {
    */
   readonly certificate: Certificate | undefined;
   delayMs(direction: "to-server" | "to-client"): number;
+  /** What of the server's answers the client sees: a message with its type and length in front. Default: as it came. */
+  readonly rewrite?: ((message: Buffer) => Buffer) | undefined;
   /** Asked once for each statement that is about to run. */
   treat(statement: Statement): Treatment;
 }
@@ -198,7 +200,7 @@ export class ProxyConnection {
         unit.treatment.done();
         return;
       }
-      this.#toClient.send(message);
+      this.#toClient.send(this.#rules.rewrite?.(message) ?? message);
     }
   }
 }

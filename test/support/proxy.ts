@@ -17,6 +17,8 @@ export interface Held {
   forward(): Promise<void>;
   /** It never reaches the server: its connection is reset. */
   discard(): void;
+  /** If none has come yet, none is held any more. */
+  cancel(): void;
 }
 
 export interface ProxyOptions {
@@ -25,11 +27,15 @@ export interface ProxyOptions {
    * False: TLS passes through the proxy as it is, and no statement can be seen in it.
    */
   readonly certificate?: Certificate | false;
+  /** What clients see in place of each message of the server's, which has its type and length in front. */
+  readonly rewrite?: (message: Buffer) => Buffer;
 }
 
 export interface Dropped {
   /** The server has run the statement, its answer is thrown away, and the connection cut or a black hole. */
   readonly dropped: Promise<void>;
+  /** If no statement has come yet, none loses its answer any more. */
+  cancel(): void;
 }
 
 interface Rule {
@@ -52,16 +58,18 @@ export class PostgresProxy implements AsyncDisposable {
   readonly #rules: Rule[] = [];
   readonly #watchers = new Set<Rule>();
   readonly #certificate: Certificate | undefined;
+  readonly #rewrite: ProxyOptions["rewrite"];
 
-  private constructor(target: string, certificate: Certificate | undefined) {
+  private constructor(target: string, certificate: Certificate | undefined, rewrite: ProxyOptions["rewrite"]) {
     this.#target = addressOf(target);
     this.#certificate = certificate;
+    this.#rewrite = rewrite;
     this.name = `proxy to port ${this.#target.port}`;
   }
 
   static async start(target: string, options: ProxyOptions = {}): Promise<PostgresProxy> {
     const usual = transport() === "tls" ? (await usualTls()).certificate : undefined;
-    const proxy = new PostgresProxy(target, (options.certificate ?? usual) || undefined);
+    const proxy = new PostgresProxy(target, (options.certificate ?? usual) || undefined, options.rewrite);
     await withFreePort(async (port) => {
       proxy.#port = port;
       await proxy.#listen();
@@ -130,16 +138,18 @@ export class PostgresProxy implements AsyncDisposable {
 
   /** The next statement that matches reaches the server, and its answer does not come back. */
   dropAnswerOf(pattern: RegExp, options: { readonly then: "cut" | "blackhole" }): Dropped {
+    let cancel = (): void => {};
     const dropped = new Promise<void>((resolve) => {
-      this.#rules.push({ pattern, apply: () => ({ dropAnswer: options.then, done: resolve }) });
+      cancel = this.#addRule({ pattern, apply: () => ({ dropAnswer: options.then, done: resolve }) });
     });
-    return { dropped };
+    return { dropped, cancel };
   }
 
   /** The next statement that matches is kept back: a hung attempt. */
   holdStatement(pattern: RegExp): Held {
+    let cancel = (): void => {};
     const arrived = new Promise<Statement>((resolve) => {
-      this.#rules.push({
+      cancel = this.#addRule({
         pattern,
         apply: (statement) => {
           resolve(statement);
@@ -149,6 +159,7 @@ export class PostgresProxy implements AsyncDisposable {
     });
     return {
       arrived,
+      cancel,
       forward: async () => (await arrived).connection.forwardHeld(),
       discard: () => void arrived.then((statement) => statement.connection.cut()),
     };
@@ -186,12 +197,22 @@ export class PostgresProxy implements AsyncDisposable {
   #accept(socket: Socket): void {
     const connection = new ProxyConnection(socket, this.#target, {
       certificate: this.#certificate,
+      rewrite: this.#rewrite,
       delayMs: (direction) => (direction === "to-server" ? this.delayMs.toServer : this.delayMs.toClient),
       treat: (statement) => this.#treat(statement),
     });
     if (this.#blackhole) connection.blackhole(this.#blackhole);
     this.#connections.add(connection);
     void connection.closed.then(() => this.#connections.delete(connection));
+  }
+
+  /** Returns what takes it back, if it was not applied yet. */
+  #addRule(rule: Rule): () => void {
+    this.#rules.push(rule);
+    return () => {
+      const index = this.#rules.indexOf(rule);
+      if (index >= 0) this.#rules.splice(index, 1);
+    };
   }
 
   #treat(statement: Statement): Treatment {

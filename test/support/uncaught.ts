@@ -25,8 +25,12 @@ export function noteSignal(where: string, signal: string): void {
   note(where, `ended by ${signal}`);
 }
 
-/** Listens in this process until it ends. */
+let isWatching = false;
+
+/** Listens in this process until it ends. Again for each of the files that share it. */
 export function watchThisProcess(): void {
+  if (isWatching) return;
+  isWatching = true;
   const describe = (error: unknown) => (error instanceof Error ? `${error.stack}` : String(error));
   process.on("uncaughtException", (error) => note("in this process", describe(error)));
   process.on("unhandledRejection", (reason) => note("in this process", describe(reason)));

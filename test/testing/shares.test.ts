@@ -1,10 +1,7 @@
 // createTestLocker with read locks and semaphores: who waits for whom, and the same faults.
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { AcquireOptions, Lock } from "../../src/index.js";
 import { createTestLocker, type TestLocker } from "../../src/testing.js";
-
-// In memory, on a clock of its own: what takes longer hangs.
-vi.setConfig({ testTimeout: 30_000 });
 
 const READ = { shared: true };
 

@@ -4,9 +4,6 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { InvalidOptionError, LeaseLostError, type Locker, UnavailableError } from "../../src/index.js";
 import { createTestLocker, type TestLocker, type TestLockerOptions } from "../../src/testing.js";
 
-// In memory, on a clock of its own: what takes longer hangs.
-vi.setConfig({ testTimeout: 30_000 });
-
 function open(options?: TestLockerOptions): TestLocker {
   const made = createTestLocker(options);
   onTestFinished(() => made.locker.close());

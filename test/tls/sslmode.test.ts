@@ -15,6 +15,7 @@ const requestTimeoutMs = 2_000;
 const authority = await makeAuthority();
 const stranger = await makeAuthority("A stranger");
 const database = await createDatabase();
+const [server] = await database.sql`select current_setting('server_version_num')::int >= 170000 as "knowsDirect"`;
 const { root, other } = await pemFiles({ root: authority.cert, other: stranger.cert });
 
 const certificates = {
@@ -201,7 +202,7 @@ test.each([
   }
 });
 
-test("sslnegotiation=direct begins with TLS, and verifies all the same", async () => {
+test.runIf(server?.knowsDirect)("sslnegotiation=direct begins with TLS, and verifies all the same", async () => {
   const parameters = { sslmode: "verify-full", sslrootcert: root, sslnegotiation: "direct" };
   await using locker = openLocker(changeUrl(onBoth.url, { parameters }), { requestTimeoutMs });
   expect(await locker.withLock("a", ({ held }) => held)).toBe(true);
@@ -212,20 +213,29 @@ test("sslnegotiation=direct begins with TLS, and verifies all the same", async (
   expect(reasons((await settled(mistrusting.ready(), requestTimeoutMs)).error)).toMatch(untrusted);
 });
 
-test.each([{}, { connection: { ssl: true } }])("sslnegotiation=direct alone is TLS: %o", async (options) => {
-  const url = changeUrl(onBoth.url, { parameters: { sslnegotiation: "direct" } });
-  await using locker = openLocker(url, { requestTimeoutMs, ...options });
-  const { error } = await settled(
-    locker.withLock("a", () => areEncrypted(onBoth)),
-    requestTimeoutMs,
-  );
-  if ("connection" in options) expect(reasons(error)).toMatch(untrusted);
-  else expect(error).toBeUndefined();
-});
+test.runIf(server?.knowsDirect).each([{}, { connection: { ssl: true } }])(
+  "sslnegotiation=direct alone is TLS: %o",
+  async (options) => {
+    const url = changeUrl(onBoth.url, { parameters: { sslnegotiation: "direct" } });
+    await using locker = openLocker(url, { requestTimeoutMs, ...options });
+    const { error } = await settled(
+      locker.withLock("a", () => areEncrypted(onBoth)),
+      requestTimeoutMs,
+    );
+    if ("connection" in options) expect(reasons(error)).toMatch(untrusted);
+    else expect(error).toBeUndefined();
+  },
+);
 
-test("sslnegotiation=direct to a server that knows none is unavailable", async () => {
-  const parameters = { sslmode: "require", sslnegotiation: "direct" };
-  await using locker = openLocker(changeUrl(onPlain.url, { parameters }), { requestTimeoutMs });
-  const { error } = await settled(locker.ready(), requestTimeoutMs);
-  expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent" });
-});
+// Before Postgres 17 none with TLS knows it either.
+test.for(["with TLS", "without TLS"])(
+  "sslnegotiation=direct to a server that knows none is unavailable: %s",
+  async (tls, { skip }) => {
+    if (tls === "with TLS" && server?.knowsDirect) return skip("this one knows it");
+    const parameters = { sslmode: "require", sslnegotiation: "direct" };
+    const { url } = tls === "with TLS" ? onBoth : onPlain;
+    await using locker = openLocker(changeUrl(url, { parameters }), { requestTimeoutMs });
+    const { error } = await settled(locker.ready(), requestTimeoutMs);
+    expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent" });
+  },
+);

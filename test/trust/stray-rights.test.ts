@@ -100,7 +100,7 @@ test("migrate() notices each right that a role it grants to lacks, and a role ea
     await migrateDatabase(connectTo(place.ownerUrl), { grantTo: "app" });
     expect(await rightsOf(place.owner, "app"), name).toEqual(given);
   }
-}, 120_000);
+});
 
 test("a role that is called something else now keeps its rights", async () => {
   await using place = await make("renamed");
@@ -197,4 +197,4 @@ test("doctor tells of rights that nobody granted, and who can read tokens", asyn
 
   await migrateDatabase(connectTo(place.ownerUrl));
   expect(await findings("app")).toMatchObject({ rights: { level: "ok" }, tokens: { level: "warning" } });
-}, 120_000);
+});

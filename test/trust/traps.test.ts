@@ -50,7 +50,7 @@ beforeAll(async () => {
   }
   for (const { schema, path } of places)
     await admin.unsafe(`alter database trapped_${schema} set search_path = ${path}`);
-}, 300_000);
+});
 
 afterAll(() => cluster.destroy());
 

@@ -15,7 +15,7 @@ beforeEach(({ onTestFinished }) => {
   onTestFinished(async ({ task }) => {
     await settle();
     const left = [
-      ...[...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name),
+      ...[...openHandles()].filter(([handle]) => !before.has(handle)).map(([, name]) => name()),
       ...(clock.timers === 0 ? [] : [`${clock.timers} timers of the manual clock, the next in ${clock.nextInMs} ms`]),
       ...(clock.intervals === 0 ? [] : [`${clock.intervals} intervals of the manual clock`]),
       ...pendingPromises(),

@@ -196,13 +196,13 @@ test.each(statistics)(
       `select outcome from ${acquireRows([{ key, token: who, waits }], { takeoverMs: null })}`;
     const first = firstAttemptRows([{ key, token: expression("gen_random_uuid()") }]);
     const acts: readonly (readonly [string, string])[] = [
-      ["a first attempt", `select from ${first}`],
+      ["a first attempt", `select from ${first} a`],
       ["a try", look(expression("gen_random_uuid()"), false)],
       ["a new entry", look(expression("gen_random_uuid()"), true)],
       ["a look from the middle", look(waiter(1500), true)],
       ["an entry kept", `select from ${keepEntriesRows([{ key, token: waiter(1501) }])}`],
       ["an end", `select from ${abandonRows([{ key, token: waiter(1502), wasHeld: false }], { isRelaxed: true })}`],
-      ["a release", `select from ${releaseRows([{ key, token, fence: 1 }], { isRelaxed: true })}`],
+      ["a release", `select from ${releaseRows([{ key, token, fence: 1 }], { isRelaxed: true })} a`],
       ["a grant to the first", look(waiter(1), true)],
       ["a renewal in SQL", `select leasehold.renew('${key}', ${waiter(1).text})`],
     ];

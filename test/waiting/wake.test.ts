@@ -36,26 +36,20 @@ async function handover(database: TestDatabase): Promise<number> {
 
 const ROUNDS = 7;
 
-/** A poll may be due at once, by luck: not so each time. */
-async function slowest(measure: () => Promise<number>): Promise<number> {
-  let ms = 0;
-  for (let round = 0; round < ROUNDS; round += 1) ms = Math.max(ms, await measure());
-  return ms;
-}
-
-/** A busy machine may be late: not so each time. */
-async function typical(measure: () => Promise<number>): Promise<number> {
-  const times: number[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) times.push(await measure());
-  return times.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)] as number;
+async function times(measure: () => Promise<number>): Promise<number[]> {
+  const all: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) all.push(await measure());
+  return all;
 }
 
 test("a release wakes the next waiter at once, without waiting for its poll", async () => {
   const before = await dropped();
-  const [woken, polled] = [await typical(() => handover(notifying)), await slowest(() => handover(silent))];
+  const woken = await times(() => handover(notifying));
+  const polled = await times(() => handover(silent));
 
   expect(await dropped()).toBeGreaterThan(before);
-  expect(woken).toBeLessThan(polled / 4);
+  // Who polls has just done so when it queued. A busy machine may be late, but not each time.
+  expect(Math.min(...woken)).toBeLessThan(Math.max(...polled) / 4);
 });
 
 test("with every NOTIFY dropped the queue is served all the same, and in order", async () => {
@@ -87,10 +81,11 @@ test("a waiter of the same locker is woken without a NOTIFY", async () => {
   await using locker = openLocker(silent);
   const before = await dropped();
 
-  const same = await typical(sameLocker);
+  const same = await times(sameLocker);
 
   expect(await dropped()).toBe(before);
-  expect(same).toBeLessThan((await slowest(() => handover(silent))) / 4);
+  const polled = await times(() => handover(silent));
+  expect(Math.min(...same)).toBeLessThan(Math.max(...polled) / 4);
 
   async function sameLocker(): Promise<number> {
     const held = await locker.acquire("same");

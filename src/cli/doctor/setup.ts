@@ -1,3 +1,4 @@
+import { OLDEST_MAJOR, OLDEST_NUMBER } from "../../postgres/connection/server-version.js";
 import { quoteIdentifier, quoteLiteral } from "../../runtime/quote.js";
 import type { Facts } from "./facts.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
@@ -7,13 +8,12 @@ export function setupFindings(facts: Facts): readonly (Finding | null)[] {
   return [versions(facts), standby(facts), schema(facts), permissions(facts), connection(facts)];
 }
 
-const OLDEST = 140_000;
 const UNTRIED = 190_000;
 
 function versions({ client, server }: Facts): Finding {
   const message = `leasehold ${client.version}, ${client.runtime}, Postgres ${server.version}`;
-  if (server.versionNumber < OLDEST)
-    return problem("versions", message, "Leasehold needs Postgres 14 or newer: upgrade the server.");
+  if (server.versionNumber < OLDEST_NUMBER)
+    return problem("versions", message, `Leasehold needs Postgres ${OLDEST_MAJOR} or newer: upgrade the server.`);
   if (server.versionNumber >= UNTRIED)
     return warning(
       "versions",

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import { emitKeypressEvents } from "node:readline";
 import { signalCode } from "../exit-codes.js";
+import { type KnownSignals, ownSignals } from "../known-signals.js";
 import type { Size } from "./frame.js";
 import type { Key } from "./state.js";
 
@@ -10,7 +11,7 @@ const HOME = "\u001b[H";
 const TO_END_OF_LINE = "\u001b[K";
 const BELOW = "\u001b[J";
 
-const endings = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+const endings = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK"] as const;
 
 export interface ScreenEvents {
   onKey(key: Key): void;
@@ -57,8 +58,9 @@ export class Screen {
     process.stdout.write(`${HOME}${lines.map((line) => `${line}${TO_END_OF_LINE}`).join("\r\n")}${BELOW}`);
   }
 
-  /** On Ctrl-Z: gives the terminal back to the shell until the process is resumed. */
-  suspend(): void {
+  /** On Ctrl-Z: gives the terminal back to the shell until the process is resumed. Does nothing where nothing can be suspended: on Windows. */
+  suspend(known: KnownSignals = ownSignals): void {
+    if (!("SIGTSTP" in known)) return;
     this.#leave();
     process.kill(process.pid, "SIGTSTP");
   }

@@ -9,6 +9,7 @@ import { Link, type LinkOptions, type Row } from "./link.js";
 import { LinkClosed } from "./link-closed.js";
 import { FOREIGN_OBJECTS, refuseForeign } from "./owners.js";
 import { SCHEMA_VERSION } from "./schema-version.js";
+import { refuseOldServer } from "./server-version.js";
 import { ofOthers } from "./unavailable.js";
 
 /** What a fresh connection says about its server. */
@@ -46,6 +47,8 @@ export interface ConnectOptions extends Omit<LinkOptions, "host" | "target"> {
   readonly settings: readonly string[];
   /** For callers that only read. Default: a standby is refused. */
   readonly acceptsStandby?: boolean;
+  /** For callers that tell of it. Default: a version before `OLDEST_MAJOR` is refused. */
+  readonly acceptsOld?: boolean;
   /** Default: a database without the schemas is refused, because another role could create them before they are used. */
   readonly acceptsMissing?: boolean;
   /** Default: refuses a database in which code of an untrusted role would run, see `foreignObjects`. */
@@ -201,7 +204,13 @@ function refusePath(path: unknown): void {
 
 async function greet(
   link: Link,
-  { settings, acceptsStandby = false, acceptsMissing = false, trustsOwners = false }: ConnectOptions,
+  {
+    settings,
+    acceptsStandby = false,
+    acceptsOld = false,
+    acceptsMissing = false,
+    trustsOwners = false,
+  }: ConnectOptions,
 ): Promise<Hello> {
   const sentAt = now();
   const answer = await link.query([...settings, ...(trustsOwners ? [] : [FOREIGN_OBJECTS]), HELLO].join(";\n"));
@@ -210,6 +219,7 @@ async function greet(
   const rows = (Array.isArray(answer.at(-1)) ? answer.at(-1) : answer) as readonly Row[] & { state?: { pid?: number } };
   const row = rows[0] as Row;
   if (settings.length > 0) refusePath(row.path);
+  if (!acceptsOld) refuseOldServer(String(row.version));
   const hasSchemas = trustsOwners || refuseForeign(answer.at(-2) as unknown as readonly Row[]);
   if (row.standby === true && !acceptsStandby) {
     throw new StandbyOnly({

@@ -1,6 +1,6 @@
 import { UnsafeBackendError } from "../../errors/errors.js";
 import { sleep } from "../../runtime/clock.js";
-import { RequestTimeout } from "../../runtime/timeout.js";
+import { RequestTimeout, withTimeout } from "../../runtime/timeout.js";
 import { type Hello, seemsDirect } from "./connect.js";
 import type { Link } from "./link.js";
 import { LinkClosed } from "./link-closed.js";
@@ -17,6 +17,11 @@ export interface PoolerTestOptions {
   readonly link: Link;
   readonly hello: Hello;
   readonly probes: readonly [Probe, Probe];
+  /**
+   * For each step, not for all of them: a pooler that has no backend left never answers, one that is slow or far away answers each time.
+   * 40 round trips of 60 ms took as long as half the default of `requestTimeoutMs`, and a session pooler was refused.
+   */
+  readonly patienceMs: number;
 }
 
 /**
@@ -31,14 +36,14 @@ export interface PoolerTestOptions {
  * a backend for ever. When it was asked while a probe was opening its transaction, some passed all 25 turns. With
  * clients that kept in step, 4 of 3,000 passed all turns without pauses and none of 3,600 with them.
  *
- * @throws UnsafeBackendError
+ * @throws UnsafeBackendError; RequestTimeout if a step has no answer
  */
-export async function refusePooler({ link, hello, probes }: PoolerTestOptions): Promise<void> {
+export async function refusePooler({ link, hello, probes, patienceMs }: PoolerTestOptions): Promise<void> {
   const isSuspicious = !seemsDirect(hello);
   const pause = isSuspicious ? () => sleep(Math.random() * MAX_PAUSE_MS) : () => undefined;
   const ask = async (): Promise<void> => {
     await pause();
-    const [row] = await link.query("select pg_catalog.pg_backend_pid() as pid");
+    const [row] = await withTimeout(link.query("select pg_catalog.pg_backend_pid() as pid"), patienceMs);
     if (Number(row?.pid) !== hello.pid) {
       throw new UnsafeBackendError({
         problem:
@@ -48,15 +53,15 @@ export async function refusePooler({ link, hello, probes }: PoolerTestOptions): 
     }
   };
   let [current, next] = probes;
-  await current.openTransaction();
+  await withTimeout(current.openTransaction(), patienceMs);
   await ask();
   for (let turn = 0; turn < (isSuspicious ? SUSPICIOUS_TURNS : TURNS); turn += 1) {
     await pause();
-    await next.openTransaction();
+    await withTimeout(next.openTransaction(), patienceMs);
     const ended = current.rollBack();
     ended.catch(() => undefined); // the session's answer comes first
     await ask();
-    await ended;
+    await withTimeout(ended, patienceMs);
     await ask();
     [current, next] = [next, current];
   }

@@ -41,7 +41,7 @@ export class Inspection implements Inspector {
     const probes = this.#openProbes();
     this.#commands = probes.find(({ lane }) => lane === this.#connections.commands)?.made ?? null;
     try {
-      await withTimeout(refusePooler({ link, hello, probes }), patienceMs);
+      await refusePooler({ link, hello, probes, patienceMs });
       this.#isPassed = true;
     } finally {
       this.end();

@@ -65,8 +65,10 @@ begin
            ttl_ms = p_ttl_ms,
            renewed_at = moment,
            max_hold_until = least(s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'),
-           expires_at = least(
-             moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond')
+           expires_at = greatest(
+             case when s.token = p_new_token then s.expires_at end, -- its new holder believes in what it was answered
+             least(
+               moment + p_ttl_ms * interval '1 millisecond', s.max_hold_until, moment + p_max_hold_ms * interval '1 millisecond'))
      where s.ctid = version
     returning s.* into share;
     acquired := leasehold_internal._ms(share.acquired_at);

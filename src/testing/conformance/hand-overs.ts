@@ -65,6 +65,11 @@ export const handOvers: Tests = {
     const first = await other.takeOver(held, { ttlMs: 5_000 });
     const again = await other.takeOver(held, { newToken: first.token, ttlMs: 60_000 });
     holds(again.expiresAtMs > first.expiresAtMs, "the grant lasts for its ttlMs from now on", { first, again });
+    const late = await other.takeOver(held, { newToken: first.token, ttlMs: 1_000 });
+    holds(late.expiresAtMs >= again.expiresAtMs, "asked again it never ends earlier: it may come late", {
+      again,
+      late,
+    });
     await other.store.release(again);
     same(await one.state("a"), "free", "it was one adoption: one release frees the key");
   },

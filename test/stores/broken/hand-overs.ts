@@ -86,6 +86,16 @@ export const handOvers: readonly BrokenStore[] = [
     })),
   ),
   broken(
+    "the same new token asked again for less makes it end earlier",
+    "the same new token asked again is the same adoption",
+    over((store) => ({
+      adopt: async (request) => {
+        const found = await adopts(store, request);
+        return found.outcome === "adopted" ? { ...found, expiresAtMs: found.nowMs + request.ttlMs } : found;
+      },
+    })),
+  ),
+  broken(
     "an adoption that comes late is made",
     "an adoption that comes late does nothing",
     adopting(() => ({ notAfterMs: Number.POSITIVE_INFINITY })),
