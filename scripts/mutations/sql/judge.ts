@@ -5,8 +5,8 @@ import { join } from "node:path";
 import type { Baselines } from "../baselines.js";
 import type { Lane } from "../lanes.js";
 import type { Finding } from "../records.js";
-import { replacing, runInTemplate } from "./database.js";
 import type { Failure, Workshop } from "../workshop.js";
+import { replacing, runInTemplate } from "./database.js";
 import type { GeneratedMutant } from "./generate.js";
 import type { TestsOf } from "./tests-of.js";
 
