@@ -101,12 +101,12 @@ async function run(records: Records): Promise<ReadonlyMap<GeneratedMutant, Findi
     queue.length,
     values.parallel ? numberOf("parallel", values.parallel) : availableParallelism(),
   );
-  // All are of the sources of one moment. Only the databases differ: one copy is enough.
-  const workshop = new Workshop(root, 0);
+  // made before the first test runs, so that all are of the sources of one moment
+  const workshops = Array.from({ length: parallel }, () => new Workshop(root, 600_000));
   const lanes: Lane[] = [];
   const clear = () => {
     for (const lane of lanes) lane.kill();
-    workshop.clear();
+    for (const workshop of workshops) workshop.clear();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
@@ -116,14 +116,15 @@ async function run(records: Records): Promise<ReadonlyMap<GeneratedMutant, Findi
   }
   const server = await startServer();
   try {
-    for (let lane = 0; lane < parallel; lane += 1) lanes.push(new Lane(workshop.folder, server.url));
+    for (const workshop of workshops) lanes.push(new Lane(workshop.folder, server.url));
     const judge = new Judge(root, tests, new Baselines(records));
     const total = queue.length;
     let done = 0;
     await Promise.all(
-      lanes.map(async (lane) => {
+      workshops.map(async (workshop, index) => {
+        const lane = lanes[index] as Lane;
         for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-          const finding = await judge.judge(lane, mutant);
+          const finding = await judge.judge({ lane, workshop }, mutant);
           records.note(asMutant(mutant), [], finding);
           results.set(mutant, finding);
           done += 1;

@@ -66,7 +66,7 @@ function install(): void {
   const marker = join(tools, "node_modules", ".installed-lock.json");
   if (existsSync(marker) && readFileSync(marker, "utf8") === wanted) return;
   // vitest is that of the project
-  const args = ["ci", "--prefer-offline", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund"];
+  const args = ["ci", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund"];
   execFileSync("npm", args, { cwd: tools, stdio: "inherit" });
   writeFileSync(marker, wanted);
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Mutant } from "../mutants/mutant.js";
 import { killGroup } from "./kill-group.js";
-import { mutated } from "./places.js";
+import { type Change, mutated } from "./places.js";
 
 const copied = [
   "bench",
@@ -48,7 +48,17 @@ export class Workshop {
 
   /** Puts the fault in. Returns which files have changed by it, and what takes it out again. */
   async apply(mutant: Mutant): Promise<{ readonly changed: readonly string[]; takeOut(): Promise<void> }> {
-    const changes = mutated(this.folder, mutant);
+    return this.#change(mutated(this.folder, mutant));
+  }
+
+  /** The same for a file's whole text. */
+  async replace(file: string, text: string): Promise<{ takeOut(): Promise<void> }> {
+    return this.#change([{ file, original: readFileSync(join(this.folder, file), "utf8"), text }]);
+  }
+
+  async #change(
+    changes: readonly Change[],
+  ): Promise<{ readonly changed: readonly string[]; takeOut(): Promise<void> }> {
     const write = async (which: "original" | "text") => {
       for (const change of changes) writeFileSync(join(this.folder, change.file), change[which]);
       if (changes.some(({ file }) => file.startsWith("src/sql/"))) await this.#buildMigrations();

@@ -75,35 +75,109 @@ test("behind those that wait for it, a key's holder who asks again is granted it
   const share = { key: "shared", weight: 1, capacity: 2 };
   await ask([{ key: "a", token }, { key: "z" }, share]);
   const answers = await ask([
-    { key: "a", waits: true },
-    { key: "a", waits: true },
+    { key: "a", waits: true, owner: "first" },
+    { key: "a", waits: true, owner: "second" },
     { key: "a", token, waits: true },
     { key: "a", waits: true, notAfterMs: 0 },
     { key: "a" },
     share,
-    { key: "z", waits: true },
-    { key: "z", waits: true },
+    { key: "z", waits: true, owner: "third" },
+    { key: "z", waits: true, owner: "fourth" },
+    { key: "zz", waits: true },
   ]);
-  const entries = await sql`select key, count(*)::int from leasehold.waiters group by key order by key`;
+  const entries = await sql`select key, owner from leasehold.waiters order by key, ticket`;
 
-  expect(outcomes(answers)).toEqual(["queued", "queued", "granted", "late", "held", "granted", "queued", "queued"]);
+  const ofA = ["queued", "queued", "granted", "late", "held"];
+  expect(outcomes(answers)).toEqual([...ofA, "granted", "queued", "queued", "granted"]);
   expect(entries).toEqual([
-    { key: "a", count: 2 },
-    { key: "z", count: 2 },
+    { key: "a", owner: "first" },
+    { key: "a", owner: "second" },
+    { key: "z", owner: "third" },
+    { key: "z", owner: "fourth" },
   ]);
 });
 
-test("a grant waits for the disk, whatever the look behind it was", async () => {
+test("who is next is granted the key, also behind one that came later", async () => {
+  const head = newToken();
+  const [holder] = await ask([{ key: "a" }]);
+  const [waiting] = await ask([{ key: "a", token: head, waits: true }]);
+  await sql`update leasehold.leases set token = null, session_id = null, released_at = now()`;
+  const answers = await ask([
+    { key: "a", waits: true },
+    { key: "a", token: head, waits: true, ticket: waiting?.ticket, proof: waiting?.proof },
+  ]);
+
+  expect([holder?.outcome, waiting?.outcome]).toEqual(["granted", "queued"]);
+  expect(outcomes(answers)).toEqual(["queued", "granted"]);
+});
+
+test("who wants a share of a key waits for that share, behind one that wants the key alone", async () => {
+  await ask([{ key: "a" }]);
+  const answers = await ask([
+    { key: "a", owner: "alone", waits: true },
+    { key: "a", owner: "share", waits: true, weight: 2, capacity: 5 },
+  ]);
+  const entries = await sql`select owner, weight, capacity from leasehold.waiters order by ticket`;
+
+  expect(outcomes(answers)).toEqual(["queued", "queued"]);
+  expect(entries).toEqual([
+    { owner: "alone", weight: null, capacity: null },
+    { owner: "share", weight: 2, capacity: 5 },
+  ]);
+});
+
+test("more than 1,000 are refused, and so is a share in a transaction that is repeatable read", async () => {
   const client = await openClient(database.url);
-  await ask([{ key: "b" }]);
-  const settings: unknown[] = [];
-  for (const asked of [[{ key: "a" }, { key: "b", waits: true }], [{ key: "b", waits: true }]]) {
-    await client`begin`;
-    await ask(asked, client);
-    settings.push((await client`select current_setting('synchronous_commit') as wait`)[0]?.wait);
-    await client`commit`;
-  }
+  const codeOf = (error: { code?: string }) => error.code;
+  const tooMany = await ask(Array.from({ length: 1_001 }, (_, n) => ({ key: `many ${n}` }))).catch(codeOf);
+  await client`begin isolation level repeatable read`;
+  const unseen = await ask([{ key: "a", weight: 1, capacity: 2 }], client).catch(codeOf);
+  await client`rollback`;
   await client.end();
 
-  expect(settings).toEqual(["on", "off"]);
+  expect([tooMany, unseen]).toEqual(["LH003", "LH004"]);
 });
+
+const share = { weight: 1, capacity: 2 };
+test.each<[string, string, readonly Asking[]]>([
+  ["a grant", "on", [{ key: "a" }, { key: "b", waits: true }]],
+  ["no grant", "off", [{ key: "b", waits: true }]],
+  [
+    "a grant of a share",
+    "on",
+    [
+      { key: "a", ...share },
+      { key: "b", waits: true },
+    ],
+  ],
+  [
+    "a grant of a share, a refusal of another and one that is late",
+    "on",
+    [
+      { key: "a", ...share },
+      { key: "a", weight: 9, capacity: 9 },
+      { key: "z", notAfterMs: 0 },
+    ],
+  ],
+  [
+    "no grant of a share",
+    "off",
+    [
+      { key: "b", ...share, waits: true },
+      { key: "z", notAfterMs: 0 },
+    ],
+  ],
+])(
+  "who asks waits for the disk when there was a grant, whatever the look behind it was: %s",
+  async (_, expected, asked) => {
+    const client = await openClient(database.url);
+    await ask([{ key: "b" }]);
+    await client`begin`;
+    await ask(asked, client);
+    const [setting] = await client`select current_setting('synchronous_commit') as wait`;
+    await client`commit`;
+    await client.end();
+
+    expect(setting?.wait).toBe(expected);
+  },
+);

@@ -49,6 +49,27 @@ test("a killed process: its session is not alive at once, its leases are orphane
   expect(await overOf("killed")).toBeUndefined();
 });
 
+test("a session that was silent before the server was started has its takeover delay from then on", async () => {
+  expectLeft(database, "sessions", "leases");
+  await sql`
+    insert into leasehold.sessions (id, nonce, owner, pid, host, application_name, version, started_at, seen_at)
+    values (4711, gen_random_uuid(), 'old', 1, 'host', '', '', '2001-01-01', '2001-01-01')`;
+  const put = (key: string, takeoverMs: number) => sql`
+    insert into leasehold.leases (key, token, fence, owner, session_id, ttl_ms, takeover_ms, min_hold_ms, acquired_at, renewed_at, expires_at, acquisitions)
+    values (${key}, gen_random_uuid(), 1, 'old', 4711, 1000, ${takeoverMs}, 0, now(), now(), now() + interval '1 hour', 1)`;
+  await put("at once", 1);
+  await put("in a week", 604_800_000);
+  const over = await sql`
+    select key, reason, expired_for <= clock_timestamp() - pg_postmaster_start_time() as is_from_start
+      from leasehold.expired_leases where owner = 'old'`;
+  const [held] = await sql`select key, state from leasehold.active_leases where owner = 'old'`;
+  await sql`delete from leasehold.leases where owner = 'old'`;
+  await sql`delete from leasehold.sessions where id = 4711`;
+
+  expect(over).toEqual([{ key: "at once", reason: "orphaned", is_from_start: true }]);
+  expect(held).toEqual({ key: "in a week", state: "held" });
+});
+
 test("a frozen process: alive as a session, passed by in the queue, and its lease expires at its TTL", async () => {
   await using frozen = await openLockProcess(database, { options: { owner: "frozen", ttlMs: 6_000 } });
   await using other = openLocker(database, { owner: "other" });

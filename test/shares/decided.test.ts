@@ -220,6 +220,40 @@ test("the same token asked again is the same grant; one that was released is lat
   expect(BigInt(expired?.fence)).toBeGreaterThan(BigInt(other?.fence));
 });
 
+test("a token whose share has expired while an open transaction guards it is busy, and granted anew once that has ended", async () => {
+  await using session = await openSession(database);
+  const token = crypto.randomUUID();
+  const ask = async () =>
+    (
+      await sql.unsafe(`select outcome, fence::text from leasehold_internal.acquire_one(
+        null, null, null, false, 'guarded', '${token}'::uuid, 'me', 60000, 0, null, null, 'infinity', false, null, null, null, true, 1, 5)`)
+    )[0];
+  const first = await ask();
+  await session.begin();
+  await session.guard("guarded", BigInt(first?.fence));
+  await expireShare(sql, "guarded", BigInt(first?.fence));
+  const during = await ask();
+  await session.commit();
+  const after = await ask();
+  await sql`delete from leasehold.shares where key = 'guarded'`;
+
+  expect([first?.outcome, during?.outcome, after?.outcome]).toEqual(["granted", "busy", "granted"]);
+  expect(BigInt(after?.fence)).toBeGreaterThan(BigInt(first?.fence));
+});
+
+test("who is granted a share removes those of its key that have ended, and none of another key", async () => {
+  await using locker = openLocker(database, quiet);
+  const lapsed = await Promise.all(["mine", "yours"].map((key) => locker.acquire(key, { shared: true })));
+  for (const { key, fence } of lapsed) await expireShare(sql, key, fence);
+  await using _ = await locker.acquire("mine", { shared: true });
+  const left =
+    await sql`select key, fence::text from leasehold.shares where key in ('mine', 'yours') and expires_at < clock_timestamp()`;
+  for (const lock of lapsed) await lock.release().catch(() => undefined);
+  await sql`delete from leasehold.shares where key = 'yours'`;
+
+  expect(left).toEqual([{ key: "yours", fence: String(lapsed[1]?.fence) }]);
+});
+
 test("the last word of a claim frees no share while an attempt that may grant it again holds the root", async () => {
   await using session = await openSession(database);
   const token = crypto.randomUUID();

@@ -209,7 +209,8 @@ test("check shows each state a key can be in, and no token", async () => {
   expect(await check()).toMatchObject({ state: "expired", remaining: "00:00:00" });
   await release(sql, "e", grant.token);
   await sql`update leasehold.leases set hold_until = clock_timestamp() + interval '1 minute' where key = 'e'`;
-  expect(await check()).toMatchObject({ state: "cooling" });
+  // whose it was, and nothing of how it was held
+  expect(await check()).toMatchObject({ state: "cooling", fence: String(grant.fence), renewed_at: null, ttl: null });
   await sql`update leasehold.leases set hold_until = null where key = 'e'`;
 
   const next = await tryAcquire(sql, "e");

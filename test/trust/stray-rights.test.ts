@@ -55,6 +55,18 @@ test("who may read all tables by default, and is granted monitoring, reads the v
   }
 });
 
+test("a function that only somebody else's view calls is not given to who may monitor", async () => {
+  await using place = await make("foreign_view");
+  await migrateDatabase(connectTo(place.ownerUrl));
+  await place.owner`select leasehold.grant_monitoring('grafana')`;
+  const before = await rightsOf(place.owner, "grafana");
+  await place.owner`create schema mine`;
+  await place.owner`create view mine.lock_number as select leasehold_internal._key_lock('a')`;
+  await place.owner`select leasehold.grant_monitoring('grafana')`;
+
+  expect(await rightsOf(place.owner, "grafana")).toEqual(before);
+});
+
 test.each(["grant_usage", "migrate"])(
   "%s takes back what was granted wholesale, and leaves what it had given",
   async (by) => {

@@ -119,7 +119,8 @@ function comparisons(code: string): readonly Edit[] {
   // Nobody can aim at a microsecond.
   return all.filter(
     ({ at, end }) =>
-      !/clock_timestamp\(\)\)?\s*$/.test(code.slice(0, at)) && !/^\s*clock_timestamp\(\)/.test(code.slice(end)),
+      !/(?:clock_timestamp\(\)\)?|clock\.now)\s*$/.test(code.slice(0, at)) &&
+      !/^\s*(?:clock_timestamp\(\)|clock\.now)/.test(code.slice(end)),
   );
 }
 

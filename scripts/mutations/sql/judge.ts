@@ -1,16 +1,28 @@
 // Whether the tests notice a fault in SQL. The fault goes into the template of a lane, out of which each test file makes its databases: nothing
-// is built, migrated or started for it.
+// is built, migrated or started for it. What survives that is built into the migrations, for the test files that migrate databases by themselves.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Baselines } from "../baselines.js";
 import type { Lane } from "../lanes.js";
 import type { Finding } from "../records.js";
+import type { Failure, Workshop } from "../workshop.js";
 import { replacing, runInTemplate } from "./database.js";
 import type { GeneratedMutant } from "./generate.js";
 import type { TestsOf } from "./tests-of.js";
 
 /** The first are run by themselves, for most faults are noticed by them; then the next, then the rest. */
 const steps = [1, 2, 4];
+/** A copy of the project, and a process that runs its tests. */
+export interface Place {
+  readonly workshop: Workshop;
+  readonly lane: Lane;
+}
+
+/** A statement that Postgres refuses when it is run. */
+function isBroken({ message }: Failure): boolean {
+  return /syntax error|does not exist|is ambiguous|must appear in the GROUP BY|cannot cast/.test(message);
+}
+
 export class Judge {
   readonly #root: string;
   readonly #tests: TestsOf;
@@ -22,7 +34,7 @@ export class Judge {
     this.#baselines = baselines;
   }
 
-  async judge(lane: Lane, mutant: GeneratedMutant): Promise<Finding> {
+  async judge({ lane, workshop }: Place, mutant: GeneratedMutant): Promise<Finding> {
     const start = performance.now();
     const result = (outcome: Finding["outcome"], by: string): Finding => {
       return { outcome, by: by.slice(0, 300), seconds: Math.round((performance.now() - start) / 1_000) };
@@ -43,10 +55,19 @@ export class Judge {
       if (failure === undefined) return result("killed", `late: ${files.join(", ")}`);
       await this.#put(lane, mutant, "sound", files[0] ?? "");
       if (failure === null) continue;
-      const isBroken = /syntax error|does not exist|is ambiguous|must appear in the GROUP BY|cannot cast/.test(
-        failure.message,
-      );
-      return result(isBroken ? "BROKEN" : "killed", `${failure.test}: ${failure.message.split("\n")[0]}`);
+      return result(isBroken(failure) ? "BROKEN" : "killed", `${failure.test}: ${failure.message.split("\n")[0]}`);
+    }
+    const migrating = candidates.filter((test) => this.#tests.migrates(test));
+    const { files, patienceMs } = await this.#baselines.passing((tests, ms) => lane.run(tests, ms), migrating);
+    if (files.length > 0) {
+      await lane.stop();
+      const fault = await workshop.replace(mutant.file, mutant.text);
+      const failure = await lane.run(files, patienceMs);
+      await lane.stop();
+      await fault.takeOut();
+      if (failure === undefined) return result("killed", `late: ${files.join(", ")}`);
+      if (failure !== null)
+        return result(isBroken(failure) ? "BROKEN" : "killed", `${failure.test}: ${failure.message.split("\n")[0]}`);
     }
     return hasRun ? result("SURVIVED", "") : result("UNSURE", "no test file that could notice it passes without it");
   }

@@ -51,6 +51,11 @@ export class TestsOf {
       .map(([test]) => test);
   }
 
+  /** Whether it also migrates databases by itself: those are not made from the template. */
+  migrates(test: string): boolean {
+    return /startCluster\(|createEmptyDatabase\(|[mM]igrate\w*\(/.test(this.#tests.get(test) ?? "");
+  }
+
   #callers(file: string): readonly string[] {
     const name = basename(file, ".sql");
     const call = file.includes("/parts/") ? `:${name}\\b` : `leasehold(_internal)?\\.${name}\\b`;

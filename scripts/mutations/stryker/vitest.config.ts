@@ -5,7 +5,10 @@ const config: ViteUserConfig = defineConfig({
   test: {
     include: ["test/unit/**/*.test.ts"],
     // of texts, and of programs that are not mutated
-    exclude: ["test/unit/{bench,docs}/**", "test/unit/{lint,manifest}.test.ts"],
+    exclude: [
+      "test/unit/{bench,campaign,cluster,docs,matrix,model,mutations,soak}/**",
+      "test/unit/{lint,manifest,model,cli/reference}.test.ts",
+    ],
     setupFiles: "test/unit/setup.ts",
     testTimeout: 20_000,
   },

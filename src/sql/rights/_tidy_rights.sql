@@ -14,7 +14,7 @@ declare
       join pg_attribute a on a.attrelid = p.id and a.attnum = p.part
      cross join lateral aclexplode(a.attacl) given
       join pg_roles r on r.oid = given.grantee
-     where p.kind = 'column' and given.privilege_type = p.privilege);
+     where given.privilege_type = p.privilege);
 begin
   perform pg_advisory_xact_lock(:maintenance_class, 0);
   for stray in
