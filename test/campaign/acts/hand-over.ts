@@ -55,8 +55,8 @@ async function adopt(flow: Flow, detached: DetachedLock, first: Handle): Promise
     () => locker.adopt(detached, options),
   );
   if (adopted === null) return false;
-  // the token was replaced: what comes late under the old one is refused
-  memory.add({ key: detached.key, fence: null, token: detached.token }, 0);
+  // The token was replaced: what comes late under the old one is refused. A standby that had not seen that yet refuses it when its lease has ended.
+  memory.add({ key: detached.key, fence: null, token: detached.token }, 4_000);
   await hold(flow, adopted);
   return await letGo(flow, adopted);
 }

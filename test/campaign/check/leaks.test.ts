@@ -67,4 +67,14 @@ describe("P11", () => {
     expect(broken(doctored(four, (entry) => entry.e === "round", { scene: "pooled" }))).toEqual([]);
     expect(broken([...four, { ...cut, on: ["b"] }])).toEqual(["P11"]);
   });
+
+  test("two lockers of a process: one that is being closed, and one that is to be refused", () => {
+    const six = doctored(story(), isCount, { count: 6 });
+    const call = { p: "a", e: "call", id: 90, t: at(4_900), keys: [], boundMs: 5_000 } as const;
+    const settled = { p: "a", e: "settled", id: 90, t: at(5_100), outcome: "done" } as const;
+    expect(broken([...six, { ...call, call: "close" }, settled])).toEqual([]);
+    const refused = { ...settled, outcome: "error", code: "not-migrated" } as const;
+    expect(broken([...six, { ...call, call: "ready", mustFail: "not-migrated" }, refused])).toEqual([]);
+    expect(broken([...six, { ...call, call: "ready" }, settled])).toEqual(["P11"]);
+  });
 });

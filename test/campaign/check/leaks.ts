@@ -49,11 +49,16 @@ function checkConnections(history: History, report: Report): void {
     }
     const { name, calls } = history.processOf(entry.of) ?? { name: entry.of, calls: new Map() };
     const faults = history.faultsBetween(entry.t - UNNOTICED, entry.t);
-    const isClosing = [...calls.values()].some(({ entry: { call, t }, settled }) => {
-      return call === "close" && t <= entry.t && (settled?.t ?? entry.t) >= entry.t - UNNOTICED;
+    // a locker that is being closed beside the next one, or a second one that is to be refused
+    const hasTwo = [...calls.values()].some(({ entry: { call, mustFail, t }, settled }) => {
+      const ofAnother = call === "close" || mustFail !== undefined;
+      return ofAnother && t <= entry.t && (settled?.t ?? entry.t) >= entry.t - UNNOTICED;
     });
-    if (isClosing || faults.some(({ begin: { on } }) => on.length === 0 || on.includes(name))) {
-      report.unsure("P11", "counts above 3 while the server may not have noticed that a connection is gone");
+    if (hasTwo || faults.some(({ begin: { on } }) => on.length === 0 || on.includes(name))) {
+      report.unsure(
+        "P11",
+        "counts above 3 of a process with two lockers, or while the server may not have noticed that a connection is gone",
+      );
       continue;
     }
     report.object(

@@ -103,6 +103,26 @@ describe("P4", () => {
     ]);
   });
 
+  test("a holder that died after a release by force, and another such release, which frees the key", () => {
+    const story = new Story();
+    for (const process of ["a", "b"]) story.hello(process, 0);
+    const held = story.grant("a", "key", 100, { ttlMs: 4_000 });
+    const force = (ms: number) =>
+      story.settle("b", ms + 2, story.call("b", ms, { call: "forceRelease", keys: ["key"] }));
+    force(200);
+    story.recordRenewal(held, 201, { revokedAt: wall(201), renewedAt: wall(101), expiresAt: wall(4_101) });
+    story.kill("a", 300);
+    force(3_000);
+    story.recordRelease(held, 3_001);
+    story.bye("b", 20_000);
+
+    expect(objections(story.entries)).toEqual([]);
+    const isSecond = isSaid("b", { e: "call", t: at(3_000) });
+    expect(objections(doctored(story.entries, isSecond, { call: "check" }))).toEqual([
+      expect.stringMatching(/^P4: "key": fence 1010 .* was released at 3.001 s/),
+    ]);
+  });
+
   test("a release by force of the nemesis", () => {
     const asked = story();
     const without = doctored(asked.entries, isSaid("b", { e: "call", call: "forceRelease" }), { call: "check" });

@@ -51,6 +51,8 @@ function checkEnd(
     return;
   }
   if (hold.handles.some((handle) => mayHaveReleased(handle, anonymous, t))) return;
+  // by force once more: at once, or because the holder had died meanwhile
+  if (revoked !== undefined && mayBeForced(history, key, forces, t)) return;
   if (isGivenBack(key, hold, t)) return;
   report.object(
     "P4",
@@ -123,17 +125,19 @@ function checkForce(
     return;
   }
   report.checked("P4", "releases by force");
-  if (forces.some((call) => mayBeUnderWay(call, t))) return;
-  const faults = history.faultsBetween(t - SLACK, t + SLACK);
-  if (
-    faults.some(({ begin }) => begin.fault === "forced release" && (begin.key === undefined || begin.key === key.key))
-  )
-    return;
+  if (mayBeForced(history, key, forces, t)) return;
   report.object(
     "P4",
     `${sayKey(key.key)}: ${sayHold(history, hold)} was taken away by force at ${history.times.say(t)}, and nobody had asked for that`,
     [grantOf(hold), row],
   );
+}
+
+function mayBeForced(history: History, { key }: KeyHistory, forces: readonly Call[], t: number): boolean {
+  if (forces.some((call) => mayBeUnderWay(call, t))) return true;
+  return history
+    .faultsBetween(t - SLACK, t + SLACK)
+    .some(({ begin }) => begin.fault === "forced release" && (begin.key === undefined || begin.key === key));
 }
 
 const needsLock: ReadonlySet<string> = new Set(["renew", "release", "detach", "adopt", "transaction", "sql"]);

@@ -15,6 +15,7 @@ import time
 import traceback
 
 import psycopg
+from psycopg.types.string import TextLoader
 
 
 def now():
@@ -70,6 +71,8 @@ class Connection:
             self.close()
             self.connection = psycopg.connect(self.args["url"], autocommit=True, connect_timeout=2)
             self.connection.prepare_threshold = None
+            # it cannot read times in every DateStyle, and needs none
+            self.connection.adapters.register_loader("timestamptz", TextLoader)
             self.run("select set_config('statement_timeout', %s, false)", (str(self.args["statementTimeoutMs"]),))
             if self.args["presence"] == "on":
                 ((self.session,),) = self.run("select leasehold.attach(%s)", (self.args["name"],))
