@@ -12,22 +12,15 @@ import { fullScale, quickScale } from "./workloads/workload.js";
 
 const known = { workloads: workloads.map(({ name }) => name), peers: peerNames };
 const args = parse();
-let isInterrupted = false;
 if (args.isHelp) {
   console.log(help);
   for (const { name, about } of workloads) console.log(`  ${name.padEnd(22)} ${about}`);
   console.log(`\n  peers: ${peerNames.join(", ")}`);
 } else {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => {
-      isInterrupted = true;
-      console.log("\ninterrupted: everything is being ended");
-    });
-  }
   await runToEnd(run);
 }
 
-async function run(): Promise<boolean> {
+async function run(interrupted: AbortSignal): Promise<boolean> {
   const started = performance.now();
   const [load = 0] = loadavg();
   if (load > 1) {
@@ -47,8 +40,7 @@ async function run(): Promise<boolean> {
         console.log(`\n${toTable(found)}`);
       });
     } catch (error) {
-      // What failed only because its servers are being ended is no result. runToEnd ends this process.
-      if (isInterrupted) return await new Promise<never>(() => {});
+      if (interrupted.aborted) throw error;
       // The others are still worth having.
       console.error(error);
       failures.push({ what: workload.name, why: error instanceof Error ? error.message : String(error) });

@@ -13,21 +13,14 @@ import { type Finding, judge } from "./verdict.js";
 
 const docs = fileURLToPath(new URL("../../docs/", import.meta.url));
 const args = parse();
-let isInterrupted = false;
 if (args.isHelp) {
   console.log(help);
 } else {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => {
-      isInterrupted = true;
-      console.log("\ninterrupted: everything is being ended");
-    });
-  }
   await runToEnd(run);
 }
 
 async function run(): Promise<boolean> {
-  const soaked = args.from === null ? await soakOrHang() : readRun(args.from);
+  const soaked = args.from === null ? await play() : readRun(args.from);
   if (args.out !== null) writeFileSync(args.out, `${JSON.stringify(soaked, rounded)}\n`);
   const verdict = judge(soaked);
   console.log(`\n${toTable(verdict.findings)}\n`);
@@ -41,7 +34,7 @@ async function run(): Promise<boolean> {
   return verdict.isFlat;
 }
 
-async function soakOrHang(): Promise<SoakRun> {
+async function play(): Promise<SoakRun> {
   const { minutes, rate, seed, url } = args;
   console.log(`${minutes} minutes, ${rate} acts a second, --seed ${seed}`);
   let saidAtS = 0;
@@ -51,13 +44,7 @@ async function soakOrHang(): Promise<SoakRun> {
     console.log(toLine(sample));
   };
   const onStart = (pids: readonly number[]) => console.log(`the load has begun: processes ${pids.join(", ")}`);
-  try {
-    return await soak({ minutes, rate, seed, url, onSample, onStart });
-  } catch (error) {
-    // What failed only because its servers are being ended is no result. runToEnd ends this process.
-    if (isInterrupted) return await new Promise<never>(() => {});
-    throw error;
-  }
+  return await soak({ minutes, rate, seed, url, onSample, onStart });
 }
 
 function parse(): SoakArguments {
