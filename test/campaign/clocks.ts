@@ -1,9 +1,20 @@
 // Wall clocks that can be set, by libfaketime: it reads how far off a clock is from a file, at each look.
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { guard } from "../support/guardian.js";
 import { fakeTimeLibrary } from "./scenes.js";
+
+const run = promisify(execFile);
+
+// libfaketime leaves a semaphore and shared memory of each process that is killed.
+const cleanUp = `
+for file in /dev/shm/faketime_shm_* /dev/shm/sem.faketime_sem_*; do
+  [ "$file" -nt "$1/made" ] && ! kill -0 "\${file##*_}" 2>/dev/null && rm -f "$file"
+done
+rm -rf "$1"`;
 
 export class FakeClocks {
   readonly #folder: string;
@@ -16,8 +27,9 @@ export class FakeClocks {
   static async make(): Promise<FakeClocks> {
     const folder = await mkdtemp(join(tmpdir(), "leasehold-clocks-"));
     await chmod(folder, 0o755); // the server's user reads it
+    await writeFile(join(folder, "made"), "");
     const clocks = new FakeClocks(folder);
-    clocks.#guardian = guard('rm -rf "$1"', folder);
+    clocks.#guardian = guard(cleanUp, folder);
     return clocks;
   }
 
@@ -47,8 +59,9 @@ export class FakeClocks {
     for (const of of this.#files.keys()) await this.set(of, seconds);
   }
 
+  /** When the processes that had them have ended. */
   async remove(): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
+    await run("sh", ["-c", cleanUp, "remove", this.#folder]);
     this.#guardian?.release();
   }
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { compileSources } from "../support/compiled.js";
 import { randomFrom } from "../support/random.js";
 import { runToEnd } from "../support/run-to-end.js";
+import { keepServersInMemory } from "../support/server-folder.js";
 import { type CampaignArguments, readArguments, UsageError, usage } from "./arguments.js";
 import { check } from "./check/check.js";
 import { report } from "./report.js";
@@ -68,6 +69,7 @@ async function play(options: CampaignArguments, round: number, scene: Scene, log
 }
 
 async function campaign(options: CampaignArguments): Promise<boolean> {
+  await keepServersInMemory();
   const removeCompiled = await compileSources();
   const logs = options.keep ?? (await mkdtemp(join(tmpdir(), "leasehold-campaign-")));
   console.log(`--seed ${options.seed}, ${options.rounds} rounds of ${options.seconds} s from round ${options.from}`);

@@ -143,7 +143,7 @@ test("--no-wait and a --wait that has passed: 193, the holder is named, the comm
     `leasehold run: Could not lock "${key}", held by "the test" (fence ${lock.fence}). Try again later, or wait in the queue: leave out --no-wait.\n`,
   );
   expect(wait).toMatchObject({ code: 193, stdout: "" });
-  expect(wait.stderr).toMatch(/^leasehold run: Waited 2 s for .*, held by "the test"/);
+  expect(wait.stderr).toMatch(/^leasehold run: Waited 2000 ms for .*, held by "the test"/);
   expect(asJson.code).toBe(193);
   expect(JSON.parse(asJson.stderr)).toMatchObject({ error: { code: "not-acquired", holder: { owner: "the test" } } });
   expect(existsSync(join(folder, "must-not-be"))).toBe(false);

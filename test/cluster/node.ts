@@ -152,6 +152,7 @@ function configuration(home: string, programs: Programs, options: NodeOptions, g
           parameters: {
             max_connections: 200,
             shared_buffers: "64MB",
+            dynamic_shared_memory_type: "mmap", // in its folder: what is killed leaves nothing elsewhere
             wal_keep_size: "512MB",
             track_commit_timestamp: "on",
           },

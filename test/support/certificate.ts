@@ -2,9 +2,11 @@
 import { writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { generate } from "selfsigned";
 import { giveToServer } from "./server-binaries.js";
 import type { Settings } from "./settings.js";
+
+/** Loaded when it is needed: it takes longer to load than all the rest of what most processes of the tests load. */
+const generator = async () => (await import("selfsigned")).generate;
 
 /** Both as PEM. */
 export interface Certificate {
@@ -14,7 +16,7 @@ export interface Certificate {
 
 /** A root certificate: what `sslrootcert` names. */
 export async function makeAuthority(name = "Leasehold test authority"): Promise<Certificate> {
-  const { cert, private: key } = await generate([{ name: "commonName", value: name }], {
+  const { cert, private: key } = await (await generator())([{ name: "commonName", value: name }], {
     keyType: "ec",
     algorithm: "sha256",
     extensions: [
@@ -31,7 +33,7 @@ export async function makeCertificate(
   names: readonly string[],
   { isExpired = false }: { readonly isExpired?: boolean } = {},
 ): Promise<Certificate> {
-  const { cert, private: key } = await generate([{ name: "commonName", value: names[0] ?? "localhost" }], {
+  const { cert, private: key } = await (await generator())([{ name: "commonName", value: names[0] ?? "localhost" }], {
     keyType: "ec",
     algorithm: "sha256",
     ...(authority === null ? {} : { ca: authority }),

@@ -1,4 +1,6 @@
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startCluster } from "./cluster.js";
 import { systemBinaries } from "./server-binaries.js";
@@ -18,6 +20,23 @@ test("a cluster survives a crash, and nothing of it is left when it is destroyed
   expect(cluster.log).toContain("was not properly shut down");
   await cluster.destroy();
   expect(existsSync(cluster.dataDir)).toBe(false);
+});
+
+test.runIf(process.platform === "linux")("nothing is left of a cluster whose server was killed", async () => {
+  const segments = async () => await readFile("/proc/sysvipc/shm", "utf8");
+  const cluster = await startCluster();
+  const [shared] = await (await cluster.sql())`show dynamic_shared_memory_type`;
+  const pidFile = await readFile(join(cluster.dataDir, "postmaster.pid"), "utf8");
+  const [pid = 0, key, segment] = [pidFile.split("\n")[0], ...(pidFile.split("\n")[6]?.trim().split(/\s+/) ?? [])].map(
+    Number,
+  );
+  const row = new RegExp(`^ +${key} +${segment} `, "m");
+  expect(await segments()).toMatch(row);
+  process.kill(pid, "SIGKILL");
+  await cluster.destroy();
+
+  expect(await segments()).not.toMatch(row);
+  expect(shared?.dynamic_shared_memory_type).toBe("mmap"); // its memory of the other kind was in its folder
 });
 
 test("a standby follows, lags when told to, and is promoted to a new timeline", async () => {

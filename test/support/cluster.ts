@@ -64,6 +64,7 @@ export interface Standby extends Cluster {
 const defaults: Settings = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
+  dynamic_shared_memory_type: "mmap", // in its folder: what is killed leaves nothing elsewhere
   max_connections: 200,
   shared_buffers: "64MB",
   wal_keep_size: "256MB", // a standby is made without a replication slot

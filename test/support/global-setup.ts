@@ -10,7 +10,7 @@ import { migrate } from "./migrate.js";
 import { startPooler } from "./pooler.js";
 import { type SharedServer, startSharedServer, startTlsServer } from "./server.js";
 import { removeBinariesCopy } from "./server-binaries.js";
-import { prepareTemplate, removeTemplate } from "./server-folder.js";
+import { keepServersInMemory, prepareTemplate, removeTemplate } from "./server-folder.js";
 import { transportVariable } from "./transport.js";
 
 // For a server that outlives a run that is killed. Its address is in the environment, out of sight of ps.
@@ -26,6 +26,8 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   };
   try {
     const isOverTls = project.config.env?.[transportVariable] === "tls";
+    const keepNoMore = await keepServersInMemory();
+    undo.push(async () => keepNoMore());
     undo.push(await compileSources());
     project.onTestsRerun(compileAgain);
     const isTemplateNeeded = isOverTls || !process.env.TEST_DATABASE_URL;

@@ -90,7 +90,13 @@ async function isUsed(link: Link): Promise<boolean> {
 
 async function start(): Promise<ChildProcess> {
   const log = openSync(folder.log, "a", 0o600);
-  const settings = { port: await freePort(), listen_addresses: "127.0.0.1", unix_socket_directories: "" };
+  const settings = {
+    port: await freePort(),
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    // in its folder: a server that is killed leaves nothing elsewhere. Windows has memory of its own kind, which goes by itself.
+    ...(process.platform === "win32" ? {} : { dynamic_shared_memory_type: "mmap" }),
+  };
   const server = spawn(
     postgres,
     ["-D", folder.data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
