@@ -1,18 +1,34 @@
 // The programs of examples/, each as a process of its own against a real Postgres: they end well, and not without their locks.
 import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { CliProcess, type CliResult } from "../support/cli.js";
+import { compilePrograms } from "../support/compiled.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const names = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
-const withoutLocks = { TSX_TSCONFIG_PATH: join(root, "test/examples/without-locks.tsconfig.json") };
 
-function run(name: string, database: TestDatabase, env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
-  return new CliProcess("--import=tsx", [`examples/${name}`], { url: database.url, cwd: root, env }).result;
+const folder = await mkdtemp(join(tmpdir(), "leasehold-examples-"));
+afterAll(() => rm(folder, { recursive: true, force: true }));
+await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+const files = names.map((name) => join(root, "examples", name));
+await compilePrograms(files, join(folder, "with locks"), join(root, "tsconfig.json"));
+await compilePrograms(files, join(folder, "without locks"), join(root, "test/examples/without-locks.tsconfig.json"));
+
+function run(
+  name: string,
+  how: "with locks" | "without locks",
+  database: TestDatabase,
+  env: Readonly<Record<string, string>> = {},
+): Promise<CliResult> {
+  const program = join(folder, how, name.replace(/ts$/, "js"));
+  return new CliProcess(program, [], { url: database.url, cwd: folder, env }).result;
 }
 
 /** Leases of keys in their minimum hold, sessions of processes that were killed: the examples make them. */
@@ -37,11 +53,11 @@ describe.each(names)("%s", (name) => {
 
   test("finds out when locks exclude nobody; with its locks it ends well, and leaves no table", async () => {
     const database = await exampleDatabase();
-    const without = await run(name, database, withoutLocks);
+    const without = await run(name, "without locks", database);
     expect(without.stdout).toMatch(/^FAILED: /m);
     expect(without.code).toBe(1);
 
-    const { code, stdout, stderr } = await run(name, database);
+    const { code, stdout, stderr } = await run(name, "with locks", database);
     expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^ok: /m);
     expect(stdout).not.toContain("FAILED");
@@ -51,7 +67,7 @@ describe.each(names)("%s", (name) => {
 });
 
 test("cron.ts finds out when there is no minimum hold", async () => {
-  const { code, stdout } = await run("cron.ts", await exampleDatabase(), { ...withoutLocks, BREAKS: "minimum hold" });
+  const { code, stdout } = await run("cron.ts", "without locks", await exampleDatabase(), { BREAKS: "minimum hold" });
   expect(stdout).toMatch(/^FAILED: /m);
   expect(code).toBe(1);
 });

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 import { surroundings, tables } from "../readme-surroundings.js";
 import { CliProcess } from "../support/cli.js";
+import { compilePrograms } from "../support/compiled.js";
 import { entryPaths } from "../support/entry-paths.js";
 import { guard } from "../support/guardian.js";
 
@@ -80,10 +81,6 @@ export async function prepareProgram(name: string): Promise<StartProgram> {
   const found = blocks("ts").filter(({ text }) => text.startsWith(`// ${name}\n`));
   if (found.length !== 1) throw new Error(`expected one block that begins with // ${name}, there are ${found.length}`);
   const folder = await createProject({ [name]: found[0]?.text ?? "" });
-  return (url, env = {}) =>
-    new CliProcess("--import=tsx", [join(folder, name)], {
-      url,
-      cwd: root, // where tsx is
-      env: { ...env, TSX_TSCONFIG_PATH: join(folder, "tsconfig.json") },
-    });
+  await compilePrograms([join(folder, name)], folder, join(folder, "tsconfig.json"));
+  return (url, env = {}) => new CliProcess(join(folder, name.replace(/ts$/, "js")), [], { url, cwd: folder, env });
 }

@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/prom
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
 import { bundle } from "../../scripts/build/bundle.js";
 import { guard } from "./guardian.js";
 
@@ -13,8 +13,12 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 /** In the environment, so that the processes of vitest have it, too. */
 const variable = "LEASEHOLD_TEST_COMPILED";
 
-/** Compiles into a temporary folder, which goes when this process ends in any way. Returns what removes it. */
+/**
+ * Compiles into a temporary folder, which goes when this process ends in any way. Returns what removes it. Where that has been done, by this process
+ * or the one that started it, nothing is done again.
+ */
 export async function compileSources(): Promise<() => Promise<void>> {
+  if (process.env[variable] !== undefined) return async () => undefined;
   const folder = await mkdtemp(join(tmpdir(), "leasehold-compiled-"));
   const guardian = guard('rm -rf "$1"', folder);
   await writeFile(join(folder, "package.json"), '{ "type": "module" }');
@@ -36,20 +40,23 @@ export async function compileAgain(): Promise<void> {
 async function compileInto(folder: string): Promise<void> {
   await Promise.all([
     bundle(root.replace(/\/$/, ""), "esm", join(folder, "dist")),
-    build({
-      entryPoints: await programs(),
-      outdir: folder,
-      outbase: root,
-      bundle: true,
-      splitting: true,
-      packages: "external",
-      ignoreAnnotations: true, // package.json says of src/ that its modules have no side effects: those of test/ have
-      platform: "node",
-      format: "esm",
-      target: "node20",
-      sourcemap: "inline",
-    }),
+    build({ ...bundled, entryPoints: await programs(), outdir: folder, outbase: root, sourcemap: "inline" }),
   ]);
+}
+
+const bundled = {
+  bundle: true,
+  splitting: true,
+  packages: "external",
+  ignoreAnnotations: true, // package.json says of src/ that its modules have no side effects: those of test/ have
+  platform: "node",
+  format: "esm",
+  target: "node20",
+} as const satisfies BuildOptions;
+
+/** Compiles programs of users into `folder`, from which Node finds their packages. `tsconfig` says where this one is: in its sources. */
+export async function compilePrograms(files: readonly string[], folder: string, tsconfig: string): Promise<void> {
+  await build({ ...bundled, entryPoints: [...files], outdir: folder, tsconfig });
 }
 
 /** The sources of test/ that tests start: those that serve a test (worker.ts), or that read their arguments. */
