@@ -30,6 +30,11 @@ describe("leaks", () => {
     expect(broken([...story(), { p: "b", t: at(100), e: "uncaught", text: "Error: no\n  at" }])).toEqual(["leak"]);
   });
 
+  test("a process that was killed before it began, and one that never began", () => {
+    expect(broken(doctored(story(), isSaid("b", { e: "hello" }), null))).toEqual([]);
+    expect(broken(doctored(story(), isSaid("a", { e: "hello" }), null))).toEqual(["log"]);
+  });
+
   test("an end that is none", () => {
     const isExit = (of: string) => (entry: Entry) => entry.e === "exit" && entry.of === of;
     expect(broken(doctored(story(), isSaid("a", { e: "bye" }), null))).toEqual(["leak"]);
@@ -53,6 +58,8 @@ describe("leaks", () => {
     const lock = { ...left, table: "left locks", classid: 1, objid: 100, pid: 9_100 } as const;
     expect(broken([...story(), { ...session, seenAt: wall(20_000) }, lock])).toEqual(["leak"]);
     expect(broken([...story(), lock])).toEqual([]); // of a session that nobody knows
+    const ofPsql = doctored(story(), isSaid("a", { e: "hello" }), { client: "psql" });
+    expect(broken([...ofPsql, { ...session, seenAt: wall(20_000) }, lock])).toEqual([]);
   });
 });
 

@@ -91,7 +91,9 @@ function checkLeftConnections(history: History, report: Report): void {
   for (const entry of history.left.locks) {
     const session = history.left.sessions.find(({ sessionId, pid }) => sessionId === entry.objid && pid === entry.pid);
     const process = session && history.processOf(session.owner);
-    if (process?.bye) {
+    if (process?.bye && process.hello?.client !== "node") {
+      report.unsure("leak", "advisory locks of connections that are not the library's");
+    } else if (process?.bye) {
       report.object(
         "leak",
         `${process.name} had closed everything, and its session ${entry.objid} still has its advisory lock`,

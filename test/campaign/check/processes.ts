@@ -138,7 +138,8 @@ export class Process {
 
   /** After the last entry: belief and calls go to their handles. */
   conclude(report: Report): void {
-    if (this.hello === undefined)
+    if (this.hello === undefined && this.isKilled) report.unsure("log", "processes that were killed before they began");
+    else if (this.hello === undefined)
       report.object(
         "log",
         `${this.name} never said hello`,

@@ -103,6 +103,23 @@ describe("P4", () => {
     ]);
   });
 
+  test("a share that somebody removed who was not granted it himself: of a dead holder, and of one that lives", () => {
+    const story = new Story();
+    for (const process of ["a", "b"]) story.hello(process, 0);
+    story.beats("a", 10, 900);
+    story.beats("b", 10, 20_000);
+    const held = story.grant("a", "key", 100, { terms: { mode: "shared", weight: 1 }, ttlMs: 20_000 });
+    story.kill("a", 900);
+    story.recordRelease(held, 6_500);
+    story.bye("b", 20_000);
+
+    expect(objections(story.entries)).toEqual([]);
+    const time = { at: wall(4_900), committedAt: wall(4_900) }; // its takeover delay is 5 s
+    expect(objections(doctored(story.entries, isRelease(held), time))).toEqual([
+      expect.stringMatching(/^P4: "key": fence 1010 .* was deleted at 4.900 s/),
+    ]);
+  });
+
   test("a holder that died after a release by force, and another such release, which frees the key", () => {
     const story = new Story();
     for (const process of ["a", "b"]) story.hello(process, 0);

@@ -4,6 +4,7 @@ import type { GrantRow } from "./entries.js";
 import type { History } from "./history.js";
 import { grantOf, type Hold, type KeyHistory } from "./keys.js";
 import { type Call, type Handle, nameOf } from "./processes.js";
+import { lifeOf } from "./sessions.js";
 import { SLACK } from "./times.js";
 import type { Report } from "./verdict.js";
 import { sayHold, sayKey } from "./words.js";
@@ -51,6 +52,8 @@ function checkEnd(
     return;
   }
   if (hold.handles.some((handle) => mayHaveReleased(handle, anonymous, t))) return;
+  // Whoever asks for a key removes the shares of the dead from it, also when it is not granted itself.
+  if (end.op === "D" && last.kind === "share" && lifeOf(history, last, end.at, end.node).is !== "alive") return;
   // by force once more: at once, or because the holder had died meanwhile
   if (revoked !== undefined && mayBeForced(history, key, forces, t)) return;
   if (isGivenBack(key, hold, t)) return;

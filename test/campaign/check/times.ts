@@ -37,12 +37,16 @@ export class Times {
     });
     const current = new Map<string, number>();
     for (const { t, node, offset } of [...steps].sort((one, other) => one.t - other.t)) {
-      const last = current.get(node) ?? 0;
+      const isSet = offset !== (current.get(node) ?? 0);
       current.set(node, offset);
-      if (offset === last || this.#firstStep.has(node)) continue;
-      // A clock that goes back shows the same times twice: those before the step are mapped up to where it goes back to.
-      const wall = this.isKnown ? this.wallOf(t) + Math.min(0, offset - last) - SLACK : Number.NEGATIVE_INFINITY;
-      this.#firstStep.set(node, { t, wall });
+      if (!isSet) continue;
+      const first = this.#firstStep.get(node);
+      // A clock that goes back shows the same times twice, and with each step perhaps older ones: those before the first step are mapped up to
+      // the oldest that it has gone back to.
+      const shown = this.isKnown
+        ? this.wallOf(t) + (first === undefined ? Math.min(0, offset) : offset) - SLACK
+        : Number.NEGATIVE_INFINITY;
+      this.#firstStep.set(node, { t: first?.t ?? t, wall: Math.min(first?.wall ?? shown, shown) });
     }
   }
 
