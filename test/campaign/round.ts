@@ -127,8 +127,8 @@ export async function playRound({ round, seed, scene, seconds, folder }: RoundOp
     disturbed: new Set(),
     isServerDisturbed: false,
     replace: async (actor) => {
-      const index = stage.actors.indexOf(actor);
       const others = stage.isOver() ? [] : [await startActor(actor.kind)];
+      const index = stage.actors.indexOf(actor); // others have come and gone meanwhile
       stage.actors.splice(index, 1, ...others);
     },
     retarget: (actors) => {

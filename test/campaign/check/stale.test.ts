@@ -84,6 +84,14 @@ describe("P4", () => {
     expect(broken(doctored(entries, isSaid("a", { e: "settled", t: at(3_110) }), { outcome: "done" }))).toEqual(["P4"]);
   });
 
+  test("not once the server's clock has been set", () => {
+    const { entries } = story();
+    const done = doctored(entries, isSaid("a", { e: "settled", t: at(3_110) }), { outcome: "done" });
+    const step = { p: "nemesis", e: "server-clock", node: "one", offset: -5_000_000 } as const;
+    expect(broken([...done, { ...step, t: at(2_500) }])).toEqual([]);
+    expect(broken([...done, { ...step, t: at(15_000) }])).toContain("P4");
+  });
+
   test("a share that vanished, and a lease", () => {
     const { entries, share, held } = story();
     const time = { at: wall(6_500), committedAt: wall(6_500) };

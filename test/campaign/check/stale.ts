@@ -151,6 +151,10 @@ function checkCall(history: History, call: Call, report: Report): void {
   if (settled === undefined || !needsLock.has(entry.call)) return;
   report.checked("P4", "calls by fences and tokens that had ended");
   if (settled.outcome !== "done") return;
+  if (history.times.firstStepAt <= settled.t) {
+    report.unsure("P4", "calls by what a clock that was set back may have brought to life");
+    return;
+  }
   const handle = entry.lock === undefined ? undefined : process.handles.get(entry.lock);
   const hold = handle && history.keys.get(handle.grant.key)?.hold(handle.fence);
   const until = hold && lastMoment(history, hold);
