@@ -15,6 +15,7 @@ nothing of the library reads what they wrote down. The exit code says whether ev
   --quick              one short round of each scene, two at a time: about 3 minutes
   --results <file>     append a line for each round to this file, to go on later with --from, and for --report
   --keep <folder>      keep the logs of all rounds there (default: those of rounds with a violation, in a temporary folder)
+  --again <folder>     play nothing; check the logs there once more, after the checker was changed, and correct the lines of --results
   --report <file>      play nothing; print the tables of a results file`;
 
 export interface CampaignArguments {
@@ -26,6 +27,7 @@ export interface CampaignArguments {
   readonly parallel: number;
   readonly results: string | undefined;
   readonly keep: string | undefined;
+  readonly again: string | undefined;
   readonly report: string | undefined;
 }
 
@@ -38,6 +40,7 @@ export function readArguments(args: readonly string[]): CampaignArguments | "hel
   if (scene !== undefined && !scenes.some(({ name }) => name === scene)) {
     throw new UsageError(`--scene must be one of ${scenes.map(({ name }) => name).join(", ")}, not ${scene}`);
   }
+  if (values.again !== undefined && values.results === undefined) throw new UsageError("--again needs --results");
   const number = (name: "rounds" | "seconds" | "seed" | "from" | "parallel", least: number, usual: number): number => {
     const text = values[name];
     if (text === undefined) return usual;
@@ -56,6 +59,7 @@ export function readArguments(args: readonly string[]): CampaignArguments | "hel
     parallel: number("parallel", 1, values.quick ? 2 : 1),
     results: values.results,
     keep: values.keep,
+    again: values.again,
     report: values.report,
   };
 }
@@ -75,6 +79,7 @@ function parse(args: readonly string[]) {
         parallel: text,
         results: text,
         keep: text,
+        again: text,
         report: text,
         quick: flag,
         help: flag,

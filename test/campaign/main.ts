@@ -1,6 +1,7 @@
 // npm run campaign: see arguments.ts for what it takes, README.md for what it does.
 import "../support/watch.js";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileSources } from "../support/compiled.js";
@@ -10,7 +11,7 @@ import { keepServersInMemory } from "../support/server-folder.js";
 import { type CampaignArguments, readArguments, UsageError, usage } from "./arguments.js";
 import { check } from "./check/check.js";
 import { report } from "./report.js";
-import { appendResult, type RoundResult, readLog, readResults, resultOf } from "./results.js";
+import { appendResult, type RoundResult, readLog, readResults, resultOf, writeResults } from "./results.js";
 import { playRound } from "./round.js";
 import { type Scene, scenes } from "./scenes.js";
 
@@ -68,7 +69,30 @@ async function play(options: CampaignArguments, round: number, scene: Scene, log
   return result;
 }
 
-async function campaign(options: CampaignArguments): Promise<boolean> {
+/** What the checker of today says of logs that were kept. */
+async function judgeAgain(logs: string, resultsFile: string): Promise<boolean> {
+  const results = [...(await readResults(resultsFile))];
+  let broken = 0;
+  for (const name of await readdir(logs)) {
+    const at = results.findIndex(({ round, scene }) => name === `round-${round}-${scene}`);
+    const before = results[at];
+    if (before === undefined) continue;
+    const folder = join(logs, name);
+    const files = (await readdir(folder)).filter((file) => file.endsWith(".jsonl")).map((file) => join(folder, file));
+    const verdict = check(files);
+    const { round, seed, scene, seconds } = before;
+    results[at] = resultOf({ round, seed, scene, seconds }, verdict, await readLog(files));
+    console.log(
+      `round ${round}, ${scene}: ${before.violations.length} violations before, ${verdict.violations.length} now`,
+    );
+    for (const { promise, text } of verdict.violations) console.log(`FAIL  ${promise}: ${text}`);
+    if (verdict.violations.length > 0) broken += 1;
+  }
+  await writeResults(resultsFile, results);
+  return broken === 0;
+}
+
+async function campaign(options: CampaignArguments, interrupted: AbortSignal): Promise<boolean> {
   await keepServersInMemory();
   const removeCompiled = await compileSources();
   const logs = options.keep ?? (await mkdtemp(join(tmpdir(), "leasehold-campaign-")));
@@ -76,6 +100,9 @@ async function campaign(options: CampaignArguments): Promise<boolean> {
   const pool = scenes.filter(({ name }) => options.scene === undefined || name === options.scene);
   let next = options.from;
   let broken = 0;
+  interrupted.addEventListener("abort", () => {
+    if (options.keep === undefined && broken === 0) rmSync(logs, { recursive: true, force: true });
+  });
   const playOn = async (): Promise<void> => {
     while (next < options.from + options.rounds) {
       const round = next;
@@ -100,6 +127,8 @@ if (options === "help") {
   console.log(usage);
 } else if (options.report !== undefined) {
   console.log(report(await readResults(options.report)));
+} else if (options.again !== undefined) {
+  process.exitCode = (await judgeAgain(options.again, options.results ?? "")) ? 0 : 1;
 } else {
-  await runToEnd(() => campaign(options));
+  await runToEnd((interrupted) => campaign(options, interrupted));
 }

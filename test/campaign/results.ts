@@ -1,5 +1,5 @@
 // What a round came to: one line of a results file.
-import { appendFile, readFile } from "node:fs/promises";
+import { appendFile, readFile, rename, writeFile } from "node:fs/promises";
 import type { Verdict } from "./check/check.js";
 import type { Entry } from "./log.js";
 
@@ -72,6 +72,12 @@ export async function readLog(files: readonly string[]): Promise<readonly Entry[
     for (const line of lines) entries.push(JSON.parse(line));
   }
   return entries;
+}
+
+/** All or nothing. */
+export async function writeResults(file: string, results: readonly RoundResult[]): Promise<void> {
+  await writeFile(`${file}.new`, results.map((result) => `${JSON.stringify(result)}\n`).join(""));
+  await rename(`${file}.new`, file);
 }
 
 export async function appendResult(file: string, result: RoundResult): Promise<void> {
