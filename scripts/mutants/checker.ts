@@ -85,8 +85,34 @@ export const checker: readonly Mutant[] = [
   {
     name: "checker: any release by force is taken for asked for (P4)",
     file: `${folder}/stale.ts`,
-    edits: [["if (forces.some((call) => mayBeUnderWay(call, t))) return;", "if (forces.length >= 0) return;"]],
+    edits: [
+      ["if (forces.some((call) => mayBeUnderWay(call, t))) return true;", "if (forces.length >= 0) return true;"],
+    ],
     tests: by("stale"),
+  },
+  {
+    name: "checker: whose share vanished is not asked whether it lives (P4)",
+    file: `${folder}/stale.ts`,
+    edits: [['lifeOf(history, last, end.at, end.node).is !== "alive"', "lifeOf !== undefined"]],
+    tests: by("stale"),
+  },
+  {
+    name: "checker: nothing stale is looked at in a round in which a clock is set (P4)",
+    file: `${folder}/stale.ts`,
+    edits: [["history.times.firstStepAt <= settled.t", "history.times.firstStepAt < 1e18"]],
+    tests: by("stale"),
+  },
+  {
+    name: "checker: only the first time that a clock is set back is reckoned with",
+    file: `${folder}/times.ts`,
+    edits: [["Math.min(first?.wall ?? shown, shown)", "first?.wall ?? shown"]],
+    tests: by("times"),
+  },
+  {
+    name: "checker: any call explains a second locker's connections (P11)",
+    file: `${folder}/leaks.ts`,
+    edits: [['call === "close" || mustFail !== undefined;', "call !== undefined || mustFail !== undefined;"]],
+    tests: by("leaks"),
   },
   {
     name: "checker: a renewal of what had expired is let pass (P5)",

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.js";
-import { cliEnvironment, runCli } from "../support/cli.js";
+import { callCli, cliEnvironment, runCli } from "../support/cli.js";
 import { cliProgram } from "../support/compiled.js";
 import { createDatabase } from "../support/database.js";
 
@@ -28,30 +28,30 @@ test("--version is that of the package, and -v, of every command", async () => {
 });
 
 test.each(names)("leasehold %s --help says how to call it, with every option, and needs no database", async (name) => {
-  const { code, stdout, stderr } = await runCli(cli, [name, "--help"]);
+  const { code, stdout, stderr } = await callCli([name, "--help"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain(`Usage: leasehold ${name}`);
   const command = await commands[name]?.();
   for (const [option, { short }] of Object.entries(command?.options ?? {}))
     expect(stdout).toMatch(new RegExp(`^  ${short === undefined ? "    " : `-${short}, `}--${option} `, "m"));
-  expect((await runCli(cli, ["help", name])).stdout).toBe(stdout);
-  expect((await runCli(cli, [name, "-h"])).stdout).toBe(stdout);
+  expect((await callCli(["help", name])).stdout).toBe(stdout);
+  expect((await callCli([name, "-h"])).stdout).toBe(stdout);
 });
 
 test.each(names)("leasehold %s --examples prints those that its help ends with, and nothing else", async (name) => {
-  const { code, stdout, stderr } = await runCli(cli, [name, "--examples"]);
+  const { code, stdout, stderr } = await callCli([name, "--examples"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const command = await commands[name]?.();
   const lines = (command?.examples ?? []).map(({ text, call }) => `# ${text}\n${call}\n`);
   expect(lines.length).toBeGreaterThan(0);
   expect(stdout).toBe(lines.join("\n"));
-  const { stdout: help } = await runCli(cli, [name, "--help"]);
+  const { stdout: help } = await callCli([name, "--help"]);
   expect(help.split("\nExamples:\n")[1]?.replaceAll(/^ {2}/gm, "")).toBe(stdout);
 });
 
 test("--examples alone prints those of all commands", async () => {
   const [all, ...each] = await Promise.all(
-    [[], ...names.map((name) => [name])].map((args) => runCli(cli, [...args, "--examples"])),
+    [[], ...names.map((name) => [name])].map((args) => callCli([...args, "--examples"])),
   );
   expect(all).toEqual({ code: 0, stdout: each.map(({ stdout }) => stdout).join("\n"), stderr: "" });
 });
@@ -110,7 +110,7 @@ test.each([
     "leasehold ls: --embedded has an address of its own: leave out --url and --direct-url\n",
   ],
 ])("%j is a wrong command line: exit code 2", async (args, message) => {
-  expect(await runCli(cli, args)).toEqual({ code: 2, stdout: "", stderr: message });
+  expect(await callCli(args)).toEqual({ code: 2, stdout: "", stderr: message });
 });
 
 test.each([
@@ -135,16 +135,16 @@ test.each([
   [["run", "--", "key", "--"], "the command to run is missing: leasehold run <key> -- <command>"],
   [["run", "k", "--wait", "1s", "--no-wait", "--", "true"], "--wait and --no-wait exclude each other"],
 ])("%j is a wrong command line of run: an exit code that commands do not have", async (args, message) => {
-  expect(await runCli(cli, args)).toEqual({ code: 196, stdout: "", stderr: `leasehold run: ${message}\n` });
+  expect(await callCli(args)).toEqual({ code: 196, stdout: "", stderr: `leasehold run: ${message}\n` });
 });
 
 test("a key, a duration or an address that cannot be one is a wrong command line, in the words of the command line", async () => {
   const { url } = database;
   const wrong = await Promise.all([
-    runCli(cli, ["run", "k".repeat(513), "--", "true"], { url }),
-    runCli(cli, ["run", "k", "--ttl", "1ms", "--", "true"], { url }),
-    runCli(cli, ["run", "k", "--url", "mysql://a", "--", "true"]),
-    runCli(cli, ["ls", "--url", "mysql://a"]),
+    callCli(["run", "k".repeat(513), "--", "true"], { url }),
+    callCli(["run", "k", "--ttl", "1ms", "--", "true"], { url }),
+    callCli(["run", "k", "--url", "mysql://a", "--", "true"]),
+    callCli(["ls", "--url", "mysql://a"]),
   ]);
   expect(wrong.map(({ code }) => code)).toEqual([196, 196, 196, 2]);
   expect(wrong.map(({ stderr }) => stderr.split(", got")[0])).toEqual([
@@ -153,6 +153,12 @@ test("a key, a duration or an address that cannot be one is a wrong command line
     "leasehold run: --url: expected an address that starts with postgres:// or postgresql://",
     "leasehold ls: --url: expected an address that starts with postgres:// or postgresql://",
   ]);
+});
+
+test("a process ends with that exit code, and with that of run", async () => {
+  const wrong = await Promise.all([runCli(cli, ["migrat"]), runCli(cli, ["run", "k"])]);
+  expect(wrong).toEqual([await callCli(["migrat"]), await callCli(["run", "k"])]);
+  expect(wrong.map(({ code }) => code)).toEqual([2, 196]);
 });
 
 test("options of the command behind -- are its own", async () => {
@@ -167,7 +173,7 @@ test("options of the command behind -- are its own", async () => {
 test("without an address it says how to give one", async () => {
   const asks = names.filter((name) => !["sql", "run", "show", "release", "completion", "man"].includes(name));
   const all = [...asks.map((name) => [name]), ["show", "k"], ["release", "--force", "k"]];
-  for (const { code, stdout, stderr } of await Promise.all(all.map((args) => runCli(cli, args)))) {
+  for (const { code, stdout, stderr } of await Promise.all(all.map((args) => callCli(args)))) {
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     for (const way of ["LEASEHOLD_DATABASE_URL", "DATABASE_URL", "--url", "PGHOST", "--embedded"])
       expect(stderr).toContain(way);

@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
+import { vi } from "vitest";
 import { closed, opened } from "./resources.js";
 import { noteSignal, noteStderr } from "./uncaught.js";
 
@@ -132,6 +133,44 @@ export async function runCli(
   if (options.input !== undefined) child.write(options.input);
   child.endInput();
   return await child.result;
+}
+
+let lastCall: Promise<unknown> = Promise.resolve();
+
+/**
+ * The same within this process, one call after the other, for what is decided before anything is done: to start a process takes 0.2 s of a
+ * processor, and there are hundreds of ways to be wrong.
+ */
+export function callCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const call = lastCall.then(() => callMain(args, options));
+  lastCall = call.catch(() => undefined);
+  return call;
+}
+
+async function callMain(args: readonly string[], options: CliOptions): Promise<CliResult> {
+  const { main } = await import("../../src/cli/main.js");
+  const { env } = process;
+  const written = { stdout: "", stderr: "" };
+  const streams = (["stdout", "stderr"] as const).map((name) => ({
+    name,
+    listeners: process[name].listeners("error"),
+  }));
+  const spies = streams.map(({ name }) =>
+    vi.spyOn(process[name], "write").mockImplementation((text) => {
+      written[name] += String(text);
+      return true;
+    }),
+  );
+  process.env = cliEnvironment(options);
+  try {
+    return { code: await main(args), ...written };
+  } finally {
+    process.env = env;
+    for (const spy of spies) spy.mockRestore();
+    for (const { name, listeners } of streams)
+      for (const listener of process[name].listeners("error"))
+        if (!listeners.includes(listener)) process[name].off("error", listener as () => void);
+  }
 }
 
 /** Whether a shell is there to try completions in. Says so loudly, as what it tests stays untested. */
