@@ -178,8 +178,10 @@ function endOf(history: History, hold: Hold, token: string | null): Bound | unde
 function tokenOf(history: History, handle: Handle, versions: readonly GrantRow[]): string | null {
   if (handle.grant.token !== null) return handle.grant.token;
   if (handle.call.entry.call !== "adopt") return versions[0]?.token ?? null;
-  const known = versions.filter(({ at, node }) => (history.times.monotonic(at, node) ?? 0) <= handle.told + SLACK);
-  return known.at(-1)?.token ?? null;
+  // those that a server had alone which was replaced stand behind the others
+  const told = ({ at, node }: GrantRow): number => history.times.monotonic(at, node) ?? 0;
+  const known = versions.filter((row) => told(row) <= handle.told + SLACK);
+  return known.sort((one, other) => told(one) - told(other)).at(-1)?.token ?? null;
 }
 
 function ms(us: number): string {

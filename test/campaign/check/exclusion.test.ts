@@ -218,4 +218,29 @@ describe("P1, as clients see it", () => {
       expect(broken(forced).includes("P1"), String(limits)).toBe(limits.length === 0);
     }
   });
+
+  test("who has adopted a lock has its newest token, also where a server that was replaced knew of another renewal", () => {
+    const story = new Story(["async-failover"]);
+    story.hello("a", 0);
+    const held = story.grant("a", "key", 100, { terms: shared });
+    story.recordRenewal(held, 150);
+    const lost = story.entries.at(-1);
+    const adoption = story.call("a", 200, { call: "adopt", keys: ["key"], lock: held.grant.lock });
+    story.recordRenewal(held, 201, {
+      token: story.token(),
+      sessionId: story.sessionOf("b"),
+      owner: story.ownerOf("b"),
+    });
+    const adopted = { ...held, grant: { ...held.grant, lock: "90" } };
+    story.settle("a", 202, adoption, { grants: [adopted.grant] });
+    story.believe(adopted, 203, 403);
+    story.release(adopted, 500);
+    story.bye("a", 2_000);
+    const renewal = (entry: (typeof story.entries)[number]) => entry === lost;
+
+    expect(objections(story.entries)).toEqual([]);
+    expect(objections(doctored(story.entries, renewal, { isLost: true }))).toEqual([]);
+    const late = doctored(story.entries, isSaid("a", { e: "belief", t: at(403) }), { t: at(600), until: at(601) });
+    expect(broken(doctored(late, renewal, { isLost: true }))).toContain("P1");
+  });
 });
