@@ -1,22 +1,18 @@
 // The programs of examples/, each as a process of its own against a real Postgres: they end well, and not without their locks.
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { CliProcess, type CliResult } from "../support/cli.js";
-import { compilePrograms } from "../support/compiled.js";
+import { compilePrograms, makeProject } from "../support/compiled.js";
 import { createDatabase, type TestDatabase } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const names = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
 
-const folder = await mkdtemp(join(tmpdir(), "leasehold-examples-"));
-afterAll(() => rm(folder, { recursive: true, force: true }));
-await writeFile(join(folder, "package.json"), '{ "type": "module" }');
-await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+const { folder, remove } = await makeProject("examples");
+afterAll(remove);
 const files = names.map((name) => join(root, "examples", name));
 await compilePrograms(files, join(folder, "with locks"), join(root, "tsconfig.json"));
 await compilePrograms(files, join(folder, "without locks"), join(root, "test/examples/without-locks.tsconfig.json"));

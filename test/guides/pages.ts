@@ -1,15 +1,13 @@
 // The guides as their readers have them: their blocks of code, and a project in which these are compiled and run.
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 import { surroundings, tables } from "../readme-surroundings.js";
 import { CliProcess } from "../support/cli.js";
-import { compilePrograms } from "../support/compiled.js";
+import { compilePrograms, makeProject } from "../support/compiled.js";
 import { entryPaths } from "../support/entry-paths.js";
-import { guard } from "../support/guardian.js";
 
 export const root: string = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -51,12 +49,8 @@ export function blocks(language: string, path?: string): readonly Block[] {
 
 /** A project that has this package and the libraries of ours, in a folder that is removed with the test file. */
 export async function createProject(files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "leasehold-guides-"));
-  const guardian = guard('rm -rf "$1"', folder);
-  afterAll(async () => {
-    await rm(folder, { recursive: true, force: true });
-    guardian.release();
-  });
+  const { folder, remove } = await makeProject("guides");
+  afterAll(remove);
   const settings = {
     extends: join(root, "tsconfig.json"),
     compilerOptions: { paths: entryPaths(root), noUnusedLocals: false },
@@ -66,11 +60,9 @@ export async function createProject(files: Readonly<Record<string, string>>): Pr
     ...files,
     "surroundings.d.ts": surroundings,
     "tables.ts": tables,
-    "package.json": '{ "type": "module" }',
     "tsconfig.json": JSON.stringify(settings),
   };
   for (const [name, text] of Object.entries(all)) await writeFile(join(folder, name), text);
-  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   return folder;
 }
 

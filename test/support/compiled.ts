@@ -19,17 +19,26 @@ const variable = "LEASEHOLD_TEST_COMPILED";
  */
 export async function compileSources(): Promise<() => Promise<void>> {
   if (process.env[variable] !== undefined) return async () => undefined;
-  const folder = await mkdtemp(join(tmpdir(), "leasehold-compiled-"));
-  const guardian = guard('rm -rf "$1"', folder);
-  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
-  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  const { folder, remove } = await makeProject("compiled");
   await compileInto(folder);
   process.env[variable] = folder;
   return async () => {
     delete process.env[variable];
+    await remove();
+  };
+}
+
+/** A temporary folder with ES modules that find the packages of ours. It goes when this process ends in any way. */
+export async function makeProject(name: string): Promise<{ readonly folder: string; remove(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), `leasehold-${name}-`));
+  const guardian = guard('rm -rf "$1"', folder);
+  const remove = async () => {
     await rm(folder, { recursive: true, force: true });
     guardian.release();
   };
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  return { folder, remove };
 }
 
 /** Once more, because something was written: vitest watches. */

@@ -26,8 +26,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   };
   try {
     const isOverTls = project.config.env?.[transportVariable] === "tls";
-    const keepNoMore = await keepServersInMemory();
-    undo.push(async () => keepNoMore());
+    await keepServersInMemory();
     undo.push(await compileSources());
     project.onTestsRerun(compileAgain);
     const isTemplateNeeded = isOverTls || !process.env.TEST_DATABASE_URL;

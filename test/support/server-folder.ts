@@ -40,14 +40,10 @@ const ENOUGH_BYTES = 4 * 2 ** 30;
 
 /**
  * From now on this process, and those that it starts, make the folders of servers in memory, where that has room: to make and to remove the
- * files of hundreds of databases takes a tenth of all the processor time of a run on a disk. Returns what ends that. Not for measurements.
+ * files of hundreds of databases takes a tenth of all the processor time of a run on a disk. Not for measurements.
  */
-export async function keepServersInMemory(): Promise<() => void> {
-  if (!(await hasRoom(memory))) return () => undefined;
-  process.env[placeVariable] = memory;
-  return () => {
-    delete process.env[placeVariable];
-  };
+export async function keepServersInMemory(): Promise<void> {
+  if (await hasRoom(memory)) process.env[placeVariable] = memory;
 }
 
 async function hasRoom(folder: string): Promise<boolean> {
