@@ -1,14 +1,12 @@
 import { expect, test } from "vitest";
 import type { Facts } from "../../src/cli/doctor/facts.js";
 import { findingsIn, hasProblem } from "../../src/cli/doctor/findings.js";
-import { runCli } from "../support/cli.js";
+import { callCli } from "../support/cli.js";
 import { startCluster } from "../support/cluster.js";
-import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { findPgBouncer, startPgBouncer } from "../support/pgbouncer.js";
 
-const cli = cliProgram();
 const database = await createDatabase();
 const pgbouncer = await findPgBouncer();
 
@@ -273,13 +271,13 @@ interface Report {
 }
 
 async function examine(url: string): Promise<Report & { code: unknown }> {
-  const { code, stdout, stderr } = await runCli(cli, ["doctor", "--json"], { url });
+  const { code, stdout, stderr } = await callCli(["doctor", "--json"], { url });
   expect(stderr).toBe("");
   return { code, ...(JSON.parse(stdout) as Report) };
 }
 
 test("a migrated database passes, and the report is for people", async () => {
-  const { code, stdout, stderr } = await runCli(cli, ["doctor"], database);
+  const { code, stdout, stderr } = await callCli(["doctor"], database);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/^ok {7}versions +leasehold \d+\.\d+\.\d+, Node \d+\.\d+\.\d+, Postgres \d+/m);
   expect(stdout).toMatch(/^ok {7}schema +The schema has version \d+\.$/m);
@@ -321,7 +319,7 @@ test("the owner, its members and superusers are told to give the application a r
   const [owner, member, app] = [await createRole(empty), await createRole(empty), await createRole(empty)];
   await empty.sql.unsafe(`grant create on database ${empty.name} to ${owner.name}`);
   await empty.sql.unsafe(`grant ${owner.name} to ${member.name}`);
-  expect(await runCli(cli, ["migrate", "--grant-to", app.name], owner)).toMatchObject({ code: 0 });
+  expect(await callCli(["migrate", "--grant-to", app.name], owner)).toMatchObject({ code: 0 });
   const found = async (url: string) => {
     const { code, findings } = await examine(url);
     const { level, message, advice } = findings.find(({ check }) => check === "role") ?? {};
@@ -402,7 +400,7 @@ test.skipIf(!pgbouncer)("a transaction pooler under the session is a problem, wi
 });
 
 test("a server that cannot be reached: exit code 1, and why", async () => {
-  const { code, stdout, stderr } = await runCli(cli, ["doctor"], { url: "postgres://a:sesame@127.0.0.1:1/app" });
+  const { code, stdout, stderr } = await callCli(["doctor"], { url: "postgres://a:sesame@127.0.0.1:1/app" });
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(stderr).toContain("ECONNREFUSED");
   expect(stderr).not.toContain("sesame");

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createLocker, type Locker } from "../../src/index.js";
 import { Router } from "../../src/instances/router.js";
-import { CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { askCli, CliProcess, type CliResult, callCli, runCli } from "../support/cli.js";
 import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createEmptyDatabase } from "../support/database.js";
 import { until } from "../support/until.js";
@@ -24,7 +24,7 @@ function ask(...args: string[]): Promise<CliResult> {
 }
 
 function askWith(variable: object, ...args: string[]): Promise<CliResult> {
-  return runCli(cli, args, { env: { LEASEHOLD_INSTANCES: JSON.stringify(variable) } });
+  return askCli(cli, args, { env: { LEASEHOLD_INSTANCES: JSON.stringify(variable) } });
 }
 
 const flags = ["--instance", `east=${east.url}`, "--instance", `west=${west.url}`];
@@ -56,10 +56,10 @@ test("ls lists the keys of all, with the instance of each, or those of the insta
   const western = keys.filter((key) => router.of(key) === "west").sort();
   const [all, byFlags, json, one, own, filtered] = await Promise.all([
     ask("ls"),
-    runCli(cli, ["ls", ...flags]),
+    callCli(["ls", ...flags]),
     ask("ls", "--json"),
     ask("ls", "--instance", "west"),
-    runCli(cli, ["ls", ...flags, "--instance=west"]),
+    callCli(["ls", ...flags, "--instance=west"]),
     ask("ls", keyOf("east")),
   ]);
 
@@ -213,7 +213,7 @@ test("where it cannot be told which one is meant, the names are listed", async (
     expect([result.code, result.stderr]).toEqual([2, `leasehold ${args[0]}: ${expected}\n`]);
   }
   // Flags have no weights.
-  const byFlags = await runCli(cli, ["show", "a", ...flags]);
+  const byFlags = await callCli(["show", "a", ...flags]);
   expect([byFlags.code, byFlags.stderr]).toEqual([
     2,
     `leasehold show: ${expected}, or give them all with their weights in LEASEHOLD_INSTANCES\n`,
@@ -262,7 +262,7 @@ test("the variable is read as configFromEnv reads it: durations are text there, 
 });
 
 test("a variable that cannot be read is told without its text", async () => {
-  const run = (LEASEHOLD_INSTANCES: string) => runCli(cli, ["ls"], { env: { LEASEHOLD_INSTANCES } });
+  const run = (LEASEHOLD_INSTANCES: string) => callCli(["ls"], { env: { LEASEHOLD_INSTANCES } });
   const text = await run(`east=${away}`);
   expect([text.code, text.stderr]).toEqual([
     2,
@@ -274,11 +274,11 @@ test("a variable that cannot be read is told without its text", async () => {
     expect.stringContaining("LEASEHOLD_INSTANCES.east.weight: expected a finite number"),
   ]);
   expect(text.stderr + weights.stderr).not.toContain("hunter2");
-  const none = await runCli(cli, ["ls", "--instance", "east"], { url: east.url });
+  const none = await callCli(["ls", "--instance", "east"], { url: east.url });
   expect([none.code, none.stderr]).toEqual([
     2,
     expect.stringContaining('--instance "east": there are no instances; give its address'),
   ]);
-  const empty = await runCli(cli, ["ls"], { url: east.url, env: { LEASEHOLD_INSTANCES: "" } });
+  const empty = await callCli(["ls"], { url: east.url, env: { LEASEHOLD_INSTANCES: "" } });
   expect([empty.code, empty.stdout]).toEqual([0, "No key is held.\n"]);
 });

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { CliProcess, runCli } from "../support/cli.js";
+import { askCli, CliProcess, callCli } from "../support/cli.js";
 import { changeUrl } from "../support/client.js";
 import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
@@ -51,7 +51,8 @@ test("no command shows a password or a token, whether it can connect or not", as
     const results = await Promise.all(
       addresses.map((url, place) => {
         const isEven = (index + place) % 2 === 0;
-        return runCli(cli, isEven ? args : withJson(args), isEven ? { url } : { env: { LEASEHOLD_DATABASE_URL: url } });
+        const options = isEven ? { url } : { env: { LEASEHOLD_DATABASE_URL: url } };
+        return askCli(cli, isEven ? args : withJson(args), options);
       }),
     );
     expect(results.filter(({ code }) => code !== 0).length, args.join(" ")).toBeGreaterThanOrEqual(4);
@@ -66,7 +67,7 @@ test("no command shows a password or a token, whether it can connect or not", as
 test.each(commands.filter(([name]) => name !== "run").map((args) => [args.join(" "), args] as const))(
   "leasehold %s --json is JSON, and nothing else",
   async (_, args) => {
-    const { stdout, stderr } = await runCli(cli, withJson(args), { url: database.url });
+    const { stdout, stderr } = await callCli(withJson(args), { url: database.url });
     expect(stderr).toBe("");
     expect(() => JSON.parse(stdout)).not.toThrow();
   },

@@ -1,6 +1,6 @@
 // Read locks and semaphores on the command line.
 import { expect, test } from "vitest";
-import { CliProcess, type CliResult, runCli } from "../support/cli.js";
+import { askCli, CliProcess, type CliResult, callCli } from "../support/cli.js";
 import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
@@ -10,7 +10,7 @@ const cli = cliProgram();
 const database = await createDatabase();
 const { sql } = database;
 
-const ask = (...args: string[]): Promise<CliResult> => runCli(cli, args, { url: database.url });
+const ask = (...args: string[]): Promise<CliResult> => askCli(cli, args, { url: database.url });
 const words = (text: string) => text.split("\n").map((line) => line.trim().split(/ {2,}/));
 const held = async (key: string) => [
   ...(await sql`select mode, weight, capacity from leasehold.active_leases where key = ${key} order by fence`),
@@ -93,7 +93,7 @@ test("ls, waiting and show: a row for each holder, with columns that nobody sees
   });
   // a role that may only lock is told of all who share it, too
   const role = await createRole(database, { grantUsage: true });
-  const seen = await runCli(cli, ["show", "d", "--json"], { url: role.url });
+  const seen = await callCli(["show", "d", "--json"], { url: role.url });
   expect(JSON.parse(seen.stdout).leases).toMatchObject([
     { owner: "alpha", fence: fences[0], weight: 2, state: "held", remaining_ms: expect.any(Number) },
     { owner: "beta", fence: fences[1], weight: 1, state: "held", expires_at: locks[1]?.expiresAt.toISOString() },

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
 import { openGuard, openSession } from "../fencing/session.js";
-import { type CliResult, runCli } from "../support/cli.js";
+import { askCli, type CliResult, callCli } from "../support/cli.js";
 import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
@@ -39,7 +39,7 @@ async function openScene(): Promise<Scene> {
 }
 
 function ask(...args: string[]): Promise<CliResult> {
-  return runCli(cli, args, { url: database.url });
+  return askCli(cli, args, { url: database.url });
 }
 
 /** What the columns of a view are called in the JSON, in the order of the view. */
@@ -319,8 +319,8 @@ test("a role that may only look is shown all of it", async () => {
   await using session = await openSession(database);
   await session.begin();
   await session.run("select leasehold.try_acquire('hidden', '5 min')");
-  expect((await runCli(cli, ["show", "hidden"], role)).stdout).toMatch(/^state +blocked$/m);
-  expect(await runCli(cli, ["show", "free"], role)).toMatchObject({ code: 1, stdout: "free is free.\n" });
+  expect((await callCli(["show", "hidden"], role)).stdout).toMatch(/^state +blocked$/m);
+  expect(await callCli(["show", "free"], role)).toMatchObject({ code: 1, stdout: "free is free.\n" });
   await session.rollback();
 });
 
@@ -357,7 +357,7 @@ test("a role that may only lock is shown by show what check tells it, and how to
     const key = `u:${name}`;
     const [all, part] = await Promise.all([
       ask("show", key, "--json"),
-      runCli(cli, ["show", key, "--json"], { url: role.url }),
+      callCli(["show", key, "--json"], { url: role.url }),
     ]);
     expect({ key, code: part.code }).toEqual({ key, code: all.code });
     expect(part.stderr).toMatch(/^leasehold show: [^\n]*\n$/);
@@ -374,15 +374,15 @@ test("a role that may only lock is shown by show what check tells it, and how to
       if (!Number.isNaN(mine)) expect(Math.abs(mine - theirs)).toBeLessThanOrEqual(1);
     }
   }
-  const { stdout } = await runCli(cli, ["show", "u:held"], role);
+  const { stdout } = await callCli(["show", "u:held"], role);
   expect(stdout).toMatch(/^owner +owner$/m);
   expect(stdout).not.toMatch(/^host /m);
 
-  const list = await runCli(cli, ["ls"], role);
+  const list = await callCli(["ls"], role);
   expect(list).toMatchObject({ code: 1, stdout: "" });
   expect(list.stderr).toContain(statement);
   const nobody = await createRole(database);
-  const refused = await runCli(cli, ["show", "u:held"], nobody);
+  const refused = await callCli(["show", "u:held"], nobody);
   expect(refused).toMatchObject({ code: 1, stdout: "" });
   expect(refused.stderr).toContain(`select leasehold.grant_monitoring('${nobody.name}');`);
   await session.rollback();
@@ -390,7 +390,8 @@ test("a role that may only lock is shown by show what check tells it, and how to
 });
 
 test("release --force says what will happen and when; --wait waits for it", async () => {
-  await using locker = openLocker(database, { owner: "victim", ttlMs: 600_000, renewEveryMs: 1_000 });
+  const onLost = () => undefined; // no warning, which would be among what the command writes
+  await using locker = openLocker(database, { owner: "victim", ttlMs: 600_000, renewEveryMs: 1_000, onLost });
   const lock = await locker.acquire("taken");
   const { expiresAt } = (await locker.check("taken")) ?? {};
   expect(expiresAt).toBeInstanceOf(Date);
@@ -511,7 +512,7 @@ test.each([["sweep"], ["release", "--force", "anything"]])(
   "a role without any right is told what %s takes",
   async (...args) => {
     const role = await createRole(database);
-    const { code, stderr } = await runCli(cli, args, role);
+    const { code, stderr } = await callCli(args, role);
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringContaining(`select leasehold.grant_admin('${role.name}');`),
@@ -527,12 +528,12 @@ test("a role that may not look or sweep is told what to run, and may when that w
     [["sweep"], "admin"],
     [["release", "--force", "anything"], "admin"],
   ] as const) {
-    const { code, stdout, stderr } = await runCli(cli, args, role);
+    const { code, stdout, stderr } = await callCli(args, role);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     const advice = `select leasehold.grant_${right}('${role.name}');`;
     expect(stderr).toContain(advice);
     await database.sql.unsafe(advice);
-    expect(await runCli(cli, args, role)).toMatchObject({ code: args[0] === "release" ? 1 : 0, stderr: "" });
+    expect(await callCli(args, role)).toMatchObject({ code: args[0] === "release" ? 1 : 0, stderr: "" });
     await database.sql.unsafe(`drop owned by ${role.name}; select leasehold.grant_usage('${role.name}')`);
   }
 });

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { openSession } from "../fencing/session.js";
 import { createDatabase } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
+import { aroundPooler } from "../support/pooler.js";
 import { startProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
 
@@ -14,7 +15,7 @@ const queued = (count: number) =>
 
 test("20 readers of a process that stand next to each other look together, in a handful of statements", async () => {
   await using proxy = await startProxy(database.url);
-  await using locker = openLocker(proxy.url(database.url));
+  await using locker = openLocker(proxy.url(database.url), aroundPooler(database.url));
   await using other = openLocker(database);
   const writer = await other.acquire("a");
   const waiting = Array.from({ length: 20 }, () => locker.acquire("a", { shared: true }));

@@ -147,6 +147,11 @@ export function callCli(args: readonly string[], options: CliOptions = {}): Prom
   return call;
 }
 
+/** Its answer, in the cheapest way: `run`, which starts a command and listens to signals, as a process; all else within this one. */
+export function askCli(program: string, args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return args[0] === "run" ? runCli(program, args, options) : callCli(args, options);
+}
+
 async function callMain(args: readonly string[], options: CliOptions): Promise<CliResult> {
   const { main } = await import("../../src/cli/main.js");
   const { env } = process;

@@ -93,8 +93,8 @@ function pathAndTimeouts(set: "set" | "set local"): readonly string[] {
     `${set} statement_timeout = 0`,
     `${set} lock_timeout = 0`,
     `${set} idle_in_transaction_session_timeout = 0`,
-    // Timeouts that some versions do not have.
-    `select pg_catalog.set_config(s.name, '0', ${set === "set local"}) from pg_catalog.pg_settings s where s.name operator(pg_catalog.=) any ('{idle_session_timeout,transaction_timeout}'::pg_catalog.text[])`,
+    // Timeouts that some versions do not have. Not from pg_settings: to list all settings takes 2 ms.
+    `select pg_catalog.set_config(s.name, '0', ${set === "set local"}) from (values ('idle_session_timeout'), ('transaction_timeout')) s (name) where pg_catalog.current_setting(s.name, true) is not null`,
   ];
 }
 
@@ -126,7 +126,7 @@ const HELLO = `select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_re
   pg_catalog.current_database()::pg_catalog.text as database, session_user::pg_catalog.text as role,
   (extract(epoch from pg_catalog.clock_timestamp()) operator(pg_catalog.*) 1000)::double precision as now
   from pg_catalog.set_config('extra_float_digits', '1', true)
-  left join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) pg_catalog.pg_backend_pid()`;
+  left join pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a on true`;
 
 /**
  * Connects to the first host that is a primary. Each host has `connectTimeoutMs`.
