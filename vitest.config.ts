@@ -42,7 +42,7 @@ const config: ViteUserConfig = defineConfig({
     // fails it (test/support/setup.ts, test/unit/setup.ts).
     isolate: false,
     // More than there are processors: tests mostly wait, for a time or for an answer.
-    maxWorkers: 5,
+    maxWorkers: 8,
     sequence: { sequencer: SpreadOut },
     // Against what hangs, and nothing else: on a busy machine a test of half a second has taken 16.
     testTimeout: 300_000,

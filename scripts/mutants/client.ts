@@ -136,6 +136,24 @@ export const client: readonly Mutant[] = [
     tests: ["test/connections/impostors.test.ts"],
   },
   {
+    name: "connections: answers that are mixed up after an error are taken as they come",
+    file: "src/postgres/connection/server-messages.ts",
+    edits: [["type === READY ? this.#last === READY : this.#last === ERROR", "type === READY && this.#last === READY"]],
+    tests: ["test/unit/postgres/server-messages.test.ts"],
+  },
+  {
+    name: "connections: an answer without anything in it is taken for one",
+    file: "src/postgres/connection/server-messages.ts",
+    edits: [["type === READY ? this.#last === READY : this.#last === ERROR", "type !== READY && this.#last === ERROR"]],
+    tests: ["test/unit/postgres/server-messages.test.ts"],
+  },
+  {
+    name: "connections: statements are sent together through whatever passes bytes on",
+    file: "src/postgres/connection/connect.ts",
+    edits: [["if (seemsDirect(hello) && hello.isUnbroken) {", "if (seemsDirect(hello)) {"]],
+    tests: ["test/connections/unbroken.test.ts", "test/faults/pgpool.test.ts"],
+  },
+  {
     name: "connections: postgres.js heeds the environment",
     file: "src/postgres/connection/client.ts",
     edits: [['{ ...options, target_session_attrs: "primary" }', "options"]],

@@ -20,7 +20,15 @@ test("what was not sent behind a hung statement is sent over the next connection
       links.push(link);
       await link.query("select 1");
       const clock = { sentAt: now(), receivedAt: now(), serverMs: 0 };
-      const hello = { pid: 0, announcedPid: null, startedMs: 0, serverVersion: "", database: "", role: "" };
+      const hello = {
+        pid: 0,
+        announcedPid: null,
+        isUnbroken: true,
+        startedMs: 0,
+        serverVersion: "",
+        database: "",
+        role: "",
+      };
       return { link, hello: { ...hello, isStandby: false, hasSchemas: true, clock } };
     },
     timeoutMs,

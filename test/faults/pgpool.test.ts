@@ -2,7 +2,7 @@
 // are skipped, loudly.
 import { afterAll, expect, test } from "vitest";
 import { type Cluster, type Standby, startCluster } from "../support/cluster.js";
-import { createDatabase } from "../support/database.js";
+import { createDatabase, createRole } from "../support/database.js";
 import { openLocker } from "../support/lockers.js";
 import { type LoadBalance, startPgpool } from "../support/pgpool.js";
 import type { PoolerProcess } from "../support/pooler-process.js";
@@ -33,6 +33,19 @@ test("without load balancing everything works through it, with presence", async 
   await everythingWorks(database.sql, one, two, "off");
 
   expect((await database.sql`select from leasehold.sessions`).length).toBe(2);
+});
+
+test("an error is that of the statement which fails: no answer is mixed up", async ({ skip }) => {
+  // it knows the passwords of new roles from who logs in
+  const settings = { allow_clear_text_frontend_auth: true };
+  await using pgpool = await startPgpool({ primary: cluster.url }, { loadBalance: "off", settings });
+  if (!pgpool) return skip("Pgpool-II is not installed");
+  // one in ten had the answers of Pgpool's own questions, when statements did not wait for each other; and Pgpool asks them for each new role
+  for (let turn = 0; turn < 60; turn += 1) {
+    const role = await createRole(database);
+    await using stranger = openLocker(pgpool.url(role.url), { presence: turn % 2 === 0 ? "on" : "off" });
+    await expect(stranger.forceRelease("anything")).rejects.toMatchObject({ name: "NotPermittedError" });
+  }
 });
 
 test.for([["session"], ["statement"]] as const)(

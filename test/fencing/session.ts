@@ -54,7 +54,8 @@ export class Session implements AsyncDisposable {
 
 export async function openSession(where: TestDatabase | string): Promise<Session> {
   const sql = await openClient(typeof where === "string" ? where : where.url);
-  const [row] = await sql`select pg_backend_pid() as pid`;
+  // else Pgpool-II may ask the standby
+  const [row] = await sql`/*NO LOAD BALANCE*/ select pg_backend_pid() as pid`;
   return new Session(sql, row?.pid);
 }
 

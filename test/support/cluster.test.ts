@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { openClient } from "./client.js";
 import { startCluster } from "./cluster.js";
 import { systemBinaries } from "./server-binaries.js";
 
@@ -16,7 +17,9 @@ test("a cluster survives a crash, and nothing of it is left when it is destroyed
   await cluster.start();
   expect(cluster.port).toBe(port);
   expect(cluster.pid).not.toBe(pid);
-  expect(await (await cluster.sql())`select n from t`).toMatchObject([{ n: 1 }]);
+  const later = await openClient(cluster.url);
+  expect(await later`select n from t`).toMatchObject([{ n: 1 }]);
+  await later.end();
   expect(cluster.log).toContain("was not properly shut down");
   await cluster.destroy();
   expect(existsSync(cluster.dataDir)).toBe(false);

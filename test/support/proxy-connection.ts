@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import type { Certificate } from "./certificate.js";
+import { poolerKind } from "./pooler.js";
 import { FirstPackets, Messages, Statements } from "./proxy-messages.js";
 import { Pipe } from "./proxy-pipe.js";
 import { Side } from "./proxy-side.js";
@@ -29,6 +30,8 @@ export interface ConnectionRules {
 
 /** The first byte of a client's TLS. A packet of Postgres's begins with its length, which is far less than 2^28. */
 const TLS_HANDSHAKE = 0x16;
+
+const ASKS_FOR_PORT = "pg_catalog.inet_client_port()";
 
 interface Unit {
   treatment: Treatment;
@@ -165,8 +168,20 @@ export class ProxyConnection {
       }
     }
     if (this.#unanswered.at(-1) !== this.#current && type !== "p" && type !== "X") this.#unanswered.push(this.#current);
-    this.#toServer.send(message);
+    this.#toServer.send(type === "Q" ? this.#asIfDirect(message) : message);
     if (type === "Q" || type === "S") this.#current = { treatment: "pass" };
+  }
+
+  /**
+   * Whoever asks whether the server sees its port is told that it does: else Leasehold would wait for each answer before the next statement, and
+   * what is in flight together would not be tested. A pooler behind us is not to be hidden.
+   */
+  #asIfDirect(message: Buffer): Buffer {
+    const at = poolerKind() === undefined ? message.indexOf(ASKS_FOR_PORT) : -1;
+    if (at < 0) return message;
+    const changed = Buffer.from(message);
+    changed.write(String(this.#client.socket.remotePort).padEnd(ASKS_FOR_PORT.length), at, "latin1");
+    return changed;
   }
 
   #fromServer(chunk: Buffer): void {

@@ -68,7 +68,7 @@ test.each<[string, Readonly<Record<string, string>>, RegExp]>([
   [
     "a locked key with a wrong password",
     { sslcert: files.cert, sslkey: files.locked, sslpassword: "wrong" },
-    /passphrase|password|bad decrypt/,
+    /passphrase|password|bad decrypt|unsupported/, // one in 256 keys seems to be unlocked, and then makes no sense
   ],
 ])("%s is unavailable, says why, and shows no key", async (_, parameters, says) => {
   const url = changeUrl(cluster.url, { parameters: { ...verified, ...parameters } });

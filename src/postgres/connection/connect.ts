@@ -21,6 +21,11 @@ export interface Hello {
   readonly serverVersion: string;
   readonly database: string;
   readonly role: string;
+  /**
+   * Whether the server sees our end of the connection itself: nothing in between ends it, be it a pooler that passes on pids or a proxy that passes
+   * bytes on.
+   */
+  readonly isUnbroken: boolean;
   /** True only if a standby is accepted. */
   readonly isStandby: boolean;
   /** False: at least one is missing. Then nothing may be called in the other one, or in one that is created later. */
@@ -94,7 +99,7 @@ function pathAndTimeouts(set: "set" | "set local"): readonly string[] {
     `${set} lock_timeout = 0`,
     `${set} idle_in_transaction_session_timeout = 0`,
     // Timeouts that some versions do not have. Not from pg_settings: to list all settings takes 2 ms.
-    `select pg_catalog.set_config(s.name, '0', ${set === "set local"}) from (values ('idle_session_timeout'), ('transaction_timeout')) s (name) where pg_catalog.current_setting(s.name, true) is not null`,
+    `select pg_catalog.set_config(setting, '0', ${set === "set local"}) from pg_catalog.unnest('{idle_session_timeout,transaction_timeout}'::pg_catalog.text[]) as setting where pg_catalog.current_setting(setting, true) is not null`,
   ];
 }
 
@@ -123,7 +128,7 @@ export const ownTransactionSettings: readonly string[] = [`set local search_path
 const HELLO = `select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as standby,
   (extract(epoch from a.backend_start) operator(pg_catalog.*) 1000)::double precision as started,
   pg_catalog.current_setting('server_version') as version, pg_catalog.current_setting('search_path') as path,
-  pg_catalog.current_database()::pg_catalog.text as database, session_user::pg_catalog.text as role,
+  pg_catalog.inet_client_port() as port, pg_catalog.current_database()::pg_catalog.text as database, session_user::pg_catalog.text as role,
   (extract(epoch from pg_catalog.clock_timestamp()) operator(pg_catalog.*) 1000)::double precision as now
   from pg_catalog.set_config('extra_float_digits', '1', true)
   left join pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a on true`;
@@ -145,7 +150,7 @@ export async function connect(options: ConnectOptions): Promise<{ link: Link; he
     try {
       const hello = await withTimeout(greet(link, options), options.connectTimeoutMs, () => link.destroy());
       options.hosts.prefer(host);
-      if (seemsDirect(hello)) {
+      if (seemsDirect(hello) && hello.isUnbroken) {
         link.pipeline();
       }
       if (options.settings === ownSettings) {
@@ -232,6 +237,7 @@ async function greet(
     hasSchemas,
     pid: Number(row.pid),
     announcedPid: rows.state?.pid ?? null,
+    isUnbroken: row.port === link.localPort,
     startedMs: Number(row.started),
     serverVersion: String(row.version),
     database: String(row.database),

@@ -90,6 +90,11 @@ export class Link {
     return this.#death !== null;
   }
 
+  /** Null for a unix socket, and while there is no connection. */
+  get localPort(): number | null {
+    return this.#wire?.socket.localPort ?? null;
+  }
+
   /** Number of statements that were sent and have no answer yet. */
   get inFlight(): number {
     return Math.max(0, this.#unanswered.size - this.#waiting); // who waits on one that is dead learns of it a moment later
@@ -111,9 +116,10 @@ export class Link {
   }
 
   /**
-   * From now on, sends statements without waiting for the previous answer. Only for Postgres itself: if such a
-   * connection is cut, PgBouncer (1.18) takes the first answer for the last and passes the backend on. The second
-   * answer then goes to another client, which is one answer behind from then on.
+   * From now on, sends statements without waiting for the previous answer. Only for Postgres itself. If such a connection is
+   * cut, PgBouncer (1.18) takes the first answer for the last and passes the backend on. The second answer then goes to
+   * another client, which is one answer behind from then on. If a statement fails, Pgpool-II (4.3) answers the next one with
+   * what it has asked itself (see server-messages.ts).
    */
   pipeline(): void {
     this.#isPipelined = true;

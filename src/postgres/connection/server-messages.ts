@@ -6,7 +6,10 @@ const codes = (types: string): ReadonlySet<number> => new Set([...types].map((ty
 const DURING_LOGIN = codes("RENvSKZ");
 /** Afterwards, for a client that uses neither copy nor cursors. */
 const AFTER_LOGIN = codes("12ACDEINSTZnt");
+/** May come at any time, and belong to no statement: notification, notice, parameter. */
+const AT_ANY_TIME = codes("ANS");
 const AUTHENTICATION = 0x52;
+const ERROR = 0x45;
 const READY = 0x5a;
 const NOTIFICATION = 0x41;
 const ROW_DESCRIPTION = 0x54;
@@ -33,6 +36,8 @@ export class ServerMessages {
   /** How many bytes of a message that is not checked are still to come. */
   #toSkip = 0;
   #isLoginOver = false;
+  /** The last message that belongs to a statement. READY: the next one begins an answer. */
+  #last = READY;
 
   /** Whether the server is ready for statements. */
   get isLoginOver(): boolean {
@@ -56,6 +61,7 @@ export class ServerMessages {
       if (!isExpected || length < HEADER || (isLookedAt && length > MAX_LENGTH)) {
         throw new Error("the server does not speak Postgres's protocol");
       }
+      this.#follow(type);
       const end = at + length;
       if (bytes.length < end) {
         if (isLookedAt) {
@@ -69,6 +75,20 @@ export class ServerMessages {
       at = Math.min(end, bytes.length);
     }
     this.#incomplete = at === bytes.length ? NOTHING : bytes.subarray(at);
+  }
+
+  /**
+   * Pgpool-II (4.3) answers a statement with answers to questions of its own, or not at all, when the statement before has failed and was
+   * not waited for. postgres.js counts answers: it would give those that follow to the wrong callers.
+   */
+  #follow(type: number): void {
+    if (!this.#isLoginOver || AT_ANY_TIME.has(type)) {
+      return;
+    }
+    if (type === READY ? this.#last === READY : this.#last === ERROR) {
+      throw new Error("what is in front of the server mixes up its answers");
+    }
+    this.#last = type;
   }
 }
 
