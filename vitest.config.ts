@@ -23,6 +23,7 @@ const onlyOverTls = ["test/tls/**/*.test.ts"];
  */
 const alsoOverTls = [
   "test/support/proxy.test.ts",
+  "test/connections/unbroken.test.ts",
   "test/faults/{hung,login-refused,lost-answers,network,pgbouncer,restart,terminated,unreachable}.test.ts",
   "test/presence/*.test.ts",
   "test/api/{close,fake-timers,given-client,idle,process-end}.test.ts",
