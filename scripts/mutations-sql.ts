@@ -17,6 +17,7 @@ import { availableParallelism, constants } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ownTemporaryFolder } from "../test/package/own-temporary-folder.js";
 import { all } from "./mutants/all.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { Baselines } from "./mutations/baselines.js";
@@ -102,6 +103,7 @@ async function run(records: Records): Promise<ReadonlyMap<GeneratedMutant, Findi
     values.parallel ? numberOf("parallel", values.parallel) : availableParallelism(),
   );
   // made before the first test runs, so that all are of the sources of one moment
+  await using _temporary = await ownTemporaryFolder(); // for what is left by those that are ended
   const workshops = Array.from({ length: parallel }, () => new Workshop(root, 600_000));
   const lanes: Lane[] = [];
   const clear = () => {

@@ -13,6 +13,7 @@
 import { availableParallelism, constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ownTemporaryFolder } from "../test/package/own-temporary-folder.js";
 import { all } from "./mutants/all.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { Baselines, type Run } from "./mutations/baselines.js";
@@ -152,6 +153,7 @@ if (values.list) {
 } else if (values.check) {
   console.log(`${mutants.length} mutations find their places`);
 } else {
+  await using _temporary = await ownTemporaryFolder(); // for what is left by those that are ended
   const parallel = Math.min(parallelism(), mutants.length);
   // Made before the first test runs, so that all are of the sources of one moment.
   const places: Place[] = [];
