@@ -102,8 +102,8 @@ async function run(records: Records): Promise<ReadonlyMap<GeneratedMutant, Findi
     queue.length,
     values.parallel ? numberOf("parallel", values.parallel) : availableParallelism(),
   );
-  // made before the first test runs, so that all are of the sources of one moment
   await using _temporary = await ownTemporaryFolder(); // for what is left by those that are ended
+  // made before the first test runs, so that all are of the sources of one moment
   const workshops = Array.from({ length: parallel }, () => new Workshop(root, 600_000));
   const lanes: Lane[] = [];
   const clear = () => {

@@ -11,9 +11,8 @@ import { transport } from "../support/transport.js";
 
 const database = await createDatabase();
 
-/** How many of two statements, asked together, are sent before the first has an answer. */
-async function sentTogether(url: string, sent: () => number): Promise<number> {
-  const { link, hello } = await connect({
+function open(url: string): ReturnType<typeof connect> {
+  return connect({
     hosts: new HostList(parseConnectionUrl(url, "url", {}, {})),
     applicationName: "leasehold",
     connectTimeoutMs: 30_000,
@@ -21,6 +20,11 @@ async function sentTogether(url: string, sent: () => number): Promise<number> {
     settings: [],
     signal: null,
   });
+}
+
+/** How many of two statements, asked together, are sent before the first has an answer. */
+async function sentTogether(url: string, sent: () => number): Promise<number> {
+  const { link, hello } = await open(url);
   const before = sent();
   const first = link.query("select 'asked', pg_catalog.pg_sleep(0.3)::pg_catalog.text").then(() => sent() - before);
   const second = link.query("select 'asked' as what");
@@ -64,14 +68,7 @@ test("directly they are sent together, and so through the proxy of these tests, 
 
   expect(await sentTogether(proxy.url(database.url), asked)).toBe(2);
 
-  const { link, hello } = await connect({
-    hosts: new HostList(parseConnectionUrl(database.url, "url", {}, {})),
-    applicationName: "leasehold",
-    connectTimeoutMs: 30_000,
-    prepare: true,
-    settings: [],
-    signal: null,
-  });
+  const { link, hello } = await open(database.url);
   expect(hello.isUnbroken).toBe(true);
   await link.end();
 });
