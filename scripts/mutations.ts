@@ -93,6 +93,8 @@ async function judge({ workshop, lane }: Place, mutant: Mutant, baselines: Basel
   const isSimple = fault.changed.every((file) => file.startsWith("src/") && file.endsWith(".ts"));
   if (!isSimple) await lane.stop(); // what is made of SQL is made when it starts
   let failure = passing.length === 0 ? null : await lane.run(passing, patienceMs, fault.changed);
+  // The lane may have kept the source as it was, when the run before ended while it was still being loaded: a new process decides.
+  if (failure === null && isSimple && passing.length > 0) failure = await workshop.failure(passing);
   if (failure === null && others.length > 0) failure = await workshop.failure(others);
   await fault.takeOut();
   if (isSimple) lane.note(fault.changed);

@@ -29,7 +29,9 @@ export interface Survivor {
   readonly file: string;
   readonly line: number;
   readonly what: string;
-  /** Whether no test reaches it at all. */
+  /** The source with the fault in it. */
+  readonly text: string;
+  /** Whether no unit test reaches it at all. */
   readonly isUnreached: boolean;
   /** Whether the compiler refuses it: then nobody makes it. */
   readonly isRefused: boolean;
@@ -51,38 +53,48 @@ export async function survivorsOf(report: Report, folder: string): Promise<reado
       const nth = (seen.get(key) ?? 0) + 1;
       seen.set(key, nth);
       if (status !== "Survived" && status !== "NoCoverage") continue;
+      const text = source.slice(0, at) + replacement + source.slice(end);
       survivors.push({
         id: createHash("sha256").update(`${key}${nth}`).digest("hex").slice(0, 10),
         file,
         line: location.start.line,
         what: `${mutatorName}: ${short(before)} → ${short(replacement)}`,
+        text,
         isUnreached: status === "NoCoverage",
-        isRefused:
-          status === "Survived" &&
-          (await isRefused(folder, file, source.slice(0, at) + replacement + source.slice(end), source)),
+        isRefused: await isRefused(folder, file, text, source),
       });
     }
   }
   return survivors;
 }
 
-/** Prints the survivors, and the score by file. Says whether each survivor is explained. */
-export function showScore(report: Report, survivors: readonly Survivor[]): boolean {
-  const remaining = survivors.filter(
-    ({ id, isRefused, isUnreached }) => !explained.has(id) && !isRefused && !isUnreached,
-  );
-  for (const { id, file, line, what } of remaining) console.log(`SURVIVED  ${id}  ${file}:${line}  ${what}`);
-  console.log("\n| | killed | survived | explained | refused by the compiler | reached by no unit test |");
+/**
+ * Prints the survivors, and the score by file. `isNoticed` says of a survivor of the unit tests whether other tests noticed it. Returns whether
+ * each that is left is explained.
+ */
+export function showScore(
+  report: Report,
+  survivors: readonly Survivor[],
+  isNoticed: (survivor: Survivor) => boolean,
+): boolean {
+  const outcomeOf = (survivor: Survivor) => {
+    if (survivor.isRefused) return "refused";
+    if (isNoticed(survivor)) return "noticed";
+    return explained.has(survivor.id) ? "explained" : "remaining";
+  };
+  for (const survivor of survivors) {
+    if (outcomeOf(survivor) !== "remaining") continue;
+    console.log(`SURVIVED  ${survivor.id}  ${survivor.file}:${survivor.line}  ${survivor.what}`);
+  }
+  console.log("\n| | noticed by unit tests | by others | survived | explained | refused by the compiler |");
   console.log("| --- | --- | --- | --- | --- | --- |");
   const total = [0, 0, 0, 0, 0];
   for (const [file, { mutants }] of Object.entries(report.files)) {
-    const own = survivors.filter((survivor) => survivor.file === file);
+    const outcomes = survivors.filter((survivor) => survivor.file === file).map(outcomeOf);
+    const count = (wanted: string) => outcomes.filter((outcome) => outcome === wanted).length;
     const counts = [
       mutants.filter(({ status }) => status === "Killed" || status === "Timeout").length,
-      own.filter((survivor) => remaining.includes(survivor)).length,
-      own.filter(({ id, isRefused, isUnreached }) => explained.has(id) && !isRefused && !isUnreached).length,
-      own.filter(({ isRefused }) => isRefused).length,
-      own.filter(({ isUnreached }) => isUnreached).length,
+      ...["noticed", "remaining", "explained", "refused"].map(count),
     ];
     console.log(`| ${file} | ${counts.join(" | ")} |`);
     counts.forEach((count, index) => {
@@ -90,7 +102,7 @@ export function showScore(report: Report, survivors: readonly Survivor[]): boole
     });
   }
   console.log(`| all | ${total.join(" | ")} |`);
-  return remaining.length === 0;
+  return total[2] === 0;
 }
 
 async function isRefused(folder: string, file: string, text: string, sound: string): Promise<boolean> {
