@@ -282,6 +282,20 @@ test("close() takes a lock that is being detached", async () => {
   expect(backend.releases.count).toBe(1);
 });
 
+test("one that is answered after close() has ended leaves no timer behind", async () => {
+  const held = await openHeld({ ttlMs: 3_600_000 });
+  const { locker, backend } = held;
+  backend.releases.reply = () => released;
+  const call = await detach(held);
+  const closed = watch(locker.close(), "close");
+  await clock.pass(1);
+  closed.result;
+  backend.detaches.take().answer(backend.renewed());
+  await settle();
+  expect(call.error).toMatchObject({ reason: "closed" });
+  expect(clock.timers).toBe(0);
+});
+
 test("an acquire of it that had no answer is waited for, until it cannot be carried out any more", async () => {
   const { locker, backend, close } = openFake({ requestTimeoutMs: 5_000, keepAlive: false });
   const acquiring = watch(locker.acquire("a"));

@@ -122,7 +122,7 @@ export class FakeBackend implements Backend {
   readonly presence = { incarnation: 1, isBelieved: true, sessionId: 7 as number | null };
   readonly connections = { session: null } as unknown as Backend["connections"];
   readonly excludes = true;
-  readonly refuseHere = null;
+  refuseHere: Backend["refuseHere"] = null;
   isReady = true;
   databaseId: string | null = "here";
   /** The server's clock, minus the wall clock of this process. Null: not known yet. */

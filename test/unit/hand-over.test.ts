@@ -49,6 +49,30 @@ test("the next waiter of this process looks when the release is sent, not when i
   await close();
 });
 
+test.each([
+  ["nobody looks when a read lock is released: others may go on to read", { shared: true }, 0],
+  ["who is next looks when a part of a semaphore is sent: there is room for it", { capacity: 1 }, 1],
+] as const)("%s", async (_, share, looks) => {
+  const { backend, locker, close } = openFake({ keepAlive: false, waitMs: 60_000 });
+  backend.attempts.reply = () => backend.granted();
+  const held = watch(locker.acquire("a", share));
+  await settle();
+  const next = watch(locker.acquire("a"));
+  await settle();
+  backend.looks.take().answer(backend.queued());
+  await settle();
+  const release = watch(held.result.release());
+  await settle();
+  expect([backend.looks.waiting.length, backend.told]).toEqual([looks, []]);
+  backend.releases.take().answer({ outcome: "released", reason: null, isNextOurs: true });
+  await settle();
+  release.result;
+  backend.looks.take().answer(backend.granted());
+  await settle();
+  expect(next.result.held).toBe(true);
+  await close();
+});
+
 test("where the connection does not keep order, the next waiter looks when the release is answered", async () => {
   const { lock, backend, close } = await openQueue(1);
   backend.keepsOrder = false;
@@ -108,6 +132,7 @@ test("behind a waiter of another process nobody here looks when a release is sen
     await settle();
     // Only a release after one whose next was ours has somebody look early.
     earlyLooks.push(backend.looks.waiting.length);
+    toldOthers.push(backend.told.length);
     for (const look of backend.looks.waiting) {
       const ticket = look.request.ticket as Ticket;
       look.answer(isNextOurs ? backend.granted() : { outcome: "queued", ticket, lookInMs: null, holder: null });
@@ -118,6 +143,7 @@ test("behind a waiter of another process nobody here looks when a release is sen
     released.result;
   };
   const earlyLooks: number[] = [];
+  const toldOthers: number[] = [];
   /** The other process has released in turn. */
   const grantByNotify = async (): Promise<void> => {
     backend.wake();
@@ -139,7 +165,7 @@ test("behind a waiter of another process nobody here looks when a release is sen
   expect(waiters[3]?.result.held).toBe(true);
 
   expect(earlyLooks).toEqual([1, 0, 0, 1]);
-  expect(backend.told).toEqual(["a", "a"]);
+  expect(toldOthers).toEqual([0, 1, 2, 2]);
   await close();
 });
 

@@ -78,3 +78,14 @@ test("a last word that is due keeps the connections until it is said", async () 
   expect(backend.rests).toBe(1);
   await close();
 });
+
+test("no timer is left of the renewals of a lock that was released", async () => {
+  const { locker, backend, close } = openFake({ idleTimeoutMs: 1_000, ttlMs: 3_600_000 });
+  backend.attempts.reply = () => backend.granted(3_600_000);
+  backend.releases.reply = () => released;
+  const call = watch(locker.withLock("a", () => undefined));
+  await clock.pass(1_000);
+  call.result;
+  expect([backend.rests, clock.timers]).toEqual([1, 0]);
+  await close();
+});

@@ -41,6 +41,21 @@ test("a lease expires at its deadline, its signal fires then, and onLost is call
   await opened.close();
 });
 
+test.each([
+  ["a loss without an onLost goes to onError when nobody has read the signal", false, [{ reason: "expired" }]],
+  ["a loss that its signal tells does not go to onError", true, []],
+] as const)("%s", async (_, isWatched, told) => {
+  const errors: unknown[] = [];
+  const opened = openFake({ ...noKeepAlive, ttlMs: 1_000, onError: (error) => errors.push(error) });
+  const lock = await hold(opened);
+  const signals = isWatched ? [lock.signal] : [];
+  await clock.pass(1_000);
+  expect(errors).toMatchObject(told);
+  expect(signals.every(({ aborted }) => aborted)).toBe(true);
+  opened.backend.abandons.take().answer(gone);
+  await opened.close();
+});
+
 test("a lease expires while the machine sleeps: the monotonic clock alone would not notice", async () => {
   const opened = openFake({ ...noKeepAlive, ttlMs: 10_000 });
   const lock = await hold(opened);
@@ -236,6 +251,25 @@ test("after a reconnect a lease counts as held when a renewal under the new sess
   await clock.pass(1);
   backend.renewals.take().answer(backend.renewed());
   await settle();
+  expect(lock.held).toBe(true);
+  await opened.close();
+});
+
+test("an answer from before a reconnect does not undo what the new session has proven", async () => {
+  const opened = openFake(noKeepAlive);
+  const { backend } = opened;
+  const lock = await hold(opened);
+  const renewal = watch(lock.renew());
+  await settle();
+  const [asked, late] = [backend.renewals.take(), backend.renewed()];
+  backend.reconnect();
+  await clock.pass(1);
+  backend.renewals.take().answer(backend.renewed());
+  await settle();
+  expect(lock.held).toBe(true);
+  asked.answer(late);
+  await settle();
+  renewal.result;
   expect(lock.held).toBe(true);
   await opened.close();
 });

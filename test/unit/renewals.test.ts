@@ -360,18 +360,21 @@ test("the last word waits for as long as a renewal by hand has asked for", async
   await close();
 });
 
-test("a lock that was renewed by hand for less than its interval is renewed sooner than that", async () => {
-  const { lock, backend, close } = await openHeld({ ttlMs: 30_000 });
-  const renewal = watch(lock.renew(3_000));
-  await settle();
-  backend.renewals.take().answer(backend.renewed(3_000));
-  await settle();
-  renewal.result;
-  backend.renewals.reply = () => backend.renewed(3_000);
-  await clock.pass(60_000);
-  expect(lock.held).toBe(true);
-  await close();
-});
+test.each([3_000, 10_000])(
+  "a lock that is renewed every 10 s, and was renewed by hand for %i ms, is renewed sooner",
+  async (ttlMs) => {
+    const { lock, backend, close } = await openHeld({ ttlMs: 30_000 });
+    const renewal = watch(lock.renew(ttlMs));
+    await settle();
+    backend.renewals.take().answer(backend.renewed(ttlMs));
+    await settle();
+    renewal.result;
+    backend.renewals.reply = () => backend.renewed(ttlMs);
+    await clock.pass(60_000);
+    expect(lock.held).toBe(true);
+    await close();
+  },
+);
 
 test("the listener of keepAlive hears of an outage once, until a renewal succeeds; the locker's does not", async () => {
   const [errors, others]: [unknown[], unknown[]] = [[], []];
