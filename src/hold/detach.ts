@@ -6,12 +6,10 @@ import type { Backend } from "../store/backend.js";
 import type { RenewAnswer } from "../store/messages.js";
 import { explained, retry } from "../store/retry.js";
 import type { Lease } from "./lease.js";
-import type { Renewals } from "./renewals.js";
+import { type Renewals, ROW_LOCKED } from "./renewals.js";
 
 const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 200;
-const ROW_LOCKED =
-  "its row is locked by another transaction, or the connection that shows that this process lives is being made again";
 
 export interface Detaching {
   readonly backend: Backend;

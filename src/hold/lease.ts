@@ -189,11 +189,8 @@ export class Lease implements Linked<Lease> {
     });
   }
 
-  /** Takes an answer that says: granted or renewed. What has ended stays ended. */
+  /** Takes an answer that says: granted or renewed. Of a lease that has not ended. */
   prove(proof: Proof): void {
-    if (this.phase !== "held") {
-      return;
-    }
     if (this.#clock.msUntil(proof.until) > this.#clock.msUntil(this.#until)) {
       this.#until = proof.until;
     }

@@ -2,6 +2,7 @@ import { type LeaseholdError, UnavailableError } from "../errors/errors.js";
 import type { RenewalListener } from "../observe/callbacks.js";
 import type { Observer } from "../observe/observer.js";
 import { type Clock, Due } from "../runtime/clock.js";
+import { quote } from "../runtime/describe.js";
 import type { LinkedList } from "../runtime/linked-list.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend } from "../store/backend.js";
@@ -12,6 +13,9 @@ import { Renewal, type RenewalOwner } from "./renewal.js";
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;
+/** Why an attempt is answered with `busy`. */
+export const ROW_LOCKED =
+  "its row is locked by another transaction, or the connection that shows that this process lives is being made again";
 
 export interface RenewalsInit {
   readonly backend: Backend;
@@ -80,7 +84,7 @@ export class Renewals implements RenewalOwner<Lease> {
   resume(lease: Lease): void {
     const renewal = this.#of(lease);
     renewal.isPaused = false;
-    if (lease.phase === "held" && renewal.dueAtMs !== Number.POSITIVE_INFINITY) {
+    if (lease.phase === "held") {
       this.#due.by(renewal.dueAtMs);
     }
   }
@@ -132,7 +136,7 @@ export class Renewals implements RenewalOwner<Lease> {
     let nextMs = Number.POSITIVE_INFINITY;
     for (let lease = this.#leases.first; lease !== null; lease = lease.next) {
       const { renewal } = lease;
-      if (renewal === null || renewal.isInFlight || renewal.isPaused || renewal.dueAtMs === Number.POSITIVE_INFINITY) {
+      if (renewal === null || renewal.isInFlight || renewal.isPaused) {
         continue;
       }
       const headStartMs = renewal.retryMs > 0 ? 0 : (renewal.everyMs ?? 0) / 2;
@@ -145,9 +149,7 @@ export class Renewals implements RenewalOwner<Lease> {
         nextMs = Math.min(nextMs, renewal.dueAtMs);
       }
     }
-    if (nextMs !== Number.POSITIVE_INFINITY) {
-      this.#due.by(nextMs);
-    }
+    this.#due.by(nextMs);
   }
 
   /** Plans the next one. */
@@ -194,14 +196,11 @@ function takeAnswer(lease: Lease, answer: RenewAnswer): boolean {
 
 /**
  * One renewal that somebody awaits: asked until it is answered, `timeoutMs` have passed, or the lease has expired.
- * @throws what the last attempt failed with
+ * @throws LeaseLostError, NotHeldError when it has ended meanwhile
+ * @throws UnavailableError what the last attempt failed with, or that each found the row locked
  */
 export async function renewNow(backend: Backend, lease: Lease, ttlMs: number, timeoutMs: number): Promise<void> {
   const { key, token, fence } = lease;
-  const over = (): Error =>
-    lease.phase === "held"
-      ? lease.notHeld("whether it is still ours could not be found out in time")
-      : lease.whyEnded();
   const deadline = lease.within(timeoutMs);
   await retry({
     clock: backend.clock,
@@ -220,12 +219,17 @@ export async function renewNow(backend: Backend, lease: Lease, ttlMs: number, ti
     maxMs: 200,
     refuse: () => {
       if (lease.phase !== "held") {
-        throw over();
+        throw lease.whyEnded();
       }
     },
-    exhausted: (failure) => failure ?? over(),
+    exhausted: (failure) => failure ?? notRenewed(key),
   }).catch((error: unknown) => {
     // What is known of the lease says more than that an attempt had no answer.
-    throw error instanceof UnavailableError && lease.phase !== "held" ? over() : error;
+    throw error instanceof UnavailableError && lease.phase !== "held" ? lease.whyEnded() : error;
   });
+}
+
+function notRenewed(key: string): UnavailableError {
+  const message = `The lock on ${quote(key)} could not be renewed in time: ${ROW_LOCKED}. It may still be held.`;
+  return new UnavailableError({ outcome: "not-sent", message });
 }

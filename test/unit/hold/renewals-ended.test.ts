@@ -128,12 +128,13 @@ test("renew() of a lock that is released during its pause asks no more", async (
   await close();
 });
 
-test("renew() of a lock whose row stays locked says that it could not be found out, and not that it was released", async () => {
+test("renew() of a lock whose row stays locked says that it may still be held", async () => {
   const { lock, backend, close } = await openHeld({ keepAlive: false });
   backend.renewals.reply = () => ({ outcome: "busy" });
   const renewal = watch(lock.renew());
   await clock.pass(5_000);
-  expect((renewal.error as Error).message).toContain("could not be found out in time");
+  expect(renewal.error).toMatchObject({ name: "UnavailableError", outcome: "not-sent" });
+  expect((renewal.error as Error).message).toContain("its row is locked by another transaction");
   expect(lock.held).toBe(true);
   await close();
 });
