@@ -119,6 +119,23 @@ test("a renewal that is never answered does not hold it up for longer than reque
   await close();
 });
 
+test("a renewal that was waited for leaves no more than the rest of requestTimeoutMs", async () => {
+  const held = await openHeld({ requestTimeoutMs: 2_000 });
+  const { lock, backend, close } = held;
+  await clock.pass(10_000);
+  const call = await detach(held);
+  await clock.pass(1_500);
+  backend.renewals.take().answer(backend.renewed());
+  await settle();
+  expect(backend.detaches.count).toBe(1);
+  await clock.pass(499);
+  expect(call.state).toBe("pending");
+  await clock.pass(1);
+  expect(call.error).toMatchObject({ code: "unavailable", outcome: "unknown" });
+  expect(lock.held).toBe(true);
+  await close();
+});
+
 test.each([
   ["renewed at once", { keepAlive: true }, 1],
   ["left alone if nobody renews it", { keepAlive: false }, 0],

@@ -121,7 +121,8 @@ export class FakeBackend implements Backend {
   readonly adoptions = new Requests<AdoptRequest, AdoptAnswer>("adopt");
   readonly presence = { incarnation: 1, isBelieved: true, sessionId: 7 as number | null };
   readonly connections = { session: null } as unknown as Backend["connections"];
-  readonly excludes = true;
+  /** False: as a store that locks nothing. */
+  excludes = true;
   refuseHere: Backend["refuseHere"] = null;
   isReady = true;
   databaseId: string | null = "here";
