@@ -196,7 +196,7 @@ export const handingOver: readonly Mutant[] = [
   one(
     "renewals: a lease that is being detached is renewed",
     "src/hold/renewals.ts",
-    [["renewal.isInFlight || renewal.isPaused ||", "renewal.isInFlight ||"]],
+    [["renewal.isInFlight || renewal.isPaused", "renewal.isInFlight"]],
     ...unit.detach,
   ),
   one(

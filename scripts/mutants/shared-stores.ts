@@ -106,15 +106,26 @@ export const sharedStores: readonly Mutant[] = [
     ["  } else if (next.isShared && isLooking) {\n", "  } else if (false) {\n"],
   ]),
   held("get knows no shares", [["    yield* this.#shares[key] ?? [];\n", ""]]),
-  held("an exclusive grant leaves older shares as they are", [["...(isAlone ? (this.#shares[key] ?? []) : [])", ""]]),
-  held("a share ends the others", [["...(isAlone ? (this.#shares[key] ?? []) : [])", "...(this.#shares[key] ?? [])"]]),
+  held("an exclusive grant leaves older shares as they are", [
+    ["if (isAlone || lease.claim.wasHeld) {", "if (lease.claim.wasHeld) {"],
+  ]),
+  held("a share ends the others", [
+    ["if (isAlone || lease.claim.wasHeld) {", "{"],
+    ["if (isAlone || share.fence === fence) {", "{"],
+  ]),
+  {
+    name: "shares, here: a share that comes back by adoption leaves its old handle",
+    file: "src/hold/holdings.ts",
+    edits: [["if (isAlone || lease.claim.wasHeld) {", "if (isAlone) {"]],
+    tests: ["test/unit/adopt.test.ts"],
+  },
   held("a share that was let go is still told of", [
     ["    if (shares?.delete(lease) && shares.size === 0) {\n      delete this.#shares[lease.key];\n    }\n", ""],
   ]),
   {
     name: "shares, here: a wait for an upgrade is not told that there is none",
     file: "src/locker/parts.ts",
-    edits: [["share === null && !holdings.hasAlone(key)", "share !== null && !holdings.hasAlone(key)"]],
+    edits: [["share === null && !hasAlone(key)", "share !== null && !hasAlone(key)"]],
     tests: holdings,
   },
   {

@@ -169,13 +169,13 @@ export const sharing: readonly Mutant[] = [
   {
     name: "timeout: who waits ahead of a share is not told of",
     file: "src/locker/parts.ts",
-    edits: [["const isShare = share !== null && !holdings.hasAlone(key);", "const isShare = false;"]],
+    edits: [["const isShare = share !== null && !hasAlone(key);", "const isShare = false;"]],
     tests: ["test/waiting/deadlock.test.ts"],
   },
   {
     name: "timeout: a share behind its own exclusive lock is told to wait",
     file: "src/locker/parts.ts",
-    edits: [["const isShare = share !== null && !holdings.hasAlone(key);", "const isShare = share !== null;"]],
+    edits: [["const isShare = share !== null && !hasAlone(key);", "const isShare = share !== null;"]],
     tests: ["test/waiting/deadlock.test.ts"],
   },
 ];

@@ -355,6 +355,30 @@ export const timing: readonly Mutant[] = [
     tests: unit("renewals"),
   },
   {
+    name: "renew: a row that stays locked is told as a lock that was released",
+    file: "src/hold/renewals.ts",
+    edits: [["failure ?? notRenewed(key)", 'failure ?? lease.notHeld("it was released")']],
+    tests: [...unit("hold/renewals-ended"), "test/exclusion/strangers.test.ts"],
+  },
+  {
+    name: "loss: what is lost on its arrival is told before it was acquired",
+    file: "src/hold/holdings.ts",
+    edits: [["if (lease === this.#newest) {", "if (false) {"]],
+    tests: unit("hold/holdings"),
+  },
+  {
+    name: "holder: what a set holds that is not whole is somebody else's",
+    file: "src/hold/holdings.ts",
+    edits: [["return this.#parts?.isOurs(key, fence, sessionId) ?? false;", "return false;"]],
+    tests: unit("hold/holdings"),
+  },
+  {
+    name: "timeout: what a set holds that is not whole is not held here",
+    file: "src/locker/parts.ts",
+    edits: [["holdings.has(key) || parts.has(key)", "holdings.has(key)"]],
+    tests: unit("hold/holdings"),
+  },
+  {
     name: "renewals: a second one is sent while one is on its way",
     file: "src/hold/renewals.ts",
     edits: [["renewal.isInFlight || renewal.isPaused", "renewal.isPaused"]],

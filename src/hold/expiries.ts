@@ -50,10 +50,8 @@ export class Expiries {
         leastMs = Math.min(leastMs, msLeft);
       }
     }
-    if (leastMs !== Number.POSITIVE_INFINITY) {
-      // They are checked together: 10,000 leases with a deadline each cause no more than a few checks a second.
-      this.#due.by(this.#clock.monotonicNowMs() + Math.max(leastMs - NEAR_MS, NEAR_MS / 2));
-    }
+    // They are checked together: 10,000 leases with a deadline each cause no more than a few checks a second.
+    this.#due.by(this.#clock.monotonicNowMs() + Math.max(leastMs - NEAR_MS, NEAR_MS / 2));
   }
 
   #watchClosely(lease: Lease, msLeft: number): void {

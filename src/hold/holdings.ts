@@ -30,6 +30,8 @@ export interface HoldingsInit {
   readonly callbacks: Callbacks;
   readonly observer: Observer;
   readonly handOver: HandOver;
+  /** What sets that are not whole yet hold: nobody is told of it, but this process has it. */
+  readonly parts?: Holdings;
 }
 
 /** The locks that this process holds, and what can be done with them. */
@@ -51,9 +53,12 @@ export class Holdings implements LockActions, LeaseOwner {
   readonly #renewals: Renewals;
   readonly #releases: ReleaseContext;
   readonly #guards: Guards;
+  readonly #parts: Holdings | null;
+  /** The one that is being entered. */
+  #newest: Lease | null = null;
   #onChange: (() => void) | null = null;
 
-  constructor({ options, backend, activity, background, callbacks, observer, handOver }: HoldingsInit) {
+  constructor({ options, backend, activity, background, callbacks, observer, handOver, parts }: HoldingsInit) {
     this.instance = options.instance;
     this.#options = options;
     this.#clock = backend.clock;
@@ -62,6 +67,7 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#background = background;
     this.#callbacks = callbacks;
     this.#observer = observer;
+    this.#parts = parts ?? null;
     const { requestTimeoutMs } = options;
     this.#expiries = new Expiries(backend.clock, this.#leases);
     this.#renewals = new Renewals({
@@ -168,13 +174,15 @@ export class Holdings implements LockActions, LeaseOwner {
     this.#activity.begin();
     this.#leases.add(lease);
     this.#expiries.watch(lease, at.monotonicMs, msLeft);
+    this.#newest = lease;
     this.#enter(lease);
+    this.#newest = null;
     const { keepAlive, renewEveryMs } = claim.terms;
     if (keepAlive) {
       this.#renewals.keepAlive(lease, renewEveryMs, null, at.monotonicMs - renewedAgoMs);
     }
     // If the session was replaced before the answer came, the lease must be proven under the new one.
-    if (!lease.isProven && lease.phase === "held") {
+    if (!lease.isProven) {
       this.#renewals.prove(lease);
     }
     return lease;
@@ -190,6 +198,14 @@ export class Holdings implements LockActions, LeaseOwner {
 
   lost(lease: Lease, error: LeaseLostError): void {
     this.#forget(lease);
+    if (lease === this.#newest) {
+      queueMicrotask(() => this.#tellLoss(lease, error)); // once it has been told that it was acquired
+    } else {
+      this.#tellLoss(lease, error);
+    }
+  }
+
+  #tellLoss(lease: Lease, error: LeaseLostError): void {
     this.#observer.lost?.(lease, error, lease.heldMs);
     // A renewal that was sent may still commit.
     this.#background.add(lease.claim.lastWord());
@@ -281,16 +297,15 @@ export class Holdings implements LockActions, LeaseOwner {
   }
 
   isOurs(key: string, fence: bigint | null, sessionId: number | null): boolean {
-    const isOurSession = sessionId !== null && sessionId === this.#backend.presence.sessionId;
-    if (isOurSession || fence === null) {
-      return isOurSession;
+    if (sessionId !== null && sessionId === this.#backend.presence.sessionId) {
+      return true;
     }
     for (const lease of this.#of(key)) {
       if (lease.fence === fence) {
         return true;
       }
     }
-    return false;
+    return this.#parts?.isOurs(key, fence, sessionId) ?? false;
   }
 
   reportError(error: unknown): void {
@@ -330,7 +345,7 @@ export class Holdings implements LockActions, LeaseOwner {
   /** Releases all locks, whether or not their holders are done. Never rejects. */
   async releaseAll(): Promise<void> {
     const releases = Array.from(this.#leases, (lease) => {
-      const released = this.release(lease).catch(() => lease.lose("closed"));
+      const released = this.release(lease).catch(() => undefined);
       lease.takeForClosing();
       return released;
     });
@@ -360,12 +375,19 @@ export class Holdings implements LockActions, LeaseOwner {
     }
   }
 
-  /** The same where the key is shared: others that share it stand beside it. */
+  /** The same where the key is shared: others that share it stand beside it, but for the old handle of a grant that has come back by adoption. */
   #enterShared(lease: Lease): void {
     const { key, fence } = lease;
     const isAlone = lease.terms.share === null;
     const alone = this.#byKey[key];
-    const others = [...(alone === undefined ? [] : [alone]), ...(isAlone ? (this.#shares[key] ?? []) : [])];
+    const others = alone === undefined ? [] : [alone];
+    if (isAlone || lease.claim.wasHeld) {
+      for (const share of this.#shares[key] ?? []) {
+        if (isAlone || share.fence === fence) {
+          others.push(share);
+        }
+      }
+    }
     if (isAlone) {
       this.#byKey[key] = lease;
     } else {
@@ -383,9 +405,7 @@ export class Holdings implements LockActions, LeaseOwner {
 
   #forget(lease: Lease): void {
     this.#leases.remove(lease);
-    if (lease.expiryTimer !== null) {
-      this.#expiries.drop(lease);
-    }
+    this.#expiries.drop(lease);
     const shares = lease.terms.share === null ? undefined : this.#shares[lease.key];
     if (shares?.delete(lease) && shares.size === 0) {
       delete this.#shares[lease.key];

@@ -95,9 +95,9 @@ export function makeParts(
   const background = new Background(clock, activity);
   const calls = new Calls({ backend, activity, requestTimeoutMs });
   const keeping = { options, backend, activity, background, callbacks, handOver: queues };
-  const holdings = new Holdings({ ...keeping, observer });
   // Nobody is told of what a set holds before it is whole.
   const parts = new Holdings({ ...keeping, observer: {} });
+  const holdings = new Holdings({ ...keeping, observer, parts });
   const claims = { backend, queues, requestTimeoutMs, closed: calls.closed };
   const acquiring: Omit<AcquiresInit, "holdings"> = {
     claims,
@@ -110,7 +110,7 @@ export function makeParts(
     onAcquired: options.onAcquired,
     onOutage: (error) => callbacks.report(error, (late) => backend.explain(late)),
     onRecovered: () => callbacks.answered(),
-    toError: refusalBy(holdings),
+    toError: refusalBy(holdings, parts),
   };
   const acquires = new Acquires({ ...acquiring, holdings });
   const sets = new SetParts({ ...acquiring, holdings, parts });
@@ -160,15 +160,17 @@ export function makeParts(
 }
 
 /** The error of an acquire that was not granted. */
-function refusalBy(holdings: Holdings): AcquiresInit["toError"] {
+function refusalBy(holdings: Holdings, parts: Holdings): AcquiresInit["toError"] {
+  const has = (key: string) => holdings.has(key) || parts.has(key);
+  const hasAlone = (key: string) => holdings.hasAlone(key) || parts.hasAlone(key);
   return (key, { waitMs, share }, { outcome, blockingPid, tries, ...result }, deadlock) => {
     const holder = holdings.holderInfo(key, result.holder);
     if (outcome === "exhausted") {
       return new RetriesExhaustedError({ key, attempts: tries, holder, blockingPid });
     }
-    const isHeldHere = holdings.has(key);
-    const isUpgrade = isHeldHere && share === null && !holdings.hasAlone(key);
-    const isShare = share !== null && !holdings.hasAlone(key);
+    const isHeldHere = has(key);
+    const isUpgrade = isHeldHere && share === null && !hasAlone(key);
+    const isShare = share !== null && !hasAlone(key);
     return new WaitTimeoutError({ key, waitMs, holder, blockingPid, isHeldHere, isUpgrade, isShare, deadlock });
   };
 }

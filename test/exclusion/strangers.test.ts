@@ -173,3 +173,17 @@ test("thirty leases whose rows somebody keeps locked end at their TTL, and no ot
   expect(locks.filter(({ held }) => held).map(({ key }) => key)).toEqual(spared);
   for (const key of spared) await locker.get(key)?.release();
 });
+
+test("renew() of a lock whose row somebody keeps locked has no answer in time, and the lock is still held", async () => {
+  const { sql, url } = disturbed;
+  await using locker = openLocker(url, { ttlMs: 60_000, keepAlive: false, requestTimeoutMs: 1_000 });
+  const lock = await locker.acquire("renewed by hand");
+  const error = await sql.begin(async (stranger) => {
+    await stranger`select from leasehold.leases where key = 'renewed by hand' for no key update`;
+    return lock.renew().catch((reason: unknown) => reason);
+  });
+  expect(error).toMatchObject({ name: "UnavailableError", outcome: "not-sent" });
+  lock.assertHeld();
+  await lock.renew();
+  await lock.release();
+});

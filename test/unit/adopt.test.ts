@@ -310,19 +310,26 @@ test("under a session that was replaced before the answer came it is proven firs
   await close();
 });
 
-test("a lock that was handed on without a word to its handle here, and comes back with its fence, ends that handle", async () => {
-  const opened = openFake({ keepAlive: false, onLost: () => undefined });
-  const { locker, backend, close } = opened;
-  const call = watch(locker.acquire("a"));
-  backend.attempts.take().answer(backend.granted(30_000, { fence: 77n }));
-  await settle();
-  const before = call.result;
-  const lock = await adopted(opened); // detached by SQL, say, and once more by who adopted it then
-  expect(lock.fence).toBe(before.fence);
-  expect([before.held, before.signal.reason, lock.held]).toMatchObject([false, { reason: "taken" }, true]);
-  expect(locker.locks("a")).toEqual([lock]);
-  await close();
-});
+test.each([
+  ["lock", {}, null],
+  ["share", { capacity: 2 }, { capacity: 2, weight: 1 }],
+] as const)(
+  "a %s that was handed on without a word to its handle here, and comes back with its fence, ends that handle",
+  async (_, options, share) => {
+    const opened = openFake({ keepAlive: false, onLost: () => undefined });
+    const { locker, backend, close } = opened;
+    const call = watch(locker.acquire("a", options));
+    backend.attempts.take().answer(backend.granted(30_000, { fence: 77n }));
+    await settle();
+    const before = call.result;
+    // detached by SQL, say, and once more by who adopted it then
+    const lock = await adopted(opened, backend.adopted(30_000, { share }));
+    expect(lock.fence).toBe(before.fence);
+    expect([before.held, before.signal.reason, lock.held]).toMatchObject([false, { reason: "taken" }, true]);
+    expect(locker.locks("a")).toEqual([lock]);
+    await close();
+  },
+);
 
 test("an adopted lock that is lost says its last word under its own token", async () => {
   const opened = openFake({ keepAlive: false });

@@ -42,4 +42,8 @@ export const explained: ReadonlyMap<string, string> = byId([
     ids: ["5365eec98c"],
     why: "At exactly NEAR_MS the shared timer is set to 0 ms, and gives the lease its own timer when it fires.",
   },
+  {
+    ids: ["3c8c9f47a7"],
+    why: "An exclusive lease is in no set of shares, so the condition only spares a look-up.",
+  },
 ]);

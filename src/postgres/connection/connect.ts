@@ -98,7 +98,7 @@ function pathAndTimeouts(set: "set" | "set local"): readonly string[] {
     `${set} statement_timeout = 0`,
     `${set} lock_timeout = 0`,
     `${set} idle_in_transaction_session_timeout = 0`,
-    // Timeouts that some versions do not have. Not from pg_settings: to list all settings takes 2 ms.
+    // Timeouts that some versions do not have. Not from pg_settings: to list all settings takes 1.5 ms.
     `select pg_catalog.set_config(setting, '0', ${set === "set local"}) from pg_catalog.unnest('{idle_session_timeout,transaction_timeout}'::pg_catalog.text[]) as setting where pg_catalog.current_setting(setting, true) is not null`,
   ];
 }

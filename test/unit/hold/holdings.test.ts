@@ -110,6 +110,49 @@ test("a grant that is heard of after a newer one of its key is lost as taken, an
   await close();
 });
 
+test("a grant that is lost when it is heard of is told as acquired first, and is not held by then", async () => {
+  const told: unknown[] = [];
+  const opened = openFake({
+    ...LONG,
+    onAcquired: ({ fence, held }) => told.push(["acquired", fence, held]),
+    onLost: ({ fence }, { reason }) => told.push(["lost", fence, reason]),
+  });
+  const { backend, locker, close } = opened;
+  backend.abandons.reply = () => gone;
+  await hold(opened, "a", {}, 900n);
+  await hold(opened, "a", {}, 800n);
+  expect(told).toEqual([
+    ["acquired", 900n, true],
+    ["acquired", 800n, false],
+    ["lost", 800n, "taken"],
+  ]);
+  expect(locker.stats()).toMatchObject({ acquired: 2, lost: { taken: 1 } });
+  await close();
+});
+
+test("what a set holds that is not whole yet is this process's, where the fence decides and to who waits for it", async () => {
+  const opened = openFake(LONG);
+  const { backend, locker, close } = opened;
+  backend.presence.sessionId = null;
+  backend.looks.reply = () => backend.queued();
+  const set = watch(locker.acquireAll(["a", "b"]));
+  await settle();
+  const part = backend.granted(30_000);
+  for (const grants of [[], [part]]) {
+    // all of them, then as many as there are; then it waits for the next
+    const missing = { index: grants.length, answer: { outcome: "held", holder: null } } as const;
+    backend.sets.take().answer({ outcome: "answered", grants, missing });
+    await settle();
+  }
+  expect(await isToldAsOurs(opened, null, part.fence)).toEqual([true, [true]]);
+  backend.attempts.reply = () => backend.queued();
+  const waiting = watch(locker.acquire("a", { waitMs: 10 }));
+  await clock.pass(10);
+  expect(waiting.error).toMatchObject({ code: "wait-timeout", isHeldHere: true });
+  await close();
+  expect(set.error).toBeDefined();
+});
+
 test("where nothing is excluded no grant ends another, and get knows the newest that is left", async () => {
   const opened = openFake({ ...LONG, onLost: () => undefined });
   const { backend, locker, close } = opened;
