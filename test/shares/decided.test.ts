@@ -1,6 +1,7 @@
 // Races among grants, guards and releases of shares, each step in a transaction that the test holds open.
 import { describe, expect, test } from "vitest";
 import { openSession } from "../fencing/session.js";
+import { acquireRows } from "../support/acts.js";
 import { createDatabase } from "../support/database.js";
 import { leaseRow } from "../support/lease-row.js";
 import { openLocker } from "../support/lockers.js";
@@ -494,4 +495,42 @@ test("an entry in the queue that has expired goes with the grant of its claim, s
 
   expect(outcomes).toEqual(["granted", "queued", "granted"]);
   expect(left).toHaveLength(0);
+});
+
+test("of several granted in one statement the first is told whom it took over from, and each has its own fence", async () => {
+  const tokens = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
+  await sql.unsafe(`select outcome from ${acquireRows([{ key: "found", weight: 1 }])}`);
+  await sql`update leasehold.shares set acquired_at = now() - interval '2 s', renewed_at = now() - interval '2 s',
+    expires_at = now() - interval '1 s' where key = 'found'`;
+  const [row] = await sql.unsafe(`select fences, others from leasehold_internal.acquire_shares(
+    null, null, null, 'me', 60000, 0, null, null, false, '{infinity}', array_fill('found'::text, array[3]),
+    array['${tokens.join("','")}']::uuid[], null, 1, null, null, null)`);
+  const given = await sql`select token, fence::text from leasehold.shares where key = 'found' order by fence`;
+  await sql`delete from leasehold.shares where key = 'found'`;
+
+  expect(given.map(({ token }) => token)).toEqual(tokens);
+  const [first, ...rest] = given.map(({ fence }) => fence as string);
+  expect(String(row?.fences).split(",")).toEqual(["", ...rest]);
+  const others = JSON.parse(row?.others ?? "[]") as unknown[][];
+  expect(others.map(([item, outcome, fence]) => [item, outcome, String(fence)])).toEqual([[1, "granted", first]]);
+});
+
+test("readers of one key that look together keep their places, each by its own proof", async () => {
+  await sql.unsafe(`select outcome from ${acquireRows([{ key: "looks" }])}`);
+  const reader = () => ({ key: "looks", weight: 1, waits: true, token: crypto.randomUUID() });
+  const readers = [reader(), reader()];
+  const joined = await sql.unsafe(`select item, ticket, proof from ${acquireRows(readers)} order by item`);
+  const proven = joined.map(({ ticket, proof }, index) => ({ ...readers[index], key: "looks", ticket, proof }));
+  const look = () => sql.unsafe(`select item, outcome, ticket from ${acquireRows(proven)} order by item`);
+  const looked = await look();
+  // whose entry is gone has it back in its place, which the proof shows
+  await sql`delete from leasehold.waiters where key = 'looks'`;
+  const back = await look();
+  await sql`delete from leasehold.waiters where key = 'looks'`;
+  await sql`delete from leasehold.leases where key = 'looks'`;
+
+  expect(joined).toHaveLength(2);
+  const same = joined.map(({ item, ticket }) => ({ item, outcome: "queued", ticket }));
+  expect(looked).toEqual(same);
+  expect(back).toEqual(same);
 });
