@@ -5,6 +5,7 @@ import type { Lease } from "../hold/lease.js";
 import type { AcquireOutcome, ObservedClaim } from "../observe/observer.js";
 import { abortReason, allowManyListeners, onAbort } from "../runtime/abort-listeners.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
+import { quote } from "../runtime/describe.js";
 import { explained, isHopeless } from "../store/retry.js";
 import type { AcquiresInit } from "./acquires-init.js";
 import { checkDelay } from "./retrying.js";
@@ -108,6 +109,16 @@ export class SetAcquire implements SetOfSide {
     return this.terms.waitMs - this.#clock.elapsedMs(this.#startedAt);
   }
 
+  /** What is left until it must have ended, whatever Postgres does: `waitMs`, and one `requestTimeoutMs` for all that is asked after that. */
+  get #lastMs(): number {
+    return Math.max(0, this.leftMs + this.#requestTimeoutMs);
+  }
+
+  /** Of a request that begins now. */
+  #deadline(): Instant {
+    return after(this.#clock.now(), Math.min(this.#requestTimeoutMs, this.#lastMs));
+  }
+
   get leftHoldMs(): number {
     const { maxHoldMs } = this.terms;
     const firstAtMs = Math.min(...this.#leases.map(({ grantedAt }) => grantedAt.monotonicMs));
@@ -193,7 +204,7 @@ export class SetAcquire implements SetOfSide {
         if (this.#failure !== null) {
           throw this.#failure;
         }
-        return { key, outcome: "timeout", holder: null, blockingPid: null, tries: 1 };
+        return timedOut(key);
       }
     }
   }
@@ -219,7 +230,7 @@ export class SetAcquire implements SetOfSide {
 
   /** All at once, in each locker. Nothing is waited for. Null: all are held. */
   async #tryAll(): Promise<SetRefused | null> {
-    const deadline = after(this.#clock.now(), this.#requestTimeoutMs);
+    const deadline = this.#deadline();
     for (const [parts, side] of this.#sides) {
       const keys = this.#places.filter((place) => place.parts === parts).map(({ key }) => key);
       const { refused } = await side.askAll(keys, false, deadline);
@@ -232,23 +243,28 @@ export class SetAcquire implements SetOfSide {
   }
 
   /** In the order of the keys, so that it only ever waits for a key that is larger than those that it holds. */
-  async #inLine(): Promise<readonly Lease[]> {
+  async #inLine(): Promise<readonly Lease[] | SetRefused> {
     for (let at = 0; at < this.#places.length; ) {
       const { parts } = this.#places[at] as Place;
       const side = this.#sides.get(parts) as SetSide; // each has one
       const end = this.#places.findIndex((place, index) => index > at && place.parts !== parts);
       const run = this.#places.slice(at, end === -1 ? undefined : end).map(({ key }) => key);
+      let inTheWay: SetRefused | null = null;
       if (run.length > 1) {
-        const deadline = after(this.#clock.now(), this.#requestTimeoutMs);
-        const { granted, refused } = await side.askAll(run, true, deadline);
+        const { granted, refused } = await side.askAll(run, true, this.#deadline());
         this.refuseIfEnded();
         this.#answered(parts);
         at += granted;
         if (refused === null) {
           continue;
         }
+        inTheWay = refused;
       }
-      await side.wait((this.#places[at] as Place).key);
+      const { key } = this.#places[at] as Place;
+      if (this.leftMs <= 0) {
+        return inTheWay === null ? timedOut(key) : { ...inTheWay, outcome: "timeout" };
+      }
+      await side.wait(key);
       this.refuseIfEnded();
       at += 1;
     }
@@ -290,6 +306,9 @@ export class SetAcquire implements SetOfSide {
     // One that is unproven is being asked about: a new session stands, or the last heartbeat is late.
     while (this.#leases.some((lease) => lease.phase === "held" && !lease.isHeld)) {
       this.refuseIfEnded();
+      if (this.#lastMs === 0) {
+        throw unproven(this.#places.length, this.#first.key);
+      }
       await this.#pause(PROOF_MS);
     }
     this.refuseIfEnded();
@@ -354,12 +373,15 @@ export class SetAcquire implements SetOfSide {
     await Promise.all(Array.from(this.#sides.values(), (side) => side.giveBack()));
   }
 
-  /** A last word may take as long as an outage. Then the call ends by its own time. */
   async #giveBackInTime(): Promise<void> {
-    const isTimeUp = new AbortController();
-    const givenBack = this.#giveBack().then(() => isTimeUp.abort());
-    const ms = Math.min(Math.max(this.leftMs, this.#requestTimeoutMs), 2 ** 31 - 1);
-    await Promise.race([givenBack, this.#clock.sleep(ms, { signal: isTimeUp.signal })]);
+    await this.inTime(this.#giveBack());
+  }
+
+  async inTime(work: Promise<unknown>): Promise<void> {
+    const isDone = new AbortController();
+    const done = work.then(() => isDone.abort());
+    const ms = Math.min(Math.max(this.leftMs, this.#requestTimeoutMs), this.#lastMs, 2 ** 31 - 1);
+    await Promise.race([done, this.#clock.sleep(ms, { signal: isDone.signal })]);
   }
 
   get #requestTimeoutMs(): number {
@@ -383,4 +405,15 @@ export class SetAcquire implements SetOfSide {
       );
     }
   }
+}
+
+function timedOut(key: string): SetRefused {
+  return { key, outcome: "timeout", holder: null, blockingPid: null, tries: 1 };
+}
+
+function unproven(count: number, first: string): UnavailableError {
+  return new UnavailableError({
+    outcome: "unknown",
+    message: `The locks on ${count} keys, the first of which is ${quote(first)}, were granted, but the connection that shows that this process lives was being made again until the time was up. They are released. Try again.`,
+  });
 }

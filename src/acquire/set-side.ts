@@ -34,6 +34,8 @@ export interface SetOfSide {
   /** Ends what waits: a part was lost, or the set has ended. */
   readonly interrupted: AbortSignal;
   refuseIfEnded(): void;
+  /** Waits for a last word, which may take as long as an outage, while the call has time left. It must not reject. */
+  inTime(work: Promise<unknown>): Promise<void>;
   end(error: unknown): void;
   partLost(key: string): void;
   /** The claim whose answer was the last one. */
@@ -162,9 +164,18 @@ export class SetSide implements SetInProgress {
 
   /** Gives back all that it has here. Resolves when nothing is left. Never rejects. */
   async giveBack(): Promise<void> {
+    const { parts, background } = this.parts.init;
     for (const lease of this.#leases.splice(0)) {
-      this.parts.init.parts.drop(lease);
-      this.#leave(lease.claim.lastWord());
+      parts.drop(lease);
+      const { claim } = lease;
+      const lastWord = claim.lastWord();
+      if (claim.isUnresolved) {
+        // That waits until an attempt without an answer cannot be carried out any more. The grant that is known need not stand so long.
+        background.add(lastWord);
+        this.#leave(this.#free(lease));
+      } else {
+        this.#leave(lastWord);
+      }
     }
     this.#abandonAsked();
     await Promise.all(this.#leaving.splice(0));
@@ -252,7 +263,7 @@ export class SetSide implements SetInProgress {
     }
     this.#abandonAsked();
     if (this.#leaving.length > 0) {
-      await Promise.all(this.#leaving.splice(0));
+      await this.#set.inTime(Promise.all(this.#leaving.splice(0)));
       this.#set.refuseIfEnded();
     }
     return { granted: grants.length, refused };
@@ -316,6 +327,19 @@ export class SetSide implements SetInProgress {
         this.#leave(claim.lastWord());
       }
     }
+  }
+
+  /** By token and fence. Never rejects: what it does not free is freed by the last word. */
+  #free({ key, token, fence, terms }: Lease): Promise<void> {
+    const { backend, queues } = this.parts.init.claims;
+    return new Promise((resolve) => {
+      const onAnswer = () => {
+        queues.wakeKey(key);
+        resolve();
+      };
+      const isShared = terms.share !== null;
+      backend.release({ key, token, fence, isShared, onSent: () => false, onAnswer, onFailure: () => resolve() });
+    });
   }
 
   #leave(work: Promise<void>): void {

@@ -12,6 +12,7 @@ import type { Background } from "../runtime/background.js";
 import { after, type Clock, msBetween } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
 import { Deadlines, LinkedList } from "../runtime/linked-list.js";
+import { soon } from "../runtime/soon.js";
 import type { Backend } from "../store/backend.js";
 import type { Grant, GrantId, Holder } from "../store/messages.js";
 import { type Detaching, detachNow } from "./detach.js";
@@ -199,7 +200,7 @@ export class Holdings implements LockActions, LeaseOwner {
   lost(lease: Lease, error: LeaseLostError): void {
     this.#forget(lease);
     if (lease === this.#newest) {
-      queueMicrotask(() => this.#tellLoss(lease, error)); // once it has been told that it was acquired
+      soon(() => this.#tellLoss(lease, error)); // once it has been told that it was acquired
     } else {
       this.#tellLoss(lease, error);
     }

@@ -297,3 +297,78 @@ test("the first wait that is refused is a timeout that names its key", async () 
   expect(backend.abandons.count).toBe(3);
   await close();
 });
+
+test("it ends within waitMs and requestTimeoutMs, however late the answers are and whatever is left to be given back", async () => {
+  const { backend, locker, close } = openFake({ ttlMs: 60_000, waitMs: 1_000, requestTimeoutMs: 5_000 });
+  const set = watch(locker.acquireAll(["a", "b"]), "the set");
+  await settle();
+  backend.sets.take().fail(noAnswer()); // so there may be something to be given back
+  await clock.pass(4_000);
+  const again = backend.sets.take();
+  again.answer(answer(backend, again.request, 0));
+  await clock.pass(1_900);
+  const before = set.state;
+  await clock.pass(200);
+  expect([before, set.error]).toEqual(["pending", expect.any(WaitTimeoutError)]);
+  await close();
+});
+
+test("it does not stand in line when waitMs is over: who was in the way is told", async () => {
+  const { backend, locker, close } = openFake({ ttlMs: 60_000, waitMs: 1_000, requestTimeoutMs: 5_000 });
+  const set = watch(locker.acquireAll(["a", "b"]), "the set");
+  await settle();
+  const tried = backend.sets.take();
+  tried.answer(answer(backend, tried.request, 0));
+  await settle();
+  const prefix = backend.sets.take();
+  await clock.pass(1_500);
+  prefix.answer(answer(backend, prefix.request, 0));
+  await settle();
+  expect(backend.attempts.waiting).toHaveLength(0);
+  expect(set.error).toMatchObject({ code: "wait-timeout", key: "a", holder: { owner: holder().owner } });
+  await close();
+});
+
+test("what it gives back is freed at once by its fence, also when an attempt without an answer holds up the last word", async () => {
+  const { backend, locker, close } = openFake({ ttlMs: 60_000, waitMs: 60_000, requestTimeoutMs: 5_000 });
+  const controller = new AbortController();
+  const set = watch(locker.acquireAll(["a", "b", "c"], { signal: controller.signal }), "the set");
+  await settle();
+  const tried = backend.sets.take();
+  tried.answer(answer(backend, tried.request, 0));
+  await settle();
+  backend.sets.take().fail(noAnswer());
+  await clock.pass(20);
+  const again = backend.sets.take();
+  again.answer(answer(backend, again.request, 2));
+  await settle();
+  controller.abort();
+  await settle();
+  expect(set.state).toBe("rejected");
+  const freed = [backend.releases.take(), backend.releases.take()];
+  expect(freed.map(({ request: { key, token } }) => [key, token])).toEqual(
+    again.request.items.slice(0, 2).map(({ key, token }) => [key, token]),
+  );
+  for (const asked of freed) asked.answer(released);
+  const early = backend.abandons.waiting.map(({ request }) => request.key);
+  await clock.pass(5_100);
+  const late = backend.abandons.waiting.map(({ request }) => request.key);
+  expect([early.includes("a"), late.includes("a"), late.includes("b")]).toEqual([false, true, true]);
+  await close();
+});
+
+test("a set whose session does not come back is not waited for longer than that", async () => {
+  const { backend, locker, close } = openFake({ ttlMs: 60_000, waitMs: 1_000, requestTimeoutMs: 5_000 });
+  backend.abandons.reply = () => released;
+  const set = watch(locker.acquireAll(["a", "b"]), "the set");
+  await settle();
+  backend.presence.isBelieved = false;
+  const tried = backend.sets.take();
+  tried.answer(answer(backend, tried.request, 2));
+  await clock.pass(5_900);
+  const before = set.state;
+  await clock.pass(200);
+  expect([before, set.error]).toEqual(["pending", expect.any(UnavailableError)]);
+  backend.presence.isBelieved = true;
+  await close();
+});

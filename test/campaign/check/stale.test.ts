@@ -78,6 +78,23 @@ describe("P4", () => {
     );
   });
 
+  test("not when a server that was replaced had released it, and that is repeated on the new one", () => {
+    const story = new Story(["async-failover"]);
+    story.hello("a", 0);
+    const held = story.grant("a", "key", 100, { ttlMs: 9_000 });
+    story.release(held, 200);
+    story.node = "two";
+    story.tell({ p: "nemesis", t: at(1_000), e: "primary", node: "two", isLagging: true });
+    story.recordRenewal(held, 101);
+    story.recordRelease(held, 3_000);
+    story.bye("a", 20_000);
+    const isFirst = isRowOf("grants", ({ node, token }) => node === "one" && token !== null);
+    const honest = doctored(story.entries, isFirst, { node: "two" }); // which the standby had heard of
+    expect(objections(honest)).toEqual([]);
+    const isLost = isRowOf("grants", ({ node }) => node === "one");
+    expect(broken(doctored(honest, isLost, null))).toContain("P4");
+  });
+
   test("a call by what had ended long before that was done", () => {
     const { entries } = story();
     expect(broken(doctored(entries, isSaid("a", { e: "settled", t: at(3_010) }), { outcome: "done" }))).toEqual(["P4"]);

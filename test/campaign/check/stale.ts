@@ -57,6 +57,8 @@ function checkEnd(
   // by force once more: at once, or because the holder had died meanwhile
   if (revoked !== undefined && mayBeForced(history, key, forces, t)) return;
   if (isGivenBack(key, hold, t)) return;
+  // It was released on a server that was replaced by one that had not heard of that. A last word of its claim comes later, and repeats it.
+  if (key.lostVersions(hold.fence).some(({ token, op }) => token === null || op === "D")) return;
   report.object(
     "P4",
     `${sayKey(key.key)}: ${sayHold(history, hold)} was ${end.op === "D" ? "deleted" : "released"} at ${history.times.say(t)}, when none of its holders was about to release it`,
