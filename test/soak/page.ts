@@ -23,7 +23,7 @@ function lastRun({ about, faults, samples }: SoakRun, { findings, problems, text
   return `## The last run
 
 ${about.date}, commit ${about.commit}: ${about.minutes} minutes with ${about.rate} acts a second by ${about.workers} processes, \`--seed ${about.seed}\`, Node ${about.node.slice(1)}, Postgres ${about.postgres}.
-${about.machine}. The load of the machine was ${toFigure(load)} on average${load > 2 ? ", most of it other work: believe the memory and the tables, and the times last" : ""}.
+${about.machine}. The load of the machine was ${toFigure(load)} on average${load > 2 * about.processors ? ", most of it other work: believe the memory and the tables, and the times last" : ""}.
 
 ${whole(done)} acts, ${whole(grants)} grants. Faults: ${[...counts].map(([what, count]) => `${what} ${count}`).join(", ")}.
 
