@@ -24,6 +24,46 @@ const one = (name: string, file: string, edits: Edits, ...tests: readonly string
 
 export const sets: readonly Mutant[] = [
   one(
+    "set: what an attempt without an answer may have left is waited for without a bound",
+    side,
+    [["await this.#set.inTime(Promise.all(this.#leaving.splice(0)));", "await Promise.all(this.#leaving.splice(0));"]],
+    unit,
+  ),
+  one(
+    "set: each thing that is given back has a requestTimeoutMs of its own",
+    set,
+    [
+      [
+        "Math.min(Math.max(this.leftMs, this.#requestTimeoutMs), this.#lastMs, 2 ** 31 - 1)",
+        "Math.min(Math.max(this.leftMs, this.#requestTimeoutMs), 2 ** 31 - 1)",
+      ],
+    ],
+    unit,
+  ),
+  one(
+    "set: what is given back stands until an attempt without an answer is over",
+    side,
+    [
+      [
+        "      if (claim.isCertain) {\n        this.#leave(lastWord);",
+        "      if (true) {\n        this.#leave(lastWord);",
+      ],
+    ],
+    unit,
+  ),
+  one(
+    "set: it stands in line when its time is over",
+    set,
+    [["      if (this.leftMs <= 0) {\n        return inTheWay", "      if (false) {\n        return inTheWay"]],
+    unit,
+  ),
+  one(
+    "set: a session that does not come back is waited for without a bound",
+    set,
+    [["if (this.#lastMs === 0) {", "if (false) {"]],
+    unit,
+  ),
+  one(
     "set: a try is granted what it can get",
     sql,
     [

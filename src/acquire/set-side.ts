@@ -169,12 +169,12 @@ export class SetSide implements SetInProgress {
       parts.drop(lease);
       const { claim } = lease;
       const lastWord = claim.lastWord();
-      if (claim.isUnresolved) {
+      if (claim.isCertain) {
+        this.#leave(lastWord);
+      } else {
         // That waits until an attempt without an answer cannot be carried out any more. The grant that is known need not stand so long.
         background.add(lastWord);
         this.#leave(this.#free(lease));
-      } else {
-        this.#leave(lastWord);
       }
     }
     this.#abandonAsked();

@@ -24,6 +24,8 @@ export interface WorkerStats {
 
 /** What is still about to end when everything was closed: sockets whose other side has to say so. */
 const SETTLE_MS = 300;
+/** Before what is open counts as a leak. */
+const MOST_PAUSES = 20;
 
 export class Worker {
   readonly #args: CampaignWorkerArgs;
