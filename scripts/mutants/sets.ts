@@ -45,7 +45,7 @@ export const sets: readonly Mutant[] = [
     side,
     [
       [
-        "      if (claim.isCertain) {\n        this.#leave(lastWord);",
+        "      if (claim.isCertain || terms.minHoldMs > 0) {\n        this.#leave(lastWord);",
         "      if (true) {\n        this.#leave(lastWord);",
       ],
     ],
@@ -256,12 +256,7 @@ export const sets: readonly Mutant[] = [
   one(
     "set: a waiting set gives back with the minimum hold",
     side,
-    [
-      [
-        "      this.parts.init.parts.drop(lease);\n",
-        "      this.parts.init.parts.drop(lease);\n      lease.claim.wasHeld = true;\n",
-      ],
-    ],
+    [["      parts.drop(lease);\n", "      parts.drop(lease);\n      lease.claim.wasHeld = true;\n"]],
     atOnce,
     unit,
   ),

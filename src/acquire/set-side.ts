@@ -167,10 +167,10 @@ export class SetSide implements SetInProgress {
     const { parts, background } = this.parts.init;
     for (const lease of this.#leases.splice(0)) {
       parts.drop(lease);
-      const { claim } = lease;
+      const { claim, terms } = lease;
       const lastWord = claim.lastWord();
-      if (claim.isCertain) {
-        this.#leave(lastWord);
+      if (claim.isCertain || terms.minHoldMs > 0) {
+        this.#leave(lastWord); // it does not cool, as what was released would
       } else {
         // That waits until an attempt without an answer cannot be carried out any more. The grant that is known need not stand so long.
         background.add(lastWord);

@@ -329,34 +329,37 @@ test("it does not stand in line when waitMs is over: who was in the way is told"
   await close();
 });
 
-test("what it gives back is freed at once by its fence, also when an attempt without an answer holds up the last word", async () => {
-  const { backend, locker, close } = openFake({ ttlMs: 60_000, waitMs: 60_000, requestTimeoutMs: 5_000 });
-  const controller = new AbortController();
-  const set = watch(locker.acquireAll(["a", "b", "c"], { signal: controller.signal }), "the set");
-  await settle();
-  const tried = backend.sets.take();
-  tried.answer(answer(backend, tried.request, 0));
-  await settle();
-  backend.sets.take().fail(noAnswer());
-  await clock.pass(20);
-  const again = backend.sets.take();
-  again.answer(answer(backend, again.request, 2));
-  await settle();
-  controller.abort();
-  await settle();
-  expect(set.state).toBe("rejected");
-  const freed = [backend.releases.take(), backend.releases.take()];
-  expect(freed.map(({ request: { key, token } }) => [key, token])).toEqual(
-    again.request.items.slice(0, 2).map(({ key, token }) => [key, token]),
-  );
-  for (const asked of freed) asked.answer(released);
-  const early = backend.abandons.waiting.map(({ request }) => request.key);
-  await clock.pass(5_100);
-  const late = backend.abandons.waiting.map(({ request }) => request.key);
-  for (const asked of backend.abandons.waiting) asked.answer(gone);
-  expect([early.includes("a"), late.includes("a"), late.includes("b")]).toEqual([false, true, true]);
-  await close();
-});
+test.each([0, 1_000])(
+  "what it gives back is freed at once by its fence when an attempt without an answer holds up the last word, unless it would cool (minHoldMs: %i)",
+  async (minHoldMs) => {
+    const { backend, locker, close } = openFake({ ttlMs: 60_000, waitMs: 60_000, requestTimeoutMs: 5_000 });
+    const controller = new AbortController();
+    const set = watch(locker.acquireAll(["a", "b", "c"], { signal: controller.signal, minHoldMs }), "the set");
+    await settle();
+    const tried = backend.sets.take();
+    tried.answer(answer(backend, tried.request, 0));
+    await settle();
+    backend.sets.take().fail(noAnswer());
+    await clock.pass(20);
+    const again = backend.sets.take();
+    again.answer(answer(backend, again.request, 2));
+    await settle();
+    controller.abort();
+    await settle();
+    expect(set.state).toBe("rejected");
+    const freed = backend.releases.waiting;
+    expect(freed.map(({ request: { key, token } }) => [key, token])).toEqual(
+      minHoldMs === 0 ? again.request.items.slice(0, 2).map(({ key, token }) => [key, token]) : [],
+    );
+    for (const asked of freed) asked.answer(released);
+    const early = backend.abandons.waiting.map(({ request }) => request.key);
+    await clock.pass(5_100);
+    const late = backend.abandons.waiting.map(({ request }) => request.key);
+    for (const asked of backend.abandons.waiting) asked.answer(gone);
+    expect([early.includes("a"), late.includes("a"), late.includes("b")]).toEqual([false, true, true]);
+    await close();
+  },
+);
 
 test("a set whose session does not come back is not waited for longer than that", async () => {
   const { backend, locker, close } = openFake({ ttlMs: 60_000, waitMs: 1_000, requestTimeoutMs: 5_000 });
