@@ -73,10 +73,12 @@ async function play(options: CampaignArguments, round: number, scene: Scene, log
 async function judgeAgain(logs: string, resultsFile: string): Promise<boolean> {
   const results = [...(await readResults(resultsFile))];
   let broken = 0;
+  let found = 0;
   for (const name of await readdir(logs)) {
     const at = results.findIndex(({ round, scene }) => name === `round-${round}-${scene}`);
     const before = results[at];
     if (before === undefined) continue;
+    found += 1;
     const folder = join(logs, name);
     const files = (await readdir(folder)).filter((file) => file.endsWith(".jsonl")).map((file) => join(folder, file));
     const verdict = check(files);
@@ -88,6 +90,8 @@ async function judgeAgain(logs: string, resultsFile: string): Promise<boolean> {
     for (const { promise, text } of verdict.violations) console.log(`FAIL  ${promise}: ${text}`);
     if (verdict.violations.length > 0) broken += 1;
   }
+  if (found === 0)
+    throw new Error(`--again ${logs}: expected a folder with the logs of rounds that are in ${resultsFile}`);
   await writeResults(resultsFile, results);
   return broken === 0;
 }
