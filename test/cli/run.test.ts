@@ -378,7 +378,8 @@ test.each(["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"])("SIG%s is passed on, o
 });
 
 test("a signal goes to the whole group of the command", async () => {
-  const script = `sh -c "${listening(["USR1"]).replaceAll('"', '\\"')}" & trap '' USR1; wait; read -r line`;
+  // the outer one must survive it from the start: what it traps is as usual in the shell that it starts, what it ignores would not be
+  const script = `trap : USR1; sh -c "${listening(["USR1"]).replaceAll('"', '\\"')}" & wait; wait; read -r line`;
   await using child = start([newKey(), "--", "sh", "-c", script]);
   await child.wrote("on");
   child.kill("SIGUSR1");

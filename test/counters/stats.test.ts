@@ -70,10 +70,12 @@ test("waits: those that are granted, those that end in vain, and those that are 
   await lock.release();
   await (await granted).release();
 
-  expect(counted(locker)).toEqual({
+  const { contended, ...counts } = counted(locker);
+  // the one that was cancelled knows it only if its answer came before that
+  expect([2, 3]).toContain(contended);
+  expect(counts).toEqual({
     cancelled: 1,
     timedOut: 1,
-    contended: 3,
     acquired: 1,
     waits: 1,
     released: 1,
