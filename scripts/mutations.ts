@@ -17,7 +17,7 @@ import { ownTemporaryFolder } from "../test/package/own-temporary-folder.js";
 import { all } from "./mutants/all.js";
 import type { Mutant } from "./mutants/mutant.js";
 import { Baselines, type Run } from "./mutations/baselines.js";
-import { Lane } from "./mutations/lanes.js";
+import { Lane, type Place } from "./mutations/lanes.js";
 import { checkPlaces } from "./mutations/places.js";
 import { type Finding, Records } from "./mutations/records.js";
 import { startServer } from "./mutations/server.js";
@@ -60,12 +60,6 @@ function parallelism(): number {
   const parallel = Number(values.parallel);
   if (!Number.isInteger(parallel) || parallel < 1) throw new Error(`--parallel ${values.parallel}: expected a number`);
   return parallel;
-}
-
-/** A copy of the project, and a process that runs its tests. */
-interface Place {
-  readonly workshop: Workshop;
-  readonly lane: Lane;
 }
 
 async function judge({ workshop, lane }: Place, mutant: Mutant, baselines: Baselines): Promise<Result> {

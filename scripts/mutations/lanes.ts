@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { TestServer } from "../../test/support/database.js";
 import { killGroup } from "./kill-group.js";
-import type { Failure } from "./workshop.js";
+import type { Failure, Workshop } from "./workshop.js";
 
 export interface Request {
   readonly files: readonly string[];
@@ -15,6 +15,12 @@ export interface Answer {
   readonly failure: Failure | null;
   /** Missing as long as no file that needs it has run. */
   readonly server?: TestServer;
+}
+
+/** A copy of the project, and a process that runs its tests. */
+export interface Place {
+  readonly workshop: Workshop;
+  readonly lane: Lane;
 }
 
 /** Runs test files of a copy of the project, in a process that stays (lane.ts). */

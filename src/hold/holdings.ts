@@ -406,7 +406,9 @@ export class Holdings implements LockActions, LeaseOwner {
 
   #forget(lease: Lease): void {
     this.#leases.remove(lease);
-    this.#expiries.drop(lease);
+    if (lease.expiryTimer !== null) {
+      this.#expiries.drop(lease);
+    }
     const shares = lease.terms.share === null ? undefined : this.#shares[lease.key];
     if (shares?.delete(lease) && shares.size === 0) {
       delete this.#shares[lease.key];

@@ -3,21 +3,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Baselines } from "../baselines.js";
-import type { Lane } from "../lanes.js";
+import type { Lane, Place } from "../lanes.js";
 import type { Finding } from "../records.js";
-import type { Failure, Workshop } from "../workshop.js";
+import type { Failure } from "../workshop.js";
 import { replacing, runInTemplate } from "./database.js";
 import type { GeneratedMutant } from "./generate.js";
 import type { TestsOf } from "./tests-of.js";
 
 /** The first are run by themselves, for most faults are noticed by them; then the next, then the rest. */
 const steps = [1, 2, 4];
-/** A copy of the project, and a process that runs its tests. */
-export interface Place {
-  readonly workshop: Workshop;
-  readonly lane: Lane;
-}
-
 /** A statement that Postgres refuses when it is run. */
 function isBroken({ message }: Failure): boolean {
   return /syntax error|does not exist|is ambiguous|must appear in the GROUP BY|cannot cast/.test(message);

@@ -3,20 +3,14 @@
 import { dirname } from "node:path";
 import type { Mutant } from "../../mutants/mutant.js";
 import type { Baselines } from "../baselines.js";
-import type { Lane } from "../lanes.js";
+import type { Place } from "../lanes.js";
 import type { Finding, Records } from "../records.js";
-import { isForLane, type Workshop } from "../workshop.js";
+import { isForLane } from "../workshop.js";
 import type { Survivor } from "./report.js";
 
 /** The first are run by themselves, for most faults are noticed by them; then the rest. */
 const steps = [2, 4];
 const atMost = 6;
-
-/** A copy of the project, and a process that runs its tests. */
-export interface Place {
-  readonly workshop: Workshop;
-  readonly lane: Lane;
-}
 
 /** Test files that could notice a fault in this source, the likeliest first. */
 export function furtherTests(file: string, mutants: readonly Mutant[]): readonly string[] {
