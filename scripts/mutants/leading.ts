@@ -19,6 +19,12 @@ const one = (name: string, file: string, edits: Edits, ...tests: readonly string
 
 export const leading: readonly Mutant[] = [
   one(
+    "a look that was late by an old reading of the server's clock is an outage",
+    "src/acquire/looks.ts",
+    [['answer.outcome === "late" && this.clock.msUntil(until) > 0', 'answer.outcome === "late" && false']],
+    outages,
+  ),
+  one(
     "campaigns while the body still runs",
     term,
     [

@@ -45,10 +45,16 @@ export const sets: readonly Mutant[] = [
     side,
     [
       [
-        "      if (claim.isCertain || terms.minHoldMs > 0) {\n        this.#leave(lastWord);",
+        "      if (claim.isCertain) {\n        this.#leave(lastWord);",
         "      if (true) {\n        this.#leave(lastWord);",
       ],
     ],
+    unit,
+  ),
+  one(
+    "set: nobody of this process is woken by what is freed early",
+    "src/claim/claim.ts",
+    [["      await this.abandon();\n      this.#context.queues.wakeKey(this.key);", "      await this.abandon();"]],
     unit,
   ),
   one(

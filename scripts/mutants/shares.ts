@@ -8,6 +8,12 @@ const grant = "src/sql/shares/_acquire_shares.sql";
 
 export const shares: readonly Mutant[] = [
   {
+    name: "shares: of those that look together each is given the proof of another",
+    file: "src/sql/shares/_look_for_shares.sql",
+    edits: [["array_agg(p_proofs[p.place] order by p.number)", "array_agg(p_proofs[p.place] order by p.number desc)"]],
+    tests: decided,
+  },
+  {
     name: "shares: one that has ended does not count, though a guard keeps it",
     file: "src/sql/shares/_count_shares.sql",
     edits: [["     where s.key = p_key;", "     where s.key = p_key and not :share_has_ended;"]],

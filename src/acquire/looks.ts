@@ -117,7 +117,12 @@ export class Looks {
       attempt: async (leftMs) => {
         await this.#backend.open(leftMs);
         this.refuseIfEnded();
-        const answer = await withTimeoutOf(this.clock, this.#ask(until), Math.max(1, this.clock.msUntil(until)));
+        let answer = await this.#askInTime(until);
+        if (answer.outcome === "late" && this.clock.msUntil(until) > 0) {
+          // It was late only by what was known of the server's clock, which it has told anew: drift adds up in a long outage.
+          this.refuseIfEnded();
+          answer = await this.#askInTime(until);
+        }
         return settled(answer) ?? undefined;
       },
       deadline: until,
@@ -144,6 +149,10 @@ export class Looks {
     } catch {
       return null;
     }
+  }
+
+  #askInTime(deadline: Instant): Promise<AcquireAnswer> {
+    return withTimeoutOf(this.clock, this.#ask(deadline), Math.max(1, this.clock.msUntil(deadline)));
   }
 
   async #ask(deadline: Instant): Promise<AcquireAnswer> {

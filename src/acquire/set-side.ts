@@ -167,14 +167,14 @@ export class SetSide implements SetInProgress {
     const { parts, background } = this.parts.init;
     for (const lease of this.#leases.splice(0)) {
       parts.drop(lease);
-      const { claim, terms } = lease;
+      const { claim } = lease;
       const lastWord = claim.lastWord();
-      if (claim.isCertain || terms.minHoldMs > 0) {
-        this.#leave(lastWord); // it does not cool, as what was released would
+      if (claim.isCertain) {
+        this.#leave(lastWord);
       } else {
         // That waits until an attempt without an answer cannot be carried out any more. The grant that is known need not stand so long.
         background.add(lastWord);
-        this.#leave(this.#free(lease));
+        this.#leave(claim.abandonEarly());
       }
     }
     this.#abandonAsked();
@@ -327,19 +327,6 @@ export class SetSide implements SetInProgress {
         this.#leave(claim.lastWord());
       }
     }
-  }
-
-  /** By token and fence. Never rejects: what it does not free is freed by the last word. */
-  #free({ key, token, fence, terms }: Lease): Promise<void> {
-    const { backend, queues } = this.parts.init.claims;
-    return new Promise((resolve) => {
-      const onAnswer = () => {
-        queues.wakeKey(key);
-        resolve();
-      };
-      const isShared = terms.share !== null;
-      backend.release({ key, token, fence, isShared, onSent: () => false, onAnswer, onFailure: () => resolve() });
-    });
   }
 
   #leave(work: Promise<void>): void {

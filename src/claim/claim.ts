@@ -161,6 +161,16 @@ export class Claim {
     });
   }
 
+  /** Frees at once what is known to be granted; what an attempt without an answer may still be granted is the last word's. Never rejects. */
+  async abandonEarly(): Promise<void> {
+    try {
+      await this.abandon();
+      this.#context.queues.wakeKey(this.key);
+    } catch {
+      // The last word tries again.
+    }
+  }
+
   /** Whether the last word has begun. Then it may be what freed a grant that is gone. */
   get hasLastWord(): boolean {
     return this.#lastWord !== null;

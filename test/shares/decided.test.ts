@@ -515,6 +515,24 @@ test("of several granted in one statement the first is told whom it took over fr
   expect(others.map(([item, outcome, fence]) => [item, outcome, String(fence)])).toEqual([[1, "granted", first]]);
 });
 
+test("the end that is told for all that were plainly granted is theirs, not that of one that took over before them", async () => {
+  const tokens = [crypto.randomUUID(), crypto.randomUUID()];
+  await sql.unsafe(`select outcome from ${acquireRows([{ key: "before", weight: 1 }])}`);
+  await sql`update leasehold.shares set acquired_at = now() - interval '2 s', renewed_at = now() - interval '2 s',
+    expires_at = now() - interval '1 s' where key = 'before'`;
+  const [row] = await sql.unsafe(`select acquired, expires, others from leasehold_internal.acquire_shares(
+    null, null, null, 'me', 60000, 0, null, null, false, '{infinity}', '{before,later}',
+    array['${tokens.join("','")}']::uuid[], null, 1, null, null, null)`);
+  const [plain] =
+    await sql`select leasehold_internal._ms(acquired_at) as acquired, leasehold_internal._ms(expires_at) as expires
+    from leasehold.shares where key = 'later'`;
+  await sql`delete from leasehold.shares where key in ('before', 'later')`;
+
+  const others = JSON.parse(row?.others ?? "[]") as unknown[][];
+  expect(others.map(([item, outcome]) => [item, outcome])).toEqual([[1, "granted"]]);
+  expect([row?.acquired, row?.expires]).toEqual([plain?.acquired, plain?.expires]);
+});
+
 test("readers of one key that look together keep their places, each by its own proof", async () => {
   await sql.unsafe(`select outcome from ${acquireRows([{ key: "looks" }])}`);
   const reader = () => ({ key: "looks", weight: 1, waits: true, token: crypto.randomUUID() });

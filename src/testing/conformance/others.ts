@@ -23,7 +23,7 @@ export const looks: Tests = {
     const nobody = { holders: [], acquiredAtMs: null, freeAtMs: null, metadata: null, waiters: 0 };
     const free = { state: "free", mode: "exclusive", ...nobody };
     same(await look(), free, "of a free key everything is null");
-    const held = await one.take("a", { ttlMs: 200 });
+    const held = await one.take("a", { ttlMs: 1_000 });
     const before = await look();
     same(await look(), before, "a check changes nothing");
     await one.until(held.expiresAtMs);

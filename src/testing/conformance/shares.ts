@@ -85,7 +85,7 @@ export const shares: Tests = {
   },
 
   "a share that expires makes room, and its token can do nothing any more": async ({ one, other }) => {
-    const held = await one.take("a", { ...READ, ttlMs: 100 });
+    const held = await one.take("a", { ...READ, ttlMs: 1_000 });
     await other.refused("a");
     await one.until(held.expiresAtMs);
     same(await one.store.renew({ ...held, ttlMs: 60_000 }), { outcome: "lost", reason: "expired" }, "it has expired");
@@ -108,7 +108,7 @@ export const shares: Tests = {
   },
 
   "a share that was released before its minimum hold keeps its part until then": async ({ one, other }) => {
-    const held = await one.take("a", { ...part(2), minHoldMs: 400 });
+    const held = await one.take("a", { ...part(2), minHoldMs: 1_500 });
     const beside = await other.take("a", part(2));
     same((await one.store.release(held)).outcome, "released", "a release before the minimum hold is a release");
     await other.refused("a", part(2));
@@ -116,7 +116,7 @@ export const shares: Tests = {
     await other.refused("a");
     await other.take("a", part(2));
     await one.refused("a", part(2));
-    await one.until(held.acquiredAtMs + 400);
+    await one.until(held.acquiredAtMs + 1_500);
     await one.take("a", part(2));
   },
 

@@ -147,6 +147,28 @@ test("an outage that outlasts the TTL ends the term, not lead; it is told once, 
   expect(lead.result).toBe("done");
 });
 
+test("the first look after an outage of hours is not taken for late, although the server's clock may have drifted since", async () => {
+  await using stage = openStage({ ttlMs: 30_000, requestTimeoutMs: 1_000 });
+  let failedAt = 0;
+  const retry = (): number => {
+    failedAt = stage.clock.now();
+    return 60_000;
+  };
+  const lead = watch(stage.locker.lead("a", stage.body, { retry }));
+  await settle();
+  stage.faults.disconnect();
+  await stage.clock.advance(30_000);
+  stage.last.returns();
+  await stage.clock.advance(7_200_000);
+  await stage.clock.advance(failedAt + 60_400 - stage.clock.now()); // between the last two requests of a look, which has 1 s
+  stage.faults.heal();
+  await stage.clock.advance(300);
+  expect(stage.begun).toHaveLength(2);
+  stage.last.returns("done");
+  await settle();
+  expect(lead.result).toBe("done");
+});
+
 test("in an outage retry is asked after each look without an answer, and counts on from the loss; an answer begins anew", async () => {
   await using stage = openStage({ ttlMs: 30_000, requestTimeoutMs: 1_000 });
   await using other = stage.otherProcess({ ttlMs: 3_600_000 });
