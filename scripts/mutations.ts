@@ -21,6 +21,7 @@ import { Lane, type Place } from "./mutations/lanes.js";
 import { checkPlaces } from "./mutations/places.js";
 import { type Finding, Records } from "./mutations/records.js";
 import { startServer } from "./mutations/server.js";
+import { Trial } from "./mutations/trial.js";
 import { isForLane, Workshop } from "./mutations/workshop.js";
 
 interface Result extends Finding {
@@ -62,11 +63,11 @@ function parallelism(): number {
   return parallel;
 }
 
-async function judge({ workshop, lane }: Place, mutant: Mutant, baselines: Baselines): Promise<Result> {
-  const start = performance.now();
-  const result = (outcome: Finding["outcome"], by: string): Result => {
-    return { mutant, outcome, by, seconds: Math.round((performance.now() - start) / 1_000) };
-  };
+/** Of a test that finds no function, or a file that cannot be loaded: it has not noticed the fault. */
+const broken = /could not be (migrated|run)|syntax error|does not exist|SyntaxError|ReferenceError/;
+
+async function judge({ workshop, lane }: Place, mutant: Mutant, baselines: Baselines): Promise<Finding> {
+  const trial = new Trial(broken);
   const files = filesOf(mutant);
   // without a fault, as yet
   const inLane: Run = (tests, ms) => lane.run(tests, ms);
@@ -76,13 +77,13 @@ async function judge({ workshop, lane }: Place, mutant: Mutant, baselines: Basel
     alone,
     files.filter((file) => !isForLane(file)),
   );
-  if (passing.length + others.length === 0) return result("UNSURE", "its tests fail without it");
+  if (passing.length + others.length === 0) return trial.finding("UNSURE", "its tests fail without it");
 
   let fault: Awaited<ReturnType<Workshop["apply"]>>;
   try {
     fault = await workshop.apply(mutant);
   } catch (error) {
-    return result("BROKEN", firstLine((error as Error).message));
+    return trial.finding("BROKEN", (error as Error).message.split("\n")[0]);
   }
   const isSimple = fault.changed.every((file) => file.startsWith("src/") && file.endsWith(".ts"));
   if (!isSimple) await lane.stop(); // what is made of SQL is made when it starts
@@ -93,17 +94,7 @@ async function judge({ workshop, lane }: Place, mutant: Mutant, baselines: Basel
   await fault.takeOut();
   if (isSimple) lane.note(fault.changed);
   else await lane.stop();
-  if (failure === null) return result("SURVIVED", "");
-  if (failure === undefined) return result("killed", `late: ${passing.join(", ")}`);
-  // a test that finds no function, or a file that cannot be loaded, has not noticed the fault
-  const isBroken = /could not be (migrated|run)|syntax error|does not exist|SyntaxError|ReferenceError/.test(
-    failure.message,
-  );
-  return result(isBroken ? "BROKEN" : "killed", `${failure.test}: ${firstLine(failure.message)}`);
-}
-
-function firstLine(text: string): string {
-  return text.split("\n")[0] ?? "";
+  return failure === null ? trial.finding("SURVIVED") : trial.noticed(failure, passing);
 }
 
 async function run(places: readonly Place[], records: Records): Promise<boolean> {
@@ -119,10 +110,10 @@ async function run(places: readonly Place[], records: Records): Promise<boolean>
   await Promise.all(
     places.map(async (place) => {
       for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-        const result = await judge(place, mutant, baselines);
-        records.note(mutant, filesOf(mutant), { outcome: result.outcome, by: result.by, seconds: result.seconds });
-        results.push(result);
-        console.log(`${results.length}/${todo.length}  ${line(result)}`);
+        const finding = await judge(place, mutant, baselines);
+        records.note(mutant, filesOf(mutant), finding);
+        results.push({ mutant, ...finding });
+        console.log(`${results.length}/${todo.length}  ${line({ mutant, ...finding })}`);
       }
       await place.lane.stop();
     }),

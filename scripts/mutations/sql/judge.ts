@@ -5,17 +5,16 @@ import { join } from "node:path";
 import type { Baselines } from "../baselines.js";
 import type { Lane, Place } from "../lanes.js";
 import type { Finding } from "../records.js";
-import type { Failure } from "../workshop.js";
+import { inParts, Trial } from "../trial.js";
 import { replacing, runInTemplate } from "./database.js";
 import type { GeneratedMutant } from "./generate.js";
 import type { TestsOf } from "./tests-of.js";
 
-/** The first are run by themselves, for most faults are noticed by them; then the next, then the rest. */
-const steps = [1, 2, 4];
-/** A statement that Postgres refuses when it is run. */
-function isBroken({ message }: Failure): boolean {
-  return /syntax error|does not exist|is ambiguous|must appear in the GROUP BY|cannot cast/.test(message);
-}
+/** How many test files are run together. */
+const parts = [1, 2, 4];
+const atMost = 7;
+/** Of a statement that Postgres refuses when it is run. */
+const broken = /syntax error|does not exist|is ambiguous|must appear in the GROUP BY|cannot cast/;
 
 export class Judge {
   readonly #root: string;
@@ -29,27 +28,18 @@ export class Judge {
   }
 
   async judge({ lane, workshop }: Place, mutant: GeneratedMutant): Promise<Finding> {
-    const start = performance.now();
-    const result = (outcome: Finding["outcome"], by: string): Finding => {
-      return { outcome, by: by.slice(0, 300), seconds: Math.round((performance.now() - start) / 1_000) };
-    };
-    const candidates = this.#tests.of(
-      mutant.file,
-      steps.reduce((sum, step) => sum + step),
-    );
+    const trial = new Trial(broken);
+    const candidates = this.#tests.of(mutant.file, atMost);
     let hasRun = false;
-    for (let from = 0, step = 0; from < candidates.length; from += steps[step] ?? 1, step += 1) {
-      const next = candidates.slice(from, from + (steps[step] ?? 1));
+    for (const next of inParts(candidates, parts)) {
       const { files, patienceMs } = await this.#baselines.passing((tests, ms) => lane.run(tests, ms), next);
       if (files.length === 0) continue;
       const refusal = await this.#put(lane, mutant, "faulty", files[0] ?? "");
-      if (refusal !== null) return result("BROKEN", `refused: ${refusal}`);
+      if (refusal !== null) return trial.finding("BROKEN", `refused: ${refusal}`);
       hasRun = true;
       const failure = await lane.run(files, patienceMs);
-      if (failure === undefined) return result("killed", `late: ${files.join(", ")}`);
-      await this.#put(lane, mutant, "sound", files[0] ?? "");
-      if (failure === null) continue;
-      return result(isBroken(failure) ? "BROKEN" : "killed", `${failure.test}: ${failure.message.split("\n")[0]}`);
+      if (failure !== undefined) await this.#put(lane, mutant, "sound", files[0] ?? ""); // else its process is gone
+      if (failure !== null) return trial.noticed(failure, files);
     }
     const migrating = candidates.filter((test) => this.#tests.migrates(test));
     const { files, patienceMs } = await this.#baselines.passing((tests, ms) => lane.run(tests, ms), migrating);
@@ -59,11 +49,11 @@ export class Judge {
       const failure = await lane.run(files, patienceMs);
       await lane.stop();
       await fault.takeOut();
-      if (failure === undefined) return result("killed", `late: ${files.join(", ")}`);
-      if (failure !== null)
-        return result(isBroken(failure) ? "BROKEN" : "killed", `${failure.test}: ${failure.message.split("\n")[0]}`);
+      if (failure !== null) return trial.noticed(failure, files);
     }
-    return hasRun ? result("SURVIVED", "") : result("UNSURE", "no test file that could notice it passes without it");
+    return hasRun
+      ? trial.finding("SURVIVED")
+      : trial.finding("UNSURE", "no test file that could notice it passes without it");
   }
 
   /** Why Postgres refuses it; null: it does not. */

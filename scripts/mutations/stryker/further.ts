@@ -5,11 +5,12 @@ import type { Mutant } from "../../mutants/mutant.js";
 import type { Baselines } from "../baselines.js";
 import type { Place } from "../lanes.js";
 import type { Finding, Records } from "../records.js";
+import { inParts, Trial } from "../trial.js";
 import { isForLane } from "../workshop.js";
 import type { Survivor } from "./report.js";
 
-/** The first are run by themselves, for most faults are noticed by them; then the rest. */
-const steps = [2, 4];
+/** How many test files are run together. */
+const parts = [2, 4];
 const atMost = 6;
 
 /** Test files that could notice a fault in this source, the likeliest first. */
@@ -45,31 +46,26 @@ export class FurtherTests {
     return this.#records.finding(asMutant(survivor), furtherTests(survivor.file, this.#mutants));
   }
 
-  async judge({ lane, workshop }: Place, survivor: Survivor): Promise<Finding> {
-    const start = performance.now();
+  async judge(place: Place, survivor: Survivor): Promise<Finding> {
     const tests = furtherTests(survivor.file, this.#mutants);
-    const finding = (outcome: Finding["outcome"], by: string): Finding => {
-      const result: Finding = {
-        outcome,
-        by: by.slice(0, 300),
-        seconds: Math.round((performance.now() - start) / 1_000),
-      };
-      this.#records.note(asMutant(survivor), tests, result);
-      return result;
-    };
+    const finding = await this.#try(place, survivor, tests);
+    this.#records.note(asMutant(survivor), tests, finding);
+    return finding;
+  }
+
+  async #try({ lane, workshop }: Place, survivor: Survivor, tests: readonly string[]): Promise<Finding> {
+    const trial = new Trial();
     const run = (files: readonly string[], ms: number) => lane.run(files, ms);
-    for (let from = 0, step = 0; from < tests.length; from += steps[step] ?? atMost, step += 1) {
-      const next = tests.slice(from, from + (steps[step] ?? atMost));
+    for (const next of inParts(tests, parts)) {
       const { files, patienceMs } = await this.#baselines.passing(run, next);
       if (files.length === 0) continue;
       const fault = await workshop.replace(survivor.file, survivor.text);
       const failure = await lane.run(files, patienceMs, [survivor.file]);
       await fault.takeOut();
       lane.note([survivor.file]);
-      if (failure === undefined) return finding("killed", `late: ${files.join(", ")}`);
-      if (failure !== null) return finding("killed", `${failure.test}: ${failure.message.split("\n")[0]}`);
+      if (failure !== null) return trial.noticed(failure, files);
     }
-    return finding("SURVIVED", "");
+    return trial.finding("SURVIVED");
   }
 }
 
