@@ -49,6 +49,10 @@ test.each(presences)(
       const rows = await queueOf(key);
       return rows.length === 2 ? [...rows] : null;
     });
+    await until("they know their places", async () => {
+      const known = await Promise.all([first.debug(), second.debug()]);
+      return known.every(({ waits: [own] }) => own?.ticket);
+    });
 
     await cluster.stop("immediate");
     await expect(sql`select 1`).rejects.toThrow();

@@ -37,7 +37,7 @@ export const others: readonly BrokenStore[] = [
       check: async (key) => {
         const [holder] = (await store.check(key)).holders;
         const asked = requests.get(key);
-        if (holder && asked) await store.renew({ ...asked, fence: holder.fence, ttlMs: 500 });
+        if (holder && asked) await store.renew({ ...asked, fence: holder.fence, ttlMs: 60_000 });
         return await store.check(key);
       },
     })),
