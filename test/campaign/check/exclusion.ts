@@ -36,7 +36,7 @@ function checkGrant(history: History, { key }: KeyHistory, hold: Hold, report: R
     if (standing !== "held") continue;
     const life = lifeOf(history, old, moment, first.node);
     if (life.is === "unknown") {
-      report.unsure("P1", "takeovers from sessions of which nothing is recorded");
+      report.unsure("P1", "takeovers from sessions of which the rows do not tell whether they were dead");
     } else if (life.is === "dead") {
       report.checked("P1", "takeovers from dead sessions");
     } else if (isAmongShares) {

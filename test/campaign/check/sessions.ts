@@ -10,7 +10,12 @@ export type Life =
   | { readonly is: "unknown" };
 
 /** Of the session of a lease, at a moment of the server. Only a heartbeat that is older than the lease's delay makes it dead. */
-export function lifeOf({ sessions, faults, times }: History, lease: GrantRow, moment: number, node: string): Life {
+export function lifeOf(
+  { sessions, faults, times, round }: History,
+  lease: GrantRow,
+  moment: number,
+  node: string,
+): Life {
   if (sessions.size === 0 && lease.sessionId !== null) return { is: "unknown" };
   if (lease.sessionId === null || lease.takeoverMs === null) return { is: "alive", row: undefined };
   // a server that was promoted has none of the rows of the one before
@@ -29,5 +34,7 @@ export function lifeOf({ sessions, faults, times }: History, lease: GrantRow, mo
   if (last.seenAt + lease.takeoverMs * 1_000 > moment) return { is: "alive", row: last };
   // Its backend kept the advisory lock all the time: there is no other way to a later heartbeat from the same one.
   const later = rows.find(({ at, op, pid }) => at > moment && op === "U" && pid === last.pid);
-  return later === undefined ? { is: "dead", row: last } : { is: "alive", row: later };
+  if (later === undefined) return { is: "dead", row: last };
+  // Or PgBouncer has cleaned it when its client was gone, and then given it to the same client again.
+  return round?.scene === "session-pooled" ? { is: "unknown" } : { is: "alive", row: later };
 }
