@@ -13,6 +13,8 @@ const lockSet = "test/sets/lock-set.test.ts";
 const instances = "test/sets/instances.test.ts";
 const shares = "test/sets/shares.test.ts";
 const unit = "test/unit/set-acquire.test.ts";
+const ends = "test/unit/set-ends.test.ts";
+const routed = "test/unit/instances/sets.test.ts";
 
 type Edits = Mutant["edits"];
 const one = (name: string, file: string, edits: Edits, ...tests: readonly string[]): Mutant => ({
@@ -56,6 +58,89 @@ export const sets: readonly Mutant[] = [
     "src/claim/claim.ts",
     [["      await this.abandon();\n      this.#context.queues.wakeKey(this.key);", "      await this.abandon();"]],
     unit,
+  ),
+  one(
+    "set: one that is ended while its parts become locks is given to its caller",
+    set,
+    [["      this.refuseIfEnded(); // a lock that", "      // a lock that"]],
+    ends,
+  ),
+  one(
+    "set: a part that is lost while it becomes a lock is given to the caller",
+    set,
+    [["            this.partLost(lease.key); // this process has a newer grant", ""]],
+    ends,
+  ),
+  one(
+    "set: locks stay when one that follows has expired",
+    set,
+    [["for (const lease of side.complete()) {", "for (const lease of [...side.complete()]) {"]],
+    ends,
+  ),
+  one(
+    "set: one that was cancelled keeps the process alive until its request has ended",
+    set,
+    [["      this.#reject?.(error);\n      this.#endCall?.();", "      this.#reject?.(error);"]],
+    ends,
+  ),
+  one(
+    "set: each of its single tries has a requestTimeoutMs of its own",
+    side,
+    [["const timer = clock.startTimer(ms, () => {", "const timer = clock.startTimer(ms * 100, () => {"]],
+    ends,
+  ),
+  one(
+    "set: one that ends before its first answer is not counted",
+    side,
+    [["    this.#set.asked(claims[0] as Claim);\n", ""]],
+    ends,
+  ),
+  one(
+    "set: what a wait has failed with is explained twice",
+    side,
+    [["return error === this.#failure ? await", "return (error as boolean) ? await"]],
+    ends,
+  ),
+  one(
+    "set: over instances, a refusal is told by the first",
+    set,
+    [["    this.#initOf(key).toError(", "    this.#first.parts.init.toError("]],
+    routed,
+  ),
+  one(
+    "set: over instances, an outage is that of the first",
+    set,
+    [["this.#asking?.failed(error);", "this.#sides.get(this.#first.parts)?.failed(error);"]],
+    routed,
+  ),
+  one(
+    "set: over instances, an answer that is missing is explained by the first",
+    set,
+    [
+      [
+        "this.#asking === null ? error : await this.#asking.explained(error)",
+        "this.#asking === null ? error : await explained(error, this.#first.parts.init.claims.backend)",
+      ],
+      ['import { isHopeless } from "../store/retry.js";', 'import { explained, isHopeless } from "../store/retry.js";'],
+    ],
+    routed,
+  ),
+  one(
+    "last word: gives up at an error that passes",
+    "src/claim/claim.ts",
+    [["          if (mayPass && (", "          if (false && ("]],
+    ends,
+  ),
+  one(
+    "last word: is said again with a client that was ended",
+    "src/claim/claim.ts",
+    [
+      [
+        "const mayPass = !(error instanceof UnavailableError && isEnded(error));",
+        "const mayPass = true || isEnded(error as UnavailableError);",
+      ],
+    ],
+    ends,
   ),
   one(
     "set: it stands in line when its time is over",
@@ -275,10 +360,7 @@ export const sets: readonly Mutant[] = [
   one(
     "set: has the keys alone that it wants to share",
     side,
-    [
-      ["if (acquireAll !== null && share !== null && !takesPrefix) {", "if (acquireAll === null && !takesPrefix) {"],
-      ["if (acquireAll === null || share !== null) {", "if (acquireAll === null) {"],
-    ],
+    [["if (acquireAll === null || share !== null) {", "if (acquireAll === null && share !== undefined) {"]],
     "test/sets/shares.test.ts",
   ),
   one(
@@ -339,7 +421,7 @@ export const sets: readonly Mutant[] = [
   one(
     "set: shares of several keys are asked for one after the other",
     side,
-    [["      return await this.#askSideBySide(keys);", "      return await this.#askOneByOne(keys);"]],
+    [["(sideBySide ? this.#askSideBySide(keys, signal)", "(sideBySide ? this.#askOneByOne(keys, signal)"]],
     shares,
   ),
   one(

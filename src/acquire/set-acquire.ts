@@ -6,7 +6,7 @@ import type { AcquireOutcome, ObservedClaim } from "../observe/observer.js";
 import { abortReason, allowManyListeners, onAbort } from "../runtime/abort-listeners.js";
 import { after, type Clock, type Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
-import { explained, isHopeless } from "../store/retry.js";
+import { isHopeless } from "../store/retry.js";
 import type { AcquiresInit } from "./acquires-init.js";
 import { checkDelay } from "./retrying.js";
 import type { SetParts } from "./set-parts.js";
@@ -42,8 +42,10 @@ export class SetAcquire implements SetOfSide {
   #lastClaim: ObservedClaim | null = null;
   /** Whether all are held, and are the caller's. */
   #isWhole = false;
-  /** What was told of by `onOutage`, until there is an answer. */
-  #failure: UnavailableError | null = null;
+  /** The one that was asked last. */
+  #asking: SetSide | null = null;
+  /** Called once, when the caller is answered: then nothing is heard of the signal, and the process is not kept alive any more. */
+  #endCall: (() => void) | null = null;
 
   constructor(places: readonly Place[], terms: ResolvedAcquireOptions, isTry: boolean) {
     this.terms = terms;
@@ -84,12 +86,18 @@ export class SetAcquire implements SetOfSide {
       }
       this.#reject = reject;
       const stopListening = signal === null ? null : onAbort(signal, () => this.end(abortReason(signal)));
-      void this.#settle().then((end) => {
+      this.#endCall = () => {
+        this.#endCall = null;
         stopListening?.();
-        for (const [parts, side] of this.#sides) {
-          side.close();
+        for (const parts of this.#sides.keys()) {
           parts.init.activity.endCall();
         }
+      };
+      void this.#settle().then((end) => {
+        for (const side of this.#sides.values()) {
+          side.close();
+        }
+        this.#endCall?.();
         "error" in end ? reject(end.error) : resolve(end.result);
       });
     });
@@ -102,6 +110,7 @@ export class SetAcquire implements SetOfSide {
       this.#interrupt.abort(error);
       void this.#giveBack();
       this.#reject?.(error);
+      this.#endCall?.();
     }
   }
 
@@ -150,7 +159,7 @@ export class SetAcquire implements SetOfSide {
   }
 
   readonly toError: AcquiresInit["toError"] = (key, _terms, result, deadlock) =>
-    this.#first.parts.init.toError(key, this.terms, result, deadlock);
+    this.#initOf(key).toError(key, this.terms, result, deadlock);
 
   get #leases(): Lease[] {
     return [...this.#sides.values()].flatMap(({ leases }) => leases);
@@ -176,7 +185,7 @@ export class SetAcquire implements SetOfSide {
       }
       void this.#giveBack();
       const isCancelled = this.#ended !== null && this.#ended.error === error;
-      const told = isCancelled ? error : await explained(error, this.#first.parts.init.claims.backend);
+      const told = isCancelled || this.#asking === null ? error : await this.#asking.explained(error);
       this.#tell(isCancelled ? "cancelled" : "failed", told);
       return { error: told };
     }
@@ -233,8 +242,9 @@ export class SetAcquire implements SetOfSide {
     const deadline = this.#deadline();
     for (const [parts, side] of this.#sides) {
       const keys = this.#places.filter((place) => place.parts === parts).map(({ key }) => key);
+      this.#asking = side;
       const { refused } = await side.askAll(keys, false, deadline);
-      this.#answered(parts);
+      side.answered();
       if (refused !== null) {
         return refused;
       }
@@ -249,11 +259,12 @@ export class SetAcquire implements SetOfSide {
       const side = this.#sides.get(parts) as SetSide; // each has one
       const end = this.#places.findIndex((place, index) => index > at && place.parts !== parts);
       const run = this.#places.slice(at, end === -1 ? undefined : end).map(({ key }) => key);
+      this.#asking = side;
       let inTheWay: SetRefused | null = null;
       if (run.length > 1) {
         const { granted, refused } = await side.askAll(run, true, this.#deadline());
         this.refuseIfEnded();
-        this.#answered(parts);
+        side.answered();
         at += granted;
         if (refused === null) {
           continue;
@@ -317,8 +328,12 @@ export class SetAcquire implements SetOfSide {
       for (const side of this.#sides.values()) {
         for (const lease of side.complete()) {
           byKey.set(lease.key, lease);
+          if (lease.phase !== "held") {
+            this.partLost(lease.key); // this process has a newer grant
+          }
         }
       }
+      this.refuseIfEnded(); // a lock that this process has lost may have been told of, and that code may have ended the set
     } catch (error) {
       for (const lease of byKey.values()) {
         this.#initOf(lease.key).holdings.drop(lease); // and the last words of all give back the keys
@@ -349,18 +364,15 @@ export class SetAcquire implements SetOfSide {
     if (!(error instanceof UnavailableError) || isHopeless(error) || this.leftMs <= 0) {
       throw error;
     }
-    this.#failure = error;
-    this.#first.parts.init.onOutage(error);
+    this.#asking?.failed(error);
     if (this.terms.retry === null) {
       await this.#pause(Math.min(OUTAGE_MS, this.leftMs));
     }
   }
 
-  #answered(parts: SetParts): void {
-    if (this.#failure !== null) {
-      this.#failure = null;
-      parts.init.onRecovered();
-    }
+  /** What keeps one of them from going on. */
+  get #failure(): UnavailableError | null {
+    return [...this.#sides.values()].find(({ outage }) => outage !== null)?.outage ?? null;
   }
 
   /** @throws what `end` was given, LOST */

@@ -7,9 +7,10 @@ import type { Lease } from "../hold/lease.js";
 import type { ObservedClaim } from "../observe/observer.js";
 import type { Instant } from "../runtime/clock.js";
 import { quote } from "../runtime/describe.js";
-import { withTimeoutOf } from "../runtime/timeout.js";
+import { joinSignals } from "../runtime/joined-signals.js";
+import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
 import type { AcquireAllAnswer, AcquireAllRequest, Grant } from "../store/messages.js";
-import { retry } from "../store/retry.js";
+import { explained, retry } from "../store/retry.js";
 import { Acquires } from "./acquires.js";
 import type { AcquiresInit } from "./acquires-init.js";
 import { type NotGranted, refusal } from "./results.js";
@@ -66,6 +67,10 @@ export class SetSide implements SetInProgress {
   /** By key, the last single claim that was settled. */
   readonly #ended = new Map<string, ObservedClaim>();
   #leaving: Promise<void>[] = [];
+  /** What was told of by `onOutage`, until there is an answer. */
+  outage: UnavailableError | null = null;
+  /** What a request for several keys has failed with. Single acquires explain their errors themselves. */
+  #failure: unknown = null;
 
   constructor(parts: SetParts, set: SetOfSide) {
     this.parts = parts;
@@ -114,17 +119,32 @@ export class SetSide implements SetInProgress {
     this.parts.inProgress.delete(this);
   }
 
+  failed(error: UnavailableError): void {
+    this.outage = error;
+    this.parts.init.onOutage(error);
+  }
+
+  answered(): void {
+    if (this.outage !== null) {
+      this.outage = null;
+      this.parts.init.onRecovered();
+    }
+  }
+
+  /** Never rejects. */
+  async explained(error: unknown): Promise<unknown> {
+    return error === this.#failure ? await explained(error, this.parts.init.claims.backend) : error;
+  }
+
   /** Asks for all of them, or for the longest run from the first on, without queueing. @throws UnavailableError */
   async askAll(keys: readonly string[], takesPrefix: boolean, deadline: Instant): Promise<Asked> {
     const { clock, acquireAll } = this.parts.init.claims.backend;
     const { share } = this.#set.terms;
-    if (acquireAll !== null && share !== null && !takesPrefix) {
-      return await this.#askSideBySide(keys);
-    }
     if (acquireAll === null || share !== null) {
-      return await this.#askOneByOne(keys);
+      return await this.#askEach(keys, acquireAll !== null && !takesPrefix, deadline);
     }
     const claims = keys.map((key) => new Claim(this.parts.init.claims, key, this.#terms(0)));
+    this.#set.asked(claims[0] as Claim);
     for (const claim of claims) {
       this.#asked.add(claim);
     }
@@ -132,13 +152,13 @@ export class SetSide implements SetInProgress {
     for (let tries = 0; ; tries += 1) {
       const { grants, missing } = await this.#ask(claims, takesPrefix, deadline);
       this.#set.refuseIfEnded();
-      this.#set.asked(claims[missing?.index ?? 0] as Claim);
       const leftMs = clock.msUntil(deadline);
       const pauseMs = (TRY_BUSY_MS[tries] ?? 0) * (1 + JITTER * Math.random());
       if (missing === null) {
         return await this.#take(claims, grants, null);
       }
       const { answer, index } = missing;
+      this.#set.asked(claims[index] as Claim);
       const key = keys[index] as string;
       const refused = { ...refusal(answer.outcome, answer), key };
       if (takesPrefix) {
@@ -182,14 +202,15 @@ export class SetSide implements SetInProgress {
   }
 
   /** Makes locks of its parts, which it keeps until `done`. @throws UnavailableError when one has just expired */
-  complete(): Lease[] {
+  *complete(): Iterable<Lease> {
     const { holdings, parts } = this.parts.init;
-    return this.#leases.map((part) => {
+    // The set may be ended, and these given back, by code that hears of a lock that is lost on the way.
+    for (const part of [...this.#leases]) {
       const { claim, grant, ttlMs, msLeft } = part;
       parts.drop(part);
       claim.terms = { ...this.#set.terms, maxHoldMs: part.terms.maxHoldMs };
-      return holdings.hold(claim, grant, Math.max(0, ttlMs - msLeft));
-    });
+      yield holdings.hold(claim, grant, Math.max(0, ttlMs - msLeft));
+    }
   }
 
   /** Its locks are the caller's. */
@@ -219,6 +240,9 @@ export class SetSide implements SetInProgress {
       giveUp: ({ outcome }) =>
         outcome === "not-sent" && (terms.waitMs === 0 ? !backend.wasReady : this.#set.leftMs <= 0),
       exhausted: (failure) => failure ?? unsettled(claims),
+    }).catch((error: unknown) => {
+      this.#failure = error;
+      throw error;
     });
   }
 
@@ -269,10 +293,29 @@ export class SetSide implements SetInProgress {
     return { granted: grants.length, refused };
   }
 
+  /** By single tries. Each has `requestTimeoutMs`; all of them end at the deadline. */
+  async #askEach(keys: readonly string[], sideBySide: boolean, deadline: Instant): Promise<Asked> {
+    const { clock } = this.parts.init.claims.backend;
+    const late = new AbortController();
+    const ms = Math.max(0, clock.msUntil(deadline));
+    const timer = clock.startTimer(ms, () => {
+      const cause = new RequestTimeout(`no answer within ${Math.round(ms)} ms`);
+      this.#failure = new UnavailableError({ outcome: "unknown", cause });
+      late.abort(this.#failure);
+    });
+    const { signal, end } = joinSignals([this.#set.interrupted, late.signal]);
+    try {
+      return await (sideBySide ? this.#askSideBySide(keys, signal) : this.#askOneByOne(keys, signal));
+    } finally {
+      timer.cancel();
+      end();
+    }
+  }
+
   /** One after the other, as many as are granted. */
-  async #askOneByOne(keys: readonly string[]): Promise<Asked> {
+  async #askOneByOne(keys: readonly string[], signal: AbortSignal): Promise<Asked> {
     for (const [index, key] of keys.entries()) {
-      const result = await this.#acquires.tryAcquire(key, this.#terms(0));
+      const result = await this.#acquires.tryAcquire(key, this.#terms(0, signal));
       this.#set.refuseIfEnded();
       if ("outcome" in result) {
         return { granted: index, refused: { ...result, key } };
@@ -282,8 +325,8 @@ export class SetSide implements SetInProgress {
   }
 
   /** Each by itself, but on the same terms and at the same time: tries of shares are sent in one statement. */
-  async #askSideBySide(keys: readonly string[]): Promise<Asked> {
-    const terms = this.#terms(0);
+  async #askSideBySide(keys: readonly string[], signal: AbortSignal): Promise<Asked> {
+    const terms = this.#terms(0, signal);
     // When one fails the others are waited for: what they are granted is a part, and is given back.
     const tries = await Promise.allSettled(keys.map((key) => this.#acquires.tryAcquire(key, terms)));
     this.#set.refuseIfEnded();
@@ -338,9 +381,9 @@ export class SetSide implements SetInProgress {
    * Of a part. It is renewed whatever the caller wants for the lock, and its loss is the set's alone. `maxHoldMs` is what is left when a request
    * is sent, so such terms are of no sort but their own.
    */
-  #terms(waitMs: number): ResolvedAcquireOptions {
+  #terms(waitMs: number, signal: AbortSignal = this.#set.interrupted): ResolvedAcquireOptions {
     const set = this.#set;
-    const { terms, interrupted } = set;
+    const { terms } = set;
     const part = { ...terms, waitMs, queues: waitMs > 0 };
     const isBounded = terms.maxHoldMs !== Number.POSITIVE_INFINITY;
     return {
@@ -350,7 +393,7 @@ export class SetSide implements SetInProgress {
       },
       sort: isBounded ? `${sortOf(part)} ${randomUUID()}` : sortOf(part),
       retry: null,
-      signal: interrupted,
+      signal,
       keepAlive: true,
       renewEveryMs: Math.min(terms.renewEveryMs, Math.floor(terms.ttlMs / 3)),
       onLost: (lock) => this.#lost(lock),

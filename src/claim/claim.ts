@@ -4,7 +4,7 @@ import { LeaseholdError, UnavailableError } from "../errors/errors.js";
 import { after, type Clock, driftMarginMs, type Instant } from "../runtime/clock.js";
 import type { Backend } from "../store/backend.js";
 import type { AcquireAnswer, Holder, ReleaseAnswer, Takeover, Ticket } from "../store/messages.js";
-import { retry } from "../store/retry.js";
+import { isEnded, retry } from "../store/retry.js";
 
 const FIRST_RETRY_MS = 10;
 const MAX_RETRY_MS = 500;
@@ -221,8 +221,17 @@ export class Claim {
     const { outcome, reason } = await retry({
       clock: this.#clock,
       attempt: async () => {
-        const answer = await this.abandon();
-        return answer.outcome === "busy" ? undefined : answer;
+        try {
+          const answer = await this.abandon();
+          return answer.outcome === "busy" ? undefined : answer;
+        } catch (error) {
+          // Whatever it is may pass: a standby is promoted, a password is changed back. An entry in the queue goes by itself.
+          const mayPass = !(error instanceof UnavailableError && isEnded(error));
+          if (mayPass && (this.#isGranted || this.#unresolvedUntil !== null)) {
+            return undefined;
+          }
+          throw error;
+        }
       },
       // By then, whatever it could find has expired.
       deadline: after(this.#clock.now(), this.#longestTtlMs + ENTRY_EXPIRES_MS),

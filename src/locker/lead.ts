@@ -11,7 +11,7 @@ import type { Callbacks } from "../observe/callbacks.js";
 import type { Publisher } from "../observe/hooks/publisher.js";
 import { joinSignals } from "../runtime/joined-signals.js";
 import type { Backend } from "../store/backend.js";
-import { isHopeless } from "../store/retry.js";
+import { isEnded, isHopeless } from "../store/retry.js";
 import type { Calls } from "./calls.js";
 import { CampaignPace } from "./campaign-pace.js";
 import { refuseReentry, runInside } from "./reentry.js";
@@ -133,9 +133,4 @@ export class Leading {
       interrupts.end();
     }
   }
-}
-
-/** A given client that was ended never works again. */
-function isEnded({ cause }: UnavailableError): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "CLIENT_ENDED";
 }

@@ -95,6 +95,11 @@ export function isHopeless({ cause }: UnavailableError): boolean {
   );
 }
 
+/** A given client that was ended never works again. */
+export function isEnded({ cause }: UnavailableError): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "CLIENT_ENDED";
+}
+
 /**
  * One error for several attempts. Its outcome is `unknown` if that of any attempt is: an attempt without an answer may have taken
  * effect, whatever became of the next one. If the deadline cut an attempt short, the server's reason for refusing the earlier ones is kept.

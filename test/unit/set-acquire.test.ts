@@ -7,25 +7,12 @@ import {
   UnavailableError,
   WaitTimeoutError,
 } from "../../src/index.js";
-import type { AcquireAllAnswer, AcquireAllRequest } from "../../src/store/messages.js";
-import { type FakeBackend, gone, holder, noAnswer, released } from "./fake-backend.js";
+import type { AcquireAllRequest } from "../../src/store/messages.js";
+import { gone, holder, noAnswer, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { openFake } from "./open.js";
 import { watch } from "./outcome.js";
-
-/** An answer that grants the first `count`; the next one is held, or locked. */
-function answer(
-  backend: FakeBackend,
-  asked: AcquireAllRequest,
-  count: number,
-  outcome: "held" | "busy" = "held",
-): AcquireAllAnswer {
-  const grants = asked.items.slice(0, count).map(() => backend.granted(asked.terms.ttlMs));
-  if (count === asked.items.length) return { outcome: "answered", grants, missing: null };
-  const missing =
-    outcome === "held" ? { outcome, holder: holder() } : { outcome, ticket: null, holder: holder(), blockingPid: null };
-  return { outcome: "answered", grants, missing: { index: count, answer: missing } };
-}
+import { answer } from "./set-answers.js";
 
 function keysOf({ items }: AcquireAllRequest): string[] {
   return items.map(({ key }) => key);

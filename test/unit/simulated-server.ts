@@ -3,9 +3,12 @@
 import { after, driftMarginMs, type Instant, now, startTimer } from "../../src/runtime/clock.js";
 import type {
   AbandonRequest,
+  AcquireAllAnswer,
+  AcquireAllRequest,
   AcquireAnswer,
   AcquireRequest,
   KeepEntriesRequest,
+  Missing,
   PendingRelease,
   PendingRenewal,
   ReleaseAnswer,
@@ -60,6 +63,7 @@ export class SimulatedServer {
       const notAfterMs = backend.serverTimeAt(deadline) ?? 0;
       return this.#acquire({ key, token, terms, notAfterMs, ticket: null }, sentAt, backend);
     });
+    this.#serve(backend, backend.sets, (request, sentAt) => this.#acquireAll(request, sentAt, backend));
     this.#serve(backend, backend.looks, (request, sentAt) => this.#acquire(request, sentAt, backend));
     this.#serve(backend, backend.keeps, (request) => this.#keepEntries(request));
     this.#serve(backend, backend.releases, (request) => this.#release(request));
@@ -148,6 +152,31 @@ export class SimulatedServer {
     own.aliveUntilMs = atMs + 3_000;
     const lookInMs = lease !== null && queue[0] === own ? lease.expiresAtMs - atMs + 1 : null;
     return { outcome: "queued", ticket: { number: own.number, proof: 0n }, lookInMs, holder };
+  }
+
+  /** All or none, or a prefix. */
+  #acquireAll(
+    { items, terms, notAfterMs, takesPrefix }: AcquireAllRequest,
+    sentAt: Instant,
+    backend: FakeBackend,
+  ): AcquireAllAnswer {
+    if (clock.wallMs >= notAfterMs) return { outcome: "late" };
+    const isFree = ({ key, token }: { key: string; token: string }): boolean => {
+      const lease = this.holder(key);
+      return lease === null ? this.#queue(key).length === 0 : lease.token === token;
+    };
+    const free = items.findIndex((item) => !isFree(item));
+    const count = free === -1 ? items.length : takesPrefix ? free : 0;
+    const ask = ({ key, token }: { key: string; token: string }): AcquireAnswer =>
+      this.#acquire(
+        { key, token, terms: { ...terms, queues: false } as never, notAfterMs, ticket: null },
+        sentAt,
+        backend,
+      );
+    const grants = items.slice(0, count).map((item) => ask(item) as AcquireAnswer & { outcome: "granted" });
+    const missing =
+      free === -1 ? null : { index: free, answer: ask(items[free] as (typeof items)[number]) as Missing["answer"] };
+    return { outcome: "answered", grants, missing };
   }
 
   #grant({ fence, acquiredAtMs, expiresAtMs }: Lease, sentAt: Instant): AcquireAnswer {
