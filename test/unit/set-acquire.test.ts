@@ -12,31 +12,18 @@ import { gone, holder, noAnswer, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { openFake } from "./open.js";
 import { watch } from "./outcome.js";
-import { answer } from "./set-answers.js";
+import { answer, inLine } from "./set-answers.js";
 
 function keysOf({ items }: AcquireAllRequest): string[] {
   return items.map(({ key }) => key);
 }
 
 /** A set that waits for `c`, with `a` and `b` held. */
-async function inLine(waitMs = 60_000, options: LockerOptions = {}) {
-  const opened = openFake({ ttlMs: 9_000, waitMs, ...options });
-  const { backend, locker } = opened;
-  backend.abandons.reply = () => released;
-  const set = watch(locker.acquireAll(["d", "c", "b", "a"]), "the set");
-  await settle();
-  const tried = backend.sets.take();
-  tried.answer(answer(backend, tried.request, 0));
-  await settle();
-  const prefix = backend.sets.take();
-  prefix.answer(answer(backend, prefix.request, 2));
-  await settle();
-  const waiting = backend.attempts.take();
-  return { ...opened, set, tried, prefix, waiting };
-}
+const waitingForC = (waitMs = 60_000, options: LockerOptions = {}) =>
+  inLine(["d", "c", "b", "a"], 2, { ttlMs: 9_000, waitMs, ...options });
 
 test("it tries all, then takes a prefix, waits for the next key alone, and goes on behind that", async () => {
-  const { backend, set, tried, prefix, waiting, close } = await inLine();
+  const { backend, set, tried, prefix, waiting, close } = await waitingForC();
   waiting.answer(backend.granted(9_000));
   await settle();
   expect(backend.sets.waiting).toHaveLength(0);
@@ -56,7 +43,7 @@ test("it tries all, then takes a prefix, waits for the next key alone, and goes 
 });
 
 test("what it holds is renewed while it waits, every third of the TTL", async () => {
-  const { backend, set, waiting, close } = await inLine();
+  const { backend, set, waiting, close } = await waitingForC();
   waiting.answer(backend.queued());
   backend.looks.reply = () => backend.queued();
   backend.renewals.reply = () => backend.renewed(9_000);
@@ -73,7 +60,7 @@ test("what it holds is renewed while it waits, every third of the TTL", async ()
 });
 
 test("a set that waited is renewed from then on by the caller's interval, counted from the last renewal of each key", async () => {
-  const { backend, set, waiting, close } = await inLine(60_000, { renewEveryMs: 8_100 });
+  const { backend, set, waiting, close } = await waitingForC(60_000, { renewEveryMs: 8_100 });
   waiting.answer(backend.queued());
   backend.looks.reply = () => backend.queued();
   backend.renewals.reply = () => backend.renewed(9_000);
@@ -89,7 +76,7 @@ test("a set that waited is renewed from then on by the caller's interval, counte
 });
 
 test("a part that is lost ends the wait: the others are given back before anything else is asked, and it begins again", async () => {
-  const { backend, set, waiting, locker, close } = await inLine();
+  const { backend, set, waiting, locker, close } = await waitingForC();
   waiting.answer(backend.queued());
   backend.looks.reply = () => backend.queued();
   backend.abandons.reply = null;
@@ -118,7 +105,7 @@ test("a part that is lost ends the wait: the others are given back before anythi
 test.each(["each by itself", "in one turn"])(
   "all parts that expire %s end the wait once, and it begins again",
   async (how) => {
-    const { backend, set, waiting, close } = await inLine();
+    const { backend, set, waiting, close } = await waitingForC();
     waiting.answer(backend.queued());
     backend.looks.reply = () => backend.queued();
     if (how === "in one turn") {
@@ -138,7 +125,7 @@ test.each(["each by itself", "in one turn"])(
 );
 
 test("it begins again only within what is left of waitMs, and then names the key that it lost", async () => {
-  const { backend, set, waiting, close } = await inLine(3_050);
+  const { backend, set, waiting, close } = await waitingForC(3_050);
   waiting.answer(backend.queued());
   backend.looks.reply = () => backend.queued();
   backend.renewals.reply = () => ({ outcome: "lost", reason: "forced" });
@@ -241,7 +228,7 @@ test("without an answer a try ends after requestTimeoutMs", async () => {
 });
 
 test("all are held only when a session that was replaced meanwhile has proven them", async () => {
-  const { backend, set, waiting, close } = await inLine();
+  const { backend, set, waiting, close } = await waitingForC();
   waiting.answer(backend.granted(9_000));
   await settle();
   const last = backend.attempts.take();
@@ -276,7 +263,7 @@ test("the locker's onLost is told of a loss once the set is held, and the signal
 });
 
 test("the first wait that is refused is a timeout that names its key", async () => {
-  const { backend, set, waiting, close } = await inLine(2_000);
+  const { backend, set, waiting, close } = await waitingForC(2_000);
   waiting.answer(backend.queued());
   backend.looks.reply = () => backend.queued();
   await clock.pass(2_100);

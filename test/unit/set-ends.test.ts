@@ -1,11 +1,11 @@
 // Several keys: how a call ends when something happens to it that nobody expects there, and what it leaves.
 import { expect, test } from "vitest";
-import { type LockSet, UnavailableError, UnsafeBackendError } from "../../src/index.js";
+import { UnavailableError, UnsafeBackendError } from "../../src/index.js";
 import { badPassword, FakeBackend, gone, held, noAnswer, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { openFake } from "./open.js";
 import { watch } from "./outcome.js";
-import { answer } from "./set-answers.js";
+import { answer, inLine } from "./set-answers.js";
 
 test.each(["a", "b"])(
   "its signal that fires while its parts become locks, because an older lock on %s is lost, ends the set: nothing is held",
@@ -69,17 +69,8 @@ test("a set whose locker is closed by onLost while its parts become locks gives 
 });
 
 test("a part whose key this process holds by a newer grant is lost: the set is not whole", async () => {
-  const { backend, locker, close } = openFake({ ttlMs: 9_000, waitMs: 60_000, onLost: () => undefined });
-  backend.abandons.reply = () => released;
-  const set = watch(locker.acquireAll(["a", "b"]), "the set");
-  await settle();
-  const tried = backend.sets.take();
-  tried.answer(answer(backend, tried.request, 0));
-  await settle();
-  const prefix = backend.sets.take();
-  prefix.answer(answer(backend, prefix.request, 1));
-  await settle();
-  const waiting = backend.attempts.take();
+  const options = { ttlMs: 9_000, waitMs: 60_000, onLost: () => undefined };
+  const { backend, locker, set, waiting, close } = await inLine(["a", "b"], 1, options);
   waiting.answer(backend.queued());
   backend.looks.reply = () => undefined;
   await clock.pass(10);
@@ -92,7 +83,7 @@ test("a part whose key this process holds by a newer grant is lost: the set is n
   backend.looks.take().answer(backend.granted(9_000)); // b
   await settle();
   expect(other.result?.held).toBe(true);
-  expect(set.state === "resolved" ? set.result.held : "not granted").not.toBe(false);
+  expect(set.state).toBe("pending"); // it begins again
   backend.looks.reply = () => held;
   backend.sets.reply = (request) => answer(backend, request, 0);
   backend.attempts.reply = () => held;
@@ -100,53 +91,36 @@ test("a part whose key this process holds by a newer grant is lost: the set is n
 });
 
 test("a part that is lost in the turn in which it is granted is not made a lock", async () => {
-  const { backend, locker, close } = openFake({ ttlMs: 9_000, waitMs: 60_000, onLost: () => undefined });
-  backend.abandons.reply = () => released;
-  // A set that holds b, by the newer grant, and waits for c.
-  const newer = watch(locker.acquireAll(["b", "c"]), "the newer set");
-  await settle();
-  const tried = backend.sets.take();
-  const old = [backend.granted(9_000), backend.granted(9_000)];
-  tried.answer(answer(backend, tried.request, 0));
-  await settle();
-  const prefix = backend.sets.take();
-  prefix.answer(answer(backend, prefix.request, 1));
-  await settle();
-  backend.attempts.take().answer(backend.queued());
+  const options = { ttlMs: 9_000, waitMs: 60_000, onLost: () => undefined };
+  const { backend, locker, set: newer, waiting, close } = await inLine(["b", "c"], 1, options);
+  waiting.answer(backend.queued());
   backend.looks.reply = () => backend.queued();
   await settle();
+  const old = [backend.granted(9_000), { ...backend.granted(9_000), fence: 1n }];
   const set = watch(locker.tryAcquireAll(["a", "b"]), "the older set");
   await settle();
   backend.sets.take().answer({ outcome: "answered", grants: old, missing: null });
   await settle();
-  expect(set.state === "resolved" ? ((set.result as LockSet | null)?.held ?? false) : false).toBe(false);
-  expect(locker.locks()).toEqual([]);
+  expect([set.result, locker.locks()]).toEqual([null, []]);
   expect(newer.state).toBe("pending");
   await close();
 });
 
-test.each(["shares", "a store that is asked for one key at a time"])(
-  "%s: a try ends within requestTimeoutMs, however late each answer is",
-  async (what) => {
-    const backend = new FakeBackend();
-    if (what !== "shares") Object.assign(backend, { acquireAll: null });
-    const { locker, close } = openFake({ ttlMs: 60_000, requestTimeoutMs: 1_000 }, backend);
-    backend.abandons.reply = () => released;
-    const set = watch(locker.tryAcquireAll(["a", "b", "c", "d"], { shared: what === "shares" }), "the set");
-    for (let count = 0; count < 4; count += 1) {
-      await clock.pass(800);
-      for (const attempt of [...backend.attempts.waiting]) attempt.answer(backend.granted(60_000));
-      await settle();
-    }
-    await clock.pass(0);
-    // seen after 3.2 s: a set that lasted so long is over by now
-    const took = set.state;
-    expect(took).not.toBe("pending");
-    if (what === "shares") expect(set.result).not.toBeNull();
-    else expect(set.error).toBeInstanceOf(UnavailableError);
-    await close();
-  },
-);
+test("over a store that is asked for one key at a time, a try ends within requestTimeoutMs, however late each answer is", async () => {
+  const backend = new FakeBackend();
+  Object.assign(backend, { acquireAll: null });
+  const { locker, close } = openFake({ ttlMs: 60_000, requestTimeoutMs: 1_000 }, backend);
+  backend.abandons.reply = () => released;
+  const set = watch(locker.tryAcquireAll(["a", "b", "c", "d"]), "the set");
+  await clock.pass(600);
+  backend.attempts.take().answer(backend.granted(60_000));
+  await clock.pass(390);
+  const before = set.state;
+  await clock.pass(20);
+  expect([before, set.error]).toEqual(["pending", expect.any(UnavailableError)]);
+  backend.attempts.take().answer(held);
+  await close();
+});
 
 test("shares in line: it ends within waitMs and requestTimeoutMs, however late each answer is", async () => {
   const { backend, locker, close } = openFake({ ttlMs: 60_000, waitMs: 1_000, requestTimeoutMs: 5_000 });
@@ -201,7 +175,11 @@ test("a set that ends before any answer is counted: cancelled, and failed", asyn
   backend.sets.take().fail(noAnswer());
   await settle();
   expect(set.state).toBe("rejected");
-  expect(locker.stats()).toMatchObject({ cancelled: 1 });
+  const other = watch(locker.tryAcquireAll(["a", "b"]), "another set");
+  await clock.pass(1_100);
+  expect(other.error).toBeInstanceOf(UnavailableError);
+  expect(locker.stats()).toMatchObject({ cancelled: 1, failed: 1 });
+  backend.sets.take().fail(noAnswer());
   await close();
 });
 

@@ -41,6 +41,16 @@ export interface Weather {
   maxDelayMs: number;
 }
 
+/** By name. The longest delays: of a network that is only slow, and of one that loses much besides. */
+export function weathers(slowMs: number, lossyMs: number): readonly (readonly [string, Weather])[] {
+  return [
+    ["a good network", { lossThere: 0, lossBack: 0, refusal: 0, maxDelayMs: 20 }],
+    ["a slow one", { lossThere: 0, lossBack: 0, refusal: 0, maxDelayMs: slowMs }],
+    ["one that loses requests and answers", { lossThere: 0.1, lossBack: 0.1, refusal: 0.1, maxDelayMs: 300 }],
+    ["a slow one that loses much", { lossThere: 0.2, lossBack: 0.2, refusal: 0.2, maxDelayMs: lossyMs }],
+  ];
+}
+
 export class SimulatedServer {
   readonly leases = new Map<string, Lease>();
   readonly waiters = new Map<string, Waiter[]>();

@@ -8,19 +8,12 @@ import { chooseSeed, randomFrom } from "../support/random.js";
 import { clock } from "./manual-clock.js";
 import { openFake } from "./open.js";
 import { watch } from "./outcome.js";
-import { SimulatedServer, type Weather } from "./simulated-server.js";
+import { SimulatedServer, weathers } from "./simulated-server.js";
 
 const KEYS = ["a", "b", "c"];
 const ROUNDS = 600;
 
-const weathers: readonly (readonly [string, Weather])[] = [
-  ["a good network", { lossThere: 0, lossBack: 0, refusal: 0, maxDelayMs: 20 }],
-  ["a slow one", { lossThere: 0, lossBack: 0, refusal: 0, maxDelayMs: 9_000 }],
-  ["one that loses requests and answers", { lossThere: 0.1, lossBack: 0.1, refusal: 0.1, maxDelayMs: 300 }],
-  ["a slow one that loses much", { lossThere: 0.2, lossBack: 0.2, refusal: 0.2, maxDelayMs: 6_000 }],
-];
-
-test.each(weathers)("over %s", async (name, weather) => {
+test.each(weathers(9_000, 6_000))("over %s", async (name, weather) => {
   const random = randomFrom(chooseSeed(name));
   const server = new SimulatedServer(random);
   Object.assign(server.weather, weather);
