@@ -6,18 +6,16 @@ import { UnavailableError } from "../errors/errors.js";
 import type { Lease } from "../hold/lease.js";
 import type { ObservedClaim } from "../observe/observer.js";
 import type { Instant } from "../runtime/clock.js";
-import { quote } from "../runtime/describe.js";
 import { joinSignals } from "../runtime/joined-signals.js";
-import { RequestTimeout, withTimeoutOf } from "../runtime/timeout.js";
-import type { AcquireAllAnswer, AcquireAllRequest, Grant } from "../store/messages.js";
-import { explained, retry } from "../store/retry.js";
+import { RequestTimeout } from "../runtime/timeout.js";
+import type { Grant } from "../store/messages.js";
+import { explained } from "../store/retry.js";
 import { Acquires } from "./acquires.js";
 import type { AcquiresInit } from "./acquires-init.js";
 import { type NotGranted, refusal } from "./results.js";
 import type { SetInProgress, SetParts } from "./set-parts.js";
+import { type AnsweredRequest, type AskingSet, ask, type SetRequest } from "./set-request.js";
 
-const FIRST_RETRY_MS = 10;
-const MAX_RETRY_MS = 500;
 /** A try asks again while a row is locked (rule 6): as a single one does, but not at the same moments as another set. */
 const TRY_BUSY_MS = [5, 10] as const;
 const JITTER = 0.5;
@@ -25,16 +23,9 @@ const JITTER = 0.5;
 const LEAVERS_MS = 1_000;
 
 /** The set that a side belongs to. */
-export interface SetOfSide {
-  /** As the caller gave them. */
-  readonly terms: ResolvedAcquireOptions;
-  /** What is left of `waitMs`. */
-  readonly leftMs: number;
+export interface SetOfSide extends AskingSet {
   /** What is left of `maxHoldMs`, which counts from the first key. */
   readonly leftHoldMs: number;
-  /** Ends what waits: a part was lost, or the set has ended. */
-  readonly interrupted: AbortSignal;
-  refuseIfEnded(): void;
   /** Waits for a last word, which may take as long as an outage, while the call has time left. It must not reject. */
   inTime(work: Promise<unknown>): Promise<void>;
   end(error: unknown): void;
@@ -59,6 +50,8 @@ export interface Asked {
 /** One set in one locker: its parts there, and the claims that are under way (decision 26). */
 export class SetSide implements SetInProgress {
   readonly parts: SetParts;
+  /** What was told of by `onOutage`, until there is an answer. */
+  outage: UnavailableError | null = null;
   readonly #set: SetOfSide;
   readonly #acquires: Acquires;
   #leases: Lease[] = [];
@@ -67,8 +60,6 @@ export class SetSide implements SetInProgress {
   /** By key, the last single claim that was settled. */
   readonly #ended = new Map<string, ObservedClaim>();
   #leaving: Promise<void>[] = [];
-  /** What was told of by `onOutage`, until there is an answer. */
-  outage: UnavailableError | null = null;
   /** What a request for several keys has failed with. Single acquires explain their errors themselves. */
   #failure: unknown = null;
 
@@ -119,11 +110,13 @@ export class SetSide implements SetInProgress {
     this.parts.inProgress.delete(this);
   }
 
+  /** What was asked here last has failed, and the set goes on. */
   failed(error: UnavailableError): void {
     this.outage = error;
     this.parts.init.onOutage(error);
   }
 
+  /** What was asked here last was answered. */
   answered(): void {
     if (this.outage !== null) {
       this.outage = null;
@@ -138,7 +131,8 @@ export class SetSide implements SetInProgress {
 
   /** Asks for all of them, or for the longest run from the first on, without queueing. @throws UnavailableError */
   async askAll(keys: readonly string[], takesPrefix: boolean, deadline: Instant): Promise<Asked> {
-    const { clock, acquireAll } = this.parts.init.claims.backend;
+    const { backend } = this.parts.init.claims;
+    const { clock, acquireAll } = backend;
     const { share } = this.#set.terms;
     if (acquireAll === null || share !== null) {
       return await this.#askEach(keys, acquireAll !== null && !takesPrefix, deadline);
@@ -150,7 +144,7 @@ export class SetSide implements SetInProgress {
     }
     let hasWaited = false;
     for (let tries = 0; ; tries += 1) {
-      const { grants, missing } = await this.#ask(claims, takesPrefix, deadline);
+      const { grants, missing } = await this.#ask({ set: this.#set, backend, claims, takesPrefix, deadline });
       this.#set.refuseIfEnded();
       const leftMs = clock.msUntil(deadline);
       const pauseMs = (TRY_BUSY_MS[tries] ?? 0) * (1 + JITTER * Math.random());
@@ -218,64 +212,11 @@ export class SetSide implements SetInProgress {
     this.#leases = [];
   }
 
-  /** One request, asked again until it is answered. */
-  async #ask(claims: readonly Claim[], takesPrefix: boolean, deadline: Instant): Promise<Answered> {
-    const { backend } = this.parts.init.claims;
-    const { clock } = backend;
-    const { terms } = this.#set;
-    return await retry({
-      clock,
-      attempt: async (leftMs) => {
-        await backend.open(leftMs);
-        this.#set.refuseIfEnded();
-        const asking = this.#send(claims, takesPrefix, deadline);
-        const answer = await withTimeoutOf(clock, asking, Math.max(1, clock.msUntil(deadline)));
-        return answer.outcome === "answered" ? answer : undefined;
-      },
-      deadline,
-      firstMs: FIRST_RETRY_MS,
-      maxMs: MAX_RETRY_MS,
-      refuse: () => this.#set.refuseIfEnded(),
-      interrupt: () => this.#set.interrupted,
-      giveUp: ({ outcome }) =>
-        outcome === "not-sent" && (terms.waitMs === 0 ? !backend.wasReady : this.#set.leftMs <= 0),
-      exhausted: (failure) => failure ?? unsettled(claims),
-    }).catch((error: unknown) => {
-      this.#failure = error;
-      throw error;
-    });
-  }
-
-  async #send(claims: readonly Claim[], takesPrefix: boolean, deadline: Instant): Promise<AcquireAllAnswer> {
-    const { backend } = this.parts.init.claims;
-    for (const claim of claims) {
-      claim.attemptSent();
-    }
+  async #ask(request: SetRequest): Promise<AnsweredRequest> {
     try {
-      const request: AcquireAllRequest = {
-        items: claims,
-        terms: (claims[0] as Claim).terms,
-        // `open` has had an answer from the server, so the server's time is known.
-        notAfterMs: backend.serverTimeAt(deadline) ?? 0,
-        takesPrefix,
-      };
-      const answer = await (backend.acquireAll?.(request) as Promise<AcquireAllAnswer>);
-      claims.forEach((claim, index) => {
-        const grant = answer.outcome === "answered" ? answer.grants[index] : undefined;
-        const missing = answer.outcome === "answered" && answer.missing?.index === index ? answer.missing : null;
-        if (grant !== undefined) {
-          claim.take({ outcome: "granted", ...grant });
-        } else if (missing !== null) {
-          claim.take(missing.answer);
-        } else {
-          claim.attemptEnded();
-        }
-      });
-      return answer;
+      return await ask(request);
     } catch (error) {
-      for (const claim of claims) {
-        claim.attemptFailed(error, deadline);
-      }
+      this.#failure = error;
       throw error;
     }
   }
@@ -399,14 +340,4 @@ export class SetSide implements SetInProgress {
       onLost: (lock) => this.#lost(lock),
     };
   }
-}
-
-type Answered = Extract<AcquireAllAnswer, { outcome: "answered" }>;
-
-function unsettled(claims: readonly Claim[]): UnavailableError {
-  const first = quote(claims[0]?.key ?? "");
-  return new UnavailableError({
-    outcome: "unknown",
-    message: `The locks on ${claims.length} keys, the first of which is ${first}, were not granted in time: each request came after its time was up, or while the connection that shows that this process lives was being made again. Try again.`,
-  });
 }
