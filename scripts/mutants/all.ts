@@ -2,6 +2,7 @@ import { advisoryLocks } from "./advisory-locks.js";
 import { checker } from "./checker.js";
 import { cli } from "./cli.js";
 import { client } from "./client.js";
+import { closing } from "./closing.js";
 import { cluster } from "./cluster.js";
 import { compatibility } from "./compatibility.js";
 import { config } from "./config.js";
@@ -64,6 +65,7 @@ export const all: readonly Mutant[] = [
   ...views,
   ...watch,
   ...cli,
+  ...closing,
   ...advisoryLocks,
   ...config,
   ...timing,

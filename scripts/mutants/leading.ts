@@ -155,11 +155,11 @@ export const leading: readonly Mutant[] = [
     [["    if (calls.isClosing) {\n      throw new ClosedError();\n    }\n    const ms", "    const ms"]],
     terms,
   ),
-  one("a pause outlasts the locker", lead, [["joinSignals([stop, calls.closed])", "joinSignals([stop])"]], terms),
+  one("a pause outlasts the locker", lead, [["joinSignals([stop, calls.closing])", "joinSignals([stop])"]], terms),
   one(
     "a pause outlasts the signal",
     lead,
-    [["joinSignals([stop, calls.closed])", "joinSignals([calls.closed])"]],
+    [["joinSignals([stop, calls.closing])", "joinSignals([calls.closed])"]],
     outages,
   ),
   one(

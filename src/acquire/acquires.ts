@@ -283,6 +283,7 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
   }
 
   #failed(error: unknown): void {
+    this.#cleanUp(); // before it is explained: `close` waits for the last word
     const late = delayed(error);
     if (late === null) {
       this.#endFailed(error);
@@ -293,7 +294,6 @@ class Acquire implements FirstAttempt, Timed<Acquire> {
 
   #endFailed(error: unknown): void {
     this.#ended("failed", null, error);
-    this.#cleanUp();
     this.#reject(error);
   }
 

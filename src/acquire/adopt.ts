@@ -82,7 +82,11 @@ export class Adoptions {
       attempt: async (leftMs) => {
         await backend.open(leftMs);
         this.#refuseIfClosing();
-        const answer = await withTimeoutOf(clock, attempt(backend, claim, grant, deadline), leftMs);
+        const answer = await withTimeoutOf(
+          clock,
+          attempt(backend, claim, grant, deadline),
+          Math.max(1, clock.msUntil(deadline)),
+        );
         if (answer.outcome === "busy") {
           throw rowLocked(grant.key, answer.blockingPid); // told also if the next request has no answer
         }

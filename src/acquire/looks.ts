@@ -109,9 +109,14 @@ export class Looks {
     return error;
   }
 
+  /** Of a look that begins now. One that had to wait for its turn has no more time than one that had not. */
+  deadline(): Instant {
+    return after(this.clock.now(), Math.min(this.requestTimeoutMs, this.leftMs + this.requestTimeoutMs));
+  }
+
   /** One look. Asks again until it is answered, or Postgres has not answered for `requestTimeoutMs`. */
   look({ failure, deadline }: Partial<FirstResult> = {}): Promise<SettledAnswer> {
-    const until = deadline ?? after(this.clock.now(), this.requestTimeoutMs);
+    const until = deadline ?? this.deadline();
     return retry({
       clock: this.clock,
       attempt: async (leftMs) => {
@@ -144,8 +149,9 @@ export class Looks {
   /** The server process whose open transaction has locked the key's row. It is not told to those that do not queue. Never rejects. */
   async findBlocker(): Promise<number | null> {
     try {
+      const ms = Math.max(1, Math.min(BLOCKER_MS, this.leftMs + this.requestTimeoutMs));
       const asking = this.#backend.check(this.claim.key);
-      return (await withTimeoutOf(this.clock, asking, BLOCKER_MS)).blockingPid;
+      return (await withTimeoutOf(this.clock, asking, ms)).blockingPid;
     } catch {
       return null;
     }

@@ -1,6 +1,5 @@
 import type { RetryStrategy } from "../api/retry.js";
 import { InvalidOptionError, type UnavailableError } from "../errors/errors.js";
-import { after } from "../runtime/clock.js";
 import type { LocalQueues } from "./local-queues.js";
 import type { FirstResult, Looks } from "./looks.js";
 import type { Granted, NotGranted } from "./results.js";
@@ -63,8 +62,7 @@ async function goOn(looks: Looks, queues: LocalQueues, first: FirstResult): Prom
 /** One more try. Thousands that are refused together may be due together. */
 function tryInTurn(looks: Looks, queues: LocalQueues, failure: UnavailableError | null): Promise<Granted | NotGranted> {
   return queues.inTurn(() => {
-    const deadline = after(looks.clock.now(), looks.requestTimeoutMs);
-    return tryOnce(looks, queues, { answer: null, failure, deadline });
+    return tryOnce(looks, queues, { answer: null, failure, deadline: looks.deadline() });
   });
 }
 

@@ -227,7 +227,7 @@ export class Claim {
         } catch (error) {
           // Whatever it is may pass: a standby is promoted, a password is changed back. An entry in the queue goes by itself.
           const mayPass = !(error instanceof UnavailableError && isEnded(error));
-          if (mayPass && (this.#isGranted || this.#unresolvedUntil !== null)) {
+          if (mayPass && (this.#isGranted || this.wasHeld || this.#unresolvedUntil !== null)) {
             return undefined;
           }
           throw error;

@@ -328,7 +328,9 @@ export class Holdings implements LockActions, LeaseOwner {
   /** Called when the locker is closing: the signals fire, but the locks are held until they are released. */
   announceClosing(): void {
     for (const lease of [...this.#leases]) {
-      lease.announceClosing();
+      if (lease.phase === "held") {
+        lease.announceClosing(); // whoever listens to an earlier one may have released it
+      }
     }
   }
 
@@ -345,11 +347,14 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Releases all locks, whether or not their holders are done. Never rejects. */
   async releaseAll(): Promise<void> {
-    const releases = Array.from(this.#leases, (lease) => {
-      const released = this.release(lease).catch(() => undefined);
-      lease.takeForClosing();
-      return released;
-    });
+    const releases: Promise<void>[] = [];
+    // A copy: one that turns out to have expired is told of, and that code may release others.
+    for (const lease of [...this.#leases]) {
+      if (lease.phase === "held") {
+        releases.push(this.release(lease).catch(() => undefined));
+        lease.takeForClosing();
+      }
+    }
     await Promise.all(releases);
   }
 

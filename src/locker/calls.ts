@@ -1,6 +1,7 @@
 import { ClosedError, UnavailableError } from "../errors/errors.js";
 import { allowManyListeners } from "../runtime/abort-listeners.js";
 import type { Activity } from "../runtime/activity.js";
+import { after } from "../runtime/clock.js";
 import { withTimeoutOf } from "../runtime/timeout.js";
 import type { Backend, Right } from "../store/backend.js";
 import { explained } from "../store/retry.js";
@@ -16,6 +17,7 @@ export class Calls {
   readonly #backend: Backend;
   readonly #activity: Activity;
   readonly #requestTimeoutMs: number;
+  readonly #onClosing = new AbortController();
   readonly #onClosed = new AbortController();
   /** Nobody else sets it. */
   isClosing = false;
@@ -27,10 +29,16 @@ export class Calls {
     this.#requestTimeoutMs = requestTimeoutMs;
     // Every claim that waits to send its last word listens to it.
     allowManyListeners(this.#onClosed.signal);
+    allowManyListeners(this.#onClosing.signal);
   }
 
   get state(): "open" | "closing" | "closed" {
     return this.#closing === null ? "open" : this.#onClosed.signal.aborted ? "closed" : "closing";
+  }
+
+  /** Fires when the locker begins to close. */
+  get closing(): AbortSignal {
+    return this.#onClosing.signal;
   }
 
   /** Fires when the locker is closed. After that it sends nothing. */
@@ -63,9 +71,11 @@ export class Calls {
       if (refused !== null) {
         throw refused;
       }
+      const { clock } = this.#backend;
+      const deadline = after(clock.now(), this.#requestTimeoutMs);
       await this.#backend.open(this.#requestTimeoutMs, right);
       try {
-        return await withTimeoutOf(this.#backend.clock, request(), this.#requestTimeoutMs);
+        return await withTimeoutOf(clock, request(), Math.max(1, clock.msUntil(deadline)));
       } catch (error) {
         throw await explained(error, this.#backend);
       }
@@ -75,6 +85,7 @@ export class Calls {
   /** Refuses further calls and runs `work` once. A second call waits for the first one. */
   close(work: () => Promise<void>): Promise<void> {
     this.isClosing = true;
+    this.#onClosing.abort();
     if (this.#closing === null) {
       let end = (_: Promise<void>): void => undefined;
       // Set before the work begins: a signal that fires in it may call `close` again.

@@ -128,7 +128,7 @@ export class Leading {
     }
     const ms = pauseMs();
     if (ms > 0) {
-      const interrupts = joinSignals([stop, calls.closed]);
+      const interrupts = joinSignals([stop, calls.closing]);
       await backend.clock.sleep(ms, { signal: interrupts.signal });
       interrupts.end();
     }

@@ -14,7 +14,7 @@ import type { Publisher } from "../observe/hooks/publisher.js";
 import { quote } from "../runtime/describe.js";
 import type { TryAllResult } from "./locker.js";
 import { runInside } from "./reentry.js";
-import { runUnder } from "./with-lock.js";
+import { letGo, runUnder } from "./with-lock.js";
 
 /** What sets need to know of the locker of a key. */
 export interface SetHome {
@@ -143,11 +143,16 @@ function guardOf(places: readonly NamedPlace[], leases: readonly [Lease, ...Leas
 function run<Value>(
   set: LockSet,
   body: (locks: LockSet) => Value | PromiseLike<Value>,
-  { places, terms }: Wanted,
+  wanted: Wanted,
 ): Promise<Value> {
-  const { callbacks } = (places[0] as NamedPlace).parts.init;
-  const inside = terms.reentry === "throw" ? insideOfAll(set, body) : body;
-  return runUnder(set, inside, (error) => callbacks.report(error));
+  const inside = wanted.terms.reentry === "throw" ? insideOfAll(set, body) : body;
+  return runUnder(set, inside, async ({ locks }) => {
+    const releases = locks.map((lock) => {
+      const { callbacks } = placeOf(wanted, lock.key).parts.init; // each instance tells what it could not release
+      return letGo(lock, (error) => callbacks.report(error));
+    });
+    return (await Promise.all(releases)).find((loss) => loss !== null) ?? null;
+  });
 }
 
 function insideOfAll<Value>(set: LockSet, body: (locks: LockSet) => Value): (locks: LockSet) => Value {

@@ -36,7 +36,7 @@ import { refuseReentry, runInside } from "./reentry.js";
 import { type SetHome, Sets } from "./sets.js";
 import type { LeadBody } from "./term.js";
 import { unknownInstance } from "./unknown-instance.js";
-import { runUnder } from "./with-lock.js";
+import { letGo, runUnder } from "./with-lock.js";
 
 /** Under it a locker says whether `close` was called. Registered, so that `getLocker` of another copy of this package can ask. */
 export const isClosing: symbol = Symbol.for("leasehold.isClosing");
@@ -336,7 +336,7 @@ export class StoreLocker implements Locker {
     reentry: "throw" | "wait" = this.#options.reentry,
   ): Promise<Value> {
     const inside = reentry === "throw" ? (held: Lock) => runInside(held, () => body(held)) : body;
-    return runUnder(lock, inside, (error) => this.#parts.callbacks.report(error));
+    return runUnder(lock, inside, (held) => letGo(held, (error) => this.#parts.callbacks.report(error)));
   }
 }
 

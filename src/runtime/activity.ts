@@ -41,7 +41,7 @@ export class Activity {
       this.#hold.ref();
     }
     this.#count += 1;
-    if (this.#isResting && isUse) {
+    if (this.#isResting && isUse && !this.#isStopped) {
       this.#isResting = false;
       this.#onUse();
     }

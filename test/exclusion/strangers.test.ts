@@ -139,7 +139,8 @@ test.for(strangers.map((stranger) => [stranger.name, stranger] as const))(
     // its own key it does hold up
     expect(beside?.tries).toBeGreaterThan(0);
     expect(beside?.granted).toBe(0);
-    expect(beside?.cycles).toBeGreaterThan((alone?.cycles ?? 0) / 3);
+    // usually two fifths; who waits for the stranger gets less than a thirtieth
+    expect(beside?.cycles).toBeGreaterThan((alone?.cycles ?? 0) / 10);
     expect(beside?.renewals).toBeGreaterThan((alone?.renewals ?? 0) / 3);
   },
 );

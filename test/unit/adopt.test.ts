@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { InvalidOptionError, LeaseLostError, NotHeldError, UnavailableError } from "../../src/errors/errors.js";
 import type { DetachedLock, Lock } from "../../src/index.js";
 import type { AdoptAnswer } from "../../src/store/messages.js";
-import { noAnswer, notSent, released } from "./fake-backend.js";
+import { badPassword, noAnswer, notSent, released } from "./fake-backend.js";
 import { clock, settle } from "./manual-clock.js";
 import { type Opened, openFake } from "./open.js";
 import { watch } from "./outcome.js";
@@ -413,3 +413,37 @@ test.each([
   expect(error).toMatchObject({ option });
   await close();
 });
+
+test.each(["answered too late", "released without an answer"])(
+  "the last word of a lock that was adopted and %s goes on after an error that passes",
+  async (how) => {
+    const { locker, backend, close } = openFake({
+      requestTimeoutMs: 1_000,
+      keepAlive: false,
+      onError: () => undefined,
+    });
+    const call = watch(locker.adopt(detached));
+    await settle();
+    const asked = backend.adoptions.take();
+    let abandons = 0;
+    backend.abandons.reply = () => {
+      abandons += 1;
+      return abandons === 1 ? badPassword() : released;
+    };
+    if (how === "answered too late") {
+      await clock.pass(1_000);
+      expect(call.error).toBeInstanceOf(UnavailableError);
+      asked.answer(backend.adopted());
+    } else {
+      asked.answer(backend.adopted());
+      await settle();
+      backend.releases.reply = () => badPassword();
+      const release = watch(call.result.release());
+      await clock.pass(100);
+      expect(release.state).toBe("rejected");
+    }
+    await clock.pass(5_000);
+    expect(abandons).toBe(2);
+    await close();
+  },
+);

@@ -108,3 +108,30 @@ test("what the second instance does not answer is explained by that one", async 
   expect(explained).toEqual(["two"]);
   await close();
 });
+
+test("what the second instance could not release is told, although the first one has an outage that was told of", async () => {
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  const { locker, backends, first, second, close } = openTwo({ requestTimeoutMs: 1_000, ttlMs: 30_000, onError });
+  for (const backend of Object.values(backends)) {
+    backend.sets.reply = (request) => answer(backend, request, request.items.length);
+    backend.abandons.reply = () => released;
+  }
+  let end = (): void => undefined;
+  const set = watch(
+    locker.withLocks([first, second], () => new Promise<void>((resolve) => (end = resolve))),
+    "the set",
+  );
+  await clock.pass(10_000); // the renewals of both are due
+  backends.one.renewals.take().fail(noAnswer());
+  backends.two.renewals.take().answer(backends.two.renewed());
+  await settle();
+  expect(errors).toHaveLength(1);
+  backends.one.releases.reply = () => released;
+  backends.two.releases.reply = () => noAnswer();
+  end();
+  await clock.pass(2_000);
+  set.result;
+  await close();
+  expect(errors).toHaveLength(2);
+});
