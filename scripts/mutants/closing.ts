@@ -1,16 +1,8 @@
 // Faults in what `close` ends and waits for, and in the bound that a call has for all that it asks.
-import type { Mutant } from "./mutant.js";
+import { type Mutant, one } from "./mutant.js";
 
 const closes = "test/unit/close.test.ts";
 const bounds = "test/unit/bounds.test.ts";
-
-type Edits = Mutant["edits"];
-const one = (name: string, file: string, edits: Edits, ...tests: readonly string[]): Mutant => ({
-  name,
-  file,
-  edits,
-  tests,
-});
 
 export const closing: readonly Mutant[] = [
   one(

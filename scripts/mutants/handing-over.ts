@@ -1,5 +1,5 @@
 // Faults in what takes a lock from one holder to another.
-import type { Mutant } from "./mutant.js";
+import { type Mutant, one } from "./mutant.js";
 
 const detach = "src/sql/leases/detach_lock.sql";
 const adopt = "src/sql/leases/adopt.sql";
@@ -11,14 +11,6 @@ const faults = "test/adopt/faults.test.ts";
 const memory = "test/adopt/memory.test.ts";
 const instances = "test/adopt/instances.test.ts";
 const unit = { detach: ["test/unit/detach.test.ts"], adopt: ["test/unit/adopt.test.ts"] };
-
-type Edits = Mutant["edits"];
-const one = (name: string, file: string, edits: Edits, ...tests: readonly string[]): Mutant => ({
-  name,
-  file,
-  edits,
-  tests,
-});
 
 export const handingOver: readonly Mutant[] = [
   one(

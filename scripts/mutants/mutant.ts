@@ -10,3 +10,8 @@ export interface Mutant {
   /** The files in which a test must fail, likeliest first. */
   readonly tests: readonly string[];
 }
+
+/** What breaks, where, how, and which test files must notice. */
+export function one(name: string, file: string, edits: Mutant["edits"], ...tests: readonly string[]): Mutant {
+  return { name, file, edits, tests };
+}

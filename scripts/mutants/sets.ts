@@ -1,5 +1,5 @@
 // Faults in what takes several keys at once, or in their order.
-import type { Mutant } from "./mutant.js";
+import { type Mutant, one } from "./mutant.js";
 
 const sql = "src/sql/leases/acquire_all.sql";
 const side = "src/acquire/set-side.ts";
@@ -15,14 +15,6 @@ const shares = "test/sets/shares.test.ts";
 const unit = "test/unit/set-acquire.test.ts";
 const ends = "test/unit/set-ends.test.ts";
 const routed = "test/unit/instances/sets.test.ts";
-
-type Edits = Mutant["edits"];
-const one = (name: string, file: string, edits: Edits, ...tests: readonly string[]): Mutant => ({
-  name,
-  file,
-  edits,
-  tests,
-});
 
 export const sets: readonly Mutant[] = [
   one(
