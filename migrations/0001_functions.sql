@@ -1643,7 +1643,7 @@ $$;
 --> statement-breakpoint
 -- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
 -- null, busy or late; those that are granted have their answer. Busy because somebody else has the root, or inserts it: worth
--- waiting for (acquire_busy); because of its own share, which a renewal has locked: not.
+-- waiting for (acquire_busy); because of a share that an open transaction has locked: not.
 create function leasehold_internal._refuse_shares(
   p_key text,
   p_session integer,
@@ -1700,7 +1700,12 @@ begin
                when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and is_worth_waiting then 0
                else e.nextlook
              end,
-             e.blocker, null::text, null::float8, now, e.proof
+             case
+               when e.outcome = 'queued' and outcomes[e.item] = 'busy' and not is_worth_waiting
+               then (select b.pid from leasehold_internal._blocker(p_key) b)
+               else e.blocker
+             end,
+             null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
                array(select p_tokens[p] from unnest(places) p), array(select p_owners[p] from unnest(places) p),
@@ -1856,6 +1861,8 @@ declare
   locked record;
   is_locked boolean := false;
   counted record;
+  unended record;
+  fitting record;
   line record;
   lapsed leasehold.shares;
   again record;
@@ -2006,6 +2013,21 @@ begin
           end if;
         end if;
       end loop;
+      -- An open transaction keeps one that has ended: it guards it, or is about to commit its end. Who fits without it has not
+      -- been refused.
+      if counted.ended > 0 and array_position(outcomes, null) is not null then
+        unended := leasehold_internal._count_shares(p_key, false);
+        fitting := leasehold_internal._line(p_key, unended.counted, unended.taken, unended.capacity, 10000);
+        for place in 1..size loop
+          if outcomes[place] is null
+            and (p_tokens[place] = any (fitting.tokens)
+                 or fitting.is_open
+                   and fitting.taken + p_weights[place] <= coalesce(least(fitting.capacity, p_capacities[place]), 2147483647))
+          then
+            outcomes[place] := 'busy';
+          end if;
+        end loop;
+      end if;
     end if;
   end if;
 
@@ -2970,12 +2992,14 @@ begin
         end if;
         if leasehold_internal._is_grantable(lease) then
           outcome := 'granted';
-        elsif lapsed.key is not null then
-          if exists (select from leasehold.shares s where s.key = p_key and case
-                                                                              when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
-                                                                              else s.expires_at <= clock_timestamp()
-                                                                            end) then
+        elsif ((lease.token is null and lease.expires_at is null and lease.fence > 0) and not exists (select from leasehold.shares s where s.key = lease.key and not case
+                                                                                                                 when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                                                                                                 else s.expires_at <= clock_timestamp()
+                                                                                                               end)) then
+          if p_waits and lapsed.key is not null then
             nextlook := 0; -- there were more of them than are removed at a time
+          else
+            outcome := 'busy';
           end if;
         end if;
       end if;
@@ -3146,7 +3170,7 @@ begin
     end if;
     -- A try has nobody to tell it to.
     if outcome = 'busy' then
-      if (lease.token is null and lease.expires_at is null and lease.fence > 0) then
+      if (lease.token is null and lease.expires_at is null and lease.fence > 0) and (not is_locked or lapsed.key is not null) then
         nextlook := 0; -- at once, by acquire_busy
       elsif p_waits then
         blocker := (select b.pid from leasehold_internal._blocker(p_key) b);
@@ -3802,7 +3826,10 @@ begin
       end if;
       if not (is_next and leasehold_internal._is_grantable(lease)) then
         refused := doubtful.item;
-        is_busy := false;
+        is_busy := is_next and ((lease.token is null and lease.expires_at is null and lease.fence > 0) and not exists (select from leasehold.shares s where s.key = lease.key and not case
+                                                                                                                                  when s.released_at is not null then s.hold_until is null or s.hold_until <= clock_timestamp()
+                                                                                                                                  else s.expires_at <= clock_timestamp()
+                                                                                                                                end));
         size := case when p_takes_prefix then refused - 1 else 0 end;
         exit;
       end if;

@@ -10,8 +10,8 @@ export const closing: readonly Mutant[] = [
     "src/hold/holdings.ts",
     [
       [
-        '    for (const lease of [...this.#leases]) {\n      if (lease.phase === "held") {\n        releases.push(',
-        '    for (const lease of this.#leases) {\n      if (lease.phase === "held") {\n        releases.push(',
+        '    for (const lease of [...this.#leases]) {\n      if (lease.phase === "held") {\n        yield',
+        '    for (const lease of this.#leases) {\n      if (lease.phase === "held") {\n        yield',
       ],
     ],
     closes,
@@ -19,12 +19,7 @@ export const closing: readonly Mutant[] = [
   one(
     "close: a lock that was released meanwhile is told that it is lost",
     "src/hold/holdings.ts",
-    [
-      [
-        'if (lease.phase === "held") {\n        lease.announceClosing();',
-        "if (lease.phase !== null) {\n        lease.announceClosing();",
-      ],
-    ],
+    [['if (lease.phase === "held") {\n        yield', "if (lease.phase !== null) {\n        yield"]],
     closes,
   ),
   one(

@@ -18,6 +18,12 @@ const routed = "test/unit/instances/sets.test.ts";
 
 export const sets: readonly Mutant[] = [
   one(
+    "set: a key is refused for the sake of a share that has ended, and that a transaction keeps",
+    sql,
+    [["is_busy := is_next and :only_ended_shares;", "is_busy := false;"]],
+    direct,
+  ),
+  one(
     "set: what an attempt without an answer may have left is waited for without a bound",
     side,
     [["await this.#set.inTime(Promise.all(this.#leaving.splice(0)));", "await Promise.all(this.#leaving.splice(0));"]],

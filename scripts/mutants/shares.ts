@@ -37,6 +37,30 @@ export const shares: readonly Mutant[] = [
     tests: decided,
   },
   {
+    name: "shares: who wants the key alone is refused for the sake of one that has ended, and that a transaction keeps",
+    file: "src/sql/leases/acquire_one.sql",
+    edits: [["elsif :only_ended_shares then", "elsif false then"]],
+    tests: decided,
+  },
+  {
+    name: "shares: who wants the key alone is told that it is free although there are more that have ended",
+    file: "src/sql/leases/acquire_one.sql",
+    edits: [["if p_waits and lapsed.key is not null then", "if false then"]],
+    tests: decided,
+  },
+  {
+    name: "shares: who fits beside those that have not ended is refused for the sake of one that has",
+    file: grant,
+    edits: [["if counted.ended > 0 and array_position(outcomes, null) is not null then", "if false then"]],
+    tests: decided,
+  },
+  {
+    name: "shares: a waiter is not told which transaction keeps one that has ended",
+    file: "src/sql/shares/_refuse_shares.sql",
+    edits: [["then (select b.pid from leasehold_internal._blocker(p_key) b)", "then null::integer"]],
+    tests: decided,
+  },
+  {
     name: "shares: only the own capacity counts",
     file: grant,
     edits: [

@@ -327,10 +327,8 @@ export class Holdings implements LockActions, LeaseOwner {
 
   /** Called when the locker is closing: the signals fire, but the locks are held until they are released. */
   announceClosing(): void {
-    for (const lease of [...this.#leases]) {
-      if (lease.phase === "held") {
-        lease.announceClosing(); // whoever listens to an earlier one may have released it
-      }
+    for (const lease of this.#stillHeld()) {
+      lease.announceClosing();
     }
   }
 
@@ -348,14 +346,20 @@ export class Holdings implements LockActions, LeaseOwner {
   /** Releases all locks, whether or not their holders are done. Never rejects. */
   async releaseAll(): Promise<void> {
     const releases: Promise<void>[] = [];
-    // A copy: one that turns out to have expired is told of, and that code may release others.
-    for (const lease of [...this.#leases]) {
-      if (lease.phase === "held") {
-        releases.push(this.release(lease).catch(() => undefined));
-        lease.takeForClosing();
-      }
+    for (const lease of this.#stillHeld()) {
+      releases.push(this.release(lease).catch(() => undefined));
+      lease.takeForClosing();
     }
     await Promise.all(releases);
+  }
+
+  /** One by one, for whoever is told of one may release others. */
+  *#stillHeld(): Generator<Lease> {
+    for (const lease of [...this.#leases]) {
+      if (lease.phase === "held") {
+        yield lease;
+      }
+    }
   }
 
   /** Called when nothing is held and no call is in progress. */

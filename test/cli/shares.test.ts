@@ -70,7 +70,11 @@ test("ls, waiting and show: a row for each holder, with columns that nobody sees
   await until("it waits", async () => (await sql`select from leasehold.waiting`).length === 1);
 
   const fences = locks.map(({ fence }) => String(fence));
-  const list = words((await ask("ls")).stdout);
+  let list: string[][] = [];
+  await until("no look of the waiter has the row locked", async () => {
+    list = words((await ask("ls")).stdout);
+    return !list.some(([, state]) => state === "blocked");
+  });
   expect(list[0]?.slice(0, 7)).toEqual(["KEY", "STATE", "MODE", "WEIGHT", "CAPACITY", "FENCE", "OWNER"]);
   expect(list[1]?.slice(0, 5)).toEqual(["alone", "held", "exclusive", "-", "-"]);
   expect(list[2]?.slice(0, 7)).toEqual(["d", "held", "semaphore", "2", "5", fences[0], "alpha"]);

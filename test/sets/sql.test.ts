@@ -58,6 +58,24 @@ test("a prefix is what can be granted before the first key that cannot", async (
   expect(row?.count).toBe(0);
 });
 
+test("what was shared is busy while a transaction keeps a share that has ended, and held while one has not", async () => {
+  await sql`insert into leasehold.leases (key, fence, ttl_ms, released_at, queued) values ('s1', 2, 0, now(), true)`;
+  await sql`insert into leasehold.shares (key, token, fence, weight, owner, ttl_ms, min_hold_ms, acquired_at, renewed_at, expires_at)
+    select 's1', gen_random_uuid(), i, 1, 'reader', 1000, 0, now(), now(), now() - interval '1 ms' from generate_series(1, 2) i`;
+  const seen: unknown[] = [];
+  await database.sql.begin(async (tx) => {
+    await tx`select from leasehold.shares where key = 's1' for key share`;
+    const client = await openClient(database.url);
+    seen.push(outcomes(await acquireAll({ keys: ["s1"], db: client })));
+    await client.end();
+    await tx`update leasehold.shares set expires_at = 'infinity' where key = 's1' and fence = 2`;
+  });
+  seen.push(outcomes(await acquireAll({ keys: ["s1"] })));
+  await sql`delete from leasehold.shares where key = 's1'`;
+  seen.push(outcomes(await acquireAll({ keys: ["s1"] })));
+  expect(seen).toEqual([[[1, "busy"]], [[1, "held"]], [[1, "granted"]]]);
+});
+
 test("what is locked is busy, and nothing is granted beside it, or what comes before it", async () => {
   await acquireAll({ keys: ["b1", "b2", "b3"], ttlMs: 1 });
   const seen: unknown[] = [];

@@ -40,6 +40,34 @@ describe("the guarded transaction of a share that has ended", () => {
     await lock.release().catch(() => undefined);
   });
 
+  test.each([
+    ["alone", {}],
+    ["as a share that does not fit beside it", { capacity: 1 }],
+  ])("does not refuse who asks %s: it is asked again, and named", async (name, terms) => {
+    const key = `kept ${name}`;
+    await using locker = openLocker(database, quiet);
+    await using session = await openSession(database);
+    const lapsed = await locker.acquire(key, { capacity: 2 });
+    const lock = await locker.acquire(key, { capacity: 2 });
+    await session.begin();
+    await session.guard(key, lock.fence);
+    for (const { fence } of [lapsed, lock]) await expireShare(sql, key, fence);
+
+    const share = "capacity" in terms ? { ...terms, weight: 1 } : {};
+    const tried = await sql.unsafe(`select outcome, holder from ${acquireRows([{ key, ...share }])}`);
+    const waited = await locker.acquire(key, { ...terms, waitMs: 300 }).catch((error: unknown) => error);
+    const waiting = locker.acquire(key, { ...terms, waitMs: 30_000 });
+    await until("it waits", async () => (await sql`select from leasehold.waiters where key = ${key}`).length === 1);
+    await session.commit();
+    const next = await waiting;
+
+    expect(tried).toMatchObject([{ outcome: "busy", holder: null }]);
+    expect(waited).toMatchObject({ name: "WaitTimeoutError", holder: null, blockingPid: session.pid });
+    expect(next.fence).toBeGreaterThan(lock.fence);
+    await next.release();
+    for (const lost of [lapsed, lock]) await lost.release().catch(() => undefined);
+  });
+
   test("holds up no grant of another share, no renewal and no release of its own", async () => {
     await using locker = openLocker(database, quiet);
     await using session = await openSession(database);

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type postgres from "postgres";
 import { changeUrl, openClient } from "./client.js";
 import { withFreePort } from "./ports.js";
@@ -72,6 +73,9 @@ const defaults: Settings = {
   timezone: "UTC",
 };
 
+/** How long a restart waits for its port. */
+const PORT_MS = 20_000;
+
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const binaries = options.binaries ?? (await embeddedBinaries());
   const folder = await ServerFolder.make({ diskMb: options.diskMb });
@@ -119,7 +123,7 @@ class PostgresCluster implements Standby {
   static async start(cluster: PostgresCluster): Promise<PostgresCluster> {
     await withFreePort(async (port) => {
       cluster.#port = port;
-      await cluster.start();
+      await cluster.#launch();
     });
     opened(cluster);
     return cluster;
@@ -146,10 +150,22 @@ class PostgresCluster implements Standby {
     return this.#log;
   }
 
+  /** Again on its port, which others know it by. Whoever has taken that meanwhile is waited for. */
   async start(settings: Settings = this.#settings): Promise<void> {
     if (this.#server) throw new Error(`the ${this.name} runs already`);
     this.#settings = settings;
-    const all = Object.entries({ ...defaults, ...this.#parts.tlsSettings, ...settings, port: this.#port });
+    for (const deadlineMs = performance.now() + PORT_MS; ; ) {
+      try {
+        return await this.#launch();
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || performance.now() > deadlineMs) throw error;
+        await sleep(100);
+      }
+    }
+  }
+
+  async #launch(): Promise<void> {
+    const all = Object.entries({ ...defaults, ...this.#parts.tlsSettings, ...this.#settings, port: this.#port });
     const server = spawn(
       this.#parts.binaries.postgres,
       ["-D", this.dataDir, ...all.flatMap(([name, value]) => ["-c", `${name}=${value}`])],
@@ -236,7 +252,7 @@ class PostgresCluster implements Standby {
     for (;;) {
       const [at] = await sql`select pg_last_wal_replay_lsn() >= ${end?.lsn}::text::pg_lsn as reached`;
       if (at?.reached) return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
   }
 
@@ -244,7 +260,7 @@ class PostgresCluster implements Standby {
     const sql = await this.sql();
     await sql`alter system set primary_conninfo = ''`;
     await sql`select pg_reload_conf()`;
-    while ((await sql`select from pg_stat_wal_receiver`).length > 0) await new Promise((r) => setTimeout(r, 20));
+    while ((await sql`select from pg_stat_wal_receiver`).length > 0) await sleep(20);
   }
 
   async promote(): Promise<void> {

@@ -186,7 +186,7 @@ begin
       end if;
       if not (is_next and leasehold_internal._is_grantable(lease)) then
         refused := doubtful.item;
-        is_busy := false;
+        is_busy := is_next and :only_ended_shares;
         size := case when p_takes_prefix then refused - 1 else 0 end;
         exit;
       end if;

@@ -179,9 +179,11 @@ begin
         end if;
         if leasehold_internal._is_grantable(lease) then
           outcome := 'granted';
-        elsif lapsed.key is not null then
-          if exists (select from leasehold.shares s where s.key = p_key and :share_has_ended) then
+        elsif :only_ended_shares then
+          if p_waits and lapsed.key is not null then
             nextlook := 0; -- there were more of them than are removed at a time
+          else
+            outcome := 'busy';
           end if;
         end if;
       end if;
@@ -300,7 +302,7 @@ begin
     :in_the_way
     -- A try has nobody to tell it to.
     if outcome = 'busy' then
-      if :last_was_shared then
+      if :last_was_shared and (not is_locked or lapsed.key is not null) then
         nextlook := 0; -- at once, by acquire_busy
       elsif p_waits then
         blocker := (select b.pid from leasehold_internal._blocker(p_key) b);

@@ -48,6 +48,8 @@ declare
   locked record;
   is_locked boolean := false;
   counted record;
+  unended record;
+  fitting record;
   line record;
   lapsed leasehold.shares;
   again record;
@@ -186,6 +188,21 @@ begin
           end if;
         end if;
       end loop;
+      -- An open transaction keeps one that has ended: it guards it, or is about to commit its end. Who fits without it has not
+      -- been refused.
+      if counted.ended > 0 and array_position(outcomes, null) is not null then
+        unended := leasehold_internal._count_shares(p_key, false);
+        fitting := leasehold_internal._line(p_key, unended.counted, unended.taken, unended.capacity, 10000);
+        for place in 1..size loop
+          if outcomes[place] is null
+            and (p_tokens[place] = any (fitting.tokens)
+                 or fitting.is_open
+                   and fitting.taken + p_weights[place] <= coalesce(least(fitting.capacity, p_capacities[place]), 2147483647))
+          then
+            outcomes[place] := 'busy';
+          end if;
+        end loop;
+      end if;
     end if;
   end if;
 

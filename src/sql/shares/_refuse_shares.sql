@@ -1,6 +1,6 @@
 -- The answers of _acquire_shares to those that were not granted: they join the queue, or are told who has the key. outcomes:
 -- null, busy or late; those that are granted have their answer. Busy because somebody else has the root, or inserts it: worth
--- waiting for (acquire_busy); because of its own share, which a renewal has locked: not.
+-- waiting for (acquire_busy); because of a share that an open transaction has locked: not.
 create function leasehold_internal._refuse_shares(
   p_key text,
   p_session integer,
@@ -57,7 +57,12 @@ begin
                when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and is_worth_waiting then 0
                else e.nextlook
              end,
-             e.blocker, null::text, null::float8, now, e.proof
+             case
+               when e.outcome = 'queued' and outcomes[e.item] = 'busy' and not is_worth_waiting
+               then (select b.pid from leasehold_internal._blocker(p_key) b)
+               else e.blocker
+             end,
+             null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
                array(select p_tokens[p] from unnest(places) p), array(select p_owners[p] from unnest(places) p),
