@@ -1,6 +1,7 @@
 // Queues of thousands: everybody is served in order, and one statement reads what it needs and no more.
 import { expect, test } from "vitest";
 import type { Lock } from "../../src/index.js";
+import { openSession } from "../fencing/session.js";
 import {
   abandonRows,
   acquireRows,
@@ -84,8 +85,11 @@ test("a try waits for those of its own process who leave the queue, and for nobo
     locker.acquire("left", { signal: controller.signal }).catch(() => null),
   );
   await untilQueued(database, "left", 5);
-  await sql`update leasehold.leases set token = null, session_id = null where key = 'left'`; // nobody is told
-  controller.abort();
+  await using session = await openSession(database);
+  await session.begin();
+  await session.run("update leasehold.leases set token = null, session_id = null where key = 'left'"); // nobody is told
+  controller.abort(); // before it is free: none of them is granted it
+  await session.commit();
   const lock = await locker.tryAcquire("left");
   expect(lock).not.toBeNull();
   await Promise.all(waits);
