@@ -57,7 +57,7 @@ export const shares: readonly Mutant[] = [
   {
     name: "shares: a waiter is not told which transaction keeps one that has ended",
     file: "src/sql/shares/_refuse_shares.sql",
-    edits: [["then (select b.pid from leasehold_internal._blocker(p_key) b)", "then null::integer"]],
+    edits: [["keeper := (select b.pid from leasehold_internal._blocker(p_key) b);", "null;"]],
     tests: decided,
   },
   {

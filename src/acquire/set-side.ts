@@ -15,12 +15,10 @@ import type { AcquiresInit } from "./acquires-init.js";
 import { type NotGranted, refusal } from "./results.js";
 import type { SetInProgress, SetParts } from "./set-parts.js";
 import { type AnsweredRequest, type AskingSet, ask, type SetRequest } from "./set-request.js";
+import { LEAVERS_MS, TRY_BUSY_MS } from "./try-once.js";
 
-/** A try asks again while a row is locked (rule 6): as a single one does, but not at the same moments as another set. */
-const TRY_BUSY_MS = [5, 10] as const;
+/** Sets that ask again while a row is locked do so at other moments than each other. */
 const JITTER = 0.5;
-/** How long a try waits at most for waiters of this process that are leaving a queue. */
-const LEAVERS_MS = 1_000;
 
 /** The set that a side belongs to. */
 export interface SetOfSide extends AskingSet {

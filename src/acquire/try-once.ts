@@ -3,9 +3,9 @@ import type { FirstResult, Looks } from "./looks.js";
 import { type Granted, type NotGranted, refusal, settled } from "./results.js";
 
 /** A try asks again while the row is locked (rule 6): 3 times within some 20 ms. */
-const TRY_BUSY_MS = [5, 10] as const;
+export const TRY_BUSY_MS: readonly number[] = [5, 10];
 /** How long a try waits at most for waiters of this process that are leaving the queue. */
-const LEAVERS_MS = 1_000;
+export const LEAVERS_MS = 1_000;
 
 /**
  * Asks for the key without queueing for it.

@@ -38,6 +38,7 @@ as $$
 declare
   lease leasehold.leases;
   is_worth_waiting boolean;
+  keeper integer; -- the process whose open transaction has a share locked
   places integer[] := array(
     select p.place
       from unnest(p_waits, outcomes) with ordinality p (waits, outcome, place)
@@ -48,6 +49,10 @@ begin
   is_worth_waiting := not is_root_locked and (lease.key is null or :last_was_shared);
   now := leasehold_internal._ms(clock_timestamp());
   if cardinality(places) > 0 then
+    if not is_worth_waiting and 'busy' = any (outcomes) then
+      -- One look at the server's locks for all of them.
+      keeper := (select b.pid from leasehold_internal._blocker(p_key) b);
+    end if;
     return query
       select p_items[e.item],
              -- Busy stays busy: it is to look again soon, from the queue.
@@ -57,11 +62,7 @@ begin
                when (e.outcome = 'busy' or outcomes[e.item] = 'busy') and is_worth_waiting then 0
                else e.nextlook
              end,
-             case
-               when e.outcome = 'queued' and outcomes[e.item] = 'busy' and not is_worth_waiting
-               then (select b.pid from leasehold_internal._blocker(p_key) b)
-               else e.blocker
-             end,
+             case when e.outcome = 'queued' and outcomes[e.item] = 'busy' then keeper else e.blocker end,
              null::text, null::float8, now, e.proof
         from leasehold_internal._enqueue(
                p_key, p_session, places,
