@@ -9,6 +9,7 @@ export const entries: readonly string[] = [
   "otel",
   "store",
   "testing",
+  "ui",
 ];
 
 /** Programs: ES modules alone, without types. By their place in dist. */

@@ -11,6 +11,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   stats: async () => (await import("./commands/stats.js")).stats,
   hot: async () => (await import("./commands/hot.js")).hot,
   watch: async () => (await import("./commands/watch.js")).watch,
+  ui: async () => (await import("./commands/ui.js")).ui,
   release: async () => (await import("./commands/release.js")).release,
   sweep: async () => (await import("./commands/sweep.js")).sweep,
   doctor: async () => (await import("./commands/doctor.js")).doctor,

@@ -1,24 +1,10 @@
-import { CONNECT_TIMEOUT_MS } from "../config/resolve-options.js";
-import { NotPermittedError } from "../errors/errors.js";
 import { reworded } from "../errors/reworded.js";
-import {
-  type ConnectOptions,
-  connect,
-  type Hello,
-  HostList,
-  ownTransactionSettings,
-} from "../postgres/connection/connect.js";
-import type { Link, Parameter, Row } from "../postgres/connection/link.js";
-import { sqlState, toPublicError } from "../postgres/connection/server-errors.js";
-import { quoteLiteral } from "../runtime/quote.js";
-import { withTimeout } from "../runtime/timeout.js";
+import type { ConnectOptions, Hello } from "../postgres/connection/connect.js";
+import type { Parameter, Row } from "../postgres/connection/link.js";
+import { Queries, type Right } from "../postgres/connection/queries.js";
 import { type Address, describeTarget, directTarget, findAddress, findAddresses } from "./address.js";
 import type { Arguments } from "./arguments.js";
 import { printError } from "./output.js";
-
-const ANSWER_MS = 30_000;
-
-export type Right = "usage" | "monitoring" | "admin";
 
 /** What one of the databases has answered. `instance` null: there is one, without a name. */
 export interface Answer<Value> {
@@ -28,17 +14,15 @@ export interface Answer<Value> {
 
 type Precautions = Pick<ConnectOptions, "trustsOwners" | "acceptsMissing">;
 
-/** One connection, for queries. */
+/** One connection to an address of the command line, for queries. */
 export class Database {
-  readonly #link: Link;
-  readonly hello: Hello;
+  readonly #queries: Queries;
   readonly address: Address;
   /** Host, database and role, for people to read. */
   readonly name: string;
 
-  private constructor(link: Link, hello: Hello, address: Address, name: string) {
-    this.#link = link;
-    this.hello = hello;
+  private constructor(queries: Queries, address: Address, name: string) {
+    this.#queries = queries;
     this.address = address;
     this.name = name;
   }
@@ -47,50 +31,25 @@ export class Database {
   static async open(address: Address, how: Precautions = {}): Promise<Database> {
     try {
       const target = directTarget(address);
-      const { link, hello } = await connect({
-        hosts: new HostList(target),
-        applicationName: "leasehold command line",
-        connectTimeoutMs: target.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-        // There may be a transaction pooler in between.
-        prepare: false,
-        settings: ownTransactionSettings,
-        acceptsStandby: true,
-        acceptsOld: true,
-        ...how,
-        signal: null,
-      });
-      return new Database(link, hello, address, describeTarget(target));
+      const queries = await Queries.open({ target, applicationName: "leasehold command line", ...how });
+      return new Database(queries, address, describeTarget(target));
     } catch (error) {
       await address.close();
-      throw toPublicError(error, { wasSent: false, role: "" });
+      throw error;
     }
+  }
+
+  get hello(): Hello {
+    return this.#queries.hello;
   }
 
   /** `right`: what a role needs for this, one of the rights that `leasehold.grant_...` gives. */
-  async query(text: string, parameters: readonly Parameter[] = [], right: Right = "usage"): Promise<readonly Row[]> {
-    try {
-      return await withTimeout(this.#inTransaction(text, parameters), ANSWER_MS, () => this.#link.destroy());
-    } catch (error) {
-      const { role } = this.hello;
-      if (sqlState(error) !== "42501") throw toPublicError(error, { wasSent: true, role });
-      const statement = `select leasehold.grant_${right}(${quoteLiteral(role)});`;
-      throw new NotPermittedError({ statement, role, cause: error });
-    }
-  }
-
-  /** A link keeps statements in order, so nothing comes in between. The commit also ends a failed transaction. */
-  async #inTransaction(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
-    const [, rows] = await Promise.all([
-      // What the role has as its default would be refused by functions such as leasehold.check.
-      this.#link.query(["begin isolation level read committed", ...ownTransactionSettings].join("; ")),
-      this.#link.query(text, parameters),
-      this.#link.query("commit"),
-    ]);
-    return rows;
+  query(text: string, parameters?: readonly Parameter[], right?: Right): Promise<readonly Row[]> {
+    return this.#queries.query(text, parameters, right);
   }
 
   async close(): Promise<void> {
-    await this.#link.end();
+    await this.#queries.close();
     await this.address.close();
   }
 }

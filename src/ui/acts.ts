@@ -1,0 +1,112 @@
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import { createLocker } from "../locker/create-locker.js";
+import type { Locker } from "../locker/locker.js";
+import { describe } from "../runtime/describe.js";
+import { respondJson, respondText } from "./http/respond.js";
+import type { InspectorAct, ResolvedInspectorOptions } from "./options.js";
+
+/** A header that no page of another origin can send, for it asks first. */
+const TOKEN_HEADER = "x-leasehold-token";
+const MOST_BYTES = 10_000;
+
+/** What an administrator can do. Each act asks Postgres whether the role may, and is told to `onAct`. */
+export class Acts {
+  readonly #options: ResolvedInspectorOptions;
+  /** Known to pages that were loaded from here, and so to nobody who only makes a browser send a request. */
+  readonly #token: string = randomBytes(24).toString("base64url");
+
+  constructor(options: ResolvedInspectorOptions) {
+    this.#options = options;
+  }
+
+  /** JSON text: what a page is told that it may do. */
+  describe(isAdmin: boolean): string {
+    return isAdmin && !this.#options.isReadOnly ? JSON.stringify({ token: this.#token }) : "null";
+  }
+
+  async forceRelease(request: Request): Promise<Response> {
+    const body = await this.#read(request);
+    if (body instanceof Response) {
+      return body;
+    }
+    const { key, fence = null, immediate = false } = body;
+    const isValid =
+      typeof key === "string" &&
+      (fence === null || (typeof fence === "string" && /^[1-9]\d{0,18}$/.test(fence))) &&
+      typeof immediate === "boolean";
+    if (!isValid) {
+      return respondText(400, 'expected {"key": text, "fence": null or a number as text, "immediate": true or false}');
+    }
+    const act = { action: "force-release", key, fence: fence === null ? null : BigInt(fence), immediate } as const;
+    return await this.#act(request, act, async (locker) => {
+      const result = await locker.forceRelease(key, { immediate, ...(act.fence !== null && { fence: act.fence }) });
+      const found = result === null ? null : { outcome: result.outcome, freeAt: result.freeAt?.getTime() ?? null };
+      return { outcome: result?.outcome ?? "nobody held it", result: found };
+    });
+  }
+
+  async sweep(request: Request): Promise<Response> {
+    const body = await this.#read(request);
+    if (body instanceof Response) {
+      return body;
+    }
+    const act = { action: "sweep", key: null, fence: null, immediate: false } as const;
+    return await this.#act(request, act, async (locker) => {
+      const result = await locker.sweep();
+      return { outcome: "swept", result };
+    });
+  }
+
+  /** The body, or the answer to who has no right to send it. */
+  async #read(request: Request): Promise<Readonly<Record<string, unknown>> | Response> {
+    if (this.#options.isReadOnly) {
+      return respondText(403, "this inspector only looks");
+    }
+    const site = request.headers.get("sec-fetch-site");
+    if ((site !== null && site !== "same-origin") || !this.#isToken(request.headers.get(TOKEN_HEADER) ?? "")) {
+      return respondText(403, "load the page again: this request is not from one of this inspector");
+    }
+    const text = await request.text();
+    try {
+      const body: unknown = text.length > MOST_BYTES ? null : JSON.parse(text);
+      if (typeof body === "object" && body !== null) {
+        return body as Readonly<Record<string, unknown>>;
+      }
+    } catch {
+      // the same answer
+    }
+    return respondText(400, "expected a JSON object");
+  }
+
+  #isToken(given: string): boolean {
+    const [a, b] = [Buffer.from(given), Buffer.from(this.#token)];
+    return a.length === b.length && timingSafeEqual(a, b);
+  }
+
+  async #act(
+    request: Request,
+    act: Omit<InspectorAct, "at" | "actor" | "outcome">,
+    work: (locker: Locker) => Promise<{ outcome: string; result: unknown }>,
+  ): Promise<Response> {
+    const { url, directUrl, connection, onAct, actor } = this.#options;
+    const who = { at: new Date(), actor: await actor(request) };
+    const locker = createLocker({
+      url,
+      directUrl,
+      connection,
+      presence: "off",
+      sweepEveryMs: Number.POSITIVE_INFINITY,
+    });
+    try {
+      const { outcome, result } = await work(locker);
+      onAct({ ...who, ...act, outcome });
+      return respondJson(200, JSON.stringify({ outcome, result }));
+    } catch (error) {
+      const outcome = error instanceof Error ? error.message : describe(error);
+      onAct({ ...who, ...act, outcome });
+      return respondJson(409, JSON.stringify({ error: outcome }));
+    } finally {
+      await locker.close();
+    }
+  }
+}

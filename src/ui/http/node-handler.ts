@@ -1,0 +1,64 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+
+/** As Express calls it, and Fastify with `request.raw` and `reply.raw`. */
+export type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** What frameworks add: the whole path, where a router has taken its own part off; and the body, where a parser has read it. */
+interface Routed {
+  readonly originalUrl?: string;
+  readonly body?: unknown;
+}
+
+/**
+ * Makes a handler for `node:http`, Express and the like of one for `Request` and `Response`.
+ *
+ * ```ts
+ * app.use("/locks", requireOperator, toNodeHandler(inspector.handle));
+ * ```
+ */
+export function toNodeHandler(handle: (request: Request) => Promise<Response>): NodeHandler {
+  return (request, response) => {
+    answer(handle, request, response).catch(() => {
+      response.destroy(); // whoever asked has gone, or the answer broke off
+    });
+  };
+}
+
+async function answer(
+  handle: (request: Request) => Promise<Response>,
+  incoming: IncomingMessage & Routed,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  outgoing.once("close", () => gone.abort());
+  const { status, headers, body } = await handle(toRequest(incoming, gone.signal));
+  outgoing.writeHead(status, Object.fromEntries(headers));
+  if (body === null || incoming.method === "HEAD") {
+    await body?.cancel();
+    outgoing.end();
+    return;
+  }
+  outgoing.flushHeaders();
+  await pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing);
+}
+
+function toRequest(incoming: IncomingMessage & Routed, signal: AbortSignal): Request {
+  const { method = "GET", headers, socket } = incoming;
+  const scheme = "encrypted" in socket ? "https" : "http";
+  // Not as a base: a path that begins with two slashes would be another host.
+  const url = new URL(`${scheme}://${headers.host ?? "localhost"}${incoming.originalUrl ?? incoming.url ?? "/"}`);
+  const given = Object.entries(headers).flatMap(([name, value]): [string, string][] =>
+    value === undefined || name.startsWith(":") ? [] : [[name, Array.isArray(value) ? value.join(", ") : value]],
+  );
+  const isEmpty = method === "GET" || method === "HEAD";
+  return new Request(url, { method, headers: given, signal, ...(!isEmpty && bodyOf(incoming)) });
+}
+
+function bodyOf(incoming: IncomingMessage & Routed): RequestInit {
+  return incoming.body === undefined
+    ? { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: "half" }
+    : { body: typeof incoming.body === "string" ? incoming.body : JSON.stringify(incoming.body) };
+}

@@ -1,0 +1,133 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { Dialog } from "../parts/dialog.js";
+import { Name } from "../parts/text.js";
+import { duration } from "../parts/time.js";
+import { numberOf, textOf } from "../state/keys.js";
+import type { Row } from "../state/store.js";
+import { act } from "./act.js";
+
+/** Asks whether to take a key from its holders, says what that does and when, and does it. */
+export function ForceRelease({
+  name,
+  holders,
+  now,
+  token,
+  onClose,
+}: {
+  readonly name: string;
+  readonly holders: readonly Row<"leases">[];
+  readonly now: number;
+  readonly token: string;
+  onClose(): void;
+}): VNode {
+  const [fence, setFence] = useState<string | null>(holders.length === 1 ? textOf(holders[0]?.fence) : null);
+  const [isImmediate, setImmediate] = useState(false);
+  const [isAware, setAware] = useState(false);
+  const [told, tell] = useState<string | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const meant = holders.filter((holder) => fence === null || holder.fence === fence);
+  const ends = meant.flatMap(({ freeAt }) => (numberOf(freeAt) === null ? [] : [Number(freeAt)]));
+  const last = ends.length === 0 ? null : Math.max(...ends) - now;
+
+  const release = async (): Promise<void> => {
+    setBusy(true);
+    const { ok, answer } = await act("force-release", { key: name, fence, immediate: isImmediate }, token);
+    setBusy(false);
+    tell(ok ? sentence(answer) : String((answer as { error?: unknown }).error));
+  };
+  return (
+    <Dialog title="Release by force" onClose={onClose}>
+      {told !== null ? (
+        <>
+          <p role="status">{told}</p>
+          <form method="dialog" class="buttons">
+            <button type="submit">Close</button>
+          </form>
+        </>
+      ) : (
+        <>
+          <p>
+            <strong>
+              <Name>{name}</Name>
+            </strong>{" "}
+            is taken from{" "}
+            {meant.map(({ id, owner }, index) => (
+              <span key={id}>
+                {index > 0 && ", "}
+                <Name>{textOf(owner)}</Name>
+              </span>
+            ))}
+            .
+          </p>
+          {holders.length > 1 && (
+            <label class="choice">
+              <span>From whom</span>
+              <select value={fence ?? ""} onChange={({ currentTarget }) => setFence(currentTarget.value || null)}>
+                <option value="">all who have it</option>
+                {holders.map((holder) => (
+                  <option key={holder.id} value={textOf(holder.fence) ?? ""}>
+                    {textOf(holder.owner)}, fence {textOf(holder.fence)}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
+          <fieldset class="ways">
+            <legend>When</legend>
+            <label>
+              <input type="radio" name="when" checked={!isImmediate} onChange={() => setImmediate(false)} />
+              <span>
+                <strong>When its holder lets go.</strong> It can no longer renew, and is told at its next renewal.
+                {last !== null && ` The key is free in ${duration(last)} at the latest.`}
+              </span>
+            </label>
+            <label>
+              <input type="radio" name="when" checked={isImmediate} onChange={() => setImmediate(true)} />
+              <span>
+                <strong>At once.</strong> Its holder may go on believing that it has the key, and two work at one time.
+                Only what is written under its fence is protected.
+              </span>
+            </label>
+          </fieldset>
+          {isImmediate && (
+            <label class="aware">
+              <input
+                type="checkbox"
+                checked={isAware}
+                onChange={({ currentTarget }) => setAware(currentTarget.checked)}
+              />
+              <span>I know that two may hold it.</span>
+            </label>
+          )}
+          <form method="dialog" class="buttons">
+            <button type="submit">Cancel</button>
+            <button
+              type="button"
+              class="danger"
+              disabled={isBusy || (isImmediate && !isAware)}
+              onClick={() => void release()}
+            >
+              {isBusy ? "Releasing…" : isImmediate ? "Free it at once" : "Take it away"}
+            </button>
+          </form>
+        </>
+      )}
+    </Dialog>
+  );
+}
+
+function sentence(answer: unknown): string {
+  const { outcome, result } = answer as { outcome?: unknown; result?: { freeAt?: number | null } | null };
+  switch (outcome) {
+    case "revoked": {
+      const freeAt = result?.freeAt ?? null;
+      const until = freeAt === null ? "" : `, at ${new Date(freeAt).toLocaleTimeString()} at the latest`;
+      return `It was taken away. The key is free when its holder lets go${until}.`;
+    }
+    case "released":
+      return "It is free, unless an open transaction keeps it.";
+    default:
+      return "Nobody held it any more, or not with that fence.";
+  }
+}

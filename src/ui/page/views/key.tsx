@@ -1,0 +1,369 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { KeyEvent } from "../../protocol.js";
+import { ForceRelease } from "../acts/force-release.js";
+import { Badge } from "../parts/badge.js";
+import { Command } from "../parts/copy.js";
+import { Fact, Name, visible } from "../parts/text.js";
+import { duration, Remaining, Since } from "../parts/time.js";
+import { numberOf, stateOf, textOf } from "../state/keys.js";
+import { quoteArgument, quoteLiteral } from "../state/quote.js";
+import { hrefOf } from "../state/route.js";
+import type { Row, Store } from "../state/store.js";
+
+/** All about one key: who has it, who waits, what is in the way, what has happened, and how to free it. */
+export function KeyView({
+  store,
+  now,
+  name,
+}: {
+  readonly store: Store;
+  readonly now: number;
+  readonly name: string;
+}): VNode {
+  const [isReleasing, setReleasing] = useState(false);
+  const holders = [...store.rows("leases").values()].filter(({ key }) => key === name).sort(byAge);
+  const line = [...store.rows("waits").values()].filter(({ key }) => key === name).sort(byPosition);
+  const hot = [...store.rows("hotKeys").values()].find(({ key }) => key === name);
+  const events = store.events.filter(({ key }) => key === name).reverse();
+  const checked = useCheck(name, holders.length === 0 && store.connection === "live", store.version);
+  const blockers = blockersOf(store, holders, line, checked);
+  const isTaken = holders.some(({ state }) => state === "held" || state === "revoked" || state === "cooling");
+  return (
+    <section class="view view-key" aria-labelledby="key-title">
+      <p class="back">
+        <a href={hrefOf({ view: "now" })}>All keys</a>
+      </p>
+      <div class="title">
+        <h2 id="key-title">
+          <Name>{name}</Name>
+        </h2>
+        {holders[0] !== undefined ? (
+          <Badge state={stateOf(holders[0])} />
+        ) : checked?.state === "blocked" ? (
+          <Badge state="blocked" />
+        ) : (
+          <span class="badge" data-state="free">
+            {line.length > 0 ? "free, and waited for" : "free"}
+          </span>
+        )}
+        {isTaken && store.hello?.acts && (
+          <button type="button" class="danger" onClick={() => setReleasing(true)}>
+            Release by force…
+          </button>
+        )}
+      </div>
+      {isReleasing && store.hello?.acts && (
+        <ForceRelease
+          name={name}
+          holders={holders}
+          now={now}
+          token={store.hello.acts.token}
+          onClose={() => setReleasing(false)}
+        />
+      )}
+
+      <h3>Who has it</h3>
+      {holders.length === 0 ? (
+        <p class="note">
+          {checked?.state === "blocked"
+            ? "An open transaction has been granted it, and has not committed: no view can show more."
+            : "Nobody has it."}
+        </p>
+      ) : (
+        holders.map((holder) => <Holder key={holder.id} holder={holder} now={now} />)
+      )}
+
+      <h3>Who waits</h3>
+      {line.length === 0 ? <p class="note">Nobody waits.</p> : <Line line={line} now={now} />}
+
+      {blockers.length > 0 && (
+        <>
+          <h3>What is in the way</h3>
+          {blockers.map((blocker) => (
+            <Blocker key={blocker.name} blocker={blocker} now={now} />
+          ))}
+        </>
+      )}
+
+      <h3>How to free it</h3>
+      <Ways name={name} isTaken={isTaken} blockers={blockers} />
+
+      <h3>What has happened</h3>
+      {hot !== undefined && (
+        <p class="note">
+          In the last hour of all processes: granted {String(hot.acquired)} times, contended {String(hot.contended)}{" "}
+          times
+          {numberOf(hot.waitMeanMs) !== null && `, with a mean wait of ${duration(Number(hot.waitMeanMs))}`}.
+        </p>
+      )}
+      {events.length === 0 ? (
+        <p class="note">Nothing since somebody has looked. What begins and ends between two looks is not seen.</p>
+      ) : (
+        <Happened events={events} now={now} />
+      )}
+    </section>
+  );
+}
+
+function Holder({ holder, now }: { readonly holder: Row<"leases">; readonly now: number }): VNode {
+  const metadata = holder.metadata === null ? null : JSON.stringify(holder.metadata, null, 2);
+  return (
+    <article class="card">
+      <header>
+        <strong>
+          <Name>{textOf(holder.owner)}</Name>
+        </strong>
+        <Badge state={stateOf(holder)} />
+        <Remaining until={numberOf(holder.freeAt)} ttlMs={numberOf(holder.ttlMs)} now={now} />
+      </header>
+      <dl class="facts">
+        <Fact name="Fence">{textOf(holder.fence) ?? "-"}</Fact>
+        <Fact name="Held for">
+          <Since at={numberOf(holder.acquiredAt)} now={now} />
+        </Fact>
+        <Fact name="TTL">{numberOf(holder.ttlMs) === null ? "-" : duration(Number(holder.ttlMs))}</Fact>
+        {numberOf(holder.maxHoldUntil) !== null && (
+          <Fact name="At most">{duration(Number(holder.maxHoldUntil) - now)} more</Fact>
+        )}
+        {holder.capacity !== null && (
+          <Fact name="Weight">
+            {String(holder.weight)} of {String(holder.capacity)}
+          </Fact>
+        )}
+        <Fact name="Session">
+          {holder.sessionId === null
+            ? "none: it lives by its TTL alone"
+            : `${String(holder.sessionId)}, ${holder.isSessionAlive === true ? "connected" : holder.isSessionAlive === false ? "gone" : "not known"}`}
+        </Fact>
+        <Fact name="Host">
+          <Name>{textOf(holder.host)}</Name>
+        </Fact>
+        <Fact name="Address">{textOf(holder.address) ?? "-"}</Fact>
+        <Fact name="Server process">{textOf(holder.pid) ?? "-"}</Fact>
+        <Fact name="Grants so far">{textOf(holder.acquisitions) ?? "-"}</Fact>
+      </dl>
+      {metadata !== null && (
+        <>
+          <h4>Metadata</h4>
+          <pre class="metadata">{visible(metadata).replaceAll("\\u{a}", "\n")}</pre>
+        </>
+      )}
+    </article>
+  );
+}
+
+function Line({ line, now }: { readonly line: readonly Row<"waits">[]; readonly now: number }): VNode {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col" class="number">
+              #
+            </th>
+            <th scope="col">Who</th>
+            <th scope="col">Wants</th>
+            <th scope="col" class="number">
+              Waiting for
+            </th>
+            <th scope="col">Host</th>
+          </tr>
+        </thead>
+        <tbody>
+          {line.map((wait) => (
+            <tr key={wait.id} data-gone={wait.isAlive !== true || undefined}>
+              <td class="number">{textOf(wait.position) ?? "-"}</td>
+              <td>
+                <Name>{textOf(wait.owner)}</Name>
+                {wait.isAlive !== true && <span class="more"> does not look any more</span>}
+              </td>
+              <td>
+                {wait.mode === "semaphore"
+                  ? `${String(wait.weight)} of ${String(wait.capacity)}`
+                  : wait.mode === "shared"
+                    ? "to share it"
+                    : "it alone"}
+              </td>
+              <td class="number">
+                <Since at={numberOf(wait.since)} now={now} />
+              </td>
+              <td>
+                <Name>{textOf(wait.host)}</Name>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** An open transaction: of a server process, or prepared. */
+interface InTheWay {
+  /** Of the process, or of the prepared transaction. */
+  readonly name: string;
+  readonly pid: number | null;
+  readonly process: Row<"blockers"> | null;
+}
+
+function Blocker({
+  blocker: { name, pid, process },
+  now,
+}: {
+  readonly blocker: InTheWay;
+  readonly now: number;
+}): VNode {
+  return (
+    <article class="card">
+      <header>
+        <strong>{pid === null ? "A prepared transaction" : "An open transaction"}</strong>
+      </header>
+      <dl class="facts">
+        <Fact name={pid === null ? "Name" : "Server process"}>
+          <Name>{name}</Name>
+        </Fact>
+        {process !== null && (
+          <>
+            <Fact name="Open for">
+              <Since at={numberOf(process.transactionAt)} now={now} />
+            </Fact>
+            <Fact name="Last query began">
+              <Since at={numberOf(process.queryAt)} now={now} />
+            </Fact>
+            <Fact name="State">
+              <Name>{textOf(process.state)}</Name>
+            </Fact>
+            <Fact name="Role">
+              <Name>{textOf(process.role)}</Name>
+            </Fact>
+            <Fact name="Application">
+              <Name>{textOf(process.application)}</Name>
+            </Fact>
+          </>
+        )}
+      </dl>
+      {process !== null && process.transactionAt === null && (
+        <p class="note">
+          Postgres shows more of it to members of pg_read_all_stats: <code>grant pg_read_all_stats to …</code>
+        </p>
+      )}
+    </article>
+  );
+}
+
+function Ways({
+  name,
+  isTaken,
+  blockers,
+}: {
+  readonly name: string;
+  readonly isTaken: boolean;
+  readonly blockers: readonly InTheWay[];
+}): VNode {
+  if (!isTaken && blockers.length === 0) {
+    return <p class="note">It is free, or will be with the next who asks.</p>;
+  }
+  return (
+    <>
+      {isTaken && (
+        <>
+          <p class="note">
+            Take it from its holder, who is told at its next renewal. Add --immediate to free it at once, although the
+            holder may still be at work.
+          </p>
+          <Command label="on the command line" text={`leasehold release --force ${quoteArgument(name)}`} />
+          <Command label="in SQL" text={`select * from leasehold.force_release(${quoteLiteral(name)});`} />
+        </>
+      )}
+      {blockers.map(({ name: blocker, pid }) => (
+        <Command
+          key={blocker}
+          label="ends the transaction"
+          text={pid === null ? `rollback prepared ${quoteLiteral(blocker)};` : `select pg_terminate_backend(${pid});`}
+        />
+      ))}
+    </>
+  );
+}
+
+function Happened({ events, now }: { readonly events: readonly KeyEvent[]; readonly now: number }): VNode {
+  return (
+    <ol class="events">
+      {events.map((event) => (
+        <li key={`${event.at} ${event.fence} ${event.what}`} data-what={event.what}>
+          <Since at={event.at} now={now} /> ago: {event.what}
+          {event.owner !== null && (
+            <>
+              {" "}
+              <Name>{event.owner}</Name>
+            </>
+          )}
+          {event.from != null && (
+            <>
+              {" from "}
+              <Name>{event.from}</Name>
+            </>
+          )}
+          {event.fence !== null && `, fence ${event.fence}`}
+          {event.unseen !== undefined && `, after ${event.unseen} grants that were over too soon to be seen`}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+interface Checked {
+  readonly state: string;
+  readonly blockingPid: number | null;
+  readonly blockingTransaction: string | null;
+}
+
+const CHECK_EVERY = 5;
+
+/** What Postgres says of a key that no view shows. Asked for seldom, and only while such a key is looked at. */
+function useCheck(name: string, isWanted: boolean, version: number): Checked | null {
+  const [checked, setChecked] = useState<Checked | null>(null);
+  const turn = Math.floor(version / CHECK_EVERY);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `turn` is when to ask again
+  useEffect(() => {
+    if (!isWanted) {
+      setChecked(null);
+      return;
+    }
+    const stop = new AbortController();
+    fetch(`key?key=${encodeURIComponent(name)}`, { signal: stop.signal })
+      .then((answer) => (answer.ok ? answer.json() : null))
+      .then((found: Checked | null) => setChecked(found))
+      .catch(() => undefined);
+    return () => stop.abort();
+  }, [name, isWanted, turn]);
+  return checked;
+}
+
+function blockersOf(
+  store: Store,
+  holders: readonly Row<"leases">[],
+  line: readonly Row<"waits">[],
+  checked: Checked | null,
+): readonly InTheWay[] {
+  const found = new Map<string, InTheWay>();
+  for (const { blockingPid, blockingTransaction } of [...holders, ...line, ...(checked === null ? [] : [checked])]) {
+    if (blockingPid !== null) {
+      const name = String(blockingPid);
+      found.set(name, { name, pid: Number(blockingPid), process: store.rows("blockers").get(name) ?? null });
+    } else if (blockingTransaction !== null) {
+      const name = String(blockingTransaction);
+      found.set(name, { name, pid: null, process: null });
+    }
+  }
+  return [...found.values()];
+}
+
+function byAge(a: Row<"leases">, b: Row<"leases">): number {
+  return Number(a.acquiredAt ?? 0) - Number(b.acquiredAt ?? 0);
+}
+
+function byPosition(a: Row<"waits">, b: Row<"waits">): number {
+  return Number(a.position ?? Number.MAX_SAFE_INTEGER) - Number(b.position ?? Number.MAX_SAFE_INTEGER);
+}

@@ -1,0 +1,129 @@
+import type { ConnectionTarget } from "../../config/connection-url.js";
+import type { Row } from "../../postgres/connection/link.js";
+import { Queries } from "../../postgres/connection/queries.js";
+import { monotonicNowMs } from "../../runtime/clock.js";
+import type { Section } from "../protocol.js";
+import {
+  BLOCKERS,
+  CHECK,
+  DEADLOCKS,
+  EXPIRED,
+  HOT_KEYS,
+  LEASES,
+  NOW,
+  PREFIXES,
+  SESSIONS,
+  STATS,
+  WAITS,
+} from "./queries.js";
+import type { Reading, Rows } from "./reading.js";
+
+/** What has no more than a few rows by itself. */
+const FEW = 1_000;
+
+export interface ReaderOptions {
+  readonly target: () => ConnectionTarget;
+  /** Rows of each kind that are read at most. */
+  readonly maxRows: number;
+}
+
+/** Reads the views, over one connection that is made when it is first needed and anew when it was lost. One call at a time. */
+export class Reader {
+  readonly #options: ReaderOptions;
+  readonly #fast: readonly string[];
+  readonly #slow: readonly string[];
+  #queries: Promise<Queries> | null = null;
+
+  constructor(options: ReaderOptions) {
+    const most = options.maxRows + 1;
+    this.#options = options;
+    this.#fast = [NOW, LEASES(most), EXPIRED(most), WAITS(most), SESSIONS(most), DEADLOCKS(FEW)];
+    this.#slow = [STATS, HOT_KEYS(FEW), PREFIXES(FEW)];
+  }
+
+  /** `withCounters`: also what is written every ten seconds at most. @throws LeaseholdError */
+  async read(withCounters: boolean): Promise<Reading> {
+    return await this.#using(async (queries) => {
+      const startedMs = monotonicNowMs();
+      const texts = withCounters ? [...this.#fast, ...this.#slow] : this.#fast;
+      const [now, leases, expired, waits, sessions, deadlocks, stats, hotKeys, prefixes] = await queries.readTogether(
+        texts,
+        "monitoring",
+      );
+      const cut = new Set<Section>();
+      const { maxRows } = this.#options;
+      const first = (section: Section, rows: readonly Row[] = []): Rows => {
+        if (rows.length > maxRows) {
+          cut.add(section);
+        }
+        return toRows(rows.slice(0, maxRows));
+      };
+      const found = {
+        leases: first("leases", [...(leases ?? []), ...(expired ?? [])]),
+        waits: first("waits", waits),
+        sessions: first("sessions", sessions),
+        deadlocks: toRows(deadlocks ?? []),
+      };
+      const { hello } = queries;
+      return {
+        hello: {
+          database: hello.database,
+          role: hello.role,
+          serverVersion: hello.serverVersion,
+          isStandby: hello.isStandby,
+        },
+        isAdmin: stats?.[0] === undefined ? null : stats[0].admin === true,
+        atMs: Number(now?.[0]?.now),
+        sections: {
+          ...found,
+          blockers: await this.#blockersOf(queries, [...(leases ?? []), ...(waits ?? [])]),
+          ...(hotKeys && { hotKeys: toRows(hotKeys) }),
+          ...(prefixes && { prefixes: toRows(prefixes) }),
+        },
+        cut,
+        stats: stats?.[0] === undefined ? null : String(stats[0].row),
+        tookMs: monotonicNowMs() - startedMs,
+      };
+    });
+  }
+
+  /** JSON text: a key, also one that no view can show. @throws LeaseholdError */
+  async check(key: string): Promise<string> {
+    return await this.#using(async (queries) => String((await queries.query(CHECK, [key], "monitoring"))[0]?.row));
+  }
+
+  async close(): Promise<void> {
+    const queries = this.#queries;
+    this.#queries = null;
+    await (await queries?.catch(() => null))?.close();
+  }
+
+  async #using<Value>(work: (queries: Queries) => Promise<Value>): Promise<Value> {
+    this.#queries ??= Queries.open({
+      target: this.#options.target(),
+      applicationName: "leasehold inspector",
+      keepsProcess: false,
+    });
+    const opening = this.#queries;
+    try {
+      return await work(await opening);
+    } catch (error) {
+      // Whatever it was, the next call asks on a new connection: rights and schemas are looked at when one is made.
+      if (this.#queries === opening) {
+        await this.close();
+      }
+      throw error;
+    }
+  }
+
+  async #blockersOf(queries: Queries, rows: readonly Row[]): Promise<Rows> {
+    const pids = new Set(rows.flatMap(({ blocker }) => (typeof blocker === "number" ? [blocker] : [])));
+    return pids.size === 0
+      ? new Map()
+      : toRows(await queries.query(BLOCKERS, [`{${[...pids].join(",")}}`], "monitoring"));
+  }
+}
+
+function toRows(rows: readonly Row[]): Rows {
+  return new Map(rows.map(({ id, row }) => [String(id), String(row)]));
+}

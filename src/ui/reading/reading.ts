@@ -1,0 +1,19 @@
+import type { Hello, Section } from "../protocol.js";
+
+/** The rows of a section as JSON text, by their ids. */
+export type Rows = ReadonlyMap<string, string>;
+
+/** What one look at the database has found. What is looked at less often may be missing. */
+export interface Reading {
+  readonly hello: Omit<Hello, "version" | "acts">;
+  /** Whether the role may take locks by force, and sweep. Null: not asked this time. */
+  readonly isAdmin: boolean | null;
+  /** The server's clock before the first query. */
+  readonly atMs: number;
+  readonly tookMs: number;
+  readonly sections: { readonly [name in Section]?: Rows };
+  /** Sections of which only the first rows were read. */
+  readonly cut: ReadonlySet<Section>;
+  /** The counters as JSON text. Null: not asked this time. */
+  readonly stats: string | null;
+}
