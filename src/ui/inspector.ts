@@ -1,10 +1,12 @@
+import { LeaseholdError } from "../errors/errors.js";
 import { Acts } from "./acts.js";
 import { asset } from "./http/assets.js";
 import { respond, respondJson, respondText } from "./http/respond.js";
 import { eventStream } from "./live/event-stream.js";
 import { troubleOf, Watcher } from "./live/watcher.js";
-import { metricsOf } from "./metrics/metrics.js";
+import { metricsOf, metricsOfNothing } from "./metrics/metrics.js";
 import { type InspectorOptions, type ResolvedInspectorOptions, resolveInspectorOptions } from "./options.js";
+import { Checks } from "./reading/checks.js";
 import { Reader } from "./reading/reader.js";
 
 /** A page that shows who holds what and who waits for it, live. */
@@ -33,6 +35,7 @@ class MountedInspector implements Inspector {
   readonly #options: ResolvedInspectorOptions;
   readonly #reader: Reader;
   readonly #acts: Acts;
+  readonly #checks: Checks;
   readonly #watcher: Watcher;
 
   constructor(options: ResolvedInspectorOptions) {
@@ -40,8 +43,9 @@ class MountedInspector implements Inspector {
     this.#options = options;
     this.#acts = new Acts(options);
     this.#reader = new Reader({ target, maxRows });
+    this.#checks = new Checks(this.#reader);
     this.#watcher = new Watcher({
-      reader: new Reader({ target, maxRows }),
+      reader: this.#reader,
       actsOf: (isAdmin) => this.#acts.describe(isAdmin),
     });
   }
@@ -56,7 +60,8 @@ class MountedInspector implements Inspector {
   };
 
   async close(): Promise<void> {
-    await Promise.all([this.#watcher.close(), this.#reader.close()]);
+    await this.#watcher.close();
+    await this.#reader.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -83,17 +88,29 @@ class MountedInspector implements Inspector {
           headers: { "x-accel-buffering": "no" },
         });
       case "/key":
-        return respondJson(200, await this.#reader.check(searchParams.get("key") ?? ""));
+        return respondJson(200, await this.#checks.of(searchParams.get("key") ?? ""));
       case "/metrics":
-        return respond(metricsOf(await this.#reader.read(true)), {
-          type: "text/plain; version=0.0.4; charset=utf-8",
-        });
+        return respond(await this.#metrics(), { type: "text/plain; version=0.0.4; charset=utf-8" });
       case "/force-release":
         return await this.#acts.forceRelease(request);
       case "/sweep":
         return await this.#acts.sweep(request);
       default:
-        return (await asset(path, request)) ?? respondText(404, "there is nothing here");
+        return (
+          (await asset(path, request)) ?? respondText(404, "there is nothing here: is basePath where it is mounted?")
+        );
+    }
+  }
+
+  /** A database that cannot be read is one of the things that Prometheus is told. */
+  async #metrics(): Promise<string> {
+    try {
+      return metricsOf(await this.#reader.totals());
+    } catch (error) {
+      if (error instanceof LeaseholdError) {
+        return metricsOfNothing();
+      }
+      throw error;
     }
   }
 }

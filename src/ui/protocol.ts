@@ -51,7 +51,6 @@ export const waitColumns = [
 ] as const;
 
 export const sessionColumns = [
-  "id",
   "owner",
   "pid",
   "host",

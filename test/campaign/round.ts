@@ -9,6 +9,7 @@ import type { PoolerProcess } from "../support/pooler-process.js";
 import { type PostgresProxy, startProxy } from "../support/proxy.js";
 import { randomFrom } from "../support/random.js";
 import { usualTls } from "../support/transport.js";
+import { Undo } from "../support/undo.js";
 import { type Actor, type Kind, NodeActor, OtherActor } from "./actor.js";
 import { psqlCommand, pythonCommand } from "./clients/commands.js";
 import { FakeClocks } from "./clocks.js";
@@ -19,7 +20,6 @@ import { keys } from "./keys.js";
 import { torment } from "./nemesis.js";
 import { type Scene, usualFaults } from "./scenes.js";
 import type { Stage } from "./stage.js";
-import { Undo } from "./undo.js";
 import type { CampaignWorkerArgs } from "./worker/arguments.js";
 
 export interface RoundOptions {

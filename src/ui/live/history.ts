@@ -34,6 +34,11 @@ export class History {
       }
       const lease = toLease(row);
       const event = was === undefined ? begun(lease, ended, atMs) : changed(toLease(was), lease, atMs);
+      if (was === undefined && lease.mode === "exclusive") {
+        // They have ended before this one began.
+        found.push(...(ended.get(String(lease.key)) ?? []).map((one) => over(one, event?.at ?? atMs)));
+        ended.delete(String(lease.key));
+      }
       if (event !== null) {
         found.push(event);
       }

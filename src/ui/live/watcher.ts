@@ -1,5 +1,5 @@
 import { LeaseholdError, NotMigratedError, NotPermittedError, UnavailableError } from "../../errors/errors.js";
-import { startTimer, type Timer } from "../../runtime/clock.js";
+import { monotonicNowMs, startTimer, type Timer } from "../../runtime/clock.js";
 import { VERSION } from "../../runtime/version.js";
 import type { Point, Trouble } from "../protocol.js";
 import type { Reader } from "../reading/reader.js";
@@ -14,7 +14,7 @@ const COUNTERS_EVERY = 5;
 /** An hour of both. */
 const MOST_POINTS = 3_600;
 const MOST_STATS = 720;
-/** How long the connection is kept when nobody looks any more. */
+/** For how long what is known is good enough to be told first, when somebody looks again. */
 const LINGER_MS = 5_000;
 
 /** One browser. */
@@ -52,6 +52,8 @@ export class Watcher {
   #timer: Timer | null = null;
   #looking: Promise<void> | null = null;
   #looks = 0;
+  /** When the last look began. */
+  #lookedMs = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
   constructor({ reader, everyMs = EVERY_MS, actsOf }: WatcherOptions) {
@@ -74,7 +76,7 @@ export class Watcher {
       this.#greet(viewer);
     }
     if (this.#viewers.size === 1 && this.#looking === null) {
-      this.#lookIn(0);
+      this.#lookIn(Math.max(0, this.#everyMs - (monotonicNowMs() - this.#lookedMs)));
     }
     return () => {
       this.#viewers.delete(viewer);
@@ -85,7 +87,6 @@ export class Watcher {
     this.#isClosed = true;
     this.#timer?.cancel();
     await this.#looking;
-    await this.#reader.close();
   }
 
   #lookIn(ms: number): void {
@@ -98,7 +99,6 @@ export class Watcher {
         this.#looking = this.#look();
       } else {
         this.#last = null;
-        void this.#reader.close();
       }
     });
   }
@@ -106,16 +106,15 @@ export class Watcher {
   /** Never rejects. */
   async #look(): Promise<void> {
     const withCounters = this.#looks % COUNTERS_EVERY === 0 || this.#last === null;
-    let tookMs = 0;
+    this.#lookedMs = monotonicNowMs();
     try {
-      const reading = await this.#reader.read(withCounters);
-      tookMs = reading.tookMs;
-      this.#take(reading);
+      this.#take(await this.#reader.read(withCounters));
     } catch (error) {
       this.#tell(error);
     }
     this.#looks += 1;
     this.#looking = null;
+    const tookMs = monotonicNowMs() - this.#lookedMs;
     this.#lookIn(this.#viewers.size === 0 ? LINGER_MS : Math.max(this.#everyMs - tookMs, tookMs));
   }
 

@@ -1,8 +1,5 @@
-import { type Section, sections, statColumns } from "../protocol.js";
-import type { Reading } from "../reading/reading.js";
+import type { Totals, Values } from "../reading/reading.js";
 import { Exposition, type Sample } from "./exposition.js";
-
-type Values = Readonly<Record<string, unknown>>;
 
 /** What Prometheus reads when the database cannot be read. */
 export function metricsOfNothing(): string {
@@ -11,16 +8,14 @@ export function metricsOfNothing(): string {
   return text.toString();
 }
 
-/** A reading with its counters, for Prometheus. All of it is of the database, and so of all processes together: let one process be asked. */
-export function metricsOf(reading: Reading): string {
+/** All of it is of the database, and so of all processes together: let one process be asked. */
+export function metricsOf(totals: Totals): string {
   const text = new Exposition();
   up(text, 1);
-  text.gauge("leasehold_read_seconds", "How long it took to read what follows.", [{ value: reading.tookMs / 1_000 }]);
-  gauges(text, reading);
-  if (reading.stats !== null) {
-    counters(text, named(statColumns, reading.stats));
-  }
-  byPrefix(text, rowsOf(reading, "prefixes"));
+  text.gauge("leasehold_read_seconds", "How long it took to read what follows.", [{ value: totals.tookMs / 1_000 }]);
+  gauges(text, totals);
+  counters(text, totals.counters);
+  byPrefix(text, totals.prefixes);
   return text.toString();
 }
 
@@ -28,48 +23,38 @@ function up(text: Exposition, value: number): void {
   text.gauge("leasehold_up", "Whether the database could be read: 1, or 0.", [{ value }]);
 }
 
-function gauges(text: Exposition, reading: Reading): void {
-  const leases = rowsOf(reading, "leases");
-  const waits = rowsOf(reading, "waits");
-  const sessions = rowsOf(reading, "sessions");
-  const held = leases.filter(({ state }) => state === "held" || state === "revoked");
+function gauges(text: Exposition, { now, atMs }: Totals): void {
+  const ageOf = (at: number | null): readonly Sample[] => [{ value: at === null ? 0 : Math.max(0, atMs - at) / 1_000 }];
   text.gauge(
     "leasehold_leases",
     "Leases and shares that are held or keep their key, or have ended and were not released, by state.",
-    countBy(leases, "state", ["held", "revoked", "cooling", "blocked", "expired", "orphaned"]),
+    counted("state", ["held", "revoked", "cooling", "blocked", "expired", "orphaned"], now.byState),
   );
   text.gauge(
     "leasehold_locks_held",
     "Locks that are held, by mode.",
-    countBy(held, "mode", ["exclusive", "shared", "semaphore"]),
+    counted("mode", ["exclusive", "shared", "semaphore"], now.heldByMode),
   );
   text.gauge("leasehold_keys_blocked", "Keys that an open transaction keeps, whoever holds them.", [
-    {
-      value: new Set(
-        leases
-          .filter(({ blockingPid, blockingTransaction }) => blockingPid !== null || blockingTransaction !== null)
-          .map(({ key }) => key),
-      ).size,
-    },
+    { value: now.keysBlocked },
   ]);
-  text.gauge("leasehold_lock_held_longest_seconds", "For how long the oldest lock has been held.", [
-    { value: age(held, "acquiredAt", reading.atMs) },
-  ]);
-  text.gauge("leasehold_waiters", "Calls that wait for a key.", [{ value: waits.filter(isAlive).length }]);
-  text.gauge("leasehold_wait_longest_seconds", "For how long the oldest of them has waited.", [
-    { value: age(waits.filter(isAlive), "since", reading.atMs) },
-  ]);
-  text.gauge("leasehold_deadlocks", "Circles of processes that wait for each other.", [
-    { value: reading.sections.deadlocks?.size ?? 0 },
-  ]);
-  const alive = sessions.filter(isAlive).length;
+  text.gauge(
+    "leasehold_lock_held_longest_seconds",
+    "For how long the oldest lock has been held.",
+    ageOf(now.oldestHold),
+  );
+  text.gauge("leasehold_waiters", "Calls that wait for a key.", [{ value: now.waiters }]);
+  text.gauge("leasehold_wait_longest_seconds", "For how long the oldest of them has waited.", ageOf(now.oldestWait));
+  text.gauge("leasehold_deadlocks", "Circles of processes that wait for each other.", [{ value: now.deadlocks }]);
   text.gauge("leasehold_sessions", "Processes that take locks with presence, by whether they are connected.", [
-    { labels: { state: "connected" }, value: alive },
-    { labels: { state: "gone" }, value: sessions.length - alive },
+    { labels: { state: "connected" }, value: now.sessionsConnected },
+    { labels: { state: "gone" }, value: now.sessionsGone },
   ]);
-  text.gauge("leasehold_session_silent_longest_seconds", "For how long a connected process has sent no heartbeat.", [
-    { value: age(sessions.filter(isAlive), "seenAt", reading.atMs) },
-  ]);
+  text.gauge(
+    "leasehold_session_silent_longest_seconds",
+    "For how long a connected process has sent no heartbeat.",
+    ageOf(now.oldestHeartbeat),
+  );
 }
 
 function counters(text: Exposition, stats: Values): void {
@@ -139,29 +124,11 @@ function histogram(text: Exposition, name: string, help: string, found: unknown,
   text.histogram(name, help, { counts, bounds, sum: (Number(meanMs ?? 0) * total) / 1_000 });
 }
 
-function countBy(rows: readonly Values[], label: string, values: readonly string[]): readonly Sample[] {
-  return values.map((value) => ({
-    labels: { [label]: value },
-    value: rows.filter((row) => row[label] === value).length,
-  }));
-}
-
-function isAlive(row: Values): boolean {
-  return row.isAlive === true;
-}
-
-function age(rows: readonly Values[], column: string, atMs: number): number {
-  const since = rows.flatMap((row) => (typeof row[column] === "number" ? [Number(row[column])] : []));
-  return since.length === 0 ? 0 : Math.max(0, atMs - since.reduce((a, b) => Math.min(a, b))) / 1_000;
-}
-
-function rowsOf(reading: Reading, section: Section): readonly Values[] {
-  return [...(reading.sections[section] ?? new Map<string, string>()).values()].map((row) =>
-    named(sections[section], row),
-  );
-}
-
-function named(columns: readonly string[], row: string): Values {
-  const values = JSON.parse(row) as unknown[];
-  return Object.fromEntries(columns.map((name, index) => [name, values[index]]));
+/** One for each value, also for those that were not found. */
+function counted(
+  label: string,
+  values: readonly string[],
+  found: Readonly<Record<string, number>> | null,
+): readonly Sample[] {
+  return values.map((value) => ({ labels: { [label]: value }, value: found?.[value] ?? 0 }));
 }

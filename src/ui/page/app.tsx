@@ -66,9 +66,9 @@ export function App({ store }: { readonly store: Store }): VNode {
   const deadlocks = store.rows("deadlocks").size;
   return (
     <>
-      <a class="skip" href="#main" onClick={focusMain}>
+      <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
         Skip to the content
-      </a>
+      </button>
       <header class="top">
         <h1>Leasehold</h1>
         <p class="where">
@@ -128,11 +128,6 @@ export function App({ store }: { readonly store: Store }): VNode {
       {open === "sweep" && hello?.acts && <Sweep token={hello.acts.token} onClose={() => setOpen(null)} />}
     </>
   );
-}
-
-function focusMain(event: MouseEvent): void {
-  event.preventDefault(); // the part behind # is the view's
-  document.getElementById("main")?.focus();
 }
 
 /** Whether what is shown is what is there; and what to do where it is not. */

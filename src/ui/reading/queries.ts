@@ -20,6 +20,8 @@ function rowsOf(
   return `select ${id} as id, ${row} as row, ${blocker} as blocker from ${from} limit ${most}`;
 }
 
+const isHeld = "l.state operator(pg_catalog.=) any (array['held', 'revoked']::pg_catalog.text[])";
+
 /** Of those that share a key each has a fence of its own. The row of the key itself, where a transaction has it locked, has the last of them. */
 const leaseId = "pg_catalog.concat(v.fence, case when v.mode is null then '*' end, ' ', v.key)";
 
@@ -71,7 +73,7 @@ export const SESSIONS = (most: number): string =>
     {
       id: "v.id::pg_catalog.text",
       columns: [
-        "v.id, v.owner, v.pid, v.host, v.client_address, v.application_name, v.version",
+        "v.owner, v.pid, v.host, v.client_address, v.application_name, v.version",
         `${ms("v.started_at")}, ${ms("v.seen_at")}, v.is_alive, v.leases, v.waits`,
       ],
       from: "leasehold.live_sessions v order by v.id",
@@ -120,6 +122,27 @@ export const STATS: string = `select pg_catalog.json_build_array(
       where n.nspname operator(pg_catalog.=) 'leasehold_internal'::pg_catalog.name
         and p.proname operator(pg_catalog.=) 'admin_force_release'::pg_catalog.name) as admin
   from leasehold.stats v`;
+
+/** How many hold, wait and are there, as JSON text, however many that are: nothing is left out, as it may be where rows are read. */
+export const TOTALS: string = `with
+    l as materialized (select v.key, v.state, v.mode, v.acquired_at, v.blocking_pid, v.blocking_transaction from leasehold.active_leases v),
+    e as materialized (select v.reason from leasehold.expired_leases v),
+    w as materialized (select v.waiting_since from leasehold.waiting v where v.is_alive),
+    s as materialized (select v.seen_at, v.is_alive from leasehold.live_sessions v)
+  select pg_catalog.json_build_object(
+    'byState', (select pg_catalog.json_object_agg(g.state, g.rows)
+      from (select l.state, pg_catalog.count(*) as rows from l group by l.state
+            union all select e.reason, pg_catalog.count(*) from e group by e.reason) g),
+    'heldByMode', (select pg_catalog.json_object_agg(g.mode, g.rows)
+      from (select l.mode, pg_catalog.count(*) as rows from l where ${isHeld} group by l.mode) g),
+    'keysBlocked', (select pg_catalog.count(distinct l.key) from l where l.blocking_pid is not null or l.blocking_transaction is not null),
+    'oldestHold', (select ${ms("pg_catalog.min(l.acquired_at)")} from l where ${isHeld}),
+    'waiters', (select pg_catalog.count(*) from w),
+    'oldestWait', (select ${ms("pg_catalog.min(w.waiting_since)")} from w),
+    'deadlocks', (select pg_catalog.count(*) from leasehold.deadlocks),
+    'sessionsConnected', (select pg_catalog.count(*) from s where s.is_alive),
+    'sessionsGone', (select pg_catalog.count(*) from s where not s.is_alive),
+    'oldestHeartbeat', (select ${ms("pg_catalog.min(s.seen_at)")} from s where s.is_alive))::pg_catalog.text as row`;
 
 /** The clock of the server, in milliseconds. */
 export const NOW: string = `select ${ms("pg_catalog.clock_timestamp()")}::pg_catalog.text as now`;

@@ -1,8 +1,8 @@
 import type { ConnectionTarget } from "../../config/connection-url.js";
 import type { Row } from "../../postgres/connection/link.js";
 import { Queries } from "../../postgres/connection/queries.js";
-import { monotonicNowMs } from "../../runtime/clock.js";
-import type { Section } from "../protocol.js";
+import { monotonicNowMs, startTimer, type Timer } from "../../runtime/clock.js";
+import { prefixColumns, type Section, statColumns } from "../protocol.js";
 import {
   BLOCKERS,
   CHECK,
@@ -14,12 +14,16 @@ import {
   PREFIXES,
   SESSIONS,
   STATS,
+  TOTALS,
   WAITS,
 } from "./queries.js";
-import type { Reading, Rows } from "./reading.js";
+import type { Reading, Rows, Totals, Values } from "./reading.js";
 
 /** What has no more than a few rows by itself. */
 const FEW = 1_000;
+const MOST_PREFIXES = 1_000;
+/** How long a connection is kept that nobody needs. */
+const IDLE_MS = 30_000;
 
 export interface ReaderOptions {
   readonly target: () => ConnectionTarget;
@@ -27,12 +31,15 @@ export interface ReaderOptions {
   readonly maxRows: number;
 }
 
-/** Reads the views, over one connection that is made when it is first needed and anew when it was lost. One call at a time. */
+/** Reads the views, over one connection that is made when it is needed, and closed when it has not been for a while. */
 export class Reader {
   readonly #options: ReaderOptions;
   readonly #fast: readonly string[];
   readonly #slow: readonly string[];
   #queries: Promise<Queries> | null = null;
+  #calls = 0;
+  /** Until the connection is closed. */
+  #idle: Timer | null = null;
 
   constructor(options: ReaderOptions) {
     const most = options.maxRows + 1;
@@ -87,12 +94,29 @@ export class Reader {
     });
   }
 
+  /** All that Prometheus is told. @throws LeaseholdError */
+  async totals(): Promise<Totals> {
+    return await this.#using(async (queries) => {
+      const startedMs = monotonicNowMs();
+      const texts = [NOW, TOTALS, STATS, PREFIXES(MOST_PREFIXES)];
+      const [now, totals, stats, prefixes] = await queries.readTogether(texts, "monitoring");
+      return {
+        atMs: Number(now?.[0]?.now),
+        tookMs: monotonicNowMs() - startedMs,
+        now: JSON.parse(String(totals?.[0]?.row)) as Totals["now"],
+        counters: named(statColumns, stats?.[0]?.row),
+        prefixes: (prefixes ?? []).map(({ row }) => named(prefixColumns, row)),
+      };
+    });
+  }
+
   /** JSON text: a key, also one that no view can show. @throws LeaseholdError */
   async check(key: string): Promise<string> {
     return await this.#using(async (queries) => String((await queries.query(CHECK, [key], "monitoring"))[0]?.row));
   }
 
   async close(): Promise<void> {
+    this.#idle?.cancel();
     const queries = this.#queries;
     this.#queries = null;
     await (await queries?.catch(() => null))?.close();
@@ -105,6 +129,8 @@ export class Reader {
       keepsProcess: false,
     });
     const opening = this.#queries;
+    this.#calls += 1;
+    this.#idle?.cancel();
     try {
       return await work(await opening);
     } catch (error) {
@@ -113,6 +139,11 @@ export class Reader {
         await this.close();
       }
       throw error;
+    } finally {
+      this.#calls -= 1;
+      if (this.#calls === 0 && this.#queries !== null) {
+        this.#idle = startTimer(IDLE_MS, () => void this.close());
+      }
     }
   }
 
@@ -122,6 +153,11 @@ export class Reader {
       ? new Map()
       : toRows(await queries.query(BLOCKERS, [`{${[...pids].join(",")}}`], "monitoring"));
   }
+}
+
+function named(columns: readonly string[], row: unknown): Values {
+  const values = JSON.parse(String(row)) as readonly unknown[];
+  return Object.fromEntries(columns.map((name, index) => [name, values[index]]));
 }
 
 function toRows(rows: readonly Row[]): Rows {

@@ -17,3 +17,28 @@ export interface Reading {
   /** The counters as JSON text. Null: not asked this time. */
   readonly stats: string | null;
 }
+
+/** The columns of a row by their names. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/** What Prometheus is told. Times are milliseconds since 1970 by the server's clock; null where there is nothing that they could be of. */
+export interface Totals {
+  readonly atMs: number;
+  readonly tookMs: number;
+  readonly now: {
+    readonly byState: Readonly<Record<string, number>> | null;
+    readonly heldByMode: Readonly<Record<string, number>> | null;
+    readonly keysBlocked: number;
+    readonly oldestHold: number | null;
+    readonly waiters: number;
+    readonly oldestWait: number | null;
+    readonly deadlocks: number;
+    readonly sessionsConnected: number;
+    readonly sessionsGone: number;
+    readonly oldestHeartbeat: number | null;
+  };
+  /** By the names of `statColumns`. */
+  readonly counters: Values;
+  /** By the names of `prefixColumns`. */
+  readonly prefixes: readonly Values[];
+}

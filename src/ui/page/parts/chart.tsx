@@ -28,20 +28,27 @@ export function Chart({
   const plot = useRef<uPlot | null>(null);
   const scheme = document.documentElement.dataset.scheme ?? "";
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: made anew only where its colours or its lines are others
+  // Made anew only where its colours or its lines are others
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
     const style = getComputedStyle(element);
     const color = (name: string): string => style.getPropertyValue(name).trim();
-    const axis = { stroke: color("--muted"), grid: { stroke: color("--line") }, ticks: { stroke: color("--line") } };
+    const axis = {
+      stroke: color("--muted"),
+      grid: { stroke: color("--grid"), width: 1 },
+      ticks: { show: false },
+      font: `12px ${style.fontFamily}`,
+    };
     const options: uPlot.Options = {
       width: element.clientWidth,
       height: HEIGHT,
       legend: { show: false },
       cursor: { drag: { x: false, y: false } },
       scales: {
-        y: isLog ? { distr: 3 } : { range: (_, min, max) => [Math.min(0, min ?? 0), Math.max(1, (max ?? 1) * 1.1)] },
+        y: isLog
+          ? { distr: 3, log: 2 }
+          : { range: (_, min, max) => [Math.min(0, min ?? 0), Math.max(1, (max ?? 1) * 1.1)] },
       },
       series: [
         {},
@@ -50,11 +57,11 @@ export function Chart({
           stroke: color(`--chart-${index}`),
           width: 2,
           spanGaps: true,
-          points: { show: false },
+          points: { show: isLog, size: 5 },
         })),
       ],
       axes: [
-        axis,
+        { ...axis, values: (_, ticks) => ticks.map(clock) },
         { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : format(tick))) },
       ],
     };
@@ -92,6 +99,11 @@ export function Chart({
       <div class="plot" ref={place} aria-hidden="true" />
     </figure>
   );
+}
+
+/** Such as 14:05:30, of a moment in seconds. */
+function clock(at: number): string {
+  return new Date(at * 1_000).toLocaleTimeString([], { hour12: false });
 }
 
 function dataOf(lines: readonly Line[]): uPlot.AlignedData {

@@ -14,6 +14,7 @@ export function duration(ms: number): string {
   const first = parts.findIndex(([count]) => count > 0);
   return parts
     .slice(first, first + 2)
+    .filter(([count]) => count > 0)
     .map(([count, unit]) => `${count} ${unit}`)
     .join(" ");
 }

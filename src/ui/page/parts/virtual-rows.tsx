@@ -1,3 +1,6 @@
+// biome-ignore-all lint/a11y/useSemanticElements: rows of a <table> cannot be left out and put in their places
+// biome-ignore-all lint/a11y/useFocusableInteractive: one row takes the focus, and moves it
+
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
@@ -29,7 +32,8 @@ export interface VirtualRowsProps<Item> {
 export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
   const { label, items, columns, keyOf, sort, onSort, onOpen, empty } = props;
   const scroller = useRef<HTMLDivElement>(null);
-  const [view, setView] = useState({ top: 0, height: 600, rowHeight: 40 });
+  const head = useRef<HTMLDivElement>(null);
+  const [view, setView] = useState({ top: 0, height: 600, rowHeight: 40, headHeight: 40 });
   const [active, setActive] = useState(0);
   const shouldFocus = useRef(false);
   const current = Math.min(active, Math.max(0, items.length - 1));
@@ -38,9 +42,12 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
     const element = scroller.current;
     if (element === null) return;
     const rowHeight = Number.parseFloat(getComputedStyle(element).getPropertyValue("--row-height")) || 40;
-    const next = { top: element.scrollTop, height: element.clientHeight, rowHeight };
+    const headHeight = head.current?.offsetHeight ?? 0;
+    const next = { top: element.scrollTop, height: element.clientHeight - headHeight, rowHeight, headHeight };
     setView((was) =>
-      was.top === next.top && was.height === next.height && was.rowHeight === next.rowHeight ? was : next,
+      was.top === next.top && was.height === next.height && was.rowHeight === rowHeight && was.headHeight === headHeight
+        ? was
+        : next,
     );
   };
   useLayoutEffect(measure, []);
@@ -98,8 +105,17 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
   };
 
   return (
-    <div class="grid" role="table" aria-label={label} aria-rowcount={items.length + 1} aria-colcount={columns.length}>
-      <div role="rowgroup" class="grid-head">
+    <div
+      class="grid"
+      role="table"
+      aria-label={label}
+      aria-rowcount={items.length + 1}
+      aria-colcount={columns.length}
+      ref={scroller}
+      onScroll={measure}
+      onKeyDown={press}
+    >
+      <div role="rowgroup" class="grid-head" ref={head}>
         <div role="row" class="grid-row" aria-rowindex={1}>
           {columns.map(({ id, title, isNumber = false, canSort = true }) => (
             <span
@@ -122,7 +138,7 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
           ))}
         </div>
       </div>
-      <div role="rowgroup" class="grid-body" ref={scroller} onScroll={measure} onKeyDown={press}>
+      <div role="rowgroup" class="grid-body">
         {items.length === 0 ? (
           <div role="row" class="grid-empty" aria-rowindex={2}>
             <div role="cell">{empty}</div>

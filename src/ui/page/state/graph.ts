@@ -56,23 +56,33 @@ export interface Drawing {
   readonly width: number;
   readonly height: number;
   readonly nodes: readonly { readonly id: string; readonly x: number; readonly y: number; readonly width: number }[];
-  readonly lines: readonly { readonly edge: Edge; readonly points: readonly { x: number; y: number }[] }[];
+  readonly lines: readonly {
+    readonly edge: Edge;
+    readonly points: readonly { readonly x: number; readonly y: number }[];
+    /** The middle of its name. */
+    readonly x: number;
+    readonly y: number;
+  }[];
 }
 
 export const NODE_HEIGHT = 36;
 const CHAR_PX = 7.4;
+const LABEL_HEIGHT = 18;
 const MOST_CHARS = 28;
 
 /** Places for all, so that what waits is left of what it waits for. */
 export function drawn({ names, edges }: Waits, shownName: (name: string) => string): Drawing {
   const graph = new graphlib.Graph({ multigraph: true });
-  graph.setGraph({ rankdir: "LR", nodesep: 24, ranksep: 120, marginx: 12, marginy: 12 });
+  graph.setGraph({ rankdir: "LR", nodesep: 24, edgesep: 16, ranksep: 60, marginx: 12, marginy: 12 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const [id, name] of names) {
     const width = Math.min(MOST_CHARS, shownName(name).length) * CHAR_PX + 28;
     graph.setNode(id, { width, height: NODE_HEIGHT });
   }
-  for (const edge of edges) graph.setEdge(edge.from, edge.to, { edge }, edge.key);
+  for (const edge of edges) {
+    const width = Math.min(MOST_CHARS, shownName(edge.key).length) * CHAR_PX;
+    graph.setEdge(edge.from, edge.to, { edge, width, height: LABEL_HEIGHT, labelpos: "c" }, edge.key);
+  }
   layout(graph);
   const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
   return {
@@ -82,6 +92,6 @@ export function drawn({ names, edges }: Waits, shownName: (name: string) => stri
       const { x, y, width } = graph.node(id) as { x: number; y: number; width: number };
       return { id, x, y, width };
     }),
-    lines: graph.edges().map((one) => graph.edge(one) as { edge: Edge; points: { x: number; y: number }[] }),
+    lines: graph.edges().map((one) => graph.edge(one) as Drawing["lines"][number]),
   };
 }

@@ -156,13 +156,13 @@ export function filtered(rows: readonly KeyRow[], { text, prefix, states }: KeyF
 export function sorted(rows: readonly KeyRow[], by: KeySort, isDescending: boolean): readonly KeyRow[] {
   const sign = isDescending ? -1 : 1;
   return [...rows].sort((a, b) => {
-    const [x, y] = [valueOf(a, by), valueOf(b, by)];
+    const [x, y] = [sortValue(a, by), sortValue(b, by)];
     if (x === null || y === null) return x === y ? compare(a.key, b.key) : x === null ? 1 : -1;
     return sign * compare(x, y) || compare(a.key, b.key);
   });
 }
 
-function valueOf(row: KeyRow, by: KeySort): string | number | bigint | null {
+function sortValue(row: KeyRow, by: KeySort): string | number | bigint | null {
   const value = row[by];
   return by === "fence" && typeof value === "string" ? BigInt(value) : value;
 }

@@ -17,14 +17,14 @@ export interface Series {
   readonly values: readonly (number | null)[];
 }
 
-/** How much counters rose in a second, between each look and the one before. */
+/** How much counters rose in `perMs`, on average. */
 export function rates(points: readonly StatPoint[], names: readonly StatName[], perMs = 1_000): Series {
   return between(points, (before, after, ms) =>
     Math.max(0, ((countOf(after, names) - countOf(before, names)) / ms) * perMs),
   );
 }
 
-/** A percentile of what was counted between two looks: the upper bound of the bucket it is in, in milliseconds. Null: nothing was counted. */
+/** A percentile of what was counted: the upper bound of the bucket it is in, in milliseconds. Null: nothing was counted. */
 export function percentiles(points: readonly StatPoint[], name: "waits" | "holds", share: number): Series {
   return between(points, (before, after) => {
     const [from, to] = [countsOf(before, name), countsOf(after, name)];
@@ -49,20 +49,24 @@ function countsOf(point: StatPoint, name: "waits" | "holds"): readonly number[] 
   return Array.isArray(found) ? found.map(Number) : [];
 }
 
-/** Looks that found the counters as they were are left out: lockers write them every ten seconds. */
+/** Lockers write their counters every ten seconds, each at a time of its own: over less than that, most of them would seem to stand still. */
+const OVER_MS = 10_000;
+
+/** Each look against the last that was made ten seconds before it, or against the first. */
 function between(
   points: readonly StatPoint[],
   measure: (before: StatPoint, after: StatPoint, ms: number) => number | null,
 ): Series {
   const times: number[] = [];
   const values: (number | null)[] = [];
-  let before: StatPoint | null = null;
-  for (const point of points) {
-    if (before !== null) {
+  let first = 0;
+  for (const [index, point] of points.entries()) {
+    while (first + 1 < index && point[0] - (points[first + 1]?.[0] ?? 0) >= OVER_MS) first += 1;
+    const before = points[first];
+    if (index > 0 && before !== undefined) {
       times.push(point[0] / 1_000);
       values.push(measure(before, point, Math.max(1, point[0] - before[0])));
     }
-    before = point;
   }
   return { times, values };
 }

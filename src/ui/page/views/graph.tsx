@@ -13,14 +13,14 @@ const MOST_CHARS = 28;
 
 /** Who waits for whom, and who waits in a circle. */
 export function Graph({ store, now }: { readonly store: Store; readonly now: number }): VNode {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the store changes with its version
+  // The store changes with its version
   const all = useMemo(() => waitsOf(store), [store.version]);
   const waits = useMemo(() => firstOf(all), [all]);
   const signature = JSON.stringify([
     [...waits.names],
     waits.edges.map(({ from, to, key, isStuck }) => [from, to, key, isStuck]),
   ]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: laid out anew only where somebody else waits
+  // Laid out anew only where somebody else waits
   const drawing = useMemo(() => drawn(waits, short), [signature]);
   const deadlocks = [...store.rows("deadlocks").values()];
   return (
@@ -71,7 +71,7 @@ function Deadlock({ deadlock, now }: { readonly deadlock: Row<"deadlocks">; read
     <p>
       For <Since at={numberOf(deadlock.since)} now={now} />:{" "}
       {owners.map((owner, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a process may be in it more than once
+        // A process may be in it more than once
         <span key={index}>
           {index > 0 && "; "}
           <strong>
@@ -101,8 +101,14 @@ function Picture({
 }): VNode {
   const { width, height, nodes, lines } = drawing;
   return (
-    <div class="scroll picture" aria-hidden="true">
-      <svg viewBox={`0 0 ${Math.ceil(width)} ${Math.ceil(height)}`} width={Math.ceil(width)} height={Math.ceil(height)}>
+    <div class="scroll picture">
+      <svg
+        role="img"
+        aria-label="Who waits for whom. The table below says the same."
+        viewBox={`0 0 ${Math.ceil(width)} ${Math.ceil(height)}`}
+        width={Math.ceil(width)}
+        height={Math.ceil(height)}
+      >
         <defs>
           {["usual", "stuck"].map((kind) => (
             <marker
@@ -119,8 +125,7 @@ function Picture({
             </marker>
           ))}
         </defs>
-        {lines.map(({ edge, points }) => {
-          const middle = points[Math.floor(points.length / 2)] ?? { x: 0, y: 0 };
+        {lines.map(({ edge, points, x, y }) => {
           const kind = edge.isStuck ? "stuck" : "usual";
           return (
             <g key={`${edge.from} ${edge.to} ${edge.key}`} class={`edge ${kind}`}>
@@ -128,7 +133,7 @@ function Picture({
                 d={`M${points.map(({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}`}
                 marker-end={`url(#arrow-${kind})`}
               />
-              <text x={middle.x} y={middle.y - 6}>
+              <text x={x} y={y + 4}>
                 {short(edge.key)}
               </text>
             </g>

@@ -107,41 +107,49 @@ export function KeyView({
 }
 
 function Holder({ holder, now }: { readonly holder: Row<"leases">; readonly now: number }): VNode {
+  const { state, owner, fence, acquiredAt, expiresAt, freeAt, ttlMs, maxHoldUntil, capacity, weight } = holder;
   const metadata = holder.metadata === null ? null : JSON.stringify(holder.metadata, null, 2);
+  const isHolding = state === "held" || state === "revoked";
   return (
     <article class="card">
       <header>
+        {!isHolding && <span class="more">last held by</span>}
         <strong>
-          <Name>{textOf(holder.owner)}</Name>
+          <Name>{textOf(owner)}</Name>
         </strong>
         <Badge state={stateOf(holder)} />
-        <Remaining until={numberOf(holder.freeAt)} ttlMs={numberOf(holder.ttlMs)} now={now} />
+        {numberOf(freeAt) !== null && <Remaining until={numberOf(freeAt)} ttlMs={numberOf(ttlMs)} now={now} />}
       </header>
       <dl class="facts">
-        <Fact name="Fence">{textOf(holder.fence) ?? "-"}</Fact>
-        <Fact name="Held for">
-          <Since at={numberOf(holder.acquiredAt)} now={now} />
-        </Fact>
-        <Fact name="TTL">{numberOf(holder.ttlMs) === null ? "-" : duration(Number(holder.ttlMs))}</Fact>
-        {numberOf(holder.maxHoldUntil) !== null && (
-          <Fact name="At most">{duration(Number(holder.maxHoldUntil) - now)} more</Fact>
-        )}
-        {holder.capacity !== null && (
-          <Fact name="Weight">
-            {String(holder.weight)} of {String(holder.capacity)}
+        <Fact name="Fence">{textOf(fence)}</Fact>
+        {numberOf(acquiredAt) !== null && (
+          <Fact name={isHolding ? "Held for" : "Granted"}>
+            <Since at={numberOf(acquiredAt)} now={now} />
+            {!isHolding && " ago"}
           </Fact>
         )}
-        <Fact name="Session">
-          {holder.sessionId === null
-            ? "none: it lives by its TTL alone"
-            : `${String(holder.sessionId)}, ${holder.isSessionAlive === true ? "connected" : holder.isSessionAlive === false ? "gone" : "not known"}`}
-        </Fact>
-        <Fact name="Host">
-          <Name>{textOf(holder.host)}</Name>
-        </Fact>
-        <Fact name="Address">{textOf(holder.address) ?? "-"}</Fact>
-        <Fact name="Server process">{textOf(holder.pid) ?? "-"}</Fact>
-        <Fact name="Grants so far">{textOf(holder.acquisitions) ?? "-"}</Fact>
+        {state === "expired" && (
+          <Fact name="Expired">
+            <Since at={numberOf(expiresAt)} now={now} /> ago
+          </Fact>
+        )}
+        {numberOf(ttlMs) !== null && <Fact name="TTL">{duration(Number(ttlMs))}</Fact>}
+        {numberOf(maxHoldUntil) !== null && <Fact name="At most">{duration(Number(maxHoldUntil) - now)} more</Fact>}
+        {capacity !== null && (
+          <Fact name="Weight">
+            {String(weight)} of {String(capacity)}
+          </Fact>
+        )}
+        {isHolding && <Fact name="Session">{sessionOf(holder)}</Fact>}
+        {places.map(([name, column]) => {
+          const text = textOf(holder[column]);
+          return text === null || text === "" ? null : (
+            <Fact key={name} name={name}>
+              <Name>{text}</Name>
+            </Fact>
+          );
+        })}
+        {numberOf(holder.acquisitions) !== null && <Fact name="Grants so far">{textOf(holder.acquisitions)}</Fact>}
       </dl>
       {metadata !== null && (
         <>
@@ -151,6 +159,19 @@ function Holder({ holder, now }: { readonly holder: Row<"leases">; readonly now:
       )}
     </article>
   );
+}
+
+const places = [
+  ["Host", "host"],
+  ["Address", "address"],
+  ["Application", "application"],
+  ["Server process", "pid"],
+] as const;
+
+function sessionOf({ sessionId, isSessionAlive }: Row<"leases">): string {
+  if (sessionId === null) return "none: it lives by its TTL alone";
+  const life = isSessionAlive === true ? "connected" : isSessionAlive === false ? "gone" : "not known";
+  return `${String(sessionId)}, ${life}`;
 }
 
 function Line({ line, now }: { readonly line: readonly Row<"waits">[]; readonly now: number }): VNode {
@@ -325,7 +346,7 @@ const CHECK_EVERY = 5;
 function useCheck(name: string, isWanted: boolean, version: number): Checked | null {
   const [checked, setChecked] = useState<Checked | null>(null);
   const turn = Math.floor(version / CHECK_EVERY);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `turn` is when to ask again
+  // `turn` tells when to ask again
   useEffect(() => {
     if (!isWanted) {
       setChecked(null);

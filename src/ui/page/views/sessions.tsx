@@ -23,7 +23,7 @@ interface SessionRow {
 
 export function Sessions({ store, now }: { readonly store: Store; readonly now: number }): VNode {
   const [sort, setSort] = useState({ by: "life", isDescending: false });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the store changes with its version
+  // The store changes with its version
   const rows = useMemo(() => sessionRows(store), [store.version]);
   const ordered = useMemo(() => inOrder(rows, sort), [rows, sort]);
   return (
@@ -91,7 +91,7 @@ function inOrder(
   rows: readonly SessionRow[],
   { by, isDescending }: { readonly by: string; readonly isDescending: boolean },
 ): readonly SessionRow[] {
-  const valueOf = ({ session, life, holds, waits }: SessionRow): string | number => {
+  const sortValue = ({ session, life, holds, waits }: SessionRow): string | number => {
     switch (by) {
       case "life":
         return lives.indexOf(life);
@@ -111,7 +111,7 @@ function inOrder(
   };
   const sign = isDescending ? -1 : 1;
   return [...rows].sort((a, b) => {
-    const [x, y] = [valueOf(a), valueOf(b)];
+    const [x, y] = [sortValue(a), sortValue(b)];
     return sign * (x < y ? -1 : x > y ? 1 : Number(a.session.id) - Number(b.session.id));
   });
 }

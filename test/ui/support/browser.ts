@@ -1,0 +1,66 @@
+// A real browser: Debian's chromium, driven by playwright-core.
+import { existsSync } from "node:fs";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { findProgram } from "../../support/find-program.js";
+import { closed, opened } from "../../support/resources.js";
+
+/** The path of a browser, or undefined. `LEASEHOLD_TEST_BROWSER` names another than those that are looked for. */
+export async function findBrowser(): Promise<string | undefined> {
+  const named = process.env.LEASEHOLD_TEST_BROWSER;
+  if (named) {
+    if (!existsSync(named)) throw new Error(`LEASEHOLD_TEST_BROWSER: there is no ${named}`);
+    return named;
+  }
+  return (await findProgram("chromium")) ?? (await findProgram("google-chrome"));
+}
+
+/** A page, and what went wrong on it: whoever closes it is told. */
+export class OpenPage implements AsyncDisposable {
+  readonly name = "a browser";
+  readonly page: Page;
+  readonly #browser: Browser;
+  /** Errors of scripts, of the policy of contents, and requests that went anywhere else. */
+  readonly faults: string[] = [];
+
+  private constructor(browser: Browser, page: Page, origin: string) {
+    this.#browser = browser;
+    this.page = page;
+    page.on("pageerror", (error) => this.faults.push(`error: ${error.message}`));
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") this.faults.push(`console: ${message.text()}`);
+    });
+    page.on("request", (request) => {
+      const url = request.url();
+      if (!url.startsWith(`${origin}/`) && !url.startsWith("data:")) this.faults.push(`request to ${url}`);
+    });
+    page.on("dialog", (dialog) => {
+      this.faults.push(`dialog: ${dialog.message()}`);
+      dialog.dismiss().catch(() => undefined);
+    });
+    opened(this);
+  }
+
+  static async open(program: string, url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
+    const isRoot = process.getuid?.() === 0;
+    const browser = await chromium.launch({
+      executablePath: program,
+      args: ["--disable-dev-shm-usage", "--enable-precise-memory-info", ...(isRoot ? ["--no-sandbox"] : [])],
+      handleSIGINT: false,
+      handleSIGTERM: false,
+      handleSIGHUP: false,
+    });
+    const context = await browser.newContext({ viewport: { width: 1_200, height: 760 }, ...options });
+    const page = new OpenPage(browser, await context.newPage(), new URL(url).origin);
+    await page.page.goto(url);
+    return page;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#browser.close();
+    closed(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
