@@ -61,7 +61,7 @@ export function Chart({
         })),
       ],
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map(clock) },
+        { ...axis, size: 28, values: (_, ticks) => ticks.map(clock) },
         { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : format(tick))) },
       ],
     };
