@@ -3,7 +3,7 @@ import { createLocker } from "../locker/create-locker.js";
 import type { Locker } from "../locker/locker.js";
 import { describe } from "../runtime/describe.js";
 import { respondJson, respondText } from "./http/respond.js";
-import type { InspectorAct, ResolvedInspectorOptions } from "./options.js";
+import { type InspectorAct, logAct, type ResolvedInspectorOptions } from "./options.js";
 
 /** A header that no page of another origin can send, for it asks first. */
 const TOKEN_HEADER = "x-leasehold-token";
@@ -88,7 +88,7 @@ export class Acts {
     act: Omit<InspectorAct, "at" | "actor" | "outcome">,
     work: (locker: Locker) => Promise<{ outcome: string; result: unknown }>,
   ): Promise<Response> {
-    const { url, directUrl, connection, onAct, actor } = this.#options;
+    const { url, directUrl, connection, actor } = this.#options;
     const who = { at: new Date(), actor: await actor(request) };
     const locker = createLocker({
       url,
@@ -99,14 +99,28 @@ export class Acts {
     });
     try {
       const { outcome, result } = await work(locker);
-      onAct({ ...who, ...act, outcome });
+      this.#tell({ ...who, ...act, outcome });
       return respondJson(200, JSON.stringify({ outcome, result }));
     } catch (error) {
-      const outcome = error instanceof Error ? error.message : describe(error);
-      onAct({ ...who, ...act, outcome });
+      const outcome = textOf(error);
+      this.#tell({ ...who, ...act, outcome });
       return respondJson(409, JSON.stringify({ error: outcome }));
     } finally {
       await locker.close();
     }
   }
+
+  /** It was done, or tried: a log that fails does not undo that, and must not hide it. */
+  #tell(act: InspectorAct): void {
+    try {
+      this.#options.onAct(act);
+    } catch (error) {
+      logAct(act);
+      console.error(`leasehold inspector: onAct has thrown: ${textOf(error)}`);
+    }
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : describe(error);
 }

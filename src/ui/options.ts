@@ -100,6 +100,7 @@ function checkMaxRows(value: unknown): number {
   throw new InvalidOptionError({ option: "maxRows", expected: `an integer of 1 to ${MOST_ROWS}`, received: value });
 }
 
-function logAct({ fence, ...act }: InspectorAct): void {
+/** One line of JSON on standard error. */
+export function logAct({ fence, ...act }: InspectorAct): void {
   console.error(JSON.stringify({ leasehold: "inspector", ...act, fence: fence === null ? null : String(fence) }));
 }

@@ -39,6 +39,7 @@ test("such an import would be found", () => {
 });
 
 test("no microtask is asked for that Jest's fake timers would hold up", () => {
-  const calls = sourceFiles().filter((file) => /\bqueueMicrotask\(/.test(readFileSync(`src/${file}`, "utf8")));
+  const written = sourceFiles().filter((file) => !file.endsWith(".generated.ts"));
+  const calls = written.filter((file) => /\bqueueMicrotask\(/.test(readFileSync(`src/${file}`, "utf8")));
   expect(calls).toEqual([]); // runtime/soon.ts is for that
 });

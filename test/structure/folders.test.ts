@@ -28,6 +28,7 @@ const order = [
   "testing",
   "drizzle",
   "otel",
+  "ui",
   "cli",
   "", // the entries, directly in src
 ];
@@ -57,6 +58,14 @@ describe("the folders of src", () => {
     expect(imports.length).toBeGreaterThan(files.length); // it did read them
     const against = imports.filter(({ from, to }) => rank(from) < rank(to));
     expect(against.map(({ from, to }) => `${name(from)} < ${name(to)}: ${from} imports ${to}`).sort()).toEqual([]);
+  });
+
+  test("the page of the inspector, which runs in a browser, and its server share protocol.ts alone", () => {
+    const isPage = (file: string) => file.startsWith("ui/page/");
+    const across = imports.filter(({ from, to }) => isPage(from) !== isPage(to));
+    expect(across.length).toBeGreaterThan(3);
+    expect(across.filter(({ from, to }) => !isPage(from) || to !== "ui/protocol.ts")).toEqual([]);
+    expect(importsOf("ui/protocol.ts")).toEqual([]);
   });
 
   test("within one, files do not import each other in a cycle", () => {

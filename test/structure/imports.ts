@@ -14,15 +14,16 @@ export interface Import {
 export function sourceFiles(): readonly string[] {
   return readdirSync(root, { recursive: true, encoding: "utf8" })
     .map((name) => name.replaceAll("\\", "/"))
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => /\.tsx?$/.test(name))
     .sort();
 }
 
 export function importsOf(file: string): readonly Import[] {
   const specifiers = specifiersOf(file).filter((specifier) => specifier.startsWith("."));
   return specifiers.map((specifier) => {
-    const to = posix.join(posix.dirname(file), specifier).replace(/\.js$/, ".ts");
-    if (!existsSync(join(root, to))) throw new Error(`${file} imports ${specifier}, which this test does not find`);
+    const path = posix.join(posix.dirname(file), specifier);
+    const to = [path.replace(/\.js$/, ".ts"), path.replace(/\.js$/, ".tsx")].find((one) => existsSync(join(root, one)));
+    if (to === undefined) throw new Error(`${file} imports ${specifier}, which this test does not find`);
     return { from: file, to };
   });
 }

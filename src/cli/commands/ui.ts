@@ -1,4 +1,5 @@
-import { createInspector, type InspectorAct } from "../../ui.js";
+import { createInspector } from "../../ui/inspector.js";
+import type { InspectorAct } from "../../ui/options.js";
 import { findAddress } from "../address.js";
 import type { Arguments } from "../arguments.js";
 import { type Command, connectionOptions, jsonOption } from "../command.js";

@@ -15,6 +15,7 @@ export function eventStream(watcher: Watcher): ReadableStream<Uint8Array> {
           get isReady() {
             return (controller.desiredSize ?? 0) > 0;
           },
+          end: () => controller.close(),
         };
         controller.enqueue(encoder.encode("retry: 1000\n\n"));
         stop = watcher.add(viewer);

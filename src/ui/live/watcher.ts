@@ -23,10 +23,12 @@ export interface Viewer {
   send(event: "hello" | "state" | "trouble", data: string): void;
   /** Whether the last that was sent has been taken. Else the next state is left out, and a whole one follows later. */
   readonly isReady: boolean;
+  /** Nothing more will be sent. */
+  end(): void;
 }
 
 export interface WatcherOptions {
-  readonly reader: Reader;
+  readonly reader: Pick<Reader, "read">;
   readonly everyMs?: number | undefined;
   /** JSON text: what those may do who look, if the role may. */
   readonly actsOf: (isAdmin: boolean) => string;
@@ -34,7 +36,7 @@ export interface WatcherOptions {
 
 /** Looks at the database while somebody looks at it: one set of queries a second, however many browsers there are. */
 export class Watcher {
-  readonly #reader: Reader;
+  readonly #reader: Pick<Reader, "read">;
   readonly #everyMs: number;
   readonly #actsOf: (isAdmin: boolean) => string;
   /** Each with whether it has the whole state. */
@@ -69,6 +71,10 @@ export class Watcher {
 
   /** Returns a function that ends it. */
   add(viewer: Viewer): () => void {
+    if (this.#isClosed) {
+      viewer.end();
+      return () => undefined;
+    }
     this.#viewers.set(viewer, false);
     if (this.#trouble !== null) {
       viewer.send("trouble", this.#trouble);
@@ -87,6 +93,10 @@ export class Watcher {
     this.#isClosed = true;
     this.#timer?.cancel();
     await this.#looking;
+    for (const viewer of this.#viewers.keys()) {
+      viewer.end();
+    }
+    this.#viewers.clear();
   }
 
   #lookIn(ms: number): void {

@@ -126,7 +126,6 @@ export class Reader {
     this.#queries ??= Queries.open({
       target: this.#options.target(),
       applicationName: "leasehold inspector",
-      keepsProcess: false,
     });
     const opening = this.#queries;
     this.#calls += 1;

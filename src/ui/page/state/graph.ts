@@ -88,10 +88,12 @@ export function drawn({ names, edges }: Waits, shownName: (name: string) => stri
   return {
     width,
     height,
-    nodes: graph.nodes().map((id) => {
+    nodes: graph.nodes().map((id: string) => {
       const { x, y, width } = graph.node(id) as { x: number; y: number; width: number };
       return { id, x, y, width };
     }),
-    lines: graph.edges().map((one) => graph.edge(one) as Drawing["lines"][number]),
+    lines: graph
+      .edges()
+      .map((one: { v: string; w: string; name?: string }) => graph.edge(one) as Drawing["lines"][number]),
   };
 }

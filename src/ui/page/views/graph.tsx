@@ -1,11 +1,12 @@
 import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
-import { Name, visible } from "../parts/text.js";
+import { Name } from "../parts/text.js";
 import { Since } from "../parts/time.js";
 import { type Drawing, drawn, NODE_HEIGHT, type Waits, waitsOf } from "../state/graph.js";
 import { numberOf } from "../state/keys.js";
 import { hrefOf } from "../state/route.js";
 import type { Row, Store } from "../state/store.js";
+import { visible } from "../state/visible.js";
 
 /** More than can be read in a drawing. */
 const MOST_EDGES = 100;

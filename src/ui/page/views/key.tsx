@@ -4,12 +4,13 @@ import type { KeyEvent } from "../../protocol.js";
 import { ForceRelease } from "../acts/force-release.js";
 import { Badge } from "../parts/badge.js";
 import { Command } from "../parts/copy.js";
-import { Fact, Name, visible } from "../parts/text.js";
+import { Fact, Name } from "../parts/text.js";
 import { duration, Remaining, Since } from "../parts/time.js";
 import { numberOf, stateOf, textOf } from "../state/keys.js";
 import { quoteArgument, quoteLiteral } from "../state/quote.js";
 import { hrefOf } from "../state/route.js";
 import type { Row, Store } from "../state/store.js";
+import { visible } from "../state/visible.js";
 
 /** All about one key: who has it, who waits, what is in the way, what has happened, and how to free it. */
 export function KeyView({
