@@ -108,7 +108,9 @@ export function App({ store }: { readonly store: Store }): VNode {
           </button>
         </div>
       </header>
-      <Status store={store} now={now} />
+      <section aria-label="Connection">
+        <Status store={store} now={now} />
+      </section>
       <main id="main" tabIndex={-1}>
         {store.at === 0 ? (
           <Waiting store={store} />

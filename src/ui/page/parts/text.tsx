@@ -15,3 +15,21 @@ export function Fact({ name, children }: { readonly name: string; readonly child
     </div>
   );
 }
+
+/** Something that may be wider than the screen: it is moved with the keyboard, too. */
+export function Wide({
+  label,
+  kind = "",
+  children,
+}: {
+  readonly label: string;
+  readonly kind?: string;
+  readonly children: ComponentChildren;
+}): VNode {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: who has no pointer could not see what is beyond the edge
+    <section class={`scroll ${kind}`} aria-label={label} tabIndex={0}>
+      {children}
+    </section>
+  );
+}

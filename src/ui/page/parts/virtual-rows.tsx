@@ -62,10 +62,13 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
   const first = Math.max(0, Math.floor(view.top / view.rowHeight) - BEYOND);
   const last = Math.min(items.length, Math.ceil((view.top + view.height) / view.rowHeight) + BEYOND);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!shouldFocus.current) return;
-    shouldFocus.current = false;
-    scroller.current?.querySelector<HTMLElement>(`[data-index="${current}"]`)?.focus({ preventScroll: true });
+    const row = scroller.current?.querySelector<HTMLElement>(`[data-index="${current}"]`);
+    if (row) {
+      shouldFocus.current = false;
+      row.focus({ preventScroll: true });
+    }
   });
 
   const go = (index: number): void => {

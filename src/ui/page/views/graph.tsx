@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
-import { Name } from "../parts/text.js";
+import { Name, Wide } from "../parts/text.js";
 import { Since } from "../parts/time.js";
 import { type Drawing, drawn, NODE_HEIGHT, type Waits, waitsOf } from "../state/graph.js";
 import { numberOf } from "../state/keys.js";
@@ -102,7 +102,7 @@ function Picture({
 }): VNode {
   const { width, height, nodes, lines } = drawing;
   return (
-    <div class="scroll picture">
+    <Wide label="A drawing of who waits for whom" kind="picture">
       <svg
         role="img"
         aria-label="Who waits for whom. The table below says the same."
@@ -153,13 +153,13 @@ function Picture({
           </g>
         ))}
       </svg>
-    </div>
+    </Wide>
   );
 }
 
 function Words({ waits, now }: { readonly waits: Waits; readonly now: number }): VNode {
   return (
-    <div class="scroll">
+    <Wide label="The same in words">
       <table>
         <thead>
           <tr>
@@ -192,7 +192,7 @@ function Words({ waits, now }: { readonly waits: Waits; readonly now: number }):
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   );
 }
 

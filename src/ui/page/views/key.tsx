@@ -4,7 +4,7 @@ import type { KeyEvent } from "../../protocol.js";
 import { ForceRelease } from "../acts/force-release.js";
 import { Badge } from "../parts/badge.js";
 import { Command } from "../parts/copy.js";
-import { Fact, Name } from "../parts/text.js";
+import { Fact, Name, Wide } from "../parts/text.js";
 import { duration, Remaining, Since } from "../parts/time.js";
 import { numberOf, stateOf, textOf } from "../state/keys.js";
 import { quoteArgument, quoteLiteral } from "../state/quote.js";
@@ -93,9 +93,9 @@ export function KeyView({
       <h3>What has happened</h3>
       {hot !== undefined && (
         <p class="note">
-          In the last hour of all processes: granted {String(hot.acquired)} times, contended {String(hot.contended)}{" "}
-          times
-          {numberOf(hot.waitMeanMs) !== null && `, with a mean wait of ${duration(Number(hot.waitMeanMs))}`}.
+          Contended {String(hot.contended)} times in the last hour or two, and granted {String(hot.acquired)} times
+          since
+          {numberOf(hot.waitMeanMs) !== null && ` with a mean wait of ${duration(Number(hot.waitMeanMs))}`}.
         </p>
       )}
       {events.length === 0 ? (
@@ -177,7 +177,7 @@ function sessionOf({ sessionId, isSessionAlive }: Row<"leases">): string {
 
 function Line({ line, now }: { readonly line: readonly Row<"waits">[]; readonly now: number }): VNode {
   return (
-    <div class="scroll">
+    <Wide label="Who waits">
       <table>
         <thead>
           <tr>
@@ -217,7 +217,7 @@ function Line({ line, now }: { readonly line: readonly Row<"waits">[]; readonly 
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   );
 }
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { Chart } from "../parts/chart.js";
-import { Name } from "../parts/text.js";
+import { Name, Wide } from "../parts/text.js";
 import { duration } from "../parts/time.js";
 import { numberOf, textOf } from "../state/keys.js";
 import { percentile, percentiles, rates, type Series, statOf } from "../state/rates.js";
@@ -49,7 +49,7 @@ export function OverTime({ store }: { readonly store: Store }): VNode {
         />
         <Chart
           title="Time until a grant"
-          format={duration}
+          format={(ms) => `≤ ${duration(ms)}`}
           isLog
           lines={[
             { name: "p50", color: 1, series: percentiles(stats, "waits", 0.5) },
@@ -109,7 +109,7 @@ export function OverTime({ store }: { readonly store: Store }): VNode {
         <div>
           <h3>Hot keys of the last hour</h3>
           <Counts
-            heads={["Key", "Contended", "Granted", "Mean wait"]}
+            heads={["Key", "Contended", "Granted since", "Mean wait"]}
             empty="No key was contended."
             rows={[...store.rows("hotKeys").values()]
               .sort((a, b) => Number(b.contended) - Number(a.contended))
@@ -176,7 +176,7 @@ function Counts({
 }): VNode {
   if (rows.length === 0) return <p class="note">{empty}</p>;
   return (
-    <div class="scroll">
+    <Wide label={heads[0] ?? ""}>
       <table>
         <thead>
           <tr>
@@ -199,6 +199,6 @@ function Counts({
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   );
 }

@@ -1,0 +1,74 @@
+// The page for everybody: contrast, names and roles for those who listen to it, narrow screens, the keyboard alone.
+import { describe, expect, test } from "vitest";
+import { createDatabase } from "../../support/database.js";
+import { expectLeft } from "../../support/leaks.js";
+import { openLocker } from "../../support/lockers.js";
+import { until } from "../../support/until.js";
+import { browser, openPage, shows, violations } from "../support/open-page.js";
+import { openScene } from "../support/scene.js";
+
+const database = await createDatabase();
+
+describe.skipIf(browser === undefined)("the page of the inspector", () => {
+  test("every view in both schemes, wide and narrow: axe finds nothing against it", async () => {
+    expectLeft(database, "sessions", "leases", "shares", "waiters");
+    await using _scene = await openScene(database);
+    const { page, row, go, faults } = await openPage(database.url);
+    await shows(row("report:daily"), "held");
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      for (const width of [1_200, 360]) {
+        await page.setViewportSize({ width, height: 740 });
+        for (const view of [
+          "#/",
+          "#/key/report%3Adaily",
+          "#/key/ledger%3A2026-11",
+          "#/sessions",
+          "#/graph",
+          "#/time",
+        ]) {
+          await go(view);
+          await page.waitForTimeout(200);
+          expect(await violations(page), `${view}, ${colorScheme}, ${width}`).toEqual([]);
+          const isTooWide = await page.evaluate(
+            "document.documentElement.scrollWidth > document.documentElement.clientWidth",
+          );
+          expect(isTooWide, `${view}, ${colorScheme}, ${width}`).toBe(false);
+        }
+        await go("#/key/report%3Adaily");
+        await page.getByRole("button", { name: "Release by force" }).click();
+        expect(await violations(page), `dialog, ${colorScheme}, ${width}`).toEqual([]);
+        await page.keyboard.press("Escape");
+        await page.keyboard.press("?");
+        expect(await violations(page), `help, ${colorScheme}, ${width}`).toEqual([]);
+        await page.keyboard.press("Escape");
+      }
+    }
+    expect(faults()).toEqual([]);
+  });
+
+  test("with the keyboard alone: to the rows, through them, into a key and back", async () => {
+    expectLeft(database, "leases");
+    await using locker = openLocker(database, { presence: "off" });
+    for (let n = 100; n < 150; n += 1) await locker.acquire(`row:${n}`);
+    const { page, row, faults } = await openPage(database.url);
+    await shows(row("row:100"), "held");
+    const focused = () => page.evaluate<string>("String(document.activeElement?.innerText ?? '')");
+    await page.keyboard.press("Tab");
+    expect(await focused()).toContain("Skip to the content");
+    await page.keyboard.press("Enter");
+    for (let n = 0; n < 30 && !(await focused()).startsWith("row:100"); n += 1) await page.keyboard.press("Tab");
+    expect(await focused()).toMatch(/^row:100/);
+    await page.keyboard.press("ArrowDown");
+    await until("the next row", async () => (await focused()).startsWith("row:101"));
+    await page.keyboard.press("End");
+    await until("the last row", async () => (await focused()).startsWith("row:149"));
+    await page.keyboard.press("k");
+    await until("the one above", async () => (await focused()).startsWith("row:148"));
+    await page.keyboard.press("Enter");
+    await shows(page.locator("h2"), "row:148");
+    await page.keyboard.press("Escape");
+    await shows(page.locator(".total"), "50 keys");
+    expect(faults()).toEqual([]);
+  });
+});
