@@ -69,7 +69,7 @@ export class LockProcess implements AsyncDisposable {
 }
 
 export async function openLockProcess(
-  database: TestDatabase,
+  database: Pick<TestDatabase, "url">,
   args: Omit<LockWorkerArgs, "url"> & { readonly url?: string } = {},
 ): Promise<LockProcess> {
   const worker = await startWorker("test/support/lock-worker.ts", { url: database.url, ...args });

@@ -27,10 +27,10 @@ export interface Scene extends AsyncDisposable {
  * | `job:backup` | orphaned |
  * | `job:index` | held by a process that is frozen |
  */
-export async function openScene(database: TestDatabase): Promise<Scene> {
+export async function openScene(database: Pick<TestDatabase, "url" | "sql">): Promise<Scene> {
   const { sql } = database;
   const undo = new Undo();
-  const locker = (owner: string) => undo.use(openLocker(database, { owner, ttlMs: 60_000, waitMs: 600_000 }));
+  const locker = (owner: string) => undo.use(openLocker(database.url, { owner, ttlMs: 60_000, waitMs: 600_000 }));
   const left: Promise<unknown>[] = [];
   const stop = new AbortController();
   const waits = (promise: Promise<unknown>): void => {
@@ -57,7 +57,7 @@ export async function openScene(database: TestDatabase): Promise<Scene> {
   await (await three.acquire("mail:digest", { minHoldMs: 600_000 })).release();
   await three.acquire("job:thumbnails", { keepAlive: false });
   await sql`update leasehold.leases set expires_at = clock_timestamp() where key = 'job:thumbnails'`;
-  const transaction = await openSession(database);
+  const transaction = await openSession(database.url);
   await (await three.acquire("ledger:2026-11")).release();
   await transaction.begin();
   await transaction.run("select from leasehold.leases where key = 'ledger:2026-11' for update");
