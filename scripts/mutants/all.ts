@@ -12,6 +12,7 @@ import { firstAttempts } from "./first-attempts.js";
 import { grants } from "./grants.js";
 import { guards } from "./guards.js";
 import { handingOver } from "./handing-over.js";
+import { inspector } from "./inspector.js";
 import { instances } from "./instances.js";
 import { leading } from "./leading.js";
 import { leases } from "./leases.js";
@@ -39,6 +40,7 @@ import { watch } from "./watch.js";
 /** All mutations that are written by hand. */
 export const all: readonly Mutant[] = [
   ...guards,
+  ...inspector,
   ...instances,
   ...grants,
   ...firstAttempts,

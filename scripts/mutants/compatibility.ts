@@ -14,7 +14,7 @@ export const compatibility: readonly Mutant[] = [
   },
   {
     name: "compatibility: doctor cannot look at a server that is too old",
-    file: "src/cli/database.ts",
+    file: "src/postgres/connection/queries.ts",
     edits: [["        acceptsOld: true,\n", ""]],
     tests: oldServer,
   },
