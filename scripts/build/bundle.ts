@@ -11,6 +11,8 @@ const sources = Object.fromEntries(entries.map((name) => [name, `src/${name}.ts`
 const groups: CodeSplittingGroup[] = [
   { name: "base", test: /\/src\/(errors|runtime)\//, priority: 4 },
   { name: "library", test: isOfLibrary, minShareCount: 2, priority: 3 },
+  { name: "queries", test: isOfQueries, minShareCount: 2, priority: 2 },
+  { name: "inspector", test: isOfInspector, minShareCount: 2, priority: 1 },
   { name: "migrations", test: isOfMigrations, priority: 2 },
   { name: "configuration", test: isOfConfiguration, minShareCount: 2, priority: 2 },
   { name: "common", test: isOfCommands, minShareCount: 2, priority: 1 },
@@ -26,7 +28,8 @@ export async function bundle(root: string, format: "esm" | "cjs", dir = `${root}
       format,
       dir,
       entryFileNames: `[name].${extension}`,
-      chunkFileNames: ({ moduleIds }) => `${moduleIds.some(isOfCli) ? "cli" : "shared"}/[name].${extension}`,
+      chunkFileNames: ({ name, moduleIds }) =>
+        `${moduleIds.some(isOfCli) ? "cli" : "shared"}/${name.replace(".generated", "")}.${extension}`,
       codeSplitting: { groups },
       ...(format === "cjs" ? { exports: "named", esModule: true, strict: true } : {}),
     },
@@ -34,7 +37,19 @@ export async function bundle(root: string, format: "esm" | "cjs", dir = `${root}
 }
 
 function isOfLibrary(id: string): boolean {
-  return /\/src\/(?!cli\/)[^/]+\//.test(id) && !isOfMigrations(id) && !isOfConfiguration(id);
+  return (
+    /\/src\/(?!cli\/|ui\/)[^/]+\//.test(id) && ![isOfMigrations, isOfConfiguration, isOfQueries].some((is) => is(id))
+  );
+}
+
+/** Without the page itself, which is loaded when somebody asks for it. */
+function isOfInspector(id: string): boolean {
+  return id.includes("/src/ui/") && !id.endsWith("/page.generated.ts");
+}
+
+/** The inspector and the command line ask by it, and no locker does. */
+function isOfQueries(id: string): boolean {
+  return id.endsWith("/src/postgres/connection/queries.ts");
 }
 
 /** The entry and the command line use it, and nothing else should load it. */

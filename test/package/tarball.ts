@@ -17,6 +17,8 @@ const needed = [
   "docs/guides/trust.md",
   "docs/decisions/README.md",
   "docs/speed.svg",
+  "docs/operations/grafana.json",
+  "docs/operations/alerts.yml",
   "migrations/0000_tables.sql",
   "migrations/0001_functions.sql",
   "bench/README.md",
@@ -35,7 +37,7 @@ const allowed = [
   /^config\.schema\.json$/,
   /^man\/leasehold\.1$/,
   /^migrations\/\d{4}_\w+\.sql$/,
-  /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$/,
+  /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$|^docs\/operations\/[\w.-]+\.(json|yml)$/,
   /^bench\/README\.md$|^examples\/(python\/\w+\.py|(store\/)?[\w-]+\.ts|store\/README\.md)$/,
   /^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/,
 ];
