@@ -1,3 +1,4 @@
+import { BOUNDS_MS } from "../../observe/counters/histogram.js";
 import type { Totals, Values } from "../reading/reading.js";
 import { Exposition, type Sample } from "./exposition.js";
 
@@ -45,7 +46,7 @@ function gauges(text: Exposition, { now, atMs }: Totals): void {
   );
   text.gauge("leasehold_waiters", "Calls that wait for a key.", [{ value: now.waiters }]);
   text.gauge("leasehold_wait_longest_seconds", "For how long the oldest of them has waited.", ageOf(now.oldestWait));
-  text.gauge("leasehold_deadlocks", "Circles of processes that wait for each other.", [{ value: now.deadlocks }]);
+  text.gauge("leasehold_deadlocks", "Cycles of processes that wait for each other.", [{ value: now.deadlocks }]);
   text.gauge("leasehold_sessions", "Processes that take locks with presence, by whether they are connected.", [
     { labels: { state: "connected" }, value: now.sessionsConnected },
     { labels: { state: "gone" }, value: now.sessionsGone },
@@ -101,26 +102,32 @@ function counters(text: Exposition, stats: Values): void {
 
 function byPrefix(text: Exposition, prefixes: readonly Values[]): void {
   const metrics: readonly (readonly [name: string, help: string, column: string])[] = [
-    ["leasehold_prefix_acquired_total", "Grants by the prefix of the key. Empty: all others.", "acquired"],
+    [
+      "leasehold_prefix_acquired_total",
+      "Grants by the prefix of the key. With overflow: all prefixes that are not counted separately.",
+      "acquired",
+    ],
     ["leasehold_prefix_refused_total", "Calls that did not wait, and found the key held.", "refused"],
     ["leasehold_prefix_timed_out_total", "Calls that waited in vain.", "timedOut"],
     ["leasehold_prefix_contended_total", "Calls that did not find the key free at once.", "contended"],
     ["leasehold_prefix_taken_over_total", "Grants of a key that its last holder had not released.", "takenOver"],
   ];
   for (const [name, help, column] of metrics) {
-    const samples = prefixes.map((row) => ({
-      labels: { prefix: String(row.prefix ?? "") },
-      value: Number(row[column] ?? 0),
-    }));
+    const samples = prefixes.map((row) => ({ labels: prefixLabels(row.prefix), value: Number(row[column] ?? 0) }));
     text.counter(name, help, samples);
   }
 }
 
-/** In the database: up to 1, 2, 4, ... 2^26 milliseconds, and longer. */
+/** Keys without a `:` have the empty prefix, which Prometheus takes for no label: a second label tells them from all the others. */
+function prefixLabels(prefix: unknown): Readonly<Record<string, string>> {
+  return prefix === null ? { prefix: "", overflow: "true" } : { prefix: String(prefix) };
+}
+
+/** `found` is null before anything was counted. */
 function histogram(text: Exposition, name: string, help: string, found: unknown, meanMs: unknown): void {
-  const counts = (Array.isArray(found) ? found : []).map(Number);
+  const counts = Array.isArray(found) ? found.map(Number) : [...BOUNDS_MS, Number.POSITIVE_INFINITY].map(() => 0);
   const total = counts.reduce((sum, count) => sum + count, 0);
-  const bounds = counts.slice(1).map((_, index) => 2 ** index / 1_000);
+  const bounds = BOUNDS_MS.map((bound) => bound / 1_000);
   text.histogram(name, help, { counts, bounds, sum: (Number(meanMs ?? 0) * total) / 1_000 });
 }
 

@@ -15,6 +15,7 @@ const checkedBy: Readonly<Record<string, string>> = {
   "shell-session": "test/cli/documented.test.ts types it",
   sh: "below",
   json: "below",
+  yaml: "test/ui/operations.test.ts gives it to promtool",
   text: "nothing: it is no code",
 };
 
