@@ -168,7 +168,8 @@ test("who may look is offered no acts; who asks for one all the same is refused 
 test("readOnly: nobody is offered an act, whatever the role may do", async () => {
   await using served = open({ readOnly: true });
   expect((await served.hello()).acts).toBeNull();
-  expect((await served.post("/sweep", {})).status).toBe(403);
+  const refused = await served.post("/sweep", {});
+  expect([refused.status, await refused.text()]).toEqual([403, "this inspector only looks\n"]);
   expect(served.acts).toEqual([]);
 });
 
