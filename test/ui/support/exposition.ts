@@ -109,7 +109,7 @@ function checkFamily(family: Family): void {
     check(
       samples.every(({ value }) => Number.isInteger(value)),
       "whole numbers",
-    ); // prettier than 1e0
+    );
   if (type === "histogram") checkHistogram(family, check);
 }
 
@@ -124,7 +124,13 @@ function checkHistogram({ name, samples }: Family, check: (isGood: boolean, why:
   check(/_seconds$/.test(name), "in seconds");
   check(bounds.length > 1 && bounds.at(-1) === Number.POSITIVE_INFINITY, "buckets, of which +Inf is the last");
   check(rises(bounds, true), "bounds that rise");
-  check(rises(buckets.map(({ value }) => value), false), "buckets that contain those before them"); // biome-ignore format: one line
+  check(
+    rises(
+      buckets.map(({ value }) => value),
+      false,
+    ),
+    "buckets that contain those before them",
+  );
   const one = (ending: string): number => {
     const found = samples.filter((sample) => sample.name === `${name}_${ending}`);
     check(found.length === 1, `one _${ending}`);
