@@ -25,6 +25,10 @@ const isHeld = "l.state operator(pg_catalog.=) any (array['held', 'revoked']::pg
 /** Of those that share a key each has a fence of its own. The row of the key itself, where a transaction has it locked, has the last of them. */
 const leaseId = "pg_catalog.concat(v.fence, case when v.mode is null then '*' end, ' ', v.key)";
 
+/** Server processes whose transaction is younger than a second. Postgres shows that to the same role, and to members of pg_read_all_stats. */
+const beginners = `array(select a.pid from pg_catalog.pg_stat_activity a
+          where a.xact_start operator(pg_catalog.>) (pg_catalog.clock_timestamp() operator(pg_catalog.-) '1 s'::pg_catalog.interval))`;
+
 export const LEASES = (most: number): string =>
   rowsOf(
     {
@@ -34,7 +38,10 @@ export const LEASES = (most: number): string =>
         `${ms("v.acquired_at")}, ${ms("v.expires_at")}, ${ms("v.free_at")}, ${ms("v.ttl")}, ${ms("v.max_hold_until")}, ${ms("v.revoked_at")}`,
         "v.waiters, v.blocking_pid, v.blocking_transaction, v.pid, v.host, v.client_address, v.application_name, v.metadata, v.acquisitions",
       ],
-      from: "leasehold.active_leases v order by v.key, v.fence",
+      // A row that a statement of a locker has locked for a moment would come and go.
+      from: `leasehold.active_leases v
+        where v.state operator(pg_catalog.<>) 'blocked' or (v.blocking_pid operator(pg_catalog.=) any (${beginners})) is not true
+        order by v.key, v.fence`,
       blocker: "v.blocking_pid",
     },
     most,

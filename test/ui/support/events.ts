@@ -27,6 +27,8 @@ export class EventReader implements AsyncDisposable {
     for (;;) {
       const event = await this.next();
       if (event.name === name && isIt(event.data as Data)) return event.data as Data;
+      const { kind, message } = event.data as { kind?: string; message?: string };
+      if (kind === "other") throw new Error(message); // a fault of ours, such as a query that is wrong
     }
   }
 

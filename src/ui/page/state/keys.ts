@@ -45,8 +45,9 @@ export function keyRows(store: Store): readonly KeyRow[] {
   const found = new Map<string, KeyRow>();
   for (const lease of store.rows("leases").values()) {
     const key = String(lease.key);
+    const row = { ...toKey(lease), isBlocked: isBlocked(store, lease) };
     const before = found.get(key);
-    found.set(key, before === undefined ? toKey(lease) : joined(before, toKey(lease)));
+    found.set(key, before === undefined ? row : joined(before, row));
   }
   const waiters = new Map<string, number>();
   for (const wait of store.rows("waits").values()) {
@@ -71,7 +72,7 @@ const nobody: Omit<KeyRow, "key"> = {
   isBlocked: false,
 };
 
-function toKey(lease: Row<"leases">): KeyRow {
+function toKey(lease: Row<"leases">): Omit<KeyRow, "isBlocked"> {
   const isHeld = lease.state === "held" || lease.state === "revoked";
   return {
     key: String(lease.key),
@@ -83,8 +84,16 @@ function toKey(lease: Row<"leases">): KeyRow {
     ttlMs: numberOf(lease.ttlMs),
     fence: textOf(lease.fence),
     waiters: 0,
-    isBlocked: lease.blockingPid !== null || lease.blockingTransaction !== null,
   };
+}
+
+/** Lockers lock rows for moments, which is nothing to see. */
+const PASSING_MS = 1_000;
+
+function isBlocked(store: Store, { blockingPid, blockingTransaction }: Row<"leases">): boolean {
+  if (blockingPid === null) return blockingTransaction !== null;
+  const since = numberOf(store.rows("blockers").get(String(blockingPid))?.transactionAt);
+  return since === null || store.at - since >= PASSING_MS;
 }
 
 export function stateOf({ state, mode }: Pick<Row<"leases">, "state" | "mode">): KeyState {
