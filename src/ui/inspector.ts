@@ -5,6 +5,7 @@ import { respond, respondJson, respondText } from "./http/respond.js";
 import { eventStream } from "./live/event-stream.js";
 import { troubleOf, Watcher } from "./live/watcher.js";
 import { metricsOf, metricsOfNothing } from "./metrics/metrics.js";
+import { RisingSums } from "./metrics/rising-sums.js";
 import { type InspectorOptions, type ResolvedInspectorOptions, resolveInspectorOptions } from "./options.js";
 import { Checks } from "./reading/checks.js";
 import { Reader } from "./reading/reader.js";
@@ -36,6 +37,7 @@ class MountedInspector implements Inspector {
   readonly #reader: Reader;
   readonly #acts: Acts;
   readonly #checks: Checks;
+  readonly #sums = new RisingSums();
   readonly #watcher: Watcher;
 
   constructor(options: ResolvedInspectorOptions) {
@@ -105,7 +107,7 @@ class MountedInspector implements Inspector {
   /** A database that cannot be read is one of the things that Prometheus is told. */
   async #metrics(): Promise<string> {
     try {
-      return metricsOf(await this.#reader.totals());
+      return metricsOf(await this.#reader.totals(), this.#sums);
     } catch (error) {
       if (error instanceof LeaseholdError) {
         return metricsOfNothing();

@@ -1,6 +1,7 @@
 import { BOUNDS_MS } from "../../observe/counters/histogram.js";
 import type { Totals, Values } from "../reading/reading.js";
 import { Exposition, type Sample } from "./exposition.js";
+import type { RisingSums } from "./rising-sums.js";
 
 /** What Prometheus reads when the database cannot be read. */
 export function metricsOfNothing(): string {
@@ -10,12 +11,12 @@ export function metricsOfNothing(): string {
 }
 
 /** All of it is of the database, and so of all processes together: let one process be asked. */
-export function metricsOf(totals: Totals): string {
+export function metricsOf(totals: Totals, sums: RisingSums): string {
   const text = new Exposition();
   up(text, 1);
   text.gauge("leasehold_read_seconds", "How long it took to read what follows.", [{ value: totals.tookMs / 1_000 }]);
   gauges(text, totals);
-  counters(text, totals.counters);
+  counters(text, totals.counters, sums);
   byPrefix(text, totals.prefixes);
   return text.toString();
 }
@@ -58,7 +59,7 @@ function gauges(text: Exposition, { now, atMs }: Totals): void {
   );
 }
 
-function counters(text: Exposition, stats: Values): void {
+function counters(text: Exposition, stats: Values, sums: RisingSums): void {
   const count = (name: string): number => Number(stats[name] ?? 0);
   const one = (name: string): readonly Sample[] => [{ value: count(name) }];
   const by = (label: string, values: Readonly<Record<string, string>>): readonly Sample[] =>
@@ -90,9 +91,15 @@ function counters(text: Exposition, stats: Values): void {
   );
   text.counter("leasehold_swept_total", "Rows that sweepers have deleted.", one("swept"));
   text.counter("leasehold_errors_total", "Errors of background work.", one("errors"));
-  histogram(text, "leasehold_wait_seconds", "How long granted calls have waited.", stats.waits, stats.waitMeanMs);
+  const histogram = (name: string, help: string, found: unknown, meanMs: unknown): void => {
+    // null before anything was counted
+    const counts = Array.isArray(found) ? found.map(Number) : [...BOUNDS_MS, Number.POSITIVE_INFINITY].map(() => 0);
+    const total = counts.reduce((sum, one) => sum + one, 0);
+    const bounds = BOUNDS_MS.map((bound) => bound / 1_000);
+    text.histogram(name, help, { counts, bounds, sum: sums.of(name, Number(meanMs ?? 0) / 1_000, total) });
+  };
+  histogram("leasehold_wait_seconds", "How long granted calls have waited.", stats.waits, stats.waitMeanMs);
   histogram(
-    text,
     "leasehold_hold_seconds",
     "How long locks were held that were released or lost.",
     stats.holds,
@@ -121,14 +128,6 @@ function byPrefix(text: Exposition, prefixes: readonly Values[]): void {
 /** Keys without a `:` have the empty prefix, which Prometheus takes for no label: a second label tells them from all the others. */
 function prefixLabels(prefix: unknown): Readonly<Record<string, string>> {
   return prefix === null ? { prefix: "", overflow: "true" } : { prefix: String(prefix) };
-}
-
-/** `found` is null before anything was counted. */
-function histogram(text: Exposition, name: string, help: string, found: unknown, meanMs: unknown): void {
-  const counts = Array.isArray(found) ? found.map(Number) : [...BOUNDS_MS, Number.POSITIVE_INFINITY].map(() => 0);
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  const bounds = BOUNDS_MS.map((bound) => bound / 1_000);
-  text.histogram(name, help, { counts, bounds, sum: (Number(meanMs ?? 0) * total) / 1_000 });
 }
 
 /** One for each value, also for those that were not found. */

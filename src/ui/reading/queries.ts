@@ -113,7 +113,7 @@ export const PREFIXES = (most: number): string =>
     {
       id: "coalesce(v.prefix, '')",
       columns: [`v.prefix, v.acquired, v.refused, v.timed_out, v.contended, v.taken_over, ${ms("v.wait_mean")}`],
-      from: "leasehold.stats_by_prefix v",
+      from: "leasehold.stats_by_prefix v order by v.acquired desc, v.prefix",
     },
     most,
   );
