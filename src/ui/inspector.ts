@@ -1,6 +1,6 @@
 import { LeaseholdError } from "../errors/errors.js";
 import { Acts } from "./acts.js";
-import { asset } from "./http/assets.js";
+import { Assets } from "./http/assets.js";
 import { respond, respondJson, respondText } from "./http/respond.js";
 import { eventStream } from "./live/event-stream.js";
 import { troubleOf, Watcher } from "./live/watcher.js";
@@ -34,6 +34,7 @@ export function createInspector(options: InspectorOptions = {}): Inspector {
 
 class MountedInspector implements Inspector {
   readonly #options: ResolvedInspectorOptions;
+  readonly #assets: Assets;
   readonly #reader: Reader;
   readonly #acts: Acts;
   readonly #checks: Checks;
@@ -43,6 +44,7 @@ class MountedInspector implements Inspector {
   constructor(options: ResolvedInspectorOptions) {
     const { target, maxRows } = options;
     this.#options = options;
+    this.#assets = new Assets(options.basePath);
     this.#acts = new Acts(options);
     this.#reader = new Reader({ target, maxRows });
     this.#checks = new Checks(this.#reader);
@@ -81,8 +83,6 @@ class MountedInspector implements Inspector {
       return respondText(405, `${method} is not for this`, { allow: isAct ? "POST" : "GET, HEAD" });
     }
     switch (path) {
-      case "":
-        return respondText(308, "the page is below", { location: `${basePath}/` });
       case "/events":
         return respond(eventStream(this.#watcher), {
           type: "text/event-stream; charset=utf-8",
@@ -99,7 +99,8 @@ class MountedInspector implements Inspector {
         return await this.#acts.sweep(request);
       default:
         return (
-          (await asset(path, request)) ?? respondText(404, "there is nothing here: is basePath where it is mounted?")
+          (await this.#assets.answer(path === "" ? "/" : path, request)) ??
+          respondText(404, "there is nothing here: is basePath where it is mounted?")
         );
     }
   }

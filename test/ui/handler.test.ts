@@ -102,11 +102,14 @@ test("what it does not have, and what is not for it", async () => {
 
 test("below a path of its own, with and without a framework that takes it off", async () => {
   await using served = open({ basePath: "/admin/locks/" });
-  const bare = await served.get("/admin/locks?x=1");
-  expect([bare.status, bare.headers.get("location")]).toEqual([308, "/admin/locks/"]);
-  for (const path of ["/admin/locks/", "/admin/locks/app.js", "/", "/app.js"]) {
+  for (const path of ["/admin/locks?x=1", "/admin/locks/", "/admin/locks/app.js", "/", "/app.js"]) {
     expect((await served.get(path)).status, path).toBe(200);
   }
+  // its links lead there from both, for some frameworks take the slash off, and some put it on
+  const links = (await (await served.get("/admin/locks")).text()).match(/(?<=(?:href|src)=")[^"]*/g) ?? [];
+  expect(links).toEqual(["/admin/locks/icon.svg", "/admin/locks/app.css", "/admin/locks/app.js"]);
+  await using odd = open({ basePath: "/a&lt;b" });
+  expect(await (await odd.get("/a&lt;b/")).text()).toContain('src="/a&amp;lt;b/app.js"');
   expect((await served.get("/admin/locksmith")).status).toBe(404);
 });
 

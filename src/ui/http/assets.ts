@@ -17,44 +17,61 @@ interface File {
   readonly packed: Map<string, Promise<Uint8Array>>;
 }
 
-let files: Promise<ReadonlyMap<string, File>> | null = null;
+/** The files of the page. They are loaded with the first that is asked for: whoever only reads metrics does without. */
+export class Assets {
+  readonly #basePath: string;
+  #files: Promise<ReadonlyMap<string, File>> | null = null;
 
-/** A file of the page. Null: there is none of this path. */
-export async function asset(path: string, request: Request): Promise<Response | null> {
-  files ??= load();
-  const file = (await files).get(path);
-  if (file === undefined) {
-    return null;
+  /** `basePath`: without a slash at its end. Empty: the files are beside the page, wherever that is. */
+  constructor(basePath: string) {
+    this.#basePath = basePath;
   }
-  const { type, tag, text } = file;
-  // It is asked for anew each time: a new version of the package has the same names.
-  const cache = "no-cache";
-  if (request.headers.get("if-none-match") === tag) {
-    return respond(null, { status: 304, type, cache, headers: { etag: tag } });
-  }
-  const encoding = encodingFor(request.headers.get("accept-encoding") ?? "");
-  const headers = { etag: tag, vary: "accept-encoding" };
-  if (encoding === null) {
-    return respond(text, { type, cache, headers });
-  }
-  const packed = (await packedOf(file, encoding)) as Uint8Array<ArrayBuffer>;
-  return respond(packed, { type, cache, headers: { ...headers, "content-encoding": encoding } });
-}
 
-/** Loaded with the first page that is asked for: whoever only reads metrics does without. */
-async function load(): Promise<ReadonlyMap<string, File>> {
-  const { page } = await import("../page.generated.js");
-  return new Map(
-    Object.entries(page).map(([name, text]): [string, File] => [
-      name === "index.html" ? "/" : `/${name}`,
-      {
-        type: types[name.split(".").at(-1) ?? ""] ?? "text/plain; charset=utf-8",
-        tag: `"${createHash("sha256").update(text).digest("base64url").slice(0, 16)}"`,
-        text,
-        packed: new Map(),
-      },
-    ]),
-  );
+  /** Null: there is no file of this path. */
+  async answer(path: string, request: Request): Promise<Response | null> {
+    this.#files ??= this.#load();
+    const file = (await this.#files).get(path);
+    if (file === undefined) {
+      return null;
+    }
+    const { type, tag, text } = file;
+    // It is asked for anew each time: a new version of the package has the same names.
+    const cache = "no-cache";
+    if (request.headers.get("if-none-match") === tag) {
+      return respond(null, { status: 304, type, cache, headers: { etag: tag } });
+    }
+    const encoding = encodingFor(request.headers.get("accept-encoding") ?? "");
+    const headers = { etag: tag, vary: "accept-encoding" };
+    if (encoding === null) {
+      return respond(text, { type, cache, headers });
+    }
+    const packed = (await packedOf(file, encoding)) as Uint8Array<ArrayBuffer>;
+    return respond(packed, { type, cache, headers: { ...headers, "content-encoding": encoding } });
+  }
+
+  async #load(): Promise<ReadonlyMap<string, File>> {
+    const { page } = await import("../page.generated.js");
+    return new Map(
+      Object.entries(page).map(([name, content]): [string, File] => {
+        const text = name === "index.html" ? this.#placed(content) : content;
+        return [
+          name === "index.html" ? "/" : `/${name}`,
+          {
+            type: types[name.split(".").at(-1) ?? ""] ?? "text/plain; charset=utf-8",
+            tag: `"${createHash("sha256").update(text).digest("base64url").slice(0, 16)}"`,
+            text,
+            packed: new Map(),
+          },
+        ];
+      }),
+    );
+  }
+
+  /** With links that lead to the files whether or not the address of the page ends with a slash: frameworks want it one way or the other. */
+  #placed(html: string): string {
+    const prefix = this.#basePath === "" ? "" : `${this.#basePath.replaceAll("&", "&amp;")}/`;
+    return html.replace(/\b(href|src)="(?=[\w-]+\.\w+")/g, (link) => `${link}${prefix}`);
+  }
 }
 
 function encodingFor(accepted: string): "br" | "gzip" | null {

@@ -32,8 +32,8 @@ describe.skipIf(browser === undefined)("the page of the inspector", () => {
     await using cluster = await startCluster();
     const server = await openClient(cluster.url);
     await server.unsafe("create database shop");
-    await server.unsafe("create role operator login superuser");
-    const url = cluster.url.replace(/\/[^/?]*(\?|$)/, "/shop$1").replace(/\/\/[^:@]*/, "//operator");
+    await server.unsafe("create role operator login superuser password 'operator'");
+    const url = `postgres://operator:operator@127.0.0.1:${cluster.port}/shop`;
     await migrate(url);
     const sql = await openClient(url);
     const scene = await openScene({ url, sql });

@@ -1,7 +1,9 @@
+import { addressOf } from "../state/address.js";
+
 /** Asks the server to do something. Resolves to what it answered, or to why it did not. */
 export async function act(path: string, body: object, token: string): Promise<{ ok: boolean; answer: unknown }> {
   try {
-    const response = await fetch(path, {
+    const response = await fetch(addressOf(path), {
       method: "POST",
       headers: { "content-type": "application/json", "x-leasehold-token": token },
       body: JSON.stringify(body),

@@ -1,4 +1,5 @@
 import type { Hello, StateMessage, Trouble } from "../../protocol.js";
+import { addressOf } from "./address.js";
 import type { Store } from "./store.js";
 
 const AGAIN_MS = 1_000;
@@ -15,7 +16,7 @@ export function connect(store: Store): void {
   };
   const open = (): void => {
     close();
-    const opened = new EventSource("events");
+    const opened = new EventSource(addressOf("events"));
     source = opened;
     opened.addEventListener("hello", ({ data }) => store.greeted(JSON.parse(data) as Hello));
     opened.addEventListener("state", ({ data }) => store.take(JSON.parse(data) as StateMessage));
@@ -38,7 +39,7 @@ export function connect(store: Store): void {
 
 async function isSignedOut(): Promise<boolean> {
   try {
-    return (await fetch("app.css", { method: "HEAD", cache: "no-store" })).status === 401;
+    return (await fetch(addressOf("app.css"), { method: "HEAD", cache: "no-store" })).status === 401;
   } catch {
     return false;
   }

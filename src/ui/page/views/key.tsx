@@ -6,6 +6,7 @@ import { Badge } from "../parts/badge.js";
 import { Command } from "../parts/copy.js";
 import { Fact, Name, Wide } from "../parts/text.js";
 import { duration, Remaining, Since } from "../parts/time.js";
+import { addressOf } from "../state/address.js";
 import { numberOf, stateOf, textOf } from "../state/keys.js";
 import { quoteArgument, quoteLiteral } from "../state/quote.js";
 import { hrefOf } from "../state/route.js";
@@ -354,7 +355,7 @@ function useCheck(name: string, isWanted: boolean, version: number): Checked | n
       return;
     }
     const stop = new AbortController();
-    fetch(`key?key=${encodeURIComponent(name)}`, { signal: stop.signal })
+    fetch(addressOf(`key?key=${encodeURIComponent(name)}`), { signal: stop.signal })
       .then((answer) => (answer.ok ? answer.json() : null))
       .then((found: Checked | null) => setChecked(found))
       .catch(() => undefined);
