@@ -18,8 +18,8 @@ import { type Block, blocksOf, readPage, userPages } from "./support/pages.js";
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
 const readme = readPage("README.md");
-/** Needs packages that are not of this project: test/libraries compiles and runs it. */
-const compiledElsewhere = ["docs/guides/nest.md"];
+/** They need packages that are not of this project: test/libraries compiles and runs them. */
+const compiledElsewhere = ["docs/guides/nest.md", "docs/guides/inspector.md"];
 const examples = userPages()
   .filter(({ path }) => !compiledElsewhere.includes(path))
   .flatMap(blocksOf)

@@ -16,15 +16,20 @@ export interface Inspector {
   readonly handle: (request: Request) => Promise<Response>;
   /** Ends its connection to the database. Whoever still looks is told nothing more. */
   close(): Promise<void>;
+  /** Calls `close`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
  * Makes an inspector: the page that `leasehold ui` shows, to mount in an application. It connects when somebody looks, and not before.
+ * Who may ask is for the application to decide, before it calls `handle`.
  *
  * ```ts
- * const inspector = createInspector({ basePath: "/locks" });
- * app.all("/locks/*", requireOperator, (context) => inspector.handle(context.req.raw));
+ * import { createServer } from "node:http";
+ * import { createInspector, toNodeHandler } from "leasehold/ui";
+ *
+ * const inspector = createInspector();
+ * createServer(toNodeHandler(inspector.handle)).listen(4747, "127.0.0.1");
  * ```
  * @throws {InvalidOptionError} which names the option, what was expected and what was given
  */

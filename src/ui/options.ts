@@ -7,9 +7,11 @@ import { checkBoolean, checkFunction, checkNames } from "../errors/option-checks
 
 /** What was done with the inspector, or tried. For a log. */
 export interface InspectorAct {
+  /** When it was asked for. */
   readonly at: Date;
   /** Who did it, as the option `actor` says; null where that is not given. */
   readonly actor: string | null;
+  /** What was asked for. */
   readonly action: "force-release" | "sweep";
   /** Null for a sweep. */
   readonly key: string | null;

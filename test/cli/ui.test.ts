@@ -1,6 +1,7 @@
 // leasehold ui: who is let in, what ends it, what it writes. What it shows is in test/ui.
 import { request as send } from "node:http";
 import { expect, test } from "vitest";
+import type { Hello } from "../../src/ui/protocol.js";
 import { CliProcess, runCli } from "../support/cli.js";
 import { cliProgram } from "../support/compiled.js";
 import { createDatabase, createRole } from "../support/database.js";
@@ -110,7 +111,7 @@ test("an act is written as one line; --read-only refuses it", async () => {
   const release = async (ui: Ui): Promise<Response> => {
     const { origin, cookie } = await ui.signIn();
     const [hello] = await readEvents(`${origin}/events`, { cookie }, ["hello"]);
-    const token = String((hello?.data as { acts: { token?: string } | null }).acts?.token);
+    const token = (hello?.data as Hello | undefined)?.acts?.token ?? "none";
     return await fetch(`${origin}/force-release`, {
       method: "POST",
       headers: { cookie, "x-leasehold-token": token, "content-type": "application/json" },

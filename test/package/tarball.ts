@@ -37,7 +37,7 @@ const allowed = [
   /^config\.schema\.json$/,
   /^man\/leasehold\.1$/,
   /^migrations\/\d{4}_\w+\.sql$/,
-  /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$|^docs\/operations\/[\w.-]+\.(json|yml)$/,
+  /^docs\/([\w-]+\/)*[\w-]+\.(md|svg)$|^docs\/guides\/images\/[\w-]+\.png$|^docs\/operations\/[\w.-]+\.(json|yml)$/,
   /^bench\/README\.md$|^examples\/(python\/\w+\.py|(store\/)?[\w-]+\.ts|store\/README\.md)$/,
   /^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/,
 ];

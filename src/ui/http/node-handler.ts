@@ -13,11 +13,7 @@ interface Routed {
 }
 
 /**
- * Makes a handler for `node:http`, Express and the like of one for `Request` and `Response`.
- *
- * ```ts
- * app.use("/locks", requireOperator, toNodeHandler(inspector.handle));
- * ```
+ * Makes a handler for `node:http`, Express and the like of one for `Request` and `Response`. Where a parser has read the body, `request.body` has what it read.
  */
 export function toNodeHandler(handle: (request: Request) => Promise<Response>): NodeHandler {
   return (request, response) => {

@@ -1,9 +1,12 @@
 // The pictures of docs/guides/inspector.md. With LEASEHOLD_SCREENSHOTS=write they are taken anew.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import type { Locker } from "../../../src/index.js";
 import { openClient } from "../../support/client.js";
 import { startCluster } from "../../support/cluster.js";
+import { openLocker } from "../../support/lockers.js";
 import { migrate } from "../../support/migrate.js";
 import { until } from "../../support/until.js";
 import { browser, openPage, shows } from "../support/open-page.js";
@@ -27,6 +30,21 @@ test("each picture that the guide shows is there, and each that is there is show
   if (!isWriting) for (const name of shown) expect(existsSync(`${folder}${name}`), name).toBe(true);
 });
 
+/** Half a minute of an application. */
+async function work(url: string): Promise<void> {
+  const lockers = Array.from({ length: 6 }, () => openLocker(url, { presence: "off", waitMs: 30_000 }));
+  const endMs = performance.now() + 40_000;
+  const worker = async (locker: Locker, n: number): Promise<void> => {
+    while (performance.now() < endMs) {
+      const key = Math.random() < 0.3 ? "order:1" : `order:${n}${Math.floor(Math.random() * 900)}`;
+      const forMs = 20 + 60 * Math.random() + 30 * Math.sin(performance.now() / 4_000);
+      await locker.withLock(key, () => sleep(forMs));
+    }
+  };
+  await Promise.all(lockers.map(worker));
+  await Promise.all(lockers.map((locker) => locker.close()));
+}
+
 describe.skipIf(browser === undefined)("the page of the inspector", () => {
   test("has a picture of each view that is not empty", async () => {
     await using cluster = await startCluster();
@@ -41,7 +59,7 @@ describe.skipIf(browser === undefined)("the page of the inspector", () => {
     await shows(row("job:backup"), "orphaned");
     await go("#/time");
     await shows(page.locator(".legend").nth(1), /granted [\d.]+\/s/);
-    if (isWriting) await page.waitForTimeout(25_000); // for lines of some length
+    if (isWriting) await work(url); // for lines that have something to say
     for (const [name, hash] of Object.entries(pictures)) {
       await page.emulateMedia({ colorScheme: name.includes("dark") ? "dark" : "light" });
       await go(hash);

@@ -11,6 +11,8 @@ export interface Line {
 }
 
 const HEIGHT = 180;
+/** Distances of the lines of a grid. */
+const WHOLE = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
 
 /** Lines over one time. What it shows last is told in words, too. */
 export function Chart({
@@ -18,11 +20,14 @@ export function Chart({
   lines,
   format,
   isLog = false,
+  isWhole = false,
 }: {
   readonly title: string;
   readonly lines: readonly Line[];
   format(value: number): string;
   readonly isLog?: boolean;
+  /** Its values are counts: there is nothing between two of them. */
+  readonly isWhole?: boolean;
 }): VNode {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -61,8 +66,13 @@ export function Chart({
         })),
       ],
       axes: [
-        { ...axis, size: 28, values: (_, ticks) => ticks.map(clock) },
-        { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : format(tick))) },
+        { ...axis, size: 30, gap: 8, values: (_, ticks) => ticks.map(clock) },
+        {
+          ...axis,
+          size: 60,
+          ...(isWhole && { incrs: WHOLE }),
+          values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : format(tick))),
+        },
       ],
     };
     const made = new uPlot(options, dataOf(lines), element);

@@ -32,6 +32,7 @@ export function OverTime({ store }: { readonly store: Store }): VNode {
         <Chart
           title="Now"
           format={count}
+          isWhole
           lines={[
             { name: "held", color: 1, series: now(1) },
             { name: "waiting", color: 2, series: now(2) },
