@@ -1,5 +1,6 @@
 // leasehold ui: who is let in, what ends it, what it writes. What it shows is in test/ui.
 import { request as send } from "node:http";
+import { hostname } from "node:os";
 import { expect, test } from "vitest";
 import type { Hello } from "../../src/ui/protocol.js";
 import { CliProcess, runCli } from "../support/cli.js";
@@ -142,6 +143,15 @@ test("what it cannot do it says: a port that is taken, one that is none, no such
   expect(await fails("--port", port)).toContain(`--port ${port} is taken`);
   expect(await fails("--port", "70000")).toContain("--port: expected a whole number of 0 to 65535, got 70000");
   expect(await fails("--port", "0", "--host", "203.0.113.1")).toContain("--host 203.0.113.1: this machine has no such");
+  await ui.end();
+});
+
+test("for all addresses of the machine, what it prints is the machine's name, and any name is answered", async () => {
+  await using ui = new Ui(["--host", "0.0.0.0"]);
+  const [link = ""] = await ui.links(1);
+  const { hostname: name, port } = new URL(link);
+  expect(name).toBe(hostname().toLowerCase());
+  expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(401);
   await ui.end();
 });
 

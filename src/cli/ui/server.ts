@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
 import { toNodeHandler } from "../../ui/http/node-handler.js";
 import { UsageError } from "../usage-error.js";
 import { Gate, type GateOptions } from "./gate.js";
@@ -13,6 +14,8 @@ export interface ServerOptions extends Omit<GateOptions, "port" | "hostnames" | 
   readonly onLink: (url: string, isFirst: boolean) => void;
 }
 
+/** Addresses for all of this machine's. A browser elsewhere needs its name. */
+const everywhere = ["0.0.0.0", "::"];
 const loopback = ["127.0.0.1", "localhost", "::1"];
 
 /** Serves the inspector to browsers. Resolves to a function that ends it. */
@@ -20,7 +23,8 @@ export async function serve({ host, port, onLink, ...options }: ServerOptions): 
   const server = createServer();
   await listen(server, host, port);
   const { port: chosen } = server.address() as AddressInfo;
-  const name = host.includes(":") ? `[${host}]` : host;
+  const named = everywhere.includes(host) ? hostname() : host;
+  const name = named.includes(":") ? `[${named}]` : named;
   const linkOf = (token: string): string => `http://${name}:${chosen}/?token=${token}`;
   const gate = new Gate({
     ...options,

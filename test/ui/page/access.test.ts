@@ -47,6 +47,18 @@ describe.skipIf(browser === undefined)("the page of the inspector", () => {
     expect(faults()).toEqual([]);
   });
 
+  test("who wants no motion sees none", async () => {
+    await using locker = openLocker(database, { presence: "off" });
+    await using _lock = await locker.acquire("still");
+    const { page, row } = await openPage(database.url);
+    const transition = () =>
+      page.evaluate("getComputedStyle(document.querySelector('.grid-shown .fill')).transitionDuration");
+    await shows(row("still"), "held");
+    expect(await transition()).toBe("1s");
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    expect(await transition()).toBe("0s");
+  });
+
   test("with the keyboard alone: to the rows, through them, into a key and back", async () => {
     expectLeft(database, "leases");
     await using locker = openLocker(database, { presence: "off" });
