@@ -69,8 +69,7 @@ class MountedInspector implements Inspector {
   };
 
   async close(): Promise<void> {
-    await this.#watcher.close();
-    await this.#reader.close();
+    await Promise.all([this.#watcher.close(), this.#reader.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

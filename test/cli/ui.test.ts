@@ -51,7 +51,7 @@ test("the printed address lets one browser in; another one is printed for the ne
   const first = await fetch(link, { redirect: "manual" });
   expect(first.status).toBe(303);
   expect(first.headers.get("location")).toBe("/");
-  expect(first.headers.get("set-cookie")).toMatch(/; HttpOnly; SameSite=Strict; Path=\/$/);
+  expect(first.headers.get("set-cookie")).toMatch(/; HttpOnly; SameSite=Lax; Path=\/$/);
   const cookie = first.headers.get("set-cookie")?.split(";")[0] ?? "";
   const page = await fetch(`${origin}/`, { headers: { cookie } });
   expect(page.status).toBe(200);

@@ -1,17 +1,22 @@
 // What the handler answers: the page and its files, the stream, errors. Frameworks are in test/libraries.
+
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { page } from "../../src/ui/page.generated.js";
-import type { Hello, StateMessage, Trouble } from "../../src/ui/protocol.js";
+import { type Hello, leaseColumns, type StateMessage, type Trouble } from "../../src/ui/protocol.js";
 import { createInspector, type InspectorOptions } from "../../src/ui.js";
 import { openSession } from "../fencing/session.js";
+import { changeUrl } from "../support/client.js";
+import { startCluster } from "../support/cluster.js";
 import { createDatabase, createEmptyDatabase, createRole } from "../support/database.js";
 import { expectLeft } from "../support/leaks.js";
 import { openLocker } from "../support/lockers.js";
 import { PostgresProxy } from "../support/proxy.js";
 import { until } from "../support/until.js";
 import { EventReader } from "./support/events.js";
+import { serveInspector } from "./support/serve.js";
 
 const database = await createDatabase();
 const { sql } = database;
@@ -207,11 +212,88 @@ test("a role without rights is told the line that gives them; then it sees all",
   expect(await (await served.get("/metrics")).text()).toContain("\nleasehold_up 1\n");
 });
 
-test("a database without the schema", async () => {
+test("a database without the schema, and one whose schema is not of this version", async () => {
   const empty = await createEmptyDatabase();
   await using served = open({ url: empty.url });
   await using events = served.events();
   expect((await events.until<Trouble>("trouble")).kind).toBe("not-migrated");
+  const old = await createDatabase();
+  await old.sql`drop view leasehold.hot_keys`;
+  await using other = open({ url: old.url });
+  await using stream = other.events();
+  expect((await stream.until<Trouble>("trouble")).kind).toBe("not-migrated");
+});
+
+test("a standby shows who holds what", async () => {
+  await using cluster = await startCluster();
+  const primary = await createDatabase({ on: cluster });
+  await using locker = openLocker(primary, { owner: "holder", presence: "off" });
+  await using lock = await locker.acquire("copied");
+  await using standby = await cluster.createStandby();
+  const url = changeUrl(primary.url, { port: standby.port });
+  await using served = open({ url });
+  await using events = served.events();
+  expect(await events.until<Hello>("hello")).toMatchObject({ isStandby: true, acts: null });
+  const isThere = ({ changes }: StateMessage) => changes.leases?.set.some(([, [key]]) => key === "copied") ?? false;
+  await events.until<StateMessage>("state", isThere);
+  expect(await (await served.get("/metrics")).text()).toContain('\nleasehold_locks_held{mode="exclusive"} 1\n');
+  expect(lock.held).toBe(true);
+  // when it becomes the primary, the page is told, over the connection that it has
+  await standby.promote();
+  await events.until<Hello>("hello", ({ isStandby, acts }) => !isStandby && acts !== null);
+});
+
+test("of metadata that is long the beginning is told", async () => {
+  await using served = open();
+  await using locker = openLocker(database, { presence: "off" });
+  await using _short = await locker.acquire("short", { metadata: { text: "x".repeat(1_900) } });
+  await using _long = await locker.acquire("long", { metadata: { text: "ü".repeat(20_000) } });
+  await using events = served.events();
+  const { changes } = await events.until<StateMessage>("state");
+  const told = new Map(changes.leases?.set.map(([, row]) => [row[0], row[leaseColumns.indexOf("metadata")]]));
+  expect(told.get("short")).toEqual({ text: "x".repeat(1_900) });
+  expect(told.get("long")).toBe(`{"text": "${"ü".repeat(1_990)}…`);
+});
+
+test("what is no request for a page is answered all the same", async () => {
+  await using served = await serveInspector({ url: database.url });
+  const { port } = new URL(served.url);
+  const answerTo = async (text: string): Promise<string> => {
+    const socket = connect(Number(port), "127.0.0.1");
+    socket.end(text);
+    let answer = "";
+    for await (const chunk of socket) answer += chunk;
+    return answer.split("\r\n", 1)[0] ?? "";
+  };
+  const request = (line: string, host = "localhost") =>
+    answerTo(`${line} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  expect(await request("GET /app.css")).toBe("HTTP/1.1 200 OK");
+  expect(await request("GET http://elsewhere/app.css")).toMatch(/^HTTP\/1.1 40[04] /);
+  expect(await request("GET /app.css", "a b")).toBe("HTTP/1.1 400 Bad Request");
+  expect(await request("GET /app.css", "[::1")).toBe("HTTP/1.1 400 Bad Request");
+  expect(await request("GET //elsewhere/app.css")).toBe("HTTP/1.1 404 Not Found");
+  expect(await request("TRACE /")).toBe("HTTP/1.1 400 Bad Request");
+  expect(await request("OPTIONS *")).toMatch(/^HTTP\/1.1 40[045] /);
+  expect(await request("DELETE /")).toBe("HTTP/1.1 405 Method Not Allowed");
+});
+
+test("closed while the database hangs and while it connects, it ends", async () => {
+  await using proxy = await PostgresProxy.start(database.url);
+  const served = open({ url: proxy.url(database.url) });
+  const events = served.events();
+  await events.until("state");
+  proxy.blackhole();
+  const asked = served.get("/key?key=a");
+  await served.inspector.close();
+  expect((await asked).status).toBe(503);
+  await expect(events.until("nothing more")).rejects.toThrow("the stream has ended");
+  const late = open({ url: proxy.url(database.url) });
+  const connecting = late.get("/key?key=a");
+  await late.inspector.close();
+  expect((await connecting).status).toBe(503);
+  expect((await late.get("/key?key=a")).status).toBe(503);
+  expect(await (await late.get("/key?key=b")).json()).toMatchObject({ message: "This inspector is closed." });
+  await events.close();
 });
 
 test("no more rows than maxRows, the first by their keys; how many hold is still counted for Prometheus", async () => {

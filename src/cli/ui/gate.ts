@@ -58,7 +58,8 @@ export class Gate {
     this.#cookies.add(cookie);
     this.#token = secret();
     this.#options.onSignIn(this.#token);
-    return found(`${this.#cookieName}=${cookie}; HttpOnly; SameSite=Strict; Path=/`);
+    // Not Strict: a link on another site leads here by a redirect, with which a browser would not send it. Acts need a token besides.
+    return found(`${this.#cookieName}=${cookie}; HttpOnly; SameSite=Lax; Path=/`);
   }
 
   #isSignedIn(request: Request): boolean {

@@ -12,9 +12,10 @@ const ANSWER_MS = 30_000;
 /** One of the rights that `leasehold.grant_...` gives. */
 export type Right = "usage" | "monitoring" | "admin";
 
-export interface QueriesOptions
-  extends Pick<ConnectOptions, "applicationName" | "trustsOwners" | "acceptsMissing" | "keepsProcess"> {
+export interface QueriesOptions extends Pick<ConnectOptions, "applicationName" | "trustsOwners" | "acceptsMissing"> {
   readonly target: ConnectionTarget;
+  /** Aborts the attempt to connect. */
+  readonly signal?: AbortSignal;
 }
 
 /** One connection for what people ask: the command line, the inspector. Each query is a transaction, for there may be a pooler in between. */
@@ -28,7 +29,7 @@ export class Queries {
   }
 
   /** @throws UnavailableError, UnsafeBackendError, NotMigratedError */
-  static async open({ target, ...options }: QueriesOptions): Promise<Queries> {
+  static async open({ target, signal, ...options }: QueriesOptions): Promise<Queries> {
     try {
       const { link, hello } = await connect({
         hosts: new HostList(target),
@@ -38,7 +39,7 @@ export class Queries {
         acceptsStandby: true,
         acceptsOld: true,
         ...options,
-        signal: null,
+        signal: signal ?? null,
       });
       return new Queries(link, hello);
     } catch (error) {

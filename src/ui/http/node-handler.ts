@@ -30,7 +30,12 @@ async function answer(
 ): Promise<void> {
   const gone = new AbortController();
   outgoing.once("close", () => gone.abort());
-  const { status, headers, body } = await handle(toRequest(incoming, gone.signal));
+  const request = toRequest(incoming, gone.signal);
+  if (request === null) {
+    outgoing.writeHead(400, { "content-type": "text/plain; charset=utf-8" }).end("This is no request for a page.\n");
+    return;
+  }
+  const { status, headers, body } = await handle(request);
   outgoing.writeHead(status, Object.fromEntries(headers));
   if (body === null || incoming.method === "HEAD") {
     await body?.cancel();
@@ -41,16 +46,22 @@ async function answer(
   await pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing);
 }
 
-function toRequest(incoming: IncomingMessage & Routed, signal: AbortSignal): Request {
+/** Null: `Request` takes no such address or method, such as CONNECT. */
+function toRequest(incoming: IncomingMessage & Routed, signal: AbortSignal): Request | null {
   const { method = "GET", headers, socket } = incoming;
   const scheme = "encrypted" in socket ? "https" : "http";
-  // Not as a base: a path that begins with two slashes would be another host.
-  const url = new URL(`${scheme}://${headers.host ?? "localhost"}${incoming.originalUrl ?? incoming.url ?? "/"}`);
+  const path = incoming.originalUrl ?? incoming.url ?? "/";
   const given = Object.entries(headers).flatMap(([name, value]): [string, string][] =>
     value === undefined || name.startsWith(":") ? [] : [[name, Array.isArray(value) ? value.join(", ") : value]],
   );
   const isEmpty = method === "GET" || method === "HEAD";
-  return new Request(url, { method, headers: given, signal, ...(!isEmpty && bodyOf(incoming)) });
+  try {
+    // Not as a base: a path that begins with two slashes would be another host.
+    const url = new URL(`${scheme}://${headers.host ?? "localhost"}${path.startsWith("/") ? path : `/${path}`}`);
+    return new Request(url, { method, headers: given, signal, ...(!isEmpty && bodyOf(incoming)) });
+  } catch {
+    return null;
+  }
 }
 
 function bodyOf(incoming: IncomingMessage & Routed): RequestInit {

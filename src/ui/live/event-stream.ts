@@ -11,7 +11,10 @@ export function eventStream(watcher: Watcher): ReadableStream<Uint8Array> {
     {
       start(controller) {
         const viewer: Viewer = {
-          send: (event, data) => controller.enqueue(encoder.encode(`event: ${event}\ndata: ${data}\n\n`)),
+          send: (event, data) => {
+            if (controller.desiredSize !== null)
+              controller.enqueue(encoder.encode(`event: ${event}\ndata: ${data}\n\n`));
+          },
           get isReady() {
             return (controller.desiredSize ?? 0) > 0;
           },

@@ -9,6 +9,8 @@ import { History } from "./history.js";
 
 /** Two looks begin so far apart, and more where a look takes longer than half of it. */
 const EVERY_MS = 1_000;
+/** After failures looks come later and later, but no later than this: a server's log need not fill with a wrong password. */
+const MOST_REST_MS = 10_000;
 /** Lockers write their counters every ten seconds. */
 const COUNTERS_EVERY = 5;
 /** An hour of both. */
@@ -19,7 +21,7 @@ const LINGER_MS = 5_000;
 
 /** One browser. */
 export interface Viewer {
-  /** An event and its data, as JSON text. */
+  /** An event and its data, as JSON text. Never throws. */
   send(event: "hello" | "state" | "trouble", data: string): void;
   /** Whether the last that was sent has been taken. Else the next state is left out, and a whole one follows later. */
   readonly isReady: boolean;
@@ -54,6 +56,8 @@ export class Watcher {
   #timer: Timer | null = null;
   #looking: Promise<void> | null = null;
   #looks = 0;
+  /** One after the other. */
+  #failures = 0;
   /** When the last look began. */
   #lookedMs = Number.NEGATIVE_INFINITY;
   #isClosed = false;
@@ -119,13 +123,18 @@ export class Watcher {
     this.#lookedMs = monotonicNowMs();
     try {
       this.#take(await this.#reader.read(withCounters));
+      this.#failures = 0;
     } catch (error) {
       this.#tell(error);
+      this.#failures += 1;
     }
     this.#looks += 1;
     this.#looking = null;
     const tookMs = monotonicNowMs() - this.#lookedMs;
-    this.#lookIn(this.#viewers.size === 0 ? LINGER_MS : Math.max(this.#everyMs - tookMs, tookMs));
+    const restMs = Math.max(this.#everyMs - tookMs, tookMs);
+    this.#lookIn(
+      this.#viewers.size === 0 ? LINGER_MS : Math.min(restMs * 2 ** Math.max(0, this.#failures - 1), MOST_REST_MS),
+    );
   }
 
   #take(reading: Reading): void {
@@ -178,7 +187,9 @@ export class Watcher {
     this.#last = null;
     this.#trouble = JSON.stringify(troubleOf(error));
     for (const viewer of this.#viewers.keys()) {
-      viewer.send("trouble", this.#trouble);
+      if (viewer.isReady) {
+        viewer.send("trouble", this.#trouble);
+      }
       this.#viewers.set(viewer, false);
     }
   }

@@ -155,7 +155,7 @@ function Status({ store, now }: { readonly store: Store; readonly now: number })
     const titles = {
       disconnected: "Postgres cannot be reached.",
       "no-rights": "This role may not look.",
-      "not-migrated": "There are no leases in this database.",
+      "not-migrated": "The schema is not there, or of another version.",
       other: "It cannot be read.",
     };
     return (

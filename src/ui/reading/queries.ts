@@ -25,6 +25,10 @@ const isHeld = "l.state operator(pg_catalog.=) any (array['held', 'revoked']::pg
 /** Of those that share a key each has a fence of its own. The row of the key itself, where a transaction has it locked, has the last of them. */
 const leaseId = "pg_catalog.concat(v.fence, case when v.mode is null then '*' end, ' ', v.key)";
 
+/** It may have 64 KiB, for each of thousands of leases: of what is long the beginning is told, as text. */
+const metadata = `case when pg_catalog.length(v.metadata::pg_catalog.text) operator(pg_catalog.<=) 2000 then v.metadata
+          else pg_catalog.to_jsonb(pg_catalog.concat(pg_catalog.left(v.metadata::pg_catalog.text, 2000), '…')) end`;
+
 /** Server processes whose transaction is younger than a second. Postgres shows that to the same role, and to members of pg_read_all_stats. */
 const beginners = `array(select a.pid from pg_catalog.pg_stat_activity a
           where a.xact_start operator(pg_catalog.>) (pg_catalog.clock_timestamp() operator(pg_catalog.-) '1 s'::pg_catalog.interval))`;
@@ -36,7 +40,7 @@ export const LEASES = (most: number): string =>
       columns: [
         "v.key, v.state, v.mode, v.weight, v.capacity, v.fence::pg_catalog.text, v.owner, v.session_id, v.is_session_alive",
         `${ms("v.acquired_at")}, ${ms("v.expires_at")}, ${ms("v.free_at")}, ${ms("v.ttl")}, ${ms("v.max_hold_until")}, ${ms("v.revoked_at")}`,
-        "v.waiters, v.blocking_pid, v.blocking_transaction, v.pid, v.host, v.client_address, v.application_name, v.metadata, v.acquisitions",
+        `v.waiters, v.blocking_pid, v.blocking_transaction, v.pid, v.host, v.client_address, v.application_name, ${metadata}, v.acquisitions`,
       ],
       // A row that a statement of a locker has locked for a moment would come and go.
       from: `leasehold.active_leases v
@@ -151,8 +155,9 @@ export const TOTALS: string = `with
     'sessionsGone', (select pg_catalog.count(*) from s where not s.is_alive),
     'oldestHeartbeat', (select ${ms("pg_catalog.min(s.seen_at)")} from s where s.is_alive))::pg_catalog.text as row`;
 
-/** The clock of the server, in milliseconds. */
-export const NOW: string = `select ${ms("pg_catalog.clock_timestamp()")}::pg_catalog.text as now`;
+/** The clock of the server, in milliseconds; and whether it is a standby, which may become the primary. */
+export const NOW: string = `select ${ms("pg_catalog.clock_timestamp()")}::pg_catalog.text as now,
+  pg_catalog.pg_is_in_recovery() as standby`;
 
 /** What is known of these server processes. Postgres shows most of it to the same role, and to members of pg_read_all_stats. */
 export const BLOCKERS: string = `select a.pid::pg_catalog.text as id, pg_catalog.json_build_array(

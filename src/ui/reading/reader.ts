@@ -1,4 +1,5 @@
 import type { ConnectionTarget } from "../../config/connection-url.js";
+import { ClosedError } from "../../errors/errors.js";
 import type { Row } from "../../postgres/connection/link.js";
 import { Queries } from "../../postgres/connection/queries.js";
 import { monotonicNowMs, startTimer, type Timer } from "../../runtime/clock.js";
@@ -36,6 +37,7 @@ export class Reader {
   readonly #options: ReaderOptions;
   readonly #fast: readonly string[];
   readonly #slow: readonly string[];
+  readonly #closed = new AbortController();
   #queries: Promise<Queries> | null = null;
   #calls = 0;
   /** Until the connection is closed. */
@@ -72,14 +74,16 @@ export class Reader {
         deadlocks: toRows(deadlocks ?? []),
       };
       const { hello } = queries;
+      const isStandby = now?.[0]?.standby === true;
       return {
         hello: {
           database: hello.database,
           role: hello.role,
           serverVersion: hello.serverVersion,
-          isStandby: hello.isStandby,
+          isStandby,
         },
-        isAdmin: stats?.[0] === undefined ? null : stats[0].admin === true,
+        // nothing can be done on a standby
+        isAdmin: stats?.[0] === undefined ? null : stats[0].admin === true && !isStandby,
         atMs: Number(now?.[0]?.now),
         sections: {
           ...found,
@@ -115,7 +119,13 @@ export class Reader {
     return await this.#using(async (queries) => String((await queries.query(CHECK, [key], "monitoring"))[0]?.row));
   }
 
+  /** What is on its way ends within a second, and nothing is asked any more. */
   async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#disconnect();
+  }
+
+  async #disconnect(): Promise<void> {
     this.#idle?.cancel();
     const queries = this.#queries;
     this.#queries = null;
@@ -123,10 +133,11 @@ export class Reader {
   }
 
   async #using<Value>(work: (queries: Queries) => Promise<Value>): Promise<Value> {
-    this.#queries ??= Queries.open({
-      target: this.#options.target(),
-      applicationName: "leasehold inspector",
-    });
+    const { signal } = this.#closed;
+    if (signal.aborted) {
+      throw new ClosedError({ message: "This inspector is closed." });
+    }
+    this.#queries ??= Queries.open({ target: this.#options.target(), applicationName: "leasehold inspector", signal });
     const opening = this.#queries;
     this.#calls += 1;
     this.#idle?.cancel();
@@ -135,13 +146,13 @@ export class Reader {
     } catch (error) {
       // Whatever it was, the next call asks on a new connection: rights and schemas are looked at when one is made.
       if (this.#queries === opening) {
-        await this.close();
+        await this.#disconnect();
       }
       throw error;
     } finally {
       this.#calls -= 1;
       if (this.#calls === 0 && this.#queries !== null) {
-        this.#idle = startTimer(IDLE_MS, () => void this.close());
+        this.#idle = startTimer(IDLE_MS, () => void this.#disconnect());
       }
     }
   }

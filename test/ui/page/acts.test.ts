@@ -49,6 +49,25 @@ describe.skipIf(browser === undefined)("the page of the inspector", () => {
     expect(faults()).toEqual([]);
   });
 
+  test("a key that changes hands while the question is asked: nobody else's lock is taken", async () => {
+    await using locker = openLocker(database, { owner: "first", presence: "off" });
+    const first = await locker.acquire("moves");
+    const { page, acts, faults } = await openPage(database.url, "#/key/moves");
+    await page.getByRole("button", { name: "Release by force" }).click();
+    await shows(page.locator("dialog"), "moves is taken from first.");
+    await first.release();
+    await using second = await locker.acquire("moves", { owner: "second" });
+    await shows(page.locator("dialog"), "moves has another holder now");
+    expect(await page.getByRole("button", { name: "Take it away" }).isDisabled()).toBe(true);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "Release by force" }).click();
+    await shows(page.locator("dialog"), "moves is taken from second.");
+    await page.keyboard.press("Escape");
+    expect(acts).toEqual([]);
+    expect(second.held).toBe(true);
+    expect(faults()).toEqual([]);
+  });
+
   test("of several who share a key, one can be chosen", async () => {
     await using one = openLocker(database, { owner: "one", presence: "off" });
     await using two = openLocker(database, { owner: "two", presence: "off" });

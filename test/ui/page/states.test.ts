@@ -25,7 +25,7 @@ describe.skipIf(browser === undefined)("the page of the inspector", () => {
 
     const empty = await createEmptyDatabase();
     const second = await openPage(empty.url);
-    await shows(second.page.locator(".banner"), "There are no leases in this database.");
+    await shows(second.page.locator(".banner"), "The schema is not there, or of another version.");
     await shows(second.page.locator(".banner"), "npx leasehold migrate");
     expect(await violations(second.page)).toEqual([]);
     expect(second.faults()).toEqual([]);

@@ -169,7 +169,8 @@ test("when it cannot look it says why, and what helps; then all begins anew", as
     reader.reply = () => {
       throw error;
     };
-    await clock.pass(1_000);
+    const { length } = viewer.told;
+    while (viewer.told.length === length) await clock.pass(100);
     expect(viewer.told.at(-1)?.event).toBe("trouble");
     return viewer.told.at(-1)?.data;
   };
@@ -191,11 +192,38 @@ test("when it cannot look it says why, and what helps; then all begins anew", as
   expect(late.events).toBe("trouble");
 
   reader.reply = () => reading({ leases: leases({ key: "a", fence: "1" }) });
-  await clock.pass(1_000);
+  const { length } = viewer.told;
+  while (viewer.told.length === length) await clock.pass(100);
   expect(viewer.events).toMatch(/trouble hello state$/);
   expect(viewer.last).toMatchObject({ isWhole: true, events: [] }); // it is not known what has happened meanwhile
   expect(late.events).toBe("trouble hello state");
   expect(reader.asked.at(-1)).toBe(true);
+  await watcher.close();
+});
+
+test("after failures it looks less and less often, up to every ten seconds; after a success as before", async () => {
+  const { reader, watcher } = open();
+  const slow = new Seen();
+  slow.isReady = false;
+  watcher.add(slow);
+  reader.reply = () => {
+    throw new UnavailableError({ message: "no connection" });
+  };
+  await clock.pass(0);
+  const gaps: number[] = [];
+  for (let lastMs = clock.monotonicMs; gaps.length < 7; ) {
+    const { length } = reader.asked;
+    while (reader.asked.length === length) await clock.pass(100);
+    gaps.push(clock.monotonicMs - lastMs);
+    lastMs = clock.monotonicMs;
+  }
+  expect(gaps).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]);
+  expect(slow.told).toEqual([]); // what it does not read is not heaped up
+  reader.reply = () => reading();
+  await clock.pass(10_000);
+  const { length } = reader.asked;
+  await clock.pass(5_000);
+  expect(reader.asked.length - length).toBe(5);
   await watcher.close();
 });
 

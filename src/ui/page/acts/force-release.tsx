@@ -51,14 +51,14 @@ export function ForceRelease({
             <strong>
               <Name>{name}</Name>
             </strong>{" "}
-            is taken from{" "}
+            {meant.length === 0 ? "has another holder now, or none: close this, and look again." : "is taken from "}
             {meant.map(({ id, owner }, index) => (
               <span key={id}>
                 {index > 0 && ", "}
                 <Name>{textOf(owner)}</Name>
               </span>
             ))}
-            .
+            {meant.length > 0 && "."}
           </p>
           {holders.length > 1 && (
             <label class="choice">
@@ -105,7 +105,7 @@ export function ForceRelease({
             <button
               type="button"
               class="danger"
-              disabled={isBusy || (isImmediate && !isAware)}
+              disabled={isBusy || meant.length === 0 || (isImmediate && !isAware)}
               onClick={() => void release()}
             >
               {isBusy ? "Releasing…" : isImmediate ? "Free it at once" : "Take it away"}

@@ -25,6 +25,7 @@ export function connect(store: Store): void {
       // Opened anew by hand: a browser gives up for good when an answer is not the one that it expects.
       close();
       void isSignedOut().then((isOut) => {
+        if (source !== null || document.hidden) return;
         store.connected(isOut ? "signed-out" : "silent");
         timer = window.setTimeout(open, AGAIN_MS);
       });

@@ -28,7 +28,10 @@ export function Graph({ store, now }: { readonly store: Store; readonly now: num
     <section class="view view-graph" aria-labelledby="graph-title">
       <h2 id="graph-title">Who waits for whom</h2>
       {deadlocks.length > 0 && (
-        <div class="deadlocks" role="alert">
+        <div class="deadlocks">
+          <p class="unseen" role="alert">
+            There is a deadlock.
+          </p>
           <h3>{deadlocks.length === 1 ? "A deadlock" : `${deadlocks.length} deadlocks`}</h3>
           {deadlocks.map((deadlock) => (
             <Deadlock key={deadlock.id} deadlock={deadlock} now={now} />

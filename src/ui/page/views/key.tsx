@@ -30,7 +30,7 @@ export function KeyView({
   const events = store.events.filter(({ key }) => key === name).reverse();
   const checked = useCheck(name, holders.length === 0 && store.connection === "live", store.version);
   const blockers = blockersOf(store, holders, line, checked);
-  const isTaken = holders.some(({ state }) => state === "held" || state === "revoked" || state === "cooling");
+  const isTaken = holders.some(isTaking);
   return (
     <section class="view view-key" aria-labelledby="key-title">
       <p class="back">
@@ -58,7 +58,7 @@ export function KeyView({
       {isReleasing && store.hello?.acts && (
         <ForceRelease
           name={name}
-          holders={holders}
+          holders={holders.filter(isTaking)}
           now={now}
           token={store.hello.acts.token}
           onClose={() => setReleasing(false)}
@@ -108,9 +108,14 @@ export function KeyView({
   );
 }
 
+/** What a release by force ends. */
+function isTaking({ state }: Row<"leases">): boolean {
+  return state === "held" || state === "revoked" || state === "cooling";
+}
+
 function Holder({ holder, now }: { readonly holder: Row<"leases">; readonly now: number }): VNode {
   const { state, owner, fence, acquiredAt, expiresAt, freeAt, ttlMs, maxHoldUntil, capacity, weight } = holder;
-  const metadata = holder.metadata === null ? null : JSON.stringify(holder.metadata, null, 2);
+  const metadata = metadataOf(holder);
   const isHolding = state === "held" || state === "revoked";
   return (
     <article class="card">
@@ -161,6 +166,11 @@ function Holder({ holder, now }: { readonly holder: Row<"leases">; readonly now:
       )}
     </article>
   );
+}
+
+/** As it was given; text where it is only a part, or a text. */
+function metadataOf({ metadata }: Row<"leases">): string | null {
+  return typeof metadata === "string" || metadata === null ? metadata : JSON.stringify(metadata, null, 2);
 }
 
 const places = [

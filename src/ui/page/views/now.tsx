@@ -101,7 +101,7 @@ export function Now({
               </button>
             ))}
         </fieldset>
-        <p class="total" role="status">
+        <p class="total">
           {rows.length === all.length ? `${all.length} keys` : `${rows.length} of ${all.length} keys`}
         </p>
       </div>
