@@ -108,12 +108,24 @@ export const inspector: readonly Mutant[] = [
   {
     name: "inspector: after an outage only what has changed is told",
     file: "src/ui/live/watcher.ts",
+    edits: [["      this.#viewers.set(viewer, false);\n    }\n  }\n", "    }\n  }\n"]],
+    tests: watcher,
+  },
+  {
+    name: "inspector: troubles are heaped up for a browser that does not read",
+    file: "src/ui/live/watcher.ts",
     edits: [
       [
-        '      viewer.send("trouble", this.#trouble);\n      this.#viewers.set(viewer, false);\n',
+        '      if (viewer.isReady) {\n        viewer.send("trouble", this.#trouble);\n      }\n',
         '      viewer.send("trouble", this.#trouble);\n',
       ],
     ],
+    tests: watcher,
+  },
+  {
+    name: "inspector: it looks as often when it cannot",
+    file: "src/ui/live/watcher.ts",
+    edits: [["2 ** Math.max(0, this.#failures - 1)", "1"]],
     tests: watcher,
   },
   {
@@ -163,8 +175,32 @@ export const inspector: readonly Mutant[] = [
   {
     name: "inspector: a connection that failed is used again",
     file: "src/ui/reading/reader.ts",
-    edits: [["      if (this.#queries === opening) {\n        await this.close();\n      }\n", ""]],
+    edits: [["      if (this.#queries === opening) {\n        await this.#disconnect();\n      }\n", ""]],
     tests: handler,
+  },
+  {
+    name: "inspector: a row that is locked for a moment comes and goes",
+    file: "src/ui/reading/queries.ts",
+    edits: [["operator(pg_catalog.<>) 'blocked' or (", "operator(pg_catalog.<>) 'blocked' or true or ("]],
+    tests: handler,
+  },
+  {
+    name: "inspector: all of each lease's metadata is told",
+    file: "src/ui/reading/queries.ts",
+    edits: [["operator(pg_catalog.<=) 2000", "operator(pg_catalog.<=) 2000000"]],
+    tests: handler,
+  },
+  {
+    name: "inspector: acts are offered on a standby",
+    file: "src/ui/reading/reader.ts",
+    edits: [["stats[0].admin === true && !isStandby", "stats[0].admin === true"]],
+    tests: handler,
+  },
+  {
+    name: "metrics: the sum of a histogram falls",
+    file: "src/ui/metrics/rising-sums.ts",
+    edits: [["Math.max(before.sum, mean * count)", "mean * count"]],
+    tests: ["test/unit/ui/rising-sums.test.ts"],
   },
   {
     name: "inspector: metrics fail when the database does",
