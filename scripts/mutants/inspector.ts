@@ -125,7 +125,7 @@ export const inspector: readonly Mutant[] = [
   {
     name: "inspector: it looks as often when it cannot",
     file: "src/ui/live/watcher.ts",
-    edits: [["2 ** Math.max(0, this.#failures - 1)", "1"]],
+    edits: [["Math.max(restMs, patienceMs)", "restMs"]],
     tests: watcher,
   },
   {

@@ -88,7 +88,8 @@ class MountedInspector implements Inspector {
     }
     switch (path) {
       case "/events":
-        return respond(eventStream(this.#watcher), {
+        // whoever only asks for the head would never end a stream
+        return respond(method === "HEAD" ? null : eventStream(this.#watcher), {
           type: "text/event-stream; charset=utf-8",
           cache: "no-store, no-transform",
           headers: { "x-accel-buffering": "no" },

@@ -116,6 +116,7 @@ test("below a path of its own, with and without a framework that takes it off", 
   await using odd = open({ basePath: "/a&lt;b" });
   expect(await (await odd.get("/a&lt;b/")).text()).toContain('src="/a&amp;lt;b/app.js"');
   expect((await served.get("/admin/locksmith")).status).toBe(404);
+  expect((await served.get("/events", { method: "HEAD" })).body).toBeNull();
 });
 
 test("options that are wrong are refused when it is made", () => {

@@ -132,9 +132,8 @@ export class Watcher {
     this.#looking = null;
     const tookMs = monotonicNowMs() - this.#lookedMs;
     const restMs = Math.max(this.#everyMs - tookMs, tookMs);
-    this.#lookIn(
-      this.#viewers.size === 0 ? LINGER_MS : Math.min(restMs * 2 ** Math.max(0, this.#failures - 1), MOST_REST_MS),
-    );
+    const patienceMs = this.#failures === 0 ? 0 : Math.min(this.#everyMs * 2 ** (this.#failures - 1), MOST_REST_MS);
+    this.#lookIn(this.#viewers.size === 0 ? LINGER_MS : Math.max(restMs, patienceMs));
   }
 
   #take(reading: Reading): void {
