@@ -23,13 +23,14 @@ import type { Reading, Rows, Totals, Values } from "./reading.js";
 /** What has no more than a few rows by itself. */
 const FEW = 1_000;
 const MOST_PREFIXES = 1_000;
-/** How long a connection is kept that nobody needs. */
 const IDLE_MS = 30_000;
 
 export interface ReaderOptions {
   readonly target: () => ConnectionTarget;
   /** Rows of each kind that are read at most. */
   readonly maxRows: number;
+  /** How long a connection is kept that nobody needs. Default 30,000. */
+  readonly idleMs?: number;
 }
 
 /** Reads the views, over one connection that is made when it is needed, and closed when it has not been for a while. */
@@ -152,7 +153,7 @@ export class Reader {
     } finally {
       this.#calls -= 1;
       if (this.#calls === 0 && this.#queries !== null) {
-        this.#idle = startTimer(IDLE_MS, () => void this.#disconnect());
+        this.#idle = startTimer(this.#options.idleMs ?? IDLE_MS, () => void this.#disconnect());
       }
     }
   }

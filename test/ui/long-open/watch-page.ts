@@ -11,8 +11,8 @@ export interface Sample {
   readonly heapBytes: number;
   readonly nodes: number;
   readonly listeners: number;
-  /** Rows that the page has, in the document or not. */
-  readonly rows: string;
+  /** Keys that the page has, in the document or not. */
+  readonly keys: number;
 }
 
 export interface WatchOptions {
@@ -41,7 +41,7 @@ export async function watchPage(page: Page, locker: Locker, options: WatchOption
         heapBytes: metricOf("JSHeapUsedSize"),
         nodes: metricOf("Nodes"),
         listeners: metricOf("JSEventListeners"),
-        rows: await page.locator(".total").innerText(),
+        keys: Number.parseInt(await page.locator(".total").innerText(), 10),
       };
       samples.push(sample);
       onSample?.(sample);
@@ -60,4 +60,10 @@ async function change(locker: Locker, signal: AbortSignal): Promise<void> {
     await sleep(700, undefined, { signal }).catch(() => undefined);
     await Promise.all(locks.map((lock) => lock.release()));
   }
+}
+
+/** The most of each that several samples have: between two rounds a page has next to no rows. */
+export function most(samples: readonly Sample[]): Pick<Sample, "heapBytes" | "nodes" | "listeners"> {
+  const of = (name: "heapBytes" | "nodes" | "listeners"): number => Math.max(...samples.map((sample) => sample[name]));
+  return { heapBytes: of("heapBytes"), nodes: of("nodes"), listeners: of("listeners") };
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { createDatabase } from "../../support/database.js";
 import { openLocker } from "../../support/lockers.js";
-import { watchPage } from "../long-open/watch-page.js";
+import { most, watchPage } from "../long-open/watch-page.js";
 import { browser, openPage } from "../support/open-page.js";
 
 const database = await createDatabase();
@@ -12,11 +12,11 @@ describe.skipIf(browser === undefined)("the page of the inspector", () => {
     await using locker = openLocker(database, { presence: "off", keepAlive: false });
     const { page, faults } = await openPage(database.url);
     const samples = await watchPage(page, locker, { seconds: 24, everySeconds: 4 });
-    const [first, last] = [samples[1], samples.at(-1)];
-    expect(first?.rows).toMatch(/^\d{2,4} keys$/);
-    expect(last?.heapBytes).toBeLessThan(Number(first?.heapBytes) + 4_000_000);
-    expect(last?.nodes).toBeLessThan(Number(first?.nodes) * 1.5 + 500);
-    expect(last?.listeners).toBeLessThan(Number(first?.listeners) * 1.5 + 100);
+    const [early, late] = [most(samples.slice(1, 3)), most(samples.slice(-2))];
+    expect(Math.max(...samples.map(({ keys }) => keys))).toBeGreaterThan(100);
+    expect(late.heapBytes).toBeLessThan(early.heapBytes + 4_000_000);
+    expect(late.nodes).toBeLessThan(early.nodes * 1.5 + 500);
+    expect(late.listeners).toBeLessThan(early.listeners * 1.5 + 100);
     expect(faults()).toEqual([]);
   });
 });

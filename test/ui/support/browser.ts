@@ -14,6 +14,9 @@ export async function findBrowser(): Promise<string | undefined> {
   return (await findProgram("chromium")) ?? (await findProgram("google-chrome"));
 }
 
+/** On a busy machine a click may have to wait. */
+const PATIENCE_MS = 120_000;
+
 /** A page, and what went wrong on it: whoever closes it is told. */
 export class OpenPage implements AsyncDisposable {
   readonly name = "a browser";
@@ -45,12 +48,14 @@ export class OpenPage implements AsyncDisposable {
     const browser = await chromium.launch({
       executablePath: program,
       args: ["--disable-dev-shm-usage", "--enable-precise-memory-info", ...(isRoot ? ["--no-sandbox"] : [])],
+      timeout: PATIENCE_MS,
       handleSIGINT: false,
       handleSIGTERM: false,
       handleSIGHUP: false,
     });
     const context = await browser.newContext({ viewport: { width: 1_200, height: 760 }, ...options });
     const page = new OpenPage(browser, await context.newPage(), new URL(url).origin);
+    page.page.setDefaultTimeout(PATIENCE_MS);
     await page.page.goto(url);
     return page;
   }
