@@ -63,6 +63,11 @@ async function openScene(): Promise<AsyncDisposable & { readonly fence: bigint }
   return { fence, [Symbol.asyncDispose]: close };
 }
 
+/** Ends it, as Ctrl-C does, when it has printed its address. The port of the example may be somebody's. */
+function untilAddress(_: string, _port: string | undefined, rest: string): string {
+  return `coproc leasehold ui --port 0${rest}; ui=$COPROC_PID; read -r line <&"\${COPROC[0]}"; echo "$line"; kill -INT $ui; wait $ui`;
+}
+
 const commands = await allCommands();
 const examples = commands.flatMap(({ name, examples }) => examples.map(({ text, call }) => ({ name, text, call })));
 
@@ -80,8 +85,12 @@ test.each(examples)("$call", async ({ name, call }) => {
   const line = call
     .replace("--grant-to app", `--grant-to ${role.name}`)
     .replace(/--fence \d+/, `--fence ${scene?.fence}`)
-    .replace(/^leasehold watch$/, "leasehold watch | head -n 1"); // it goes on until somebody stops it
+    .replace(/^leasehold watch$/, "leasehold watch | head -n 1") // it goes on until somebody stops it
+    .replace(/^leasehold ui( --port 0)?(.*)$/, untilAddress); // so does this one
   const { code, stdout, stderr } = await typeIn(line);
-  expect({ code, stderr: stderr.replace(/^(Keys that match|\d+ not shown).*\n/, "") }).toEqual({ code: 0, stderr: "" });
+  expect({ code, stderr: stderr.replace(/^(Keys that match|\d+ not shown|Open it in a browser).*\n/, "") }).toEqual({
+    code: 0,
+    stderr: "",
+  });
   if (!/>|source/.test(call)) expect(stdout).not.toBe("");
 });
