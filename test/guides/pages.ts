@@ -19,7 +19,9 @@ export interface Page {
 
 /** Those that another test compiles and runs. */
 const others: ReadonlySet<string> = new Set(
-  ["bun-and-deno", "guarded-writes", "install", "nest", "next", "trust"].map((name) => `docs/guides/${name}.md`),
+  ["bun-and-deno", "guarded-writes", "inspector", "install", "nest", "next", "trust"].map(
+    (name) => `docs/guides/${name}.md`,
+  ),
 );
 
 export const pages: readonly Page[] = [...markdownIn("docs/guides"), ...markdownIn("docs/coming-from"), "docs/faq.md"]
@@ -27,7 +29,9 @@ export const pages: readonly Page[] = [...markdownIn("docs/guides"), ...markdown
   .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 
 function markdownIn(folder: string): string[] {
-  return readdirSync(join(root, folder)).map((name) => `${folder}/${name}`);
+  return readdirSync(join(root, folder))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `${folder}/${name}`);
 }
 
 export interface Block {

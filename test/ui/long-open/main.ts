@@ -5,7 +5,7 @@ import { createLocker } from "../../../src/index.js";
 import { startCluster } from "../../support/cluster.js";
 import { migrate } from "../../support/migrate.js";
 import { runToEnd } from "../../support/run-to-end.js";
-import { findBrowser, OpenPage } from "../support/browser.js";
+import { findBrowser, launch, OpenPage } from "../support/browser.js";
 import { serveInspector } from "../support/serve.js";
 import { KEYS, most, type Sample, watchPage } from "./watch-page.js";
 
@@ -26,7 +26,9 @@ async function run(): Promise<boolean> {
   await migrate(cluster.url);
   await using locker = createLocker({ url: cluster.url, presence: "off", keepAlive: false, waitMs: 60_000 });
   await using served = await serveInspector({ url: cluster.url });
-  await using opened = await OpenPage.open(program, `${served.url}/`);
+  const browser = await launch(program);
+  await using _closing = { [Symbol.asyncDispose]: () => browser.close() };
+  await using opened = await OpenPage.open(browser, `${served.url}/`);
   console.log(`${KEYS} keys change hands every second, for ${minutes} minutes`);
   const samples = await watchPage(opened.page, locker, { seconds: minutes * 60, everySeconds: 30, onSample: tell });
   const [early, late] = [most(samples.slice(1, 4)), most(samples.slice(-3))];

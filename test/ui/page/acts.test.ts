@@ -3,12 +3,14 @@ import { describe, expect, test } from "vitest";
 import { createDatabase, createRole } from "../../support/database.js";
 import { openLocker } from "../../support/lockers.js";
 import { until } from "../../support/until.js";
-import { browser, openPage, shows, violations } from "../support/open-page.js";
+import { hasBrowser, shows, useBrowser, violations } from "../support/open-page.js";
 
 const database = await createDatabase();
 const { sql } = database;
 
-describe.skipIf(browser === undefined)("the page of the inspector", () => {
+describe.skipIf(!hasBrowser)("the page of the inspector", () => {
+  const openPage = useBrowser();
+
   test("a release by force: says what it does and when, wants to be confirmed, tells what came of it", async () => {
     await using locker = openLocker(database, { owner: "holder", presence: "off" });
     const lock = await locker.acquire("forced", { ttlMs: 60_000, keepAlive: false });

@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import { createDatabase } from "../../support/database.js";
 import { openLocker } from "../../support/lockers.js";
 import { most, watchPage } from "../long-open/watch-page.js";
-import { browser, openPage } from "../support/open-page.js";
+import { hasBrowser, useBrowser } from "../support/open-page.js";
 
 const database = await createDatabase();
 
-describe.skipIf(browser === undefined)("the page of the inspector", () => {
+describe.skipIf(!hasBrowser)("the page of the inspector", () => {
+  const openPage = useBrowser();
+
   test("open while a thousand keys change hands every second, it needs no more than at first", async () => {
     await using locker = openLocker(database, { presence: "off", keepAlive: false });
     const { page, faults } = await openPage(database.url);

@@ -2,11 +2,13 @@
 import { describe, expect, test } from "vitest";
 import { createDatabase } from "../../support/database.js";
 import { openLocker } from "../../support/lockers.js";
-import { browser, openPage, shows } from "../support/open-page.js";
+import { hasBrowser, shows, useBrowser } from "../support/open-page.js";
 
 const database = await createDatabase();
 
-describe.skipIf(browser === undefined)("the page of the inspector", () => {
+describe.skipIf(!hasBrowser)("the page of the inspector", () => {
+  const openPage = useBrowser();
+
   test("nothing of it can be made to run: keys, owners, hosts and metadata that try", async () => {
     const evil = [
       `<img src=x onerror="window.hurt=1">`,

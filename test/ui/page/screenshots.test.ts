@@ -9,7 +9,7 @@ import { startCluster } from "../../support/cluster.js";
 import { openLocker } from "../../support/lockers.js";
 import { migrate } from "../../support/migrate.js";
 import { until } from "../../support/until.js";
-import { browser, openPage, shows } from "../support/open-page.js";
+import { hasBrowser, shows, useBrowser } from "../support/open-page.js";
 import { openScene } from "../support/scene.js";
 
 const folder = fileURLToPath(new URL("../../../docs/guides/images/", import.meta.url));
@@ -45,7 +45,9 @@ async function work(url: string): Promise<void> {
   await Promise.all(lockers.map((locker) => locker.close()));
 }
 
-describe.skipIf(browser === undefined)("the page of the inspector", () => {
+describe.skipIf(!hasBrowser)("the page of the inspector", () => {
+  const openPage = useBrowser();
+
   test("has a picture of each view that is not empty", async () => {
     await using cluster = await startCluster();
     const server = await openClient(cluster.url);

@@ -2,9 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { createDatabase, createEmptyDatabase } from "../../support/database.js";
 import { PostgresProxy } from "../../support/proxy.js";
-import { browser, openPage, shows, violations } from "../support/open-page.js";
+import { hasBrowser, shows, useBrowser, violations } from "../support/open-page.js";
 
-describe.skipIf(browser === undefined)("the page of the inspector", () => {
+describe.skipIf(!hasBrowser)("the page of the inspector", () => {
+  const openPage = useBrowser();
+
   test("empty, not migrated, disconnected, without its server: each says what to do", async () => {
     const other = await createDatabase();
     const proxy = await PostgresProxy.start(other.url);

@@ -5,13 +5,15 @@ import { expectLeft } from "../../support/leaks.js";
 import { openLocker } from "../../support/lockers.js";
 import { PostgresProxy } from "../../support/proxy.js";
 import { until } from "../../support/until.js";
-import { browser, openPage, shows } from "../support/open-page.js";
+import { hasBrowser, shows, useBrowser } from "../support/open-page.js";
 import { openScene } from "../support/scene.js";
 
 const database = await createDatabase();
 const { sql } = database;
 
-describe.skipIf(browser === undefined)("the page of the inspector", () => {
+describe.skipIf(!hasBrowser)("the page of the inspector", () => {
+  const openPage = useBrowser();
+
   test("every state of a key is there, with its holder, its end, its fence and who waits", async () => {
     expectLeft(database, "sessions", "leases", "shares", "waiters");
     await using _scene = await openScene(database);

@@ -1,6 +1,6 @@
 // A real browser: Debian's chromium, driven by playwright-core.
 import { existsSync } from "node:fs";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { findProgram } from "../../support/find-program.js";
 import { closed, opened } from "../../support/resources.js";
 
@@ -17,16 +17,29 @@ export async function findBrowser(): Promise<string | undefined> {
 /** On a busy machine a click may have to wait. */
 const PATIENCE_MS = 120_000;
 
+/** Without a window. Whoever launches it closes it. */
+export function launch(program: string): Promise<Browser> {
+  const isRoot = process.getuid?.() === 0;
+  return chromium.launch({
+    executablePath: program,
+    args: ["--disable-dev-shm-usage", "--enable-precise-memory-info", ...(isRoot ? ["--no-sandbox"] : [])],
+    timeout: PATIENCE_MS,
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
+  });
+}
+
 /** A page, and what went wrong on it: whoever closes it is told. */
 export class OpenPage implements AsyncDisposable {
-  readonly name = "a browser";
+  readonly name = "a page in a browser";
   readonly page: Page;
-  readonly #browser: Browser;
+  readonly #context: BrowserContext;
   /** Errors of scripts, of the policy of contents, and requests that went anywhere else. */
   readonly faults: string[] = [];
 
-  private constructor(browser: Browser, page: Page, origin: string) {
-    this.#browser = browser;
+  private constructor(context: BrowserContext, page: Page, origin: string) {
+    this.#context = context;
     this.page = page;
     page.on("pageerror", (error) => this.faults.push(`error: ${error.message}`));
     page.on("console", (message) => {
@@ -43,25 +56,16 @@ export class OpenPage implements AsyncDisposable {
     opened(this);
   }
 
-  static async open(program: string, url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
-    const isRoot = process.getuid?.() === 0;
-    const browser = await chromium.launch({
-      executablePath: program,
-      args: ["--disable-dev-shm-usage", "--enable-precise-memory-info", ...(isRoot ? ["--no-sandbox"] : [])],
-      timeout: PATIENCE_MS,
-      handleSIGINT: false,
-      handleSIGTERM: false,
-      handleSIGHUP: false,
-    });
+  static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
     const context = await browser.newContext({ viewport: { width: 1_200, height: 760 }, ...options });
-    const page = new OpenPage(browser, await context.newPage(), new URL(url).origin);
+    const page = new OpenPage(context, await context.newPage(), new URL(url).origin);
     page.page.setDefaultTimeout(PATIENCE_MS);
     await page.page.goto(url);
     return page;
   }
 
   async dispose(): Promise<void> {
-    await this.#browser.close();
+    await this.#context.close();
     closed(this);
   }
 

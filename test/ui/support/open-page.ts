@@ -1,14 +1,15 @@
 // The page of an inspector in a real browser, for a test that fails where something goes wrong on it.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { BrowserContextOptions, Locator, Page } from "playwright-core";
-import { onTestFinished } from "vitest";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
+import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { until } from "../../support/until.js";
-import { findBrowser, OpenPage } from "./browser.js";
+import { findBrowser, launch, OpenPage } from "./browser.js";
 import { type ServedInspector, serveInspector } from "./serve.js";
 
-/** Undefined: there is no browser here, and nothing is tested with one. */
-export const browser: string | undefined = await findBrowser();
+const program = await findBrowser();
+/** False: nothing is tested in a browser. */
+export const hasBrowser: boolean = program !== undefined;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export interface TestPage {
@@ -24,11 +25,35 @@ export interface TestPage {
   go(to: string): Promise<void>;
 }
 
-/** Opens the page of a database. It is closed when the test has ended. */
-export async function openPage(url: string, hash = "", options: BrowserContextOptions = {}): Promise<TestPage> {
+export interface PageOpener {
+  /** Opens the page of a database. It is closed when the test has ended. */
+  (url: string, hash?: string, options?: BrowserContextOptions): Promise<TestPage>;
+  /** Another address, closed by the caller. */
+  at(url: string): Promise<OpenPage>;
+}
+
+/** In a `describe`: one browser for its tests. */
+export function useBrowser(): PageOpener {
+  let browser: Browser | undefined;
+  const launched = (): Browser => {
+    if (browser === undefined) throw new Error("the browser is not launched yet");
+    return browser;
+  };
+  beforeAll(async () => {
+    browser = await launch(String(program));
+  });
+  afterAll(async () => {
+    await browser?.close();
+  });
+  const openPage = (url: string, hash?: string, options?: BrowserContextOptions): Promise<TestPage> =>
+    open(launched(), url, hash, options);
+  return Object.assign(openPage, { at: (url: string) => OpenPage.open(launched(), url) });
+}
+
+async function open(browser: Browser, url: string, hash = "", options: BrowserContextOptions = {}): Promise<TestPage> {
   const acts: unknown[] = [];
   const served = await serveInspector({ url, onAct: (act) => acts.push(act) });
-  const opened = await OpenPage.open(String(browser), `${served.url}/${hash}`, options);
+  const opened = await OpenPage.open(browser, `${served.url}/${hash}`, options);
   onTestFinished(async () => {
     await opened.dispose();
     await served[Symbol.asyncDispose]();

@@ -52,7 +52,7 @@ export async function openScene(database: Pick<TestDatabase, "url" | "sql">): Pr
   for (const reader of [one, two, three]) await reader.acquire("cache:products", { shared: true });
   await two.acquire("gpu:pool", { capacity: 8, weight: 2 });
   await three.acquire("gpu:pool", { capacity: 8, weight: 3 });
-  await three.acquire("tenant:7/import");
+  await three.acquire("tenant:7/import", { ttlMs: 600_000 }); // not free before a slow test has ended
   await one.forceRelease("tenant:7/import");
   await (await three.acquire("mail:digest", { minHoldMs: 600_000 })).release();
   await three.acquire("job:thumbnails", { keepAlive: false });
