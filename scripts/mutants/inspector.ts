@@ -42,14 +42,22 @@ export const inspector: readonly Mutant[] = [
   },
   {
     name: "inspector: an act without the token of the page",
-    file: "src/ui/acts.ts",
-    edits: [['|| !this.#isToken(request.headers.get(TOKEN_HEADER) ?? "")', ""]],
+    file: "src/ui/http/act-token.ts",
+    edits: [
+      ["given.length === wanted.length && timingSafeEqual(given, wanted)", "given.length >= 0 && wanted.length >= 0"],
+    ],
     tests: acts,
   },
   {
     name: "inspector: an act for a page of another site",
-    file: "src/ui/acts.ts",
-    edits: [['(site !== null && site !== "same-origin") || ', ""]],
+    file: "src/ui/http/act-token.ts",
+    edits: [[' && (site === null || site === "same-origin")', ""]],
+    tests: acts,
+  },
+  {
+    name: "inspector: each page has another token than those that are open",
+    file: "src/ui/http/act-token.ts",
+    edits: [["  if (tokenOf(request) !== null) {\n", "  if (tokenOf(request) === basePath) {\n"]],
     tests: acts,
   },
   {

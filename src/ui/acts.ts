@@ -1,27 +1,23 @@
-import { randomBytes, timingSafeEqual } from "node:crypto";
 import { createLocker } from "../locker/create-locker.js";
 import type { Locker } from "../locker/locker.js";
 import { describe } from "../runtime/describe.js";
+import { isOfOurPage } from "./http/act-token.js";
 import { respondJson, respondText } from "./http/respond.js";
 import { type InspectorAct, logAct, type ResolvedInspectorOptions } from "./options.js";
 
-/** A header that no page of another origin can send, for it asks first. */
-const TOKEN_HEADER = "x-leasehold-token";
 const MOST_CHARS = 10_000;
 
 /** What an administrator can do. Each act asks Postgres whether the role may, and is told to `onAct`. */
 export class Acts {
   readonly #options: ResolvedInspectorOptions;
-  /** Known to pages that were loaded from here, and so to nobody who only makes a browser send a request. */
-  readonly #token: string = randomBytes(24).toString("base64url");
 
   constructor(options: ResolvedInspectorOptions) {
     this.#options = options;
   }
 
-  /** JSON text: what a page is told that it may do. */
-  describe(isAdmin: boolean): string {
-    return isAdmin && !this.#options.isReadOnly ? JSON.stringify({ token: this.#token }) : "null";
+  /** JSON text: what a page is told that it may do. `token`: null where its browser takes no cookie. */
+  describe(isAdmin: boolean, token: string | null): string {
+    return isAdmin && !this.#options.isReadOnly && token !== null ? JSON.stringify({ token }) : "null";
   }
 
   async forceRelease(request: Request): Promise<Response> {
@@ -62,8 +58,7 @@ export class Acts {
     if (this.#options.isReadOnly) {
       return respondText(403, "this inspector only looks");
     }
-    const site = request.headers.get("sec-fetch-site");
-    if ((site !== null && site !== "same-origin") || !this.#isToken(request.headers.get(TOKEN_HEADER) ?? "")) {
+    if (!isOfOurPage(request)) {
       return respondText(403, "load the page again: this request is not from one of this inspector");
     }
     try {
@@ -75,11 +70,6 @@ export class Acts {
       // the same answer
     }
     return respondText(400, "expected a JSON object");
-  }
-
-  #isToken(given: string): boolean {
-    const [a, b] = [Buffer.from(given), Buffer.from(this.#token)];
-    return a.length === b.length && timingSafeEqual(a, b);
   }
 
   async #act(

@@ -1,5 +1,6 @@
 import { LeaseholdError } from "../errors/errors.js";
 import { Acts } from "./acts.js";
+import { tokenOf } from "./http/act-token.js";
 import { Assets } from "./http/assets.js";
 import { respond, respondJson, respondText } from "./http/respond.js";
 import { eventStream } from "./live/event-stream.js";
@@ -55,7 +56,7 @@ class MountedInspector implements Inspector {
     this.#checks = new Checks(this.#reader);
     this.#watcher = new Watcher({
       reader: this.#reader,
-      actsOf: (isAdmin) => this.#acts.describe(isAdmin),
+      actsOf: (isAdmin, token) => this.#acts.describe(isAdmin, token),
     });
   }
 
@@ -89,7 +90,7 @@ class MountedInspector implements Inspector {
     switch (path) {
       case "/events":
         // whoever only asks for the head would never end a stream
-        return respond(method === "HEAD" ? null : eventStream(this.#watcher), {
+        return respond(method === "HEAD" ? null : eventStream(this.#watcher, tokenOf(request)), {
           type: "text/event-stream; charset=utf-8",
           cache: "no-store, no-transform",
           headers: { "x-accel-buffering": "no" },

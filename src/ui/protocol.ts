@@ -187,6 +187,8 @@ export interface Hello {
   readonly role: string;
   readonly serverVersion: string;
   readonly isStandby: boolean;
+  /** Whether the role may release by force, and sweep. */
+  readonly isAdmin: boolean;
   /** What is allowed to who looks: null when nothing may be done. The token goes with every act. */
   readonly acts: { readonly token: string } | null;
 }

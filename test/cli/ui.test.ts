@@ -111,11 +111,13 @@ test("an act is written as one line; --read-only refuses it", async () => {
   const lock = await locker.acquire("key 1\nwith a line");
   const release = async (ui: Ui): Promise<Response> => {
     const { origin, cookie } = await ui.signIn();
-    const [hello] = await readEvents(`${origin}/events`, { cookie }, ["hello"]);
+    const page = await fetch(`${origin}/`, { headers: { cookie } });
+    const cookies = `${cookie}; ${page.headers.get("set-cookie")?.split(";")[0]}`;
+    const [hello] = await readEvents(`${origin}/events`, { cookie: cookies }, ["hello"]);
     const token = (hello?.data as Hello | undefined)?.acts?.token ?? "none";
     return await fetch(`${origin}/force-release`, {
       method: "POST",
-      headers: { cookie, "x-leasehold-token": token, "content-type": "application/json" },
+      headers: { cookie: cookies, "x-leasehold-token": token, "content-type": "application/json" },
       body: JSON.stringify({ key: lock.key, immediate: true }),
     });
   };

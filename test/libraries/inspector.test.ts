@@ -85,7 +85,7 @@ async function start(name: string, basePath: string) {
     return {
       origin,
       ask,
-      events: () => new EventReader((signal) => ask("/events", { signal })),
+      events: (cookie: string) => new EventReader((signal) => ask("/events", { signal, headers: { cookie } })),
       [Symbol.asyncDispose]: () => worker.dispose(),
     };
   });
@@ -130,7 +130,8 @@ describe.each(Object.entries(servers))("in %s.ts", (name, basePath) => {
     expect((await server.ask("/sweep")).status).toBe(405);
     expect(await (await server.ask("/metrics")).text()).toContain("\nleasehold_up 1\n");
 
-    await using events = server.events();
+    const cookie = (await server.ask("/")).headers.get("set-cookie")?.split(";")[0] ?? "";
+    await using events = server.events(cookie);
     const { acts } = await events.until<Hello>("hello");
     const lock = await locker.acquire(`${name}:a`);
     await events.until<StateMessage>("state", ({ changes }) => (changes.leases?.set.length ?? 0) > 0);
@@ -139,7 +140,7 @@ describe.each(Object.entries(servers))("in %s.ts", (name, basePath) => {
       server.ask("/force-release", {
         method: "POST",
         body,
-        headers: { "content-type": "application/json", ...headers },
+        headers: { "content-type": "application/json", cookie, ...headers },
       });
     const body = JSON.stringify({ key: `${name}:a`, immediate: true });
     expect((await post(body, {})).status).toBe(403);

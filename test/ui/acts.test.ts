@@ -15,16 +15,26 @@ function open(options: InspectorOptions = {}) {
   const inspector = createInspector({ url: database.url, onAct: (act) => acts.push(act), ...options });
   const handle = (path: string, init: RequestInit = {}) =>
     inspector.handle(new Request(`http://app.example${path}`, init));
-  const hello = async (): Promise<Hello> => {
-    await using events = new EventReader((signal) => handle("/events", { signal }));
+  /** As a browser has it when it has loaded the page. */
+  const loadPage = async (): Promise<string> => {
+    const cookie = (await handle("/")).headers.get("set-cookie") ?? "";
+    return cookie.split(";")[0] ?? "";
+  };
+  const hello = async (cookie: string): Promise<Hello> => {
+    await using events = new EventReader((signal) => handle("/events", { signal, headers: { cookie } }));
     return await events.until<Hello>("hello");
   };
   const post = async (path: string, body: unknown, headers: Record<string, string> = {}) => {
-    const token = (await hello()).acts?.token ?? "none";
+    const cookie = await loadPage();
+    const token = (await hello(cookie)).acts?.token ?? "none";
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    return await handle(path, { method: "POST", body: text, headers: { "x-leasehold-token": token, ...headers } });
+    return await handle(path, {
+      method: "POST",
+      body: text,
+      headers: { cookie, "x-leasehold-token": token, ...headers },
+    });
   };
-  return { acts, hello, post, handle, [Symbol.asyncDispose]: () => inspector.close() };
+  return { acts, loadPage, hello, post, handle, [Symbol.asyncDispose]: () => inspector.close() };
 }
 
 test("a release by force, for its holder to let go and at once; each is told, with who did it", async () => {
@@ -83,18 +93,26 @@ test("without the page's token, or from another site, nothing is done", async ()
   await using served = open();
   await using locker = openLocker(database, { presence: "off" });
   await locker.acquire("c");
-  const { acts } = await served.hello();
-  const token = acts?.token ?? "";
-  expect(token.length).toBeGreaterThanOrEqual(32);
+  const cookie = await served.loadPage();
+  const token = (await served.hello(cookie)).acts?.token ?? "";
+  expect(cookie).toBe(`leasehold-act=${token}`);
+  expect(token).toMatch(/^[\w-]{32}$/);
+  const other = "A".repeat(32);
   const body = JSON.stringify({ key: "c", immediate: true });
   const tries: Record<string, string>[] = [
     {},
-    { "x-leasehold-token": "" },
-    { "x-leasehold-token": `${token}x` },
-    { "x-leasehold-token": token.slice(1) },
-    { "x-leasehold-token": token, "sec-fetch-site": "cross-site" },
-    { "x-leasehold-token": token, "sec-fetch-site": "same-site" },
-    { "x-leasehold-token": token, "sec-fetch-site": "none" },
+    { cookie },
+    { "x-leasehold-token": token },
+    { cookie, "x-leasehold-token": "" },
+    { cookie, "x-leasehold-token": `${token}x` },
+    { cookie, "x-leasehold-token": token.slice(1) },
+    { cookie, "x-leasehold-token": other },
+    { cookie: `leasehold-act=${other}`, "x-leasehold-token": token },
+    { cookie: "leasehold-act=", "x-leasehold-token": "" },
+    { cookie: "leasehold-act=short", "x-leasehold-token": "short" },
+    { cookie, "x-leasehold-token": token, "sec-fetch-site": "cross-site" },
+    { cookie, "x-leasehold-token": token, "sec-fetch-site": "same-site" },
+    { cookie, "x-leasehold-token": token, "sec-fetch-site": "none" },
   ];
   for (const headers of tries) {
     const answer = await served.handle("/force-release", { method: "POST", headers, body });
@@ -102,14 +120,39 @@ test("without the page's token, or from another site, nothing is done", async ()
   }
   // a form of another site cannot send the header; in the address and in the body it counts for nothing
   const form = new URLSearchParams({ key: "c", "x-leasehold-token": token });
-  expect((await served.handle(`/force-release?${form}`, { method: "POST", body: form })).status).toBe(403);
+  const init = { method: "POST", body: form, headers: { cookie } };
+  expect((await served.handle(`/force-release?${form}`, init)).status).toBe(403);
   expect(await locker.isLocked("c")).toBe(true);
   expect(served.acts).toEqual([]);
-  // each inspector has a token of its own
-  await using other = open();
-  expect((await other.hello()).acts?.token).not.toBe(token);
-  const right = { "x-leasehold-token": token, "sec-fetch-site": "same-origin" };
+  // who takes no cookie is offered nothing
+  expect((await served.hello("")).acts).toBeNull();
+  const right = { cookie, "x-leasehold-token": token, "sec-fetch-site": "same-origin" };
   expect((await served.handle("/force-release", { method: "POST", headers: right, body })).status).toBe(200);
+});
+
+test("several processes may serve one page: its acts may come to any of them", async () => {
+  await using one = open();
+  await using two = open();
+  await using locker = openLocker(database, { presence: "off" });
+  const lock = await locker.acquire("spread");
+  const cookie = await one.loadPage();
+  const token = (await one.hello(cookie)).acts?.token ?? "";
+  const headers = { cookie, "x-leasehold-token": token };
+  const body = JSON.stringify({ key: "spread", immediate: true });
+  expect((await two.handle("/force-release", { method: "POST", headers, body })).status).toBe(200);
+  expect(await locker.isLocked("spread")).toBe(false);
+  await lock.release().catch(() => undefined);
+});
+
+test("a browser has one token, for all its pages; over TLS it goes nowhere else", async () => {
+  await using served = open({ basePath: "/locks" });
+  const load = (url: string, headers: Record<string, string> = {}) =>
+    served.handle(new URL(url).pathname, { headers }).then((answer) => answer.headers.get("set-cookie"));
+  const cookie = (await load("http://app.example/locks")) ?? "";
+  expect(cookie).toMatch(/^leasehold-act=[\w-]{32}; HttpOnly; SameSite=Lax; Path=\/locks$/);
+  expect(await load("http://app.example/locks/", { cookie: cookie.split(";")[0] ?? "" })).toBeNull();
+  expect(await load("http://app.example/locks/", { cookie: "leasehold-act=odd" })).toMatch(/^leasehold-act=/);
+  expect(await load("http://app.example/locks/app.js")).toBeNull();
 });
 
 test("a body that is none is refused, and nothing is done", async () => {
@@ -149,16 +192,17 @@ test("who may look is offered no acts; who asks for one all the same is refused 
   const role = await createRole(database);
   await sql.unsafe(`select leasehold.grant_monitoring('${role.name}')`);
   await using looking = open({ url: role.url });
-  expect((await looking.hello()).acts).toBeNull();
+  expect((await looking.hello(await looking.loadPage())).acts).toBeNull();
   await sql.unsafe(`select leasehold.grant_admin('${role.name}')`);
   await using admin = open({ url: role.url });
-  const token = (await admin.hello()).acts?.token ?? "";
+  const cookie = await admin.loadPage();
+  const token = (await admin.hello(cookie)).acts?.token ?? "";
   expect(token).not.toBe("");
   // the right is taken away while the page is open
   await sql.unsafe(`drop owned by ${role.name}`);
   const answer = await admin.handle("/force-release", {
     method: "POST",
-    headers: { "x-leasehold-token": token },
+    headers: { cookie, "x-leasehold-token": token },
     body: JSON.stringify({ key: "e" }),
   });
   expect(answer.status).toBe(409);
@@ -167,7 +211,7 @@ test("who may look is offered no acts; who asks for one all the same is refused 
 
 test("readOnly: nobody is offered an act, whatever the role may do", async () => {
   await using served = open({ readOnly: true });
-  expect((await served.hello()).acts).toBeNull();
+  expect((await served.hello(await served.loadPage())).acts).toBeNull();
   const refused = await served.post("/sweep", {});
   expect([refused.status, await refused.text()]).toEqual([403, "this inspector only looks\n"]);
   expect(served.acts).toEqual([]);

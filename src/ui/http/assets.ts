@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
+import { tokenHeaders } from "./act-token.js";
 import { respond } from "./respond.js";
 
 const types: Readonly<Record<string, string>> = {
@@ -36,12 +37,13 @@ export class Assets {
     }
     const { type, tag, text } = file;
     // It is asked for anew each time: a new version of the package has the same names.
-    const cache = "no-cache";
+    const cache = "private, no-cache";
+    const cookie = path === "/" ? tokenHeaders(request, this.#basePath) : {};
     if (request.headers.get("if-none-match") === tag) {
-      return respond(null, { status: 304, type, cache, headers: { etag: tag } });
+      return respond(null, { status: 304, type, cache, headers: { etag: tag, ...cookie } });
     }
     const encoding = encodingFor(request.headers.get("accept-encoding") ?? "");
-    const headers = { etag: tag, vary: "accept-encoding" };
+    const headers = { etag: tag, vary: "accept-encoding", ...cookie };
     if (encoding === null) {
       return respond(text, { type, cache, headers });
     }

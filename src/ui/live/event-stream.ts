@@ -4,7 +4,7 @@ import type { Viewer, Watcher } from "./watcher.js";
 const MOST_WAITING_BYTES = 4_000_000;
 
 /** The body of an answer: server-sent events, until the browser goes. */
-export function eventStream(watcher: Watcher): ReadableStream<Uint8Array> {
+export function eventStream(watcher: Watcher, token: string | null): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let stop = (): void => undefined;
   return new ReadableStream<Uint8Array>(
@@ -18,6 +18,7 @@ export function eventStream(watcher: Watcher): ReadableStream<Uint8Array> {
           get isReady() {
             return (controller.desiredSize ?? 0) > 0;
           },
+          token,
           end: () => controller.close(),
         };
         controller.enqueue(encoder.encode("retry: 1000\n\n"));

@@ -25,6 +25,8 @@ export interface Viewer {
   send(event: "hello" | "state" | "trouble", data: string): void;
   /** Whether the last that was sent has been taken. Else the next state is left out, and a whole one follows later. */
   readonly isReady: boolean;
+  /** Goes with its acts; null: it has none. */
+  readonly token: string | null;
   /** Nothing more will be sent. */
   end(): void;
 }
@@ -33,14 +35,16 @@ export interface WatcherOptions {
   readonly reader: Pick<Reader, "read">;
   readonly everyMs?: number | undefined;
   /** JSON text: what those may do who look, if the role may. */
-  readonly actsOf: (isAdmin: boolean) => string;
+  readonly actsOf: ActsOf;
 }
+
+type ActsOf = (isAdmin: boolean, token: string | null) => string;
 
 /** Looks at the database while somebody looks at it: one set of queries a second, however many browsers there are. */
 export class Watcher {
   readonly #reader: Pick<Reader, "read">;
   readonly #everyMs: number;
-  readonly #actsOf: (isAdmin: boolean) => string;
+  readonly #actsOf: ActsOf;
   /** Each with whether it has the whole state. */
   readonly #viewers = new Map<Viewer, boolean>();
   readonly #history = new History();
@@ -171,15 +175,15 @@ export class Watcher {
     if (this.#last === null || this.#hello === null || !viewer.isReady) {
       return;
     }
-    viewer.send("hello", this.#hello);
+    viewer.send("hello", `${this.#hello},"acts":${this.#actsOf(this.#isAdmin, viewer.token)}}`);
     const whole = message(this.#last, true, this.#state.whole(), this.#points, this.#stats, this.#history.events);
     viewer.send("state", whole);
     this.#viewers.set(viewer, true);
   }
 
+  /** JSON text without its end, which differs by who is greeted. */
   #helloOf({ hello }: Reading): string {
-    const rest = JSON.stringify({ version: VERSION, ...hello });
-    return `${rest.slice(0, -1)},"acts":${this.#actsOf(this.#isAdmin)}}`;
+    return JSON.stringify({ version: VERSION, ...hello, isAdmin: this.#isAdmin }).slice(0, -1);
   }
 
   #tell(error: unknown): void {

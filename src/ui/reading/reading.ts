@@ -5,7 +5,7 @@ export type Rows = ReadonlyMap<string, string>;
 
 /** What one look at the database has found. What is looked at less often may be missing. */
 export interface Reading {
-  readonly hello: Omit<Hello, "version" | "acts">;
+  readonly hello: Omit<Hello, "version" | "isAdmin" | "acts">;
   /** Whether the role may take locks by force, and sweep. Null: not asked this time. */
   readonly isAdmin: boolean | null;
   /** The server's clock before the first query. */

@@ -20,6 +20,7 @@ class FakeReader {
 }
 
 class Seen implements Viewer {
+  readonly token = "t";
   isReady = true;
   isOver = false;
   readonly told: { readonly event: string; readonly data: unknown }[] = [];
@@ -43,7 +44,7 @@ class Seen implements Viewer {
 
 function open() {
   const reader = new FakeReader();
-  const watcher = new Watcher({ reader, actsOf: (isAdmin) => (isAdmin ? '{"token":"t"}' : "null") });
+  const watcher = new Watcher({ reader, actsOf: (isAdmin, token) => (isAdmin ? JSON.stringify({ token }) : "null") });
   return { reader, watcher };
 }
 
