@@ -40,6 +40,7 @@ const variants = {
   json: behind("express.ts", "express.json()"),
   text: behind("express.ts", 'express.text({ type: "*/*" })'),
   bytes: behind("express.ts", 'express.raw({ type: "*/*" })'),
+  named: behind("express.ts", '(request, _, next) => { request.headers["x-user"] = "grace"; next(); }'),
   compressed: behind("express.ts", "compression()", 'import compression from "compression";'),
   squeezed: behind("hono.ts", "compress()", 'import { compress } from "hono/compress";'),
 };
@@ -130,6 +131,25 @@ test("the examples compile", async () => {
   expect(result.stdout).toBe("");
 });
 
+test("the functions of route.ts, as Next calls them; what builds an application has no database", async () => {
+  const program = `
+import { GET, POST } from "./route.js";
+
+const ask = (path: string, method: string, authorization: string) =>
+  (method === "POST" ? POST : GET)(new Request(\`http://app.example/locks\${path}\`, { method, headers: { authorization } }));
+const statuses: number[] = [];
+for (const method of ["GET", "HEAD", "POST"]) {
+  statuses.push((await ask("/app.js", method, "Basic nobody")).status, (await ask("/app.js", method, "${authorization}")).status);
+}
+statuses.push((await ask("/sweep", "POST", "${authorization}")).status);
+console.log(JSON.stringify(statuses));
+`;
+  await writeFile(join(folder, "build.ts"), program);
+  const env = { PATH: process.env.PATH, OPERATOR_PASSWORD: "secret", TSX_TSCONFIG_PATH: join(folder, "tsconfig.json") };
+  const { stdout } = await execute(process.execPath, ["--import", "tsx", join(folder, "build.ts")], { cwd: root, env });
+  expect(JSON.parse(stdout)).toEqual([401, 200, 401, 200, 401, 405, 403]);
+});
+
 const mounted = ["hono", "express", "fastify", "next", ...Object.keys(variants)].map(
   (name) => [name, "/locks"] as const,
 );
@@ -201,7 +221,14 @@ describe.each([...mounted, ["node", ""] as const])("in %s.ts", (name, basePath) 
       .split("\n")
       .filter((line) => line.startsWith('{"leasehold":"inspector"'));
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-      { actor: "ada", action: "force-release", key: `${name}:a`, fence: null, immediate: true, outcome: "released" },
+      {
+        actor: name === "named" ? "grace" : "ada",
+        action: "force-release",
+        key: `${name}:a`,
+        fence: null,
+        immediate: true,
+        outcome: "released",
+      },
     ]);
     await lock.release().catch(() => undefined);
     await events.until<StateMessage>("state", ({ changes }) => (changes.leases?.gone.length ?? 0) > 0);
