@@ -5,6 +5,7 @@ import type { Mutant } from "./mutant.js";
 const command = ["test/cli/ui.test.ts"];
 const acts = ["test/ui/acts.test.ts"];
 const handler = ["test/ui/handler.test.ts"];
+const nodeHandler = ["test/ui/node-handler.test.ts"];
 const watcher = ["test/unit/ui/watcher.test.ts"];
 const history = ["test/unit/ui/history.test.ts"];
 const page = ["test/unit/ui/page-state.test.ts"];
@@ -215,6 +216,42 @@ export const inspector: readonly Mutant[] = [
     file: "src/ui/inspector.ts",
     edits: [["      if (error instanceof LeaseholdError) {\n", "      if (error === null) {\n"]],
     tests: handler,
+  },
+  {
+    name: "inspector: what is left of a body stays in the way of the next request",
+    file: "src/ui/http/node-handler.ts",
+    edits: [['    response.once("finish", () => request.resume());\n', ""]],
+    tests: nodeHandler,
+  },
+  {
+    name: "inspector: who stops reading a body ends the connection that the answer needs",
+    file: "src/ui/http/node-handler.ts",
+    edits: [["destroyOnReturn: false", "destroyOnReturn: true"]],
+    tests: nodeHandler,
+  },
+  {
+    name: "inspector: the bytes of a parser are taken for an object",
+    file: "src/ui/http/node-handler.ts",
+    edits: [[" || body instanceof Uint8Array", ""]],
+    tests: nodeHandler,
+  },
+  {
+    name: "inspector: of several cookies one is sent",
+    file: "src/ui/http/node-handler.ts",
+    edits: [["cookies.length > 0 &&", "cookies.length > 9 &&"]],
+    tests: nodeHandler,
+  },
+  {
+    name: "inspector: the host of HTTP/2 is not known",
+    file: "src/ui/http/node-handler.ts",
+    edits: [[' ?? headers[":authority"]', ""]],
+    tests: nodeHandler,
+  },
+  {
+    name: "inspector: a stream may be compressed, which holds it back",
+    file: "src/ui/inspector.ts",
+    edits: [["no-store, no-transform", "no-store"]],
+    tests: ["test/libraries/inspector.test.ts"],
   },
   {
     name: "inspector: scripts of anybody may run on its page",

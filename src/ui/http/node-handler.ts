@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { describe } from "../../runtime/describe.js";
 
 /** As Express calls it, and Fastify with `request.raw` and `reply.raw`. */
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -17,8 +18,18 @@ interface Routed {
  */
 export function toNodeHandler(handle: (request: Request) => Promise<Response>): NodeHandler {
   return (request, response) => {
-    answer(handle, request, response).catch(() => {
-      response.destroy(); // whoever asked has gone, or the answer broke off
+    // Node reads what is left of a body only if nobody has begun to: a connection that is kept would wait for it forever.
+    response.once("finish", () => request.resume());
+    answer(handle, request, response).catch((error: unknown) => {
+      if (response.headersSent || response.destroyed) {
+        response.destroy(); // whoever asked has gone, or the answer broke off
+        return;
+      }
+      // The inspector never rejects, but an application's function around it may: without an answer, nobody would know why.
+      console.error(
+        `leasehold inspector: its handler has thrown: ${error instanceof Error ? error.stack : describe(error)}`,
+      );
+      response.writeHead(500, { "content-type": "text/plain; charset=utf-8" }).end("Something went wrong.\n");
     });
   };
 }
@@ -36,7 +47,7 @@ async function answer(
     return;
   }
   const { status, headers, body } = await handle(request);
-  outgoing.writeHead(status, Object.fromEntries(headers));
+  outgoing.writeHead(status, toNodeHeaders(headers));
   if (body === null || incoming.method === "HEAD") {
     await body?.cancel();
     outgoing.end();
@@ -49,7 +60,9 @@ async function answer(
 /** Null: `Request` takes no such address or method, such as CONNECT. */
 function toRequest(incoming: IncomingMessage & Routed, signal: AbortSignal): Request | null {
   const { method = "GET", headers, socket } = incoming;
-  const scheme = "encrypted" in socket ? "https" : "http";
+  // Read, not asked for with `in`: the socket of an HTTP/2 request is a proxy.
+  const scheme = (socket as { encrypted?: boolean }).encrypted === true ? "https" : "http";
+  const host = headers.host ?? headers[":authority"] ?? "localhost"; // HTTP/2 has the latter
   const path = incoming.originalUrl ?? incoming.url ?? "/";
   const given = Object.entries(headers).flatMap(([name, value]): [string, string][] =>
     value === undefined || name.startsWith(":") ? [] : [[name, Array.isArray(value) ? value.join(", ") : value]],
@@ -57,7 +70,7 @@ function toRequest(incoming: IncomingMessage & Routed, signal: AbortSignal): Req
   const isEmpty = method === "GET" || method === "HEAD";
   try {
     // Not as a base: a path that begins with two slashes would be another host.
-    const url = new URL(`${scheme}://${headers.host ?? "localhost"}${path.startsWith("/") ? path : `/${path}`}`);
+    const url = new URL(`${scheme}://${host}${path.startsWith("/") ? path : `/${path}`}`);
     return new Request(url, { method, headers: given, signal, ...(!isEmpty && bodyOf(incoming)) });
   } catch {
     return null;
@@ -65,7 +78,18 @@ function toRequest(incoming: IncomingMessage & Routed, signal: AbortSignal): Req
 }
 
 function bodyOf(incoming: IncomingMessage & Routed): RequestInit {
-  return incoming.body === undefined
-    ? { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: "half" }
-    : { body: typeof incoming.body === "string" ? incoming.body : JSON.stringify(incoming.body) };
+  const { body } = incoming;
+  if (body === undefined) {
+    // Not Readable.toWeb: it reads ahead, and stops where nobody reads on.
+    const chunks = incoming.iterator({ destroyOnReturn: false }); // the answer is still to be sent over this connection
+    return { body: ReadableStream.from(chunks) as ReadableStream<Uint8Array>, duplex: "half" };
+  }
+  const isRead = typeof body === "string" || body instanceof Uint8Array;
+  return { body: isRead ? (body as string | Uint8Array<ArrayBuffer>) : JSON.stringify(body) };
+}
+
+/** Several cookies are several headers: an object has one of each name. */
+function toNodeHeaders(headers: Headers): OutgoingHttpHeaders {
+  const cookies = headers.getSetCookie();
+  return { ...Object.fromEntries(headers), ...(cookies.length > 0 && { "set-cookie": cookies }) };
 }
