@@ -113,6 +113,7 @@ export class Watcher {
         this.#looking = this.#look();
       } else {
         this.#last = null;
+        this.#trouble = null; // it may be over long before somebody looks again
       }
     });
   }
@@ -138,9 +139,18 @@ export class Watcher {
 
   #take(reading: Reading): void {
     const before = this.#state.rowsOf("leases");
-    const isContinued = this.#last !== null;
+    const last = this.#last;
     const changes = this.#state.take(reading);
-    const events = isContinued ? this.#history.compare(before, this.#state.rowsOf("leases"), reading.atMs) : [];
+    const isCut = reading.cut.has("leases") || last?.cut.has("leases") === true;
+    const events =
+      last === null
+        ? []
+        : this.#history.compare(
+            before,
+            this.#state.rowsOf("leases"),
+            reading.atMs,
+            isCut ? last.atMs : Number.NEGATIVE_INFINITY,
+          );
     const { leases, waits, sessions } = reading.sections;
     const point: Point = [reading.atMs, heldIn(leases), waits?.size ?? 0, sessions?.size ?? 0];
     keep(this.#points, point, MOST_POINTS);
@@ -158,6 +168,7 @@ export class Watcher {
     const delta = message(reading, false, changes ?? "{}", [point], stat === null ? [] : [stat], events);
     for (const [viewer, hasAll] of this.#viewers) {
       if (!hasAll || isNews) {
+        this.#viewers.set(viewer, false);
         this.#greet(viewer);
       } else if (viewer.isReady) {
         viewer.send("state", delta);

@@ -209,4 +209,33 @@ test("what cannot be seen is written out, and commands are quoted for who reads 
   expect(quoteArgument("a b")).toBe("'a b'");
   expect(quoteArgument("$(id)'`")).toBe("'$(id)'\\''`'");
   expect(quoteArgument("-f")).toBe("'-f'");
+  // shows nothing in most fonts, without being a space or a control character
+  expect(visible("a\u3164b\u115f\u034f\ufe0f\u2800\u205f\u202f")).toBe(
+    "a\\u{3164}b\\u{115f}\\u{34f}\\u{fe0f}\\u{2800}\\u{205f}\\u{202f}",
+  );
+});
+
+test("a thousand who wait for a thousand who share: as many waits are made as can be drawn, and all are counted", () => {
+  const store = storeOf({
+    leases: Array.from({ length: 1_000 }, (_, n) => ({
+      ...lease,
+      id: `h${n}`,
+      key: "s",
+      mode: "shared",
+      sessionId: n,
+      owner: `h${n}`,
+    })),
+    waits: Array.from({ length: 1_000 }, (_, n) => ({
+      id: `w${n}`,
+      key: "s",
+      sessionId: 5_000 + n,
+      owner: `w${n}`,
+      since: 9_000 - n,
+      isAlive: true,
+    })),
+  });
+  const waits = waitsOf(store);
+  expect(waits.edges.length).toBeLessThanOrEqual(100);
+  expect(waits.total).toBe(1_000_000);
+  expect(waits.edges[0]?.from).toBe("session 5999"); // who has waited longest
 });

@@ -259,3 +259,59 @@ test("closed while it looks, it ends with that look", async () => {
   expect(reader.asked).toHaveLength(1);
   expect(clock.timers).toBe(0);
 });
+
+test("a browser that does not keep up while the greeting changes is told both later", async () => {
+  const { reader, watcher } = open();
+  const [slow, other] = [new Seen(), new Seen()];
+  watcher.add(slow);
+  watcher.add(other);
+  await clock.pass(0);
+  slow.isReady = false;
+  reader.reply = () => reading({ leases: leases({ key: "a", fence: "1" }) }, { isAdmin: true });
+  await clock.pass(1_000);
+  slow.isReady = true;
+  reader.reply = () => reading({ leases: leases({ key: "a", fence: "1" }) });
+  await clock.pass(1_000);
+  expect(slow.events).toBe("hello state hello state");
+  expect(slow.told.at(-2)?.data).toMatchObject({ acts: { token: "t" } });
+  expect(slow.last.changes.leases?.set.map(([id]) => id)).toEqual(["1 a"]);
+  await watcher.close();
+});
+
+test("who comes long after a failure is not told of it", async () => {
+  const { reader, watcher } = open();
+  reader.reply = () => {
+    throw new UnavailableError({ message: "no connection" });
+  };
+  const stop = watcher.add(new Seen());
+  await clock.pass(0);
+  stop();
+  await clock.pass(3_600_000);
+  reader.reply = () => reading();
+  const late = new Seen();
+  watcher.add(late);
+  await clock.pass(0);
+  expect(late.events).toBe("hello state");
+  await watcher.close();
+});
+
+test("where rows are cut off, what only comes into view or leaves it has neither begun nor ended", async () => {
+  const { reader, watcher } = open();
+  const viewer = new Seen();
+  const cut = new Set(["leases"] as const);
+  const [a, b, c] = [
+    { key: "a", fence: "3", acquiredAt: 5_500 },
+    { key: "b", fence: "1" },
+    { key: "c", fence: "2" },
+  ];
+  reader.reply = () => reading({ leases: leases(b, c) }, { cut });
+  watcher.add(viewer);
+  await clock.pass(0);
+  reader.reply = () => reading({ leases: leases(a, b) }, { cut, atMs: 6_000 });
+  await clock.pass(1_000);
+  expect(viewer.last.events.map(({ key, what }) => `${key} ${what}`)).toEqual(["a granted"]);
+  reader.reply = () => reading({ leases: leases(b, c) }, { cut, atMs: 7_000 });
+  await clock.pass(1_000);
+  expect(viewer.last.events.map(({ key, what }) => `${key} ${what}`)).not.toContain("c granted");
+  await watcher.close();
+});
