@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { BrowserContextOptions, Locator, Page } from "playwright-core";
 import { onTestFinished } from "vitest";
+import type { InspectorOptions } from "../../../src/ui.js";
 import { until } from "../../support/until.js";
 import { findBrowser, OpenPage } from "./browser.js";
 import { type ServedInspector, serveInspector } from "./serve.js";
@@ -25,9 +26,14 @@ export interface TestPage {
 }
 
 /** Opens the page of a database. It is closed when the test has ended. */
-export async function openPage(url: string, hash = "", options: BrowserContextOptions = {}): Promise<TestPage> {
+export async function openPage(
+  url: string,
+  hash = "",
+  options: BrowserContextOptions = {},
+  inspector: Pick<InspectorOptions, "maxRows"> = {},
+): Promise<TestPage> {
   const acts: unknown[] = [];
-  const served = await serveInspector({ url, onAct: (act) => acts.push(act) });
+  const served = await serveInspector({ ...inspector, url, onAct: (act) => acts.push(act) });
   const opened = await OpenPage.open(String(browser), `${served.url}/${hash}`, options);
   onTestFinished(async () => {
     await opened.dispose();

@@ -208,7 +208,7 @@ test("what cannot be seen is written out, and commands are quoted for who reads 
   expect(quoteArgument("order:1/x_y@z")).toBe("order:1/x_y@z");
   expect(quoteArgument("a b")).toBe("'a b'");
   expect(quoteArgument("$(id)'`")).toBe("'$(id)'\\''`'");
-  expect(quoteArgument("-f")).toBe("'-f'");
+  expect(quoteArgument("-f")).toBe("-- '-f'"); // quotes alone would leave it an option
   // shows nothing in most fonts, without being a space or a control character
   expect(visible("a\u3164b\u115f\u034f\ufe0f\u2800\u205f\u202f")).toBe(
     "a\\u{3164}b\\u{115f}\\u{34f}\\u{fe0f}\\u{2800}\\u{205f}\\u{202f}",
