@@ -49,6 +49,8 @@ export class Watcher {
   readonly #state = new State();
   /** Null while nobody has looked for a while: what is known is too old to be told. */
   #last: Reading | null = null;
+  /** What those are told who know nothing yet, until the next look. Of thousands of rows it is megabytes. */
+  #whole: string | null = null;
   #isAdmin = false;
   #hello: string | null = null;
   #trouble: string | null = null;
@@ -113,6 +115,7 @@ export class Watcher {
         this.#looking = this.#look();
       } else {
         this.#last = null;
+        this.#whole = null;
         this.#trouble = null; // it may be over long before somebody looks again
       }
     });
@@ -140,6 +143,7 @@ export class Watcher {
   #take(reading: Reading): void {
     const before = this.#state.rowsOf("leases");
     const last = this.#last;
+    this.#whole = null;
     const changes = this.#state.take(reading);
     const isCut = reading.cut.has("leases") || last?.cut.has("leases") === true;
     const events =
@@ -183,8 +187,8 @@ export class Watcher {
       return;
     }
     viewer.send("hello", this.#hello);
-    const whole = message(this.#last, true, this.#state.whole(), this.#points, this.#stats, this.#history.events);
-    viewer.send("state", whole);
+    this.#whole ??= message(this.#last, true, this.#state.whole(), this.#points, this.#stats, this.#history.events);
+    viewer.send("state", this.#whole);
     this.#viewers.set(viewer, true);
   }
 

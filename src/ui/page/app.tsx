@@ -9,7 +9,7 @@ import { firstPlace } from "./parts/virtual-rows.js";
 import { hrefOf, type Route, toRoute } from "./state/route.js";
 import type { Store } from "./state/store.js";
 import { nextTheme, type Theme, themeNow, useTheme } from "./state/theme.js";
-import { visible } from "./state/visible.js";
+import { visibleName } from "./state/visible.js";
 import { Graph } from "./views/graph.js";
 import { KeyView } from "./views/key.js";
 import { firstChoice, Now } from "./views/now.js";
@@ -66,7 +66,7 @@ export function App({ store }: { readonly store: Store }): VNode {
   }, []);
   useEffect(() => {
     const name = route.view === "key" ? route.key : (tabs.find(({ view }) => view === route.view)?.title ?? "");
-    document.title = `${visible(name)} - Leasehold`;
+    document.title = `${visibleName(name)} - Leasehold`;
     // What had the focus may have gone with the view before
     if (wantsSearch.current) document.getElementById("search")?.focus();
     else if (!isFirst.current && document.activeElement === document.body) {

@@ -6,7 +6,7 @@ import { quoteArgument, quoteLiteral } from "../../../src/ui/page/state/quote.js
 import { percentile, percentiles, rates } from "../../../src/ui/page/state/rates.js";
 import { hrefOf, toRoute } from "../../../src/ui/page/state/route.js";
 import { Store } from "../../../src/ui/page/state/store.js";
-import { visible } from "../../../src/ui/page/state/visible.js";
+import { visible, visibleName } from "../../../src/ui/page/state/visible.js";
 import { type Section, type StateMessage, type StatPoint, sections, statColumns } from "../../../src/ui/protocol.js";
 
 type Rows = { readonly [name in Section]?: readonly Readonly<Record<string, unknown>>[] };
@@ -203,6 +203,8 @@ test("any key can be linked to", () => {
 
 test("what cannot be seen is written out, and commands are quoted for who reads them", () => {
   expect(visible("a\u202eb\u0000\n\u200bü\u{e000}")).toBe("a\\u{202e}b\\u{0}\\u{a}\\u{200b}ü\\u{e000}");
+  // spaces that a browser would leave out
+  expect(["a b", " a", "a ", "a  b"].map(visibleName)).toEqual(["a b", "\\u{20}a", "a\\u{20}", "a\\u{20}\\u{20}b"]);
   expect(quoteLiteral("o'k\\n")).toBe("E'o''k\\\\n'");
   expect(quoteLiteral("order:1")).toBe("'order:1'");
   expect(quoteArgument("order:1/x_y@z")).toBe("order:1/x_y@z");

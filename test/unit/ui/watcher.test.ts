@@ -1,6 +1,7 @@
 // When the database is looked at, and who is told what.
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { InvalidOptionError, NotPermittedError, UnavailableError } from "../../../src/errors/errors.js";
+import { State } from "../../../src/ui/live/changes.js";
 import { type Viewer, Watcher } from "../../../src/ui/live/watcher.js";
 import type { StateMessage } from "../../../src/ui/protocol.js";
 import type { Reading } from "../../../src/ui/reading/reading.js";
@@ -313,5 +314,26 @@ test("where rows are cut off, what only comes into view or leaves it has neither
   reader.reply = () => reading({ leases: leases(b, c) }, { cut, atMs: 7_000 });
   await clock.pass(1_000);
   expect(viewer.last.events.map(({ key, what }) => `${key} ${what}`)).not.toContain("c granted");
+  await watcher.close();
+});
+
+test("the whole is written once, however many are told it at once", async () => {
+  const { reader, watcher } = open();
+  const whole = vi.spyOn(State.prototype, "whole");
+  onTestFinished(() => whole.mockRestore());
+  const viewers = Array.from({ length: 20 }, () => new Seen());
+  for (const viewer of viewers) watcher.add(viewer);
+  await clock.pass(0);
+  expect(whole).toHaveBeenCalledTimes(1);
+  watcher.add(new Seen());
+  watcher.add(new Seen());
+  expect(whole).toHaveBeenCalledTimes(1);
+  reader.reply = () => reading({ leases: leases({ key: "a", fence: "1" }) });
+  await clock.pass(1_000);
+  expect(whole).toHaveBeenCalledTimes(1);
+  const late = new Seen();
+  watcher.add(late);
+  expect(late.last.changes.leases?.set.map(([id]) => id)).toEqual(["1 a"]);
+  expect(whole).toHaveBeenCalledTimes(2);
   await watcher.close();
 });

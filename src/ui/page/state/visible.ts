@@ -8,3 +8,8 @@ export function visible(text: string): string {
     return `\\u{${code.toString(16)}}`;
   });
 }
+
+/** A name, also with the spaces that a browser would leave out: two names never look the same because of them. */
+export function visibleName(name: string): string {
+  return visible(name).replace(/^ +| +$| {2,}/g, (spaces) => "\\u{20}".repeat(spaces.length));
+}

@@ -6,7 +6,7 @@ import { type Drawing, drawn, MOST_EDGES, NODE_HEIGHT, type Waits, waitsOf } fro
 import { numberOf } from "../state/keys.js";
 import { hrefOf } from "../state/route.js";
 import type { Row, Store } from "../state/store.js";
-import { visible } from "../state/visible.js";
+import { visibleName } from "../state/visible.js";
 
 const MOST_CHARS = 28;
 
@@ -191,6 +191,6 @@ function Words({ waits, now }: { readonly waits: Waits; readonly now: number }):
 }
 
 function short(name: string): string {
-  const text = visible(name);
+  const text = visibleName(name);
   return text.length <= MOST_CHARS ? text : `${text.slice(0, MOST_CHARS / 2 - 1)}…${text.slice(-MOST_CHARS / 2)}`;
 }

@@ -16,7 +16,7 @@ import {
 } from "../state/keys.js";
 import { hrefOf } from "../state/route.js";
 import type { Store } from "../state/store.js";
-import { visible } from "../state/visible.js";
+import { visibleName } from "../state/visible.js";
 
 const MOST_PREFIXES = 50;
 
@@ -82,7 +82,7 @@ export function Now({
             <option value="">all</option>
             {[...new Set([...(choice.prefix === "" ? [] : [choice.prefix]), ...prefixes])].map((prefix) => (
               <option key={prefix} value={prefix}>
-                {visible(prefix)}
+                {visibleName(prefix)}
               </option>
             ))}
           </select>
