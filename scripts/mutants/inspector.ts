@@ -140,7 +140,7 @@ export const inspector: readonly Mutant[] = [
   {
     name: "inspector: what happened in an outage is made up",
     file: "src/ui/live/watcher.ts",
-    edits: [["const isContinued = this.#last !== null;", "const isContinued = true;"]],
+    edits: [["    const last = this.#last;\n", "    const last = this.#last ?? reading;\n"]],
     tests: watcher,
   },
   {
@@ -268,7 +268,7 @@ export const inspector: readonly Mutant[] = [
   {
     name: "inspector: a command is not quoted for the shell",
     file: "src/ui/page/state/quote.ts",
-    edits: [["text.replace(/'/g, \"'\\\\''\")", "text"]],
+    edits: [[".test(text) ? text :", ".test(text) || true ? text :"]],
     tests: page,
   },
   {

@@ -166,6 +166,20 @@ test("a key that no view shows is asked for once a second, however many ask", as
   expect(proxy.statements.filter(({ sql: text }) => text.includes("leasehold.check"))).toHaveLength(1);
 });
 
+test("what can be no key is refused without asking, and costs nobody their connection", async () => {
+  await using proxy = await PostgresProxy.start(database.url);
+  await using served = open({ url: proxy.url(database.url) });
+  await using events = served.events();
+  await events.until("state");
+  for (const key of ["", "%00", "x".repeat(513), "%C3%BC".repeat(257)]) {
+    const answer = await served.get(`/key?key=${key}`);
+    expect(await answer.json(), key).toMatchObject({ message: expect.stringMatching(/^key: expected /) });
+  }
+  await events.until("state");
+  expect(proxy.connections).toHaveLength(1);
+  expect(proxy.statements.filter(({ sql: text }) => text.includes("leasehold.check"))).toEqual([]);
+});
+
 test("what is granted, renewed and released is told as it happens", async () => {
   await using served = open();
   await using locker = openLocker(database, { owner: "holder" });

@@ -17,13 +17,21 @@ export class History {
     return this.#events;
   }
 
-  /** What has happened between two looks at the leases, oldest first. */
-  compare(before: Rows, after: Rows, atMs: number): readonly KeyEvent[] {
+  /**
+   * What has happened between two looks at the leases, oldest first; of more than a thousand the last. `cutSinceMs`: where not all rows are
+   * read, those come into view and leave it for which nothing has happened; when the look before was. Then only a grant since, and what another
+   * row of the same key proves, is told.
+   */
+  compare(before: Rows, after: Rows, atMs: number, cutSinceMs: number = Number.NEGATIVE_INFINITY): readonly KeyEvent[] {
+    const isCut = cutSinceMs !== Number.NEGATIVE_INFINITY;
     const ended = new Map<string, Lease[]>();
     for (const [id, row] of before) {
       if (!after.has(id)) {
         const lease = toLease(row);
-        ended.set(String(lease.key), [...(ended.get(String(lease.key)) ?? []), lease]);
+        const key = String(lease.key);
+        const others = ended.get(key);
+        if (others === undefined) ended.set(key, [lease]);
+        else others.push(lease);
       }
     }
     const found: KeyEvent[] = [];
@@ -33,20 +41,26 @@ export class History {
         continue;
       }
       const lease = toLease(row);
+      if (was === undefined && isCut && !ended.has(String(lease.key)) && !(Number(lease.acquiredAt) >= cutSinceMs)) {
+        continue;
+      }
       const event = was === undefined ? begun(lease, ended, atMs) : changed(toLease(was), lease, atMs);
       if (was === undefined && lease.mode === "exclusive") {
         // They have ended before this one began.
-        found.push(...(ended.get(String(lease.key)) ?? []).map((one) => over(one, event?.at ?? atMs)));
+        for (const one of ended.get(String(lease.key)) ?? []) found.push(over(one, event?.at ?? atMs));
         ended.delete(String(lease.key));
       }
       if (event !== null) {
         found.push(event);
       }
     }
-    for (const lease of [...ended.values()].flat()) {
-      found.push(over(lease, atMs));
+    if (!isCut) {
+      for (const lease of [...ended.values()].flat()) {
+        found.push(over(lease, atMs));
+      }
     }
     found.sort((a, b) => a.at - b.at);
+    found.splice(0, found.length - MOST_EVENTS); // more are kept nowhere, and too many are no arguments
     this.#events.push(...found);
     this.#events.splice(0, this.#events.length - MOST_EVENTS);
     return found;

@@ -53,6 +53,8 @@ export class Watcher {
   readonly #state = new State();
   /** Null while nobody has looked for a while: what is known is too old to be told. */
   #last: Reading | null = null;
+  /** What those are told who know nothing yet, until the next look. Of thousands of rows it is megabytes. */
+  #whole: string | null = null;
   #isAdmin = false;
   #hello: string | null = null;
   #trouble: string | null = null;
@@ -117,6 +119,8 @@ export class Watcher {
         this.#looking = this.#look();
       } else {
         this.#last = null;
+        this.#whole = null;
+        this.#trouble = null; // it may be over long before somebody looks again
       }
     });
   }
@@ -142,9 +146,19 @@ export class Watcher {
 
   #take(reading: Reading): void {
     const before = this.#state.rowsOf("leases");
-    const isContinued = this.#last !== null;
+    const last = this.#last;
+    this.#whole = null;
     const changes = this.#state.take(reading);
-    const events = isContinued ? this.#history.compare(before, this.#state.rowsOf("leases"), reading.atMs) : [];
+    const isCut = reading.cut.has("leases") || last?.cut.has("leases") === true;
+    const events =
+      last === null
+        ? []
+        : this.#history.compare(
+            before,
+            this.#state.rowsOf("leases"),
+            reading.atMs,
+            isCut ? last.atMs : Number.NEGATIVE_INFINITY,
+          );
     const { leases, waits, sessions } = reading.sections;
     const point: Point = [reading.atMs, heldIn(leases), waits?.size ?? 0, sessions?.size ?? 0];
     keep(this.#points, point, MOST_POINTS);
@@ -162,6 +176,7 @@ export class Watcher {
     const delta = message(reading, false, changes ?? "{}", [point], stat === null ? [] : [stat], events);
     for (const [viewer, hasAll] of this.#viewers) {
       if (!hasAll || isNews) {
+        this.#viewers.set(viewer, false);
         this.#greet(viewer);
       } else if (viewer.isReady) {
         viewer.send("state", delta);
@@ -176,8 +191,8 @@ export class Watcher {
       return;
     }
     viewer.send("hello", `${this.#hello},"acts":${this.#actsOf(this.#isAdmin, viewer.token)}}`);
-    const whole = message(this.#last, true, this.#state.whole(), this.#points, this.#stats, this.#history.events);
-    viewer.send("state", whole);
+    this.#whole ??= message(this.#last, true, this.#state.whole(), this.#points, this.#stats, this.#history.events);
+    viewer.send("state", this.#whole);
     this.#viewers.set(viewer, true);
   }
 

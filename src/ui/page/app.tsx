@@ -1,13 +1,15 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Sweep } from "./acts/sweep.js";
 import { Command } from "./parts/copy.js";
 import { Dialog } from "./parts/dialog.js";
 import { Name } from "./parts/text.js";
 import { useStore } from "./parts/use-store.js";
+import { firstPlace } from "./parts/virtual-rows.js";
 import { hrefOf, type Route, toRoute } from "./state/route.js";
 import type { Store } from "./state/store.js";
 import { nextTheme, type Theme, themeNow, useTheme } from "./state/theme.js";
+import { visibleName } from "./state/visible.js";
 import { Graph } from "./views/graph.js";
 import { KeyView } from "./views/key.js";
 import { firstChoice, Now } from "./views/now.js";
@@ -25,6 +27,9 @@ export function App({ store }: { readonly store: Store }): VNode {
   const now = useStore(store);
   const [route, setRoute] = useState<Route>(() => toRoute(location.hash));
   const [choice, setChoice] = useState(firstChoice);
+  const [places] = useState(() => ({ now: firstPlace(), sessions: firstPlace() }));
+  const wantsSearch = useRef(false);
+  const isFirst = useRef(true);
   const [open, setOpen] = useState<"help" | "sweep" | null>(null);
   const [theme, setTheme] = useState<Theme>(themeNow);
   useTheme(theme);
@@ -47,8 +52,10 @@ export function App({ store }: { readonly store: Store }): VNode {
       else if (event.key === "?") setOpen("help");
       else if (event.key === "/") {
         event.preventDefault();
-        location.hash = hrefOf({ view: "now" });
-        requestAnimationFrame(() => document.getElementById("search")?.focus());
+        const search = document.getElementById("search");
+        search?.focus();
+        wantsSearch.current = search === null;
+        if (search === null) location.hash = hrefOf({ view: "now" });
       } else {
         const tab = tabs[Number(event.key) - 1];
         if (tab !== undefined) location.hash = hrefOf(tab);
@@ -59,7 +66,14 @@ export function App({ store }: { readonly store: Store }): VNode {
   }, []);
   useEffect(() => {
     const name = route.view === "key" ? route.key : (tabs.find(({ view }) => view === route.view)?.title ?? "");
-    document.title = `${name} - Leasehold`;
+    document.title = `${visibleName(name)} - Leasehold`;
+    // What had the focus may have gone with the view before
+    if (wantsSearch.current) document.getElementById("search")?.focus();
+    else if (!isFirst.current && document.activeElement === document.body) {
+      document.getElementById("main")?.focus({ preventScroll: true });
+    }
+    wantsSearch.current = false;
+    isFirst.current = false;
   }, [route]);
 
   const { hello } = store;
@@ -115,11 +129,11 @@ export function App({ store }: { readonly store: Store }): VNode {
         {store.at === 0 ? (
           <Waiting store={store} />
         ) : route.view === "now" ? (
-          <Now store={store} now={now} choice={choice} onChoice={setChoice} />
+          <Now store={store} now={now} choice={choice} place={places.now} onChoice={setChoice} />
         ) : route.view === "key" ? (
           <KeyView key={route.key} store={store} now={now} name={route.key} />
         ) : route.view === "sessions" ? (
-          <Sessions store={store} now={now} />
+          <Sessions store={store} now={now} place={places.sessions} />
         ) : route.view === "graph" ? (
           <Graph store={store} now={now} />
         ) : (

@@ -1,3 +1,4 @@
+import { checkKey } from "../../config/key.js";
 import { monotonicNowMs } from "../../runtime/clock.js";
 import type { Reader } from "./reader.js";
 
@@ -14,8 +15,9 @@ export class Checks {
     this.#reader = reader;
   }
 
-  /** JSON text. @throws LeaseholdError */
-  of(key: string): Promise<string> {
+  /** JSON text. @throws LeaseholdError, also for what can be no key: an error of Postgres would cost the connection that all share */
+  async of(key: string): Promise<string> {
+    checkKey(key);
     const nowMs = monotonicNowMs();
     for (const [old, { atMs }] of this.#answers) {
       if (nowMs - atMs < GOOD_FOR_MS) {
@@ -25,10 +27,10 @@ export class Checks {
     }
     const known = this.#answers.get(key);
     if (known !== undefined) {
-      return known.answer;
+      return await known.answer;
     }
     const answer = this.#reader.check(key);
     this.#answers.set(key, { atMs: nowMs, answer });
-    return answer;
+    return await answer;
   }
 }

@@ -26,8 +26,10 @@ const isHeld = "l.state operator(pg_catalog.=) any (array['held', 'revoked']::pg
 const leaseId = "pg_catalog.concat(v.fence, case when v.mode is null then '*' end, ' ', v.key)";
 
 /** It may have 64 KiB, for each of thousands of leases: of what is long the beginning is told, as text. */
-const metadata = `case when pg_catalog.length(v.metadata::pg_catalog.text) operator(pg_catalog.<=) 2000 then v.metadata
-          else pg_catalog.to_jsonb(pg_catalog.concat(pg_catalog.left(v.metadata::pg_catalog.text, 2000), '…')) end`;
+function shortened(metadata: string): string {
+  return `case when pg_catalog.length(${metadata}::pg_catalog.text) operator(pg_catalog.<=) 2000 then ${metadata}
+          else pg_catalog.to_jsonb(pg_catalog.concat(pg_catalog.left(${metadata}::pg_catalog.text, 2000), '…')) end`;
+}
 
 /** Server processes whose transaction is younger than a second. Postgres shows that to the same role, and to members of pg_read_all_stats. */
 const beginners = `array(select a.pid from pg_catalog.pg_stat_activity a
@@ -40,7 +42,7 @@ export const LEASES = (most: number): string =>
       columns: [
         "v.key, v.state, v.mode, v.weight, v.capacity, v.fence::pg_catalog.text, v.owner, v.session_id, v.is_session_alive",
         `${ms("v.acquired_at")}, ${ms("v.expires_at")}, ${ms("v.free_at")}, ${ms("v.ttl")}, ${ms("v.max_hold_until")}, ${ms("v.revoked_at")}`,
-        `v.waiters, v.blocking_pid, v.blocking_transaction, v.pid, v.host, v.client_address, v.application_name, ${metadata}, v.acquisitions`,
+        `v.waiters, v.blocking_pid, v.blocking_transaction, v.pid, v.host, v.client_address, v.application_name, ${shortened("v.metadata")}, v.acquisitions`,
       ],
       // A row that a statement of a locker has locked for a moment would come and go.
       from: `leasehold.active_leases v
@@ -165,9 +167,10 @@ export const BLOCKERS: string = `select a.pid::pg_catalog.text as id, pg_catalog
   from pg_catalog.pg_stat_activity a
  where a.pid operator(pg_catalog.=) any ($1::pg_catalog.text::int[])`;
 
-/** One key, also one that no view can show: a first grant that is not committed. */
+/** One key, also one that no view can show, such as a first grant that is not committed, and one beyond the rows that are read. */
 export const CHECK: string = `select pg_catalog.json_build_object(
     'state', c.state, 'owner', c.owner, 'fence', c.fence::pg_catalog.text, 'mode', c.mode, 'waiters', c.waiters,
     'blockingPid', c.blocking_pid, 'blockingTransaction', c.blocking_transaction, 'acquiredAt', ${ms("c.acquired_at")},
-    'expiresAt', ${ms("c.expires_at")})::pg_catalog.text as row
+    'expiresAt', ${ms("c.expires_at")}, 'ttlMs', ${ms("c.ttl")}, 'sessionId', c.session_id, 'isSessionAlive', c.is_session_alive,
+    'metadata', ${shortened("c.metadata")})::pg_catalog.text as row
   from leasehold.check($1::pg_catalog.text) c`;

@@ -83,6 +83,61 @@ describe.skipIf(!hasBrowser)("the page of the inspector", () => {
     await shows(page.locator("h2"), "row:148");
     await page.keyboard.press("Escape");
     await shows(page.locator(".total"), "50 keys");
+    await until("back at the row", async () => (await focused()).startsWith("row:148"));
+    expect(faults()).toEqual([]);
+  });
+
+  test("rows that come and go take neither the focus nor the row that Enter opens", async () => {
+    const other = await createDatabase();
+    expectLeft(other, "leases");
+    await using locker = openLocker(other, { presence: "off" });
+    await locker.acquire("m");
+    const gone = await locker.acquire("n");
+    await locker.acquire("o");
+    const { page, row, faults } = await openPage(other.url);
+    await shows(row("n"), "held");
+    const focused = () => page.evaluate<string>("String(document.activeElement?.innerText ?? '').split('\\n')[0]");
+    await page.locator('.grid-row[data-index="0"]').focus();
+    for (const key of ["a", "b", "c"]) await locker.acquire(key);
+    await shows(page.locator(".total"), "6 keys");
+    expect(await focused()).toBe("m");
+    await page.keyboard.press("ArrowDown");
+    await until("the next row", async () => (await focused()) === "n");
+    await locker.acquire("d");
+    await shows(page.locator(".total"), "7 keys");
+    await page.keyboard.press("Enter");
+    await shows(page.locator("h2"), "n");
+    await page.keyboard.press("Escape");
+    await until("back at the row", async () => (await focused()) === "n");
+    await gone.release();
+    await shows(page.locator(".total"), "6 keys");
+    await until("its neighbour has the focus", async () => (await focused()) === "o");
+    expect(faults()).toEqual([]);
+  });
+
+  test("who comes back to thousands of rows is where they were; from anywhere Tab leads to a row in view", async () => {
+    const other = await createDatabase();
+    expectLeft(other, "leases");
+    await other.sql`
+      insert into leasehold.leases (key, token, fence, owner, ttl_ms, takeover_ms, min_hold_ms, acquired_at, renewed_at, expires_at, acquisitions)
+      select 'row:' || lpad(n::text, 5, '0'), gen_random_uuid(), n, 'owner', 1000, 1000, 0, now(), now(), now() + interval '1 hour', 1
+        from generate_series(1, 5000) n`;
+    const { page, row, faults } = await openPage(other.url);
+    await shows(page.locator(".total"), "5000 keys");
+    const top = () => page.locator(".grid").evaluate((grid) => grid.scrollTop);
+    await page.locator(".grid").evaluate((grid) => {
+      grid.scrollTop = 40_000;
+    });
+    await until("a row far below", async () => (await row("row:01005").count()) === 1);
+    expect(await page.locator('.grid-row[tabindex="0"]').count()).toBe(1);
+    await row("row:01005").locator("a").click();
+    await shows(page.locator("h2"), "row:01005");
+    await page.goBack();
+    await shows(page.locator(".total"), "5000 keys");
+    await until("where it was", async () => Math.abs((await top()) - 40_000) < 100);
+    await page.keyboard.press("3");
+    await page.keyboard.press("/");
+    await until("the search", async () => (await page.evaluate("document.activeElement?.id")) === "search");
     expect(faults()).toEqual([]);
   });
 });

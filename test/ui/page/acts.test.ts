@@ -70,6 +70,40 @@ describe.skipIf(!hasBrowser)("the page of the inspector", () => {
     expect(faults()).toEqual([]);
   });
 
+  test("all who share a key, when others have it meanwhile: nobody is taken it from who was not named", async () => {
+    await using one = openLocker(database, { owner: "one", presence: "off" });
+    await using two = openLocker(database, { owner: "two", presence: "off" });
+    await using three = openLocker(database, { owner: "three", presence: "off" });
+    const first = await one.acquire("all", { shared: true });
+    const second = await two.acquire("all", { shared: true });
+    const { page, acts, faults } = await openPage(database.url, "#/key/all");
+    await page.getByRole("button", { name: "Release by force" }).click();
+    await shows(page.locator("dialog"), "all is taken from one, two.");
+    const third = await three.acquire("all", { shared: true });
+    await shows(page.locator(".view-key > .card").nth(2), "three");
+    await shows(page.locator("dialog"), "all is taken from one, two.");
+    await page.getByRole("button", { name: "Take it away" }).click();
+    await shows(page.locator("dialog"), "It was taken away.");
+    expect(acts).toMatchObject([{ fence: first.fence }, { fence: second.fence }]);
+    expect(third.held).toBe(true);
+    await page.getByRole("button", { name: "Close" }).click();
+
+    for (const lock of [first, second]) await lock.release().catch(() => undefined);
+    const fourth = await two.acquire("all", { shared: true });
+    await until("the page knows both", async () => {
+      const cards = await page.locator(".view-key > .card").allInnerTexts();
+      return cards.length === 2 && cards.some((card) => card.includes(String(fourth.fence)));
+    });
+    await page.getByRole("button", { name: "Release by force" }).click();
+    await shows(page.locator("dialog"), "all is taken from three, two.");
+    for (const lock of [third, fourth]) await lock.release();
+    await using _alone = await one.acquire("all");
+    await shows(page.locator("dialog"), "has another holder now");
+    expect(await page.getByRole("button", { name: "Take it away" }).isDisabled()).toBe(true);
+    expect(acts).toHaveLength(2);
+    expect(faults()).toEqual([]);
+  });
+
   test("of several who share a key, one can be chosen", async () => {
     await using one = openLocker(database, { owner: "one", presence: "off" });
     await using two = openLocker(database, { owner: "two", presence: "off" });

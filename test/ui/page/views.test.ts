@@ -187,6 +187,25 @@ describe.skipIf(!hasBrowser)("the page of the inspector", () => {
     expect(faults()).toEqual([]);
   });
 
+  test("a key beyond the rows that are read is not said to be free, and can be released by force", async () => {
+    const other = await createDatabase();
+    await using locker = openLocker(other, { owner: "holder", presence: "off" });
+    await using _first = await locker.acquire("a");
+    await using last = await locker.acquire("z", { metadata: { step: 7 } });
+    const { page, acts, faults } = await openPage(other.url, "#/key/z", {}, { maxRows: 1 });
+    await shows(page.locator(".title"), "held");
+    await shows(page.locator(".card"), "holder");
+    await shows(page.locator(".card"), String(last.fence));
+    await shows(page.locator(".metadata"), '"step": 7');
+    await shows(page.locator("main"), "leasehold release --force z");
+    await page.getByRole("button", { name: "Release by force" }).click();
+    await shows(page.locator("dialog"), "z is taken from holder.");
+    await page.getByRole("button", { name: "Take it away" }).click();
+    await shows(page.locator("dialog"), "It was taken away.");
+    expect(acts).toMatchObject([{ key: "z", fence: last.fence }]);
+    expect(faults()).toEqual([]);
+  });
+
   test("a page that nobody sees asks for nothing; seen again, it goes on", async () => {
     await using proxy = await PostgresProxy.start(database.url);
     const { page, faults } = await openPage(proxy.url(database.url));

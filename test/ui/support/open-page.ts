@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
+import type { InspectorOptions } from "../../../src/ui.js";
 import { until } from "../../support/until.js";
 import { findBrowser, launch, OpenPage } from "./browser.js";
 import { type ServedInspector, serveInspector } from "./serve.js";
@@ -25,9 +26,11 @@ export interface TestPage {
   go(to: string): Promise<void>;
 }
 
+type SomeOptions = Pick<InspectorOptions, "maxRows">;
+
 export interface PageOpener {
   /** Opens the page of a database. It is closed when the test has ended. */
-  (url: string, hash?: string, options?: BrowserContextOptions): Promise<TestPage>;
+  (url: string, hash?: string, options?: BrowserContextOptions, inspector?: SomeOptions): Promise<TestPage>;
   /** Another address, closed by the caller. */
   at(url: string): Promise<OpenPage>;
 }
@@ -45,14 +48,20 @@ export function useBrowser(): PageOpener {
   afterAll(async () => {
     await browser?.close();
   });
-  const openPage = (url: string, hash?: string, options?: BrowserContextOptions): Promise<TestPage> =>
-    open(launched(), url, hash, options);
+  const openPage = (url: string, ...rest: [hash?: string, options?: BrowserContextOptions, inspector?: SomeOptions]) =>
+    open(launched(), url, ...rest);
   return Object.assign(openPage, { at: (url: string) => OpenPage.open(launched(), url) });
 }
 
-async function open(browser: Browser, url: string, hash = "", options: BrowserContextOptions = {}): Promise<TestPage> {
+async function open(
+  browser: Browser,
+  url: string,
+  hash = "",
+  options: BrowserContextOptions = {},
+  inspector: SomeOptions = {},
+): Promise<TestPage> {
   const acts: unknown[] = [];
-  const served = await serveInspector({ url, onAct: (act) => acts.push(act) });
+  const served = await serveInspector({ ...inspector, url, onAct: (act) => acts.push(act) });
   const opened = await OpenPage.open(browser, `${served.url}/${hash}`, options);
   onTestFinished(async () => {
     await opened.dispose();

@@ -83,3 +83,12 @@ test("keys are told apart, the oldest event first; the last thousand are kept", 
   expect(history.events).toHaveLength(1_000);
   expect(history.events.at(-1)?.fence).toBe("1199");
 });
+
+test("of a look at which everything has changed the last thousand are told", () => {
+  const many = (fence: number) =>
+    leases(...Array.from({ length: 100_000 }, (_, n) => ({ key: `k${n}`, fence: `${fence}`, acquiredAt: n })));
+  const history = new History();
+  const found = history.compare(many(1), many(2), 200_000);
+  expect(found).toHaveLength(1_000);
+  expect(history.events).toEqual(found);
+});

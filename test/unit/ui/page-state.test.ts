@@ -6,7 +6,7 @@ import { quoteArgument, quoteLiteral } from "../../../src/ui/page/state/quote.js
 import { percentile, percentiles, rates } from "../../../src/ui/page/state/rates.js";
 import { hrefOf, toRoute } from "../../../src/ui/page/state/route.js";
 import { Store } from "../../../src/ui/page/state/store.js";
-import { visible } from "../../../src/ui/page/state/visible.js";
+import { visible, visibleName } from "../../../src/ui/page/state/visible.js";
 import { type Section, type StateMessage, type StatPoint, sections, statColumns } from "../../../src/ui/protocol.js";
 
 type Rows = { readonly [name in Section]?: readonly Readonly<Record<string, unknown>>[] };
@@ -203,10 +203,41 @@ test("any key can be linked to", () => {
 
 test("what cannot be seen is written out, and commands are quoted for who reads them", () => {
   expect(visible("a\u202eb\u0000\n\u200bü\u{e000}")).toBe("a\\u{202e}b\\u{0}\\u{a}\\u{200b}ü\\u{e000}");
+  // spaces that a browser would leave out
+  expect(["a b", " a", "a ", "a  b"].map(visibleName)).toEqual(["a b", "\\u{20}a", "a\\u{20}", "a\\u{20}\\u{20}b"]);
   expect(quoteLiteral("o'k\\n")).toBe("E'o''k\\\\n'");
   expect(quoteLiteral("order:1")).toBe("'order:1'");
   expect(quoteArgument("order:1/x_y@z")).toBe("order:1/x_y@z");
   expect(quoteArgument("a b")).toBe("'a b'");
   expect(quoteArgument("$(id)'`")).toBe("'$(id)'\\''`'");
-  expect(quoteArgument("-f")).toBe("'-f'");
+  expect(quoteArgument("-f")).toBe("-- '-f'"); // quotes alone would leave it an option
+  // shows nothing in most fonts, without being a space or a control character
+  expect(visible("a\u3164b\u115f\u034f\ufe0f\u2800\u205f\u202f")).toBe(
+    "a\\u{3164}b\\u{115f}\\u{34f}\\u{fe0f}\\u{2800}\\u{205f}\\u{202f}",
+  );
+});
+
+test("a thousand who wait for a thousand who share: as many waits are made as can be drawn, and all are counted", () => {
+  const store = storeOf({
+    leases: Array.from({ length: 1_000 }, (_, n) => ({
+      ...lease,
+      id: `h${n}`,
+      key: "s",
+      mode: "shared",
+      sessionId: n,
+      owner: `h${n}`,
+    })),
+    waits: Array.from({ length: 1_000 }, (_, n) => ({
+      id: `w${n}`,
+      key: "s",
+      sessionId: 5_000 + n,
+      owner: `w${n}`,
+      since: 9_000 - n,
+      isAlive: true,
+    })),
+  });
+  const waits = waitsOf(store);
+  expect(waits.edges.length).toBeLessThanOrEqual(100);
+  expect(waits.total).toBe(1_000_000);
+  expect(waits.edges[0]?.from).toBe("session 5999"); // who has waited longest
 });

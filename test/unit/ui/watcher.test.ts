@@ -1,6 +1,7 @@
 // When the database is looked at, and who is told what.
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { InvalidOptionError, NotPermittedError, UnavailableError } from "../../../src/errors/errors.js";
+import { State } from "../../../src/ui/live/changes.js";
 import { type Viewer, Watcher } from "../../../src/ui/live/watcher.js";
 import type { StateMessage } from "../../../src/ui/protocol.js";
 import type { Reading } from "../../../src/ui/reading/reading.js";
@@ -259,4 +260,81 @@ test("closed while it looks, it ends with that look", async () => {
   await clock.pass(10_000);
   expect(reader.asked).toHaveLength(1);
   expect(clock.timers).toBe(0);
+});
+
+test("a browser that does not keep up while the greeting changes is told both later", async () => {
+  const { reader, watcher } = open();
+  const [slow, other] = [new Seen(), new Seen()];
+  watcher.add(slow);
+  watcher.add(other);
+  await clock.pass(0);
+  slow.isReady = false;
+  reader.reply = () => reading({ leases: leases({ key: "a", fence: "1" }) }, { isAdmin: true });
+  await clock.pass(1_000);
+  slow.isReady = true;
+  reader.reply = () => reading({ leases: leases({ key: "a", fence: "1" }) });
+  await clock.pass(1_000);
+  expect(slow.events).toBe("hello state hello state");
+  expect(slow.told.at(-2)?.data).toMatchObject({ acts: { token: "t" } });
+  expect(slow.last.changes.leases?.set.map(([id]) => id)).toEqual(["1 a"]);
+  await watcher.close();
+});
+
+test("who comes long after a failure is not told of it", async () => {
+  const { reader, watcher } = open();
+  reader.reply = () => {
+    throw new UnavailableError({ message: "no connection" });
+  };
+  const stop = watcher.add(new Seen());
+  await clock.pass(0);
+  stop();
+  await clock.pass(3_600_000);
+  reader.reply = () => reading();
+  const late = new Seen();
+  watcher.add(late);
+  await clock.pass(0);
+  expect(late.events).toBe("hello state");
+  await watcher.close();
+});
+
+test("where rows are cut off, what only comes into view or leaves it has neither begun nor ended", async () => {
+  const { reader, watcher } = open();
+  const viewer = new Seen();
+  const cut = new Set(["leases"] as const);
+  const [a, b, c] = [
+    { key: "a", fence: "3", acquiredAt: 5_500 },
+    { key: "b", fence: "1" },
+    { key: "c", fence: "2" },
+  ];
+  reader.reply = () => reading({ leases: leases(b, c) }, { cut });
+  watcher.add(viewer);
+  await clock.pass(0);
+  reader.reply = () => reading({ leases: leases(a, b) }, { cut, atMs: 6_000 });
+  await clock.pass(1_000);
+  expect(viewer.last.events.map(({ key, what }) => `${key} ${what}`)).toEqual(["a granted"]);
+  reader.reply = () => reading({ leases: leases(b, c) }, { cut, atMs: 7_000 });
+  await clock.pass(1_000);
+  expect(viewer.last.events.map(({ key, what }) => `${key} ${what}`)).not.toContain("c granted");
+  await watcher.close();
+});
+
+test("the whole is written once, however many are told it at once", async () => {
+  const { reader, watcher } = open();
+  const whole = vi.spyOn(State.prototype, "whole");
+  onTestFinished(() => whole.mockRestore());
+  const viewers = Array.from({ length: 20 }, () => new Seen());
+  for (const viewer of viewers) watcher.add(viewer);
+  await clock.pass(0);
+  expect(whole).toHaveBeenCalledTimes(1);
+  watcher.add(new Seen());
+  watcher.add(new Seen());
+  expect(whole).toHaveBeenCalledTimes(1);
+  reader.reply = () => reading({ leases: leases({ key: "a", fence: "1" }) });
+  await clock.pass(1_000);
+  expect(whole).toHaveBeenCalledTimes(1);
+  const late = new Seen();
+  watcher.add(late);
+  expect(late.last.changes.leases?.set.map(([id]) => id)).toEqual(["1 a"]);
+  expect(whole).toHaveBeenCalledTimes(2);
+  await watcher.close();
 });

@@ -26,15 +26,25 @@ export function ForceRelease({
   const [isAware, setAware] = useState(false);
   const [told, tell] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
-  const meant = holders.filter((holder) => fence === null || holder.fence === fence);
+  // Who comes while the question is asked is not meant
+  const [asked] = useState(() => new Set(holders.map((holder) => holder.fence)));
+  const meant = holders.filter((holder) => (fence === null ? asked.has(holder.fence) : holder.fence === fence));
   const ends = meant.flatMap(({ freeAt }) => (numberOf(freeAt) === null ? [] : [Number(freeAt)]));
   const last = ends.length === 0 ? null : Math.max(...ends) - now;
 
   const release = async (): Promise<void> => {
     setBusy(true);
-    const { ok, answer } = await act("force-release", { key: name, fence, immediate: isImmediate }, token);
+    // Grant by grant: of the key alone, it would be taken from whoever has it by then
+    const answers: unknown[] = [];
+    let failure: string | null = null;
+    for (const holder of meant) {
+      const body = { key: name, fence: textOf(holder.fence), immediate: isImmediate };
+      const { ok, answer } = await act("force-release", body, token);
+      if (ok) answers.push(answer);
+      else failure ??= String((answer as { error?: unknown }).error);
+    }
     setBusy(false);
-    tell(ok ? sentence(answer) : String((answer as { error?: unknown }).error));
+    tell(failure === null ? sentence(answers) : partly(failure, answers.length, meant.length));
   };
   return (
     <Dialog title="Release by force" onClose={onClose}>
@@ -64,7 +74,7 @@ export function ForceRelease({
             <label class="choice">
               <span>From whom</span>
               <select value={fence ?? ""} onChange={({ currentTarget }) => setFence(currentTarget.value || null)}>
-                <option value="">all who have it</option>
+                <option value="">all who are named</option>
                 {holders.map((holder) => (
                   <option key={holder.id} value={textOf(holder.fence) ?? ""}>
                     {textOf(holder.owner)}, fence {textOf(holder.fence)}
@@ -117,17 +127,20 @@ export function ForceRelease({
   );
 }
 
-function sentence(answer: unknown): string {
-  const { outcome, result } = answer as { outcome?: unknown; result?: { freeAt?: number | null } | null };
-  switch (outcome) {
-    case "revoked": {
-      const freeAt = result?.freeAt ?? null;
-      const until = freeAt === null ? "" : `, at ${new Date(freeAt).toLocaleTimeString()} at the latest`;
-      return `It was taken away. The key is free when its holder lets go${until}.`;
-    }
-    case "released":
-      return "It is free, unless an open transaction keeps it.";
-    default:
-      return "Nobody held it any more, or not with that fence.";
+/** What is told of several: those that still have to let go say most. */
+function sentence(answers: readonly unknown[]): string {
+  const all = answers as readonly { outcome?: unknown; result?: { freeAt?: number | null } | null }[];
+  const revoked = all.filter(({ outcome }) => outcome === "revoked");
+  if (revoked.length > 0) {
+    const ends = revoked.map(({ result }) => result?.freeAt ?? null).filter((freeAt) => freeAt !== null);
+    const until = ends.length === 0 ? "" : `, at ${new Date(Math.max(...ends)).toLocaleTimeString()} at the latest`;
+    return `It was taken away. The key is free when its holder lets go${until}.`;
   }
+  return all.some(({ outcome }) => outcome === "released")
+    ? "It is free, unless an open transaction keeps it."
+    : "Nobody held it any more, or not with that fence.";
+}
+
+function partly(failure: string, done: number, all: number): string {
+  return all === 1 ? failure : `${failure} It was taken from ${done} of ${all}.`;
 }

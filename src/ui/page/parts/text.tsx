@@ -1,9 +1,9 @@
 import type { ComponentChildren, VNode } from "preact";
-import { visible } from "../state/visible.js";
+import { visibleName } from "../state/visible.js";
 
 /** A text from the database: a name that somebody chose. */
 export function Name({ children }: { readonly children: string | null }): VNode {
-  return children === null ? <span class="none">-</span> : <bdi class="name">{visible(children)}</bdi>;
+  return children === null ? <span class="none">-</span> : <bdi class="name">{visibleName(children)}</bdi>;
 }
 
 /** A heading beside its value. */

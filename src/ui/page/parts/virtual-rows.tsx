@@ -16,6 +16,19 @@ export interface Column<Item> {
   cell(item: Item): ComponentChildren;
 }
 
+/** Where somebody is in a table, for when they come back to it. */
+export interface Place {
+  /** Of the row that takes the focus. Null: nobody has chosen one. */
+  key: string | null;
+  index: number;
+  top: number;
+  hadFocus: boolean;
+}
+
+export function firstPlace(): Place {
+  return { key: null, index: 0, top: 0, hadFocus: false };
+}
+
 export interface VirtualRowsProps<Item> {
   readonly label: string;
   readonly items: readonly Item[];
@@ -26,17 +39,25 @@ export interface VirtualRowsProps<Item> {
   /** Enter on a row. */
   onOpen(item: Item): void;
   readonly empty: ComponentChildren;
+  /** Is read when the table is made, and written when it goes. */
+  readonly place: Place;
 }
 
 /** A table of any number of rows, of which only those in view are in the document. */
 export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
-  const { label, items, columns, keyOf, sort, onSort, onOpen, empty } = props;
+  const { label, items, columns, keyOf, sort, onSort, onOpen, empty, place } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const head = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 600, rowHeight: 40, headHeight: 40 });
-  const [active, setActive] = useState(0);
-  const shouldFocus = useRef(false);
-  const current = Math.min(active, Math.max(0, items.length - 1));
+  // By its key, for rows come and go above it; where it has gone, whatever is there now
+  const [active, setActive] = useState<{ readonly key: string | null; readonly index: number }>(place);
+  const shouldFocus = useRef(place.hadFocus);
+  const isRestoring = useRef(place.top > 0);
+  const found = active.key === null ? -1 : items.findIndex((item) => keyOf(item) === active.key);
+  const lastIndex = useRef(active.index);
+  const current = found >= 0 ? found : Math.min(lastIndex.current, Math.max(0, items.length - 1));
+  lastIndex.current = current;
+  const hadFocus = hasRowFocus(scroller.current);
 
   const measure = (): void => {
     const element = scroller.current;
@@ -51,6 +72,30 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
     );
   };
   useLayoutEffect(measure, []);
+  // Again when the height of rows is known
+  useLayoutEffect(() => {
+    if (isRestoring.current && scroller.current !== null) scroller.current.scrollTop = place.top;
+    measure();
+  }, [view.rowHeight]);
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => {
+      isRestoring.current = false;
+    });
+    return () => cancelAnimationFrame(frame);
+  }, []);
+  useLayoutEffect(
+    () => () => {
+      const element = scroller.current;
+      const key = lastKey.current;
+      Object.assign(place, {
+        key,
+        index: lastIndex.current,
+        top: element?.scrollTop ?? 0,
+        hadFocus: hasRowFocus(element),
+      } satisfies Place);
+    },
+    [],
+  );
   useEffect(() => {
     const element = scroller.current;
     if (element === null) return;
@@ -62,15 +107,30 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
   const first = Math.max(0, Math.floor(view.top / view.rowHeight) - BEYOND);
   const last = Math.min(items.length, Math.ceil((view.top + view.height) / view.rowHeight) + BEYOND);
 
+  // The row that Tab leads to: one that is in the document
+  const isThere = current >= first && current < last;
+  const stop = isThere ? current : Math.min(items.length - 1, Math.ceil(view.top / view.rowHeight));
+  const lastKey = useRef(active.key);
+  lastKey.current = active.key;
+
   useLayoutEffect(() => {
-    if (!shouldFocus.current) return;
-    const row = scroller.current?.querySelector<HTMLElement>(`[data-index="${current}"]`);
+    // The row that had the focus has gone, or was moved: so has the focus
+    const isLost = hadFocus && !hasRowFocus(scroller.current);
+    if (!shouldFocus.current && !isLost) return;
+    // Who asked for a row gets it as soon as it is in the document
+    const wanted = shouldFocus.current ? current : stop;
+    const row = scroller.current?.querySelector<HTMLElement>(`[data-index="${wanted}"]`);
     if (row) {
       shouldFocus.current = false;
       row.focus({ preventScroll: true });
     }
   });
 
+  const activate = (index: number): void => {
+    const item = items[index];
+    lastIndex.current = index;
+    setActive({ key: item === undefined ? null : keyOf(item), index });
+  };
   const go = (index: number): void => {
     const next = Math.max(0, Math.min(items.length - 1, index));
     const element = scroller.current;
@@ -80,7 +140,7 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
       if (bottom > element.scrollTop + view.height) element.scrollTop = bottom - view.height;
     }
     shouldFocus.current = true;
-    setActive(next);
+    activate(next);
     measure();
   };
   const page = Math.max(1, Math.floor(view.height / view.rowHeight) - 1);
@@ -162,8 +222,8 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
                     class="grid-row"
                     aria-rowindex={index + 2}
                     data-index={index}
-                    tabIndex={index === current ? 0 : -1}
-                    onFocus={() => setActive(index)}
+                    tabIndex={index === stop ? 0 : -1}
+                    onFocus={() => activate(index)}
                     onDblClick={() => onOpen(item)}
                   >
                     {columns.map(({ id, title, isNumber = false, cell }) => (
@@ -185,4 +245,9 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>): VNode {
       </div>
     </div>
   );
+}
+
+function hasRowFocus(scroller: HTMLElement | null): boolean {
+  const row = document.activeElement?.closest("[data-index]") ?? null;
+  return row !== null && scroller?.contains(row) === true;
 }

@@ -14,42 +14,70 @@ export interface Edge {
 export interface Waits {
   /** What those who wait or hold are called, by their session, or by their name where they have none. */
   readonly names: ReadonlyMap<string, string>;
+  /** Those that are stuck first, then the longest waits: no more than can be read in a drawing. */
   readonly edges: readonly Edge[];
+  /** How many there are. */
+  readonly total: number;
 }
 
-/** Who waits for whom. */
+export const MOST_EDGES = 100;
+
+/** Who waits for whom. Each who waits for a key waits for each who shares it, so there may be millions: all are counted, few are made. */
 export function waitsOf(store: Store): Waits {
-  const names = new Map<string, string>();
-  const idOf = (sessionId: unknown, owner: unknown): string => {
-    const id = typeof sessionId === "number" ? `session ${sessionId}` : `owner ${String(owner)}`;
-    names.set(id, String(owner));
-    return id;
-  };
-  const holders = new Map<string, string[]>();
+  const holders = new Map<string, Map<string, string>>();
   for (const { key, state, sessionId, owner } of store.rows("leases").values()) {
     if (state !== "held" && state !== "revoked") continue;
-    const all = holders.get(String(key)) ?? [];
-    all.push(idOf(sessionId, owner));
-    holders.set(String(key), all);
+    const all = holders.get(String(key)) ?? new Map<string, string>();
+    holders.set(String(key), all.set(idOf(sessionId, owner), String(owner)));
   }
-  const stuck = new Set<string>();
+  const stuck = new Map<string, Set<string>>();
   for (const { keys, sessionIds } of store.rows("deadlocks").values()) {
     if (!Array.isArray(keys) || !Array.isArray(sessionIds)) continue;
-    for (const [index, key] of keys.entries()) stuck.add(`session ${String(sessionIds[index])} ${String(key)}`);
-  }
-  const edges: Edge[] = [];
-  for (const { key, sessionId, owner, since, isAlive } of store.rows("waits").values()) {
-    if (isAlive !== true) continue;
-    const from = idOf(sessionId, owner);
-    for (const to of holders.get(String(key)) ?? []) {
-      edges.push({ from, to, key: String(key), since: Number(since), isStuck: stuck.has(`${from} ${String(key)}`) });
+    for (const [index, key] of keys.entries()) {
+      const id = waitId(`session ${String(sessionIds[index])}`, String(key));
+      const next = `session ${String(sessionIds[(index + 1) % sessionIds.length])}`;
+      stuck.set(id, (stuck.get(id) ?? new Set()).add(next));
     }
   }
-  const used = new Set(edges.flatMap(({ from, to }) => [from, to]));
-  for (const id of names.keys()) if (!used.has(id)) names.delete(id);
-  // Those that are stuck first, then the longest waits: where there are too many, these are the ones to see.
-  edges.sort((a, b) => Number(b.isStuck) - Number(a.isStuck) || a.since - b.since);
-  return { names, edges };
+  // One process may wait for a key more than once
+  const waits = new Map<string, { from: string; name: string; key: string; since: number }>();
+  let total = 0;
+  for (const { key, sessionId, owner, since, isAlive } of store.rows("waits").values()) {
+    const there = holders.get(String(key))?.size ?? 0;
+    if (isAlive !== true || there === 0) continue;
+    const from = idOf(sessionId, owner);
+    const id = waitId(from, String(key));
+    const before = waits.get(id);
+    if (before === undefined) total += there;
+    if (before === undefined || Number(since) < before.since) {
+      waits.set(id, { from, name: String(owner), key: String(key), since: Number(since) });
+    }
+  }
+  const names = new Map<string, string>();
+  const edges: Edge[] = [];
+  const ordered = [...waits].sort(([, a], [, b]) => a.since - b.since);
+  for (const isStuck of [true, false]) {
+    for (const [id, { from, name, key, since }] of ordered) {
+      if (edges.length >= MOST_EDGES) break;
+      const inCycle = stuck.get(id);
+      if (isStuck && inCycle === undefined) continue;
+      for (const [to, holder] of holders.get(key) ?? []) {
+        if (edges.length >= MOST_EDGES) break;
+        if ((inCycle?.has(to) ?? false) !== isStuck) continue;
+        edges.push({ from, to, key, since, isStuck });
+        names.set(from, name).set(to, holder);
+      }
+    }
+  }
+  return { names, edges, total };
+}
+
+function idOf(sessionId: unknown, owner: unknown): string {
+  return typeof sessionId === "number" ? `session ${sessionId}` : `owner ${String(owner)}`;
+}
+
+function waitId(from: string, key: string): string {
+  return JSON.stringify([from, key]);
 }
 
 export interface Drawing {
@@ -71,7 +99,7 @@ const LABEL_HEIGHT = 18;
 const MOST_CHARS = 28;
 
 /** Places for all, so that what waits is left of what it waits for. */
-export function drawn({ names, edges }: Waits, shownName: (name: string) => string): Drawing {
+export function drawn({ names, edges }: Pick<Waits, "names" | "edges">, shownName: (name: string) => string): Drawing {
   const graph = new graphlib.Graph({ multigraph: true });
   graph.setGraph({ rankdir: "LR", nodesep: 24, edgesep: 16, ranksep: 60, marginx: 12, marginy: 12 });
   graph.setDefaultEdgeLabel(() => ({}));

@@ -4,7 +4,8 @@ export function quoteLiteral(text: string): string {
   return text.includes("\\") ? `E${quoted.replace(/\\/g, "\\\\")}` : quoted;
 }
 
-/** As a shell reads it. */
+/** As a shell reads it, and the command line that it starts: behind `--` nothing is an option. */
 export function quoteArgument(text: string): string {
+  if (text.startsWith("-")) return `-- '${text.replace(/'/g, "'\\''")}'`;
   return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`;
 }

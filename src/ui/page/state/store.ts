@@ -104,10 +104,10 @@ export class Store {
   }
 }
 
-function toRow(section: Section, id: string, values: readonly unknown[]): Row<Section> {
+export function toRow<Name extends Section>(section: Name, id: string, values: readonly unknown[]): Row<Name> {
   const row: Record<string, unknown> = { id };
   for (const [index, column] of sections[section].entries()) row[column] = values[index] ?? null;
-  return row as Row<Section>;
+  return row as Row<Name>;
 }
 
 function append<Item>(all: Item[], more: readonly Item[], most: number): void {

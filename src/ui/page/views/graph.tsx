@@ -2,21 +2,18 @@ import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
 import { Name, Wide } from "../parts/text.js";
 import { Since } from "../parts/time.js";
-import { type Drawing, drawn, NODE_HEIGHT, type Waits, waitsOf } from "../state/graph.js";
+import { type Drawing, drawn, MOST_EDGES, NODE_HEIGHT, type Waits, waitsOf } from "../state/graph.js";
 import { numberOf } from "../state/keys.js";
 import { hrefOf } from "../state/route.js";
 import type { Row, Store } from "../state/store.js";
-import { visible } from "../state/visible.js";
+import { visibleName } from "../state/visible.js";
 
-/** More than can be read in a drawing. */
-const MOST_EDGES = 100;
 const MOST_CHARS = 28;
 
 /** Who waits for whom, and who waits in a circle. */
 export function Graph({ store, now }: { readonly store: Store; readonly now: number }): VNode {
   // The store changes with its version
-  const all = useMemo(() => waitsOf(store), [store.version]);
-  const waits = useMemo(() => firstOf(all), [all]);
+  const waits = useMemo(() => waitsOf(store), [store.version]);
   const signature = JSON.stringify([
     [...waits.names],
     waits.edges.map(({ from, to, key, isStuck }) => [from, to, key, isStuck]),
@@ -42,16 +39,16 @@ export function Graph({ store, now }: { readonly store: Store; readonly now: num
           </p>
         </div>
       )}
-      {all.edges.length === 0 ? (
+      {waits.total === 0 ? (
         <div class="empty">
           <strong>Nobody waits for anybody.</strong>
           <p>As soon as somebody waits for a key that somebody else has, both appear here.</p>
         </div>
       ) : (
         <>
-          {all.edges.length > MOST_EDGES && (
+          {waits.total > MOST_EDGES && (
             <p class="note">
-              {MOST_EDGES} of {all.edges.length} waits are drawn: those in a deadlock, and the longest.
+              {MOST_EDGES} of {waits.total} waits are drawn: those in a deadlock, and the longest.
             </p>
           )}
           <Picture drawing={drawing} names={waits.names} />
@@ -60,12 +57,6 @@ export function Graph({ store, now }: { readonly store: Store; readonly now: num
       )}
     </section>
   );
-}
-
-function firstOf({ names, edges }: Waits): Waits {
-  const first = edges.slice(0, MOST_EDGES);
-  const used = new Set(first.flatMap(({ from, to }) => [from, to]));
-  return { edges: first, names: new Map([...names].filter(([id]) => used.has(id))) };
 }
 
 function Deadlock({ deadlock, now }: { readonly deadlock: Row<"deadlocks">; readonly now: number }): VNode {
@@ -200,6 +191,6 @@ function Words({ waits, now }: { readonly waits: Waits; readonly now: number }):
 }
 
 function short(name: string): string {
-  const text = visible(name);
+  const text = visibleName(name);
   return text.length <= MOST_CHARS ? text : `${text.slice(0, MOST_CHARS / 2 - 1)}…${text.slice(-MOST_CHARS / 2)}`;
 }

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { KeyEvent } from "../../protocol.js";
+import { type KeyEvent, leaseColumns } from "../../protocol.js";
 import { ForceRelease } from "../acts/force-release.js";
 import { Badge } from "../parts/badge.js";
 import { Command } from "../parts/copy.js";
@@ -10,7 +10,7 @@ import { addressOf } from "../state/address.js";
 import { numberOf, stateOf, textOf } from "../state/keys.js";
 import { quoteArgument, quoteLiteral } from "../state/quote.js";
 import { hrefOf } from "../state/route.js";
-import type { Row, Store } from "../state/store.js";
+import { type Row, type Store, toRow } from "../state/store.js";
 import { visible } from "../state/visible.js";
 
 /** All about one key: who has it, who waits, what is in the way, what has happened, and how to free it. */
@@ -24,11 +24,14 @@ export function KeyView({
   readonly name: string;
 }): VNode {
   const [isReleasing, setReleasing] = useState(false);
-  const holders = [...store.rows("leases").values()].filter(({ key }) => key === name).sort(byAge);
+  const inView = [...store.rows("leases").values()].filter(({ key }) => key === name).sort(byAge);
   const line = [...store.rows("waits").values()].filter(({ key }) => key === name).sort(byPosition);
   const hot = [...store.rows("hotKeys").values()].find(({ key }) => key === name);
   const events = store.events.filter(({ key }) => key === name).reverse();
-  const checked = useCheck(name, holders.length === 0 && store.connection === "live", store.version);
+  const checked = useCheck(name, inView.length === 0, store.connection === "live", store.version);
+  // Where not all rows are read, it may be beyond them
+  const isBeyond = inView.length === 0 && store.cut.has("leases") && checked !== null && checked.fence !== null;
+  const holders = isBeyond ? [leaseOf(name, checked)] : inView;
   const blockers = blockersOf(store, holders, line, checked);
   const isTaken = holders.some(isTaking);
   return (
@@ -42,7 +45,9 @@ export function KeyView({
         </h2>
         {holders[0] !== undefined ? (
           <Badge state={stateOf(holders[0])} />
-        ) : checked?.state === "blocked" ? (
+        ) : checked === null ? (
+          <span class="badge">asking…</span>
+        ) : checked.state === "blocked" ? (
           <Badge state="blocked" />
         ) : (
           <span class="badge" data-state="free">
@@ -68,16 +73,24 @@ export function KeyView({
       <h3>Who has it</h3>
       {holders.length === 0 ? (
         <p class="note">
-          {checked?.state === "blocked"
-            ? "An open transaction has been granted it, and has not committed: no view can show more."
-            : "Nobody has it."}
+          {checked === null
+            ? "Postgres is being asked."
+            : checked.state === "blocked"
+              ? "An open transaction has been granted it, and has not committed: no view can show more."
+              : "Nobody has it."}
         </p>
       ) : (
         holders.map((holder) => <Holder key={holder.id} holder={holder} now={now} />)
       )}
 
       <h3>Who waits</h3>
-      {line.length === 0 ? <p class="note">Nobody waits.</p> : <Line line={line} now={now} />}
+      {line.length === 0 ? (
+        <p class="note">
+          {store.cut.has("waits") ? "Not all who wait are read: perhaps somebody waits." : "Nobody waits."}
+        </p>
+      ) : (
+        <Line line={line} now={now} />
+      )}
 
       {blockers.length > 0 && (
         <>
@@ -346,31 +359,43 @@ function Happened({ events, now }: { readonly events: readonly KeyEvent[]; reado
   );
 }
 
-interface Checked {
+interface Checked extends Pick<Row<"leases">, "mode" | "owner" | "sessionId" | "isSessionAlive" | "metadata"> {
   readonly state: string;
+  readonly fence: string | null;
+  readonly acquiredAt: number | null;
+  readonly expiresAt: number | null;
+  readonly ttlMs: number | null;
   readonly blockingPid: number | null;
   readonly blockingTransaction: string | null;
+}
+
+/** As a view would have told it, but for what only the views know. */
+function leaseOf(key: string, checked: Checked): Row<"leases"> {
+  const values: Readonly<Record<string, unknown>> = { ...checked, key, freeAt: checked.expiresAt };
+  return toRow(
+    "leases",
+    `checked ${key}`,
+    leaseColumns.map((column) => values[column]),
+  );
 }
 
 const CHECK_EVERY = 5;
 
 /** What Postgres says of a key that no view shows. Asked for seldom, and only while such a key is looked at. */
-function useCheck(name: string, isWanted: boolean, version: number): Checked | null {
+function useCheck(name: string, isWanted: boolean, isLive: boolean, version: number): Checked | null {
   const [checked, setChecked] = useState<Checked | null>(null);
   const turn = Math.floor(version / CHECK_EVERY);
   // `turn` tells when to ask again
   useEffect(() => {
-    if (!isWanted) {
-      setChecked(null);
-      return;
-    }
+    if (!isWanted) setChecked(null);
+    if (!isWanted || !isLive) return;
     const stop = new AbortController();
     fetch(addressOf(`key?key=${encodeURIComponent(name)}`), { signal: stop.signal })
       .then((answer) => (answer.ok ? answer.json() : null))
-      .then((found: Checked | null) => setChecked(found))
+      .then((found: Checked | null) => found !== null && setChecked(found))
       .catch(() => undefined);
     return () => stop.abort();
-  }, [name, isWanted, turn]);
+  }, [name, isWanted, isLive, turn]);
   return checked;
 }
 

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { Badge } from "../parts/badge.js";
 import { Name } from "../parts/text.js";
 import { Remaining, Since } from "../parts/time.js";
-import { type Column, VirtualRows } from "../parts/virtual-rows.js";
+import { type Column, type Place, VirtualRows } from "../parts/virtual-rows.js";
 import {
   filtered,
   type KeyRow,
@@ -16,6 +16,7 @@ import {
 } from "../state/keys.js";
 import { hrefOf } from "../state/route.js";
 import type { Store } from "../state/store.js";
+import { visibleName } from "../state/visible.js";
 
 const MOST_PREFIXES = 50;
 
@@ -34,11 +35,13 @@ export function Now({
   store,
   now,
   choice,
+  place,
   onChoice,
 }: {
   readonly store: Store;
   readonly now: number;
   readonly choice: NowChoice;
+  readonly place: Place;
   onChoice(choice: NowChoice): void;
 }): VNode {
   const all = useMemo(() => keyRows(store), [store.version]);
@@ -79,7 +82,7 @@ export function Now({
             <option value="">all</option>
             {[...new Set([...(choice.prefix === "" ? [] : [choice.prefix]), ...prefixes])].map((prefix) => (
               <option key={prefix} value={prefix}>
-                {prefix}
+                {visibleName(prefix)}
               </option>
             ))}
           </select>
@@ -114,6 +117,7 @@ export function Now({
         columns={columns}
         keyOf={({ key }) => key}
         sort={choice}
+        place={place}
         onSort={(by) =>
           onChoice({ ...choice, by: by as KeySort, isDescending: choice.by === by ? !choice.isDescending : false })
         }

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { Name } from "../parts/text.js";
 import { Since } from "../parts/time.js";
-import { type Column, VirtualRows } from "../parts/virtual-rows.js";
+import { type Column, type Place, VirtualRows } from "../parts/virtual-rows.js";
 import { numberOf, textOf } from "../state/keys.js";
 import { hrefOf } from "../state/route.js";
 import type { Row, Store } from "../state/store.js";
@@ -21,7 +21,15 @@ interface SessionRow {
   readonly waits: readonly string[];
 }
 
-export function Sessions({ store, now }: { readonly store: Store; readonly now: number }): VNode {
+export function Sessions({
+  store,
+  now,
+  place,
+}: {
+  readonly store: Store;
+  readonly now: number;
+  readonly place: Place;
+}): VNode {
   const [sort, setSort] = useState({ by: "life", isDescending: false });
   // The store changes with its version
   const rows = useMemo(() => sessionRows(store), [store.version]);
@@ -39,6 +47,7 @@ export function Sessions({ store, now }: { readonly store: Store; readonly now: 
         columns={columnsAt(now)}
         keyOf={({ session }) => session.id}
         sort={sort}
+        place={place}
         onSort={(by) => setSort({ by, isDescending: sort.by === by && !sort.isDescending })}
         onOpen={({ holds, waits }) => {
           const key = holds[0] ?? waits[0];
@@ -147,7 +156,8 @@ function Keys({ keys }: { readonly keys: readonly string[] }): VNode {
   return (
     <>
       {keys.slice(0, MOST_NAMED).map((key, index) => (
-        <span key={key}>
+        // A process may wait for a key more than once
+        <span key={index}>
           {index > 0 && ", "}
           <a href={hrefOf({ view: "key", key })} tabIndex={-1}>
             <Name>{key}</Name>
