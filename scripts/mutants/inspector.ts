@@ -144,6 +144,45 @@ export const inspector: readonly Mutant[] = [
     tests: watcher,
   },
   {
+    name: "inspector: who falls behind while the greeting changes has missed a state",
+    file: "src/ui/live/watcher.ts",
+    edits: [
+      ["        this.#viewers.set(viewer, false);\n        this.#greet(viewer);\n", "        this.#greet(viewer);\n"],
+    ],
+    tests: watcher,
+  },
+  {
+    name: "inspector: an outage is told to who comes when it is over",
+    file: "src/ui/live/watcher.ts",
+    edits: [["        this.#trouble = null; // it may", "        // it may"]],
+    tests: watcher,
+  },
+  {
+    name: "inspector: the whole is written for each browser",
+    file: "src/ui/live/watcher.ts",
+    edits: [["this.#whole ??= message(", "this.#whole = message("]],
+    tests: watcher,
+  },
+  {
+    name: "inspector: what is cut off has ended",
+    file: "src/ui/live/history.ts",
+    edits: [["    if (!isCut) {\n", "    if (atMs > 0) {\n"]],
+    tests: watcher,
+  },
+  {
+    name: "inspector: what can be no key costs the connection",
+    file: "src/ui/reading/checks.ts",
+    edits: [["    checkKey(key);\n", ""]],
+    tests: handler,
+  },
+  {
+    name: "inspector: a key that begins with a dash is an option",
+    file: "src/ui/page/state/quote.ts",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text that is looked for
+    edits: [["`-- ${quoted}`", "quoted"]],
+    tests: page,
+  },
+  {
     name: "inspector: streams stay open when it is closed",
     file: "src/ui/live/watcher.ts",
     edits: [["    for (const viewer of this.#viewers.keys()) {\n      viewer.end();\n    }\n", ""]],
@@ -262,7 +301,10 @@ export const inspector: readonly Mutant[] = [
   {
     name: "inspector: a direction of reading that is turned stays turned",
     file: "src/ui/page/state/visible.ts",
-    edits: [["\\p{Cf}", ""]],
+    edits: [
+      ["\\p{Cf}", ""],
+      ["\\p{Default_Ignorable_Code_Point}", ""],
+    ],
     tests: page,
   },
   {

@@ -53,9 +53,10 @@ export function App({ store }: { readonly store: Store }): VNode {
       else if (event.key === "/") {
         event.preventDefault();
         const search = document.getElementById("search");
-        search?.focus();
-        wantsSearch.current = search === null;
-        if (search === null) location.hash = hrefOf({ view: "now" });
+        // By the address, which is ahead of what is drawn: a view that is about to go keeps no focus
+        wantsSearch.current = search === null || toRoute(location.hash).view !== "now";
+        if (wantsSearch.current) location.hash = hrefOf({ view: "now" });
+        else search?.focus();
       } else {
         const tab = tabs[Number(event.key) - 1];
         if (tab !== undefined) location.hash = hrefOf(tab);
@@ -68,11 +69,12 @@ export function App({ store }: { readonly store: Store }): VNode {
     const name = route.view === "key" ? route.key : (tabs.find(({ view }) => view === route.view)?.title ?? "");
     document.title = `${visibleName(name)} - Leasehold`;
     // What had the focus may have gone with the view before
-    if (wantsSearch.current) document.getElementById("search")?.focus();
-    else if (!isFirst.current && document.activeElement === document.body) {
+    if (wantsSearch.current && route.view === "now") {
+      wantsSearch.current = false;
+      document.getElementById("search")?.focus();
+    } else if (!isFirst.current && document.activeElement === document.body) {
       document.getElementById("main")?.focus({ preventScroll: true });
     }
-    wantsSearch.current = false;
     isFirst.current = false;
   }, [route]);
 

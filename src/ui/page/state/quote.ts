@@ -6,6 +6,7 @@ export function quoteLiteral(text: string): string {
 
 /** As a shell reads it, and the command line that it starts: behind `--` nothing is an option. */
 export function quoteArgument(text: string): string {
-  if (text.startsWith("-")) return `-- '${text.replace(/'/g, "'\\''")}'`;
-  return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(text) ? text : `'${text.replace(/'/g, "'\\''")}'`;
+  if (/^[\w@%+=:,./][\w@%+=:,./-]*$/.test(text)) return text;
+  const quoted = `'${text.replace(/'/g, "'\\''")}'`;
+  return text.startsWith("-") ? `-- ${quoted}` : quoted;
 }
