@@ -310,7 +310,7 @@ export const inspector: readonly Mutant[] = [
   {
     name: "inspector: a command is not quoted for the shell",
     file: "src/ui/page/state/quote.ts",
-    edits: [[".test(text) ? text :", ".test(text) || true ? text :"]],
+    edits: [[".test(text)) return text;", ".test(text) || true) return text;"]],
     tests: page,
   },
   {
