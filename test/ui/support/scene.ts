@@ -30,14 +30,16 @@ export interface Scene extends AsyncDisposable {
 export async function openScene(database: Pick<TestDatabase, "url" | "sql">): Promise<Scene> {
   const { sql } = database;
   const undo = new Undo();
-  const locker = (owner: string) => undo.use(openLocker(database.url, { owner, ttlMs: 60_000, waitMs: 600_000 }));
+  // none sweeps: what has ended stays for as long as it is looked at
+  const options = { ttlMs: 60_000, waitMs: 600_000, sweepEveryMs: Number.POSITIVE_INFINITY };
+  const locker = (owner: string) => undo.use(openLocker(database.url, { ...options, owner }));
   const left: Promise<unknown>[] = [];
   const stop = new AbortController();
   const waits = (promise: Promise<unknown>): void => {
     left.push(promise.catch(() => undefined));
   };
-  const options = { takeoverDelayMs: 1_000, ttlMs: 600_000 };
-  const dead = undo.use(await openLockProcess(database, { options: { ...options, owner: "worker-5" } }));
+  const lasting = { takeoverDelayMs: 1_000, ttlMs: 600_000, owner: "worker-5" };
+  const dead = undo.use(await openLockProcess(database, { options: lasting }));
   const frozen = undo.use(await openLockProcess(database, { options: { ttlMs: 600_000, owner: "worker-6" } }));
   await dead.acquire("job:backup");
   await frozen.acquire("job:index");
