@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { cookieOf, isEqual, makeSecret } from "../../ui/http/secrets.js";
 
 export interface GateOptions {
   readonly handle: (request: Request) => Promise<Response>;
@@ -17,7 +17,7 @@ export class Gate {
   readonly #options: GateOptions;
   readonly #cookieName: string;
   readonly #cookies = new Set<string>();
-  #token = secret();
+  #token = makeSecret();
 
   constructor(options: GateOptions) {
     this.#options = options;
@@ -54,33 +54,23 @@ export class Gate {
     if (isAhead || !isEqual(token, this.#token)) {
       return refuse(401, "This address was used already. Open the one that leasehold ui has printed last.");
     }
-    const cookie = secret();
+    const cookie = makeSecret();
     this.#cookies.add(cookie);
-    this.#token = secret();
+    this.#token = makeSecret();
     this.#options.onSignIn(this.#token);
     // Not Strict: a link on another site leads here by a redirect, with which a browser would not send it. Acts need a token besides.
     return found(`${this.#cookieName}=${cookie}; HttpOnly; SameSite=Lax; Path=/`);
   }
 
   #isSignedIn(request: Request): boolean {
-    const pairs = (request.headers.get("cookie") ?? "").split(";").map((pair) => pair.trim());
-    const value = pairs.find((pair) => pair.startsWith(`${this.#cookieName}=`))?.slice(this.#cookieName.length + 1);
-    return value !== undefined && [...this.#cookies].some((cookie) => isEqual(cookie, value));
+    const value = cookieOf(request, this.#cookieName);
+    return value !== null && [...this.#cookies].some((cookie) => isEqual(cookie, value));
   }
 
   #hasMetricsToken(request: Request): boolean {
     const { metricsToken } = this.#options;
     return metricsToken !== null && isEqual(request.headers.get("authorization") ?? "", `Bearer ${metricsToken}`);
   }
-}
-
-function secret(): string {
-  return randomBytes(24).toString("base64url");
-}
-
-function isEqual(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)];
-  return left.length === right.length && timingSafeEqual(left, right);
 }
 
 function found(cookie: string | null): Response {

@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { cookieOf, isEqual, makeSecret } from "./secrets.js";
 
 /** A header that no page of another origin can send, for a browser asks first. */
 const HEADER = "x-leasehold-token";
@@ -9,17 +9,15 @@ const COOKIE = "leasehold-act";
  * has to remember any, and the acts of a page may come to another process than the page did. (OWASP: double-submit cookie.)
  */
 export function tokenOf(request: Request): string | null {
-  const pairs = (request.headers.get("cookie") ?? "").split(";").map((pair) => pair.trim());
-  const value = pairs.find((pair) => pair.startsWith(`${COOKIE}=`))?.slice(COOKIE.length + 1);
-  return value !== undefined && /^[\w-]{32}$/.test(value) ? value : null;
+  const value = cookieOf(request, COOKIE);
+  return value !== null && /^[\w-]{32}$/.test(value) ? value : null;
 }
 
 /** Whether it is from one of our pages, and asks for what its user did there. */
 export function isOfOurPage(request: Request): boolean {
   const site = request.headers.get("sec-fetch-site");
   const token = tokenOf(request);
-  const [given, wanted] = [Buffer.from(request.headers.get(HEADER) ?? ""), Buffer.from(token ?? "")];
-  const isSame = token !== null && given.length === wanted.length && timingSafeEqual(given, wanted);
+  const isSame = token !== null && isEqual(request.headers.get(HEADER) ?? "", token);
   return isSame && (site === null || site === "same-origin");
 }
 
@@ -31,6 +29,6 @@ export function tokenHeaders(request: Request, basePath: string): Readonly<Recor
   const attributes = `HttpOnly; SameSite=Lax; Path=${basePath === "" ? "/" : basePath}`;
   const isSecure = new URL(request.url).protocol === "https:";
   return {
-    "set-cookie": `${COOKIE}=${randomBytes(24).toString("base64url")}; ${attributes}${isSecure ? "; Secure" : ""}`,
+    "set-cookie": `${COOKIE}=${makeSecret()}; ${attributes}${isSecure ? "; Secure" : ""}`,
   };
 }
